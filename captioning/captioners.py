@@ -1,0 +1,51 @@
+"""The interface of every captioner, and what is stored with every caption."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionRequest:
+    """One image to caption."""
+
+    sha256: str
+    """Of the image's bytes as fetched; it seeds sampling, so that an image's caption depends on nothing else."""
+    image: bytes | None
+    """An encoded picture without transparency, such as a JPEG; None is enough when `needs_pixels` is False."""
+    title: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caption:
+    """A caption and all that decided it."""
+
+    text: str
+    model: str
+    """A hub id, the name of a local folder, or `source-text`."""
+    revision: str
+    """The hub's commit, or `sha256:` and the digest of the local weights; for `source-text` its version."""
+    prompt: str
+    decoding: str
+    """Decoding parameters as canonical JSON."""
+    seed: int
+
+
+class Captioner(Protocol):
+    """Writes captions. Equal requests give equal captions, whatever batch they come in."""
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether requests must carry the image."""
+
+    @property
+    def instrument(self) -> str:
+        """A name that changes with every setting that can change a caption; known without loading weights."""
+
+    def caption(self, batch: Sequence[CaptionRequest]) -> list[str]:
+        """Return one clean caption for each request, in their order; empty when there is nothing to say."""
+
+    def attributed(self, text: str) -> Caption:
+        """Return a text that this captioner wrote, with what made it."""

@@ -1,0 +1,116 @@
+"""Clean the texts that sources and models give: no markup, no control characters, no file names."""
+
+import re
+import unicodedata
+from html.parser import HTMLParser
+
+_FILE_PREFIX = re.compile(r"^\s*(?:file|image|datei|fichier|archivo)\s*:\s*(?=\S.*\.\w{3,4}\s*$)", re.IGNORECASE)
+_FILE_EXTENSION = re.compile(
+    r"(?<=\w)\.(?:jpe?g|png|gif|webp|svgz?|tiff?|bmp|avif|heic|nef|cr2|dng|xcf)\s*$", re.IGNORECASE
+)
+_CAMERA_NAME = re.compile(
+    r"_?(?:img|imag|image|dsc[nf]?|dscf?|sdc|pict?|p|mg|mvi|pxl|sam|cimg|gopr|dji|wp|photo|picture|scan|untitled)?"
+    r"[\s_-]*\d[\d\s_()-]*[a-z]?",
+    re.IGNORECASE,
+)
+_MACHINE_TAG = re.compile(r"\w+:\w+=")
+_JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji are misspelled without them
+_SILENT_ELEMENTS = ("script", "style")
+_INLINE_ELEMENTS = (
+    "a",
+    "abbr",
+    "b",
+    "bdi",
+    "code",
+    "em",
+    "font",
+    "i",
+    "small",
+    "span",
+    "strong",
+    "sub",
+    "sup",
+    "u",
+)
+
+
+def clean_caption(text: str, max_characters: int) -> str:
+    """Return `text` as one line of plain words, at most `max_characters` long, cut at a word's end.
+
+    HTML tags and entities are resolved; control, formatting and private characters are gone; white space and
+    underscores are single spaces; a `File:` prefix and an image's file extension are removed. Letters of every script,
+    case and punctuation stay ("flag: Japan"), in NFC. Never raises.
+    """
+    plain = _without_markup(text)
+    plain = _FILE_EXTENSION.sub("", _FILE_PREFIX.sub("", plain)).replace("_", " ")
+    kept = "".join(map(_visible, unicodedata.normalize("NFC", plain)))
+    return _cut(unicodedata.normalize("NFC", " ".join(kept.split())), max_characters)
+
+
+def clean_title(text: str, max_characters: int) -> str:
+    """Return the caption that a title makes; empty when it is only a camera's file name ("IMG_2034.JPG")."""
+    title = clean_caption(text, max_characters)
+    return "" if _CAMERA_NAME.fullmatch(title) else title
+
+
+def clean_tags(tags: tuple[str, ...], max_characters: int) -> str:
+    """Return tags as one comma-separated caption, each once, in their order, whole ones only.
+
+    Machine tags ("geo:lat=52.1") are left out: they describe no picture, and often a private place.
+    """
+    plain = (clean_caption(tag, max_characters) for tag in tags if not _MACHINE_TAG.match(tag))
+    caption = ""
+    for tag in dict.fromkeys(filter(None, plain)):
+        longer = f"{caption}, {tag}" if caption else tag
+        if len(longer) > max_characters:
+            break
+        caption = longer
+    return caption
+
+
+class _Text(HTMLParser):
+    """Collects what a browser would show."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._silent: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._silent = tag if tag in _SILENT_ELEMENTS else None
+        self.parts.append("" if tag in _INLINE_ELEMENTS else " ")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent = None
+        self.parts.append("" if tag in _INLINE_ELEMENTS else " ")
+
+    def handle_data(self, data: str) -> None:
+        if self._silent is None:
+            self.parts.append(data)
+
+
+def _without_markup(text: str) -> str:
+    if "<" not in text and "&" not in text:
+        return text
+    parser = _Text()
+    parser.feed(text.replace("<![", "["))  # html.parser raises AssertionError on an unknown marked section
+    parser.close()
+    return "".join(parser.parts)
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if character.isspace():
+        return " "
+    if category in ("Cc", "Cf", "Co", "Cs") and character not in _JOINERS:
+        return ""
+    return character
+
+
+def _cut(text: str, max_characters: int) -> str:
+    if len(text) <= max_characters:
+        return text
+    head = text[:max_characters]
+    if not text[max_characters].isspace() and " " in head:
+        head = head[: head.rindex(" ")]
+    return head.rstrip(" ,;:-\u2013\u2014(")

@@ -1,0 +1,1 @@
+"""The vocabulary of byline: records, licenses, policy, packs, facts, manifest. Imports none of the other rooms."""

@@ -1,0 +1,23 @@
+"""Digests of bytes and of configurations."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+
+def sha256_hex(data: bytes) -> str:
+    """Return the SHA-256 of `data` as 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return the one JSON spelling of `value`: sorted keys, no spaces, UTF-8. Equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest_of(value: BaseModel | Any) -> str:
+    """Return the SHA-256 of the canonical JSON of a config or of plain data."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    return sha256_hex(canonical_json(plain))

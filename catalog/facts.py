@@ -1,0 +1,56 @@
+"""Facts: what was measured, by which instrument, aligned to packs, in segments that only ever get added.
+
+`facts/<measure>/<instrument>/<pack>.<segment>.parquet`. A fact is found by its key column; what a pack still lacks is
+the keys that none of its segments has. So a stopped, killed or extended run measures each thing once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from catalog.digests import digest_of
+from catalog.storage import Store
+
+
+def instrument_name(name: str, version: str, settings: object) -> str:
+    """Name an instrument so that a change of version or of any setting that can change its output renames it."""
+    return f"{name}-{version}-{digest_of(settings)[:8]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactTable:
+    """The facts of one measure by one instrument. `schema` must hold the column `key`, a string."""
+
+    store: Store
+    measure: str
+    instrument: str
+    schema: pa.Schema
+    key: str = "sha256"
+
+    @property
+    def folder(self) -> str:
+        """Where the segments lie, relative to the corpus."""
+        return f"facts/{self.measure}/{self.instrument}"
+
+    def read(self, pack: str) -> pa.Table:
+        """Return all facts of a pack, sorted by key; an empty table when nothing was measured yet."""
+        tables = [self.store.read_table(f"{name}.parquet") for name in self._segments(pack)]
+        merged = pa.concat_tables([self.schema.empty_table(), *tables])
+        return merged.sort_by(self.key)
+
+    def lacking(self, pack: str, keys: Iterable[str]) -> list[str]:
+        """Return, sorted and once each, the keys that were not measured yet."""
+        known = set(self.read(pack).column(self.key).to_pylist())
+        return sorted(set(keys) - known)
+
+    def append(self, pack: str, rows: list[dict[str, object]]) -> None:
+        """Add a segment. Rows are sorted by key first; nothing is written when there are none."""
+        if not rows:
+            return
+        table = pa.Table.from_pylist(sorted(rows, key=lambda row: str(row[self.key])), schema=self.schema)
+        segment = len(self._segments(pack))
+        self.store.write_table(f"{self.folder}/{pack}.{segment:03d}.parquet", table)
+
+    def _segments(self, pack: str) -> list[str]:
+        return self.store.numbered(f"{self.folder}/{pack}.", ".parquet")

@@ -1,0 +1,103 @@
+"""What a release is made of: the only thing that training needs to find on disk."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from catalog.digests import canonical_json, digest_of
+from catalog.errors import CorpusError
+from catalog.storage import Store
+from catalog.tars import read_tar
+
+Split = Literal["train", "heldout"]
+SPLITS: tuple[Split, ...] = ("train", "heldout")
+
+
+class Shard(BaseModel, frozen=True, extra="forbid"):
+    """One tar of samples: the selected images of one pack and split, in key order."""
+
+    name: str
+    """File name under `shards/`; it carries the digest of the samples, so equal names mean equal bytes."""
+    pack: str
+    split: Split
+    sha256: str
+    """Of the tar's bytes."""
+    num_samples: int
+    num_bytes: int
+
+
+class Manifest(BaseModel, frozen=True, extra="forbid"):
+    """One release. Its digest names the release, and every checkpoint trained on it carries that digest."""
+
+    name: str
+    policy_digest: str
+    instruments: dict[str, str]
+    """Measure -> the instrument whose facts were judged, e.g. `hashes: imagehash-4.3.2-...`."""
+    shards: tuple[Shard, ...] = Field(min_length=1)
+    counts: dict[str, int]
+    """`records`, `images`, `admitted`, `refused`, `duplicates`, `train`, `heldout`."""
+    reasons: dict[str, int]
+    """Reason -> records that it refused (a record can have several reasons)."""
+    licenses: dict[str, int]
+    """SPDX id -> admitted samples."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: equal releases have equal digests, wherever and whenever they were built."""
+        return digest_of(self)
+
+
+class Release:
+    """A release on disk: `<corpus>/releases/<name>/<version>`, or `<corpus>/releases/<name>` for its latest version."""
+
+    def __init__(self, url: str) -> None:
+        """Open a release. Raises `CorpusError` when there is none at `url`."""
+        match = re.fullmatch(r"(.*?)/*releases/([^/]+)(?:/([^/]+))?/*", url)
+        if match is None:
+            raise CorpusError(f"{url} is not a release; it must look like <corpus>/releases/<name>[/<version>]")
+        corpus, self.name, version = match.groups()
+        self.store = Store(corpus or ".")
+        self.version = version or self._latest()
+        self.path = f"releases/{self.name}/{self.version}"
+        self.manifest = self._read_manifest()
+
+    def _latest(self) -> str:
+        path = f"releases/{self.name}/LATEST"
+        if not self.store.exists(path):
+            raise CorpusError(f"no release {self.name} in {self.store.root}; make one with: byline build CONFIG")
+        return self.store.read_text(path).strip()
+
+    def _read_manifest(self) -> Manifest:
+        path = f"{self.path}/manifest.json"
+        if not self.store.exists(path):
+            raise CorpusError(f"no release at {self.store.url(self.path)}; make one with: byline build CONFIG")
+        try:
+            return Manifest.model_validate_json(self.store.read_bytes(path))
+        except ValidationError as error:
+            raise CorpusError(f"{self.store.url(path)} is damaged: {error.errors()[0]['msg']}") from error
+
+    def shards(self, split: Split) -> list[Shard]:
+        """Return the shards of one split, in the manifest's order."""
+        return [shard for shard in self.manifest.shards if shard.split == split]
+
+    def samples(self, shard: Shard) -> Iterator[dict[str, bytes]]:
+        """Yield the samples of a shard as webdataset shows them: `__key__`, `jpg`, `json`, `txt`, as bytes."""
+        tar = BytesIO(self.store.read_bytes(f"shards/{shard.name}"))
+        sample: dict[str, bytes] = {}
+        for name, data in read_tar(tar):
+            key, extension = name.split(".", 1)
+            if sample and sample["__key__"] != key.encode():
+                yield sample
+                sample = {}
+            sample["__key__"] = key.encode()
+            sample[extension] = data
+        if sample:
+            yield sample
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """Return the bytes of `manifest.json`."""
+    return canonical_json(manifest.model_dump(mode="json")) + b"\n"

@@ -1,0 +1,39 @@
+"""Tar archives whose bytes depend on nothing but their members: ustar, fixed owner, mode and time."""
+
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import IO
+
+
+@dataclass(frozen=True, kw_only=True)
+class TarMember:
+    """Where a member's bytes lie inside the archive."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def write_tar(file: IO[bytes], members: Iterable[tuple[str, bytes]]) -> list[TarMember]:
+    """Write `members` in the order given and return where the bytes of each one lie."""
+    places = []
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.mtime = len(data), 0o644, 0
+            start = archive.offset + tarfile.BLOCKSIZE
+            archive.addfile(info, BytesIO(data))
+            places.append(TarMember(name=name, offset=start, size=len(data)))
+    return places
+
+
+def read_tar(file: IO[bytes]) -> Iterable[tuple[str, bytes]]:
+    """Yield name and bytes of every regular file in the archive, in its order."""
+    with tarfile.open(fileobj=file, mode="r|") as archive:
+        for info in archive:
+            if info.isreg():
+                member = archive.extractfile(info)
+                assert member is not None
+                yield info.name, member.read()

@@ -1,0 +1,37 @@
+"""byline build"""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def build(
+    context: typer.Context,
+    config: Annotated[str, typer.Argument(help="A corpus config, such as configs/corpora/demo.toml.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes of this machine.")] = 2,
+) -> None:
+    """Build a corpus and its release: ingest, judge, fetch, measure, dedup, caption, judge, release.
+
+    Only what is not done yet is done. What follows -- goes to Apache Beam, so that another runner needs no change.
+
+    Example: byline build configs/corpora/demo.toml --workers 2
+
+    Example: byline build big.toml -- --runner=FlinkRunner --flink_master=host:8081
+    """
+    from pipelines.run import build as run_build
+
+    console = Console(stderr=True)
+    release = run_build(config, workers=workers, beam_args=context.args, console=console)
+    counts, reasons = release.manifest.counts, release.manifest.reasons
+    table = Table("refused because", "records", box=None)
+    for reason, number in sorted(reasons.items(), key=lambda item: -item[1])[:12]:
+        table.add_row(reason, f"{number:,}")
+    console.print(table)
+    console.print(
+        f"{counts['admitted']:,} of {counts['records']:,} records admitted "
+        f"({counts['train']:,} to train on, {counts['heldout']:,} held out); every reason is in verdicts/",
+        highlight=False,
+    )
+    print(release.store.url(release.path))

@@ -1,0 +1,56 @@
+"""`byline`: the list of verbs, and errors as one line."""
+
+import logging
+import sys
+
+import typer
+from rich.console import Console
+
+from catalog.errors import BylineError
+from cli.build import build
+from cli.report import report
+from cli.sample import sample
+from cli.train import train
+from cli.verify import verify
+
+app = typer.Typer(
+    name="byline",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Image-text corpora whose every picture is licensed and credited, and diffusion models trained on them.",
+)
+
+for verb, panel in (
+    (build, "Corpus"),
+    (verify, "Corpus"),
+    (train, "Model"),
+    (sample, "Model"),
+    (report, "Look"),
+):
+    app.command(
+        rich_help_panel=panel,
+        context_settings={
+            "allow_extra_args": verb is build,
+            "ignore_unknown_options": verb is build,
+        },
+    )(verb)
+
+
+def main() -> None:
+    """Run the command line. Exits with 1 when a check fails, with 2 when people's input cannot be used."""
+    logging.basicConfig(level=logging.ERROR)  # libraries warn of what they lack and we do not use
+    try:
+        app()
+    except BylineError as error:
+        Console(stderr=True).print(f"[bold red]byline:[/] {_escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(2)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+if __name__ == "__main__":
+    main()

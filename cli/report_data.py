@@ -1,0 +1,136 @@
+"""Collect what the report shows of a release: every record with its verdict, thumbnail and credit."""
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
+
+from catalog.licenses import license_url
+from catalog.manifest import Release
+from catalog.packs import read_images, read_index
+from pipelines.papers import safe_url
+
+THUMBNAIL_PX = 56
+ATLAS_COLUMNS = 40
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """What the page needs, as plain data."""
+
+    rows: list[Row]
+    """One for each record: verdict, credit, `cell` (place of its thumbnail in the atlas, or none)."""
+    atlas: str
+    """All thumbnails in one JPEG, as a data URL."""
+    funnel: list[tuple[str, int]]
+    """What is left after each step."""
+
+
+def collect(release: Release, count: Callable[[int], None] = lambda _: None) -> ReportData:
+    """Read the verdicts, records and pictures of a release. `count` is told of records as they pass."""
+    rows: list[Row] = []
+    thumbnails: dict[str, Image.Image] = {}
+    for verdicts, records, pictures in _packs(release):
+        thumbnails |= {sha256: _thumbnail(data) for sha256, data in pictures}
+        for verdict in verdicts:
+            rows.append(_row(verdict, records[verdict["record_id"]]))
+        count(len(verdicts))
+    cells = {sha256: cell for cell, sha256 in enumerate(sorted(thumbnails))}
+    for row in rows:
+        row["cell"] = cells.get(row["sha256"])
+    atlas = _atlas([thumbnails[sha256] for sha256 in sorted(thumbnails)])
+    return ReportData(rows=rows, atlas=atlas, funnel=_funnel(rows))
+
+
+def _packs(
+    release: Release,
+) -> Iterator[tuple[list[Row], dict[str, Row], Iterator[tuple[str, bytes]]]]:
+    store = release.store
+    records = _records_by_pack(release)
+    for name in store.files(f"{release.path}/verdicts", suffix=".parquet"):
+        pack = name.removesuffix(".parquet")
+        verdicts = store.read_table(f"{release.path}/verdicts/{name}").to_pylist()
+        index = read_index(store, pack)
+        fetched = {row["sha256"] for row in verdicts if row["outcome"] == "fetched"}
+        yield verdicts, records[pack], read_images(store, pack, index, only=fetched)
+
+
+def _records_by_pack(release: Release) -> dict[str, dict[str, Row]]:
+    store = release.store
+    by_pack: dict[str, dict[str, Row]] = {}
+    for source in store.folders("records"):
+        for name in store.files(f"records/{source}", suffix=".parquet"):
+            if name.endswith(".unreadable.parquet"):
+                continue
+            for row in store.read_table(f"records/{source}/{name}").to_pylist():
+                by_pack.setdefault(row["pack"], {})[row["record_id"]] = row
+    return by_pack
+
+
+def _row(verdict: Row, record: Row) -> Row:
+    shown = (
+        "record_id",
+        "admitted",
+        "reasons",
+        "license",
+        "license_seen",
+        "outcome",
+        "sha256",
+        "split",
+    )
+    keeper = ("keeper_record_id", "keeper_sha256", "distance_bits", "caption")
+    return {
+        **{name: verdict[name] for name in (*shown, *keeper)},
+        "title": (record["title"] or "")[:200],
+        "creator": (record["creator"] or "")[:200],
+        "source_url": safe_url(record["landing_url"] or record["url"]),
+        "license_url": license_url(verdict["license"]),
+    }
+
+
+def _thumbnail(data: bytes) -> Image.Image:
+    with Image.open(BytesIO(data)) as image:
+        small = image.convert("RGB")
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    return small
+
+
+def _atlas(thumbnails: list[Image.Image]) -> str:
+    num_rows = max(1, -(-len(thumbnails) // ATLAS_COLUMNS))
+    size = (ATLAS_COLUMNS * THUMBNAIL_PX, num_rows * THUMBNAIL_PX)
+    atlas = Image.new("RGB", size, "white")
+    for cell, image in enumerate(thumbnails):
+        row, column = divmod(cell, ATLAS_COLUMNS)
+        left = column * THUMBNAIL_PX + (THUMBNAIL_PX - image.width) // 2
+        top = row * THUMBNAIL_PX + (THUMBNAIL_PX - image.height) // 2
+        atlas.paste(image, (left, top))
+    return data_url(atlas, "JPEG", quality=80)
+
+
+def data_url(image: Image.Image, kind: str, **options: Any) -> str:
+    """Return a picture as a URL that holds it, so that a page needs no other file."""
+    sink = BytesIO()
+    image.save(sink, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(sink.getvalue()).decode()}"
+
+
+def _funnel(rows: list[Row]) -> list[tuple[str, int]]:
+    steps: Counter[str] = Counter()
+    for row in rows:
+        kinds = {reason.split(":")[0] for reason in row["reasons"]}
+        steps["licensed"] += not kinds & {"license", "creator"}
+        steps["fetched"] += not kinds & {"license", "creator", "fetch"}
+        steps["usable"] += not kinds - {"duplicate"}
+        steps["released"] += not kinds
+    return [
+        ("records that the sources offer", len(rows)),
+        ("license and credit admitted", steps["licensed"]),
+        ("picture fetched and decoded", steps["fetched"]),
+        ("large, sharp and captioned enough", steps["usable"]),
+        ("released, one of each duplicate", steps["released"]),
+    ]

@@ -1,0 +1,29 @@
+"""byline verify"""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+
+def verify(
+    release: Annotated[str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>.")],
+) -> None:
+    """Check a release from its bytes and name everything that is wrong with it.
+
+    Example: byline verify demo/corpus/releases/demo
+    """
+    from catalog.manifest import Release
+    from pipelines.verify import verify as problems_of
+
+    opened = Release(release)
+    samples = sum(shard.num_samples for shard in opened.manifest.shards)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("verify", total=samples)
+        problems = list(problems_of(opened, lambda more: progress.advance(task, more)))
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise typer.Exit(1)
+    print(f"{opened.store.url(opened.path)} is whole: {samples:,} samples in {len(opened.manifest.shards)} shards")

@@ -1,0 +1,1 @@
+"""What is a duplicate: perceptual hashes, quality, neighbors, clusters. Knows neither Beam nor the policy."""

@@ -1,0 +1,65 @@
+"""Three numbers about how much a picture shows: sharpness, flatness, contrast."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from catalog.facts import instrument_name
+
+LONGER_SIDE_PX = 512
+FLATNESS_LEVELS = 16
+FLAT_FROM = 0.95
+"""Flatness from which a perceptual hash is mostly noise: half of its bits can turn when the picture is encoded again."""
+QUALITY_INSTRUMENT = instrument_name(
+    "quality", "1", {"longer_side_px": LONGER_SIDE_PX, "flatness_levels": FLATNESS_LEVELS}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """Numbers of one picture, each of its luminance (ITU-R 601) at a longer side of at most 512 px."""
+
+    sharpness: float
+    """Variance of the 4-neighbor Laplacian, in `[0, 1020**2]`: below about 100 a photograph looks blurred."""
+    flatness: float
+    """Largest share of pixels within any 16 neighboring luminance levels of 256, in `(0, 1]`; 1 is one flat tone."""
+    contrast: float
+    """Standard deviation of the luminance over 255, in `[0, 0.5]`."""
+
+
+def measure_quality(image: Image.Image) -> Quality:
+    """Measure one picture. It is shrunk first, never enlarged, so that two sizes of one picture compare.
+
+    A picture under 3 px on a side has sharpness 0. Transparency is ignored: flatten it first.
+    """
+    gray = image.convert("L")
+    gray.thumbnail((LONGER_SIDE_PX, LONGER_SIDE_PX), Image.Resampling.BOX, reducing_gap=None)
+    luminance_HW = np.asarray(gray, dtype=np.float32)
+    return Quality(
+        sharpness=_laplacian_variance(luminance_HW),
+        flatness=_flatness(gray),
+        contrast=float(luminance_HW.std(dtype=np.float64)) / 255,
+    )
+
+
+def is_flat(flatness: float) -> bool:
+    """Tell whether a picture is too flat for its perceptual hash to mean anything; only equal pixels tell then."""
+    return flatness >= FLAT_FROM
+
+
+def _laplacian_variance(luminance_HW: NDArray[np.float32]) -> float:
+    if min(luminance_HW.shape) < 3:
+        return 0.0
+    center = luminance_HW[1:-1, 1:-1]
+    vertical = luminance_HW[:-2, 1:-1] + luminance_HW[2:, 1:-1]
+    horizontal = luminance_HW[1:-1, :-2] + luminance_HW[1:-1, 2:]
+    return float((vertical + horizontal - 4 * center).var(dtype=np.float64))
+
+
+def _flatness(gray: Image.Image) -> float:
+    # A sliding window: with fixed bins, noise at a bin's edge would halve a flat picture's share.
+    counts = np.asarray(gray.histogram())
+    window = np.convolve(counts, np.ones(FLATNESS_LEVELS, dtype=counts.dtype), mode="valid")
+    return int(window.max()) / int(counts.sum())

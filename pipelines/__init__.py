@@ -1,0 +1,1 @@
+"""The batch pipelines: sources are read, stages run over packs with Apache Beam."""

@@ -1,0 +1,107 @@
+"""Progress that crosses processes: workers append to files, the command line reads them and draws bars."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+TOTAL = "total"
+
+
+@dataclass(frozen=True)
+class Meter:
+    """Counts finished records of a stage. Where the folder cannot be reached (a remote worker), nothing is counted."""
+
+    folder: str | None = None
+
+    def add(self, stage: str, count: int) -> None:
+        """Count `count` more records of `stage`."""
+        if count and self.folder and Path(self.folder).is_dir():
+            with (Path(self.folder) / f"{os.getpid()}.log").open("a") as file:
+                file.write(f"{count} {stage}\n")
+
+    @contextmanager
+    def pack(self, stage: str, num_records: int) -> Iterator[Callable[[int], None]]:
+        """Give a function that counts as the work goes; the rest of the pack is counted when the block ends."""
+        counted = 0
+
+        def count(more: int) -> None:
+            nonlocal counted
+            counted += more
+            self.add(stage, more)
+
+        yield count
+        self.add(stage, num_records - counted)
+
+
+class _RateColumn(TextColumn):
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} records/s" if speed else "", style="cyan")
+
+
+@contextmanager
+def watch(folder: Path, stages: list[str], console: Console) -> Iterator[None]:
+    """Draw a bar for each stage from what the workers append under `folder`, until the block ends."""
+    columns = [
+        TextColumn("{task.description:<14}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=console) as progress:
+        tasks = {stage: progress.add_task(stage, total=None, start=False) for stage in stages}
+        stop = Event()
+        thread = Thread(target=_poll, args=(folder, progress, tasks, stop), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            _update(folder, progress, tasks)
+
+
+def _poll(folder: Path, progress: Progress, tasks: dict[str, TaskID], stop: Event) -> None:
+    while not stop.is_set():
+        _update(folder, progress, tasks)
+        time.sleep(0.25)
+
+
+def _update(folder: Path, progress: Progress, tasks: dict[str, TaskID]) -> None:
+    done = _counts(folder)
+    for stage, task in tasks.items():
+        if done[stage]:
+            progress.start_task(task)
+        progress.update(task, completed=done[stage], total=done[TOTAL] or None)
+
+
+def _counts(folder: Path) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for file in folder.glob("*.log"):
+        for line in file.read_text().splitlines():
+            count, _, stage = line.partition(" ")
+            counts[stage] += int(count)
+    return counts

@@ -1,0 +1,156 @@
+"""Fetch what the claims judgement admits, resize it, and lay it into packs. Every record asked for gets an outcome."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import apache_beam as beam
+import pyarrow.compute as pc
+from apache_beam.pvalue import PCollection
+from pydantic import BaseModel, Field
+
+from catalog.digests import sha256_hex
+from catalog.packs import Outcome, read_index, write_segment
+from catalog.storage import Store
+from pipelines.parts import PackPart
+from pipelines.pixels import UnusableError, store_image
+from pipelines.progress import Meter
+from pipelines.stages.judge_claims import claims_path
+from pipelines.transport import Answer, HttpTransport, Transport
+
+BATCH = 64
+"""Requests under way at once, and so the pictures that one worker holds."""
+IMAGE_FIELDS = ("width", "height", "original_width", "original_height", "media_type")
+
+Request = dict[str, Any]
+"""`record_id` and `url`."""
+IndexRow = tuple[dict[str, object], bytes | None]
+"""The columns of `catalog.packs.INDEX_SCHEMA` that are known, and the stored bytes."""
+
+
+class PixelConfig(BaseModel, frozen=True, extra="forbid"):
+    """How pictures are stored; img2dataset's names. Fixed for the life of a corpus, since all facts follow from it."""
+
+    image_size: int = Field(256, ge=16)
+    """Pixels of the longest or the shortest side, by `resize_mode`."""
+    resize_mode: Literal["no", "keep_ratio", "keep_ratio_largest", "center_crop", "border"] = "keep_ratio_largest"
+    resize_only_if_bigger: bool = True
+    encode_quality: int = Field(95, ge=1, le=100)
+    max_pixels: int = Field(100_000_000, ge=1)
+    """A picture with more is not decoded."""
+
+
+class FetchConfig(BaseModel, frozen=True, extra="forbid"):
+    """How pictures are asked for. None of these can change the bytes of a picture that arrives."""
+
+    timeout_s: float = Field(20.0, gt=0)
+    """For one request, from the first byte sent to the last byte read."""
+    max_bytes: int = Field(30_000_000, ge=1)
+    mirrors: dict[str, str] = {}
+    """URL prefix -> the prefix that is asked in its place."""
+
+
+async def fetch_all(
+    requests: Sequence[Request],
+    transport: Transport,
+    pixels: PixelConfig,
+    count: Callable[[int], None],
+) -> list[IndexRow]:
+    """Return, for every request in its order, the index row and the stored bytes (none where nothing came)."""
+    rows: list[IndexRow] = []
+    for start in range(0, len(requests), BATCH):
+        batch = requests[start : start + BATCH]
+        answers = await asyncio.gather(*(transport.get(request["url"]) for request in batch))
+        rows += [index_row(*pair, pixels) for pair in zip(batch, answers, strict=True)]
+        count(len(batch))
+    return rows
+
+
+def index_row(request: Request, answer: Answer, pixels: PixelConfig) -> IndexRow:
+    """Turn one answer into one row of the pack index, with img2dataset's `status` beside our `outcome`."""
+    row: dict[str, object] = {
+        **request,
+        "key": "",
+        "fetched_at": datetime.now(UTC).replace(microsecond=0),
+    }
+    if answer.body is None:
+        row |= {
+            "status": "failed_to_download",
+            "outcome": answer.outcome,
+            "error_message": answer.message,
+        }
+        return row, None
+    row["sha256"] = sha256_hex(answer.body)
+    try:
+        image = store_image(answer.body, **pixels.model_dump())
+    except UnusableError as error:
+        row |= {"status": "failed_to_resize", "outcome": error.outcome, "error_message": str(error)}
+        return row, None
+    row |= {
+        "status": "success",
+        "outcome": Outcome.FETCHED,
+        "key": row["sha256"],
+        "stored_sha256": sha256_hex(image.data),
+        **{field: getattr(image, field) for field in IMAGE_FIELDS},
+    }
+    return row, image.data
+
+
+def fetch_pack(part: PackPart, store: Store, pixels: PixelConfig, config: FetchConfig, meter: Meter) -> PackPart:
+    """Fetch the admitted records of a pack that were never asked for, into a further segment of it."""
+    with meter.pack("fetch", part.num_records) as count:
+        requests = _to_fetch(part, store)
+        if requests:
+            start = datetime.now(UTC)
+            rows = asyncio.run(_fetch_over_http(requests, pixels, config, count))
+            write_segment(store, part.pack, rows, _stats(rows, start))
+    return part
+
+
+def _to_fetch(part: PackPart, store: Store) -> list[Request]:
+    claims = store.read_table(claims_path(part.pack), columns=["record_id", "reasons"])
+    admitted = set(claims.filter(pc.equal(pc.list_value_length(claims["reasons"]), 0))["record_id"].to_pylist())
+    asked = set(read_index(store, part.pack)["record_id"].to_pylist())
+    records = part.read_records(store, columns=["record_id", "url"]).to_pylist()
+    return [record for record in records if record["record_id"] in admitted - asked]
+
+
+async def _fetch_over_http(
+    requests: Sequence[Request],
+    pixels: PixelConfig,
+    config: FetchConfig,
+    count: Callable[[int], None],
+) -> list[IndexRow]:
+    mirrors = tuple(config.mirrors.items())
+    async with HttpTransport(timeout_s=config.timeout_s, max_bytes=config.max_bytes, mirrors=mirrors) as transport:
+        return await fetch_all(requests, transport, pixels, count)
+
+
+def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:
+    """Return img2dataset's stats of one segment."""
+    end = datetime.now(UTC)
+    statuses = Counter(str(row["status"]) for row, _ in rows)
+    messages = Counter(str(row.get("error_message") or "success") for row, _ in rows)
+    return {
+        "count": len(rows),
+        "successes": statuses["success"],
+        "failed_to_download": statuses["failed_to_download"],
+        "failed_to_resize": statuses["failed_to_resize"],
+        "duration": (end - start).total_seconds(),
+        "start_time": start.timestamp(),
+        "end_time": end.timestamp(),
+        "status_dict": dict(sorted(messages.items())),
+    }
+
+
+class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
+    """PCollection[PackPart] -> the same, each with every admitted record fetched or with the outcome why not."""
+
+    def __init__(self, store: Store, pixels: PixelConfig, config: FetchConfig, meter: Meter) -> None:
+        super().__init__()
+        self.arguments = (store, pixels, config, meter)
+
+    def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
+        return parts | "Get" >> beam.Map(fetch_pack, *self.arguments)

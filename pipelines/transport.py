@@ -1,0 +1,93 @@
+"""The one place that meets the network: a URL in, bytes or an outcome out."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from catalog.packs import Outcome
+
+USER_AGENT = "byline/0.1 (builds licensed image corpora; see the corpus owner's contact)"
+
+CONNECTIONS_PER_HOST = 8
+"""Of one worker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What became of one request: the bytes, or the outcome and why."""
+
+    body: bytes | None = None
+    outcome: Outcome = Outcome.FETCHED
+    message: str | None = None
+
+
+class Transport(Protocol):
+    """Anything that answers URLs. Never raises for what a server does."""
+
+    async def get(self, url: str) -> Answer:
+        """Return what is at `url`."""
+
+
+class HttpTransport:
+    """GET over http(s) with shared connections. Use as an async context manager."""
+
+    def __init__(self, *, timeout_s: float, max_bytes: int, mirrors: tuple[tuple[str, str], ...] = ()) -> None:
+        """`mirrors` maps URL prefixes to others that are asked in their place."""
+        self.timeout_s, self.max_bytes, self.mirrors = timeout_s, max_bytes, mirrors
+
+    async def __aenter__(self) -> "HttpTransport":
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit_per_host=CONNECTIONS_PER_HOST),
+            timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+            headers={"User-Agent": USER_AGENT},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.session.close()
+
+    async def get(self, url: str) -> Answer:
+        """Return the body at `url`, at most `max_bytes` long, within `timeout_s`."""
+        for prefix, replacement in self.mirrors:
+            if url.startswith(prefix):
+                url = replacement + url.removeprefix(prefix)
+        problem = _problem_of(url)
+        if problem:
+            return Answer(outcome=Outcome.BAD_URL, message=problem)
+        try:
+            async with self.session.get(url) as response:
+                if response.status != 200:
+                    return Answer(outcome=Outcome.HTTP_ERROR, message=f"HTTP {response.status}")
+                return await self._read(response)
+        except TimeoutError:
+            return Answer(outcome=Outcome.TIMEOUT, message=f"no whole answer in {self.timeout_s:g} s")
+        except (aiohttp.InvalidURL, ValueError) as error:
+            return Answer(outcome=Outcome.BAD_URL, message=str(error))
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            return Answer(outcome=Outcome.UNREACHABLE, message=f"{type(error).__name__}: {error}")
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
+        body = bytearray()
+        async for block in response.content.iter_chunked(1 << 16):
+            body += block
+            if len(body) > self.max_bytes:
+                return Answer(outcome=Outcome.TOO_LARGE, message=f"over {self.max_bytes:,} bytes")
+        return Answer(body=bytes(body))
+
+
+def _problem_of(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https"):
+            return f"scheme {parts.scheme!r}; only http and https are fetched"
+        if not parts.hostname:
+            return "no host"
+        if parts.username or parts.password:
+            return "credentials in the URL"
+    except ValueError as error:
+        return str(error)
+    return None

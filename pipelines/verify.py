@@ -1,0 +1,137 @@
+"""Re-check a release from its bytes: nothing is believed that can be computed again."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from catalog.digests import sha256_hex
+from catalog.errors import StorageError
+from catalog.licenses import family
+from catalog.manifest import SPLITS, Release, Shard
+from catalog.policy import CREDIT_NEEDED
+
+SUMS = "SHA256SUMS"
+
+
+def verify(release: Release, count: Callable[[int], None] = lambda _: None) -> Iterator[str]:
+    """Yield one line for everything that is wrong with a release; nothing when it is whole.
+
+    Checked: the version, every checksum, files that nobody listed, every sample against its own digests, the verdicts
+    against the samples, the credits against both, and the manifest's counts. `count` is told of samples as they pass.
+    """
+    if release.manifest.digest[:16] != release.version:
+        yield f"manifest.json: its digest begins with {release.manifest.digest[:16]}, the version is {release.version}"
+    yield from _wrong_sums(release)
+    try:
+        verdicts = _verdicts(release)
+        credits = release.store.read_table(f"{release.path}/credits.parquet").to_pylist()
+    except (StorageError, pa.ArrowException) as error:
+        yield str(error)
+        return
+    admitted = {row["sha256"]: row for row in verdicts if row["admitted"]}
+    shipped: dict[str, dict[str, Any]] = {}
+    for shard in release.manifest.shards:
+        yield from _wrong_shard(release, shard, shipped, count)
+    yield from _wrong_verdicts(admitted, shipped)
+    yield from _wrong_credits({row["sha256"]: row for row in credits}, shipped)
+    yield from _wrong_counts(release, verdicts)
+
+
+def _wrong_sums(release: Release) -> Iterator[str]:
+    store, path = release.store, release.path
+    if not store.exists(f"{path}/{SUMS}"):
+        yield f"{SUMS}: missing; build the release again"
+        return
+    listed = {}
+    for line in store.read_text(f"{path}/{SUMS}").splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+        place = name.removeprefix("../../../") if name.startswith("../") else f"{path}/{name}"
+        if not store.exists(place):
+            yield f"{name}: missing"
+        elif sha256_hex(store.read_bytes(place)) != digest:
+            yield f"{name}: its bytes changed since the release was published"
+    there = set(store.files(path)) | {f"verdicts/{name}" for name in store.files(f"{path}/verdicts")}
+    for name in sorted(there - set(listed) - {SUMS}):
+        yield f"{name}: not listed in {SUMS}"
+
+
+def _verdicts(release: Release) -> list[dict[str, Any]]:
+    folder = f"{release.path}/verdicts"
+    tables = [release.store.read_table(f"{folder}/{name}") for name in release.store.files(folder)]
+    return pa.concat_tables(tables).to_pylist() if tables else []
+
+
+def _wrong_shard(
+    release: Release, shard: Shard, shipped: dict[str, dict[str, Any]], count: Callable[[int], None]
+) -> Iterator[str]:
+    keys = []
+    try:
+        for sample in release.samples(shard):
+            key = sample["__key__"].decode()
+            keys.append(key)
+            yield from (f"{shard.name}: sample {key}: {problem}" for problem in _wrong_sample(key, sample))
+            if key in shipped:
+                yield f"{shard.name}: sample {key}: shipped twice"
+            shipped[key] = {"split": shard.split, **_json_of(sample)}
+            count(1)
+    except (StorageError, OSError, EOFError) as error:
+        yield f"{shard.name}: not a readable tar: {error}"
+    if keys != sorted(keys):
+        yield f"{shard.name}: samples are not in key order"
+    if len(keys) != shard.num_samples:
+        yield f"{shard.name}: {len(keys)} samples; the manifest says {shard.num_samples}"
+
+
+def _json_of(sample: dict[str, bytes]) -> dict[str, Any]:
+    try:
+        return dict(json.loads(sample["json"]))
+    except (KeyError, ValueError):
+        return {}
+
+
+def _wrong_sample(key: str, sample: dict[str, bytes]) -> Iterator[str]:
+    missing = {"jpg", "json", "txt"} - set(sample)
+    said = _json_of(sample)
+    if missing or not said:
+        yield f"no readable {', '.join(sorted(missing)) or 'json'}"
+        return
+    if said.get("sha256") != key:
+        yield f"its json speaks of {said.get('sha256')}"
+    if said.get("stored_sha256") != sha256_hex(sample["jpg"]):
+        yield "the picture's bytes are not those that were stored"
+    if said.get("caption") != sample["txt"].decode(errors="replace"):
+        yield "the caption differs between txt and json"
+
+
+def _wrong_verdicts(admitted: dict[str, Any], shipped: dict[str, Any]) -> Iterator[str]:
+    for key in sorted(set(admitted) - set(shipped)):
+        yield f"verdicts: {key} is admitted and in no shard"
+    for key in sorted(set(shipped) - set(admitted)):
+        yield f"verdicts: {key} is in a shard and not admitted"
+    for key in sorted(set(shipped) & set(admitted)):
+        for name in ("license", "record_id", "split"):
+            if shipped[key].get(name) != admitted[key][name]:
+                yield f"verdicts: {key}: {name} is {admitted[key][name]}, the shard says {shipped[key].get(name)}"
+
+
+def _wrong_credits(credits: dict[str, Any], shipped: dict[str, Any]) -> Iterator[str]:
+    for key in sorted(set(shipped) ^ set(credits)):
+        yield f"credits.parquet: {key} is {'credited and not shipped' if key in credits else 'not credited'}"
+    for key in sorted(set(shipped) & set(credits)):
+        credit = credits[key]
+        if family(credit["license"]) in CREDIT_NEEDED and not credit["creator"]:
+            yield f"credits.parquet: {key} has no creator, and {credit['license']} asks for one"
+        if not credit["source_url"]:
+            yield f"credits.parquet: {key} has no source"
+
+
+def _wrong_counts(release: Release, verdicts: list[dict[str, Any]]) -> Iterator[str]:
+    splits = Counter(row["split"] for row in verdicts if row["admitted"])
+    counted = [("records", len(verdicts)), ("admitted", splits.total())]
+    for name, number in [*counted, *((split, splits[split]) for split in SPLITS)]:
+        if release.manifest.counts.get(name) != number:
+            yield f"manifest.json: counts {release.manifest.counts.get(name)} {name}; the verdicts have {number}"
