@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import BaseModel, Field, model_validator
 
 from captioning.blip2_checkpoint import load_blip2, pinned_revision
@@ -118,11 +118,16 @@ class Blip2Captioner:
 
 
 def _decoded(request: CaptionRequest) -> Image.Image:
+    """Decode a picture as it is meant to be seen: turned upright, on white."""
     assert request.image is not None, f"BLIP-2 needs the pixels of {request.sha256}"
     try:
-        return Image.open(BytesIO(request.image)).convert("RGB")
+        image = ImageOps.exif_transpose(Image.open(BytesIO(request.image)))
     except (UnidentifiedImageError, OSError) as error:
-        raise CorpusError(f"image {request.sha256} cannot be decoded: {error}") from error
+        raise CorpusError(f"image {request.sha256} cannot be decoded ({error}); verify the corpus") from error
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
 def _seed(seed: int, sha256: str) -> int:
@@ -134,5 +139,5 @@ def _decoding(config: Blip2Config) -> dict[str, Any]:
     lengths = {"max_new_tokens": config.max_new_tokens, "num_beams": config.num_beams}
     if config.sampling is None:
         return {**lengths, "do_sample": False}
-    chosen = {"temperature": config.sampling.temperature, "top_p": config.sampling.top_p}
-    return {**lengths, "do_sample": True, **chosen}
+    nucleus = {"temperature": config.sampling.temperature, "top_p": config.sampling.top_p, "top_k": 0}
+    return {**lengths, "do_sample": True, **nucleus}

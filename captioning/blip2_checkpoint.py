@@ -43,18 +43,14 @@ def load_blip2(model: str, revision: str, *, dtype: str, device: str) -> tuple[A
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         processor = Blip2Processor.from_pretrained(model, trust_remote_code=False, **options)
-        network = Blip2ForConditionalGeneration.from_pretrained(
-            model,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=getattr(torch, dtype),
-            **options,
+        network: Any = Blip2ForConditionalGeneration.from_pretrained(
+            model, trust_remote_code=False, use_safetensors=True, dtype=getattr(torch, dtype), **options
         )
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{model} is not a BLIP-2 checkpoint that loads: {reason}") from error
     _join(processor, network.config, model)
-    return processor, network.eval().requires_grad_(False).to(torch.device(place))
+    return processor, network.to(place).eval()
 
 
 def _join(processor: Any, config: Any, model: str) -> None:

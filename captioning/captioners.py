@@ -12,7 +12,7 @@ class CaptionRequest:
     sha256: str
     """Of the image's bytes as fetched; it seeds sampling, so that an image's caption depends on nothing else."""
     image: bytes | None
-    """An encoded picture without transparency, such as a JPEG; None is enough when `needs_pixels` is False."""
+    """The encoded picture, in any format; None is enough when `needs_pixels` is False."""
     title: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()

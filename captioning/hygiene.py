@@ -15,6 +15,7 @@ _CAMERA_NAME = re.compile(
 )
 _MACHINE_TAG = re.compile(r"\w+:\w+=")
 _JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji are misspelled without them
+_WORD_ENDS = " ,;:.!?)"
 _SILENT_ELEMENTS = ("script", "style")
 _INLINE_ELEMENTS = (
     "a",
@@ -111,6 +112,6 @@ def _cut(text: str, max_characters: int) -> str:
     if len(text) <= max_characters:
         return text
     head = text[:max_characters]
-    if not text[max_characters].isspace() and " " in head:
+    if text[max_characters] not in _WORD_ENDS and " " in head:
         head = head[: head.rindex(" ")]
     return head.rstrip(" ,;:-\u2013\u2014(")

@@ -45,7 +45,7 @@ class DuplicateRules(BaseModel, frozen=True, extra="forbid"):
     """Greatest distance of two 256-bit perceptual hashes of duplicates."""
     max_chroma_distance: float = Field(24.0, ge=0)
     """Greatest difference of color, in levels of 255, in any of 4x4 cells: hashes see luminance only."""
-    flat_from: float = Field(0.97, ge=0, le=1)
+    flat_from: float = Field(0.95, ge=0, le=1)
     """A picture this flat is a duplicate only of equal pixels: its hash says nothing."""
 
 

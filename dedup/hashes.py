@@ -20,8 +20,9 @@ most, which a radius absorbs."""
 def perceptual_hashes(image: Image.Image) -> tuple[bytes, bytes]:
     """Return the pHash of 64 bits (8 bytes) and of 256 bits (32 bytes), bit for bit those of `imagehash.phash`.
 
-    `bytes.hex()` equals imagehash's `str()`. Half of the bits are set, so distances are even. Refuses a picture with
-    transparency: what it shows depends on the background that the caller has to choose.
+    `bytes.hex()` equals imagehash's `str()`. Half of the bits are set, so distances are even, except for pictures that
+    are their own mirror image: there many frequencies are zero, and a new encoding decides their bits by noise.
+    Refuses a picture with transparency: what it shows depends on the background that the caller has to choose.
     """
     _refuse_transparency(image)
     gray = image.convert("L")

@@ -1,6 +1,6 @@
 """Find all near-duplicate pairs of 256-bit codes exactly, by multi-index hashing (Norouzi et al. 2012)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,23 +43,6 @@ def near_pairs(codes: Codes, *, radius_bits: int) -> NDArray[np.void]:
         for left, right, distance in _near_distinct(scattered, radius_bits):
             blocks.append(_pairs(firsts[left], firsts[right], distance))
     pairs = np.concatenate(blocks)
-    return pairs[np.lexsort((pairs["j"], pairs["i"]))]
-
-
-def duplicate_pairs(
-    codes: Codes, pixel_digests: Sequence[str], is_flat: NDArray[np.bool_], *, radius_bits: int
-) -> NDArray[np.void]:
-    """Return `near_pairs` of the pictures that are not flat, and pairs at distance 0 of flat ones with equal pixels.
-
-    The hash of a flat picture is noise: without this gate all blank pages become one cluster.
-    """
-    busy, flat = np.flatnonzero(~is_flat), np.flatnonzero(is_flat)
-    near = near_pairs(codes[busy], radius_bits=radius_bits)
-    digests = np.asarray(pixel_digests, dtype=object)[flat].astype(str)
-    _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
-    repeats = np.flatnonzero(first[inverse] != np.arange(len(flat)))
-    equal = _pairs(flat[first[inverse][repeats]], flat[repeats], np.zeros(len(repeats), dtype=np.uint16))
-    pairs = np.concatenate([_pairs(busy[near["i"]], busy[near["j"]], near["distance"]), equal])
     return pairs[np.lexsort((pairs["j"], pairs["i"]))]
 
 

@@ -10,8 +10,6 @@ from catalog.facts import instrument_name
 
 LONGER_SIDE_PX = 512
 FLATNESS_LEVELS = 16
-FLAT_FROM = 0.95
-"""Flatness from which a perceptual hash is mostly noise: half of its bits can turn when the picture is encoded again."""
 QUALITY_INSTRUMENT = instrument_name(
     "quality", "1", {"longer_side_px": LONGER_SIDE_PX, "flatness_levels": FLATNESS_LEVELS}
 )
@@ -42,11 +40,6 @@ def measure_quality(image: Image.Image) -> Quality:
         flatness=_flatness(gray),
         contrast=float(luminance_HW.std(dtype=np.float64)) / 255,
     )
-
-
-def is_flat(flatness: float) -> bool:
-    """Tell whether a picture is too flat for its perceptual hash to mean anything; only equal pixels tell then."""
-    return flatness >= FLAT_FROM
 
 
 def _laplacian_variance(luminance_HW: NDArray[np.float32]) -> float:

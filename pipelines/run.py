@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 import apache_beam as beam
 import tomli_w
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 from rich.console import Console
 
 from catalog import errors
@@ -63,14 +64,17 @@ def _options(workers: int, beam_args: Sequence[str]) -> _Options:
     if workers < 1:
         raise ConfigError(f"--workers must be 1 or more, got {workers}")
     mode = "in_memory" if workers == 1 else "multi_processing"
-    local = [
-        f"--direct_num_workers={workers}",
-        f"--direct_running_mode={mode}",
-        "--default_sdk_harness_log_level=CRITICAL",
-    ]
+    local = [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}"]
     elsewhere = PipelineOptions(list(beam_args)).view_as(StandardOptions).runner
     options = PipelineOptions([*([] if elsewhere else local), *beam_args])
-    return _Options(options, None if elsewhere else FnApiRunner())
+    return _Options(options, None if elsewhere else _quiet_runner())
+
+
+def _quiet_runner() -> FnApiRunner:
+    """Return Beam's in-process portable runner, whose worker processes log nothing: errors come back as exceptions."""
+    told = beam_provision_api_pb2.ProvisionInfo(retrieval_token="unused")
+    told.pipeline_options.update({"default_sdk_harness_log_level": "CRITICAL"})
+    return FnApiRunner(provision_info=ExtendedProvisionInfo(told))
 
 
 def _run(graph: BuildGraph, options: _Options) -> None:

@@ -68,7 +68,8 @@ def _verdict(row: Row, policy: Policy) -> Row:
     reasons = list(row["claim_reasons"])
     if row["outcome"] == Outcome.FETCHED:
         reasons += image_reasons(row, policy.image)
-        reasons += caption_reasons(row["caption"], policy.caption)
+        if not reasons:  # nothing else is captioned
+            reasons += caption_reasons(row["caption"], policy.caption)
     elif row["outcome"] is not None:
         reasons.append(f"fetch:{row['outcome']}")
     elif not reasons:

@@ -16,7 +16,7 @@ from catalog.policy import Policy
 from catalog.storage import Store
 from pipelines.papers import credits_page, credits_table
 from pipelines.parts import PackPart
-from pipelines.stages.judge import verdicts_path
+from pipelines.stages.judge import VERDICT_SCHEMA, verdicts_path
 
 Row = dict[str, Any]
 
@@ -69,7 +69,9 @@ def publish(
 ) -> str:
     """Write `releases/<name>/<version>`, point LATEST at it, and return the version: 16 digits of the digest."""
     tables = {part.pack: store.read_table(verdicts_path(part.pack)) for part in parts}
-    manifest = make_manifest(name, pa.concat_tables(tables.values()), shards, policy, instruments)
+    manifest = make_manifest(
+        name, pa.concat_tables([VERDICT_SCHEMA.empty_table(), *tables.values()]), shards, policy, instruments
+    )
     version = manifest.digest[:16]
     folder = f"releases/{name}/{version}"
     files: dict[str, bytes] = {"manifest.json": manifest_bytes(manifest)}

@@ -124,9 +124,7 @@ def test_ids_are_unique_in_their_source(ids):
 
 def test_some_photographs_are_offered_twice_with_the_same_bytes():
     photographs = [path for path in shipped() if path.startswith("photographs/")]
-    digests = Counter(
-        hashlib.sha256((SAMPLES / path).read_bytes()).hexdigest() for path in photographs
-    )
+    digests = Counter(hashlib.sha256((SAMPLES / path).read_bytes()).hexdigest() for path in photographs)
     assert sum(count == 2 for count in digests.values()) >= 12
 
 

@@ -1,0 +1,35 @@
+import pyarrow as pa
+
+from catalog.facts import FactTable, instrument_name
+from catalog.storage import Store
+
+SCHEMA = pa.schema([("sha256", pa.string()), ("value", pa.int64())])
+
+
+def _facts(tmp_path):
+    return FactTable(store=Store(str(tmp_path)), measure="m", instrument="i", schema=SCHEMA)
+
+
+def test_only_what_is_lacking_is_asked_for(tmp_path):
+    facts = _facts(tmp_path)
+    assert facts.lacking("p", ["b", "a", "a"]) == ["a", "b"]
+    facts.append("p", [{"sha256": "b", "value": 1}])
+    assert facts.lacking("p", ["a", "b", "c"]) == ["a", "c"]
+
+
+def test_segments_read_as_one_sorted_table(tmp_path):
+    facts = _facts(tmp_path)
+    facts.append("p", [{"sha256": "c", "value": 3}, {"sha256": "a", "value": 1}])
+    facts.append("p", [{"sha256": "b", "value": 2}])
+    assert facts.read("p")["value"].to_pylist() == [1, 2, 3]
+
+
+def test_packs_do_not_mix(tmp_path):
+    facts = _facts(tmp_path)
+    facts.append("p", [{"sha256": "a", "value": 1}])
+    assert facts.read("p2").num_rows == 0
+
+
+def test_any_setting_renames_the_instrument():
+    names = {instrument_name("n", v, s) for v in ("1", "2") for s in ({"a": 1}, {"a": 2})}
+    assert len(names) == 4

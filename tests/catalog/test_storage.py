@@ -1,0 +1,63 @@
+import errno
+import os
+
+import pyarrow as pa
+import pytest
+
+from catalog.errors import StorageError
+from catalog.storage import Store
+
+
+def test_a_file_is_absent_when_its_writer_fails(tmp_path):
+    store = Store(str(tmp_path))
+    with pytest.raises(RuntimeError), store.writing("a/b") as file:
+        file.write(b"half")
+        raise RuntimeError
+    assert not store.exists("a/b")
+    assert store.files(".partial") == []
+
+
+def test_a_file_that_is_rewritten_is_the_old_or_the_new_one(tmp_path):
+    store = Store(str(tmp_path))
+    store.write_bytes("a", b"old")
+    with store.writing("a") as file:
+        file.write(b"new")
+        file.flush()
+        assert store.read_bytes("a") == b"old"
+    assert store.read_bytes("a") == b"new"
+
+
+def test_equal_tables_give_equal_bytes(tmp_path):
+    store = Store(str(tmp_path))
+    table = pa.table({"a": [1, 2], "b": ["x", None]})
+    for name in ("one", "two"):
+        store.write_table(name, table)
+    assert store.read_bytes("one") == store.read_bytes("two")
+
+
+def test_numbered_stops_at_the_first_gap(tmp_path):
+    store = Store(str(tmp_path))
+    for number in (0, 1, 3):
+        store.write_bytes(f"p.{number:03d}.parquet", b"")
+    assert store.numbered("p.", ".parquet") == ["p.000", "p.001"]
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="no space left to write .*/a; free some and run the same command again"):
+        Store(str(tmp_path)).write_bytes("a", b"x")
+
+
+def test_a_damaged_table_names_its_file(tmp_path):
+    store = Store(str(tmp_path))
+    store.write_bytes("t.parquet", b"PAR1 and then nothing")
+    with pytest.raises(StorageError, match=r"t\.parquet is not a whole Parquet file"):
+        store.read_table("t.parquet")
+
+
+def test_an_unknown_kind_of_url_is_told(tmp_path):
+    with pytest.raises(StorageError, match="cannot open gopher://x"):
+        Store("gopher://x").exists("a")

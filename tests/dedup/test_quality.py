@@ -1,0 +1,65 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from dedup.quality import measure_quality
+
+
+def noise(size: tuple[int, int] = (64, 48), low: int = 0, high: int = 256) -> Image.Image:
+    width, height = size
+    pixels = np.random.default_rng(0).integers(low, high, (height, width), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def halves(dark: int, light: int) -> Image.Image:
+    image = Image.new("L", (40, 40), dark)
+    image.paste(light, (20, 0, 40, 40))
+    return image
+
+
+def test_sharpness_is_opencvs_laplacian_variance():
+    image = noise()
+    laplacian = cv2.Laplacian(np.asarray(image), cv2.CV_64F)[1:-1, 1:-1]
+    assert measure_quality(image).sharpness == pytest.approx(laplacian.var(), rel=1e-6)
+
+
+def test_blur_lowers_sharpness():
+    image = noise()
+    blurred = image.filter(ImageFilter.GaussianBlur(2))
+    assert measure_quality(blurred).sharpness < 0.1 * measure_quality(image).sharpness
+
+
+def test_sharpness_of_a_line_is_zero():
+    assert measure_quality(Image.new("L", (50, 2))).sharpness == 0.0
+
+
+def test_large_pictures_are_measured_at_512_px():
+    small = noise((512, 384))
+    large = small.resize((2048, 1536), Image.Resampling.NEAREST)
+    assert measure_quality(large) == measure_quality(small)
+
+
+@pytest.mark.parametrize(
+    ("image", "flatness"),
+    [
+        (Image.new("RGB", (9, 9), "white"), 1.0),
+        (noise(low=120, high=136), 1.0),
+        (halves(0, 255), 0.5),
+        (halves(100, 115), 1.0),
+        (halves(100, 116), 0.5),
+    ],
+)
+def test_flatness_is_the_share_of_the_commonest_tone(image, flatness):
+    assert measure_quality(image).flatness == flatness
+
+
+@pytest.mark.parametrize(("dark", "light", "contrast"), [(0, 255, 0.5), (7, 7, 0.0), (0, 51, 0.1)])
+def test_contrast_is_the_deviation_of_luminance(dark, light, contrast):
+    assert measure_quality(halves(dark, light)).contrast == pytest.approx(contrast)
+
+
+def test_measuring_leaves_the_picture_as_it_was():
+    image = noise((700, 10))
+    measure_quality(image)
+    assert image.size == (700, 10)

@@ -1,0 +1,258 @@
+"""The build from end to end, over real HTTP, with real Beam: what it promises, and what bad input makes of it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+import webdataset as wds
+from PIL import Image
+
+from catalog.errors import ConfigError, CorpusError, SourceError, StorageError
+from catalog.packs import read_index
+from pipelines.run import build
+from pipelines.verify import verify
+from tests.builders import POLICY, a_corpus, a_picture, a_server, a_yfcc_line, encoded, tree_digest, write_corpus
+
+pytestmark = pytest.mark.beam
+
+
+def _verdicts(release):
+    store = release.store
+    names = store.files(f"{release.path}/verdicts")
+    rows = [row for name in names for row in store.read_table(f"{release.path}/verdicts/{name}").to_pylist()]
+    return {row["record_id"]: row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Return the config and the release of a small corpus, built once; tests must not change it."""
+    config = a_corpus(tmp_path_factory.mktemp("small"))
+    return config, build(str(config), workers=1)
+
+
+def test_a_release_verifies(small):
+    _, release = small
+    assert list(verify(release)) == []
+    assert release.manifest.counts["admitted"] == 12
+
+
+def test_webdataset_reads_the_shards_back(small):
+    _, release = small
+    folder = release.store.local_path(release.path)
+    lines = (folder / "shards-train.txt").read_text().split()
+    samples = list(wds.WebDataset([str(folder / line) for line in lines], shardshuffle=False).decode("pil"))
+    assert len(samples) == release.manifest.counts["train"]
+    assert all(isinstance(sample["jpg"], Image.Image) for sample in samples)
+    assert all(sample["json"]["sha256"] == sample["__key__"] for sample in samples)
+    assert {sample["txt"] for sample in samples} <= {f"blobs number {i}" for i in range(12)}
+
+
+def test_a_second_build_fetches_and_measures_nothing(small):
+    config, release = small
+    corpus = release.store.local_path("")
+    before = {p: p.stat().st_mtime_ns for room in ("packs", "facts", "shards") for p in (corpus / room).rglob("*.*")}
+    again = build(str(config), workers=1)
+    after = {p: p.stat().st_mtime_ns for room in ("packs", "facts", "shards") for p in (corpus / room).rglob("*.*")}
+    assert again.version == release.version
+    assert after == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 4])
+def test_any_number_of_workers_gives_the_same_release(small, tmp_path, workers):
+    _, release = small
+    again = build(str(a_corpus(tmp_path)), workers=workers)
+    assert again.version == release.version
+    folders = [r.store.local_path(r.path) for r in (release, again)]
+    assert tree_digest(folders[0]) == tree_digest(folders[1])
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_ends_with_the_same_release(small, tmp_path):
+    _, release = small
+    config = a_corpus(tmp_path)
+    command = [sys.executable, "-m", "cli.main", "build", str(config), "--workers", "2"]
+    for patience_s in (2.5, 3.5, 4.5, 5.5):
+        process = subprocess.Popen(command, start_new_session=True, stdout=-3, stderr=-3)
+        time.sleep(patience_s)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    again = build(str(config), workers=1)
+    assert again.version == release.version
+    assert list(verify(again)) == []
+    assert again.store.files(".partial") == []
+
+
+def test_a_widened_policy_fetches_only_what_is_new(tmp_path):
+    config = a_corpus(tmp_path, num_pictures=4, num_packs=1)
+    narrow = POLICY.replace('["CC0", "CC-BY", "CC-BY-SA"]', '["CC-BY"]')
+    (tmp_path / "policy.toml").write_text(narrow)
+    metadata = tmp_path / "metadata.tsv"
+    first, rest = metadata.read_text().split("\n", 1)
+    share_alike = first.replace("/by/4.0/", "/by-sa/4.0/").replace("Attribution", "Attribution-ShareAlike")
+    metadata.write_text(f"{share_alike}\n{rest}")
+    first = build(str(config), workers=1)
+    (tmp_path / "policy.toml").write_text(POLICY)
+    second = build(str(config), workers=1)
+    assert (first.manifest.counts["admitted"], second.manifest.counts["admitted"]) == (3, 4)
+    assert sorted(read_index(second.store, "test-00000")["segment"].to_pylist()) == [0, 0, 0, 1]
+
+
+BAD_ELEMENTS = {
+    "/good": (200, "image/jpeg", encoded(a_picture(1))),
+    "/lies": (200, "image/jpeg", b"<html>not a picture</html>"),
+    "/truncated": (200, "image/jpeg", encoded(a_picture(2))[:900]),
+    "/one-pixel": (200, "image/png", encoded(a_picture(3, size=(1, 1)), "PNG")),
+    "/wide": (200, "image/png", encoded(a_picture(4, size=(20_000, 40)), "PNG")),
+}
+
+
+def test_a_bad_element_becomes_a_row_with_an_outcome(tmp_path):
+    with a_server(BAD_ELEMENTS) as base:
+        lines = [a_yfcc_line(path[1:], base + path) for path in (*BAD_ELEMENTS, "/gone", "/hangs", "/cut-off")]
+        lines += [
+            a_yfcc_line("no-license", f"{base}/good", licensename="", licenseurl=""),
+            a_yfcc_line("no-creator", f"{base}/good", unickname=""),
+            a_yfcc_line("file-url", "file:///etc/passwd"),
+            a_yfcc_line("controls", f"{base}/good", title="a%00b%0Ac%1B[31m"),
+            a_yfcc_line("long", f"{base}/good", title="word+" * 2000),
+            "three\tbad\tcolumns",
+        ]
+        release = build(str(write_corpus(tmp_path, lines)), workers=1)
+    assert {key.removeprefix("test:"): list(row["reasons"]) for key, row in _verdicts(release).items()} == {
+        "good": ["duplicate:same-bytes"],
+        "lies": ["fetch:not-an-image"],
+        "truncated": ["fetch:damaged"],
+        "one-pixel": ["image:too-small"],
+        "wide": ["image:too-long"],
+        "gone": ["fetch:http-error"],
+        "hangs": ["fetch:timeout"],
+        "cut-off": ["fetch:unreachable"],
+        "no-license": ["license:LicenseRef-missing"],
+        "no-creator": ["creator:missing"],
+        "file-url": ["fetch:bad-url"],
+        "controls": [],
+        "long": ["duplicate:same-bytes"],
+    }
+    captions = {key: row["caption"] for key, row in _verdicts(release).items()}
+    assert captions["test:controls"] == "a b c [31m"
+    assert len(captions["test:long"]) <= 300
+    assert list(verify(release)) == []
+    (unreadable,) = (n for n in release.store.files("records/test") if "unreadable" in n)
+    assert release.store.read_table(f"records/test/{unreadable}")["place"].to_pylist() == ["line 14"]
+
+
+def test_img2dataset_columns_and_stats_describe_a_pack(small):
+    _, release = small
+    index = read_index(release.store, "test-00000")
+    assert index.column_names[:5] == ["url", "key", "status", "error_message", "width"]
+    stats = release.store.read_text("packs/test-00000.000_stats.json")
+    assert f'"successes":{pc.sum(pc.equal(index["status"], "success")).as_py()}' in stats
+
+
+@pytest.mark.parametrize("lines", [[], [a_yfcc_line("1", "http://127.0.0.1:9/a", licenseurl="", licensename="")]])
+def test_an_empty_release_is_an_error_that_says_why(tmp_path, lines):
+    with pytest.raises(CorpusError, match="would be empty: .*(the sources are empty|LicenseRef-missing \\(1\\))"):
+        build(str(write_corpus(tmp_path, lines)), workers=1)
+
+
+def test_a_missing_source_file_stops_the_build(tmp_path):
+    config = a_corpus(tmp_path, num_pictures=1)
+    (tmp_path / "metadata.tsv").unlink()
+    with pytest.raises(SourceError, match="no source file at"):
+        build(str(config), workers=1)
+
+
+@pytest.mark.slow
+def test_an_error_in_a_worker_process_is_one_line_too(tmp_path):
+    config = a_corpus(tmp_path, num_pictures=1)
+    (tmp_path / "metadata.tsv").unlink()
+    with pytest.raises(SourceError) as caught:
+        build(str(config), workers=2)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_key_is_told_with_the_known_ones(tmp_path):
+    config = a_corpus(tmp_path, num_pictures=1)
+    config.write_text(config.read_text() + "\n[pixels]\nimagesize = 64\n")
+    with pytest.raises(ConfigError, match=r"unknown key 'imagesize' in \[pixels\]; known keys: encode_quality, image"):
+        build(str(config), workers=1)
+
+
+def test_pixel_settings_cannot_change_under_a_corpus(tmp_path):
+    config = a_corpus(tmp_path, num_pictures=2)
+    build(str(config), workers=1)
+    config.write_text(config.read_text() + "\n[pixels]\nimage_size = 64\n")
+    with pytest.raises(ConfigError, match=r"\[pixels\] differs from .*; name a new root"):
+        build(str(config), workers=1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_stops_the_build_and_nothing_is_lost(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(disk)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    try:
+        config = a_corpus(tmp_path, num_pictures=40, num_packs=4, root=str(disk / "corpus"))
+        with pytest.raises(StorageError, match="no space left to write .*; free some and run the same command again"):
+            build(str(config), workers=1)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        release = build(str(config), workers=1)
+        assert list(verify(release)) == []
+        assert release.manifest.counts["admitted"] == 40
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture
+def s3_root(monkeypatch):
+    """Serve a real S3 endpoint and give the URL of a corpus in a bucket of it."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "FSSPEC_S3_ENDPOINT_URL": f"http://{host}:{port}",
+    }.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket="corpora")
+    yield "s3://corpora/small"
+    server.stop()
+
+
+def test_a_bucket_holds_the_same_release(small, s3_root, tmp_path):
+    _, release = small
+    there = build(str(a_corpus(tmp_path, root=s3_root)), workers=1)
+    assert there.version == release.version
+    assert list(verify(there)) == []
+
+
+def test_beam_options_pass_through(small, tmp_path):
+    _, release = small
+    config = a_corpus(tmp_path)
+    again = build(str(config), beam_args=["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"])
+    assert again.version == release.version
+
+
+def test_two_builds_do_not_share_a_corpus(tmp_path):
+    import fcntl
+
+    config = a_corpus(tmp_path, num_pictures=1)
+    (tmp_path / "corpus").mkdir()
+    with Path(tmp_path / "corpus" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(CorpusError, match="another build is at work"):
+            build(str(config), workers=1)
