@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from io import BytesIO
+from tarfile import TarError
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
@@ -84,10 +85,12 @@ class Release:
         return [shard for shard in self.manifest.shards if shard.split == split]
 
     def samples(self, shard: Shard) -> Iterator[dict[str, bytes]]:
-        """Yield the samples of a shard as webdataset shows them: `__key__`, `jpg`, `json`, `txt`, as bytes."""
-        tar = BytesIO(self.store.read_bytes(f"shards/{shard.name}"))
+        """Yield the samples of a shard as webdataset shows them: `__key__`, `jpg`, `json`, `txt`, as bytes.
+
+        Raises `CorpusError` at the place where the tar is damaged.
+        """
         sample: dict[str, bytes] = {}
-        for name, data in read_tar(tar):
+        for name, data in self._members(shard):
             key, extension = name.split(".", 1)
             if sample and sample["__key__"] != key.encode():
                 yield sample
@@ -96,6 +99,12 @@ class Release:
             sample[extension] = data
         if sample:
             yield sample
+
+    def _members(self, shard: Shard) -> Iterator[tuple[str, bytes]]:
+        try:
+            yield from read_tar(BytesIO(self.store.read_bytes(f"shards/{shard.name}")))
+        except TarError as error:
+            raise CorpusError(f"{shard.name} is not a readable tar: {error}; build the release again") from error
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:

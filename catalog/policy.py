@@ -43,8 +43,10 @@ class DuplicateRules(BaseModel, frozen=True, extra="forbid"):
 
     radius_bits: int = Field(ge=0, le=31)
     """Greatest distance of two 256-bit perceptual hashes of duplicates."""
+    max_luma_distance: float = Field(64.0, ge=0)
+    """Greatest difference of brightness, in levels of 255, in any of 4x4 cells."""
     max_chroma_distance: float = Field(24.0, ge=0)
-    """Greatest difference of color, in levels of 255, in any of 4x4 cells: hashes see luminance only."""
+    """Greatest difference of hue and saturation there. Hashes see neither: a red heart and a blue one are equal."""
     flat_from: float = Field(0.95, ge=0, le=1)
     """A picture this flat is a duplicate only of equal pixels: its hash says nothing."""
 

@@ -1,5 +1,6 @@
 """byline train"""
 
+import os
 from typing import Annotated
 
 import typer
@@ -12,6 +13,9 @@ def train(
 
     Example: byline train configs/training/demo.toml
     """
+    # Threads that spin while they wait make a shared machine crawl. It must be said before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
     from training.run import run
 
     raise typer.Exit(run(config))

@@ -1,27 +1,24 @@
-"""Where a picture has which color: what perceptual hashes of luminance cannot see."""
+"""Where a picture has which color: what perceptual hashes, which see luminance patterns only, cannot tell."""
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 GRID = 4
 """Cells on each side."""
+GRID_BYTES = 3 * GRID * GRID
 
 
-def chroma_grid(image: Image.Image) -> bytes:
-    """Return the mean Cb and Cr (0 to 255) of each of 4x4 cells, row by row: 32 bytes.
-
-    Chroma, not RGB: a brighter or darker copy keeps it, a red heart and a blue one do not share it.
-    """
+def color_grid(image: Image.Image) -> bytes:
+    """Return the mean Y, Cb and Cr (0 to 255) of each of 4x4 cells, row by row: 48 bytes."""
     cells = image.convert("YCbCr").resize((GRID, GRID), Image.Resampling.BOX)
-    return np.asarray(cells, dtype=np.uint8)[..., 1:].tobytes()
+    return cells.tobytes()
 
 
-def chroma_distance(one: bytes, other: bytes) -> float:
-    """Return how far two grids are apart at the cell where they differ most, in levels of 255."""
-    difference: NDArray[np.float64] = np.subtract(
-        np.frombuffer(one, np.uint8).reshape(-1, 2),
-        np.frombuffer(other, np.uint8).reshape(-1, 2),
-        dtype=np.float64,
-    )
-    return float(np.hypot(difference[:, 0], difference[:, 1]).max())
+def color_distances(one: bytes, other: bytes) -> tuple[float, float]:
+    """Return how far two grids are apart, in luma and in chroma, each at the cell where they differ most.
+
+    In levels of 255. They are two numbers because a copy may well be brighter, but is hardly ever of another hue.
+    """
+    cells = (np.frombuffer(grid, np.uint8).reshape(-1, 3).astype(np.float64) for grid in (one, other))
+    luma, *chroma = np.abs(np.subtract(*cells)).T
+    return float(luma.max()), float(np.hypot(*chroma).max())

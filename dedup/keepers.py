@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dedup.colors import chroma_distance
+from dedup.colors import color_distances
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,8 +13,8 @@ class Fingerprint:
 
     code: bytes
     """A perceptual hash, or anything that only equal pictures share."""
-    chroma: bytes
-    """As `dedup.colors.chroma_grid` gives it."""
+    colors: bytes
+    """As `dedup.colors.color_grid` gives them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ def choose_keepers(
     best_first: Sequence[Fingerprint],
     near: Mapping[bytes, Iterable[tuple[bytes, int]]],
     *,
+    max_luma_distance: float,
     max_chroma_distance: float,
 ) -> list[Assignment]:
     """Return the keeper of each picture, in the order given.
@@ -38,6 +39,11 @@ def choose_keepers(
     left out promotes the next best; and a million equal pictures cost a million steps. `near` gives, for a code, the
     other codes within the radius and their distances in bits.
     """
+
+    def is_alike(one: Fingerprint, other: Fingerprint) -> bool:
+        luma, chroma = color_distances(one.colors, other.colors)
+        return luma <= max_luma_distance and chroma <= max_chroma_distance
+
     keepers_with: dict[bytes, list[int]] = defaultdict(list)
     assignments = []
     for place, picture in enumerate(best_first):
@@ -45,7 +51,7 @@ def choose_keepers(
             Assignment(keeper=keeper, distance_bits=distance)
             for code, distance in [(picture.code, 0), *near.get(picture.code, ())]
             for keeper in keepers_with.get(code, ())
-            if chroma_distance(best_first[keeper].chroma, picture.chroma) <= max_chroma_distance
+            if is_alike(picture, best_first[keeper])
         ]
         if not found:
             keepers_with[picture.code].append(place)

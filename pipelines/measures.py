@@ -4,13 +4,13 @@ import pyarrow as pa
 
 from catalog.facts import FactTable, instrument_name
 from catalog.storage import Store
-from dedup.colors import GRID
+from dedup.colors import GRID, GRID_BYTES
 from dedup.hashes import HASH_INSTRUMENT
 from dedup.quality import QUALITY_INSTRUMENT
 
 SEARCH_RADIUS_BITS = 31
 """Pairs are kept up to this distance, so that a policy may choose any smaller one without a new search."""
-FINGERPRINT_INSTRUMENT = f"{HASH_INSTRUMENT}-chroma{GRID}"
+FINGERPRINT_INSTRUMENT = f"{HASH_INSTRUMENT}-colors{GRID}"
 EDGE_INSTRUMENT = instrument_name("pairs", "1", [HASH_INSTRUMENT, SEARCH_RADIUS_BITS])
 
 HASH_SCHEMA = pa.schema(
@@ -18,7 +18,7 @@ HASH_SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("phash64", pa.binary(8)),
         ("phash256", pa.binary(32)),
-        ("chroma", pa.binary(32)),
+        ("colors", pa.binary(GRID_BYTES)),
         ("pixels", pa.string()),
     ]
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from catalog.digests import sha256_hex
-from catalog.errors import StorageError
+from catalog.errors import BylineError, StorageError
 from catalog.licenses import family
 from catalog.manifest import SPLITS, Release, Shard
 from catalog.policy import CREDIT_NEEDED
@@ -78,8 +78,8 @@ def _wrong_shard(
                 yield f"{shard.name}: sample {key}: shipped twice"
             shipped[key] = {"split": shard.split, **_json_of(sample)}
             count(1)
-    except (StorageError, OSError, EOFError) as error:
-        yield f"{shard.name}: not a readable tar: {error}"
+    except BylineError as error:
+        yield str(error)
     if keys != sorted(keys):
         yield f"{shard.name}: samples are not in key order"
     if len(keys) != shard.num_samples:

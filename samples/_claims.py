@@ -10,9 +10,7 @@ from debian.copyright import Copyright
 RASTER = re.compile(r"\.(webp|jpe?g|png)$", re.IGNORECASE)
 _FIELD = re.compile(r"^(Copyright|Source|Licen[sc]e|Files|Comments?):\s*(.*)$")
 _PAGE = re.compile(r"https?://\S+")
-_ORIGINAL = re.compile(
-    r"^based on an? (?:photo|original image) by (.+?), license ([^,]+), source at (\S+)$"
-)
+_ORIGINAL = re.compile(r"^based on an? (?:photo|original image) by (.+?), license ([^,]+), source at (\S+)$")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,7 @@ SIDE_PX = 80
 NUM_COLORS = 64
 
 OPENMOJI_GROUPS = frozenset(
-    {"activities", "animals-nature", "flags", "food-drink", "objects", "smileys-emotion"}
-    | {"symbols", "travel-places"}
+    {"activities", "animals-nature", "flags", "food-drink", "objects", "smileys-emotion"} | {"symbols", "travel-places"}
 )
 TONED_SUBGROUPS = frozenset(
     {"body-parts", "hand-fingers-closed", "hand-fingers-open", "hand-fingers-partial"}
@@ -97,9 +96,7 @@ def iconify_drawings(folder: Path, openmoji_folder: Path) -> list[Drawing]:
 
 def render(svg: str) -> bytes:
     """Return the drawing as a square PNG with a palette, over transparency."""
-    png = bytes(
-        resvg_py.svg_to_bytes(svg_string=svg, width=SIDE_PX, height=SIDE_PX, skip_system_fonts=True)
-    )
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=SIDE_PX, height=SIDE_PX, skip_system_fonts=True))
     image = Image.open(io.BytesIO(png)).convert("RGBA")
     palette = image.quantize(NUM_COLORS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     out = io.BytesIO()
@@ -107,9 +104,7 @@ def render(svg: str) -> bytes:
     return out.getvalue()
 
 
-def _iconify_drawing(
-    emoji: dict[str, str], icon: str, icons: dict[str, Any], info: dict[str, Any]
-) -> Drawing:
+def _iconify_drawing(emoji: dict[str, str], icon: str, icons: dict[str, Any], info: dict[str, Any]) -> Drawing:
     is_free = _is_free(info)
     side = icons.get("height", 16)
     return Drawing(
@@ -124,9 +119,7 @@ def _iconify_drawing(
         license_url=info["license"]["url"],
         license_title=info["license"]["title"],
         project=info["prefix"],
-        svg=f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}">{icon}</svg>'
-        if is_free
-        else "",
+        svg=f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}">{icon}</svg>' if is_free else "",
     )
 
 

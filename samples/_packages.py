@@ -72,10 +72,7 @@ def open_package(package: Package, work: Path) -> Path:
         subprocess.run(_download_command(package), cwd=work, check=True, stdout=subprocess.DEVNULL)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != package.sha256:
-        raise ValueError(
-            f"{archive.name} has sha256 {digest}, expected {package.sha256}; "
-            "delete it and fetch it again"
-        )
+        raise ValueError(f"{archive.name} has sha256 {digest}, expected {package.sha256}; delete it and fetch it again")
     folder = work / "unpacked" / archive.name
     if not folder.exists():
         _unpack(archive, package.kind, folder)

@@ -5,10 +5,10 @@ from collections import Counter
 from itertools import groupby
 from pathlib import Path
 
-from _claims import contradicts, is_outdated, original_of
-from _drawings import Drawing
-from _photographs import Photograph
-from _records import Picture, commons_title, license_url
+from samples._claims import contradicts, is_outdated, original_of
+from samples._drawings import Drawing
+from samples._photographs import Photograph
+from samples._records import Picture, commons_title, license_url
 
 _HEAD = """# Credits
 
@@ -74,13 +74,9 @@ def _counts_text(
     num_commons: int,
 ) -> str:
     files = {
-        "sources/commons.json": [
-            (row[0].claim.license, row[1]) for row in photographs[:num_commons]
-        ],
+        "sources/commons.json": [(row[0].claim.license, row[1]) for row in photographs[:num_commons]],
         "sources/yfcc.tsv": [(row[0].claim.license, row[1]) for row in photographs[num_commons:]],
-        "sources/openverse.json": [
-            (f"{d.license} {d.license_version}".strip(), p) for d, p in drawings
-        ],
+        "sources/openverse.json": [(f"{d.license} {d.license_version}".strip(), p) for d, p in drawings],
     }
     lines = [
         "| source | records | with bytes | licenses as spelled: records |",
@@ -95,8 +91,7 @@ def _counts_text(
     num_contradicted = sum(map(contradicts, claims[:num_commons]))
     num_outdated = sum(map(is_outdated, claims))
     num_public_domain = sum(
-        picture.num_bytes > 0 and row.claim.license.lower() == "public domain"
-        for row, picture in photographs
+        picture.num_bytes > 0 and row.claim.license.lower() == "public domain" for row, picture in photographs
     )
     lines.append(f"""
 Photographs shipped on a bare public-domain claim: {num_public_domain}. Commons records that

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from _claims import Claim, debian_claim, read_debian_copyright, read_notice, with_debian_claim
+from samples._claims import Claim, debian_claim, read_debian_copyright, read_notice, with_debian_claim
 from PIL import Image
 from PySide6.QtCore import QDirIterator, QResource
 
@@ -45,9 +45,7 @@ class Photograph:
     @property
     def is_free(self) -> bool:
         """Whether its claim lets us ship the bytes: CC0, CC BY, CC BY-SA or public domain."""
-        return (
-            re.match(r"cc[\s-]?(0|by)|public.domain", self.claim.license, re.IGNORECASE) is not None
-        )
+        return re.match(r"cc[\s-]?(0|by)|public.domain", self.claim.license, re.IGNORECASE) is not None
 
 
 def gcompris_photographs(folder: Path) -> list[Photograph]:
@@ -60,9 +58,7 @@ def gcompris_photographs(folder: Path) -> list[Photograph]:
     for path in paths:
         if path.endswith("/README"):
             notice = read_notice(_resource_bytes(path).decode("utf-8"))
-            claims.update(
-                (f"{path.removesuffix('README')}{file}", claim) for file, claim in notice.items()
-            )
+            claims.update((f"{path.removesuffix('README')}{file}", claim) for file, claim in notice.items())
     debian = read_debian_copyright(folder / "usr/share/doc/gcompris-qt-data/copyright")
     photographs = []
     for path in paths:
@@ -70,9 +66,7 @@ def gcompris_photographs(folder: Path) -> list[Photograph]:
         short = stem.replace("resource/", "")
         if extension not in {"webp", "jpg", "png"} or not PHOTOGRAPHS.fullmatch(short):
             continue
-        claim = with_debian_claim(
-            claims.get(path, Claim()), f"src/activities/{stem}.{extension}", debian
-        )
+        claim = with_debian_claim(claims.get(path, Claim()), f"src/activities/{stem}.{extension}", debian)
         photographs.append(_gcompris_photograph(path, short, claim))
     return photographs
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, unquote
 
-from _claims import Claim, contradicts, original_of
-from _drawings import Drawing
-from _photographs import Photograph
+from samples._claims import Claim, contradicts, original_of
+from samples._drawings import Drawing
+from samples._photographs import Photograph
 
 HOST = "https://samples.byline.example"
 COMMONS_PAGE = "https://commons.wikimedia.org/wiki/File:"
@@ -68,14 +68,8 @@ def _extmetadata(photograph: Photograph, title: str) -> dict[str, Any]:
     }
     if contradicts(claim):
         values["UsageTerms"] = html.escape(claim.debian_license)
-        values["Permission"] = (
-            f"<p>debian/copyright of gcompris-qt 3.1-2: {html.escape(claim.debian_license)}</p>"
-        )
-    return {
-        key: {"value": value, "source": "commons-desc-page"}
-        for key, value in values.items()
-        if value
-    }
+        values["Permission"] = f"<p>debian/copyright of gcompris-qt 3.1-2: {html.escape(claim.debian_license)}</p>"
+    return {key: {"value": value, "source": "commons-desc-page"} for key, value in values.items() if value}
 
 
 def _artist_html(claim: Claim) -> str:
@@ -110,10 +104,7 @@ def openverse_result(drawing: Drawing, picture: Picture) -> dict[str, Any]:
         "category": "illustration",
         "filesize": picture.num_bytes or None,
         "filetype": "png",
-        "tags": [
-            {"name": tag, "accuracy": None, "unstable__provider": "openmoji"}
-            for tag in drawing.tags
-        ],
+        "tags": [{"name": tag, "accuracy": None, "unstable__provider": "openmoji"} for tag in drawing.tags],
         "attribution": f'"{drawing.title}" by {drawing.creator} is licensed under '
         f"{drawing.license_title}. To view a copy of this license, visit {drawing.license_url}.",
         "mature": False,

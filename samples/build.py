@@ -1,6 +1,6 @@
 """Make the sample corpus again, byte for byte, from named releases of public packages.
 
-    python samples/build.py WORK_FOLDER
+    python -m samples.build WORK_FOLDER
 
 Needs apt-get and dpkg-deb (Debian 12), npm, Python 3.11 and
     pip install pillow==12.3.0 resvg_py==0.5.0 PySide6-Essentials==6.12.0 python-debian==1.0.1
@@ -14,11 +14,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from _drawings import Drawing, iconify_drawings, openmoji_drawings, render
-from _packages import GCOMPRIS, LOMIRI_16, LOMIRI_20, NOTO, OPENMOJI, TWEMOJI, open_package
-from _papers import write_papers
-from _photographs import Photograph, gcompris_photographs, lomiri_photographs, shrink
-from _records import Picture, commons_page, commons_title, openverse_result, yfcc_row
+from samples._drawings import Drawing, iconify_drawings, openmoji_drawings, render
+from samples._packages import GCOMPRIS, LOMIRI_16, LOMIRI_20, NOTO, OPENMOJI, TWEMOJI, open_package
+from samples._papers import write_papers
+from samples._photographs import Photograph, gcompris_photographs, lomiri_photographs, shrink
+from samples._records import Picture, commons_page, commons_title, openverse_result, yfcc_row
 from PIL import Image
 
 SAMPLES = Path(__file__).parent
@@ -98,15 +98,12 @@ def write_photograph(photograph: Photograph, *, suffix: str = "", side_px: int =
 def offer_again(rows: list[tuple[Photograph, Picture]]) -> list[tuple[Photograph, Picture]]:
     """Offer some photographs from Commons at a second address: the same bytes, or smaller."""
     shipped = [
-        photograph
-        for photograph, picture in rows
-        if picture.num_bytes and photograph.name.startswith(OFFERED_AGAIN)
+        photograph for photograph, picture in rows if picture.num_bytes and photograph.name.startswith(OFFERED_AGAIN)
     ]
     again = shipped[:NUM_OFFERED_TWICE]
     smaller = shipped[NUM_OFFERED_TWICE : NUM_OFFERED_TWICE + NUM_OFFERED_SMALLER]
     return [(photograph, write_photograph(photograph, suffix="-again")) for photograph in again] + [
-        (photograph, write_photograph(photograph, suffix="-smaller", side_px=SMALLER_SIDE_PX))
-        for photograph in smaller
+        (photograph, write_photograph(photograph, suffix="-smaller", side_px=SMALLER_SIDE_PX)) for photograph in smaller
     ]
 
 
@@ -132,9 +129,7 @@ def write_drawings(work: Path) -> list[tuple[Drawing, Picture]]:
     rows = [(drawing, write_drawing(drawing)) for drawing in drawings]
     pages: list[dict[str, Any]] = []
     for start in range(0, len(rows), OPENVERSE_RESULTS_PER_PAGE):
-        results = [
-            openverse_result(*row) for row in rows[start : start + OPENVERSE_RESULTS_PER_PAGE]
-        ]
+        results = [openverse_result(*row) for row in rows[start : start + OPENVERSE_RESULTS_PER_PAGE]]
         pages.append(
             {
                 "result_count": len(rows),
@@ -178,8 +173,7 @@ def one_result_a_line(pages: list[dict[str, Any]]) -> str:
     for page in pages:
         head = json.dumps({key: value for key, value in page.items() if key != "results"})[:-1]
         results = ",\n".join(
-            json.dumps(result, ensure_ascii=False, separators=(",", ":"))
-            for result in page["results"]
+            json.dumps(result, ensure_ascii=False, separators=(",", ":")) for result in page["results"]
         )
         texts.append(f'{head}, "results": [\n{results}\n]}}')
     return "[" + ",\n".join(texts) + "]\n"

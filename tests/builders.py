@@ -97,6 +97,11 @@ def tree_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    answers: dict[str, tuple[int, str, bytes]]
+
+
 class _Misbehaving(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/hangs":
@@ -122,8 +127,8 @@ class _Misbehaving(BaseHTTPRequestHandler):
 @contextmanager
 def a_server(answers: dict[str, tuple[int, str, bytes]]):
     """Serve fixed answers; `/hangs` never answers and `/cut-off` promises more bytes than it sends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Misbehaving)
-    server.daemon_threads, server.answers = True, answers
+    server = _Server(("127.0.0.1", 0), _Misbehaving)
+    server.answers = answers
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -103,8 +103,13 @@ def _keep_one_of_each_cluster(
         if distance <= rules.radius_bits:
             near[a].append((b, distance))
             near[b].append((a, distance))
-    fingerprints = [Fingerprint(code=_code(row, rules), chroma=row["chroma"]) for row in best_first]
-    assignments = choose_keepers(fingerprints, near, max_chroma_distance=rules.max_chroma_distance)
+    fingerprints = [Fingerprint(code=_code(row, rules), colors=row["colors"]) for row in best_first]
+    assignments = choose_keepers(
+        fingerprints,
+        near,
+        max_luma_distance=rules.max_luma_distance,
+        max_chroma_distance=rules.max_chroma_distance,
+    )
     for place, (row, one) in enumerate(zip(best_first, assignments, strict=True)):
         verdict, keeper = verdicts[row["record_id"]], best_first[one.keeper]
         if one.keeper == place:

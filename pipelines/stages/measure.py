@@ -8,7 +8,7 @@ from PIL import Image
 
 from catalog.packs import read_images, read_index
 from catalog.storage import Store
-from dedup.colors import chroma_grid
+from dedup.colors import color_grid
 from dedup.hashes import perceptual_hashes, pixel_digest
 from dedup.quality import measure_quality
 from pipelines.measures import hash_facts, quality_facts
@@ -26,7 +26,7 @@ def measure_image(sha256: str, data: bytes) -> tuple[Row, Row]:
     hashes: Row = {
         "phash64": phash64,
         "phash256": phash256,
-        "chroma": chroma_grid(image),
+        "colors": color_grid(image),
         "pixels": pixel_digest(image),
     }
     quality = measure_quality(image)

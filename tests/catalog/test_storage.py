@@ -10,7 +10,7 @@ from catalog.storage import Store
 
 def test_a_file_is_absent_when_its_writer_fails(tmp_path):
     store = Store(str(tmp_path))
-    with pytest.raises(RuntimeError), store.writing("a/b") as file:
+    with pytest.raises(RuntimeError), store.writing("a/b") as file:  # noqa: PT012
         file.write(b"half")
         raise RuntimeError
     assert not store.exists("a/b")

@@ -2,15 +2,15 @@ import random
 
 from PIL import Image
 
-from dedup.colors import chroma_distance, chroma_grid
+from dedup.colors import color_distances, color_grid
 from dedup.keepers import Fingerprint, choose_keepers
 from tests.builders import a_picture
 
-GRAY = b"\x80" * 32
+GRAY = b"\x80" * 48
 
 
-def a_print(letter, chroma=GRAY):
-    return Fingerprint(code=letter.encode(), chroma=chroma)
+def a_print(letter, colors=GRAY):
+    return Fingerprint(code=letter.encode(), colors=colors)
 
 
 def _near(*edges):
@@ -22,7 +22,8 @@ def _near(*edges):
 
 
 def _keepers(letters, near):
-    return [a.keeper for a in choose_keepers([a_print(x) for x in letters], near, max_chroma_distance=10)]
+    limits = {"max_luma_distance": 60, "max_chroma_distance": 10}
+    return [a.keeper for a in choose_keepers([a_print(x) for x in letters], near, **limits)]
 
 
 def test_a_chain_does_not_become_one_cluster():
@@ -54,11 +55,12 @@ def test_equal_codes_cost_one_comparison_each():
 
 def test_a_darker_copy_keeps_its_chroma():
     picture = a_picture(1)
-    darker = picture.point(lambda value: int(value * 0.8))
-    assert chroma_distance(chroma_grid(picture), chroma_grid(darker)) < 24
+    luma, chroma = color_distances(color_grid(picture), color_grid(picture.point(lambda value: int(value * 0.8))))
+    assert 10 < luma < 64
+    assert chroma < 24
 
 
 def test_swapped_colors_do_not_keep_their_chroma():
     picture = a_picture(1)
-    other = Image.merge("RGB", picture.split()[::-1])
-    assert chroma_distance(chroma_grid(picture), chroma_grid(other)) > 24
+    swapped = Image.merge("RGB", picture.split()[::-1])
+    assert color_distances(color_grid(picture), color_grid(swapped))[1] > 24

@@ -5,10 +5,10 @@ from pipelines.stages.judge import judge
 
 POLICY = Policy(
     license=LicenseRules(families=("CC0", "CC-BY")),
-    duplicates=DuplicateRules(radius_bits=10, max_chroma_distance=20),
+    duplicates=DuplicateRules(radius_bits=10, max_luma_distance=60, max_chroma_distance=20),
 )
 CODES = [bytes([i]) * 32 for i in range(9)]
-NEUTRAL = b"\x80" * 32
+NEUTRAL = b"\x80" * 48
 
 
 def a_row(number, **overrides):
@@ -27,7 +27,7 @@ def a_row(number, **overrides):
         "flatness": 0.2,
         "contrast": 0.2,
         "phash256": CODES[number],
-        "chroma": NEUTRAL,
+        "colors": NEUTRAL,
         "pixels": f"pixels {number}",
         "caption": "a thing",
     }
@@ -83,8 +83,13 @@ def test_pictures_beyond_the_policys_radius_stay_apart():
 
 
 def test_pictures_of_other_colors_stay_apart():
-    blue = a_row(2, phash256=CODES[1], chroma=b"\xf0\x10" * 16)
+    blue = a_row(2, phash256=CODES[1], colors=b"\x80\xf0\x10" * 16)
     assert _reasons([a_row(1), blue]) == {"s:1": [], "s:2": []}
+
+
+def test_a_black_and_a_white_shape_stay_apart():
+    white = a_row(2, phash256=CODES[1], colors=b"\xf0\x80\x80" * 16)
+    assert _reasons([a_row(1), white]) == {"s:1": [], "s:2": []}
 
 
 def test_flat_pictures_are_duplicates_of_equal_pixels_only():

@@ -1,0 +1,1 @@
+"""How safe a model is: one question a file."""

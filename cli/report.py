@@ -1,0 +1,53 @@
+"""byline report"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+PROMPTS = [
+    "red heart",
+    "blue heart",
+    "yellow circle",
+    "green square",
+    "flag: Japan",
+    "flag: France",
+    "flag: Sweden",
+    "sun",
+    "grinning face",
+    "cat face",
+    "deciduous tree",
+    "red apple",
+]
+
+
+def report(
+    release: Annotated[str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>.")],
+    run: Annotated[str | None, typer.Argument(help="Also draw from the model of this training run.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
+    prompt: Annotated[list[str] | None, typer.Option(help="What the model draws; several times.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the samples.")] = 0,
+) -> None:
+    """Write one HTML page: what went in and why, whose it is, what was refused, and what a model draws from it.
+
+    Example: byline report demo/corpus/releases/demo demo/run --out demo/report.html
+    """
+    from catalog.manifest import Release
+    from cli.report_data import collect
+    from cli.report_model import draw
+    from cli.report_page import page
+
+    opened = Release(release)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        reading = progress.add_task("read verdicts and pictures", total=opened.manifest.counts["records"])
+        data = collect(opened, lambda more: progress.advance(reading, more))
+        model = None
+        if run is not None:
+            prompts = prompt or PROMPTS
+            drawing = progress.add_task("draw from the model", total=len(prompts))
+            model = draw(opened, run, prompts, seed=seed, count=lambda more: progress.advance(drawing, more))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page(opened, data, model), encoding="utf-8")
+    print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")

@@ -1,0 +1,100 @@
+"""Draw from a model for the report: samples, the training pictures nearest to them, the loss curve."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from audits.memorization import nearest_training_pictures
+from catalog.manifest import Release
+from cli.report_data import data_url
+from diffusion.sampling import SamplingConfig, TextToImage
+from evaluation.pictures import read_pictures
+from training.log import LogEntry, read_log
+
+PER_PROMPT = 4
+CURVE_PX = (760, 200)
+MARGIN_PX = 44
+
+
+def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Callable[[int], None]) -> dict[str, Any]:
+    """Return what the page shows of the newest checkpoint of `run`. `count` is told of prompts as they are drawn."""
+    model = TextToImage.load(run)
+    config = SamplingConfig(images_per_prompt=PER_PROMPT, seed=seed)
+    training = read_pictures(release, "train", side_px=int(model.info.config["resolution_px"]))
+    rows, num_copies = [], 0
+    samples = model.sample(prompts, config).numpy()
+    nearest = nearest_training_pictures(samples, training.pixels_nchw)
+    for place, prompt in enumerate(prompts):
+        chosen = slice(place * PER_PROMPT, (place + 1) * PER_PROMPT)
+        closest = min(nearest[chosen], key=lambda found: found.score)
+        num_copies += sum(found.is_copy for found in nearest[chosen])
+        facts = training.facts[closest.index]
+        rows.append(
+            {
+                "prompt": prompt,
+                "pictures": [_png(picture) for picture in samples[chosen]],
+                "nearest": _png(training.pixels_nchw[closest.index]),
+                "mirrored": closest.mirrored,
+                "score": closest.score,
+                **{name: facts[name] for name in ("title", "creator", "license")},
+            }
+        )
+        count(1)
+    log = read_log(Path(run) / "log.jsonl")
+    seconds = sum(_seconds(log))
+    return {
+        "digest": model.info.digest,
+        "images_seen": model.info.images_seen,
+        "per_prompt": PER_PROMPT,
+        "seed": seed,
+        "sampler": config.sampler,
+        "steps": config.num_inference_steps,
+        "guidance": config.guidance_scale,
+        "prompts": rows,
+        "num_samples": len(samples),
+        "num_copies": num_copies,
+        "minutes": f"{seconds / 60:.1f}",
+        "images_per_s": f"{model.info.images_seen / max(seconds, 1e-9):.0f}",
+        "curve": curve([(entry.images_seen, entry.loss) for entry in log]),
+    }
+
+
+def _seconds(log: list[LogEntry]) -> list[float]:
+    """Return the time between entries, from the rate that each one states."""
+    seen = [0, *(entry.images_seen for entry in log)]
+    return [(entry.images_seen - before) / entry.images_per_s for before, entry in zip(seen, log, strict=False)]
+
+
+def _png(picture_chw: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
+    return data_url(Image.fromarray(picture_chw.transpose(1, 2, 0)), "PNG")
+
+
+def curve(points: list[tuple[int, float]]) -> Markup:
+    """Return a line chart as SVG: `(images seen, loss)`."""
+    if len(points) < 2:
+        return Markup("<p>too short a run to draw a curve</p>")
+    width, height = CURVE_PX
+    seen, losses = zip(*points, strict=True)
+    low, high = min(losses), max(losses)
+
+    def place(x: int, y: float) -> str:
+        across = MARGIN_PX + (width - MARGIN_PX - 8) * x / seen[-1]
+        down = 8 + (height - 32) * (high - y) / max(high - low, 1e-12)
+        return f"{across:.1f},{down:.1f}"
+
+    line = " ".join(place(x, y) for x, y in points)
+    labels = [
+        f'<text x="4" y="16">{high:.3g}</text>',
+        f'<text x="4" y="{height - 22}">{low:.3g}</text>',
+        f'<text x="{MARGIN_PX}" y="{height - 4}">0</text>',
+        f'<text x="{width - 8}" y="{height - 4}" text-anchor="end">{seen[-1]:,} images</text>',
+    ]
+    return Markup(
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%" role="img" '
+        f'aria-label="loss by images seen"><polyline points="{line}" fill="none" stroke="#175cd3" '
+        f'stroke-width="2"/>{"".join(labels)}</svg>'
+    )

@@ -1,0 +1,1 @@
+"""What the model is: pixels, autoencoder, text encoder, noise, networks, samplers. Trains nothing."""

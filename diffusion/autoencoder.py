@@ -1,0 +1,67 @@
+"""The autoencoder: pixels to a small grid of latents and back."""
+
+# Shapes: B batch, C channels (3 of pixels, or latent channels), H and W height and width.
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from diffusers import AutoencoderKL
+from pydantic import BaseModel, Field
+from torch import Tensor
+
+from diffusion.weights import load_pretrained
+
+Precision = Literal["fp32", "bf16"]
+"""What matrix products are computed in. `bf16` is faster on GPUs and on CPUs with AMX only."""
+
+
+class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
+    """The size of an `AutoencoderKL`, in diffusers' words."""
+
+    block_out_channels: tuple[int, ...] = Field(min_length=1)
+    """Every entry after the first halves the side: four entries turn 64 px into 8 latents."""
+    layers_per_block: int = Field(default=1, ge=1)
+    latent_channels: int = Field(default=8, ge=1)
+    norm_num_groups: int = Field(default=8, ge=1)
+
+
+def build_autoencoder(config: AutoencoderConfig, *, side_px: int) -> AutoencoderKL:
+    """Return a new, convolutional autoencoder with random weights, from torch's global generator."""
+    num_blocks = len(config.block_out_channels)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * num_blocks,
+        up_block_types=("UpDecoderBlock2D",) * num_blocks,
+        mid_block_add_attention=False,
+        sample_size=side_px,
+        scaling_factor=1.0,
+        **config.model_dump(),
+    )
+
+
+def load_autoencoder(source: str) -> AutoencoderKL:
+    """Load an autoencoder for use: frozen, in evaluation mode. `source` is a folder or a name on the hub."""
+    model: AutoencoderKL = load_pretrained(AutoencoderKL, source).eval().requires_grad_(False)
+    return model
+
+
+def encode(autoencoder: AutoencoderKL, pixels_BCHW: Tensor, precision: Precision) -> Tensor:
+    """Return the mode of the latents, float32, not yet scaled. Pixels are in `[-1, 1]`; nothing is sampled."""
+    with torch.no_grad(), autocast(pixels_BCHW.device, precision):
+        mode_BCHW: Tensor = autoencoder.encode(pixels_BCHW).latent_dist.mode()
+    return mode_BCHW.float()
+
+
+def decode(autoencoder: AutoencoderKL, latents_BCHW: Tensor, precision: Precision) -> Tensor:
+    """Return pixels, float32, about `[-1, 1]`, of latents that are not scaled (as `encode` gives them)."""
+    with torch.no_grad(), autocast(latents_BCHW.device, precision):
+        pixels_BCHW: Tensor = autoencoder.decode(latents_BCHW).sample
+    return pixels_BCHW.float()
+
+
+@contextmanager
+def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Compute matrix products and convolutions inside the block in `precision`."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield

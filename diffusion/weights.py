@@ -1,0 +1,77 @@
+"""Weights on disk: safetensors only. A file that could run code when it is opened is refused."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from catalog.errors import CheckpointError
+
+ModelT = TypeVar("ModelT")
+PICKLES = frozenset({".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"})
+
+
+def refuse_pickles(folder: Path) -> None:
+    """Raise `CheckpointError` if the folder holds, at any depth, a file that is or may be a pickle."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in PICKLES:
+            raise CheckpointError(
+                f"{path} may be a pickle, which can run code; byline reads safetensors only: delete it"
+            )
+
+
+def load_pretrained(kind: type[ModelT], source: str) -> ModelT:
+    """Load a diffusers or transformers model, from a folder or by its name on the hub, in float32.
+
+    Only safetensors are read. Raises `CheckpointError`, one line, when that is not possible.
+    """
+    if Path(source).is_dir():
+        refuse_pickles(Path(source))
+    elif source.startswith((".", "/")) or source.count("/") > 1:
+        raise CheckpointError(f"no folder {source}; name a folder that holds a model")
+    try:
+        model: ModelT = kind.from_pretrained(source, **_options(kind))  # type: ignore[attr-defined]
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(f"cannot load {kind.__name__} from {source}: {reason}") from error
+    return model
+
+
+def _options(kind: type) -> dict[str, Any]:
+    if kind.__module__.startswith("diffusers."):
+        return {"use_safetensors": True, "torch_dtype": torch.float32, "low_cpu_mem_usage": False}
+    transformers.utils.logging.disable_progress_bar()
+    return {"use_safetensors": True, "dtype": torch.float32}
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file. Raises `CheckpointError` when it is missing or not whole."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file ({error})") from error
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file; equal tensors give equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Return the SHA-256 over names, types, shapes and values of the weights, in order of name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of weights."""
+    return sum(parameter.numel() for parameter in model.parameters())

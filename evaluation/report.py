@@ -1,0 +1,38 @@
+"""What a measurement says, with everything that is needed to make it again."""
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One measured number."""
+
+    claim: str
+    """What the number is, in words, with its unit."""
+    value: float
+    interval: tuple[float, float]
+    """95%, over the measured items: it says nothing about another training run."""
+    n: int
+    seed: int
+    digests: dict[str, str]
+    """Input -> its SHA-256."""
+    command: str
+    """Prints this report again."""
+
+    def to_json(self) -> str:
+        """Return the report as JSON, indented."""
+        return json.dumps(asdict(self), indent=2)
+
+
+def bootstrap_interval(values: Floats, *, seed: int, resamples: int = 2000) -> tuple[float, float]:
+    """Return the 95% percentile-bootstrap interval of the mean of `values`."""
+    random = np.random.default_rng(seed)
+    picks = random.integers(0, len(values), (resamples, len(values)))
+    low, high = np.quantile(values[picks].mean(1), [0.025, 0.975])
+    return float(low), float(high)

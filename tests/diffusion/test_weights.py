@@ -1,0 +1,46 @@
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from torch import nn
+
+from catalog.errors import CheckpointError
+from diffusion.weights import load_pretrained, load_tensors, refuse_pickles, save_tensors, weights_digest
+from tests.training.builders import an_autoencoder
+
+
+@pytest.mark.parametrize("name", ["model.pt", "deep/er/pytorch_model.bin", "optimizer.pkl"])
+def test_pickles_are_refused(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(CheckpointError, match="may be a pickle"):
+        refuse_pickles(tmp_path)
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_tensors(path, {"a": torch.ones(10)})
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(CheckpointError, match="is not a whole safetensors file"):
+        load_tensors(path)
+
+
+def test_a_truncated_model_is_refused(tmp_path):
+    an_autoencoder(tmp_path)
+    weights = tmp_path / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="cannot load AutoencoderKL from"):
+        load_pretrained(AutoencoderKL, str(tmp_path))
+
+
+def test_a_missing_folder_is_refused():
+    with pytest.raises(CheckpointError, match="no folder ./no/where"):
+        load_pretrained(AutoencoderKL, "./no/where")
+
+
+def test_the_digest_is_of_the_values():
+    one, two = nn.Linear(2, 2), nn.Linear(2, 2)
+    two.load_state_dict(one.state_dict())
+    assert weights_digest(one) == weights_digest(two)
+    with torch.no_grad():
+        two.bias[0] += 1
+    assert weights_digest(one) != weights_digest(two)

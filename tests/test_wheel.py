@@ -1,0 +1,23 @@
+"""The wheel holds the rooms and their templates, and no tests."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.test_architecture import ARROWS
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.slow
+def test_the_wheel_has_every_room_and_no_tests(tmp_path):
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("byline-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert tops == set(ARROWS)
+    assert {"cli/report.html.j2", "pipelines/credits.html.j2", "pipelines/stages/fetch.py"} <= set(names)

@@ -1,0 +1,116 @@
+"""Small releases, autoencoders and configs to train on in a second."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from catalog.digests import sha256_hex
+from catalog.manifest import Manifest, Shard, Split, manifest_bytes
+from catalog.storage import Store
+from catalog.tars import write_tar
+from diffusion.autoencoder import AutoencoderConfig, build_autoencoder
+from training.config import AutoencoderRun, DiffusionRun
+
+SIDE_PX = 16
+
+
+def a_picture(seed: int, side_px: int = SIDE_PX) -> bytes:
+    """Return a JPEG of smooth colors."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(coarse).resize((side_px, side_px)).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def a_release(corpus: Path, *, packs: int = 2, train: int = 6, heldout: int = 2, name: str = "tiny") -> str:
+    """Write a release of `packs` packs, each with so many samples of each split; return its URL."""
+    store, shards = Store(str(corpus)), []
+    for pack in range(packs):
+        splits: list[tuple[Split, int]] = [("train", train), ("heldout", heldout)]
+        for split, size in splits:
+            seeds = [1000 * pack + (500 if split == "heldout" else 0) + index for index in range(size)]
+            shards.append(_write_shard(store, f"tiny-{pack:05d}", split, seeds))
+    manifest = Manifest(
+        name=name, policy_digest="0" * 64, instruments={}, shards=tuple(shards), counts={}, reasons={}, licenses={}
+    )
+    store.write_bytes(f"releases/{name}/v1/manifest.json", manifest_bytes(manifest))
+    store.write_bytes(f"releases/{name}/LATEST", b"v1\n")
+    return f"{corpus}/releases/{name}"
+
+
+def _write_shard(store: Store, pack: str, split: Split, seeds: list[int]) -> Shard:
+    samples = sorted((sha256_hex(a_picture(seed)), seed) for seed in seeds)
+    members = []
+    for sha256, seed in samples:
+        facts = {"sha256": sha256, "record_id": f"tiny:{seed}", "title": f"picture {seed}", "creator": "nobody"}
+        members += [
+            (f"{sha256}.jpg", a_picture(seed)),
+            (f"{sha256}.json", json.dumps(facts).encode()),
+            (f"{sha256}.txt", f"picture {seed}".encode()),
+        ]
+    tar = BytesIO()
+    write_tar(tar, members)
+    digest = sha256_hex(tar.getvalue())
+    name = f"{pack}-{split}-{digest[:16]}.tar"
+    store.write_bytes(f"shards/{name}", tar.getvalue())
+    size = len(tar.getvalue())
+    return Shard(name=name, pack=pack, split=split, sha256=digest, num_samples=len(seeds), num_bytes=size)
+
+
+def an_autoencoder(folder: Path, **overrides: Any) -> str:
+    """Save an autoencoder with random weights that halves the side; return its folder."""
+    torch.manual_seed(0)
+    config = {"block_out_channels": (8, 8), "latent_channels": 4, "norm_num_groups": 4}
+    build_autoencoder(AutoencoderConfig(**{**config, **overrides}), side_px=SIDE_PX).save_pretrained(folder)
+    return str(folder)
+
+
+def _shared(release: str, run: Path, **overrides: Any) -> dict[str, Any]:
+    machine = {"log_every_images": 4, "save_every_images": 8, **overrides.pop("machine", {})}
+    settings = {
+        "release": release,
+        "run": str(run),
+        "resolution_px": SIDE_PX,
+        "images": 24,
+        "batch_size": 4,
+        "ema_half_life_images": 8,
+        "optimizer": {"learning_rate": 1e-3},
+    }
+    return {**settings, **overrides, "machine": machine}
+
+
+def an_autoencoder_run(release: str, run: Path, **overrides: Any) -> AutoencoderRun:
+    """Return a config that trains for six steps."""
+    autoencoder = {"block_out_channels": [8, 8], "latent_channels": 4, "norm_num_groups": 4}
+    settings = {"kind": "autoencoder", "autoencoder": autoencoder, **_shared(release, run, **overrides)}
+    return AutoencoderRun.model_validate(settings)
+
+
+def a_diffusion_run(release: str, run: Path, autoencoder: str, **overrides: Any) -> DiffusionRun:
+    """Return a config that trains for six steps."""
+    settings = {
+        "kind": "diffusion",
+        "autoencoder": autoencoder,
+        "unet": {"block_out_channels": [8, 8], "norm_num_groups": 4, "attention_head_dim": 2},
+        "noise": {},
+        **_shared(release, run, **overrides),
+    }
+    return DiffusionRun.model_validate(settings)
+
+
+def write_toml(path: Path, config: AutoencoderRun | DiffusionRun) -> Path:
+    """Write a config as a TOML file, whose inline tables are JSON with other separators; return `path`."""
+    table = config.model_dump(mode="json", exclude_none=True)
+    path.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in table.items()))
+    return path
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
+    return json.dumps(value)

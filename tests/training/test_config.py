@@ -1,0 +1,47 @@
+import pytest
+
+from catalog.errors import ConfigError
+from tests.training.builders import a_diffusion_run, write_toml
+from training.config import load_train_config
+
+
+def written(tmp_path, **overrides):
+    return write_toml(tmp_path / "run.toml", a_diffusion_run("c/releases/r", tmp_path, "vae", **overrides))
+
+
+def test_a_config_comes_back_as_it_was(tmp_path):
+    config = a_diffusion_run("c/releases/r", tmp_path, "vae", noise={"snr_gamma": 5.0})
+    assert load_train_config(write_toml(tmp_path / "run.toml", config)) == config
+
+
+def test_an_unknown_key_is_named_beside_the_known_ones(tmp_path):
+    path = written(tmp_path)
+    path.write_text(path.read_text() + "learning_rate = 1\n")
+    with pytest.raises(ConfigError, match=r"unknown key 'learning_rate'; known keys: .*optimizer"):
+        load_train_config(path)
+
+
+def test_a_kind_that_is_not_known_is_refused(tmp_path):
+    (tmp_path / "run.toml").write_text('kind = "gan"')
+    with pytest.raises(ConfigError, match="kind must be 'autoencoder' or 'diffusion', got 'gan'"):
+        load_train_config(tmp_path / "run.toml")
+
+
+def test_epsilon_at_zero_terminal_snr_is_refused(tmp_path):
+    path = written(tmp_path, noise={"prediction_type": "v_prediction", "rescale_betas_zero_snr": True})
+    path.write_text(path.read_text().replace("v_prediction", "epsilon"))
+    with pytest.raises(ConfigError, match="noise: prediction_type 'epsilon' says nothing about the picture"):
+        load_train_config(path)
+
+
+def test_half_a_step_is_refused(tmp_path):
+    path = written(tmp_path)
+    path.write_text(path.read_text().replace("images = 24", "images = 25"))
+    with pytest.raises(ConfigError, match="images = 25 must be a multiple of 4"):
+        load_train_config(path)
+
+
+def test_places_and_machine_are_not_part_of_what_a_run_is(tmp_path):
+    here = a_diffusion_run("c/releases/r", tmp_path / "here", "vae")
+    there = a_diffusion_run("d/releases/r", tmp_path / "there", "other/vae", machine={"num_ranks": 2})
+    assert here.identity() == there.identity()

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import torch
+
+from catalog.errors import CorpusError
+from catalog.manifest import Release
+from diffusion.autoencoder import load_autoencoder
+from diffusion.text import TextEncoder, TextEncoderConfig
+from tests.training.builders import SIDE_PX, a_release, an_autoencoder
+from training.encoding import EncodedShards, Encoders, latent_facts, text_facts
+from training.ranks import Ranks
+from training.samples import read_samples, shards_of
+
+ALONE = Ranks(rank=0, size=1, device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def text_encoder():
+    return TextEncoder(TextEncoderConfig(max_tokens=8))
+
+
+def encoders_for(release, folder, text_encoder):
+    autoencoder = load_autoencoder(folder)
+    return Encoders(
+        autoencoder=autoencoder,
+        text_encoder=text_encoder,
+        latents=latent_facts(release.store, autoencoder, side_px=SIDE_PX, precision="fp32"),
+        text=text_facts(release.store, text_encoder),
+        side_px=SIDE_PX,
+        precision="fp32",
+    )
+
+
+def measured(encoders, release, ranks=ALONE):
+    done: list[int] = []
+    encoders.measure_missing(release, ranks, done.append)
+    return sum(done)
+
+
+def test_a_second_release_measures_only_what_is_new(tmp_path, text_encoder):
+    autoencoder = an_autoencoder(tmp_path / "vae")
+    first = Release(a_release(tmp_path / "corpus", train=6))
+    assert measured(encoders_for(first, autoencoder, text_encoder), first) == 12
+    second = Release(a_release(tmp_path / "corpus", train=9, name="more"))
+    encoders = encoders_for(second, autoencoder, text_encoder)
+    assert measured(encoders, second) == 6
+    assert measured(encoders, second) == 0
+
+
+def test_ranks_share_the_packs(tmp_path, text_encoder):
+    release = Release(a_release(tmp_path / "corpus", packs=3))
+    encoders = encoders_for(release, an_autoencoder(tmp_path / "vae"), text_encoder)
+    shares = [measured(encoders, release, Ranks(rank=r, size=2, device=torch.device("cpu"))) for r in (0, 1)]
+    assert shares == [12, 6]
+    assert measured(encoders, release) == 0
+
+
+def test_latents_do_not_depend_on_what_is_encoded_beside_them(tmp_path, text_encoder):
+    autoencoder = an_autoencoder(tmp_path / "vae")
+    few, many = Release(a_release(tmp_path / "few", train=2)), Release(a_release(tmp_path / "many", train=9))
+    tables = []
+    for release in (few, many):
+        encoders = encoders_for(release, autoencoder, text_encoder)
+        measured(encoders, release)
+        rows = encoders.latents.read("tiny-00001").to_pylist()
+        tables.append({row["sha256"]: row["latents"] for row in rows})
+    assert tables[0].items() <= tables[1].items()
+
+
+def test_encoded_shards_are_in_key_order(tmp_path, text_encoder):
+    release = Release(a_release(tmp_path / "corpus"))
+    encoders = encoders_for(release, an_autoencoder(tmp_path / "vae"), text_encoder)
+    measured(encoders, release)
+    encoded = EncodedShards(release, encoders, shards_in_memory=2).shard(1)
+    samples = read_samples(release, shards_of(release, "train")[1])
+    assert encoded.latents.shape == (6, 4, 8, 8)
+    expected = text_encoder.encode([samples.captions[4]])[0].half()
+    assert torch.equal(encoded.texts[4], expected)
+
+
+def test_latents_that_are_not_finite_are_an_error(tmp_path, text_encoder):
+    release = Release(a_release(tmp_path / "corpus"))
+    encoders = encoders_for(release, an_autoencoder(tmp_path / "vae"), text_encoder)
+    encoders.autoencoder.encoder.conv_in.bias.data[0] = np.nan
+    with pytest.raises(CorpusError, match=r"latents of image \w{64} are not finite"):
+        measured(encoders, release)
+
+
+def test_other_weights_are_another_instrument(tmp_path):
+    release = Release(a_release(tmp_path / "corpus"))
+    names = {
+        latent_facts(release.store, load_autoencoder(folder), side_px=SIDE_PX, precision="fp32").instrument
+        for folder in (an_autoencoder(tmp_path / "a"), an_autoencoder(tmp_path / "b", latent_channels=8))
+    }
+    assert len(names) == 2
+
+
+def test_a_damaged_shard_is_named(tmp_path):
+    release = Release(a_release(tmp_path / "corpus"))
+    shard = shards_of(release, "train")[0]
+    (tmp_path / "corpus" / "shards" / shard.name).write_bytes(b"")
+    with pytest.raises(CorpusError, match=f"{shard.name} is damaged; delete it and build again"):
+        read_samples(release, shard)

@@ -1,0 +1,36 @@
+import json
+
+import pytest
+import torch
+
+from catalog.errors import ConfigError
+from tests.training.builders import an_autoencoder_run
+from training.engine import passes_per_step, read_deepspeed
+from training.ranks import Ranks
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bf16": {"enabled": True}}, "'bf16' belongs into the training config, as precision"),
+        ({"optimizer": {}}, "'optimizer' belongs into the training config"),
+        ({"zero_optimization": {"stage": 3}}, "stage 3 splits the weights that the EMA averages; use 0, 1 or 2"),
+    ],
+)
+def test_what_would_change_the_weights_is_refused(tmp_path, settings, message):
+    (tmp_path / "ds.json").write_text(json.dumps(settings))
+    with pytest.raises(ConfigError, match=message):
+        read_deepspeed(str(tmp_path / "ds.json"))
+
+
+@pytest.mark.parametrize(("ranks", "most", "passes"), [(1, 64, 1), (1, 5, 3), (2, 6, 1), (2, 4, 2), (3, 1, 4)])
+def test_a_share_is_cut_into_equal_passes(tmp_path, ranks, most, passes):
+    machine = {"max_images_per_pass": most, "log_every_images": 12, "save_every_images": 12}
+    config = an_autoencoder_run("c/releases/r", tmp_path, batch_size=12, machine=machine)
+    assert passes_per_step(config, Ranks(rank=0, size=ranks, device=torch.device("cpu"))) == passes
+
+
+def test_a_batch_that_ranks_cannot_share_is_refused(tmp_path):
+    config = an_autoencoder_run("c/releases/r", tmp_path)
+    with pytest.raises(ConfigError, match="batch_size = 4 must be a multiple of the 3 ranks"):
+        passes_per_step(config, Ranks(rank=0, size=3, device=torch.device("cpu")))

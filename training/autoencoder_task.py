@@ -1,0 +1,99 @@
+"""Fit an autoencoder to the pixels of a release."""
+
+# Shapes: B batch, C channels, H and W height and width (of pixels or latents).
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+
+from catalog.manifest import Release
+from diffusion.autoencoder import autocast, build_autoencoder, encode
+from diffusion.pixels import to_network
+from diffusion.sampling import seed_from
+from training.config import AutoencoderRun
+from training.samples import PixelShards, order_of
+
+SCALED_ON = 512
+"""Samples whose latents' spread gives `scaling_factor`."""
+
+
+class ReconstructionLoss(nn.Module):
+    """The autoencoder, and how far its output is from its input."""
+
+    def __init__(self, vae: AutoencoderKL, config: AutoencoderRun) -> None:
+        super().__init__()
+        self.vae = vae
+        self._config = config
+
+    def forward(self, pixels_BCHW: Tensor, noise_BCHW: Tensor) -> Tensor:
+        """Return the loss. `noise_BCHW`, unit Gaussian, picks the point of the posterior that is decoded."""
+        with autocast(pixels_BCHW.device, self._config.precision):
+            posterior = self.vae.encode(pixels_BCHW).latent_dist
+            latents_BCHW = posterior.mean + posterior.std * noise_BCHW
+            output_BCHW = self.vae.decode(latents_BCHW).sample.float()
+        error_BCHW = output_BCHW - pixels_BCHW
+        edges = error_BCHW.diff(dim=2).abs().mean() + error_BCHW.diff(dim=3).abs().mean()
+        kl = posterior.kl().mean() / pixels_BCHW[0].numel()
+        weights = self._config.loss
+        loss: Tensor = error_BCHW.square().mean() + weights.gradient_weight * edges + weights.kl_weight * kl
+        return loss
+
+
+class AutoencoderTask:
+    """See `training.task.Task`."""
+
+    kind: Literal["autoencoder"] = "autoencoder"
+
+    def __init__(self, config: AutoencoderRun, release: Release) -> None:
+        """Make a new autoencoder from the run's seed."""
+        torch.manual_seed(config.seed)
+        vae = build_autoencoder(config.autoencoder, side_px=config.resolution_px)
+        self._config = config
+        self._order = order_of(release, shuffle_shards=config.shuffle_shards, seed=config.seed)
+        self._shards = PixelShards(
+            release,
+            side_px=config.resolution_px,
+            shards_in_memory=config.shuffle_shards,
+        )
+        self.network = ReconstructionLoss(vae, config)
+        self.provenance: dict[str, str] = {}
+
+    def inputs(self, positions: range) -> tuple[Tensor, ...]:
+        """Return pictures, half of them mirrored, and the noise of their latents."""
+        side = self._config.resolution_px // 2 ** (len(self._config.autoencoder.block_out_channels) - 1)
+        latent_CHW = (self._config.autoencoder.latent_channels, side, side)
+        pictures, noises = [], []
+        for position in positions:
+            generator = torch.Generator().manual_seed(seed_from(self._config.seed, position))
+            picture_CHW = self._picture(position)
+            mirrored = torch.rand((), generator=generator) < 0.5
+            pictures.append(picture_CHW.flip(-1) if mirrored else picture_CHW)
+            noises.append(torch.randn(latent_CHW, generator=generator))
+        return to_network(torch.stack(pictures)), torch.stack(noises)
+
+    def trained_models(self) -> dict[str, Any]:
+        """Return the autoencoder, with the `scaling_factor` that gives its latents unit variance."""
+        vae = self.network.vae
+        vae.register_to_config(scaling_factor=self._scaling_factor(vae))
+        return {"vae": vae}
+
+    def frozen_models(self) -> dict[str, Any]:
+        """Return nothing: an autoencoder needs nothing else."""
+        return {}
+
+    def _picture(self, position: int) -> Tensor:
+        shard, row = self._order.at(position)
+        picture_CHW: np.ndarray[Any, Any] = self._shards.shard(shard)[row]
+        return torch.from_numpy(picture_CHW)
+
+    def _scaling_factor(self, vae: AutoencoderKL) -> float:
+        device = next(vae.parameters()).device
+        positions = range(min(SCALED_ON, self._order.num_samples))
+        latents = [
+            encode(vae, to_network(self._picture(position)[None]).to(device), self._config.precision)
+            for position in positions
+        ]
+        return round(1 / torch.cat(latents).std().item(), 6)

@@ -1,0 +1,123 @@
+"""Fit a denoising U-Net to latents and captions."""
+
+# Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
+
+from typing import Any, Literal
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+
+from catalog.errors import ConfigError
+from catalog.manifest import Release
+from diffusion.autoencoder import Precision, autocast, load_autoencoder
+from diffusion.networks import build_unet, predict
+from diffusion.noise import Noising
+from diffusion.sampling import seed_from
+from diffusion.text import TextEncoder, pad_tokens
+from diffusion.weights import weights_digest
+from training.config import DiffusionRun
+from training.encoding import EncodedShards, Encoders, latent_facts, text_facts
+from training.progress import shown_progress
+from training.ranks import Ranks
+from training.samples import order_of
+
+
+class DenoisingLoss(nn.Module):
+    """The U-Net, and the weighted squared error of what it predicts."""
+
+    def __init__(self, unet: UNet2DConditionModel, noising: Noising, precision: Precision) -> None:
+        super().__init__()
+        self.unet = unet
+        self._noising, self._precision = noising, precision
+
+    def forward(self, x0_BCHW: Tensor, noise_BCHW: Tensor, t_B: Tensor, text_BLD: Tensor, mask_BL: Tensor) -> Tensor:
+        """Return the loss. `x0_BCHW` has about unit variance."""
+        noisy_BCHW = self._noising.add(x0_BCHW, noise_BCHW, t_B)
+        with autocast(x0_BCHW.device, self._precision):
+            predicted_BCHW = predict(self.unet, noisy_BCHW, t_B, text_BLD, mask_BL)
+        error_BCHW = predicted_BCHW - self._noising.target(x0_BCHW, noise_BCHW, t_B)
+        return (self._noising.weight(t_B) * error_BCHW.square().mean((1, 2, 3))).mean()
+
+
+class DiffusionTask:
+    """See `training.task.Task`."""
+
+    kind: Literal["diffusion"] = "diffusion"
+
+    def __init__(self, config: DiffusionRun, release: Release, ranks: Ranks) -> None:
+        """Load autoencoder and text encoder, and measure what the release still lacks."""
+        self._config = config
+        encoders = _encoders(config, release, ranks)
+        _measure(encoders, release, ranks)
+        self._autoencoder = encoders.autoencoder
+        self._scale = float(encoders.autoencoder.config.scaling_factor)
+        (self._no_text_LD,) = encoders.text_encoder.encode([""])
+        self._order = order_of(release, shuffle_shards=config.shuffle_shards, seed=config.seed)
+        self._shards = EncodedShards(release, encoders, shards_in_memory=config.shuffle_shards)
+        self.network = DenoisingLoss(_new_unet(config, encoders), Noising(config.noise), config.precision)
+        self.provenance = {
+            "autoencoder": weights_digest(encoders.autoencoder),
+            "text_encoder": encoders.text_encoder.digest,
+        }
+
+    def inputs(self, positions: range) -> tuple[Tensor, ...]:
+        """Return scaled latents, noise, timesteps, captions and their mask."""
+        latents, noises, times, texts = [], [], [], []
+        for position in positions:
+            shard, row = self._order.at(position)
+            encoded = self._shards.shard(shard)
+            generator = torch.Generator().manual_seed(seed_from(self._config.seed, position))
+            x0_CHW = encoded.latents[row].float() * self._scale
+            dropped = torch.rand((), generator=generator) < self._config.caption_drop_prob
+            latents.append(x0_CHW)
+            noises.append(torch.randn(x0_CHW.shape, generator=generator))
+            last = self._config.noise.num_train_timesteps
+            times.append(torch.randint(last, (), generator=generator))
+            texts.append(self._no_text_LD if dropped else encoded.texts[row].float())
+        return torch.stack(latents), torch.stack(noises), torch.stack(times), *pad_tokens(texts)
+
+    def trained_models(self) -> dict[str, Any]:
+        """Return the U-Net."""
+        return {"unet": self.network.unet}
+
+    def frozen_models(self) -> dict[str, Any]:
+        """Return the autoencoder and the noise schedule: with them a checkpoint can be sampled."""
+        scheduler = DDIMScheduler(**self._config.noise.scheduler_config())
+        return {"vae": self._autoencoder, "scheduler": scheduler}
+
+
+def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
+    autoencoder = load_autoencoder(config.autoencoder).to(ranks.device)
+    text_encoder = TextEncoder(config.text_encoder)
+    shrinks = 2 ** (len(autoencoder.config.block_out_channels) - 1)
+    if config.resolution_px % shrinks:
+        raise ConfigError(
+            f"resolution_px = {config.resolution_px} must be a multiple of {shrinks}, by which "
+            f"{config.autoencoder} shrinks pictures"
+        )
+    return Encoders(
+        autoencoder=autoencoder,
+        text_encoder=text_encoder,
+        latents=latent_facts(release.store, autoencoder, side_px=config.resolution_px, precision=config.precision),
+        text=text_facts(release.store, text_encoder),
+        side_px=config.resolution_px,
+        precision=config.precision,
+    )
+
+
+def _measure(encoders: Encoders, release: Release, ranks: Ranks) -> None:
+    with shown_progress("encode", total=None, shown=ranks.is_first) as progress:
+        encoders.measure_missing(release, ranks, progress.advance)
+    ranks.barrier()
+
+
+def _new_unet(config: DiffusionRun, encoders: Encoders) -> UNet2DConditionModel:
+    torch.manual_seed(config.seed)
+    shrinks = 2 ** (len(encoders.autoencoder.config.block_out_channels) - 1)
+    return build_unet(
+        config.unet,
+        side=config.resolution_px // shrinks,
+        latent_channels=encoders.autoencoder.config.latent_channels,
+        text_width=encoders.text_encoder.width,
+    )

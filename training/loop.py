@@ -1,0 +1,101 @@
+"""The training loop. A run that is stopped and started again is, to the bit, the run that was never stopped."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from catalog.errors import CheckpointError
+from training.checkpoints import Checkpoints
+from training.config import OptimizerConfig, TrainConfig
+from training.ema import WeightAverage
+from training.engine import build_engine, passes_per_step
+from training.log import LogEntry, append_log, rewind_log
+from training.progress import shown_progress
+from training.ranks import Ranks
+from training.task import Task
+
+LOG = "log.jsonl"
+
+
+def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> None:
+    """Train from the newest checkpoint, or from the start, to `config.images`."""
+    task.network.to(ranks.device)
+    checkpoints = Checkpoints(config=config, release_digest=release_digest, task=task, ranks=ranks)
+    checkpoints.remove_partial()
+    average = WeightAverage(task.network, half_life_images=config.ema_half_life_images)
+    images_seen = checkpoints.restore_weights(average)
+    engine = build_engine(task.network, config, ranks)
+    checkpoints.restore_optimizer(engine, images_seen)
+    log = Path(config.run) / LOG
+    if ranks.is_first:
+        rewind_log(log, images_seen)
+    passes = passes_per_step(config, ranks)
+    losses: list[Tensor] = []
+    logged_s = time.monotonic()
+    with shown_progress(
+        f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first
+    ) as progress:
+        while images_seen < config.images:
+            lr = learning_rate(config.optimizer, images_seen, config.images)
+            losses.append(_step(engine, task, config, ranks, images_seen, lr, passes))
+            images_seen += config.batch_size
+            average.update(images_seen=images_seen, batch_size=config.batch_size)
+            progress.advance(config.batch_size)
+            if images_seen % config.machine.log_every_images and images_seen < config.images:
+                continue
+            loss = _mean_over_ranks(losses, images_seen)
+            rate = len(losses) * config.batch_size / (time.monotonic() - logged_s)
+            entry = LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1))
+            if ranks.is_first:
+                append_log(log, entry)
+            progress.advance(0, f"loss {loss:.4f}")
+            losses.clear()
+            if images_seen % config.machine.save_every_images == 0 or images_seen == config.images:
+                checkpoints.save(engine, average, images_seen)
+            logged_s = time.monotonic()
+
+
+def _step(
+    engine: Any,
+    task: Task,
+    config: TrainConfig,
+    ranks: Ranks,
+    images_seen: int,
+    lr: float,
+    passes: int,
+) -> Tensor:
+    """Take one optimizer step on this rank's share of the batch at `images_seen`; return the share's mean loss."""
+    for group in engine.optimizer.param_groups:
+        group["lr"] = lr
+    size = config.batch_size // ranks.size // passes
+    first = images_seen + ranks.rank * size * passes
+    losses = []
+    for start in range(first, first + size * passes, size):
+        inputs = (tensor.to(ranks.device) for tensor in task.inputs(range(start, start + size)))
+        loss = engine(*inputs)
+        engine.backward(loss)
+        engine.step()
+        losses.append(loss.detach())
+    return torch.stack(losses).mean()
+
+
+def learning_rate(config: OptimizerConfig, images_seen: int, images: int) -> float:
+    """Return the rate of the step that starts at `images_seen`: linear warm-up, then a cosine to zero at `images`."""
+    warmup = min(1.0, (images_seen + 1) / max(1, config.warmup_images))
+    return config.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * images_seen / images))
+
+
+def _mean_over_ranks(losses: list[Tensor], images_seen: int) -> float:
+    mean = torch.stack(losses).mean()
+    dist.all_reduce(mean)
+    loss = float(mean) / dist.get_world_size()
+    if not math.isfinite(loss):
+        raise CheckpointError(
+            f"the loss is {loss} at {images_seen} images; lower optimizer.learning_rate and start a new run"
+        )
+    return loss

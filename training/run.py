@@ -1,0 +1,77 @@
+"""Run a training config: check it, start its ranks, train. `python -m training.run CONFIG` is one rank of it."""
+
+import fcntl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from catalog.errors import BylineError, CheckpointError
+from catalog.manifest import Release
+from training.autoencoder_task import AutoencoderTask
+from training.checkpoints import resumable
+from training.config import AutoencoderRun, TrainConfig, load_train_config
+from training.diffusion_task import DiffusionTask
+from training.engine import read_deepspeed
+from training.loop import fit
+from training.ranks import Ranks, is_launched, join, launch, leave
+from training.samples import shards_of
+
+
+def run(path: str | Path) -> int:
+    """Train what the file at `path` describes, or go on with it; return an exit code.
+
+    A finished run is left as it is. What can be checked without loading a model is checked before ranks start.
+    """
+    config = load_train_config(path)
+    if is_launched():
+        _run_rank(config)
+        return 0
+    release = Release(config.release)
+    shards_of(release, "train")
+    read_deepspeed(config.machine.deepspeed)
+    done = resumable(config, release.manifest.digest)
+    if done is not None and done.images_seen >= config.images:
+        print(f"{config.run} is finished: it has seen {done.images_seen} images; nothing to do")
+        return 0
+    with _only_one(Path(config.run)):
+        if config.machine.num_ranks > 1:
+            return launch("training.run", [str(path)], num_ranks=config.machine.num_ranks)
+        _run_rank(config)
+    return 0
+
+
+def _run_rank(config: TrainConfig) -> None:
+    ranks = join()
+    try:
+        release = Release(config.release)
+        fit(_task(config, release, ranks), config, release.manifest.digest, ranks)
+    finally:
+        leave()
+
+
+def _task(config: TrainConfig, release: Release, ranks: Ranks) -> AutoencoderTask | DiffusionTask:
+    if isinstance(config, AutoencoderRun):
+        return AutoencoderTask(config, release)
+    return DiffusionTask(config, release, ranks)
+
+
+@contextmanager
+def _only_one(run_folder: Path) -> Iterator[None]:
+    """Hold the run's folder. The lock goes away with the process, however it ends."""
+    run_folder.mkdir(parents=True, exist_ok=True)
+    with (run_folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CheckpointError(
+                f"{run_folder} is being trained by another process; wait for it or stop it"
+            ) from error
+        yield
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run(sys.argv[1]))
+    except BylineError as error:
+        sys.exit(f"byline: {error}")

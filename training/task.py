@@ -1,0 +1,36 @@
+"""What the loop needs to know about a kind of run."""
+
+from typing import Any, Literal, Protocol
+
+from torch import Tensor, nn
+
+
+class Task(Protocol):
+    """A network with a loss, and the batches that it is fitted to."""
+
+    @property
+    def kind(self) -> Literal["autoencoder", "diffusion"]:
+        """Return the name of the kind."""
+        ...
+
+    @property
+    def network(self) -> nn.Module:
+        """Return the module whose weights DeepSpeed trains: `network(*inputs)` is the loss, a scalar."""
+        ...
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Return component that is used and not trained -> SHA-256 of its weights."""
+        ...
+
+    def inputs(self, positions: range) -> tuple[Tensor, ...]:
+        """Return the network's inputs for these positions of the run. Only seed and positions decide them."""
+        ...
+
+    def trained_models(self) -> dict[str, Any]:
+        """Return the diffusers models to save, by the name that both their folder and their attribute have."""
+        ...
+
+    def frozen_models(self) -> dict[str, Any]:
+        """Return what else a checkpoint needs to be used: folder -> anything with `save_pretrained`."""
+        ...
