@@ -36,18 +36,26 @@ def report(
     """
     from catalog.manifest import Release
     from cli.report_data import collect
-    from cli.report_model import draw
-    from cli.report_page import page
+    from cli.report_page import fingerprint, is_up_to_date, page
 
     opened = Release(release)
+    prompts = prompt or PROMPTS
+    drawn = []
+    if run is not None:
+        from cli.report_model import checkpoint_digest, draw
+
+        drawn = [checkpoint_digest(run), prompts, seed]
+    shown = fingerprint(opened, drawn)
+    if is_up_to_date(out, shown):
+        print(f"{out} is up to date")
+        return
     with Progress(console=Console(stderr=True), transient=True) as progress:
         reading = progress.add_task("read verdicts and pictures", total=opened.manifest.counts["records"])
         data = collect(opened, lambda more: progress.advance(reading, more))
         model = None
         if run is not None:
-            prompts = prompt or PROMPTS
             drawing = progress.add_task("draw from the model", total=len(prompts))
             model = draw(opened, run, prompts, seed=seed, count=lambda more: progress.advance(drawing, more))
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(opened, data, model), encoding="utf-8")
+    out.write_text(page(opened, data, model, shown), encoding="utf-8")
     print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")

@@ -11,6 +11,7 @@ from PIL import Image
 from audits.memorization import nearest_training_pictures
 from catalog.manifest import Release
 from cli.report_data import data_url
+from diffusion.checkpoint import open_checkpoint
 from diffusion.sampling import SamplingConfig, TextToImage
 from evaluation.pictures import read_pictures
 from training.log import LogEntry, read_log
@@ -18,6 +19,11 @@ from training.log import LogEntry, read_log
 PER_PROMPT = 4
 CURVE_PX = (760, 200)
 MARGIN_PX = 44
+
+
+def checkpoint_digest(run: str) -> str:
+    """Return the digest of the newest checkpoint of a run."""
+    return open_checkpoint(run)[1].digest
 
 
 def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Callable[[int], None]) -> dict[str, Any]:

@@ -2,19 +2,36 @@
 
 import json
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from catalog.digests import digest_of, sha256_hex
 from catalog.manifest import Release
 from cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, ReportData, Row
 
 MAX_CLUSTERS = 48
 
 
-def page(release: Release, data: ReportData, model: dict[str, Any] | None) -> str:
-    """Return the page. Everything that a source said is escaped."""
+def fingerprint(release: Release, drawn: list[Any]) -> str:
+    """Return a digest of all that decides the page: the release, what is drawn, and the code that lays it out."""
+    here = Path(__file__).parent
+    code = [sha256_hex((here / name).read_bytes()) for name in sorted(path.name for path in here.glob("report*"))]
+    return digest_of([release.manifest.digest, drawn, code])
+
+
+def is_up_to_date(path: Path, shown: str) -> bool:
+    """Tell whether the page at `path` has this fingerprint."""
+    if not path.exists():
+        return False
+    with path.open(encoding="utf-8") as file:
+        return shown in file.read(500)
+
+
+def page(release: Release, data: ReportData, model: dict[str, Any] | None, shown: str) -> str:
+    """Return the page, which carries its fingerprint `shown`. Everything that a source said is escaped."""
     environment = Environment(loader=PackageLoader("cli", "."), autoescape=True)
     environment.filters["thousands"] = lambda number: f"{number:,}"
     manifest = release.manifest
@@ -35,6 +52,7 @@ def page(release: Release, data: ReportData, model: dict[str, Any] | None) -> st
         columns=ATLAS_COLUMNS,
         rows_json=_script_json(data.rows),
         model=model,
+        fingerprint=shown,
     )
 
 

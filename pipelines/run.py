@@ -80,7 +80,11 @@ def _quiet_runner() -> FnApiRunner:
 def _run(graph: BuildGraph, options: _Options) -> None:
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
-        with beam.Pipeline(runner=options.runner, options=options.pipeline) as pipeline:
+        pipeline = beam.Pipeline(runner=options.runner, options=options.pipeline)
+    except ValueError as error:
+        raise ConfigError(f"Beam refuses the options after --: {error}") from error
+    try:
+        with pipeline:
             graph.apply(pipeline)
     except BylineError as error:
         raise type(error)(_message_of(str(error))) from error

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from samples._claims import Claim, debian_claim, read_debian_copyright, read_notice, with_debian_claim
 from PIL import Image
 from PySide6.QtCore import QDirIterator, QResource
+
+from samples._claims import Claim, debian_claim, read_debian_copyright, read_notice, with_debian_claim
 
 LONGEST_SIDE_PX = 256
 JPEG_QUALITY = 85

@@ -14,12 +14,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from samples._drawings import Drawing, iconify_drawings, openmoji_drawings, render
 from samples._packages import GCOMPRIS, LOMIRI_16, LOMIRI_20, NOTO, OPENMOJI, TWEMOJI, open_package
 from samples._papers import write_papers
 from samples._photographs import Photograph, gcompris_photographs, lomiri_photographs, shrink
 from samples._records import Picture, commons_page, commons_title, openverse_result, yfcc_row
-from PIL import Image
 
 SAMPLES = Path(__file__).parent
 COMMONS_PAGES_PER_ANSWER = 50

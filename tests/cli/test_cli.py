@@ -49,6 +49,15 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(arguments, message, tmp
 
 
 @pytest.mark.beam
+def test_what_follows_two_dashes_goes_to_beam(tmp_path):
+    config = a_corpus(tmp_path, num_pictures=1, num_packs=1)
+    done = _byline("build", config, "--", "--runner=NoSuchRunner")
+    assert done.returncode == 2
+    assert "Beam refuses the options after --: " in done.stderr
+    assert "NoSuchRunner" in done.stderr
+
+
+@pytest.mark.beam
 def test_build_then_verify_then_damage(tmp_path):
     config = a_corpus(tmp_path, num_pictures=4, num_packs=1)
     built = _byline("build", config, "--workers", "1")

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.compute as pc
 import pytest
 import webdataset as wds
@@ -110,6 +111,29 @@ BAD_ELEMENTS = {
     "/one-pixel": (200, "image/png", encoded(a_picture(3, size=(1, 1)), "PNG")),
     "/wide": (200, "image/png", encoded(a_picture(4, size=(20_000, 40)), "PNG")),
 }
+
+
+ROTATED = Image.Exif()
+ROTATED[0x0112] = 6
+FRAMES = [a_picture(seed).convert("P") for seed in (24, 25)]
+ODD_ELEMENTS = {
+    "/cmyk": encoded(a_picture(20).convert("CMYK")),
+    "/sixteen-bit": encoded(Image.fromarray(np.asarray(a_picture(21).convert("L"), np.uint16) * 257), "PNG"),
+    "/transparent": encoded(a_picture(22).convert("RGBA").rotate(30), "PNG"),
+    "/rotated": encoded(a_picture(23), exif=ROTATED),
+    "/animated": encoded(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]),
+}
+
+
+def test_an_odd_picture_is_a_picture(tmp_path):
+    with a_server({path: (200, "image/jpeg", data) for path, data in ODD_ELEMENTS.items()}) as base:
+        lines = [a_yfcc_line(path[1:], base + path) for path in ODD_ELEMENTS]
+        release = build(str(write_corpus(tmp_path, lines)), workers=1)
+    assert release.manifest.counts["admitted"] == len(ODD_ELEMENTS)
+    sizes = {
+        row["record_id"]: (row["width"], row["height"]) for row in read_index(release.store, "test-00000").to_pylist()
+    }
+    assert sizes["test:rotated"] == (64, 96)
 
 
 def test_a_bad_element_becomes_a_row_with_an_outcome(tmp_path):
