@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catalog.digests import digest_of
-from catalog.storage import Store
+from catalog.storage import Store, parquet_bytes
 
 
 def instrument_name(name: str, version: str, settings: object) -> str:
@@ -45,12 +45,14 @@ class FactTable:
         return sorted(set(keys) - known)
 
     def append(self, pack: str, rows: list[dict[str, object]]) -> None:
-        """Add a segment. Rows are sorted by key first; nothing is written when there are none."""
-        if not rows:
-            return
-        table = pa.Table.from_pylist(sorted(rows, key=lambda row: str(row[self.key])), schema=self.schema)
-        segment = len(self._segments(pack))
-        self.store.write_table(f"{self.folder}/{pack}.{segment:03d}.parquet", table)
+        """Add a segment of what is not there yet. Rows are sorted by key; of several writers each fact has one."""
+        while rows:
+            table = pa.Table.from_pylist(sorted(rows, key=lambda row: str(row[self.key])), schema=self.schema)
+            segment = len(self._segments(pack))
+            if self.store.write_new(f"{self.folder}/{pack}.{segment:03d}.parquet", parquet_bytes(table)):
+                return
+            known = set(self.read(pack).column(self.key).to_pylist())
+            rows = [row for row in rows if row[self.key] not in known]
 
     def _segments(self, pack: str) -> list[str]:
         return self.store.numbered(f"{self.folder}/{pack}.", ".parquet")

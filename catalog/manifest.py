@@ -1,7 +1,7 @@
 """What a release is made of: the only thing that training needs to find on disk."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from tarfile import TarError
 from typing import Literal
@@ -15,12 +15,13 @@ from catalog.tars import read_tar
 
 Split = Literal["train", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
+SHARDS_FROM_RELEASE = "../../../shards/"
 
 
 class Shard(BaseModel, frozen=True, extra="forbid"):
     """One tar of samples: the selected images of one pack and split, in key order."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*\.tar$")
     """File name under `shards/`; it carries the digest of the samples, so equal names mean equal bytes."""
     pack: str
     split: Split
@@ -44,6 +45,10 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     """Reason -> records that it refused (a record can have several reasons)."""
     licenses: dict[str, int]
     """SPDX id -> admitted samples."""
+    records: dict[str, str]
+    """Source -> the Parquet file of its records that were judged, relative to the corpus."""
+    papers: dict[str, str]
+    """File beside the manifest -> SHA-256."""
 
     @property
     def digest(self) -> str:
@@ -56,11 +61,11 @@ class Release:
 
     def __init__(self, url: str) -> None:
         """Open a release. Raises `CorpusError` when there is none at `url`."""
-        match = re.fullmatch(r"(.*?)/*releases/([^/]+)(?:/([^/]+))?/*", url)
+        match = re.fullmatch(r"(?:(.*)/)?releases/([^/]+)(?:/([^/]+))?/*", url)
         if match is None:
             raise CorpusError(f"{url} is not a release; it must look like <corpus>/releases/<name>[/<version>]")
         corpus, self.name, version = match.groups()
-        self.store = Store(corpus or ".")
+        self.store = Store("." if corpus is None else corpus or "/")
         self.version = version or self._latest()
         self.path = f"releases/{self.name}/{self.version}"
         self.manifest = self._read_manifest()
@@ -91,7 +96,7 @@ class Release:
         """
         sample: dict[str, bytes] = {}
         for name, data in self._members(shard):
-            key, extension = name.split(".", 1)
+            key, _, extension = name.partition(".")
             if sample and sample["__key__"] != key.encode():
                 yield sample
                 sample = {}
@@ -110,3 +115,20 @@ class Release:
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the bytes of `manifest.json`."""
     return canonical_json(manifest.model_dump(mode="json")) + b"\n"
+
+
+def shard_list(shards: Iterable[Shard], split: Split) -> bytes:
+    """Return the shards of a split, one a line, as paths from the release's folder: what webdataset is given."""
+    return "".join(
+        f"{SHARDS_FROM_RELEASE}{shard.name}\n" for shard in _by_name(shards) if shard.split == split
+    ).encode()
+
+
+def checksums(manifest: Manifest) -> bytes:
+    """Return SHA256SUMS, for `sha256sum --check` in the release's folder: its papers and its shards."""
+    sums = {f"{SHARDS_FROM_RELEASE}{shard.name}": shard.sha256 for shard in manifest.shards} | manifest.papers
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items())).encode()
+
+
+def _by_name(shards: Iterable[Shard]) -> list[Shard]:
+    return sorted(shards, key=lambda shard: shard.name)

@@ -1,8 +1,8 @@
 """The pack on disk: image bytes in a tar, and one index row for every record that was asked for.
 
-`packs/<pack>.<segment>.tar` with `.parquet` (the index, img2dataset's columns first) and `_stats.json` beside it. The
-stats file is written last: a segment without it does not exist yet. A record that is fetched later goes into a
-further segment.
+`packs/<pack>.<segment>.parquet` is the index, img2dataset's columns first; each row names the tar that holds its bytes,
+`<pack>.<segment>.<digest>.tar`. The index is what makes a segment exist: it is written after the tar, and of several
+writers one wins. img2dataset's `_stats.json` is beside it. What is fetched later goes into a further segment.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -12,8 +12,9 @@ from itertools import groupby
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.digests import canonical_json
-from catalog.storage import Store
+from catalog.digests import canonical_json, sha256_hex
+from catalog.errors import CorpusError
+from catalog.storage import Store, parquet_bytes
 from catalog.tars import write_tar
 
 
@@ -24,6 +25,7 @@ class Outcome(StrEnum):
     BAD_URL = "bad-url"
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
+    SERVER_ERROR = "server-error"
     HTTP_ERROR = "http-error"
     TOO_LARGE = "too-large"
     NOT_AN_IMAGE = "not-an-image"
@@ -31,6 +33,10 @@ class Outcome(StrEnum):
     DAMAGED = "damaged"
     NOT_RESIZABLE = "not-resizable"
 
+
+TRANSIENT = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.SERVER_ERROR})
+"""Outcomes that may be another one tomorrow: a later build asks again, up to `MAX_ATTEMPTS` times in all."""
+MAX_ATTEMPTS = 3
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -47,7 +53,7 @@ INDEX_SCHEMA = pa.schema(
         ("outcome", pa.string()),
         ("media_type", pa.string()),
         ("stored_sha256", pa.string()),
-        ("segment", pa.int32()),
+        ("tar", pa.string()),
         ("offset", pa.int64()),
         ("size", pa.int64()),
         ("fetched_at", pa.timestamp("ms", tz="UTC")),
@@ -56,15 +62,17 @@ INDEX_SCHEMA = pa.schema(
 """`sha256` is of the bytes as fetched, `stored_sha256` of the JPEG at [offset, offset + size) of the tar."""
 
 
-def segments(store: Store, pack: str) -> list[str]:
-    """Return the complete segments of a pack, `<pack>.000` first."""
-    return store.numbered(f"packs/{pack}.", "_stats.json")
+def read_attempts(store: Store, pack: str) -> pa.Table:
+    """Return the index rows of all segments of a pack, in the order in which they were written."""
+    tables = [store.read_table(f"{name}.parquet") for name in store.numbered(f"packs/{pack}.", ".parquet")]
+    return pa.concat_tables([INDEX_SCHEMA.empty_table(), *tables])
 
 
 def read_index(store: Store, pack: str) -> pa.Table:
-    """Return the index rows of all segments of a pack, sorted by record_id."""
-    tables = [store.read_table(f"{segment}.parquet") for segment in segments(store, pack)]
-    return pa.concat_tables([INDEX_SCHEMA.empty_table(), *tables]).sort_by("record_id")
+    """Return the newest index row of each record of a pack, sorted by record_id."""
+    attempts = read_attempts(store, pack)
+    newest = {record_id: place for place, record_id in enumerate(attempts["record_id"].to_pylist())}
+    return attempts.take(pa.array([newest[record_id] for record_id in sorted(newest)], pa.int64()))
 
 
 def write_segment(
@@ -72,37 +80,48 @@ def write_segment(
     pack: str,
     rows: Iterable[tuple[dict[str, object], bytes | None]],
     stats: dict[str, object],
-) -> None:
+) -> bool:
     """Add a segment of index rows with their stored bytes (none where nothing was fetched).
 
-    Equal bytes are stored once, in the order of their digests. Whole or absent: the stats file comes last.
+    Equal bytes are stored once, in the order of their digests. Tells whether the segment was added: when another
+    writer was first, nothing changed.
     """
-    segment = len(segments(store, pack))
-    name = f"packs/{pack}.{segment:03d}"
     listed = list(rows)
-    members = {f"{row['sha256']}.jpg": data for row, data in listed if data is not None}
-    in_order = sorted(members.items())
-    with store.writing(f"{name}.tar") as file:
-        places = {place.name: place for place in write_tar(file, in_order)}
+    stem = f"{pack}.{len(store.numbered(f'packs/{pack}.', '.parquet')):03d}"
+    members = sorted({f"{row['sha256']}.jpg": data for row, data in listed if data is not None}.items())
+    digest = sha256_hex("".join(sha256_hex(data) for _, data in members).encode())[:16]
+    tar = f"{stem}.{digest}.tar"
+    with store.writing(f"packs/{tar}") as file:
+        places = {place.name: place for place in write_tar(file, members)}
     index = []
     for row, _ in listed:
         place = places.get(f"{row.get('sha256')}.jpg")
-        where = {"segment": segment, "offset": place.offset, "size": place.size} if place else {}
+        where = {"tar": tar, "offset": place.offset, "size": place.size} if place else {}
         index.append({**row, **where})
-    store.write_table(f"{name}.parquet", pa.Table.from_pylist(index, schema=INDEX_SCHEMA))
-    store.write_bytes(f"{name}_stats.json", canonical_json(stats) + b"\n")
+    table = parquet_bytes(pa.Table.from_pylist(index, schema=INDEX_SCHEMA))
+    if not store.write_new(f"packs/{stem}.parquet", table):
+        return False
+    store.write_bytes(f"packs/{stem}_stats.json", canonical_json(stats) + b"\n")
+    return True
 
 
-def read_images(store: Store, pack: str, index: pa.Table, *, only: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield (sha256, stored bytes) of the pictures in `only`, once each, sorted within each segment."""
+def read_images(store: Store, index: pa.Table, *, only: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield (sha256, stored bytes) of the pictures in `only`, once each, sorted within each tar.
+
+    Raises `CorpusError` when the bytes are not those that were stored.
+    """
     wanted = index.filter(pc.is_in(index["key"], pa.array(sorted(only), pa.string())))
-    places = wanted.select(["segment", "sha256", "offset", "size"]).to_pylist()
-    by_segment = sorted(places, key=lambda place: (place["segment"], place["sha256"]))
+    places = wanted.select(["tar", "sha256", "stored_sha256", "offset", "size"]).to_pylist()
+    by_tar = sorted(places, key=lambda place: (place["tar"], place["sha256"]))
     seen: set[str] = set()
-    for segment, group in groupby(by_segment, key=lambda place: place["segment"]):
-        with store.open(f"packs/{pack}.{segment:03d}.tar") as tar:
+    for name, group in groupby(by_tar, key=lambda place: place["tar"]):
+        with store.open(f"packs/{name}") as tar:
             for place in group:
-                if place["sha256"] not in seen:
-                    seen.add(place["sha256"])
-                    tar.seek(place["offset"])
-                    yield place["sha256"], tar.read(place["size"])
+                if place["sha256"] in seen:
+                    continue
+                seen.add(place["sha256"])
+                tar.seek(place["offset"])
+                data = tar.read(place["size"])
+                if sha256_hex(data) != place["stored_sha256"]:
+                    raise CorpusError(f"{store.url(f'packs/{name}')} is damaged at {place['sha256']}; restore it")
+                yield place["sha256"], data

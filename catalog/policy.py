@@ -1,6 +1,7 @@
 """What may enter a release: rules that are data, and the pure functions that apply them.
 
-Each rule adds a reason, `<what>:<why>`, and every rule is always applied, so that one pass explains a refusal whole.
+Each rule adds a reason, `<what>:<why>`, and every rule whose facts are known is applied, so that one pass explains a
+refusal whole. (What license or picture refuse is not captioned, so of it no caption rule speaks.)
 """
 
 from collections.abc import Mapping

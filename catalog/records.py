@@ -42,6 +42,18 @@ class ImageRecord:
     height: int | None = None
     evidence: Evidence
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for text that is not Unicode and for sizes that are not."""
+        for name, value in vars(self).items():
+            if isinstance(value, str) and not _is_unicode(value):
+                raise ValueError(f"{name} is not Unicode: {value!r:.60}")
+        if not all(map(_is_unicode, self.tags)):
+            raise ValueError("a tag is not Unicode")
+        for name in ("width", "height"):
+            size = getattr(self, name)
+            if size is not None and not (isinstance(size, int) and 0 <= size < 2**31):
+                raise ValueError(f"{name} is not a number of pixels: {size!r:.60}")
+
     @property
     def record_id(self) -> str:
         """`source:id`, unique within a corpus."""
@@ -78,6 +90,14 @@ RECORD_SCHEMA = pa.schema(
     ]
 )
 UNREADABLE_SCHEMA = pa.schema([("place", pa.string()), ("problem", pa.string())])
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def pack_of(record_id: str, *, source: str, num_packs: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
+from io import BufferedRandom, BytesIO
 from itertools import count, takewhile
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
@@ -25,6 +25,9 @@ from catalog.errors import StorageError
 
 T = TypeVar("T")
 PARTIAL = ".partial"
+"""Folder of a local root with what is being written, one folder a process."""
+CLIENT_LIBRARIES = ("botocore", "aiobotocore", "google", "gcsfs", "azure", "adlfs")
+"""What object stores raise their own errors from (no credentials, no such endpoint)."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ class Store:
     @cached_property
     def _located(self) -> tuple[fsspec.AbstractFileSystem, str]:
         try:
-            filesystem, path = fsspec.core.url_to_fs(self.root)
+            # Without the cache: other processes write here too.
+            filesystem, path = fsspec.core.url_to_fs(self.root, use_listings_cache=False)
         except (ValueError, ImportError) as error:
             raise StorageError(f"cannot open {self.root}: {error}") from error
-        filesystem.use_listings_cache = False
         return filesystem, path.rstrip("/")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -71,7 +74,6 @@ class Store:
         """Return the sorted names (not paths) of the files directly in `folder`; none when it does not exist."""
 
         def names(fs: fsspec.AbstractFileSystem, full: str) -> list[str]:
-            fs.invalidate_cache(full)
             try:
                 entries = fs.ls(full, detail=True)
             except FileNotFoundError:
@@ -85,7 +87,6 @@ class Store:
         """Return the sorted names of the folders directly in `folder`."""
 
         def names(fs: fsspec.AbstractFileSystem, full: str) -> list[str]:
-            fs.invalidate_cache(full)
             try:
                 entries = fs.ls(full, detail=True)
             except FileNotFoundError:
@@ -117,30 +118,35 @@ class Store:
     def write_bytes(self, path: str, data: bytes) -> None:
         """Put `data` at `path`, whole or not at all."""
         if not self.is_local:
-            self._call(lambda fs, full: fs.pipe_file(full, data), path)
+            self._call(lambda fs, full: fs.pipe_file(full, data), path, writing=True)
             return
         with self.writing(path) as file:
             file.write(data)
 
+    def write_new(self, path: str, data: bytes) -> bool:
+        """Put `data` at `path` unless something is there already, and tell which. Of several writers one wins."""
+        try:
+            if not self.is_local:
+                self._call(lambda fs, full: fs.pipe_file(full, data, mode="create"), path, writing=True)
+                return True
+            with self._temporary(path) as (name, file):
+                file.write(data)
+                self._sync(file)
+                self._place(path).hardlink_to(name)
+            return True
+        except FileExistsError:
+            return False
+
     @contextmanager
-    def writing(self, path: str) -> Iterator[IO[bytes]]:
+    def writing(self, path: str) -> Iterator[BufferedRandom]:
         """Open a local temporary file that becomes `path` when the block ends, and vanishes if the block raises."""
-        try:
-            folder = self._partial_folder()
-            handle, name = tempfile.mkstemp(dir=folder)
-        except OSError as error:
-            raise self._explained(error, path) from error
-        try:
-            with os.fdopen(handle, "w+b") as file:
-                yield file
-                file.flush()
-                if self.is_local:
-                    os.fsync(file.fileno())
-            self._publish(name, path)
-        except OSError as error:
-            raise self._explained(error, path) from error
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with self._temporary(path) as (name, file):
+            yield file
+            self._sync(file)
+            if self.is_local:
+                Path(name).replace(self._place(path))
+            else:
+                self._call(lambda fs, full: fs.put_file(name, full), path, writing=True)
 
     def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet file. Raises `StorageError` when it is damaged."""
@@ -151,46 +157,89 @@ class Store:
                 f"{self.url(path)} is not a whole Parquet file ({error}); delete it, build again"
             ) from error
 
-    def write_table(self, path: str, table: pa.Table, *, row_group_size: int | None = None) -> None:
+    def write_table(self, path: str, table: pa.Table) -> None:
         """Write a Parquet file; equal tables give equal bytes."""
-        sink = BytesIO()
-        pq.write_table(table, sink, compression="zstd", row_group_size=row_group_size)
-        self.write_bytes(path, sink.getvalue())
+        self.write_bytes(path, parquet_bytes(table))
 
     def remove_partial(self) -> None:
-        """Delete what a killed run left half written. Only for the one process that owns the corpus."""
+        """Delete what processes that are gone left half written."""
+        if not self.is_local:
+            return
+        for folder in self.local_path(PARTIAL).glob("*"):
+            if not _is_running(int(folder.name)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _temporary(self, path: str) -> Iterator[tuple[str, BufferedRandom]]:
+        """Open a file on the disk that `path` is on, or on this machine's for an object store, for a time."""
+        try:
+            handle, name = tempfile.mkstemp(dir=self._partial_folder())
+        except OSError as error:
+            raise self._explained(error, path, writing=True) from error
+        try:
+            with os.fdopen(handle, "w+b") as file:
+                yield name, file
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise self._explained(error, path, writing=True) from error
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def _sync(self, file: BufferedRandom) -> None:
+        file.flush()
         if self.is_local:
-            shutil.rmtree(self.local_path(PARTIAL), ignore_errors=True)
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+
+    def _place(self, path: str) -> Path:
+        place = self.local_path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
 
     def _partial_folder(self) -> str | None:
         if not self.is_local:
             return None
-        folder = self.local_path(PARTIAL)
+        folder = self.local_path(f"{PARTIAL}/{os.getpid()}")
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
 
-    def _publish(self, name: str, path: str) -> None:
-        if self.is_local:
-            target = self.local_path(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Path(name).chmod(0o644)
-            Path(name).replace(target)
-        else:
-            self._call(lambda fs, full: fs.put_file(name, full), path)
-
-    def _call(self, action: Callable[[fsspec.AbstractFileSystem, str], T], path: str) -> T:
+    def _call(self, action: Callable[[fsspec.AbstractFileSystem, str], T], path: str, *, writing: bool = False) -> T:
         filesystem, root = self._located
         try:
             return action(filesystem, f"{root}/{path}" if path else root)
+        except FileExistsError:
+            raise
         except OSError as error:
-            raise self._explained(error, path) from error
+            raise self._explained(error, path, writing=writing) from error
+        except Exception as error:
+            if type(error).__module__.split(".")[0] not in CLIENT_LIBRARIES:
+                raise
+            raise StorageError(f"cannot reach {self.url(path)}: {error}") from error
 
-    def _explained(self, error: OSError, path: str) -> StorageError:
+    def _explained(self, error: OSError, path: str, *, writing: bool) -> StorageError:
         where = self.url(path)
         if error.errno == errno.ENOSPC:
             return StorageError(
                 f"no space left to write {where}; free some and run the same command again, nothing is lost"
             )
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError) and not writing:
             return StorageError(f"nothing at {where}")
-        return StorageError(f"cannot reach {where}: {error}")
+        return StorageError(f"cannot {'write' if writing else 'read'} {where}: {error}")
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """Return a table as a Parquet file; equal tables give equal bytes."""
+    sink = BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()

@@ -8,8 +8,8 @@ from rich.table import Table
 
 
 def build(
-    context: typer.Context,
     config: Annotated[str, typer.Argument(help="A corpus config, such as configs/corpora/demo.toml.")],
+    beam: Annotated[list[str] | None, typer.Argument(help="After --: options for Apache Beam.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes of this machine.")] = 2,
 ) -> None:
     """Build a corpus and its release: ingest, judge, fetch, measure, dedup, caption, judge, release.
@@ -23,7 +23,7 @@ def build(
     from pipelines.run import build as run_build
 
     console = Console(stderr=True)
-    release = run_build(config, workers=workers, beam_args=context.args, console=console)
+    release = run_build(config, workers=workers, beam_args=beam or (), console=console)
     counts, reasons = release.manifest.counts, release.manifest.reasons
     table = Table("refused because", "records", box=None)
     for reason, number in sorted(reasons.items(), key=lambda item: -item[1])[:12]:

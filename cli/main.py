@@ -5,8 +5,10 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from catalog.errors import BylineError
+from catalog.text import one_line
 from cli.build import build
 from cli.report import report
 from cli.sample import sample
@@ -29,13 +31,7 @@ for verb, panel in (
     (sample, "Model"),
     (report, "Look"),
 ):
-    app.command(
-        rich_help_panel=panel,
-        context_settings={
-            "allow_extra_args": verb is build,
-            "ignore_unknown_options": verb is build,
-        },
-    )(verb)
+    app.command(rich_help_panel=panel)(verb)
 
 
 def main() -> None:
@@ -44,12 +40,9 @@ def main() -> None:
     try:
         app()
     except BylineError as error:
-        Console(stderr=True).print(f"[bold red]byline:[/] {_escape(str(error))}", soft_wrap=True, highlight=False)
+        message = escape(one_line(str(error)))
+        Console(stderr=True).print(f"[bold red]byline:[/] {message}", soft_wrap=True, highlight=False)
         sys.exit(2)
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
 
 
 if __name__ == "__main__":

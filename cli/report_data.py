@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import PurePosixPath
 from typing import Any
 
 from PIL import Image
@@ -16,6 +17,8 @@ from pipelines.papers import safe_url
 
 THUMBNAIL_PX = 56
 ATLAS_COLUMNS = 40
+MAX_ROWS = 20_000
+"""Records on the page, to whole packs: a browser shows no more at ease, and a JPEG has 65,500 lines at most."""
 Row = dict[str, Any]
 
 
@@ -40,6 +43,8 @@ def collect(release: Release, count: Callable[[int], None] = lambda _: None) -> 
         for verdict in verdicts:
             rows.append(_row(verdict, records[verdict["record_id"]]))
         count(len(verdicts))
+        if len(rows) >= MAX_ROWS:
+            break
     cells = {sha256: cell for cell, sha256 in enumerate(sorted(thumbnails))}
     for row in rows:
         row["cell"] = cells.get(row["sha256"])
@@ -47,29 +52,20 @@ def collect(release: Release, count: Callable[[int], None] = lambda _: None) -> 
     return ReportData(rows=rows, atlas=atlas, funnel=_funnel(rows))
 
 
-def _packs(
-    release: Release,
-) -> Iterator[tuple[list[Row], dict[str, Row], Iterator[tuple[str, bytes]]]]:
+def _packs(release: Release) -> Iterator[tuple[list[Row], dict[str, Row], Iterator[tuple[str, bytes]]]]:
     store = release.store
-    records = _records_by_pack(release)
-    for name in store.files(f"{release.path}/verdicts", suffix=".parquet"):
-        pack = name.removesuffix(".parquet")
-        verdicts = store.read_table(f"{release.path}/verdicts/{name}").to_pylist()
-        index = read_index(store, pack)
+    records = {
+        row["record_id"]: row
+        for path in release.manifest.records.values()
+        for row in store.read_table(path).to_pylist()
+    }
+    for name in sorted(release.manifest.papers):
+        if not name.startswith("verdicts/"):
+            continue
+        verdicts = store.read_table(f"{release.path}/{name}").to_pylist()
+        index = read_index(store, PurePosixPath(name).stem)
         fetched = {row["sha256"] for row in verdicts if row["outcome"] == "fetched"}
-        yield verdicts, records[pack], read_images(store, pack, index, only=fetched)
-
-
-def _records_by_pack(release: Release) -> dict[str, dict[str, Row]]:
-    store = release.store
-    by_pack: dict[str, dict[str, Row]] = {}
-    for source in store.folders("records"):
-        for name in store.files(f"records/{source}", suffix=".parquet"):
-            if name.endswith(".unreadable.parquet"):
-                continue
-            for row in store.read_table(f"records/{source}/{name}").to_pylist():
-                by_pack.setdefault(row["pack"], {})[row["record_id"]] = row
-    return by_pack
+        yield verdicts, records, read_images(store, index, only=fetched)
 
 
 def _row(verdict: Row, record: Row) -> Row:

@@ -52,6 +52,7 @@ def page(release: Release, data: ReportData, model: dict[str, Any] | None, shown
         columns=ATLAS_COLUMNS,
         rows_json=_script_json(data.rows),
         model=model,
+        num_shown=len(data.rows),
         fingerprint=shown,
     )
 

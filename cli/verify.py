@@ -15,6 +15,7 @@ def verify(
     Example: byline verify demo/corpus/releases/demo
     """
     from catalog.manifest import Release
+    from catalog.text import one_line
     from pipelines.verify import verify as problems_of
 
     opened = Release(release)
@@ -23,7 +24,7 @@ def verify(
         task = progress.add_task("verify", total=samples)
         problems = list(problems_of(opened, lambda more: progress.advance(task, more)))
     for problem in problems:
-        print(problem)
+        print(one_line(problem))
     if problems:
         raise typer.Exit(1)
     print(f"{opened.store.url(opened.path)} is whole: {samples:,} samples in {len(opened.manifest.shards)} shards")

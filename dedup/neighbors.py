@@ -26,8 +26,8 @@ def near_pairs(codes: Codes, *, radius_bits: int) -> NDArray[np.void]:
 
     Exact: two codes at most 31 bits apart differ by at most 1 bit in one of 16 bands of 16 bits, and every such band is
     looked up. Equal codes are collapsed: each image is paired, at distance 0, with the first image that has its code,
-    and only that first image is paired further. So n equal codes give n - 1 pairs; `star_clusters` reads them as a
-    group. Memory is that of the codes, the pairs and a bounded block of candidates.
+    and only that first image is paired further, so n equal codes give n - 1 pairs. Memory is that of the codes, the
+    pairs and a bounded block of candidates.
     """
     if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != CODE_BYTES:
         raise ValueError(f"codes must be uint8 of shape (N, {CODE_BYTES}), got {codes.dtype} {codes.shape}")

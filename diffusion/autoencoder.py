@@ -60,6 +60,24 @@ def decode(autoencoder: AutoencoderKL, latents_BCHW: Tensor, precision: Precisio
     return pixels_BCHW.float()
 
 
+def normalize(autoencoder: AutoencoderKL, latents_BCHW: Tensor) -> Tensor:
+    """Return latents with about zero mean and unit variance, which is what a diffusion model is trained on."""
+    mean_1C11, factor = _statistics(autoencoder, latents_BCHW)
+    return (latents_BCHW - mean_1C11) * factor
+
+
+def denormalize(autoencoder: AutoencoderKL, latents_BCHW: Tensor) -> Tensor:
+    """Undo `normalize`."""
+    mean_1C11, factor = _statistics(autoencoder, latents_BCHW)
+    return latents_BCHW / factor + mean_1C11
+
+
+def _statistics(autoencoder: AutoencoderKL, like: Tensor) -> tuple[Tensor, float]:
+    """Return `latents_mean` and `scaling_factor` of diffusers' config; models without the first have zero."""
+    means = autoencoder.config.latents_mean or [0.0] * autoencoder.config.latent_channels
+    return like.new_tensor(means).view(1, -1, 1, 1), float(autoencoder.config.scaling_factor)
+
+
 @contextmanager
 def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
     """Compute matrix products and convolutions inside the block in `precision`."""

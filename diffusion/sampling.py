@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from catalog.errors import CheckpointError
-from diffusion.autoencoder import Precision, autocast, decode, load_autoencoder
+from diffusion.autoencoder import Precision, autocast, decode, denormalize, load_autoencoder
 from diffusion.checkpoint import CheckpointInfo, open_checkpoint
 from diffusion.networks import predict
 from diffusion.pixels import to_bytes
@@ -105,8 +105,8 @@ class TextToImage:
             batch = places[start : start + BATCH]
             noise_BCHW = torch.stack([self._noise(config.seed, *place) for place in batch])
             latents_BCHW = self._denoise(noise_BCHW, [texts[p] for p, _ in batch], texts[-1], config)
-            scaled_BCHW = latents_BCHW / self.autoencoder.config.scaling_factor
-            pictures.append(to_bytes(decode(self.autoencoder, scaled_BCHW, config.precision)))
+            raw_BCHW = denormalize(self.autoencoder, latents_BCHW)
+            pictures.append(to_bytes(decode(self.autoencoder, raw_BCHW, config.precision)))
         return torch.cat(pictures)
 
     def _noise(self, seed: int, prompt_index: int, image_index: int) -> Tensor:

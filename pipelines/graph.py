@@ -1,13 +1,14 @@
 """THE list of stages, in the order in which a build runs them."""
 
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList
 
 from captioning import make_captioner
-from catalog.digests import digest_of
+from catalog.facts import instrument_name
 from catalog.policy import Policy
 from dedup.quality import QUALITY_INSTRUMENT
 from pipelines.config import CorpusConfig
@@ -18,7 +19,7 @@ from pipelines.stages.caption import WriteCaptions
 from pipelines.stages.fetch import Fetch
 from pipelines.stages.find_duplicates import FindDuplicates
 from pipelines.stages.ingest import Ingest
-from pipelines.stages.judge import Judge
+from pipelines.stages.judge import CaptionSource, Judge
 from pipelines.stages.judge_claims import JudgeClaims
 from pipelines.stages.measure import Measure
 from pipelines.stages.publish import Publish
@@ -64,7 +65,8 @@ class BuildGraph:
         """Add all stages; the result is one element, the version of the release."""
         config, policy, meter, store = self.config, self.policy, self.meter, self.config.store
         fetch = config.fetch.model_copy(update={"mirrors": {**config.fetch.mirrors, **self.mirrors}})
-        captioner = make_captioner(config.caption).instrument
+        captioner = make_captioner(config.caption)
+        captions = CaptionSource(captioner.instrument, captioner.needs_pixels)
         measured = (
             pipeline
             | "Sources" >> beam.Create(list(config.sources))
@@ -81,19 +83,19 @@ class BuildGraph:
             | "ToCaption" >> _EachPart()
             | "WriteCaptions" >> WriteCaptions(store, config.caption, policy, meter)
             | "AllCaptioned" >> _AllParts()
-            | "Judge" >> Judge(store, policy, captioner, meter)
+            | "Judge" >> Judge(store, policy, captions, meter)
         )
         return (
             judged
             | "ToWrite" >> _EachPart()
-            | "WriteShards" >> WriteShards(store, captioner, meter)
+            | "WriteShards" >> WriteShards(store, captions, meter)
             | "Publish"
             >> Publish(
                 judged,
                 store=store,
                 name=config.name,
                 policy=policy,
-                instruments=instruments(config, captioner),
+                instruments=instruments(config, captioner.instrument),
                 changes=changes(config),
             )
         )
@@ -102,7 +104,7 @@ class BuildGraph:
 def instruments(config: CorpusConfig, captioner: str) -> dict[str, str]:
     """Name what every fact of a release was measured with."""
     return {
-        "pixels": f"img2dataset-resizer-{digest_of(config.pixels)[:8]}",
+        "pixels": instrument_name("img2dataset", version("img2dataset"), config.pixels),
         "hashes": FINGERPRINT_INSTRUMENT,
         "quality": QUALITY_INSTRUMENT,
         "edges": EDGE_INSTRUMENT,

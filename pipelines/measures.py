@@ -1,7 +1,11 @@
 """The fact tables between the stages that measure and the one that judges: one schema for each measure."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pyarrow as pa
 
+from catalog.digests import canonical_json, sha256_hex
 from catalog.facts import FactTable, instrument_name
 from catalog.storage import Store
 from dedup.colors import GRID, GRID_BYTES
@@ -10,7 +14,7 @@ from dedup.quality import QUALITY_INSTRUMENT
 
 SEARCH_RADIUS_BITS = 31
 """Pairs are kept up to this distance, so that a policy may choose any smaller one without a new search."""
-FINGERPRINT_INSTRUMENT = f"{HASH_INSTRUMENT}-colors{GRID}"
+FINGERPRINT_INSTRUMENT = f"{HASH_INSTRUMENT}-{instrument_name('colors', '1', {'grid': GRID})}"
 EDGE_INSTRUMENT = instrument_name("pairs", "1", [HASH_INSTRUMENT, SEARCH_RADIUS_BITS])
 
 HASH_SCHEMA = pa.schema(
@@ -39,7 +43,7 @@ EDGE_SCHEMA = pa.schema([("a", pa.binary(32)), ("b", pa.binary(32)), ("distance_
 
 CAPTION_SCHEMA = pa.schema(
     [
-        ("record_id", pa.string()),
+        ("shown_sha256", pa.string()),
         ("text", pa.string()),
         ("model", pa.string()),
         ("revision", pa.string()),
@@ -48,6 +52,17 @@ CAPTION_SCHEMA = pa.schema(
         ("seed", pa.int64()),
     ]
 )
+
+
+def shown_sha256(record: Mapping[str, Any], *, with_pixels: bool) -> str:
+    """Return what a caption is found by: a digest of what the captioner is shown of a record, and of nothing else.
+
+    That is the image, or what the source says; so a corrected title is captioned anew, and equal images once.
+    """
+    if with_pixels:
+        return str(record["sha256"])
+    said = [record[name] or "" for name in ("title", "description")]
+    return sha256_hex(canonical_json([*said, list(record["tags"])]))
 
 
 def hash_facts(store: Store) -> FactTable:
@@ -67,5 +82,5 @@ def caption_facts(store: Store, instrument: str) -> FactTable:
         measure="captions",
         instrument=instrument,
         schema=CAPTION_SCHEMA,
-        key="record_id",
+        key="shown_sha256",
     )

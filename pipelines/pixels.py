@@ -59,7 +59,9 @@ def decode(data: bytes, *, max_pixels: int) -> tuple[Image.Image, str]:
             raise UnusableError(Outcome.NOT_AN_IMAGE, "the content is no image format we read") from error
         except Image.DecompressionBombError as error:
             raise UnusableError(Outcome.TOO_MANY_PIXELS, str(error)) from error
-        except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError) as error:
+        except (UnusableError, MemoryError):
+            raise
+        except Exception as error:  # hostile bytes make decoders raise anything at all
             raise UnusableError(Outcome.DAMAGED, f"decoding failed: {error}") from error
 
 

@@ -1,7 +1,6 @@
 """Progress that crosses processes: workers append to files, the command line reads them and draws bars."""
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 TOTAL = "total"
+COUNTED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,17 @@ class Meter:
     @contextmanager
     def pack(self, stage: str, num_records: int) -> Iterator[Callable[[int], None]]:
         """Give a function that counts as the work goes; the rest of the pack is counted when the block ends."""
-        counted = 0
+        counted = told = 0
 
         def count(more: int) -> None:
-            nonlocal counted
+            nonlocal counted, told
             counted += more
-            self.add(stage, more)
+            if counted - told >= COUNTED_AT_ONCE:
+                self.add(stage, counted - told)
+                told = counted
 
         yield count
-        self.add(stage, num_records - counted)
+        self.add(stage, num_records - told)
 
 
 class _RateColumn(TextColumn):
@@ -73,35 +75,46 @@ def watch(folder: Path, stages: list[str], console: Console) -> Iterator[None]:
     ]
     with Progress(*columns, console=console) as progress:
         tasks = {stage: progress.add_task(stage, total=None, start=False) for stage in stages}
-        stop = Event()
-        thread = Thread(target=_poll, args=(folder, progress, tasks, stop), daemon=True)
+        counts, stop = _Counts(folder), Event()
+        thread = Thread(target=_poll, args=(counts, progress, tasks, stop), daemon=True)
         thread.start()
         try:
             yield
         finally:
             stop.set()
             thread.join()
-            _update(folder, progress, tasks)
+            _update(counts, progress, tasks)
 
 
-def _poll(folder: Path, progress: Progress, tasks: dict[str, TaskID], stop: Event) -> None:
-    while not stop.is_set():
-        _update(folder, progress, tasks)
-        time.sleep(0.25)
+class _Counts:
+    """Sums what is appended; reads each line once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.totals: Counter[str] = Counter()
+        self._read_bytes: Counter[Path] = Counter()
+
+    def update(self) -> None:
+        """Take in what was appended since the last time."""
+        for path in self.folder.glob("*.log"):
+            with path.open("rb") as file:
+                file.seek(self._read_bytes[path])
+                whole = file.read().rpartition(b"\n")[0]
+            self._read_bytes[path] += len(whole) + bool(whole)
+            for line in whole.decode().splitlines():
+                count, _, stage = line.partition(" ")
+                self.totals[stage] += int(count)
 
 
-def _update(folder: Path, progress: Progress, tasks: dict[str, TaskID]) -> None:
-    done = _counts(folder)
+def _poll(counts: _Counts, progress: Progress, tasks: dict[str, TaskID], stop: Event) -> None:
+    while not stop.wait(0.25):
+        _update(counts, progress, tasks)
+
+
+def _update(counts: _Counts, progress: Progress, tasks: dict[str, TaskID]) -> None:
+    counts.update()
+    done = counts.totals
     for stage, task in tasks.items():
         if done[stage]:
             progress.start_task(task)
         progress.update(task, completed=done[stage], total=done[TOTAL] or None)
-
-
-def _counts(folder: Path) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for file in folder.glob("*.log"):
-        for line in file.read_text().splitlines():
-            count, _, stage = line.partition(" ")
-            counts[stage] += int(count)
-    return counts

@@ -9,16 +9,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import apache_beam as beam
 import tomli_w
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, _BeamArgumentParser
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 from rich.console import Console
 
 from catalog import errors
-from catalog.configs import parse_config
 from catalog.errors import BylineError, ConfigError, CorpusError
 from catalog.manifest import Release
 from catalog.storage import Store
@@ -26,6 +26,8 @@ from pipelines.config import CorpusConfig, load_corpus_config
 from pipelines.graph import STAGES, BuildGraph
 from pipelines.progress import Meter, watch
 from pipelines.serve import serving
+
+SETTINGS = "corpus.toml"
 
 
 def build(
@@ -42,6 +44,11 @@ def build(
     Raises a `BylineError` for what people can mend.
     """
     config, policy = load_corpus_config(config_path)
+    options = _options(workers, beam_args)
+    if config.serve and options.runner is None:
+        raise ConfigError(
+            "[serve] answers on this machine's loopback, where another runner's workers are not; remove it"
+        )
     with ExitStack() as stack:
         stack.enter_context(_owned(config.store))
         _keep_settings(config)
@@ -49,8 +56,7 @@ def build(
         progress = Path(stack.enter_context(TemporaryDirectory(prefix="byline-")))
         if console is not None:
             stack.enter_context(watch(progress, STAGES, console))
-        graph = BuildGraph(config, policy, Meter(str(progress)), mirrors)
-        _run(graph, _options(workers, beam_args))
+        _run(BuildGraph(config, policy, Meter(str(progress)), mirrors), options)
     return Release(f"{config.root.rstrip('/')}/releases/{config.name}")
 
 
@@ -66,8 +72,18 @@ def _options(workers: int, beam_args: Sequence[str]) -> _Options:
     mode = "in_memory" if workers == 1 else "multi_processing"
     local = [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}"]
     elsewhere = PipelineOptions(list(beam_args)).view_as(StandardOptions).runner
+    if not elsewhere and (unknown := _unknown_to_beam(beam_args)):
+        raise ConfigError(f"{unknown[0]!r} is no option of byline build or of Beam; see byline build --help")
     options = PipelineOptions([*([] if elsewhere else local), *beam_args])
     return _Options(options, None if elsewhere else _quiet_runner())
+
+
+def _unknown_to_beam(beam_args: Sequence[str]) -> list[str]:
+    """Return what no option of this machine's Beam takes. Another runner may well have options of its own."""
+    parser = _BeamArgumentParser(allow_abbrev=False, add_help=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(parser)
+    return parser.parse_known_args(list(beam_args))[1]
 
 
 def _quiet_runner() -> FnApiRunner:
@@ -129,17 +145,30 @@ def _owned(store: Store) -> Iterator[None]:
 def _keep_settings(config: CorpusConfig) -> None:
     """Write `corpus.toml`; refuse settings that the corpus on disk was not made with and that all facts follow from."""
     store = config.store
-    resolved = config.model_dump(mode="json")
-    if store.exists("corpus.toml"):
-        path = store.url("corpus.toml")
-        before = parse_config(tomllib.loads(store.read_text("corpus.toml")), CorpusConfig, where=path)
-        if before.pixels != config.pixels:
-            raise ConfigError(f"[pixels] differs from {path}; name a new root, every picture would be another")
-        packs = {source.name: source.num_packs for source in before.sources}
-        for source in config.sources:
-            if packs.get(source.name, source.num_packs) != source.num_packs:
-                raise ConfigError(
-                    f"source {source.name} has {packs[source.name]} packs in {path}, not {source.num_packs}; "
-                    "records never move: keep the number or name a new root"
-                )
-    store.write_bytes("corpus.toml", tomli_w.dumps(resolved).encode())
+    pixels = config.pixels.model_dump(mode="json")
+    num_packs = {source.name: source.num_packs for source in config.sources}
+    before = _settings_before(store)
+    where = store.url(SETTINGS)
+    if before.get("pixels", pixels) != pixels:
+        raise ConfigError(f"[pixels] differs from {where}; name a new root, every picture would be another")
+    packs_before: dict[str, int] = before.get("num_packs", {})
+    for name, number in num_packs.items():
+        if packs_before.get(name, number) != number:
+            raise ConfigError(
+                f"source {name} has {packs_before[name]} packs in {where}, not {number}; "
+                "records never move: keep the number or name a new root"
+            )
+    last = config.model_dump(mode="json", exclude_none=True)
+    settings = {"pixels": pixels, "num_packs": {**packs_before, **num_packs}, "last_build": last}
+    store.write_bytes(SETTINGS, tomli_w.dumps(settings).encode())
+
+
+def _settings_before(store: Store) -> dict[str, Any]:
+    if not store.exists(SETTINGS):
+        return {}
+    try:
+        return tomllib.loads(store.read_text(SETTINGS))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CorpusError(
+            f"{store.url(SETTINGS)} is damaged ({error}); restore it, it says how packs were made"
+        ) from error

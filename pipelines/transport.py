@@ -1,9 +1,10 @@
 """The one place that meets the network: a URL in, bytes or an outcome out."""
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
@@ -13,6 +14,9 @@ USER_AGENT = "byline/0.1 (builds licensed image corpora; see the corpus owner's 
 
 CONNECTIONS_PER_HOST = 8
 """Of one worker."""
+MAX_REDIRECTS = 5
+REDIRECTS = (301, 302, 303, 307, 308)
+NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +41,11 @@ class HttpTransport:
     def __init__(self, *, timeout_s: float, max_bytes: int, mirrors: tuple[tuple[str, str], ...] = ()) -> None:
         """`mirrors` maps URL prefixes to others that are asked in their place."""
         self.timeout_s, self.max_bytes, self.mirrors = timeout_s, max_bytes, mirrors
+        self.hosts: dict[str | None, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(CONNECTIONS_PER_HOST))
 
     async def __aenter__(self) -> "HttpTransport":
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit_per_host=CONNECTIONS_PER_HOST),
-            timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+            connector=aiohttp.TCPConnector(limit=0),
             headers={"User-Agent": USER_AGENT},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -51,17 +55,37 @@ class HttpTransport:
         await self.session.close()
 
     async def get(self, url: str) -> Answer:
-        """Return the body at `url`, at most `max_bytes` long, within `timeout_s`."""
+        """Return the body at `url`, at most `max_bytes` long, that arrived within `timeout_s` of being asked for.
+
+        Redirects are followed to plain http(s) URLs only. A wait for other requests to the host does not count.
+        """
         for prefix, replacement in self.mirrors:
             if url.startswith(prefix):
                 url = replacement + url.removeprefix(prefix)
-        problem = _problem_of(url)
-        if problem:
-            return Answer(outcome=Outcome.BAD_URL, message=problem)
+        for _ in range(MAX_REDIRECTS + 1):
+            problem = _problem_of(url)
+            if problem:
+                return Answer(outcome=Outcome.BAD_URL, message=problem)
+            answer = await self._ask(url)
+            if isinstance(answer, Answer):
+                return answer
+            url = urljoin(url, answer)
+        return Answer(outcome=Outcome.HTTP_ERROR, message=f"more than {MAX_REDIRECTS} redirects")
+
+    async def _ask(self, url: str) -> "Answer | str":
+        """Return the answer, or where it redirects to."""
         try:
-            async with self.session.get(url) as response:
+            async with (
+                self.hosts[urlsplit(url).hostname],
+                asyncio.timeout(self.timeout_s),
+                self.session.get(url, allow_redirects=False, timeout=NO_TIMEOUT) as response,
+            ):
+                if response.status in REDIRECTS and "Location" in response.headers:
+                    return response.headers["Location"]
                 if response.status != 200:
-                    return Answer(outcome=Outcome.HTTP_ERROR, message=f"HTTP {response.status}")
+                    may_recover = response.status == 429 or response.status >= 500
+                    outcome = Outcome.SERVER_ERROR if may_recover else Outcome.HTTP_ERROR
+                    return Answer(outcome=outcome, message=f"HTTP {response.status}")
                 return await self._read(response)
         except TimeoutError:
             return Answer(outcome=Outcome.TIMEOUT, message=f"no whole answer in {self.timeout_s:g} s")

@@ -10,7 +10,7 @@ import pyarrow as pa
 from catalog.digests import sha256_hex
 from catalog.errors import BylineError, StorageError
 from catalog.licenses import family
-from catalog.manifest import SPLITS, Release, Shard
+from catalog.manifest import SPLITS, Release, Shard, checksums, shard_list
 from catalog.policy import CREDIT_NEEDED
 
 SUMS = "SHA256SUMS"
@@ -19,12 +19,16 @@ SUMS = "SHA256SUMS"
 def verify(release: Release, count: Callable[[int], None] = lambda _: None) -> Iterator[str]:
     """Yield one line for everything that is wrong with a release; nothing when it is whole.
 
-    Checked: the version, every checksum, files that nobody listed, every sample against its own digests, the verdicts
-    against the samples, the credits against both, and the manifest's counts. `count` is told of samples as they pass.
+    The version commits to the manifest, and the manifest to every other byte. Beyond the bytes: every sample against
+    its own digests, the verdicts against the samples, the credits against both, and the manifest's counts. `count` is
+    told of samples as they pass.
     """
     if release.manifest.digest[:16] != release.version:
         yield f"manifest.json: its digest begins with {release.manifest.digest[:16]}, the version is {release.version}"
-    yield from _wrong_sums(release)
+    yield from _wrong_papers(release)
+    shipped: dict[str, dict[str, Any]] = {}
+    for shard in release.manifest.shards:
+        yield from _wrong_shard(release, shard, shipped, count)
     try:
         verdicts = _verdicts(release)
         credits = release.store.read_table(f"{release.path}/credits.parquet").to_pylist()
@@ -32,42 +36,39 @@ def verify(release: Release, count: Callable[[int], None] = lambda _: None) -> I
         yield str(error)
         return
     admitted = {row["sha256"]: row for row in verdicts if row["admitted"]}
-    shipped: dict[str, dict[str, Any]] = {}
-    for shard in release.manifest.shards:
-        yield from _wrong_shard(release, shard, shipped, count)
     yield from _wrong_verdicts(admitted, shipped)
     yield from _wrong_credits({row["sha256"]: row for row in credits}, shipped)
     yield from _wrong_counts(release, verdicts)
 
 
-def _wrong_sums(release: Release) -> Iterator[str]:
-    store, path = release.store, release.path
-    if not store.exists(f"{path}/{SUMS}"):
-        yield f"{SUMS}: missing; build the release again"
-        return
-    listed = {}
-    for line in store.read_text(f"{path}/{SUMS}").splitlines():
-        digest, _, name = line.partition("  ")
-        listed[name] = digest
-        place = name.removeprefix("../../../") if name.startswith("../") else f"{path}/{name}"
-        if not store.exists(place):
-            yield f"{name}: missing"
-        elif sha256_hex(store.read_bytes(place)) != digest:
-            yield f"{name}: its bytes changed since the release was published"
+def _wrong_papers(release: Release) -> Iterator[str]:
+    store, path, manifest = release.store, release.path, release.manifest
+    expected = {**manifest.papers, SUMS: sha256_hex(checksums(manifest))}
+    expected |= {f"shards-{split}.txt": sha256_hex(shard_list(manifest.shards, split)) for split in SPLITS}
+    for name, digest in sorted(expected.items()):
+        if not store.exists(f"{path}/{name}"):
+            yield f"{name}: missing; build the release again"
+        elif sha256_hex(store.read_bytes(f"{path}/{name}")) != digest:
+            yield f"{name}: its bytes are not those that the manifest lists"
     there = set(store.files(path)) | {f"verdicts/{name}" for name in store.files(f"{path}/verdicts")}
-    for name in sorted(there - set(listed) - {SUMS}):
-        yield f"{name}: not listed in {SUMS}"
+    for name in sorted(there - set(expected) - {"manifest.json"}):
+        yield f"{name}: not listed in the manifest"
 
 
 def _verdicts(release: Release) -> list[dict[str, Any]]:
-    folder = f"{release.path}/verdicts"
-    tables = [release.store.read_table(f"{folder}/{name}") for name in release.store.files(folder)]
+    names = [name for name in release.manifest.papers if name.startswith("verdicts/")]
+    tables = [release.store.read_table(f"{release.path}/{name}") for name in names]
     return pa.concat_tables(tables).to_pylist() if tables else []
 
 
 def _wrong_shard(
     release: Release, shard: Shard, shipped: dict[str, dict[str, Any]], count: Callable[[int], None]
 ) -> Iterator[str]:
+    if not release.store.exists(f"shards/{shard.name}"):
+        yield f"{shard.name}: missing; build the release again"
+        return
+    if sha256_hex(release.store.read_bytes(f"shards/{shard.name}")) != shard.sha256:
+        yield f"{shard.name}: its bytes are not those that the manifest lists"
     keys = []
     try:
         for sample in release.samples(shard):
@@ -127,6 +128,9 @@ def _wrong_credits(credits: dict[str, Any], shipped: dict[str, Any]) -> Iterator
             yield f"credits.parquet: {key} has no creator, and {credit['license']} asks for one"
         if not credit["source_url"]:
             yield f"credits.parquet: {key} has no source"
+        for name in ("record_id", "title", "creator", "license", "license_url"):
+            if credit[name] != shipped[key].get(name):
+                yield f"credits.parquet: {key}: {name} is {credit[name]}, the shard says {shipped[key].get(name)}"
 
 
 def _wrong_counts(release: Release, verdicts: list[dict[str, Any]]) -> Iterator[str]:
@@ -135,3 +139,7 @@ def _wrong_counts(release: Release, verdicts: list[dict[str, Any]]) -> Iterator[
     for name, number in [*counted, *((split, splits[split]) for split in SPLITS)]:
         if release.manifest.counts.get(name) != number:
             yield f"manifest.json: counts {release.manifest.counts.get(name)} {name}; the verdicts have {number}"
+    admitted = Counter(row["license"] for row in verdicts if row["admitted"])
+    reasons = Counter(reason for row in verdicts for reason in row["reasons"])
+    if release.manifest.licenses != admitted or release.manifest.reasons != reasons:
+        yield "manifest.json: its licenses or reasons are not those of the verdicts"

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from PIL import Image
 
 from catalog.records import Evidence, ImageRecord
@@ -89,6 +90,16 @@ captioner = "source-text"
     return config
 
 
+class CountingRunner(FnApiRunner):
+    """Beam's own runner, found by its name, that counts what it ran."""
+
+    runs = 0
+
+    def run_pipeline(self, *arguments, **options):
+        type(self).runs += 1
+        return super().run_pipeline(*arguments, **options)
+
+
 def tree_digest(folder: Path) -> str:
     """Return one digest of the names and bytes of all files below a folder."""
     digest = hashlib.sha256()
@@ -99,11 +110,16 @@ def tree_digest(folder: Path) -> str:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
     answers: dict[str, tuple[int, str, bytes]]
+    asked: list[str]
 
 
 class _Misbehaving(BaseHTTPRequestHandler):
     def do_GET(self):
+        self.server.asked.append(self.path)
+        if self.path.startswith("/slow"):
+            time.sleep(0.2)
         if self.path == "/hangs":
             time.sleep(5)
             return
@@ -112,6 +128,12 @@ class _Misbehaving(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "1000000")
             self.end_headers()
             self.wfile.write(b"\xff\xd8\xff")
+            return
+        if self.path == "/to-credentials":
+            self.send_response(302)
+            self.send_header("Location", "http://user:secret@127.0.0.1:9/a")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
             return
         status, kind, body = self.server.answers.get(self.path, (404, "text/html", b"gone"))
         self.send_response(status)
@@ -126,12 +148,16 @@ class _Misbehaving(BaseHTTPRequestHandler):
 
 @contextmanager
 def a_server(answers: dict[str, tuple[int, str, bytes]]):
-    """Serve fixed answers; `/hangs` never answers and `/cut-off` promises more bytes than it sends."""
+    """Serve `answers` (which may change) and give the server's base URL and what it was asked.
+
+    `/hangs` never answers, `/cut-off` promises more bytes than it sends, `/slow...` takes 0.2 s, and `/to-credentials`
+    redirects to a URL with a password.
+    """
     server = _Server(("127.0.0.1", 0), _Misbehaving)
-    server.answers = answers
+    server.answers, server.asked = answers, []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}", server.asked
     finally:
         server.shutdown()
         server.server_close()

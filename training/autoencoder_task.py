@@ -16,8 +16,8 @@ from diffusion.sampling import seed_from
 from training.config import AutoencoderRun
 from training.samples import PixelShards, order_of
 
-SCALED_ON = 512
-"""Samples whose latents' spread gives `scaling_factor`."""
+MEASURED_ON = 512
+"""Samples whose latents give `latents_mean` and `scaling_factor`."""
 
 
 class ReconstructionLoss(nn.Module):
@@ -74,11 +74,23 @@ class AutoencoderTask:
             noises.append(torch.randn(latent_CHW, generator=generator))
         return to_network(torch.stack(pictures)), torch.stack(noises)
 
+    def finish(self) -> None:
+        """Note the statistics that give the latents zero mean and unit variance."""
+        vae, device = self.network.vae, next(self.network.parameters()).device
+        pictures = [self._picture(position) for position in range(min(MEASURED_ON, self._order.num_samples))]
+        batches = torch.split(torch.stack(pictures), self._config.batch_size)
+        latents_BCHW = torch.cat(
+            [encode(vae, to_network(batch_BCHW.to(device)), self._config.precision) for batch_BCHW in batches]
+        )
+        mean_C = latents_BCHW.mean((0, 2, 3))
+        spread = (latents_BCHW - mean_C.view(1, -1, 1, 1)).square().mean().sqrt().item()
+        vae.register_to_config(
+            latents_mean=[round(mean, 6) for mean in mean_C.tolist()], scaling_factor=round(1 / spread, 6)
+        )
+
     def trained_models(self) -> dict[str, Any]:
-        """Return the autoencoder, with the `scaling_factor` that gives its latents unit variance."""
-        vae = self.network.vae
-        vae.register_to_config(scaling_factor=self._scaling_factor(vae))
-        return {"vae": vae}
+        """Return the autoencoder."""
+        return {"vae": self.network.vae}
 
     def frozen_models(self) -> dict[str, Any]:
         """Return nothing: an autoencoder needs nothing else."""
@@ -88,12 +100,3 @@ class AutoencoderTask:
         shard, row = self._order.at(position)
         picture_CHW: np.ndarray[Any, Any] = self._shards.shard(shard)[row]
         return torch.from_numpy(picture_CHW)
-
-    def _scaling_factor(self, vae: AutoencoderKL) -> float:
-        device = next(vae.parameters()).device
-        positions = range(min(SCALED_ON, self._order.num_samples))
-        latents = [
-            encode(vae, to_network(self._picture(position)[None]).to(device), self._config.precision)
-            for position in positions
-        ]
-        return round(1 / torch.cat(latents).std().item(), 6)

@@ -103,9 +103,11 @@ class Checkpoints:
         return path
 
     def _save_models(self, folder: Path, average: WeightAverage) -> None:
+        self.task.finish()
         for name, model in self.task.trained_models().items():
             model.save_pretrained(folder / name, safe_serialization=True)
         with average.in_place():
+            self.task.finish()
             for name, model in self.task.trained_models().items():
                 model.save_pretrained(folder / f"{name}_ema", safe_serialization=True)
         for name, model in self.task.frozen_models().items():

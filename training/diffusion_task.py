@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from catalog.errors import ConfigError
 from catalog.manifest import Release
-from diffusion.autoencoder import Precision, autocast, load_autoencoder
+from diffusion.autoencoder import Precision, autocast, load_autoencoder, normalize
 from diffusion.networks import build_unet, predict
 from diffusion.noise import Noising
 from diffusion.sampling import seed_from
@@ -51,7 +51,6 @@ class DiffusionTask:
         encoders = _encoders(config, release, ranks)
         _measure(encoders, release, ranks)
         self._autoencoder = encoders.autoencoder
-        self._scale = float(encoders.autoencoder.config.scaling_factor)
         (self._no_text_LD,) = encoders.text_encoder.encode([""])
         self._order = order_of(release, shuffle_shards=config.shuffle_shards, seed=config.seed)
         self._shards = EncodedShards(release, encoders, shards_in_memory=config.shuffle_shards)
@@ -62,20 +61,24 @@ class DiffusionTask:
         }
 
     def inputs(self, positions: range) -> tuple[Tensor, ...]:
-        """Return scaled latents, noise, timesteps, captions and their mask."""
+        """Return normalized latents, noise, timesteps, captions and their mask."""
         latents, noises, times, texts = [], [], [], []
         for position in positions:
             shard, row = self._order.at(position)
             encoded = self._shards.shard(shard)
             generator = torch.Generator().manual_seed(seed_from(self._config.seed, position))
-            x0_CHW = encoded.latents[row].float() * self._scale
+            raw_CHW = encoded.latents[row].float()
             dropped = torch.rand((), generator=generator) < self._config.caption_drop_prob
-            latents.append(x0_CHW)
-            noises.append(torch.randn(x0_CHW.shape, generator=generator))
+            latents.append(raw_CHW)
+            noises.append(torch.randn(raw_CHW.shape, generator=generator))
             last = self._config.noise.num_train_timesteps
             times.append(torch.randint(last, (), generator=generator))
             texts.append(self._no_text_LD if dropped else encoded.texts[row].float())
-        return torch.stack(latents), torch.stack(noises), torch.stack(times), *pad_tokens(texts)
+        x0_BCHW = normalize(self._autoencoder, torch.stack(latents))
+        return x0_BCHW, torch.stack(noises), torch.stack(times), *pad_tokens(texts)
+
+    def finish(self) -> None:
+        """Do nothing: a U-Net says nothing about its weights."""
 
     def trained_models(self) -> dict[str, Any]:
         """Return the U-Net."""

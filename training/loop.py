@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from training.config import OptimizerConfig, TrainConfig
 from training.ema import WeightAverage
 from training.engine import build_engine, passes_per_step
 from training.log import LogEntry, append_log, rewind_log
-from training.progress import shown_progress
+from training.progress import ShownProgress, shown_progress
 from training.ranks import Ranks
 from training.task import Task
 
@@ -31,57 +32,62 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
     images_seen = checkpoints.restore_weights(average)
     engine = build_engine(task.network, config, ranks)
     checkpoints.restore_optimizer(engine, images_seen)
-    log = Path(config.run) / LOG
     if ranks.is_first:
-        rewind_log(log, images_seen)
-    passes = passes_per_step(config, ranks)
-    losses: list[Tensor] = []
-    logged_s = time.monotonic()
+        rewind_log(Path(config.run) / LOG, images_seen)
+    stepper = _Stepper(engine=engine, task=task, config=config, ranks=ranks)
     with shown_progress(
         f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first
     ) as progress:
         while images_seen < config.images:
-            lr = learning_rate(config.optimizer, images_seen, config.images)
-            losses.append(_step(engine, task, config, ranks, images_seen, lr, passes))
-            images_seen += config.batch_size
-            average.update(images_seen=images_seen, batch_size=config.batch_size)
-            progress.advance(config.batch_size)
-            if images_seen % config.machine.log_every_images and images_seen < config.images:
-                continue
-            loss = _mean_over_ranks(losses, images_seen)
-            rate = len(losses) * config.batch_size / (time.monotonic() - logged_s)
-            entry = LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1))
-            if ranks.is_first:
-                append_log(log, entry)
-            progress.advance(0, f"loss {loss:.4f}")
-            losses.clear()
+            images_seen = _train_to_entry(stepper, average, images_seen, progress)
             if images_seen % config.machine.save_every_images == 0 or images_seen == config.images:
                 checkpoints.save(engine, average, images_seen)
-            logged_s = time.monotonic()
 
 
-def _step(
-    engine: Any,
-    task: Task,
-    config: TrainConfig,
-    ranks: Ranks,
-    images_seen: int,
-    lr: float,
-    passes: int,
-) -> Tensor:
-    """Take one optimizer step on this rank's share of the batch at `images_seen`; return the share's mean loss."""
-    for group in engine.optimizer.param_groups:
-        group["lr"] = lr
-    size = config.batch_size // ranks.size // passes
-    first = images_seen + ranks.rank * size * passes
-    losses = []
-    for start in range(first, first + size * passes, size):
-        inputs = (tensor.to(ranks.device) for tensor in task.inputs(range(start, start + size)))
-        loss = engine(*inputs)
-        engine.backward(loss)
-        engine.step()
-        losses.append(loss.detach())
-    return torch.stack(losses).mean()
+@dataclass(frozen=True, kw_only=True)
+class _Stepper:
+    """What takes one optimizer step."""
+
+    engine: Any
+    task: Task
+    config: TrainConfig
+    ranks: Ranks
+
+    def step(self, images_seen: int, lr: float) -> Tensor:
+        """Train on this rank's share of the batch at `images_seen`; return the share's mean loss."""
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = lr
+        share = self.config.batch_size // self.ranks.size
+        size = share // passes_per_step(self.config, self.ranks)
+        first = images_seen + self.ranks.rank * share
+        losses = []
+        for start in range(first, first + share, size):
+            inputs = self.task.inputs(range(start, start + size))
+            loss = self.engine(*(tensor.to(self.ranks.device) for tensor in inputs))
+            self.engine.backward(loss)
+            self.engine.step()
+            losses.append(loss.detach())
+        return torch.stack(losses).mean()
+
+
+def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int, progress: ShownProgress) -> int:
+    """Train until the next log entry is due, write it, and return the images seen by then."""
+    config, started_s, losses = stepper.config, time.monotonic(), []
+    while True:
+        lr = learning_rate(config.optimizer, images_seen, config.images)
+        losses.append(stepper.step(images_seen, lr))
+        images_seen += config.batch_size
+        average.update(images_seen=images_seen, batch_size=config.batch_size)
+        progress.advance(config.batch_size)
+        if images_seen % config.machine.log_every_images == 0 or images_seen == config.images:
+            break
+    loss = _mean_over_ranks(losses, images_seen)
+    rate = len(losses) * config.batch_size / (time.monotonic() - started_s)
+    if stepper.ranks.is_first:
+        entry = LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1))
+        append_log(Path(config.run) / LOG, entry)
+    progress.advance(0, f"loss {loss:.4f}")
+    return images_seen
 
 
 def learning_rate(config: OptimizerConfig, images_seen: int, images: int) -> float:

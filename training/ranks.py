@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -58,6 +59,8 @@ def launch(module: str, arguments: list[str], *, num_ranks: int) -> int:
         elastic_launch(config, sys.executable)("-m", module, *arguments)
     except ChildFailedError as error:
         return max(1, error.get_first_failure()[1].exitcode)
+    except SignalException as error:
+        return 128 + error.sigval
     return 0
 
 

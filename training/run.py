@@ -74,4 +74,7 @@ if __name__ == "__main__":
     try:
         sys.exit(run(sys.argv[1]))
     except BylineError as error:
-        sys.exit(f"byline: {error}")
+        print(f"byline: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

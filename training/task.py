@@ -27,6 +27,10 @@ class Task(Protocol):
         """Return the network's inputs for these positions of the run. Only seed and positions decide them."""
         ...
 
+    def finish(self) -> None:
+        """Bring what the trained models say about themselves up to date; called before they are saved."""
+        ...
+
     def trained_models(self) -> dict[str, Any]:
         """Return the diffusers models to save, by the name that both their folder and their attribute have."""
         ...

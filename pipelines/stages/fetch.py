@@ -1,7 +1,7 @@
 """Fetch what the claims judgement admits, resize it, and lay it into packs. Every record asked for gets an outcome."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from apache_beam.pvalue import PCollection
 from pydantic import BaseModel, Field
 
 from catalog.digests import sha256_hex
-from catalog.packs import Outcome, read_index, write_segment
+from catalog.packs import MAX_ATTEMPTS, TRANSIENT, Outcome, read_attempts, write_segment
 from catalog.storage import Store
 from pipelines.parts import PackPart
 from pipelines.pixels import UnusableError, store_image
@@ -20,8 +20,10 @@ from pipelines.progress import Meter
 from pipelines.stages.judge_claims import claims_path
 from pipelines.transport import Answer, HttpTransport, Transport
 
-BATCH = 64
-"""Requests under way at once, and so the pictures that one worker holds."""
+WINDOW = 64
+"""Requests under way at once in one worker."""
+SEGMENT_RECORDS = 1000
+"""Records of a segment at most: what a worker holds in memory, and what a kill can lose."""
 IMAGE_FIELDS = ("width", "height", "original_width", "original_height", "media_type")
 
 Request = dict[str, Any]
@@ -53,18 +55,18 @@ class FetchConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 async def fetch_all(
-    requests: Sequence[Request],
-    transport: Transport,
-    pixels: PixelConfig,
-    count: Callable[[int], None],
+    requests: Sequence[Request], transport: Transport, pixels: PixelConfig, count: Callable[[int], None]
 ) -> list[IndexRow]:
     """Return, for every request in its order, the index row and the stored bytes (none where nothing came)."""
     rows: list[IndexRow] = []
-    for start in range(0, len(requests), BATCH):
-        batch = requests[start : start + BATCH]
-        answers = await asyncio.gather(*(transport.get(request["url"]) for request in batch))
-        rows += [index_row(*pair, pixels) for pair in zip(batch, answers, strict=True)]
-        count(len(batch))
+    under_way: deque[asyncio.Task[Answer]] = deque()
+    for place, request in enumerate(requests):
+        while len(under_way) < WINDOW and place + len(under_way) < len(requests):
+            url = requests[place + len(under_way)]["url"]
+            under_way.append(asyncio.ensure_future(transport.get(url)))
+        answer = await under_way.popleft()
+        rows.append(await asyncio.to_thread(index_row, request, answer, pixels))
+        count(1)
     return rows
 
 
@@ -99,22 +101,33 @@ def index_row(request: Request, answer: Answer, pixels: PixelConfig) -> IndexRow
 
 
 def fetch_pack(part: PackPart, store: Store, pixels: PixelConfig, config: FetchConfig, meter: Meter) -> PackPart:
-    """Fetch the admitted records of a pack that were never asked for, into a further segment of it."""
+    """Fetch what a pack still lacks, into further segments of it."""
     with meter.pack("fetch", part.num_records) as count:
         requests = _to_fetch(part, store)
-        if requests:
-            start = datetime.now(UTC)
-            rows = asyncio.run(_fetch_over_http(requests, pixels, config, count))
-            write_segment(store, part.pack, rows, _stats(rows, start))
+        while requests:
+            began = datetime.now(UTC)
+            chunk, rest = requests[:SEGMENT_RECORDS], requests[SEGMENT_RECORDS:]
+            rows = asyncio.run(_fetch_over_http(chunk, pixels, config, count))
+            was_first = write_segment(store, part.pack, rows, _stats(rows, began))
+            requests = rest if was_first else _to_fetch(part, store)
     return part
 
 
 def _to_fetch(part: PackPart, store: Store) -> list[Request]:
+    """Return the admitted records whose URL was never asked for, or failed in a way that may have passed."""
     claims = store.read_table(claims_path(part.pack), columns=["record_id", "reasons"])
-    admitted = set(claims.filter(pc.equal(pc.list_value_length(claims["reasons"]), 0))["record_id"].to_pylist())
-    asked = set(read_index(store, part.pack)["record_id"].to_pylist())
+    is_admitted = pc.equal(pc.list_value_length(claims["reasons"]), 0)
+    admitted = set(claims.filter(is_admitted)["record_id"].to_pylist())
+    attempts = read_attempts(store, part.pack).select(["record_id", "url", "outcome"]).to_pylist()
+    tried = Counter((row["record_id"], row["url"]) for row in attempts)
+    settled = {(row["record_id"], row["url"]) for row in attempts if row["outcome"] not in TRANSIENT}
+    settled |= {asked for asked, times in tried.items() if times >= MAX_ATTEMPTS}
     records = part.read_records(store, columns=["record_id", "url"]).to_pylist()
-    return [record for record in records if record["record_id"] in admitted - asked]
+    return [
+        record
+        for record in records
+        if record["record_id"] in admitted and (record["record_id"], record["url"]) not in settled
+    ]
 
 
 async def _fetch_over_http(

@@ -1,7 +1,8 @@
 """Judge every record: admitted, or refused with every reason. Pure; made anew by every build."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
@@ -19,7 +20,7 @@ from catalog.policy import (
 )
 from catalog.storage import Store
 from dedup.keepers import Fingerprint, choose_keepers
-from pipelines.measures import EDGE_SCHEMA, caption_facts, hash_facts, quality_facts
+from pipelines.measures import EDGE_SCHEMA, caption_facts, hash_facts, quality_facts, shown_sha256
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
 from pipelines.stages.find_duplicates import distinct_hashes, edges_path
@@ -57,6 +58,7 @@ def judge(rows: list[Row], edges: Iterable[Edge], policy: Policy) -> list[Row]:
     candidates = [row for row in rows if not verdicts[row["record_id"]]["reasons"]]
     licensing = _one_record_an_image(candidates, verdicts, policy)
     _keep_one_of_each_cluster(licensing, verdicts, edges, policy)
+    _follow_licensing_records(candidates, licensing, verdicts)
     for verdict in verdicts.values():
         verdict["admitted"] = not verdict["reasons"]
         if verdict["admitted"]:
@@ -88,8 +90,17 @@ def _one_record_an_image(candidates: list[Row], verdicts: dict[str, Row], policy
         first, *others = sorted(rows, key=lambda row: (license_rank(row["license"], policy.license), row["record_id"]))
         licensing.append(first)
         for other in others:
-            _refuse_as_duplicate(verdicts[other["record_id"]], first, 0, "duplicate:same-bytes")
+            verdicts[other["record_id"]]["reasons"].append("duplicate:same-bytes")
     return licensing
+
+
+def _follow_licensing_records(candidates: list[Row], licensing: list[Row], verdicts: dict[str, Row]) -> None:
+    """Name, for the other records of an image, the keeper of the one that licenses it: that one may be refused too."""
+    kept = {row["sha256"]: verdicts[row["record_id"]] for row in licensing}
+    for row in candidates:
+        verdict = verdicts[row["record_id"]]
+        for name in ("keeper_record_id", "keeper_sha256", "distance_bits"):
+            verdict[name] = kept[row["sha256"]][name]
 
 
 def _keep_one_of_each_cluster(
@@ -112,10 +123,11 @@ def _keep_one_of_each_cluster(
     )
     for place, (row, one) in enumerate(zip(best_first, assignments, strict=True)):
         verdict, keeper = verdicts[row["record_id"]], best_first[one.keeper]
-        if one.keeper == place:
-            _name_keeper(verdict, keeper, 0)
-        else:
-            _refuse_as_duplicate(verdict, keeper, one.distance_bits, "duplicate:near")
+        if one.keeper != place:
+            verdict["reasons"].append("duplicate:near")
+        verdict["keeper_record_id"] = keeper["record_id"]
+        verdict["keeper_sha256"] = keeper["sha256"]
+        verdict["distance_bits"] = one.distance_bits
 
 
 def _keeper_order(row: Row, policy: Policy) -> tuple[int, int, float, str]:
@@ -134,34 +146,45 @@ def _code(row: Row, rules: DuplicateRules) -> bytes:
     return row["pixels"].encode() if row["flatness"] >= rules.flat_from else row["phash256"]
 
 
-def _refuse_as_duplicate(verdict: Row, keeper: Row, distance_bits: int, reason: str) -> None:
-    verdict["reasons"].append(reason)
-    _name_keeper(verdict, keeper, distance_bits)
+@dataclass(frozen=True)
+class CaptionSource:
+    """Which captions are judged and released."""
+
+    instrument: str
+    with_pixels: bool
+
+    def read(self, part: PackPart, store: Store, sha256_of: Mapping[str, str | None]) -> dict[str, Row]:
+        """Return the caption of each record of a pack that has one; `sha256_of` names each record's image."""
+        facts = caption_facts(store, self.instrument).read(part.pack).to_pylist()
+        by_key = {fact["shown_sha256"]: fact for fact in facts}
+        said = part.read_records(store, columns=["record_id", "title", "description", "tags"]).to_pylist()
+        keys = {
+            row["record_id"]: shown_sha256(
+                {**row, "sha256": sha256_of.get(row["record_id"])}, with_pixels=self.with_pixels
+            )
+            for row in said
+        }
+        return {record_id: by_key[key] for record_id, key in keys.items() if key in by_key}
 
 
-def _name_keeper(verdict: Row, keeper: Row, distance_bits: int) -> None:
-    verdict["keeper_record_id"] = keeper["record_id"]
-    verdict["keeper_sha256"] = keeper["sha256"]
-    verdict["distance_bits"] = distance_bits
-
-
-def read_rows(part: PackPart, store: Store, caption_instrument: str | None) -> list[Row]:
+def read_rows(part: PackPart, store: Store, captions: CaptionSource | None) -> list[Row]:
     """Join what is known of the records of one pack: claims, index, facts, caption (if captions are made)."""
     facts: dict[str, Row] = defaultdict(dict)
     for table in (hash_facts(store), quality_facts(store)):
         for fact in table.read(part.pack).to_pylist():
             facts[fact["sha256"]] |= fact
     index = {row["record_id"]: row for row in read_index(store, part.pack).to_pylist()}
-    captions = {}
-    if caption_instrument is not None:
-        table = caption_facts(store, caption_instrument).read(part.pack)
-        captions = dict(zip(table["record_id"].to_pylist(), table["text"].to_pylist(), strict=True))
+    texts = {}
+    if captions is not None:
+        texts = captions.read(part, store, {record_id: row["sha256"] for record_id, row in index.items()})
     rows = []
     for claim in store.read_table(claims_path(part.pack)).to_pylist():
-        known = index.get(claim["record_id"], {"outcome": None, "sha256": None})
+        record_id = claim["record_id"]
+        known = index.get(record_id, {"outcome": None, "sha256": None})
         row = {**known, **facts.get(known["key"], {})} if known["outcome"] else known
         claim["claim_reasons"] = claim.pop("reasons")
-        rows.append({**row, **claim, "pack": part.pack, "caption": captions.get(claim["record_id"])})
+        caption = texts.get(record_id, {}).get("text")
+        rows.append({**row, **claim, "pack": part.pack, "caption": caption})
     return rows
 
 
@@ -171,11 +194,11 @@ def verdicts_path(pack: str) -> str:
 
 
 def judge_corpus(
-    parts: list[PackPart], store: Store, policy: Policy, caption_instrument: str, meter: Meter
+    parts: list[PackPart], store: Store, policy: Policy, captions: CaptionSource, meter: Meter
 ) -> list[PackPart]:
     """Write the verdicts of every pack."""
     with meter.pack("judge", sum(part.num_records for part in parts)):
-        rows = [row for part in parts for row in read_rows(part, store, caption_instrument)]
+        rows = [row for part in parts for row in read_rows(part, store, captions)]
         edges = store.read_table(edges_path(distinct_hashes(parts, store)))
         pairs = zip(*(edges[name].to_pylist() for name in EDGE_SCHEMA.names), strict=True)
         by_pack = _by_pack(judge(rows, pairs, policy))
@@ -195,9 +218,9 @@ def _by_pack(verdicts: Iterable[Row]) -> dict[str, list[Row]]:
 class Judge(beam.PTransform[PCollection[list[PackPart]], PCollection[list[PackPart]]]):
     """PCollection[list of every PackPart], one element -> the same, with all verdicts on disk."""
 
-    def __init__(self, store: Store, policy: Policy, caption_instrument: str, meter: Meter) -> None:
+    def __init__(self, store: Store, policy: Policy, captions: CaptionSource, meter: Meter) -> None:
         super().__init__()
-        self.arguments = (store, policy, caption_instrument, meter)
+        self.arguments = (store, policy, captions, meter)
 
     def expand(self, everything: PCollection[list[PackPart]]) -> PCollection[list[PackPart]]:
         return everything | "Judge" >> beam.Map(judge_corpus, *self.arguments)

@@ -46,7 +46,7 @@ def measure_pack(part: PackPart, store: Store, meter: Meter) -> PackPart:
         tables = hash_facts(store), quality_facts(store)
         lacking = {key for table in tables for key in table.lacking(part.pack, fetched)}
         rows = []
-        for sha256, data in read_images(store, part.pack, index, only=lacking):
+        for sha256, data in read_images(store, index, only=lacking):
             rows.append(measure_image(sha256, data))
             count(1)
         for table, new in zip(tables, zip(*rows, strict=True), strict=False):

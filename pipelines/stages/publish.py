@@ -9,11 +9,11 @@ import pyarrow as pa
 from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
-from catalog.digests import digest_of, sha256_hex
+from catalog.digests import canonical_json, digest_of, sha256_hex
 from catalog.errors import CorpusError
-from catalog.manifest import SPLITS, Manifest, Shard, manifest_bytes
+from catalog.manifest import SPLITS, Manifest, Shard, checksums, manifest_bytes, shard_list
 from catalog.policy import Policy
-from catalog.storage import Store
+from catalog.storage import Store, parquet_bytes
 from pipelines.papers import credits_page, credits_table
 from pipelines.parts import PackPart
 from pipelines.stages.judge import VERDICT_SCHEMA, verdicts_path
@@ -22,21 +22,12 @@ Row = dict[str, Any]
 
 
 def make_manifest(
-    name: str,
-    verdicts: pa.Table,
-    shards: Iterable[Shard],
-    policy: Policy,
-    instruments: dict[str, str],
+    name: str, verdicts: pa.Table, shards: Iterable[Shard], policy: Policy, **rest: dict[str, str]
 ) -> Manifest:
-    """Count the verdicts and list the shards. Raises `CorpusError` when nothing was admitted."""
+    """Count the verdicts and list the shards."""
     rows = verdicts.to_pylist()
     reasons = Counter(reason for row in rows for reason in row["reasons"])
     admitted = [row for row in rows if row["admitted"]]
-    if not admitted:
-        most = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3))
-        raise CorpusError(
-            f"release {name} would be empty: {len(rows)} records, none admitted; {most or 'the sources are empty'}"
-        )
     duplicates = sum(any(r.startswith("duplicate:") for r in row["reasons"]) for row in rows)
     splits: dict[str, int] = {split: sum(row["split"] == split for row in admitted) for split in SPLITS}
     counts = {
@@ -50,11 +41,11 @@ def make_manifest(
     return Manifest(
         name=name,
         policy_digest=digest_of(policy),
-        instruments=instruments,
         shards=tuple(sorted(shards, key=lambda shard: shard.name)),
         counts=counts,
         reasons=dict(sorted(reasons.items())),
         licenses=dict(sorted(Counter(row["license"] for row in admitted).items())),
+        **rest,
     )
 
 
@@ -67,39 +58,55 @@ def publish(
     instruments: dict[str, str],
     changes: str,
 ) -> str:
-    """Write `releases/<name>/<version>`, point LATEST at it, and return the version: 16 digits of the digest."""
+    """Write `releases/<name>/<version>`, point LATEST at it, and return the version: 16 digits of the digest.
+
+    The manifest, which has the digests of all the rest, comes last: without it there is no release. A file that is
+    there with the same bytes is left alone. Raises `CorpusError` when nothing was admitted.
+    """
     tables = {part.pack: store.read_table(verdicts_path(part.pack)) for part in parts}
+    verdicts = pa.concat_tables([VERDICT_SCHEMA.empty_table(), *tables.values()])
+    _refuse_empty(name, verdicts)
+    credits = credits_table(*_credited(verdicts, parts, store), changes=changes)
+    papers = {
+        "policy.json": canonical_json(policy.model_dump(mode="json")) + b"\n",
+        "credits.parquet": parquet_bytes(credits),
+        "credits.html": credits_page(name, credits).encode(),
+        **{f"shards-{split}.txt": shard_list(shards, split) for split in SPLITS},
+        **{f"verdicts/{pack}.parquet": parquet_bytes(table) for pack, table in tables.items()},
+    }
     manifest = make_manifest(
-        name, pa.concat_tables([VERDICT_SCHEMA.empty_table(), *tables.values()]), shards, policy, instruments
+        name,
+        verdicts,
+        shards,
+        policy,
+        instruments=instruments,
+        records={part.pack.rsplit("-", 1)[0]: part.records_path for part in parts},
+        papers={path: sha256_hex(data) for path, data in sorted(papers.items())},
     )
+    papers["SHA256SUMS"] = checksums(manifest)
+    papers["manifest.json"] = manifest_bytes(manifest)
     version = manifest.digest[:16]
-    folder = f"releases/{name}/{version}"
-    files: dict[str, bytes] = {"manifest.json": manifest_bytes(manifest)}
-    for split in SPLITS:
-        lines = [f"../../../shards/{s.name}\n" for s in manifest.shards if s.split == split]
-        files[f"shards-{split}.txt"] = "".join(lines).encode()
-    credits = credits_table(*_credited(tables, parts, store), changes=changes)
-    files["credits.html"] = credits_page(name, credits).encode()
-    for path, data in files.items():
-        store.write_bytes(f"{folder}/{path}", data)
-    written = dict(files)
-    for path, table in {
-        "credits.parquet": credits,
-        **{f"verdicts/{pack}.parquet": table for pack, table in tables.items()},
-    }.items():
-        store.write_table(f"{folder}/{path}", table)
-        written[path] = store.read_bytes(f"{folder}/{path}")
-    sums = {path: sha256_hex(data) for path, data in written.items()}
-    sums |= {f"../../../shards/{shard.name}": shard.sha256 for shard in manifest.shards}
-    lines = [f"{digest}  {path}\n" for path, digest in sorted(sums.items())]
-    store.write_bytes(f"{folder}/SHA256SUMS", "".join(lines).encode())
+    for path, data in papers.items():
+        place = f"releases/{name}/{version}/{path}"
+        if not (store.exists(place) and store.read_bytes(place) == data):
+            store.write_bytes(place, data)
     store.write_bytes(f"releases/{name}/LATEST", f"{version}\n".encode())
     return version
 
 
-def _credited(tables: dict[str, pa.Table], parts: list[PackPart], store: Store) -> tuple[list[Row], dict[str, Row]]:
+def _refuse_empty(name: str, verdicts: pa.Table) -> None:
+    rows = verdicts.to_pylist()
+    if not any(row["admitted"] for row in rows):
+        reasons = Counter(reason for row in rows for reason in row["reasons"])
+        most = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3))
+        raise CorpusError(
+            f"release {name} would be empty: {len(rows)} records, none admitted; {most or 'the sources are empty'}"
+        )
+
+
+def _credited(verdicts: pa.Table, parts: list[PackPart], store: Store) -> tuple[list[Row], dict[str, Row]]:
     """Return the verdicts of the admitted records and those records by id."""
-    admitted = [row for table in tables.values() for row in table.to_pylist() if row["admitted"]]
+    admitted = [row for row in verdicts.to_pylist() if row["admitted"]]
     wanted = {row["record_id"] for row in admitted}
     rows = (row for part in parts for row in part.read_records(store).to_pylist())
     return admitted, {row["record_id"]: row for row in rows if row["record_id"] in wanted}

@@ -16,5 +16,6 @@ def test_records_are_sorted_whatever_order_they_come_in():
 
 
 def test_text_from_outside_becomes_one_clean_line():
+    assert one_line("\u202eevil\u202c \ud83d a\u200db") == "evil a\u200db"
     assert one_line("a\x00b\n\u2028c\t d") == "a b c d"
     assert plain_text('<a href="x">Ada &amp; Bob</a><br>和平') == "Ada & Bob 和平"

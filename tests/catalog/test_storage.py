@@ -14,7 +14,7 @@ def test_a_file_is_absent_when_its_writer_fails(tmp_path):
         file.write(b"half")
         raise RuntimeError
     assert not store.exists("a/b")
-    assert store.files(".partial") == []
+    assert [path for path in (tmp_path / ".partial").rglob("*") if path.is_file()] == []
 
 
 def test_a_file_that_is_rewritten_is_the_old_or_the_new_one(tmp_path):
@@ -25,6 +25,25 @@ def test_a_file_that_is_rewritten_is_the_old_or_the_new_one(tmp_path):
         file.flush()
         assert store.read_bytes("a") == b"old"
     assert store.read_bytes("a") == b"new"
+
+
+def test_of_several_writers_one_wins(tmp_path):
+    store = Store(str(tmp_path))
+    assert store.write_new("a/b", b"first")
+    assert not store.write_new("a/b", b"second")
+    assert store.read_bytes("a/b") == b"first"
+    assert list((tmp_path / ".partial").rglob("*.*")) == []
+
+
+def test_what_a_running_process_writes_is_left_alone(tmp_path):
+    store = Store(str(tmp_path))
+    gone = tmp_path / ".partial" / "999999999"
+    gone.mkdir(parents=True)
+    with store.writing("a") as file:
+        file.write(b"x")
+        store.remove_partial()
+    assert store.read_bytes("a") == b"x"
+    assert not gone.exists()
 
 
 def test_equal_tables_give_equal_bytes(tmp_path):

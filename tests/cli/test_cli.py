@@ -51,10 +51,18 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(arguments, message, tmp
 @pytest.mark.beam
 def test_what_follows_two_dashes_goes_to_beam(tmp_path):
     config = a_corpus(tmp_path, num_pictures=1, num_packs=1)
+    config.write_text(config.read_text().split("[serve]")[0])
     done = _byline("build", config, "--", "--runner=NoSuchRunner")
     assert done.returncode == 2
     assert "Beam refuses the options after --: " in done.stderr
     assert "NoSuchRunner" in done.stderr
+
+
+@pytest.mark.parametrize("stray", [["--workres", "7"], ["stray.toml"], ["--", "--runer=FlinkRunner"]])
+def test_mistyped_options_are_told(tmp_path, stray):
+    done = _byline("build", a_corpus(tmp_path, num_pictures=1, num_packs=1), *stray)
+    assert done.returncode == 2
+    assert stray[-1] in done.stderr or stray[0] in done.stderr
 
 
 @pytest.mark.beam

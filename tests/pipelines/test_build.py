@@ -15,9 +15,21 @@ from PIL import Image
 
 from catalog.errors import ConfigError, CorpusError, SourceError, StorageError
 from catalog.packs import read_index
+from catalog.storage import Store
 from pipelines.run import build
 from pipelines.verify import verify
-from tests.builders import POLICY, a_corpus, a_picture, a_server, a_yfcc_line, encoded, tree_digest, write_corpus
+from tests.builders import (
+    POLICY,
+    CountingRunner,
+    a_corpus,
+    a_picture,
+    a_server,
+    a_yfcc_line,
+    encoded,
+    tree_digest,
+    write_corpus,
+)
+from tests.captioning.test_blip2 import save_tiny_checkpoint
 
 pytestmark = pytest.mark.beam
 
@@ -73,20 +85,87 @@ def test_any_number_of_workers_gives_the_same_release(small, tmp_path, workers):
     assert tree_digest(folders[0]) == tree_digest(folders[1])
 
 
+def _kill_when(command, is_there):
+    """Run a build and kill -9 its main process, and no other, as soon as `is_there()`."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not is_there() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_release(small, tmp_path):
     _, release = small
     config = a_corpus(tmp_path)
+    corpus = tmp_path / "corpus"
     command = [sys.executable, "-m", "cli.main", "build", str(config), "--workers", "2"]
-    for patience_s in (2.5, 3.5, 4.5, 5.5):
-        process = subprocess.Popen(command, start_new_session=True, stdout=-3, stderr=-3)
-        time.sleep(patience_s)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    for what in ("judgements/claims/*", "packs/*.tar", "facts/hashes/*/*", "facts/captions/*/*", "shards/*.tar"):
+        _kill_when(command, lambda what=what: any(corpus.glob(what)))
     again = build(str(config), workers=1)
     assert again.version == release.version
     assert list(verify(again)) == []
-    assert again.store.files(".partial") == []
+
+
+def test_what_may_pass_is_asked_again_and_what_is_settled_is_not(tmp_path):
+    picture = encoded(a_picture(1))
+    answers = {"/good": (200, "image/jpeg", picture), "/busy": (503, "text/html", b"")}
+    with a_server(answers) as (base, asked):
+        lines = [a_yfcc_line(path, f"{base}/{path}") for path in ("good", "busy", "gone", "always-busy")]
+        answers["/always-busy"] = answers["/busy"]
+        config = str(write_corpus(tmp_path, lines))
+        build(config, workers=1)
+        answers["/busy"] = (200, "image/jpeg", encoded(a_picture(2)))
+        for _ in range(4):
+            release = build(config, workers=1)
+    counts = {path: asked.count(path) for path in ("/good", "/busy", "/gone", "/always-busy")}
+    assert counts == {"/good": 1, "/busy": 2, "/gone": 1, "/always-busy": 3}
+    assert release.manifest.counts["admitted"] == 2
+
+
+def test_a_corrected_title_is_captioned_anew_and_nothing_is_fetched_again(tmp_path):
+    with a_server({"/a": (200, "image/jpeg", encoded(a_picture(1)))}) as (base, asked):
+        config = str(write_corpus(tmp_path, [a_yfcc_line("a", f"{base}/a", title="teh fox")]))
+        build(config, workers=1)
+        metadata = tmp_path / "metadata.tsv"
+        metadata.write_text(metadata.read_text().replace("teh fox", "the fox"))
+        release = build(config, workers=1)
+    assert asked == ["/a"]
+    assert _verdicts(release)["test:a"]["caption"] == "the fox"
+
+
+def test_a_deleted_shard_is_written_again(tmp_path):
+    config = str(a_corpus(tmp_path, num_pictures=2, num_packs=1))
+    release = build(config, workers=1)
+    for path in (tmp_path / "corpus/shards").glob("*.tar"):
+        path.unlink()
+    assert list(verify(build(config, workers=1))) == []
+    assert release.manifest.counts["admitted"] == 2
+
+
+def test_other_verdicts_are_another_version(tmp_path):
+    lines = [a_yfcc_line("a", "https://pictures.example/0.jpg"), a_yfcc_line("b", "http://x/b", licenseurl="")]
+    config = str(write_corpus(tmp_path, lines))
+    (tmp_path / "pictures/0.jpg").write_bytes(encoded(a_picture(0)))
+    first = build(config, workers=1)
+    metadata = tmp_path / "metadata.tsv"
+    metadata.write_text(metadata.read_text().replace("http://x/b", "http://x/c").replace("\nb\t", "\nc\t"))
+    second = build(config, workers=1)
+    assert first.version != second.version
+    assert list(verify(first)) == list(verify(second)) == []
+
+
+@pytest.mark.slow
+def test_blip2_captions_a_corpus(tmp_path):
+    checkpoint = save_tiny_checkpoint(tmp_path / "blip2")
+    config = a_corpus(tmp_path / "corpus", num_pictures=3, num_packs=1)
+    blip2 = f'captioner = "blip2"\nmodel = "{checkpoint}"\nnum_beams = 1\nmax_new_tokens = 4'
+    config.write_text(config.read_text().replace('captioner = "source-text"', blip2))
+    release = build(str(config), workers=1)
+    assert release.manifest.counts["admitted"] == 3
+    assert release.manifest.instruments["captions"].startswith("blip2-")
+    assert all(row["caption"] for row in _verdicts(release).values())
 
 
 def test_a_widened_policy_fetches_only_what_is_new(tmp_path):
@@ -101,7 +180,9 @@ def test_a_widened_policy_fetches_only_what_is_new(tmp_path):
     (tmp_path / "policy.toml").write_text(POLICY)
     second = build(str(config), workers=1)
     assert (first.manifest.counts["admitted"], second.manifest.counts["admitted"]) == (3, 4)
-    assert sorted(read_index(second.store, "test-00000")["segment"].to_pylist()) == [0, 0, 0, 1]
+    segments = [name.split(".")[1] for name in second.store.files("packs", suffix=".tar")]
+    assert segments == ["000", "001"]
+    assert read_index(second.store, "test-00000").num_rows == 4
 
 
 BAD_ELEMENTS = {
@@ -126,7 +207,7 @@ ODD_ELEMENTS = {
 
 
 def test_an_odd_picture_is_a_picture(tmp_path):
-    with a_server({path: (200, "image/jpeg", data) for path, data in ODD_ELEMENTS.items()}) as base:
+    with a_server({path: (200, "image/jpeg", data) for path, data in ODD_ELEMENTS.items()}) as (base, _):
         lines = [a_yfcc_line(path[1:], base + path) for path in ODD_ELEMENTS]
         release = build(str(write_corpus(tmp_path, lines)), workers=1)
     assert release.manifest.counts["admitted"] == len(ODD_ELEMENTS)
@@ -137,7 +218,7 @@ def test_an_odd_picture_is_a_picture(tmp_path):
 
 
 def test_a_bad_element_becomes_a_row_with_an_outcome(tmp_path):
-    with a_server(BAD_ELEMENTS) as base:
+    with a_server(BAD_ELEMENTS) as (base, _):
         lines = [a_yfcc_line(path[1:], base + path) for path in (*BAD_ELEMENTS, "/gone", "/hangs", "/cut-off")]
         lines += [
             a_yfcc_line("no-license", f"{base}/good", licensename="", licenseurl=""),
@@ -239,6 +320,7 @@ def test_a_full_disk_stops_the_build_and_nothing_is_lost(tmp_path):
 def s3_root(monkeypatch):
     """Serve a real S3 endpoint and give the URL of a corpus in a bucket of it."""
     import boto3
+    import fsspec
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(port=0, verbose=False)
@@ -252,6 +334,7 @@ def s3_root(monkeypatch):
         "FSSPEC_S3_ENDPOINT_URL": f"http://{host}:{port}",
     }.items():
         monkeypatch.setenv(name, value)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
     boto3.client("s3").create_bucket(Bucket="corpora")
     yield "s3://corpora/small"
     server.stop()
@@ -259,16 +342,51 @@ def s3_root(monkeypatch):
 
 def test_a_bucket_holds_the_same_release(small, s3_root, tmp_path):
     _, release = small
-    there = build(str(a_corpus(tmp_path, root=s3_root)), workers=1)
+    config = str(a_corpus(tmp_path, root=s3_root))
+    there = build(config, workers=1)
     assert there.version == release.version
     assert list(verify(there)) == []
+    assert build(config, workers=1).version == release.version
 
 
-def test_beam_options_pass_through(small, tmp_path):
-    _, release = small
-    config = a_corpus(tmp_path)
-    again = build(str(config), beam_args=["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"])
-    assert again.version == release.version
+def test_in_a_bucket_of_several_writers_one_wins(s3_root):
+    one, other = Store(s3_root), Store(f"{s3_root}/")
+    assert one.files("a") == []
+    assert other.write_new("a/b", b"first")
+    assert one.files("a") == ["b"]
+    assert not one.write_new("a/b", b"second")
+    assert one.read_bytes("a/b") == b"first"
+
+
+def test_a_missing_bucket_is_told(s3_root):
+    with pytest.raises(StorageError, match="cannot write s3://nowhere/a"):
+        Store("s3://nowhere").write_bytes("a", b"")
+
+
+def test_missing_credentials_are_told(s3_root, monkeypatch):
+    import fsspec
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    with pytest.raises(StorageError, match=r"cannot (reach|write) s3://corpora/a"):
+        Store("s3://corpora").write_bytes("a", b"")
+
+
+def test_another_runner_needs_no_change_of_code(tmp_path):
+    runs = CountingRunner.runs
+    with a_server({"/a": (200, "image/jpeg", encoded(a_picture(1)))}) as (base, _):
+        config = write_corpus(tmp_path, [a_yfcc_line("a", f"{base}/a")])
+        config.write_text(config.read_text().split("[serve]")[0])
+        release = build(str(config), beam_args=["--runner=tests.builders.CountingRunner"])
+    assert CountingRunner.runs == runs + 1
+    assert list(verify(release)) == []
+
+
+def test_loopback_is_not_served_to_another_runner(tmp_path):
+    with pytest.raises(ConfigError, match=r"\[serve\] answers on this machine's loopback"):
+        build(str(a_corpus(tmp_path, num_pictures=1)), beam_args=["--runner=tests.builders.CountingRunner"])
 
 
 def test_two_builds_do_not_share_a_corpus(tmp_path):

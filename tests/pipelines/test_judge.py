@@ -64,6 +64,13 @@ def test_of_equal_bytes_the_most_wanted_license_counts():
     assert _reasons(rows) == {"s:1": ["duplicate:same-bytes"], "s:2": []}
 
 
+def test_a_record_of_equal_bytes_names_the_keeper_that_stays():
+    rows = [a_row(1), a_row(2, sha256=f"{1:064x}", phash256=CODES[1]), a_row(3, original_width=200)]
+    verdicts = {v["record_id"]: v for v in judge(rows, [(CODES[1], CODES[3], 4)], POLICY)}
+    assert {v["keeper_record_id"] for v in verdicts.values()} == {"s:3"}
+    assert (verdicts["s:2"]["reasons"], verdicts["s:2"]["distance_bits"]) == (["duplicate:same-bytes"], 4)
+
+
 def test_of_near_pictures_the_larger_is_kept_whatever_the_order():
     rows = [a_row(1), a_row(2, original_width=200)]
     edges = [(CODES[1], CODES[2], 4)]

@@ -1,5 +1,6 @@
 """Pictures that are odd, and bytes that are none: each becomes an upright RGB picture or an outcome."""
 
+import contextlib
 import zlib
 from io import BytesIO
 from struct import pack
@@ -114,6 +115,20 @@ def test_truncated_bytes_have_an_outcome(kind, share):
 @pytest.mark.parametrize("data", [b"", b"<html>", b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"PK\3\4"])
 def test_other_content_is_not_an_image(data):
     assert _outcome(data) == Outcome.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF", "WEBP", "PNG"])
+def test_broken_bytes_raise_nothing_else(kind):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    data = encoded(a_picture(size=(24, 16)), kind, exif=exif)
+    random = np.random.default_rng(0)
+    for _ in range(400):
+        broken = bytearray(data)
+        for place in random.integers(0, min(len(data), 400), random.integers(1, 6)):
+            broken[place] = random.integers(0, 256)
+        with contextlib.suppress(UnusableError):
+            decode(bytes(broken), max_pixels=10**6)
 
 
 def test_small_pictures_keep_their_size():

@@ -35,8 +35,45 @@ def test_commons_values_lose_their_html_and_licenses_stay_as_written(tmp_path):
 def test_a_commons_page_without_an_image_is_kept_as_unreadable(tmp_path):
     answer = {"query": {"pages": {"7": _commons_page(imageinfo=[])}}}
     assert list(read_commons(_saved(tmp_path, answer), "c")) == [
-        UnreadableRow(place="page 7", problem="the page has no id or no image")
+        UnreadableRow(place="answer 1, page 1", problem="list index out of range")
     ]
+
+
+def test_an_empty_extmetadata_is_a_list_and_claims_nothing(tmp_path):
+    page = _commons_page()
+    page["imageinfo"][0]["extmetadata"] = []
+    (record,) = read_commons(_saved(tmp_path, {"query": {"pages": {"7": page}}}), "c")
+    assert (record.license_claims, record.creator) == ((), None)
+
+
+def test_a_null_is_no_creator(tmp_path):
+    page = _commons_page()
+    page["imageinfo"][0]["extmetadata"]["Artist"] = {"value": None}
+    (record,) = read_commons(_saved(tmp_path, {"query": {"pages": [page]}}), "c")
+    assert record.creator is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": None},
+        {"url": 3},
+        {"title": "half \ud83d"},
+        {"width": "300"},
+        {"width": 2**31},
+        {"creator_url": ["x"]},
+        {"tags": ["x"]},
+        {"tags": [{"name": None}]},
+    ],
+)
+def test_a_result_of_another_kind_is_unreadable_and_the_next_one_is_read(tmp_path, change):
+    good = {"id": "i", "url": "http://x/a"}
+    bad, after = read_openverse(_saved(tmp_path, [{"results": [{**good, **change}, good]}]), "ov")
+    if change == {"title": "half \ud83d"}:
+        assert bad.title == "half"
+    else:
+        assert bad.place == "answer 1, result 1"
+    assert after.id == "i"
 
 
 def test_openverse_slug_and_version_are_one_claim(tmp_path):

@@ -1,6 +1,8 @@
 """Whatever is damaged in a release, `verify` names it."""
 
+import hashlib
 import shutil
+import subprocess
 
 import pyarrow as pa
 import pytest
@@ -49,7 +51,7 @@ def test_a_changed_picture_is_named(release):
     path = _shard(release)
     _replace(path, b"JFIF", b"JFIX")
     problems = _problems(release)
-    assert f"{path.name}: its bytes changed" in problems
+    assert f"{path.name}: its bytes are not those that the manifest lists" in problems
     assert "the picture's bytes are not those that were stored" in problems
 
 
@@ -72,7 +74,7 @@ def test_a_cut_off_shard_is_named(release):
 
 def test_a_file_that_nobody_listed_is_named(release):
     release.store.write_bytes(f"{release.path}/extra.txt", b"")
-    assert "extra.txt: not listed in SHA256SUMS" in _problems(release)
+    assert "extra.txt: not listed in the manifest" in _problems(release)
 
 
 def test_a_missing_checksum_file_is_named(release):
@@ -89,6 +91,31 @@ def _rewrite(release, path, change):
     table = release.store.read_table(f"{release.path}/{path}")
     rows = change(table.to_pylist())
     release.store.write_table(f"{release.path}/{path}", pa.Table.from_pylist(rows, schema=table.schema))
+
+
+def test_a_shard_changed_with_its_checksum_is_named(release):
+    path = _shard(release)
+    _replace(path, b'"creator":"Ada L."', b'"creator":"Eve L."')
+    sums = release.store.local_path(f"{release.path}/SHA256SUMS")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    sums.write_text(sums.read_text().replace(release.manifest.shards[0].sha256, digest))
+    problems = _problems(release)
+    assert "SHA256SUMS: its bytes are not those that the manifest lists" in problems
+    assert f"{path.name}: its bytes are not those that the manifest lists" in problems
+    assert "creator is Ada L., the shard says Eve L." in problems
+
+
+def test_a_shard_list_without_its_shards_is_named(release):
+    release.store.write_bytes(f"{release.path}/shards-train.txt", b"")
+    assert "shards-train.txt: its bytes are not" in _problems(release)
+
+
+def test_sha256sum_checks_a_release_too(release):
+    folder = release.store.local_path(release.path)
+    done = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, capture_output=True, check=False
+    )
+    assert done.returncode == 0
 
 
 def test_a_verdict_that_contradicts_the_shard_is_named(release):

@@ -36,7 +36,15 @@ def a_release(corpus: Path, *, packs: int = 2, train: int = 6, heldout: int = 2,
             seeds = [1000 * pack + (500 if split == "heldout" else 0) + index for index in range(size)]
             shards.append(_write_shard(store, f"tiny-{pack:05d}", split, seeds))
     manifest = Manifest(
-        name=name, policy_digest="0" * 64, instruments={}, shards=tuple(shards), counts={}, reasons={}, licenses={}
+        name=name,
+        policy_digest="0" * 64,
+        instruments={},
+        shards=tuple(shards),
+        counts={},
+        reasons={},
+        licenses={},
+        records={},
+        papers={},
     )
     store.write_bytes(f"releases/{name}/v1/manifest.json", manifest_bytes(manifest))
     store.write_bytes(f"releases/{name}/LATEST", b"v1\n")

@@ -99,12 +99,12 @@ def test_a_finished_run_is_left_alone(tmp_path, capsys):
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
-    settings = {"images": 160, "machine": {"log_every_images": 4, "save_every_images": 32}}
+    settings = {"images": 96, "machine": {"log_every_images": 4, "save_every_images": 32}}
     whole = a_diffusion_run(release, tmp_path / "whole", autoencoder, **settings)
     killed = a_diffusion_run(release, tmp_path / "killed", autoencoder, **settings)
     run(write_toml(tmp_path / "whole.toml", whole))
     path = write_toml(tmp_path / "killed.toml", killed)
-    for entries in (3, 19):
+    for entries in (3, 11):
         kill_after(start(path), tmp_path / "killed", entries=entries)
     assert run(path) == 0
     assert digests_of(tmp_path / "killed") == digests_of(tmp_path / "whole")

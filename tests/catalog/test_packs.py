@@ -1,0 +1,58 @@
+import pytest
+
+from catalog.digests import sha256_hex
+from catalog.errors import CorpusError
+from catalog.packs import Outcome, read_images, read_index, write_segment
+from catalog.storage import Store
+
+
+def a_row(record_id, data, outcome=Outcome.FETCHED):
+    if data is None:
+        return {"record_id": record_id, "url": "u", "key": "", "outcome": outcome}, None
+    digest = sha256_hex(data)
+    row = {"record_id": record_id, "url": "u", "key": digest, "sha256": digest, "stored_sha256": digest}
+    return {**row, "outcome": outcome}, data
+
+
+def test_equal_bytes_are_stored_once_and_read_once(tmp_path):
+    store = Store(str(tmp_path))
+    write_segment(store, "p", [a_row("s:2", b"x"), a_row("s:1", b"x"), a_row("s:3", None, Outcome.TIMEOUT)], {})
+    index = read_index(store, "p")
+    assert index["record_id"].to_pylist() == ["s:1", "s:2", "s:3"]
+    assert list(read_images(store, index, only={sha256_hex(b"x")})) == [(sha256_hex(b"x"), b"x")]
+
+
+def test_the_newest_row_of_a_record_counts(tmp_path):
+    store = Store(str(tmp_path))
+    write_segment(store, "p", [a_row("s:1", None, Outcome.TIMEOUT)], {})
+    write_segment(store, "p", [a_row("s:1", b"x")], {})
+    assert read_index(store, "p")["outcome"].to_pylist() == ["fetched"]
+
+
+def test_of_two_writers_of_a_segment_one_wins_and_its_bytes_are_whole(tmp_path, monkeypatch):
+    store = Store(str(tmp_path))
+    numbered = Store.numbered
+
+    def slow_numbered(self, prefix, suffix):
+        found = numbered(self, prefix, suffix)
+        if prefix == "packs/p." and not store.exists("packs/p.000.parquet") and not slow_numbered.entered:
+            slow_numbered.entered = True
+            assert write_segment(store, "p", [a_row("s:1", b"one"), a_row("s:2", b"two")], {})
+        return found
+
+    slow_numbered.entered = False
+    monkeypatch.setattr(Store, "numbered", slow_numbered)
+    assert not write_segment(store, "p", [a_row("s:1", b"other")], {})
+    index = read_index(store, "p")
+    assert [data for _, data in read_images(store, index, only=index["key"].to_pylist())] == [
+        data for _, data in sorted((sha256_hex(data), data) for data in (b"one", b"two"))
+    ]
+
+
+def test_damaged_bytes_are_not_handed_out(tmp_path):
+    store = Store(str(tmp_path))
+    write_segment(store, "p", [a_row("s:1", b"abc")], {})
+    (tar,) = tmp_path.glob("packs/*.tar")
+    tar.write_bytes(tar.read_bytes().replace(b"abc", b"abd"))
+    with pytest.raises(CorpusError, match="is damaged at"):
+        list(read_images(store, read_index(store, "p"), only={sha256_hex(b"abc")}))
