@@ -11,7 +11,7 @@ from PIL import Image
 from audits.memorization import nearest_training_pictures
 from catalog.manifest import Release
 from cli.report_data import data_url
-from diffusion.checkpoint import open_checkpoint
+from diffusion.checkpoint import open_checkpoint, require_trained_on
 from diffusion.sampling import SamplingConfig, TextToImage
 from evaluation.pictures import read_pictures
 from training.log import LogEntry, read_log
@@ -29,6 +29,7 @@ def checkpoint_digest(run: str) -> str:
 def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Callable[[int], None]) -> dict[str, Any]:
     """Return what the page shows of the newest checkpoint of `run`. `count` is told of prompts as they are drawn."""
     model = TextToImage.load(run)
+    require_trained_on(model.info, release)
     config = SamplingConfig(images_per_prompt=PER_PROMPT, seed=seed)
     training = read_pictures(release, "train", side_px=int(model.info.config["resolution_px"]))
     rows, num_copies = [], 0
@@ -36,7 +37,7 @@ def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Ca
     nearest = nearest_training_pictures(samples, training.pixels_nchw)
     for place, prompt in enumerate(prompts):
         chosen = slice(place * PER_PROMPT, (place + 1) * PER_PROMPT)
-        closest = min(nearest[chosen], key=lambda found: found.score)
+        closest = min(nearest[chosen], key=lambda found: found.l2)
         num_copies += sum(found.is_copy for found in nearest[chosen])
         facts = training.facts[closest.index]
         rows.append(
@@ -50,7 +51,7 @@ def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Ca
             }
         )
         count(1)
-    log = read_log(Path(run) / "log.jsonl")
+    log = [entry for entry in read_log(Path(run) / "log.jsonl") if entry.images_seen <= model.info.images_seen]
     seconds = sum(_seconds(log))
     return {
         "digest": model.info.digest,
@@ -64,7 +65,7 @@ def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Ca
         "num_samples": len(samples),
         "num_copies": num_copies,
         "minutes": f"{seconds / 60:.1f}",
-        "images_per_s": f"{model.info.images_seen / max(seconds, 1e-9):.0f}",
+        "images_per_s": f"{model.info.images_seen / seconds:.0f}" if log else None,
         "curve": curve([(entry.images_seen, entry.loss) for entry in log]),
     }
 

@@ -43,6 +43,7 @@ def build_autoencoder(config: AutoencoderConfig, *, side_px: int) -> Autoencoder
 def load_autoencoder(source: str) -> AutoencoderKL:
     """Load an autoencoder for use: frozen, in evaluation mode. `source` is a folder or a name on the hub."""
     model: AutoencoderKL = load_pretrained(AutoencoderKL, source).eval().requires_grad_(False)
+    model.register_to_config(_name_or_path="")  # so that a copy does not depend on where it was copied from
     return model
 
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from catalog.digests import digest_of
-from catalog.errors import CheckpointError
+from catalog.errors import CheckpointError, CorpusError
+from catalog.manifest import Release
 from diffusion.weights import refuse_pickles
 
 INFO = "byline.json"
@@ -44,8 +45,8 @@ class CheckpointInfo(BaseModel, frozen=True, extra="forbid"):
 def open_checkpoint(path: str | Path) -> tuple[Path, CheckpointInfo]:
     """Return the folder and the description of a checkpoint, or of the newest one of a run folder.
 
-    Every file is checked against its SHA-256. Raises `CheckpointError` for a missing, damaged or incomplete one,
-    and for one that holds a pickle.
+    Every file is checked against its SHA-256. Raises `CheckpointError` for a missing, damaged or incomplete one, for
+    one with a file too many, and for one that holds a pickle.
     """
     folder = Path(path)
     if not (folder / INFO).exists():
@@ -58,10 +59,20 @@ def open_checkpoint(path: str | Path) -> tuple[Path, CheckpointInfo]:
         info = CheckpointInfo.model_validate_json((folder / INFO).read_bytes())
     except (OSError, ValidationError) as error:
         raise CheckpointError(f"{folder / INFO} is damaged; delete {folder}") from error
-    for name, expected in info.files.items():
-        if not (folder / name).is_file() or file_digest(folder / name) != expected:
-            raise CheckpointError(f"{folder / name} is missing or not what {INFO} says; delete {folder}")
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - {INFO}
+    for name in sorted(there | set(info.files)):
+        if name not in there or file_digest(folder / name) != info.files.get(name):
+            raise CheckpointError(f"{folder / name} is not what {INFO} says; delete {folder}")
     return folder, info
+
+
+def require_trained_on(info: CheckpointInfo, release: Release) -> None:
+    """Raise `CorpusError` when a checkpoint was trained on another release than this one."""
+    if info.release_digest != release.manifest.digest:
+        raise CorpusError(
+            f"the checkpoint was trained on release {info.release_digest[:16]}, not on {release.version}; "
+            "name that version of the release"
+        )
 
 
 def checkpoint_names(run: Path) -> list[str]:

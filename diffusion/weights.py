@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from catalog.errors import CheckpointError
 
 ModelT = TypeVar("ModelT")
+UNUSED = "pooler."
+"""Weights of text models that token vectors do not need; some checkpoints come without them."""
 PICKLES = frozenset({".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"})
 
 
@@ -28,25 +30,31 @@ def refuse_pickles(folder: Path) -> None:
 def load_pretrained(kind: type[ModelT], source: str) -> ModelT:
     """Load a diffusers or transformers model, from a folder or by its name on the hub, in float32.
 
-    Only safetensors are read. Raises `CheckpointError`, one line, when that is not possible.
+    Only safetensors are read and no code that comes with them is run. Raises `CheckpointError`, one line, when that is
+    not possible and when weights are missing, which the library would make up at random.
     """
     if Path(source).is_dir():
         refuse_pickles(Path(source))
     elif source.startswith((".", "/")) or source.count("/") > 1:
         raise CheckpointError(f"no folder {source}; name a folder that holds a model")
     try:
-        model: ModelT = kind.from_pretrained(source, **_options(kind))  # type: ignore[attr-defined]
+        model, info = kind.from_pretrained(source, output_loading_info=True, **_options(kind))  # type: ignore[attr-defined]
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise CheckpointError(f"cannot load {kind.__name__} from {source}: {reason}") from error
-    return model
+    missing = sorted(info["missing_keys"])
+    if missing and all(name.startswith(UNUSED) for name in missing):
+        model.pooler = None
+    elif missing:
+        raise CheckpointError(f"{source} lacks weights of {kind.__name__}, such as {missing[0]}; get a whole copy")
+    return model  # type: ignore[no-any-return]
 
 
 def _options(kind: type) -> dict[str, Any]:
     if kind.__module__.startswith("diffusers."):
         return {"use_safetensors": True, "torch_dtype": torch.float32, "low_cpu_mem_usage": False}
     transformers.utils.logging.disable_progress_bar()
-    return {"use_safetensors": True, "dtype": torch.float32}
+    return {"use_safetensors": True, "dtype": torch.float32, "trust_remote_code": False}
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

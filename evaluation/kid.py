@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from catalog.errors import BylineError
 from catalog.manifest import Release
+from diffusion.checkpoint import require_trained_on
 from diffusion.pixels import to_network
 from diffusion.sampling import SamplingConfig, TextToImage
 from evaluation.pictures import read_pictures
@@ -59,12 +60,12 @@ def random_features(pixels_NCHW: Tensor) -> Floats:
 def measure_kid(release_url: str, checkpoint: str) -> Report:
     """Sample one picture for every held-out caption and compare them with the held-out pictures.
 
-    The interval is over random halves of both sets.
+    The interval is that of random halves of both sets, and so wider than one of the whole.
     """
     release = Release(release_url)
     model = TextToImage.load(checkpoint)
-    side_px = model.autoencoder.config.sample_size
-    heldout = read_pictures(release, "heldout", side_px=side_px)
+    require_trained_on(model.info, release)
+    heldout = read_pictures(release, "heldout", side_px=int(model.info.config["resolution_px"]))
     real_ND = random_features(torch.from_numpy(heldout.pixels_nchw))
     made_ND = random_features(model.sample(list(heldout.captions), SamplingConfig(seed=SEED)))
     random, half = np.random.default_rng(SEED), len(real_ND) // 2

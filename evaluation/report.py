@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,3 +37,9 @@ def bootstrap_interval(values: Floats, *, seed: int, resamples: int = 2000) -> t
     picks = random.integers(0, len(values), (resamples, len(values)))
     low, high = np.quantile(values[picks].mean(1), [0.025, 0.975])
     return float(low), float(high)
+
+
+def proportion_interval(successes: int, n: int) -> tuple[float, float]:
+    """Return the exact 95% interval of a share (Clopper & Pearson 1934): none in `n` still leaves about `3.7 / n`."""
+    found = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="exact")
+    return float(found.low), float(found.high)

@@ -17,7 +17,7 @@ from diffusion.sampling import seed_from
 from diffusion.text import TextEncoder, pad_tokens
 from diffusion.weights import weights_digest
 from training.config import DiffusionRun
-from training.encoding import EncodedShards, Encoders, latent_facts, text_facts
+from training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts
 from training.progress import shown_progress
 from training.ranks import Ranks
 from training.samples import order_of
@@ -110,7 +110,8 @@ def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
 
 
 def _measure(encoders: Encoders, release: Release, ranks: Ranks) -> None:
-    with shown_progress("encode", total=None, shown=ranks.is_first) as progress:
+    total = sum(shard.num_samples for shard in shards_of_rank(release, ranks))
+    with shown_progress("encode", total=total, shown=ranks.is_first) as progress:
         encoders.measure_missing(release, ranks, progress.advance)
     ranks.barrier()
 

@@ -82,38 +82,34 @@ class Encoders:
     side_px: int
     precision: Precision
 
-    def measure_missing(self, release: Release, ranks: Ranks, advance: Callable[[int], None]) -> None:
-        """Encode what the training samples of a release still lack. Each rank takes every n-th pack.
+    def measure_missing(self, release: Release, ranks: Ranks, advance: Callable[[int], None]) -> int:
+        """Encode what the training samples of a release still lack; return how many pictures that were.
 
-        `advance` is told about samples as they are done. Raises `CorpusError` when latents are not finite.
+        Each rank takes every n-th pack. `advance` is told about samples as they are done. Raises `CorpusError` when
+        latents are not finite.
         """
-        packs = groupby(shards_of(release, "train"), key=lambda shard: shard.pack)
-        for index, (pack, shards) in enumerate(packs):
-            if index % ranks.size == ranks.rank:
-                for shard in list(shards):
-                    self._measure_shard(release, pack, shard, ranks.device, advance)
+        mine = shards_of_rank(release, ranks)
+        return sum(self._measure_shard(release, shard, ranks.device, advance) for shard in mine)
 
     def _measure_shard(
-        self,
-        release: Release,
-        pack: str,
-        shard: Shard,
-        device: torch.device,
-        advance: Callable[[int], None],
-    ) -> None:
+        self, release: Release, shard: Shard, device: torch.device, advance: Callable[[int], None]
+    ) -> int:
         samples = read_samples(release, shard)
         pictures = dict(zip(samples.sha256s, samples.pictures, strict=True))
         captions = {sha256_hex(caption.encode()): caption for caption in samples.captions}
-        for keys in _segments(self.latents.lacking(pack, pictures)):
+        for keys in _segments(self.text.lacking(shard.pack, captions)):
+            vectors = self.text_encoder.encode([captions[key] for key in keys])
+            self.text.append(shard.pack, list(map(_text_row, keys, vectors)))
+        lacking = self.latents.lacking(shard.pack, pictures)
+        advance(len(pictures) - len(lacking))
+        for keys in _segments(lacking):
             rows = []
             for start in range(0, len(keys), BATCH):
                 batch = keys[start : start + BATCH]
                 rows += self._latent_rows(batch, [pictures[key] for key in batch], device)
                 advance(len(batch))
-            self.latents.append(pack, rows)
-        for keys in _segments(self.text.lacking(pack, captions)):
-            vectors = self.text_encoder.encode([captions[key] for key in keys])
-            self.text.append(pack, list(map(_text_row, keys, vectors)))
+            self.latents.append(shard.pack, rows)
+        return len(lacking)
 
     def _latent_rows(self, sha256s: list[str], pictures: list[bytes], device: torch.device) -> list[dict[str, object]]:
         """Encode in a batch of fixed shape, so that equal pictures give equal bits whatever is beside them."""
@@ -168,6 +164,12 @@ class EncodedShards:
             latents=torch.from_numpy(np.stack([latents[key] for key in samples.sha256s])),
             texts=[texts[sha256_hex(caption.encode())] for caption in samples.captions],
         )
+
+
+def shards_of_rank(release: Release, ranks: Ranks) -> list[Shard]:
+    """Return the training shards that a rank encodes: those of every n-th pack, so that each pack has one writer."""
+    packs = groupby(shards_of(release, "train"), key=lambda shard: shard.pack)
+    return [shard for index, (_, shards) in enumerate(packs) if index % ranks.size == ranks.rank for shard in shards]
 
 
 def _text_row(key: str, text_LD: Tensor) -> dict[str, object]:

@@ -26,6 +26,9 @@ SAID_ELSEWHERE = {
 }
 """Key of a DeepSpeed file -> the key of our config that says it, because it changes the weights."""
 
+KNOWN = frozenset({"steps_per_print", "zero_allow_untested_optimizer", "zero_optimization"})
+"""Keys of a DeepSpeed file that only say how memory and messages are spread."""
+
 
 def read_deepspeed(path: str) -> dict[str, Any]:
     """Read a DeepSpeed JSON file. Raises `ConfigError` for ZeRO-3, and for what the training config says already."""
@@ -33,9 +36,13 @@ def read_deepspeed(path: str) -> dict[str, Any]:
         settings: dict[str, Any] = json.loads(Path(path).read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise ConfigError(f"cannot read DeepSpeed config {path}: {error}") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path} holds no JSON object; configs/deepspeed/ has examples")
     for key in settings:
         if key in SAID_ELSEWHERE:
             raise ConfigError(f"{path}: '{key}' belongs into the training config, as {SAID_ELSEWHERE[key]}; remove it")
+        if key not in KNOWN:
+            raise ConfigError(f"{path}: '{key}' may change the weights; known keys: {', '.join(sorted(KNOWN))}")
     if zero_stage(settings) > 2:
         raise ConfigError(f"{path}: zero_optimization.stage 3 splits the weights that the EMA averages; use 0, 1 or 2")
     return settings

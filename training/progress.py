@@ -15,7 +15,7 @@ LINE_EVERY_S = 30.0
 class ShownProgress:
     """A bar on a terminal; elsewhere a line now and then; nothing on all ranks but the first."""
 
-    def __init__(self, what: str, *, total: int | None, done: int, shown: bool) -> None:
+    def __init__(self, what: str, *, total: int, done: int, shown: bool) -> None:
         self._what, self._total, self._done, self._shown = what, total, done, shown
         self._first_done, self._first_s = done, time.monotonic()
         self._last_line_s = self._first_s
@@ -46,17 +46,13 @@ class ShownProgress:
     def _line(self, rate: float) -> None:
         if not self._shown or sys.stderr.isatty():
             return
-        left = "" if self._total is None else f", {(self._total - self._done) / rate:.0f} s left"
-        total = "" if self._total is None else f"/{self._total}"
-        print(
-            f"{self._what}: {self._done}{total} images, {rate:.0f}/s{left} {self._note}",
-            file=sys.stderr,
-            flush=True,
-        )
+        left_s = (self._total - self._done) / max(rate, 1e-9)
+        line = f"{self._what}: {self._done}/{self._total} images, {rate:.0f}/s, {left_s:.0f} s left {self._note}"
+        print(line.rstrip(), file=sys.stderr, flush=True)
 
 
 @contextmanager
-def shown_progress(what: str, *, total: int | None, done: int = 0, shown: bool = True) -> Iterator[ShownProgress]:
+def shown_progress(what: str, *, total: int, done: int = 0, shown: bool = True) -> Iterator[ShownProgress]:
     """Show progress while the block runs."""
     progress = ShownProgress(what, total=total, done=done, shown=shown)
     with progress._bar:

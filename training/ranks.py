@@ -53,7 +53,9 @@ def launch(module: str, arguments: list[str], *, num_ranks: int) -> int:
         nproc_per_node=num_ranks,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
+        local_addr="127.0.0.1",
         max_restarts=0,
+        run_id="byline",
     )
     try:
         elastic_launch(config, sys.executable)("-m", module, *arguments)

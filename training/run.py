@@ -8,6 +8,7 @@ from pathlib import Path
 
 from catalog.errors import BylineError, CheckpointError
 from catalog.manifest import Release
+from diffusion.checkpoint import open_checkpoint
 from training.autoencoder_task import AutoencoderTask
 from training.checkpoints import resumable
 from training.config import AutoencoderRun, TrainConfig, load_train_config
@@ -36,8 +37,12 @@ def run(path: str | Path) -> int:
         return 0
     with _only_one(Path(config.run)):
         if config.machine.num_ranks > 1:
-            return launch("training.run", [str(path)], num_ranks=config.machine.num_ranks)
-        _run_rank(config)
+            code = launch("training.run", [str(path)], num_ranks=config.machine.num_ranks)
+            if code:
+                return code
+        else:
+            _run_rank(config)
+    print(f"{open_checkpoint(config.run)[0]} has seen {config.images} images")
     return 0
 
 
@@ -72,7 +77,7 @@ def _only_one(run_folder: Path) -> Iterator[None]:
 
 if __name__ == "__main__":
     try:
-        sys.exit(run(sys.argv[1]))
+        sys.exit(run(sys.argv[-1]))  # the deepspeed launcher puts --local_rank before it
     except BylineError as error:
         print(f"byline: {error}", file=sys.stderr)
         sys.exit(2)

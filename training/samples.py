@@ -10,7 +10,7 @@ import numpy.typing as npt
 from catalog.digests import sha256_hex
 from catalog.errors import CorpusError
 from catalog.manifest import Release, Shard, Split
-from diffusion.checkpoint import CheckpointInfo
+from diffusion.checkpoint import CheckpointInfo, require_trained_on
 from diffusion.pixels import square
 from training.order import Order
 
@@ -64,10 +64,7 @@ def times_seen(release: Release, info: CheckpointInfo) -> dict[str, int]:
 
     Raises `CorpusError` when the checkpoint was trained on another release.
     """
-    if info.release_digest != release.manifest.digest:
-        raise CorpusError(
-            f"the checkpoint was trained on release {info.release_digest[:12]}, not on {release.manifest.digest[:12]}"
-        )
+    require_trained_on(info, release)
     order = order_of(release, shuffle_shards=info.config["shuffle_shards"], seed=info.config["seed"])
     return {
         sha256: int(count)

@@ -4,8 +4,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from catalog.errors import ConfigError
 from diffusion.noise import NoiseConfig, Noising
-from diffusion.sampling import SamplingConfig, build_scheduler, guide, seed_from
+from diffusion.sampling import SamplingConfig, build_scheduler, guide, seed_from, set_timesteps
 
 MEAN, SPREAD = 1.5, 0.4
 
@@ -16,12 +17,13 @@ def best_prediction(noising: Noising, x, t):
     variance = (alpha * SPREAD) ** 2 + sigma**2
     noise = sigma * (x - alpha * MEAN) / variance
     x0 = MEAN + alpha * SPREAD**2 * (x - alpha * MEAN) / variance
-    return noise if noising.config.prediction_type == "epsilon" else alpha * noise - sigma * x0
+    return {"epsilon": noise, "sample": x0, "v_prediction": alpha * noise - sigma * x0}[noising.config.prediction_type]
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpm++"])
 @pytest.mark.parametrize(
-    ("prediction_type", "zero_snr"), [("epsilon", False), ("v_prediction", False), ("v_prediction", True)]
+    ("prediction_type", "zero_snr"),
+    [("epsilon", False), ("v_prediction", False), ("v_prediction", True), ("sample", False), ("sample", True)],
 )
 def test_samplers_reach_a_gaussian(sampler, prediction_type, zero_snr):
     config = NoiseConfig(prediction_type=prediction_type, rescale_betas_zero_snr=zero_snr)
@@ -33,6 +35,24 @@ def test_samplers_reach_a_gaussian(sampler, prediction_type, zero_snr):
         x = scheduler.step(best_prediction(noising, x, t), t, x).prev_sample
     assert x.mean().item() == pytest.approx(MEAN, abs=0.1)
     assert x.std().item() == pytest.approx(SPREAD, abs=0.05)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpm++"])
+@pytest.mark.parametrize("zero_snr", [False, True])
+def test_every_number_of_steps_is_taken_or_refused(sampler, zero_snr):
+    scheduler_config = NoiseConfig(rescale_betas_zero_snr=zero_snr).scheduler_config()
+    refused = 0
+    for num in (*range(1, 260), 999, 1000, 1001):
+        scheduler = build_scheduler(sampler, scheduler_config)
+        config = SamplingConfig(sampler=sampler, num_inference_steps=num)
+        try:
+            set_timesteps(scheduler, config, 1000)
+        except ConfigError:
+            refused += 1
+        else:
+            assert len(scheduler.timesteps) == num
+            assert 0 <= scheduler.timesteps.min() <= scheduler.timesteps.max() < 1000
+    assert refused < 20
 
 
 def test_scale_one_is_the_prediction_with_text():

@@ -1,9 +1,13 @@
+import json
+
 import pytest
 import torch
 from diffusers import AutoencoderKL
 from torch import nn
 
-from catalog.errors import CheckpointError
+from catalog.errors import BylineError, CheckpointError
+from diffusion.autoencoder import AutoencoderConfig, build_autoencoder
+from diffusion.text import TextEncoder, TextEncoderConfig
 from diffusion.weights import load_pretrained, load_tensors, refuse_pickles, save_tensors, weights_digest
 from tests.training.builders import an_autoencoder
 
@@ -44,3 +48,24 @@ def test_the_digest_is_of_the_values():
     with torch.no_grad():
         two.bias[0] += 1
     assert weights_digest(one) != weights_digest(two)
+
+
+def test_weights_that_are_missing_are_not_made_up(tmp_path):
+    build_autoencoder(AutoencoderConfig(block_out_channels=(8, 8)), side_px=16).save_pretrained(tmp_path)
+    path = tmp_path / "diffusion_pytorch_model.safetensors"
+    tensors = load_tensors(path)
+    del tensors["encoder.conv_in.weight"]
+    save_tensors(path, tensors)
+    with pytest.raises(CheckpointError, match=r"lacks weights of AutoencoderKL, such as encoder.conv_in.weight"):
+        load_pretrained(AutoencoderKL, str(tmp_path))
+
+
+def test_code_that_comes_with_a_model_is_not_run(tmp_path):
+    ran = tmp_path / "ran"
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/code.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    config = {"model_type": "strange", "auto_map": {"AutoConfig": "code.C", "AutoModel": "code.M"}}
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    with pytest.raises(BylineError):
+        TextEncoder(TextEncoderConfig(name=str(tmp_path / "model")))
+    assert not ran.exists()

@@ -7,7 +7,7 @@ from catalog.manifest import Release
 from diffusion.autoencoder import load_autoencoder
 from diffusion.text import TextEncoder, TextEncoderConfig
 from tests.training.builders import SIDE_PX, a_release, an_autoencoder
-from training.encoding import EncodedShards, Encoders, latent_facts, text_facts
+from training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts
 from training.ranks import Ranks
 from training.samples import read_samples, shards_of
 
@@ -33,8 +33,9 @@ def encoders_for(release, folder, text_encoder):
 
 def measured(encoders, release, ranks=ALONE):
     done: list[int] = []
-    encoders.measure_missing(release, ranks, done.append)
-    return sum(done)
+    count = encoders.measure_missing(release, ranks, done.append)
+    assert sum(done) == sum(shard.num_samples for shard in shards_of_rank(release, ranks))
+    return count
 
 
 def test_a_second_release_measures_only_what_is_new(tmp_path, text_encoder):

@@ -96,6 +96,20 @@ def test_a_finished_run_is_left_alone(tmp_path, capsys):
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
+@pytest.mark.parametrize("deepspeed", ["cpu.json", "zero2.json"])
+def test_a_run_goes_on_from_any_checkpoint_to_the_same_bits(tmp_path, deepspeed):
+    machine = {"deepspeed": f"configs/deepspeed/{deepspeed}"}
+    config = an_autoencoder_run(a_release(tmp_path / "corpus"), tmp_path / "run", machine=machine)
+    path = write_toml(tmp_path / "run.toml", config)
+    run(path)
+    whole, losses = digests_of(tmp_path / "run"), losses_of(tmp_path / "run")
+    newest, _ = open_checkpoint(tmp_path / "run")
+    shutil.rmtree(newest)
+    run(path)
+    assert digests_of(tmp_path / "run") == whole
+    assert losses_of(tmp_path / "run") == losses
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
@@ -192,8 +206,17 @@ def test_a_truncated_checkpoint_is_refused(tmp_path):
     folder, _ = open_checkpoint(tmp_path / "run")
     weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match=r"vae/diffusion_pytorch_model.safetensors is missing or not what"):
+    with pytest.raises(CheckpointError, match=r"vae/diffusion_pytorch_model.safetensors is not what"):
         run(path)
+
+
+def test_a_checkpoint_with_a_file_too_many_is_refused(tmp_path):
+    config = an_autoencoder_run(a_release(tmp_path), tmp_path / "run")
+    run(write_toml(tmp_path / "run.toml", config))
+    vae = next((tmp_path / "run").glob("checkpoints/*/vae"))
+    (vae / "diffusion_pytorch_model.safetensors.index.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"index.json is not what"):
+        open_checkpoint(tmp_path / "run")
 
 
 def test_a_checkpoint_with_a_pickle_is_refused(tmp_path):
