@@ -46,13 +46,15 @@ class FactTable:
 
     def append(self, pack: str, rows: list[dict[str, object]]) -> None:
         """Add a segment of what is not there yet. Rows are sorted by key; of several writers each fact has one."""
-        while rows:
+        while rows := self._unknown(pack, rows):
             table = pa.Table.from_pylist(sorted(rows, key=lambda row: str(row[self.key])), schema=self.schema)
             segment = len(self._segments(pack))
             if self.store.write_new(f"{self.folder}/{pack}.{segment:03d}.parquet", parquet_bytes(table)):
                 return
-            known = set(self.read(pack).column(self.key).to_pylist())
-            rows = [row for row in rows if row[self.key] not in known]
+
+    def _unknown(self, pack: str, rows: list[dict[str, object]]) -> list[dict[str, object]]:
+        known = set(self.read(pack).column(self.key).to_pylist())
+        return [row for row in rows if row[self.key] not in known]
 
     def _segments(self, pack: str) -> list[str]:
         return self.store.numbered(f"{self.folder}/{pack}.", ".parquet")

@@ -16,7 +16,7 @@ MAX_CLUSTERS = 48
 
 
 def fingerprint(release: Release, drawn: list[Any]) -> str:
-    """Return a digest of all that decides the page: the release, what is drawn, and the code that lays it out."""
+    """Return a digest of the release, of what is drawn from which checkpoint, and of the code that lays it out."""
     here = Path(__file__).parent
     code = [sha256_hex((here / name).read_bytes()) for name in sorted(path.name for path in here.glob("report*"))]
     return digest_of([release.manifest.digest, drawn, code])
