@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from html.parser import HTMLParser
+
+from catalog.text import without_markup
 
 _FILE_PREFIX = re.compile(r"^\s*(?:file|image|datei|fichier|archivo)\s*:\s*(?=\S.*\.\w{3,4}\s*$)", re.IGNORECASE)
 _FILE_EXTENSION = re.compile(
@@ -16,23 +17,6 @@ _CAMERA_NAME = re.compile(
 _MACHINE_TAG = re.compile(r"\w+:\w+=")
 _JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji are misspelled without them
 _WORD_ENDS = " ,;:.!?)"
-_SILENT_ELEMENTS = ("script", "style")
-_INLINE_ELEMENTS = (
-    "a",
-    "abbr",
-    "b",
-    "bdi",
-    "code",
-    "em",
-    "font",
-    "i",
-    "small",
-    "span",
-    "strong",
-    "sub",
-    "sup",
-    "u",
-)
 
 
 def clean_caption(text: str, max_characters: int) -> str:
@@ -42,7 +26,7 @@ def clean_caption(text: str, max_characters: int) -> str:
     underscores are single spaces; a `File:` prefix and an image's file extension are removed. Letters of every script,
     case and punctuation stay ("flag: Japan"), in NFC. Never raises.
     """
-    plain = _without_markup(text)
+    plain = without_markup(text)
     plain = _FILE_EXTENSION.sub("", _FILE_PREFIX.sub("", plain)).replace("_", " ")
     kept = "".join(map(_visible, unicodedata.normalize("NFC", plain)))
     return _cut(unicodedata.normalize("NFC", " ".join(kept.split())), max_characters)
@@ -67,36 +51,6 @@ def clean_tags(tags: tuple[str, ...], max_characters: int) -> str:
             break
         caption = longer
     return caption
-
-
-class _Text(HTMLParser):
-    """Collects what a browser would show."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._silent: str | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._silent = tag if tag in _SILENT_ELEMENTS else None
-        self.parts.append("" if tag in _INLINE_ELEMENTS else " ")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._silent = None
-        self.parts.append("" if tag in _INLINE_ELEMENTS else " ")
-
-    def handle_data(self, data: str) -> None:
-        if self._silent is None:
-            self.parts.append(data)
-
-
-def _without_markup(text: str) -> str:
-    if "<" not in text and "&" not in text:
-        return text
-    parser = _Text()
-    parser.feed(text.replace("<![", "["))  # html.parser raises AssertionError on an unknown marked section
-    parser.close()
-    return "".join(parser.parts)
 
 
 def _visible(character: str) -> str:

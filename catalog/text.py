@@ -1,17 +1,36 @@
 """Text from outside, made fit to show: no markup, no control characters, one line."""
 
 import unicodedata
+import warnings
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning
 
 BREAKS = frozenset({"Cc", "Zl", "Zp"})
 TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Bidirectional embeddings, overrides and isolates: they can make a credit read backwards."""
 
+INLINE = frozenset("a abbr b bdi code em font i small span strong sub sup u".split())
+"""Elements that do not break a line: the words beside them are one text."""
+
 
 def plain_text(html: str) -> str:
     """Return what a reader would see of an HTML fragment, on one line. Every script is kept."""
-    return one_line(BeautifulSoup(html, "html.parser").get_text(" ") if "<" in html or "&" in html else html)
+    return one_line(without_markup(html))
+
+
+def without_markup(html: str) -> str:
+    """Return the text of an HTML fragment; elements that break a line become spaces. Never raises."""
+    if "<" not in html and "&" not in html:
+        return html
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)  # a title may look like a URL or a file
+        soup = BeautifulSoup(html.replace("<![", "["), "html.parser")  # the parser stumbles over marked sections
+    for element in soup.find_all(["script", "style"]):
+        element.decompose()
+    for element in soup.find_all(lambda tag: tag.name not in INLINE):
+        element.insert_before(" ")
+        element.insert_after(" ")
+    return soup.get_text()
 
 
 def one_line(text: str) -> str:
