@@ -213,8 +213,8 @@ def test_a_truncated_checkpoint_is_refused(tmp_path):
 def test_a_checkpoint_with_a_file_too_many_is_refused(tmp_path):
     config = an_autoencoder_run(a_release(tmp_path), tmp_path / "run")
     run(write_toml(tmp_path / "run.toml", config))
-    vae = next((tmp_path / "run").glob("checkpoints/*/vae"))
-    (vae / "diffusion_pytorch_model.safetensors.index.json").write_text("{}")
+    folder, _ = open_checkpoint(tmp_path / "run")
+    (folder / "vae" / "diffusion_pytorch_model.safetensors.index.json").write_text("{}")
     with pytest.raises(CheckpointError, match=r"index.json is not what"):
         open_checkpoint(tmp_path / "run")
 
