@@ -151,7 +151,8 @@ class Store:
     def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """Read a Parquet file. Raises `StorageError` when it is damaged."""
         try:
-            return pq.read_table(BytesIO(self.read_bytes(path)), columns=columns)
+            # Arrow's own threads can outlive a short process and abort it at its end; packs are our parallelism.
+            return pq.ParquetFile(pa.BufferReader(self.read_bytes(path))).read(columns=columns, use_threads=False)
         except pa.ArrowInvalid as error:
             raise StorageError(
                 f"{self.url(path)} is not a whole Parquet file ({error}); delete it, build again"

@@ -20,4 +20,4 @@ class PackPart:
     def read_records(self, store: Store, columns: list[str] | None = None) -> pa.Table:
         """Return the records of the pack, sorted by record_id."""
         with store.open(self.records_path) as file:
-            return pq.ParquetFile(file).read_row_group(self.row_group, columns=columns)
+            return pq.ParquetFile(file).read_row_group(self.row_group, columns=columns, use_threads=False)

@@ -68,7 +68,7 @@ def _packs_of(store: Store, path: str) -> list[PackPart]:
     with store.open(path) as file:
         parquet = pq.ParquetFile(file)
         groups = range(parquet.num_row_groups)
-        packs = [parquet.read_row_group(i, columns=["pack"])["pack"] for i in groups]
+        packs = [parquet.read_row_group(i, columns=["pack"], use_threads=False)["pack"] for i in groups]
     return [
         PackPart(pack=pack[0].as_py(), records_path=path, row_group=i, num_records=len(pack))
         for i, pack in enumerate(packs)
