@@ -89,13 +89,18 @@ class Release:
         """Return the shards of one split, in the manifest's order."""
         return [shard for shard in self.manifest.shards if shard.split == split]
 
-    def samples(self, shard: Shard) -> Iterator[dict[str, bytes]]:
+    def read_shard(self, shard: Shard) -> bytes:
+        """Return the tar of a shard, unchecked. Raises `StorageError` when it is missing."""
+        return self.store.read_bytes(f"shards/{shard.name}")
+
+    def samples(self, shard: Shard, tar: bytes | None = None) -> Iterator[dict[str, bytes]]:
         """Yield the samples of a shard as webdataset shows them: `__key__`, `jpg`, `json`, `txt`, as bytes.
 
-        Raises `CorpusError` at the place where the tar is damaged.
+        `tar` is what `read_shard` gave, for a caller that has checked it. Raises `CorpusError` at the place where the
+        tar is damaged.
         """
         sample: dict[str, bytes] = {}
-        for name, data in self._members(shard):
+        for name, data in self._members(shard, self.read_shard(shard) if tar is None else tar):
             key, _, extension = name.partition(".")
             if sample and sample["__key__"] != key.encode():
                 yield sample
@@ -105,9 +110,9 @@ class Release:
         if sample:
             yield sample
 
-    def _members(self, shard: Shard) -> Iterator[tuple[str, bytes]]:
+    def _members(self, shard: Shard, tar: bytes) -> Iterator[tuple[str, bytes]]:
         try:
-            yield from read_tar(BytesIO(self.store.read_bytes(f"shards/{shard.name}")))
+            yield from read_tar(BytesIO(tar))
         except TarError as error:
             raise CorpusError(f"{shard.name} is not a readable tar: {error}; build the release again") from error
 

@@ -78,8 +78,3 @@ def weights_digest(model: nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Return the number of weights."""
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -67,11 +67,12 @@ def _wrong_shard(
     if not release.store.exists(f"shards/{shard.name}"):
         yield f"{shard.name}: missing; build the release again"
         return
-    if sha256_hex(release.store.read_bytes(f"shards/{shard.name}")) != shard.sha256:
+    tar = release.read_shard(shard)
+    if sha256_hex(tar) != shard.sha256:
         yield f"{shard.name}: its bytes are not those that the manifest lists"
     keys = []
     try:
-        for sample in release.samples(shard):
+        for sample in release.samples(shard, tar):
             key = sample["__key__"].decode()
             keys.append(key)
             yield from (f"{shard.name}: sample {key}: {problem}" for problem in _wrong_sample(key, sample))

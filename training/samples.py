@@ -31,12 +31,12 @@ class Samples:
 
 def read_samples(release: Release, shard: Shard) -> Samples:
     """Read a shard whole. Raises `CorpusError` when its bytes are not what the manifest says."""
-    data = release.store.read_bytes(f"shards/{shard.name}")
-    if sha256_hex(data) != shard.sha256:
+    tar = release.read_shard(shard)
+    if sha256_hex(tar) != shard.sha256:
         raise CorpusError(f"{release.store.url(f'shards/{shard.name}')} is damaged; delete it and build again")
     found = sorted(
         (json.loads(sample["json"])["sha256"], sample["txt"].decode(), sample["jpg"])
-        for sample in release.samples(shard)
+        for sample in release.samples(shard, tar)
     )
     return Samples(
         sha256s=tuple(sha256 for sha256, _, _ in found),
