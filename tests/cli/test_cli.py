@@ -58,11 +58,18 @@ def test_what_follows_two_dashes_goes_to_beam(tmp_path):
     assert "NoSuchRunner" in done.stderr
 
 
-@pytest.mark.parametrize("stray", [["--workres", "7"], ["stray.toml"], ["--", "--runer=FlinkRunner"]])
-def test_mistyped_options_are_told(tmp_path, stray):
+@pytest.mark.parametrize(
+    ("stray", "wrong"),
+    [
+        (["--workres", "7"], "--workres"),
+        (["stray.toml"], "stray.toml"),
+        (["--", "--runer=FlinkRunner"], "--runer=FlinkRunner"),
+    ],
+)
+def test_mistyped_options_are_told(tmp_path, stray, wrong):
     done = _byline("build", a_corpus(tmp_path, num_pictures=1, num_packs=1), *stray)
     assert done.returncode == 2
-    assert stray[-1] in done.stderr or stray[0] in done.stderr
+    assert wrong in done.stderr
 
 
 @pytest.mark.beam
