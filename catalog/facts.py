@@ -33,15 +33,20 @@ class FactTable:
         """Where the segments lie, relative to the corpus."""
         return f"facts/{self.measure}/{self.instrument}"
 
-    def read(self, pack: str) -> pa.Table:
-        """Return all facts of a pack, sorted by key; an empty table when nothing was measured yet."""
-        tables = [self.store.read_table(f"{name}.parquet") for name in self._segments(pack)]
-        merged = pa.concat_tables([self.schema.empty_table(), *tables])
-        return merged.sort_by(self.key)
+    def read(self, pack: str, columns: list[str] | None = None) -> pa.Table:
+        """Return the key and these columns (all by default) of a pack's facts, sorted by key.
+
+        An empty table when nothing was measured yet.
+        """
+        names = self.schema.names if columns is None else [self.key, *columns]
+        tables = [self.store.read_table(f"{name}.parquet", names) for name in self._segments(pack)]
+        if len(tables) == 1:
+            return tables[0]  # a segment is sorted
+        return pa.concat_tables([self.schema.empty_table().select(names), *tables]).sort_by(self.key)
 
     def lacking(self, pack: str, keys: Iterable[str]) -> list[str]:
         """Return, sorted and once each, the keys that were not measured yet."""
-        known = set(self.read(pack).column(self.key).to_pylist())
+        known = set(self.read(pack, []).column(self.key).to_pylist())
         return sorted(set(keys) - known)
 
     def append(self, pack: str, rows: list[dict[str, object]]) -> None:
@@ -53,8 +58,12 @@ class FactTable:
                 return
 
     def _unknown(self, pack: str, rows: list[dict[str, object]]) -> list[dict[str, object]]:
-        known = set(self.read(pack).column(self.key).to_pylist())
+        known = set(self.read(pack, []).column(self.key).to_pylist())
         return [row for row in rows if row[self.key] not in known]
+
+    def num_segments(self, pack: str) -> int:
+        """Return how often facts of a pack were added."""
+        return len(self._segments(pack))
 
     def _segments(self, pack: str) -> list[str]:
         return self.store.numbered(f"{self.folder}/{pack}.", ".parquet")

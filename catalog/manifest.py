@@ -27,6 +27,8 @@ class Shard(BaseModel, frozen=True, extra="forbid"):
     split: Split
     sha256: str
     """Of the tar's bytes."""
+    table_sha256: str
+    """Of the Parquet file beside it, a row a sample: what its JSON says, and where it lies."""
     num_samples: int
     num_bytes: int
 
@@ -122,6 +124,11 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     return canonical_json(manifest.model_dump(mode="json")) + b"\n"
 
 
+def shard_table_path(name: str) -> str:
+    """Return where the table of the shard with this name lies in the corpus."""
+    return f"shards/{name.removesuffix('.tar')}.parquet"
+
+
 def shard_list(shards: Iterable[Shard], split: Split) -> bytes:
     """Return the shards of a split, one a line, as paths from the release's folder: what webdataset is given."""
     return "".join(
@@ -131,7 +138,9 @@ def shard_list(shards: Iterable[Shard], split: Split) -> bytes:
 
 def checksums(manifest: Manifest) -> bytes:
     """Return SHA256SUMS, for `sha256sum --check` in the release's folder: its papers and its shards."""
-    sums = {f"{SHARDS_FROM_RELEASE}{shard.name}": shard.sha256 for shard in manifest.shards} | manifest.papers
+    sums = {f"{SHARDS_FROM_RELEASE}{shard.name}": shard.sha256 for shard in manifest.shards}
+    sums |= {f"../../../{shard_table_path(shard.name)}": shard.table_sha256 for shard in manifest.shards}
+    sums |= manifest.papers
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items())).encode()
 
 

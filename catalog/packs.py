@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
 from itertools import groupby
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -57,22 +58,28 @@ INDEX_SCHEMA = pa.schema(
         ("offset", pa.int64()),
         ("size", pa.int64()),
         ("fetched_at", pa.timestamp("ms", tz="UTC")),
+        ("consent", pa.string()),
     ]
 )
-"""`sha256` is of the bytes as fetched, `stored_sha256` of the JPEG at [offset, offset + size) of the tar."""
+"""`sha256` is of the bytes as fetched, `stored_sha256` of the JPEG at [offset, offset + size) of the tar. `consent` is
+evidence for `catalog.consent.read_consent`; null when the server said nothing or nothing was answered."""
 
 
-def read_attempts(store: Store, pack: str) -> pa.Table:
+def read_attempts(store: Store, pack: str, columns: list[str] | None = None) -> pa.Table:
     """Return the index rows of all segments of a pack, in the order in which they were written."""
-    tables = [store.read_table(f"{name}.parquet") for name in store.numbered(f"packs/{pack}.", ".parquet")]
-    return pa.concat_tables([INDEX_SCHEMA.empty_table(), *tables])
+    names = INDEX_SCHEMA.names if columns is None else columns
+    tables = [store.read_table(f"{name}.parquet", names) for name in store.numbered(f"packs/{pack}.", ".parquet")]
+    return pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables])
 
 
-def read_index(store: Store, pack: str) -> pa.Table:
-    """Return the newest index row of each record of a pack, sorted by record_id."""
-    attempts = read_attempts(store, pack)
-    newest = {record_id: place for place, record_id in enumerate(attempts["record_id"].to_pylist())}
-    return attempts.take(pa.array([newest[record_id] for record_id in sorted(newest)], pa.int64()))
+def read_index(store: Store, pack: str, columns: list[str] | None = None) -> pa.Table:
+    """Return the newest index row of each record of a pack, sorted by record_id; `columns` must name `record_id`."""
+    attempts = read_attempts(store, pack, columns).combine_chunks()
+    ids = pc.dictionary_encode(attempts["record_id"])
+    codes = ids.combine_chunks().indices.to_numpy() if len(attempts) else np.zeros(0, np.int32)
+    last = np.zeros(codes.max(initial=-1) + 1, np.int64)
+    last[codes] = np.arange(len(codes))  # of equal ids the last one stays
+    return attempts.take(pa.array(np.sort(last))).sort_by("record_id")
 
 
 def write_segment(

@@ -1,20 +1,48 @@
-"""What may enter a release: rules that are data, and the pure functions that apply them.
+"""What may enter a release: rules that are data. `catalog.rules` applies them.
 
-Each rule adds a reason, `<what>:<why>`, and every rule whose facts are known is applied, so that one pass explains a
-refusal whole. (What license or picture refuse is not captioned, so of it no caption rule speaks.)
+A policy is a TOML file. It is checked when it is loaded: an unknown license, NoDerivatives (catalogued, never trained
+on), and rules that contradict each other are errors. Its digest is in the manifest of every release.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from catalog.licenses import LicenseReading, family, has_version
+from catalog.licenses import choices, family
 
+Obligation = Literal["attribution", "share-alike", "non-commercial"]
+CreditField = Literal["creator", "title", "source"]
 CREDIT_NEEDED = frozenset({"CC-BY", "CC-BY-SA", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-ND", "CC-BY-NC-ND"})
 """License families whose terms ask for the creator's name."""
 VERSIONED = CREDIT_NEEDED
 """License families whose terms differ by version, so that a credit must state it."""
+
+
+FAMILIES = frozenset(
+    "AGPL Apache BSD CC-BY CC-BY-NC CC-BY-NC-ND CC-BY-NC-SA CC-BY-ND CC-BY-SA CC-NC CC-NC-ND CC-NC-SA CC-ND CC-PDDC "
+    "CC-PDM CC-SA CC0 DL-DE-BY DL-DE-ZERO GFDL GPL ISC KOGL-BY LAL LGPL MIT MPL NLOD ODC-By ODbL OFL OGDL-Taiwan "
+    "OGL-Canada OGL-UK PDDL US-government Unlicense WTFPL Zlib attribution copyrighted-free-use etalab "
+    "no-known-restrictions public-domain public-domain-US".split()
+)
+"""Families that a policy may name. What was not read, or is nobody's to use, is not among them."""
+
+
+def obligations_of(family_name: str) -> frozenset[Obligation]:
+    """Return what a license of this family asks of whoever passes the work on."""
+    parts = set(family_name.split("-"))
+    asked: dict[Obligation, bool] = {
+        "attribution": family_name not in _FREE_OF_CREDIT,
+        "share-alike": "SA" in parts or family_name in {"GPL", "LGPL", "AGPL", "GFDL", "LAL", "ODbL"},
+        "non-commercial": "NC" in parts,
+    }
+    return frozenset(name for name, is_asked in asked.items() if is_asked)
+
+
+_FREE_OF_CREDIT = frozenset(
+    "CC0 CC-PDM CC-PDDC DL-DE-ZERO PDDL US-government Unlicense WTFPL copyrighted-free-use no-known-restrictions "
+    "public-domain public-domain-US".split()
+)
 
 
 class LicenseRules(BaseModel, frozen=True, extra="forbid"):
@@ -24,8 +52,39 @@ class LicenseRules(BaseModel, frozen=True, extra="forbid"):
     """License families that are admitted, the most wanted first: a duplicate's keeper is chosen in this order."""
     require_version: bool = True
     """Refuse a Creative Commons license whose version the source does not state."""
-    require_creator: bool = True
-    """Refuse a record with nobody to credit where its license asks for credit."""
+
+    @field_validator("families")
+    @classmethod
+    def _known_and_trainable(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        for name in families:
+            if name not in FAMILIES:
+                raise ValueError(f"no license family {name!r}; known: {', '.join(sorted(FAMILIES))}")
+            if "ND" in name.split("-"):
+                raise ValueError(f"{name} allows no adaptation: it is catalogued, never trained on")
+        if repeated := [name for name, times in Counter(families).items() if times > 1]:
+            raise ValueError(f"{repeated[0]} is named twice; the order says which is wanted more")
+        return families
+
+
+class CreditRules(BaseModel, frozen=True, extra="forbid"):
+    """Which parts of a credit may not be missing where the license asks for credit."""
+
+    required: tuple[CreditField, ...] = ("creator", "source")
+    """`source` is the page that shows the picture, or the picture's own URL."""
+
+
+class ConsentRules(BaseModel, frozen=True, extra="forbid"):
+    """What the wishes of a picture's host and owner count for, as they were heard when it was fetched."""
+
+    opted_out: Literal["refuse", "admit"] = "refuse"
+    missing: Literal["refuse", "admit"] = "admit"
+    """Where no signal speaks of training. Silence is the usual case."""
+
+    @model_validator(mode="after")
+    def _not_upside_down(self) -> "ConsentRules":
+        if self.opted_out == "admit" and self.missing == "refuse":
+            raise ValueError("opted_out = 'admit' and missing = 'refuse' contradict: silence cannot count for less")
+        return self
 
 
 class ImageRules(BaseModel, frozen=True, extra="forbid"):
@@ -39,8 +98,17 @@ class ImageRules(BaseModel, frozen=True, extra="forbid"):
     max_flatness: float = Field(1.0, ge=0, le=1)
 
 
+class SafetyRules(BaseModel, frozen=True, extra="forbid"):
+    """Which pictures are fit to be shown."""
+
+    max_nsfw: float = Field(ge=0, le=1)
+    """Greatest score of the safety instrument of the corpus (`[safety]` in its config)."""
+    missing: Literal["refuse", "admit"] = "refuse"
+    """Where the instrument measured nothing."""
+
+
 class DuplicateRules(BaseModel, frozen=True, extra="forbid"):
-    """When two pictures count as one."""
+    """When two pictures count as one, and which of them stays."""
 
     radius_bits: int = Field(ge=0, le=31)
     """Greatest distance of two 256-bit perceptual hashes of duplicates."""
@@ -50,6 +118,10 @@ class DuplicateRules(BaseModel, frozen=True, extra="forbid"):
     """Greatest difference of hue and saturation there. Hashes see neither: a red heart and a blue one are equal."""
     flat_from: float = Field(0.95, ge=0, le=1)
     """A picture this flat is a duplicate only of equal pixels: its hash says nothing."""
+    keeper_order: tuple[Literal["license", "pixels", "sharpness", "earliest"], ...] = ("license", "pixels", "sharpness")
+    """What decides who stays: the most wanted license, most pixels, sharpest, first retrieved; then the digest."""
+    license_conflict: Literal["quarantine", "ignore"] = "quarantine"
+    """Copies of one picture whose licenses ask for different things: one of them may not be the owner's."""
 
 
 class CaptionRules(BaseModel, frozen=True, extra="forbid"):
@@ -65,58 +137,79 @@ class SplitRules(BaseModel, frozen=True, extra="forbid"):
     """Chosen by the digest of the picture, so that it does not move when others come and go."""
 
 
-class Policy(BaseModel, frozen=True, extra="forbid"):
-    """All rules of a release. Its digest is in the manifest."""
+class CapRules(BaseModel, frozen=True, extra="forbid"):
+    """How much of a release may come from one hand."""
+
+    max_per_creator: int = Field(ge=1)
+    """Samples by one creator of one source. Which of them stay is decided by their digests."""
+
+
+class ReleaseRules(BaseModel, frozen=True, extra="forbid"):
+    """What whoever uses the release takes over."""
+
+    obligations: tuple[Obligation, ...] = ()
+    """Every obligation that an admitted license brings must be named here."""
+
+
+class RecordRules(BaseModel, frozen=True, extra="forbid"):
+    """The rules that look at one record at a time, and so may differ by source."""
 
     license: LicenseRules
+    credit: CreditRules = CreditRules()
+    consent: ConsentRules = ConsentRules()
     image: ImageRules = ImageRules()
-    duplicates: DuplicateRules
+    safety: SafetyRules | None = None
     caption: CaptionRules = CaptionRules()
+
+
+class Policy(RecordRules, frozen=True, extra="forbid"):
+    """All rules of a release. Its digest is in the manifest."""
+
+    duplicates: DuplicateRules
     split: SplitRules = SplitRules()
+    caps: CapRules | None = None
+    release: ReleaseRules = ReleaseRules()
+    sources: dict[str, dict[str, dict[str, Any]]] = {}
+    """Source -> table -> the keys in which the rules for its records differ, e.g. `[sources.yfcc.image]`."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Policy":
+        for source in self.sources:
+            try:
+                rules = self.rules_of(source)
+            except ValidationError as error:
+                detail = error.errors()[0]
+                place = ".".join(["sources", source, *(str(part) for part in detail["loc"])])
+                raise ValueError(f"{place}: {detail['msg'].removeprefix('Value error, ')}") from error
+            self._covers(rules.license, f"sources.{source}.license")
+        self._covers(self.license, "license")
+        return self
+
+    def _covers(self, rules: LicenseRules, where: str) -> None:
+        for name in rules.families:
+            for obligation in sorted(obligations_of(name) - set(self.release.obligations)):
+                raise ValueError(
+                    f"[{where}] admits {name}, which asks for {obligation}, and release.obligations does not name it"
+                )
+
+    def rules_of(self, source: str) -> RecordRules:
+        """Return the rules for the records of a source: the general ones with the source's differences."""
+        general = self.model_dump(include=set(RecordRules.model_fields))
+        for table, differences in self.sources.get(source, {}).items():
+            general[table] = {**(general.get(table) or {}), **differences}
+        return RecordRules.model_validate(general)
 
 
-def license_reasons(reading: LicenseReading, creator: str | None, rules: LicenseRules) -> tuple[str, ...]:
-    """Say why a claimed license is refused; nothing when it is admitted."""
-    reasons = []
-    kind = family(reading.spdx)
-    if kind not in rules.families:
-        reasons.append(f"license:{reading.spdx}")
-    if rules.require_version and kind in VERSIONED and not has_version(reading.spdx):
-        reasons.append("license:version-not-stated")
-    if rules.require_creator and kind in CREDIT_NEEDED and not (creator or "").strip():
-        reasons.append("creator:missing")
-    return tuple(reasons)
+def choose_license(spdx: str, rules: LicenseRules) -> str:
+    """Return the license that is made use of: of a choice (`A OR B`) the most wanted side that the rules admit.
 
-
-def image_reasons(facts: Mapping[str, Any], rules: ImageRules) -> tuple[str, ...]:
-    """Say why a picture is refused by its size and quality.
-
-    `facts` has `original_width` and `original_height` (px), `contrast` and `flatness` in [0, 1] and `sharpness`.
+    What they do not admit is returned as it is.
     """
-    short, long = sorted((facts["original_width"], facts["original_height"]))
-    broken = {
-        "image:too-small": short < rules.min_side_px,
-        "image:too-long": long > rules.max_aspect_ratio * short,
-        "quality:low-contrast": facts["contrast"] < rules.min_contrast,
-        "quality:blurred": facts["sharpness"] < rules.min_sharpness,
-        "quality:flat": facts["flatness"] > rules.max_flatness,
-    }
-    return tuple(reason for reason, is_broken in broken.items() if is_broken)
-
-
-def caption_reasons(caption: str | None, rules: CaptionRules) -> tuple[str, ...]:
-    """Say why a caption is refused."""
-    if not caption:
-        return ("caption:missing",)
-    return ("caption:too-short",) if len(caption) < rules.min_characters else ()
+    admitted = [side for side in choices(spdx) if family(side) in rules.families]
+    return min(admitted, key=lambda side: (license_rank(side, rules), side), default=spdx)
 
 
 def license_rank(spdx: str, rules: LicenseRules) -> int:
     """Return the place of a license in the policy's order; the lower is the more wanted."""
     kind = family(spdx)
     return rules.families.index(kind) if kind in rules.families else len(rules.families)
-
-
-def is_heldout(sha256: str, rules: SplitRules) -> bool:
-    """Tell whether the picture with this digest is held out."""
-    return int(sha256[:8], 16) < rules.heldout_fraction * 2**32

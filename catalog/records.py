@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
-from catalog.digests import sha256_hex
+from catalog.digests import canonical_json, digest_of, sha256_hex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,8 @@ class ImageRecord:
                 raise ValueError(f"{name} is not Unicode: {value!r:.60}")
         if not all(map(_is_unicode, self.tags)):
             raise ValueError("a tag is not Unicode")
+        if not all(_is_unicode(text) for claim in self.license_claims for text in claim):
+            raise ValueError("a license claim is not Unicode")
         for name in ("width", "height"):
             size = getattr(self, name)
             if size is not None and not (isinstance(size, int) and 0 <= size < 2**31):
@@ -68,19 +70,19 @@ class UnreadableRow:
     problem: str
 
 
-CLAIM = pa.struct([("field", pa.string()), ("text", pa.string())])
 RECORD_SCHEMA = pa.schema(
     [
         ("record_id", pa.string()),
         ("pack", pa.string()),
         ("url", pa.string()),
         ("landing_url", pa.string()),
-        ("license_claims", pa.list_(CLAIM)),
+        ("license_claims", pa.string()),
         ("title", pa.string()),
         ("creator", pa.string()),
         ("creator_url", pa.string()),
         ("description", pa.string()),
         ("tags", pa.list_(pa.string())),
+        ("text_sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("evidence_file", pa.string()),
@@ -89,6 +91,8 @@ RECORD_SCHEMA = pa.schema(
         ("retrieved_at", pa.string()),
     ]
 )
+"""`license_claims` is `[[field, text], ...]` as JSON: a pack has few distinct ones, and Parquet keeps each once.
+`text_sha256` is a digest of title, description and tags: what a captioner that reads is shown."""
 UNREADABLE_SCHEMA = pa.schema([("place", pa.string()), ("problem", pa.string())])
 
 
@@ -127,12 +131,13 @@ def _row(record: ImageRecord, num_packs: int) -> dict[str, object]:
         "pack": pack_of(record.record_id, source=record.source, num_packs=num_packs),
         "url": record.url,
         "landing_url": record.landing_url,
-        "license_claims": [{"field": field, "text": text} for field, text in record.license_claims],
+        "license_claims": canonical_json(record.license_claims).decode(),
         "title": record.title,
         "creator": record.creator,
         "creator_url": record.creator_url,
         "description": record.description,
         "tags": list(record.tags),
+        "text_sha256": digest_of([record.title or "", record.description or "", record.tags]),
         "width": record.width,
         "height": record.height,
         "evidence_file": evidence.file,

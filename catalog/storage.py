@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +26,10 @@ from catalog.errors import StorageError
 T = TypeVar("T")
 PARTIAL = ".partial"
 """Folder of a local root with what is being written, one folder a process."""
+DIGESTS = frozenset(
+    "key sha256 stored_sha256 text_sha256 shown_sha256 caption_sha256 phash64 phash256 pixels colors keyed".split()
+)
+"""Columns in which no two values have much in common: stored plain, which is read several times faster."""
 CLIENT_LIBRARIES = ("botocore", "aiobotocore", "google", "gcsfs", "azure", "adlfs")
 """What object stores raise their own errors from (no credentials, no such endpoint)."""
 
@@ -69,6 +73,10 @@ class Store:
     def size_bytes(self, path: str) -> int:
         """Return the size of `path`."""
         return int(self._call(lambda fs, full: fs.size(full), path))
+
+    def state(self, path: str) -> str:
+        """Return a word that changes when the bytes of `path` do: its time and size, or the object store's tag."""
+        return str(self._call(lambda fs, full: fs.ukey(full), path))
 
     def files(self, folder: str, *, suffix: str = "") -> list[str]:
         """Return the sorted names (not paths) of the files directly in `folder`; none when it does not exist."""
@@ -148,15 +156,22 @@ class Store:
             else:
                 self._call(lambda fs, full: fs.put_file(name, full), path, writing=True)
 
-    def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
-        """Read a Parquet file. Raises `StorageError` when it is damaged."""
+    def read_table(self, path: str, columns: list[str] | None = None, *, words: Collection[str] = ()) -> pa.Table:
+        """Read a Parquet file, the columns in `words` as dictionaries. Raises `StorageError` when it is damaged."""
         try:
             # Arrow's own threads can outlive a short process and abort it at its end; packs are our parallelism.
-            return pq.ParquetFile(pa.BufferReader(self.read_bytes(path))).read(columns=columns, use_threads=False)
+            parquet = pq.ParquetFile(self._buffered(path), read_dictionary=list(words) or None)
+            return parquet.read(columns=columns, use_threads=False)
         except pa.ArrowInvalid as error:
             raise StorageError(
                 f"{self.url(path)} is not a whole Parquet file ({error}); delete it, build again"
             ) from error
+
+    def _buffered(self, path: str) -> pa.NativeFile:
+        """Return the bytes of `path`, on a disk without reading those that nobody asks for."""
+        if self.is_local:
+            return self._call(lambda _, full: pa.memory_map(full), path)
+        return pa.BufferReader(self.read_bytes(path))
 
     def write_table(self, path: str, table: pa.Table) -> None:
         """Write a Parquet file; equal tables give equal bytes."""
@@ -242,5 +257,12 @@ def _is_running(process_id: int) -> bool:
 def parquet_bytes(table: pa.Table) -> bytes:
     """Return a table as a Parquet file; equal tables give equal bytes."""
     sink = BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    words = [name for name in table.column_names if name not in DIGESTS]
+    compression = {name: "NONE" if name in DIGESTS else "ZSTD" for name in _leaves(table.schema)}
+    pq.write_table(table, sink, compression=compression, use_dictionary=words)
     return sink.getvalue()
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Return the names that Parquet gives to the columns: a list's values are a column of their own."""
+    return [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]

@@ -29,6 +29,21 @@ def write_tar(file: IO[bytes], members: Iterable[tuple[str, bytes]]) -> list[Tar
     return places
 
 
+def sample_bytes(members: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return members as they lie in an archive of `write_tar`, headers and padding included, without its end."""
+    blocks = []
+    for name, data in members:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode, info.mtime = len(data), 0o644, 0
+        blocks += [info.tobuf(tarfile.USTAR_FORMAT), data, bytes(-len(data) % tarfile.BLOCKSIZE)]
+    return b"".join(blocks)
+
+
+def end_of_tar(size: int) -> bytes:
+    """Return what ends an archive whose members fill `size` bytes: two empty blocks, and zeros to a whole record."""
+    return bytes(2 * tarfile.BLOCKSIZE + -(size + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE)
+
+
 def read_tar(file: IO[bytes]) -> Iterable[tuple[str, bytes]]:
     """Yield name and bytes of every regular file in the archive, in its order."""
     with tarfile.open(fileobj=file, mode="r|") as archive:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from catalog.errors import BylineError
 from catalog.text import one_line
 from cli.build import build
+from cli.lint import lint
 from cli.report import report
 from cli.sample import sample
 from cli.train import train
@@ -27,6 +28,7 @@ app = typer.Typer(
 for verb, panel in (
     (build, "Corpus"),
     (verify, "Corpus"),
+    (lint, "Corpus"),
     (train, "Model"),
     (sample, "Model"),
     (report, "Look"),

@@ -11,11 +11,12 @@ from typing import Any
 from PIL import Image
 
 from catalog.licenses import license_url
-from catalog.manifest import Release
-from catalog.packs import read_images, read_index
+from catalog.manifest import Release, shard_table_path
+from pipelines.measures import THUMBNAIL_SIDE_PX, thumbnail_facts
 from pipelines.papers import safe_url
 
-THUMBNAIL_PX = 56
+THUMBNAIL_PX = THUMBNAIL_SIDE_PX
+"""Side of a cell of the atlas."""
 ATLAS_COLUMNS = 40
 MAX_ROWS = 20_000
 """Records on the page, to whole packs: a browser shows no more at ease, and a JPEG has 65,500 lines at most."""
@@ -27,7 +28,7 @@ class ReportData:
     """What the page needs, as plain data."""
 
     rows: list[Row]
-    """One for each record: verdict, credit, `cell` (place of its thumbnail in the atlas, or none)."""
+    """One for each record: verdict, credit, `cell` (place of its thumbnail in the atlas; none where none is kept)."""
     atlas: str
     """All thumbnails in one JPEG, as a data URL."""
     funnel: list[tuple[str, int]]
@@ -37,22 +38,25 @@ class ReportData:
 def collect(release: Release, count: Callable[[int], None] = lambda _: None) -> ReportData:
     """Read the verdicts, records and pictures of a release. `count` is told of records as they pass."""
     rows: list[Row] = []
-    thumbnails: dict[str, Image.Image] = {}
-    for verdicts, records, pictures in _packs(release):
-        thumbnails |= {sha256: _thumbnail(data) for sha256, data in pictures}
+    thumbnails: dict[str, bytes] = {}
+    for verdicts, records, captions, pictures in _packs(release):
+        thumbnails |= pictures
         for verdict in verdicts:
-            rows.append(_row(verdict, records[verdict["record_id"]]))
+            rows.append(_row(verdict, records[verdict["record_id"]], captions.get(verdict["record_id"])))
         count(len(verdicts))
         if len(rows) >= MAX_ROWS:
             break
     cells = {sha256: cell for cell, sha256 in enumerate(sorted(thumbnails))}
     for row in rows:
         row["cell"] = cells.get(row["sha256"])
-    atlas = _atlas([thumbnails[sha256] for sha256 in sorted(thumbnails)])
-    return ReportData(rows=rows, atlas=atlas, funnel=_funnel(rows))
+    return ReportData(rows=rows, atlas=_atlas([thumbnails[sha256] for sha256 in cells]), funnel=_funnel(rows))
 
 
-def _packs(release: Release) -> Iterator[tuple[list[Row], dict[str, Row], Iterator[tuple[str, bytes]]]]:
+_Pack = tuple[list[Row], dict[str, Row], dict[str, str], dict[str, bytes]]
+"""Verdicts; records, by id; captions of what is released, by record; thumbnails, by digest."""
+
+
+def _packs(release: Release) -> Iterator[_Pack]:
     store = release.store
     records = {
         row["record_id"]: row
@@ -63,12 +67,18 @@ def _packs(release: Release) -> Iterator[tuple[list[Row], dict[str, Row], Iterat
         if not name.startswith("verdicts/"):
             continue
         verdicts = store.read_table(f"{release.path}/{name}").to_pylist()
-        index = read_index(store, PurePosixPath(name).stem)
-        fetched = {row["sha256"] for row in verdicts if row["outcome"] == "fetched"}
-        yield verdicts, records, read_images(store, index, only=fetched)
+        pack = PurePosixPath(name).stem
+        captions: dict[str, str] = {}
+        for shard in release.manifest.shards:
+            if shard.pack == pack:
+                table = store.read_table(shard_table_path(shard.name), ["record_id", "caption"])
+                captions |= dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        shown = {row["sha256"] for row in verdicts if row["outcome"] == "fetched"}
+        facts = thumbnail_facts(store).read(pack).to_pylist()
+        yield verdicts, records, captions, {fact["sha256"]: fact["jpeg"] for fact in facts if fact["sha256"] in shown}
 
 
-def _row(verdict: Row, record: Row) -> Row:
+def _row(verdict: Row, record: Row, caption: str | None) -> Row:
     shown = (
         "record_id",
         "admitted",
@@ -79,9 +89,10 @@ def _row(verdict: Row, record: Row) -> Row:
         "sha256",
         "split",
     )
-    keeper = ("keeper_record_id", "keeper_sha256", "distance_bits", "caption")
+    keeper = ("keeper_record_id", "keeper_sha256", "distance_bits")
     return {
         **{name: verdict[name] for name in (*shown, *keeper)},
+        "caption": caption,
         "title": (record["title"] or "")[:200],
         "creator": (record["creator"] or "")[:200],
         "source_url": safe_url(record["landing_url"] or record["url"]),
@@ -89,22 +100,16 @@ def _row(verdict: Row, record: Row) -> Row:
     }
 
 
-def _thumbnail(data: bytes) -> Image.Image:
-    with Image.open(BytesIO(data)) as image:
-        small = image.convert("RGB")
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    return small
-
-
-def _atlas(thumbnails: list[Image.Image]) -> str:
+def _atlas(thumbnails: list[bytes]) -> str:
     num_rows = max(1, -(-len(thumbnails) // ATLAS_COLUMNS))
     size = (ATLAS_COLUMNS * THUMBNAIL_PX, num_rows * THUMBNAIL_PX)
     atlas = Image.new("RGB", size, "white")
-    for cell, image in enumerate(thumbnails):
+    for cell, jpeg in enumerate(thumbnails):
         row, column = divmod(cell, ATLAS_COLUMNS)
-        left = column * THUMBNAIL_PX + (THUMBNAIL_PX - image.width) // 2
-        top = row * THUMBNAIL_PX + (THUMBNAIL_PX - image.height) // 2
-        atlas.paste(image, (left, top))
+        with Image.open(BytesIO(jpeg)) as image:
+            left = column * THUMBNAIL_PX + (THUMBNAIL_PX - image.width) // 2
+            top = row * THUMBNAIL_PX + (THUMBNAIL_PX - image.height) // 2
+            atlas.paste(image, (left, top))
     return data_url(atlas, "JPEG", quality=80)
 
 

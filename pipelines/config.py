@@ -1,11 +1,13 @@
 """What a corpus is built from: the config of `byline build`."""
 
 import re
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from captioning import CaptionConfig
+from captioning.safety import SafetyConfig
 from catalog.configs import load_config
 from catalog.errors import ConfigError
 from catalog.policy import Policy
@@ -51,6 +53,11 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     pixels: PixelConfig = PixelConfig()
     fetch: FetchConfig = FetchConfig()
     caption: CaptionConfig
+    safety: SafetyConfig | None = None
+    """Left out, nothing is classified."""
+    weights: dict[Literal["autoencoder", "text encoder"], str] = {}
+    """Frozen weights that models of this corpus are trained with: a folder, a hub id or a package. Only their licenses
+    are read, for the papers."""
     serve: dict[str, str] = {}
     """URL prefix -> folder that is served over HTTP on loopback during the build, in place of that prefix."""
 
@@ -66,4 +73,13 @@ def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
     names = [source.name for source in config.sources]
     if len(set(names)) < len(names):
         raise ConfigError(f"{path}: two sources have one name: {', '.join(sorted(names))}")
-    return config, load_config(config.policy, Policy)
+    policy = load_policy(config.policy, names)
+    return config, policy
+
+
+def load_policy(path: str, sources: Iterable[str]) -> Policy:
+    """Read a policy for a corpus of these sources. Raises `ConfigError`."""
+    policy, known = load_config(path, Policy), sorted(sources)
+    if unknown := sorted(set(policy.sources) - set(known)):
+        raise ConfigError(f"{path}: [sources.{unknown[0]}] is no source of the corpus; they are {', '.join(known)}")
+    return policy

@@ -8,22 +8,26 @@ from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList
 
 from captioning import make_captioner
+from captioning.safety import NsfwClassifier
 from catalog.facts import instrument_name
 from catalog.policy import Policy
 from dedup.quality import QUALITY_INSTRUMENT
 from pipelines.config import CorpusConfig
 from pipelines.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT
+from pipelines.papers.tools import tools_of
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
+from pipelines.publishing import Settings
+from pipelines.rows import Instruments
 from pipelines.stages.caption import WriteCaptions
 from pipelines.stages.fetch import Fetch
 from pipelines.stages.find_duplicates import FindDuplicates
 from pipelines.stages.ingest import Ingest
-from pipelines.stages.judge import CaptionSource, Judge
+from pipelines.stages.judge import Judge
 from pipelines.stages.judge_claims import JudgeClaims
 from pipelines.stages.measure import Measure
 from pipelines.stages.publish import Publish
-from pipelines.stages.write_shards import WriteShards
+from pipelines.stages.write_shards import WriteShards, earlier_shards
 
 STAGES = [
     "ingest",
@@ -65,8 +69,8 @@ class BuildGraph:
         """Add all stages; the result is one element, the version of the release."""
         config, policy, meter, store = self.config, self.policy, self.meter, self.config.store
         fetch = config.fetch.model_copy(update={"mirrors": {**config.fetch.mirrors, **self.mirrors}})
-        captioner = make_captioner(config.caption)
-        captions = CaptionSource(captioner.instrument, captioner.needs_pixels)
+        made_with = settings(config, policy)
+        instruments = made_with.instruments
         measured = (
             pipeline
             | "Sources" >> beam.Create(list(config.sources))
@@ -74,42 +78,49 @@ class BuildGraph:
             | "Spread" >> beam.Reshuffle()
             | "JudgeClaims" >> JudgeClaims(store, policy, meter)
             | "Fetch" >> Fetch(store, config.pixels, fetch, meter)
-            | "Measure" >> Measure(store, meter)
+            | "Measure" >> Measure(store, config.safety, meter)
             | "AllMeasured" >> _AllParts()
             | "FindDuplicates" >> FindDuplicates(store, meter)
         )
         judged = (
             measured
             | "ToCaption" >> _EachPart()
-            | "WriteCaptions" >> WriteCaptions(store, config.caption, policy, meter)
+            | "WriteCaptions" >> WriteCaptions(store, config.caption, policy, instruments, meter)
             | "AllCaptioned" >> _AllParts()
-            | "Judge" >> Judge(store, policy, captions, meter)
+            | "Judge" >> Judge(store, policy, instruments, meter)
         )
         return (
             judged
             | "ToWrite" >> _EachPart()
-            | "WriteShards" >> WriteShards(store, captions, meter)
-            | "Publish"
-            >> Publish(
-                judged,
-                store=store,
-                name=config.name,
-                policy=policy,
-                instruments=instruments(config, captioner.instrument),
-                changes=changes(config),
-            )
+            | "WriteShards" >> WriteShards(store, instruments, earlier_shards(store), meter)
+            | "Publish" >> Publish(judged, store, policy, made_with)
         )
 
 
-def instruments(config: CorpusConfig, captioner: str) -> dict[str, str]:
-    """Name what every fact of a release was measured with."""
-    return {
-        "pixels": instrument_name("img2dataset", version("img2dataset"), config.pixels),
-        "hashes": FINGERPRINT_INSTRUMENT,
-        "quality": QUALITY_INSTRUMENT,
-        "edges": EDGE_INSTRUMENT,
-        "captions": captioner,
-    }
+def settings(config: CorpusConfig, policy: Policy) -> Settings:
+    """Say what a release of this config is made with."""
+    captioner = make_captioner(config.caption)
+    safety = NsfwClassifier(config.safety).instrument if config.safety else None
+    made_by = vars(captioner.attributed(""))
+    weights = [("captioner", made_by["model"]), *sorted(config.weights.items())]
+    return Settings(
+        name=config.name,
+        instruments=Instruments(
+            captions=captioner.instrument, captions_see_pixels=captioner.needs_pixels, safety=safety
+        ),
+        measured={
+            "pixels": instrument_name("img2dataset", version("img2dataset"), config.pixels),
+            "hashes": FINGERPRINT_INSTRUMENT,
+            "quality": QUALITY_INSTRUMENT,
+            "edges": EDGE_INSTRUMENT,
+            "captions": captioner.instrument,
+            **({"safety": safety} if safety else {}),
+        },
+        readers={source.name: source.reader for source in config.sources},
+        captioner={name: made_by[name] for name in ("model", "revision", "prompt", "decoding")},
+        tools=tools_of(weights, families=policy.license.families),
+        changes=changes(config),
+    )
 
 
 def changes(config: CorpusConfig) -> str:

@@ -1,11 +1,7 @@
 """The fact tables between the stages that measure and the one that judges: one schema for each measure."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pyarrow as pa
 
-from catalog.digests import canonical_json, sha256_hex
 from catalog.facts import FactTable, instrument_name
 from catalog.storage import Store
 from dedup.colors import GRID, GRID_BYTES
@@ -16,6 +12,10 @@ SEARCH_RADIUS_BITS = 31
 """Pairs are kept up to this distance, so that a policy may choose any smaller one without a new search."""
 FINGERPRINT_INSTRUMENT = f"{HASH_INSTRUMENT}-{instrument_name('colors', '1', {'grid': GRID})}"
 EDGE_INSTRUMENT = instrument_name("pairs", "1", [HASH_INSTRUMENT, SEARCH_RADIUS_BITS])
+THUMBNAIL_SIDE_PX = 64
+"""Of the longer side, at most: a smaller picture is not enlarged."""
+THUMBNAIL_JPEG_QUALITY = 80
+THUMBNAIL_INSTRUMENT = instrument_name("thumbnail", "1", [THUMBNAIL_SIDE_PX, THUMBNAIL_JPEG_QUALITY])
 
 HASH_SCHEMA = pa.schema(
     [
@@ -38,8 +38,17 @@ QUALITY_SCHEMA = pa.schema(
 )
 """Ranges in `dedup.quality.Quality`."""
 
+SAFETY_SCHEMA = pa.schema([("sha256", pa.string()), ("nsfw", pa.float64())])
+"""How likely a picture is pornographic, in `[0, 1]`."""
+
+THUMBNAIL_SCHEMA = pa.schema([("sha256", pa.string()), ("jpeg", pa.binary())])
+"""Small pictures to look at, about 2 KB each. They decide nothing."""
+
 EDGE_SCHEMA = pa.schema([("a", pa.binary(32)), ("b", pa.binary(32)), ("distance_bits", pa.int32())])
 """Pairs of distinct 256-bit hashes, a < b, at most `SEARCH_RADIUS_BITS` apart."""
+
+CODE_SCHEMA = pa.schema([("phash256", pa.binary(32))])
+"""256-bit hashes that several pictures have."""
 
 CAPTION_SCHEMA = pa.schema(
     [
@@ -52,17 +61,8 @@ CAPTION_SCHEMA = pa.schema(
         ("seed", pa.int64()),
     ]
 )
-
-
-def shown_sha256(record: Mapping[str, Any], *, with_pixels: bool) -> str:
-    """Return what a caption is found by: a digest of what the captioner is shown of a record, and of nothing else.
-
-    That is the image, or what the source says; so a corrected title is captioned anew, and equal images once.
-    """
-    if with_pixels:
-        return str(record["sha256"])
-    said = [record[name] or "" for name in ("title", "description")]
-    return sha256_hex(canonical_json([*said, list(record["tags"])]))
+"""`shown_sha256` is a digest of what the captioner was shown of a record, and of nothing else: that of the image, or
+the record's `text_sha256`. So a corrected title is captioned anew, and equal images once."""
 
 
 def hash_facts(store: Store) -> FactTable:
@@ -73,6 +73,16 @@ def hash_facts(store: Store) -> FactTable:
 def quality_facts(store: Store) -> FactTable:
     """Return the quality numbers of the corpus."""
     return FactTable(store=store, measure="quality", instrument=QUALITY_INSTRUMENT, schema=QUALITY_SCHEMA)
+
+
+def safety_facts(store: Store, instrument: str) -> FactTable:
+    """Return what one classifier said of the pictures."""
+    return FactTable(store=store, measure="safety", instrument=instrument, schema=SAFETY_SCHEMA)
+
+
+def thumbnail_facts(store: Store) -> FactTable:
+    """Return the thumbnails of the corpus."""
+    return FactTable(store=store, measure="thumbnails", instrument=THUMBNAIL_INSTRUMENT, schema=THUMBNAIL_SCHEMA)
 
 
 def caption_facts(store: Store, instrument: str) -> FactTable:

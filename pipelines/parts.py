@@ -1,6 +1,7 @@
 """The element of every stage: a pack and where its records lie. Never a row, never image bytes."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +18,37 @@ class PackPart:
     row_group: int
     num_records: int
 
-    def read_records(self, store: Store, columns: list[str] | None = None) -> pa.Table:
-        """Return the records of the pack, sorted by record_id."""
+    @property
+    def source(self) -> str:
+        """The name of the source that the pack belongs to."""
+        return self.pack.rsplit("-", 1)[0]
+
+    def read_records(self, store: Store, columns: list[str] | None = None, words: tuple[str, ...] = ()) -> pa.Table:
+        """Return the records of the pack, sorted by record_id; the columns in `words` come as dictionaries."""
         with store.open(self.records_path) as file:
-            return pq.ParquetFile(file).read_row_group(self.row_group, columns=columns, use_threads=False)
+            footer = _footer(store, self.records_path, store.state(self.records_path))
+            parquet = pq.ParquetFile(file, metadata=footer, read_dictionary=list(words) or None)
+            return parquet.read_row_group(self.row_group, columns=columns, use_threads=False)
+
+
+def parts_of(store: Store, records_path: str) -> list[PackPart]:
+    """Return the packs of an ingest run, in order."""
+    footer = _footer(store, records_path, store.state(records_path))
+    place = footer.schema.names.index("pack")
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    return [
+        PackPart(
+            pack=group.column(place).statistics.min,
+            records_path=records_path,
+            row_group=number,
+            num_records=group.num_rows,
+        )
+        for number, group in enumerate(groups)
+    ]
+
+
+@lru_cache(maxsize=64)
+def _footer(store: Store, path: str, state: str) -> pq.FileMetaData:
+    """Return what a Parquet file says of itself, at length if it has a thousand packs. `state` changes with it."""
+    with store.open(path) as file:
+        return pq.ParquetFile(file).metadata

@@ -4,6 +4,7 @@ import fcntl
 import logging
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,14 +14,17 @@ from typing import Any
 
 import apache_beam as beam
 import tomli_w
+from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, _BeamArgumentParser
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 from rich.console import Console
 
 from catalog import errors
+from catalog.digests import canonical_json, digest_of
 from catalog.errors import BylineError, ConfigError, CorpusError
 from catalog.manifest import Release
+from catalog.policy import Policy
 from catalog.storage import Store
 from pipelines.config import CorpusConfig, load_corpus_config
 from pipelines.graph import STAGES, BuildGraph
@@ -28,6 +32,11 @@ from pipelines.progress import Meter, watch
 from pipelines.serve import serving
 
 SETTINGS = "corpus.toml"
+FORMAT = 2
+"""Of the files of a corpus."""
+BUILDS = "builds"
+COUNTED = ("ingested", "requested", "measured", "captioned", "shards written", "shard bytes written")
+"""What a build's record counts; all of them 0 where nothing was new."""
 
 
 def build(
@@ -56,8 +65,10 @@ def build(
         progress = Path(stack.enter_context(TemporaryDirectory(prefix="byline-")))
         if console is not None:
             stack.enter_context(watch(progress, STAGES, console))
-        _run(BuildGraph(config, policy, Meter(str(progress)), mirrors), options)
-    return Release(f"{config.root.rstrip('/')}/releases/{config.name}")
+        done = _run(BuildGraph(config, policy, Meter(str(progress)), mirrors), options)
+        release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
+        _keep_record(release, policy, done)
+    return release
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,8 @@ def _quiet_runner() -> FnApiRunner:
     return FnApiRunner(provision_info=ExtendedProvisionInfo(told))
 
 
-def _run(graph: BuildGraph, options: _Options) -> None:
+def _run(graph: BuildGraph, options: _Options) -> dict[str, int]:
+    """Run the graph, and return what the stages counted as really done."""
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
         pipeline = beam.Pipeline(runner=options.runner, options=options.pipeline)
@@ -106,6 +118,19 @@ def _run(graph: BuildGraph, options: _Options) -> None:
         raise type(error)(_message_of(str(error))) from error
     except RuntimeError as error:
         raise _told_by_worker(error) from error
+    counters = pipeline.result.metrics().query(MetricsFilter().with_namespace("byline"))["counters"]
+    done: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
+    for counter in counters:
+        done[counter.key.metric.name] += counter.result
+    return dict(sorted(done.items()))
+
+
+def _keep_record(release: Release, policy: Policy, done: dict[str, int]) -> None:
+    """Write `builds/NNNNN.json`: which release a build made, and how much it did that was not done before."""
+    store = release.store
+    record = {"release": release.path, "policy": digest_of(policy), "done": done}
+    number = len(store.files(BUILDS, suffix=".json"))
+    store.write_bytes(f"{BUILDS}/{number:05d}.json", canonical_json(record) + b"\n")
 
 
 def _told_by_worker(error: RuntimeError) -> Exception:
@@ -149,6 +174,8 @@ def _keep_settings(config: CorpusConfig) -> None:
     num_packs = {source.name: source.num_packs for source in config.sources}
     before = _settings_before(store)
     where = store.url(SETTINGS)
+    if before and before.get("format") != FORMAT:
+        raise ConfigError(f"{where} is of an earlier byline; name a new root")
     if before.get("pixels", pixels) != pixels:
         raise ConfigError(f"[pixels] differs from {where}; name a new root, every picture would be another")
     packs_before: dict[str, int] = before.get("num_packs", {})
@@ -159,7 +186,7 @@ def _keep_settings(config: CorpusConfig) -> None:
                 "records never move: keep the number or name a new root"
             )
     last = config.model_dump(mode="json", exclude_none=True)
-    settings = {"pixels": pixels, "num_packs": {**packs_before, **num_packs}, "last_build": last}
+    settings = {"format": FORMAT, "pixels": pixels, "num_packs": {**packs_before, **num_packs}, "last_build": last}
     store.write_bytes(SETTINGS, tomli_w.dumps(settings).encode())
 
 

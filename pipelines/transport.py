@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
+from catalog.consent import CONSENT_HEADERS, Signal
 from catalog.packs import Outcome
 
 USER_AGENT = "byline/0.1 (builds licensed image corpora; see the corpus owner's contact)"
@@ -26,6 +27,8 @@ class Answer:
     body: bytes | None = None
     outcome: Outcome = Outcome.FETCHED
     message: str | None = None
+    consent: tuple[Signal, ...] = ()
+    """What every response on the way said about use, in order of arrival: redirects, refusals and broken bodies too."""
 
 
 class Transport(Protocol):
@@ -42,6 +45,8 @@ class HttpTransport:
         """`mirrors` maps URL prefixes to others that are asked in their place."""
         self.timeout_s, self.max_bytes, self.mirrors = timeout_s, max_bytes, mirrors
         self.hosts: dict[str | None, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(CONNECTIONS_PER_HOST))
+        self.num_requests = 0
+        """Begun so far. A redirect that is followed is one more; a URL that is not asked is none."""
 
     async def __aenter__(self) -> "HttpTransport":
         self.session = aiohttp.ClientSession(
@@ -62,37 +67,44 @@ class HttpTransport:
         for prefix, replacement in self.mirrors:
             if url.startswith(prefix):
                 url = replacement + url.removeprefix(prefix)
+        heard: list[Signal] = []
+        answer = await self._follow(url, heard)
+        return replace(answer, consent=tuple(heard))
+
+    async def _follow(self, url: str, heard: list[Signal]) -> Answer:
         for _ in range(MAX_REDIRECTS + 1):
             problem = _problem_of(url)
             if problem:
                 return Answer(outcome=Outcome.BAD_URL, message=problem)
-            answer = await self._ask(url)
+            answer = await self._ask(url, heard)
             if isinstance(answer, Answer):
                 return answer
             url = urljoin(url, answer)
         return Answer(outcome=Outcome.HTTP_ERROR, message=f"more than {MAX_REDIRECTS} redirects")
 
-    async def _ask(self, url: str) -> "Answer | str":
-        """Return the answer, or where it redirects to."""
+    async def _ask(self, url: str, heard: list[Signal]) -> "Answer | str":
+        """Return the answer, or where it redirects to; put what the response says about use into `heard`."""
         try:
-            async with (
-                self.hosts[urlsplit(url).hostname],
-                asyncio.timeout(self.timeout_s),
-                self.session.get(url, allow_redirects=False, timeout=NO_TIMEOUT) as response,
-            ):
-                if response.status in REDIRECTS and "Location" in response.headers:
-                    return response.headers["Location"]
-                if response.status != 200:
-                    may_recover = response.status == 429 or response.status >= 500
-                    outcome = Outcome.SERVER_ERROR if may_recover else Outcome.HTTP_ERROR
-                    return Answer(outcome=outcome, message=f"HTTP {response.status}")
-                return await self._read(response)
+            async with self.hosts[urlsplit(url).hostname], asyncio.timeout(self.timeout_s):
+                self.num_requests += 1
+                async with self.session.get(url, allow_redirects=False, timeout=NO_TIMEOUT) as response:
+                    heard += _consent_signals(response)
+                    return await self._answer_of(response)
         except TimeoutError:
             return Answer(outcome=Outcome.TIMEOUT, message=f"no whole answer in {self.timeout_s:g} s")
         except (aiohttp.InvalidURL, ValueError) as error:
             return Answer(outcome=Outcome.BAD_URL, message=str(error))
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
             return Answer(outcome=Outcome.UNREACHABLE, message=f"{type(error).__name__}: {error}")
+
+    async def _answer_of(self, response: aiohttp.ClientResponse) -> "Answer | str":
+        if response.status in REDIRECTS and "Location" in response.headers:
+            return response.headers["Location"]
+        if response.status != 200:
+            may_recover = response.status == 429 or response.status >= 500
+            outcome = Outcome.SERVER_ERROR if may_recover else Outcome.HTTP_ERROR
+            return Answer(outcome=outcome, message=f"HTTP {response.status}")
+        return await self._read(response)
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
         body = bytearray()
@@ -101,6 +113,16 @@ class HttpTransport:
             if len(body) > self.max_bytes:
                 return Answer(outcome=Outcome.TOO_LARGE, message=f"over {self.max_bytes:,} bytes")
         return Answer(body=bytes(body))
+
+
+def _consent_signals(response: aiohttp.ClientResponse) -> list[Signal]:
+    """Return the headers that speak of consent, every line of them; bytes that are no UTF-8 are shown as escapes."""
+    named = ((name.lower(), value) for name, value in response.headers.items())
+    return [
+        (name, value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+        for name, value in named
+        if name in CONSENT_HEADERS
+    ]
 
 
 def _problem_of(url: str) -> str | None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from catalog.digests import sha256_hex
 from catalog.errors import BylineError, StorageError
 from catalog.licenses import family
-from catalog.manifest import SPLITS, Release, Shard, checksums, shard_list
+from catalog.manifest import SPLITS, Release, Shard, checksums, shard_list, shard_table_path
 from catalog.policy import CREDIT_NEEDED
 
 SUMS = "SHA256SUMS"
@@ -84,8 +84,28 @@ def _wrong_shard(
         yield str(error)
     if keys != sorted(keys):
         yield f"{shard.name}: samples are not in key order"
+    yield from _wrong_table(release, shard, tar, {key: shipped[key] for key in keys})
     if len(keys) != shard.num_samples:
         yield f"{shard.name}: {len(keys)} samples; the manifest says {shard.num_samples}"
+
+
+def _wrong_table(release: Release, shard: Shard, tar: bytes, said: dict[str, dict[str, Any]]) -> Iterator[str]:
+    name = shard_table_path(shard.name)
+    if not release.store.exists(name):
+        yield f"{name}: missing; build the release again"
+        return
+    if sha256_hex(release.store.read_bytes(name)) != shard.table_sha256:
+        yield f"{name}: its bytes are not those that the manifest lists"
+        return
+    rows = {row["key"]: row for row in release.store.read_table(name).to_pylist()}
+    for key in sorted(set(rows) ^ set(said)):
+        yield f"{name}: {key} is in {'the table' if key in rows else 'the tar'} only"
+    for key in sorted(set(rows) & set(said)):
+        offset, size = rows[key].pop("offset"), rows[key].pop("size")
+        if rows[key] != said[key]:
+            yield f"{name}: {key}: its row is not what the sample's JSON says"
+        if not tar[offset : offset + size].startswith(f"{key}.jpg".encode()):
+            yield f"{name}: {key}: its bytes lie elsewhere"
 
 
 def _json_of(sample: dict[str, bytes]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ families = ["CC0", "CC-BY", "CC-BY-SA"]
 radius_bits = 12
 [split]
 heldout_fraction = 0.2
+[release]
+obligations = ["attribution", "share-alike"]
 """
 
 
@@ -108,10 +110,14 @@ def tree_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+Answer = tuple[int, str, bytes] | tuple[int, str, bytes, list[tuple[str, str]]]
+"""Status, content type, body, and headers if there are more."""
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
-    answers: dict[str, tuple[int, str, bytes]]
+    answers: dict[str, Answer]
     asked: list[str]
 
 
@@ -126,6 +132,7 @@ class _Misbehaving(BaseHTTPRequestHandler):
         if self.path == "/cut-off":
             self.send_response(200)
             self.send_header("Content-Length", "1000000")
+            self.send_header("X-Robots-Tag", "noai")
             self.end_headers()
             self.wfile.write(b"\xff\xd8\xff")
             return
@@ -135,8 +142,10 @@ class _Misbehaving(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        status, kind, body = self.server.answers.get(self.path, (404, "text/html", b"gone"))
+        status, kind, body, *more = self.server.answers.get(self.path, (404, "text/html", b"gone"))
         self.send_response(status)
+        for name, value in more[0] if more else ():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -147,11 +156,11 @@ class _Misbehaving(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def a_server(answers: dict[str, tuple[int, str, bytes]]):
+def a_server(answers: dict[str, Answer]):
     """Serve `answers` (which may change) and give the server's base URL and what it was asked.
 
-    `/hangs` never answers, `/cut-off` promises more bytes than it sends, `/slow...` takes 0.2 s, and `/to-credentials`
-    redirects to a URL with a password.
+    `/hangs` never answers, `/cut-off` says `X-Robots-Tag: noai` and promises more bytes than it sends, `/slow...` takes
+    0.2 s, and `/to-credentials` redirects to a URL with a password.
     """
     server = _Server(("127.0.0.1", 0), _Misbehaving)
     server.answers, server.asked = answers, []

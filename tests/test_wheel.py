@@ -26,4 +26,4 @@ def test_the_wheel_has_every_room_and_no_tests(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == set(ARROWS)
-    assert {"cli/report.html.j2", "pipelines/credits.html.j2", "pipelines/stages/fetch.py"} <= set(names)
+    assert {"cli/report.html.j2", "pipelines/papers/credits.html.j2", "pipelines/stages/fetch.py"} <= set(names)

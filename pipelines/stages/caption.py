@@ -4,16 +4,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from captioning import CaptionConfig, Captioner, CaptionRequest, make_captioner
 from catalog.packs import read_images, read_index
-from catalog.policy import Policy, image_reasons
+from catalog.policy import Policy
 from catalog.storage import Store
-from pipelines.measures import caption_facts, shown_sha256
+from pipelines.measures import caption_facts
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
-from pipelines.stages.judge import read_rows
+from pipelines.rows import Instruments, read_rows
+from pipelines.weighing import weigh
 
 BATCH = 16
 SEGMENT_CAPTIONS = 512
@@ -21,15 +25,20 @@ SEGMENT_CAPTIONS = 512
 Row = dict[str, Any]
 
 
-def wanted_rows(part: PackPart, store: Store, policy: Policy, *, with_pixels: bool) -> dict[str, Row]:
-    """Return the records worth captioning, whose license and picture the policy admits, by what is shown of them."""
-    said = {row["record_id"]: row for row in part.read_records(store).to_pylist()}
-    rows = (
-        {**said[row["record_id"]], "sha256": row["sha256"]}
-        for row in read_rows(part, store, captions=None)
-        if row.get("key") and not row["claim_reasons"] and not image_reasons(row, policy.image)
+def wanted_rows(part: PackPart, store: Store, policy: Policy, instruments: Instruments) -> list[Row]:
+    """Return what is worth captioning and is not captioned yet, once each: all that only a missing caption refuses.
+
+    A row has the key of its caption (`shown_sha256`), the picture's `sha256`, and the record's text.
+    """
+    joined = read_rows(part, store, instruments)
+    rows = pa.array(np.flatnonzero(weigh(joined, policy.rules_of(part.source)).lacks_caption))
+    said = part.read_records(store, ["title", "description", "tags", "text_sha256"]).take(rows)
+    sha256s = joined["sha256"].take(rows)
+    shown = sha256s if instruments.captions_see_pixels else said["text_sha256"]
+    wanted = said.append_column("sha256", sha256s).append_column("shown_sha256", shown)
+    return sorted(
+        {row["shown_sha256"]: row for row in wanted.to_pylist()}.values(), key=lambda row: row["shown_sha256"]
     )
-    return {shown_sha256(row, with_pixels=with_pixels): row for row in rows}
 
 
 def requests_of(part: PackPart, store: Store, rows: list[Row], *, with_pixels: bool) -> Iterator[list[CaptionRequest]]:
@@ -54,8 +63,10 @@ def requests_of(part: PackPart, store: Store, rows: list[Row], *, with_pixels: b
 class CaptionPack(beam.DoFn):
     """Captions what is new in a pack; the captioner is loaded once a worker."""
 
-    def __init__(self, store: Store, config: CaptionConfig, policy: Policy, meter: Meter) -> None:
-        self.store, self.config, self.policy, self.meter = store, config, policy, meter
+    def __init__(
+        self, store: Store, config: CaptionConfig, policy: Policy, instruments: Instruments, meter: Meter
+    ) -> None:
+        self.store, self.config, self.policy, self.instruments, self.meter = store, config, policy, instruments, meter
 
     def setup(self) -> None:
         """Load the captioner."""
@@ -64,22 +75,22 @@ class CaptionPack(beam.DoFn):
     def process(self, part: PackPart) -> Any:
         """Append the captions that the pack lacks, then pass it on."""
         facts = caption_facts(self.store, self.captioner.instrument)
-        with_pixels = self.captioner.needs_pixels
         with self.meter.pack("caption", part.num_records) as count:
-            wanted = wanted_rows(part, self.store, self.policy, with_pixels=with_pixels)
-            lacking = facts.lacking(part.pack, wanted)
+            wanted = wanted_rows(part, self.store, self.policy, self.instruments)
             captions: list[dict[str, object]] = []
-            for batch in requests_of(part, self.store, [wanted[key] for key in lacking], with_pixels=with_pixels):
+            for batch in requests_of(part, self.store, wanted, with_pixels=self.captioner.needs_pixels):
                 texts = self.captioner.caption(batch)
-                keys = lacking[len(captions) : len(captions) + len(batch)]
+                keys = [row["shown_sha256"] for row in wanted[: len(batch)]]
                 captions += [
                     {"shown_sha256": key, **vars(self.captioner.attributed(text))}
                     for key, text in zip(keys, texts, strict=True)
                 ]
+                wanted = wanted[len(batch) :]
                 count(len(batch))
+                Metrics.counter("byline", "captioned").inc(len(batch))
                 if len(captions) >= SEGMENT_CAPTIONS:
                     facts.append(part.pack, captions)
-                    lacking, captions = lacking[len(captions) :], []
+                    captions = []
             facts.append(part.pack, captions)
         yield part
 
@@ -87,9 +98,11 @@ class CaptionPack(beam.DoFn):
 class WriteCaptions(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
     """PCollection[PackPart] -> the same, each with every picture captioned that could be released."""
 
-    def __init__(self, store: Store, config: CaptionConfig, policy: Policy, meter: Meter) -> None:
+    def __init__(
+        self, store: Store, config: CaptionConfig, policy: Policy, instruments: Instruments, meter: Meter
+    ) -> None:
         super().__init__()
-        self.arguments = (store, config, policy, meter)
+        self.arguments = (store, config, policy, instruments, meter)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
         return parts | "Caption" >> beam.ParDo(CaptionPack(*self.arguments))

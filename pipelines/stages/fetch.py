@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 import apache_beam as beam
 import pyarrow.compute as pc
+from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 from pydantic import BaseModel, Field
 
+from catalog.consent import consent_evidence
 from catalog.digests import sha256_hex
 from catalog.packs import MAX_ATTEMPTS, TRANSIENT, Outcome, read_attempts, write_segment
 from catalog.storage import Store
@@ -25,6 +27,8 @@ WINDOW = 64
 SEGMENT_RECORDS = 1000
 """Records of a segment at most: what a worker holds in memory, and what a kill can lose."""
 IMAGE_FIELDS = ("width", "height", "original_width", "original_height", "media_type")
+REQUESTED = Metrics.counter("byline", "requested")
+"""HTTP requests that were made, redirects that were followed included."""
 
 Request = dict[str, Any]
 """`record_id` and `url`."""
@@ -76,6 +80,7 @@ def index_row(request: Request, answer: Answer, pixels: PixelConfig) -> IndexRow
         **request,
         "key": "",
         "fetched_at": datetime.now(UTC).replace(microsecond=0),
+        "consent": consent_evidence(answer.consent),
     }
     if answer.body is None:
         row |= {
@@ -138,7 +143,9 @@ async def _fetch_over_http(
 ) -> list[IndexRow]:
     mirrors = tuple(config.mirrors.items())
     async with HttpTransport(timeout_s=config.timeout_s, max_bytes=config.max_bytes, mirrors=mirrors) as transport:
-        return await fetch_all(requests, transport, pixels, count)
+        rows = await fetch_all(requests, transport, pixels, count)
+    REQUESTED.inc(transport.num_requests)
+    return rows
 
 
 def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:

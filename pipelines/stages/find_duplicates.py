@@ -5,40 +5,43 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from catalog.digests import sha256_hex
 from catalog.storage import Store
 from dedup.neighbors import near_pairs
-from pipelines.measures import EDGE_INSTRUMENT, EDGE_SCHEMA, SEARCH_RADIUS_BITS, hash_facts
+from pipelines.edges import Codes, Edges, as_bytes, edges_stem
+from pipelines.measures import CODE_SCHEMA, EDGE_SCHEMA, SEARCH_RADIUS_BITS, hash_facts
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
 
 
-def find_duplicates(codes: list[bytes]) -> pa.Table:
-    """Return every pair at most `SEARCH_RADIUS_BITS` apart among distinct, sorted 256-bit hashes."""
-    code_N32 = np.frombuffer(b"".join(codes), dtype=np.uint8).reshape(-1, 32)
-    pairs = near_pairs(code_N32, radius_bits=SEARCH_RADIUS_BITS)
-    sides = [pa.array([codes[i] for i in pairs[side]], pa.binary(32)) for side in ("i", "j")]
-    return pa.Table.from_arrays([*sides, pa.array(pairs["distance"], pa.int32())], schema=EDGE_SCHEMA)
+def find_duplicates(code_N32: Codes) -> Edges:
+    """Return every pair of distinct hashes at most `SEARCH_RADIUS_BITS` apart, and the hashes that recur."""
+    whole = np.ascontiguousarray(code_N32).view("V32")[:, 0]
+    distinct, times = np.unique(whole, return_counts=True)
+    codes = distinct.view(np.uint8).reshape(-1, 32)
+    pairs = near_pairs(codes, radius_bits=SEARCH_RADIUS_BITS)
+    sides = [_column(codes[pairs[side]]) for side in ("i", "j")]
+    return Edges(
+        pairs=pa.Table.from_arrays([*sides, pa.array(pairs["distance"], pa.int32())], schema=EDGE_SCHEMA),
+        recurring=pa.Table.from_arrays([_column(codes[times > 1])], schema=CODE_SCHEMA),
+    )
 
 
-def distinct_hashes(parts: list[PackPart], store: Store) -> list[bytes]:
-    """Return the distinct 256-bit hashes of all pictures of the packs, sorted."""
-    facts = hash_facts(store)
-    return sorted({code for part in parts for code in facts.read(part.pack)["phash256"].to_pylist()})
-
-
-def edges_path(codes: list[bytes]) -> str:
-    """Where the pairs among exactly these hashes lie."""
-    return f"facts/edges/{EDGE_INSTRUMENT}/{sha256_hex(b''.join(codes))[:16]}.parquet"
+def _column(codes: Codes) -> pa.Array:
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(32), len(codes), [None, pa.py_buffer(np.ascontiguousarray(codes).tobytes())]
+    )
 
 
 def find_all_duplicates(parts: list[PackPart], store: Store, meter: Meter) -> list[PackPart]:
-    """Write the pairs of the whole corpus, unless these very hashes were searched before."""
+    """Write the pairs of the whole corpus, unless these very pictures were searched before."""
     with meter.pack("find duplicates", sum(part.num_records for part in parts)):
-        codes = distinct_hashes(parts, store)
-        path = edges_path(codes)
-        if not store.exists(path):
-            store.write_table(path, find_duplicates(codes))
+        stem = edges_stem(store, parts)
+        if not store.exists(f"{stem}.pairs.parquet"):
+            facts = hash_facts(store)
+            codes = [as_bytes(facts.read(part.pack, ["phash256"])["phash256"]) for part in parts]
+            edges = find_duplicates(np.concatenate([np.zeros((0, 32), np.uint8), *codes]))
+            store.write_table(f"{stem}.recurring.parquet", edges.recurring)
+            store.write_table(f"{stem}.pairs.parquet", edges.pairs)
     return parts
 
 

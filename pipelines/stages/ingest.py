@@ -7,16 +7,20 @@ from itertools import groupby
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
+from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from catalog.digests import digest_of
 from catalog.errors import SourceError
-from catalog.records import ImageRecord, UnreadableRow, records_table, unreadable_table
+from catalog.records import RECORD_SCHEMA, ImageRecord, UnreadableRow, records_table, unreadable_table
 from catalog.storage import Store
 from pipelines.config import SourceConfig
-from pipelines.parts import PackPart
+from pipelines.parts import PackPart, parts_of
 from pipelines.progress import TOTAL, Meter
 from pipelines.sources import READERS
+
+INGESTED = Metrics.counter("byline", "ingested")
+"""Rows that were read from source files, unreadable ones included."""
 
 
 def ingest(source: SourceConfig, store: Store) -> list[PackPart]:
@@ -24,7 +28,7 @@ def ingest(source: SourceConfig, store: Store) -> list[PackPart]:
     path = f"records/{source.name}/{_run_of(source)}.parquet"
     if not store.exists(path):
         _write_records(source, store, path)
-    return _packs_of(store, path)
+    return parts_of(store, path)
 
 
 def _run_of(source: SourceConfig) -> str:
@@ -36,7 +40,7 @@ def _run_of(source: SourceConfig) -> str:
                 digest.update(block)
     except FileNotFoundError as error:
         raise SourceError(f"no source file at {source.path}; check `path` of source {source.name}") from error
-    return digest_of([source.reader, source.num_packs, digest.hexdigest()])[:16]
+    return digest_of([RECORD_SCHEMA.names, source.reader, source.num_packs, digest.hexdigest()])[:16]
 
 
 def _write_records(source: SourceConfig, store: Store, path: str) -> None:
@@ -49,6 +53,7 @@ def _write_records(source: SourceConfig, store: Store, path: str) -> None:
             unreadable.append(UnreadableRow(place=row.evidence.place, problem=f"id {row.id} came before"))
         else:
             records[row.record_id] = row
+    INGESTED.inc(len(records) + len(unreadable))
     table = records_table(records.values(), num_packs=source.num_packs)
     store.write_table(path.replace(".parquet", ".unreadable.parquet"), unreadable_table(unreadable))
     store.write_bytes(path, _one_row_group_a_pack(table))
@@ -62,17 +67,6 @@ def _one_row_group_a_pack(table: pa.Table) -> bytes:
             writer.write_table(table.slice(start, size), row_group_size=size)
             start += size
     return sink.getvalue()
-
-
-def _packs_of(store: Store, path: str) -> list[PackPart]:
-    with store.open(path) as file:
-        parquet = pq.ParquetFile(file)
-        groups = range(parquet.num_row_groups)
-        packs = [parquet.read_row_group(i, columns=["pack"], use_threads=False)["pack"] for i in groups]
-    return [
-        PackPart(pack=pack[0].as_py(), records_path=path, row_group=i, num_records=len(pack))
-        for i, pack in enumerate(packs)
-    ]
 
 
 def _ingest_and_count(source: SourceConfig, store: Store, meter: Meter) -> list[PackPart]:

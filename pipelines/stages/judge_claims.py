@@ -4,39 +4,20 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from catalog.licenses import read_claims
-from catalog.policy import Policy, license_reasons
+from catalog.policy import Policy, RecordRules
 from catalog.storage import Store
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
+from pipelines.rows import LACKS_COLUMNS, lacks
+from pipelines.weighing import weigh_claims
 
-CLAIM_SCHEMA = pa.schema(
-    [
-        ("record_id", pa.string()),
-        ("license", pa.string()),
-        ("license_rule", pa.string()),
-        ("license_seen", pa.string()),
-        ("reasons", pa.list_(pa.string())),
-    ]
-)
+CLAIM_SCHEMA = pa.schema([("record_id", pa.string()), ("reasons", pa.list_(pa.string()))])
 
 
-def judge_claims(records: pa.Table, policy: Policy) -> pa.Table:
-    """Return, for every record in its order, the license as read and the reasons that refuse it (none: admitted)."""
-    rows = []
-    for record in records.select(["record_id", "license_claims", "creator"]).to_pylist():
-        claims = [(claim["field"], claim["text"]) for claim in record["license_claims"]]
-        reading = read_claims(claims)
-        rows.append(
-            {
-                "record_id": record["record_id"],
-                "license": reading.spdx,
-                "license_rule": reading.rule,
-                "license_seen": reading.seen,
-                "reasons": license_reasons(reading, record["creator"], policy.license),
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=CLAIM_SCHEMA)
+def judge_claims(records: pa.Table, rules: RecordRules) -> pa.Table:
+    """Return, for every record in its order, the reasons that refuse its claims; none: it is worth fetching."""
+    claims = weigh_claims(records.append_column("lacks", pa.array(lacks(records))), rules)
+    return pa.table({"record_id": records["record_id"], "reasons": claims.reasons.column()}, schema=CLAIM_SCHEMA)
 
 
 def claims_path(pack: str) -> str:
@@ -47,7 +28,8 @@ def claims_path(pack: str) -> str:
 def judge_claims_of(part: PackPart, store: Store, policy: Policy, meter: Meter) -> PackPart:
     """Write the claims judgement of one pack."""
     with meter.pack("judge claims", part.num_records):
-        store.write_table(claims_path(part.pack), judge_claims(part.read_records(store), policy))
+        records = part.read_records(store, ["record_id", "license_claims", *LACKS_COLUMNS])
+        store.write_table(claims_path(part.pack), judge_claims(records, policy.rules_of(part.source)))
     return part
 
 

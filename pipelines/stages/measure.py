@@ -1,66 +1,154 @@
-"""Measure every fetched picture once: perceptual hashes and quality, from one decode. The policy is never seen."""
+"""Measure every fetched picture once: hashes, quality, thumbnail, safety, from one decode. The policy is never seen."""
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain, islice
+from typing import TypeVar
 
 import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 from PIL import Image
 
+from captioning.safety import NsfwClassifier, SafetyConfig
+from catalog.facts import FactTable
 from catalog.packs import read_images, read_index
 from catalog.storage import Store
 from dedup.colors import color_grid
 from dedup.hashes import perceptual_hashes, pixel_digest
 from dedup.quality import measure_quality
-from pipelines.measures import hash_facts, quality_facts
+from pipelines.measures import (
+    THUMBNAIL_JPEG_QUALITY,
+    THUMBNAIL_SIDE_PX,
+    hash_facts,
+    quality_facts,
+    safety_facts,
+    thumbnail_facts,
+)
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
 
+SEGMENT_IMAGES = 2000
+"""Pictures whose facts a worker holds in memory at most (about 5 MB), and that a kill can lose."""
+MEASURED = Metrics.counter("byline", "measured")
+"""Pictures that were decoded and measured, by however many instruments."""
 Row = dict[str, object]
+T = TypeVar("T")
 
 
-def measure_image(sha256: str, data: bytes) -> tuple[Row, Row]:
-    """Return the hash row and the quality row of one stored picture."""
-    with Image.open(BytesIO(data)) as stored:
-        image = stored.convert("RGB")
+@dataclass(frozen=True)
+class Measurement:
+    """A fact table and what fills it: a function of the decoded picture, in RGB, that must not change it."""
+
+    table: FactTable
+    measure: Callable[[Image.Image], Row]
+
+
+def measurements(store: Store, classifier: NsfwClassifier | None) -> list[Measurement]:
+    """Return THE list of what is measured of a picture. Without a classifier, its safety is not."""
+    always = [
+        Measurement(hash_facts(store), measure_hashes),
+        Measurement(quality_facts(store), measure_numbers),
+        Measurement(thumbnail_facts(store), measure_thumbnail),
+    ]
+    if classifier is None:
+        return always
+    scores = classifier.score
+    return [
+        *always,
+        Measurement(safety_facts(store, classifier.instrument), lambda image: {"nsfw": scores([image])[0]}),
+    ]
+
+
+def measure_hashes(image: Image.Image) -> Row:
+    """Return what duplicates are found by."""
     phash64, phash256 = perceptual_hashes(image)
-    hashes: Row = {
+    return {
         "phash64": phash64,
         "phash256": phash256,
         "colors": color_grid(image),
         "pixels": pixel_digest(image),
     }
+
+
+def measure_numbers(image: Image.Image) -> Row:
+    """Return the quality numbers."""
     quality = measure_quality(image)
-    numbers: Row = {
-        "sharpness": quality.sharpness,
-        "flatness": quality.flatness,
-        "contrast": quality.contrast,
-    }
-    return {"sha256": sha256, **hashes}, {"sha256": sha256, **numbers}
+    return {"sharpness": quality.sharpness, "flatness": quality.flatness, "contrast": quality.contrast}
 
 
-def measure_pack(part: PackPart, store: Store, meter: Meter) -> PackPart:
-    """Measure what is new in a pack."""
+def measure_thumbnail(image: Image.Image) -> Row:
+    """Return a small JPEG, at most `THUMBNAIL_SIDE_PX` on its longer side."""
+    longer = max(image.size)
+    if longer > THUMBNAIL_SIDE_PX:
+        width, height = (max(1, round(side * THUMBNAIL_SIDE_PX / longer)) for side in image.size)
+        image = image.resize((width, height), reducing_gap=2.0)
+    sink = BytesIO()
+    image.save(sink, "JPEG", quality=THUMBNAIL_JPEG_QUALITY)
+    return {"jpeg": sink.getvalue()}
+
+
+def measure_images(
+    images: Iterable[tuple[str, bytes]], lacking: Mapping[Measurement, Collection[str]]
+) -> dict[Measurement, list[Row]]:
+    """Return new rows for each table, of stored pictures by digest: each decoded once, measured only where lacking."""
+    rows: dict[Measurement, list[Row]] = {one: [] for one in lacking}
+    for sha256, data in images:
+        with Image.open(BytesIO(data)) as stored:
+            image = stored.convert("RGB")
+        for one, keys in lacking.items():
+            if sha256 in keys:
+                rows[one].append({"sha256": sha256, **one.measure(image)})
+        MEASURED.inc()
+    return rows
+
+
+def measure_pack(part: PackPart, store: Store, classifier: NsfwClassifier | None, meter: Meter) -> PackPart:
+    """Measure what a pack lacks.
+
+    Pictures come in a fixed order and are added `SEGMENT_IMAGES` at a time, so a pack that was killed anywhere and is
+    measured again has the same segments, byte for byte, as one that was not.
+    """
     with meter.pack("measure", part.num_records) as count:
         index = read_index(store, part.pack)
         fetched = [key for key in index["key"].to_pylist() if key]
-        tables = hash_facts(store), quality_facts(store)
-        lacking = {key for table in tables for key in table.lacking(part.pack, fetched)}
-        rows = []
-        for sha256, data in read_images(store, index, only=lacking):
-            rows.append(measure_image(sha256, data))
-            count(1)
-        for table, new in zip(tables, zip(*rows, strict=True), strict=False):
-            known = set(table.read(part.pack)["sha256"].to_pylist())
-            table.append(part.pack, [row for row in new if row["sha256"] not in known])
+        lacking = {one: set(one.table.lacking(part.pack, fetched)) for one in measurements(store, classifier)}
+        images = _counted(read_images(store, index, only=set().union(*lacking.values())), count)
+        for first in images:
+            segment = chain([first], islice(images, SEGMENT_IMAGES - 1))
+            for one, rows in measure_images(segment, lacking).items():
+                one.table.append(part.pack, rows)
     return part
+
+
+def _counted(images: Iterable[T], count: Callable[[int], None]) -> Iterator[T]:
+    for image in images:
+        yield image
+        count(1)
+
+
+class MeasurePack(beam.DoFn):
+    """Measures what is new in a pack; the classifier is loaded once a worker."""
+
+    def __init__(self, store: Store, safety: SafetyConfig | None, meter: Meter) -> None:
+        self.store, self.safety, self.meter = store, safety, meter
+
+    def setup(self) -> None:
+        """Make the classifier, if the corpus has one."""
+        self.classifier = NsfwClassifier(self.safety) if self.safety else None
+
+    def process(self, part: PackPart) -> Iterator[PackPart]:
+        """Append the facts that the pack lacks, then pass it on."""
+        yield measure_pack(part, self.store, self.classifier, self.meter)
 
 
 class Measure(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
     """PCollection[PackPart] -> the same, each with all its pictures measured."""
 
-    def __init__(self, store: Store, meter: Meter) -> None:
+    def __init__(self, store: Store, safety: SafetyConfig | None, meter: Meter) -> None:
         super().__init__()
-        self.arguments = (store, meter)
+        self.arguments = (store, safety, meter)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
-        return parts | "Decode" >> beam.Map(measure_pack, *self.arguments)
+        return parts | "Decode" >> beam.ParDo(MeasurePack(*self.arguments))

@@ -1,145 +1,222 @@
-"""Write the admitted pictures of a pack as webdataset shards. An unchanged shard is not written again."""
+"""Write the admitted pictures of a pack as webdataset shards. What an earlier shard holds is copied, not made again.
+
+Beside each tar lies its table, as img2dataset writes one: a row a sample, with all that the sample's JSON says, and
+where the sample lies in the tar. A shard is named after the values of that table. An unchanged selection is found by
+its name; a changed one is spliced from byte ranges of an earlier shard of the same pack.
+"""
 
 import hashlib
-from collections.abc import Iterator
-from typing import Any
+import mmap
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import IO, Any
 
 import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
+from catalog.columns import same_rows, table_digest
 from catalog.digests import canonical_json, sha256_hex
 from catalog.licenses import license_url
-from catalog.manifest import SPLITS, Shard, Split
+from catalog.manifest import SPLITS, Release, Shard, Split, shard_table_path
 from catalog.packs import read_images, read_index
-from catalog.storage import Store
-from catalog.tars import write_tar
+from catalog.storage import Store, parquet_bytes
+from catalog.tars import end_of_tar, sample_bytes
+from pipelines.judging import verdicts_path
+from pipelines.measures import caption_facts
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
-from pipelines.stages.judge import CaptionSource, verdicts_path
+from pipelines.rows import Instruments
 
 BATCH = 256
 """Pictures in memory at once."""
 Row = dict[str, Any]
+_INDEX = ("url", "key", "status", "error_message", "width", "height", "original_width", "original_height", "sha256")
+_RECORD = ("title", "creator", "creator_url", "landing_url", "retrieved_at")
+_CAPTION = {"caption": "text", "caption_model": "model", "caption_revision": "revision", "caption_prompt": "prompt"}
+_NUMBERS = ("width", "height", "original_width", "original_height")
+SAMPLE_COLUMNS = (
+    *_INDEX, "caption", "stored_sha256", "record_id", "license", "license_url", *_RECORD,
+    "caption_model", "caption_revision", "caption_prompt", "split",
+)  # fmt: skip
+"""What travels with a picture, in this order: img2dataset's columns, then whose it is and why it is in."""
+SAMPLE_SCHEMA = pa.schema([(name, pa.int32() if name in _NUMBERS else pa.string()) for name in SAMPLE_COLUMNS])
+SHARD_SCHEMA = pa.schema([*SAMPLE_SCHEMA, pa.field("offset", pa.int64()), pa.field("size", pa.int64())])
+"""`offset` and `size` are those of all members of a sample in the tar, headers included."""
+Earlier = Mapping[str, tuple[str, ...]]
+"""`<pack>-<split>` -> names of shards that may be spliced from."""
 
 
-def sample_json(verdict: Row, record: Row, index: Row, caption: Row) -> bytes:
-    """Return what travels with a picture: img2dataset's columns, then whose it is and why it is in."""
-    shown = (
-        "url",
-        "key",
-        "status",
-        "error_message",
-        "width",
-        "height",
-        "original_width",
-        "original_height",
-        "sha256",
-    )
-    return canonical_json(
-        {
-            **{name: index[name] for name in shown},
-            "caption": caption["text"],
-            "stored_sha256": index["stored_sha256"],
-            "record_id": verdict["record_id"],
-            "license": verdict["license"],
-            "license_url": license_url(verdict["license"]),
-            **{name: record[name] for name in ("title", "creator", "creator_url", "landing_url", "retrieved_at")},
-            "caption_model": caption["model"],
-            "caption_revision": caption["revision"],
-            "caption_prompt": caption["prompt"],
-            "split": verdict["split"],
-        }
-    )
+def earlier_shards(store: Store) -> Earlier:
+    """Return the shards of the newest versions of all releases of a corpus."""
+    found: dict[str, set[str]] = {}
+    for name in store.folders("releases"):
+        if store.exists(f"releases/{name}/LATEST"):
+            for shard in Release(f"{store.root.rstrip('/')}/releases/{name}").manifest.shards:
+                found.setdefault(f"{shard.pack}-{shard.split}", set()).add(shard.name)
+    return {key: tuple(sorted(names)) for key, names in found.items()}
 
 
-def samples_of(part: PackPart, store: Store, captions: CaptionSource) -> list[Row]:
-    """Return the admitted samples of a pack in key order: key, split, json, txt, stored_sha256."""
-    verdicts = [v for v in store.read_table(verdicts_path(part.pack)).to_pylist() if v["admitted"]]
-    records = _by_record(part.read_records(store).to_pylist())
-    index = _by_record(read_index(store, part.pack).to_pylist())
-    texts = captions.read(part, store, {record_id: row["sha256"] for record_id, row in index.items()})
-    samples = []
-    for verdict in verdicts:
-        record_id = verdict["record_id"]
-        fetched, caption = index[record_id], texts[record_id]
-        samples.append(
-            {
-                "key": fetched["sha256"],
-                "split": verdict["split"],
-                "stored_sha256": fetched["stored_sha256"],
-                "txt": caption["text"].encode(),
-                "json": sample_json(verdict, records[record_id], fetched, caption),
-            }
-        )
-    return sorted(samples, key=lambda sample: sample["key"])
+def samples_of(part: PackPart, store: Store, verdicts: pa.Table, instruments: Instruments) -> pa.Table:
+    """Return the admitted samples of a pack in key order, as `SAMPLE_SCHEMA`. `verdicts` are in the records' order."""
+    rows = pc.indices_nonzero(verdicts["admitted"])
+    chosen = verdicts.take(rows)
+    records = part.read_records(store, [*_RECORD, "text_sha256"]).take(rows)
+    index = read_index(store, part.pack, [*_INDEX, "stored_sha256", "record_id"])
+    index = index.take(pc.index_in(chosen["record_id"], value_set=index["record_id"]))
+    facts = caption_facts(store, instruments.captions).read(part.pack, list(_CAPTION.values()))
+    shown = index["sha256"] if instruments.captions_see_pixels else records["text_sha256"]
+    captions = facts.take(pc.index_in(shown, value_set=facts["shown_sha256"]))
+    licenses = pc.dictionary_encode(chosen["license"].combine_chunks())
+    urls = pa.array([license_url(spdx) for spdx in licenses.dictionary.to_pylist()], pa.string())
+    columns = {
+        **{name: index[name] for name in (*_INDEX, "stored_sha256")},
+        **{name: chosen[name] for name in ("record_id", "license", "split")},
+        **{name: records[name] for name in _RECORD},
+        **{name: captions[column] for name, column in _CAPTION.items()},
+        "license_url": urls.take(licenses.indices) if len(rows) else pa.array([], pa.string()),
+    }
+    return pa.table({name: columns[name] for name in SAMPLE_COLUMNS}, schema=SAMPLE_SCHEMA).sort_by("key")
 
 
-def _by_record(rows: list[Row]) -> dict[str, Row]:
-    return {row["record_id"]: row for row in rows}
+def sample_members(sample: Row, picture: bytes) -> list[tuple[str, bytes]]:
+    """Return the files of a sample: the picture, what travels with it, its caption."""
+    key = sample["key"]
+    said = canonical_json({name: sample[name] for name in SAMPLE_COLUMNS})
+    return [(f"{key}.jpg", picture), (f"{key}.json", said), (f"{key}.txt", sample["caption"].encode())]
 
 
-def write_shard(part: PackPart, store: Store, split: Split, samples: list[Row]) -> Shard:
-    """Write one shard, unless one with the same samples exists, and describe it.
-
-    The name carries a digest of the samples' contents; the description beside the tar is written last.
-    """
-    content = [[s["key"], s["stored_sha256"], sha256_hex(s["txt"]), sha256_hex(s["json"])] for s in samples]
-    stem = f"{part.pack}-{split}-{sha256_hex(canonical_json(content))[:16]}"
+def write_shard(part: PackPart, store: Store, split: Split, samples: pa.Table, earlier: Earlier) -> Shard:
+    """Write one shard and its table, unless they are there, and describe it. The description is written last."""
+    stem = f"{part.pack}-{split}-{table_digest(samples)[:16]}"
     described = _described(store, stem)
     if described is not None:
         return described
-    with store.writing(f"shards/{stem}.tar") as file:
-        write_tar(file, _members(part, store, samples))
-        size = file.tell()
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with ExitStack() as stack:
+        pieces = _pieces(part, store, samples, _usable(store, earlier.get(f"{part.pack}-{split}", ()), stack))
+        file = stack.enter_context(store.writing(f"shards/{stem}.tar"))
+        sizes, digest, num_bytes = _write_pieces(file, pieces)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1]
+    places = {"offset": pa.array(offsets, pa.int64()), "size": pa.array(sizes, pa.int64())}
+    table = pa.table({**{name: samples[name] for name in SAMPLE_COLUMNS}, **places}, schema=SHARD_SCHEMA)
+    data = parquet_bytes(table)
     shard = Shard(
         name=f"{stem}.tar",
         pack=part.pack,
         split=split,
         sha256=digest,
+        table_sha256=sha256_hex(data),
         num_samples=len(samples),
-        num_bytes=size,
+        num_bytes=num_bytes,
     )
+    store.write_bytes(shard_table_path(shard.name), data)
     store.write_bytes(f"shards/{stem}.json", canonical_json(shard.model_dump()) + b"\n")
+    Metrics.counter("byline", "shards written").inc()
+    Metrics.counter("byline", "shard bytes written").inc(num_bytes)
     return shard
 
 
 def _described(store: Store, stem: str) -> Shard | None:
     """Return the description of a shard whose tar is there and as long as it says."""
-    if not store.exists(f"shards/{stem}.json") or not store.exists(f"shards/{stem}.tar"):
+    if not all(store.exists(f"shards/{stem}.{kind}") for kind in ("json", "tar", "parquet")):
         return None
     shard = Shard.model_validate_json(store.read_bytes(f"shards/{stem}.json"))
     return shard if store.size_bytes(f"shards/{stem}.tar") == shard.num_bytes else None
 
 
-def _members(part: PackPart, store: Store, samples: list[Row]) -> Iterator[tuple[str, bytes]]:
-    index = read_index(store, part.pack)
-    for start in range(0, len(samples), BATCH):
-        batch = samples[start : start + BATCH]
-        images = dict(read_images(store, index, only={sample["key"] for sample in batch}))
-        for sample in batch:
-            yield f"{sample['key']}.jpg", images[sample["key"]]
-            yield f"{sample['key']}.json", sample["json"]
-            yield f"{sample['key']}.txt", sample["txt"]
+@dataclass(frozen=True, kw_only=True)
+class _EarlierShard:
+    table: pa.Table
+    tar: memoryview
 
 
-def write_shards_of(part: PackPart, store: Store, captions: CaptionSource, meter: Meter) -> Iterator[Shard]:
+def _usable(store: Store, names: tuple[str, ...], stack: ExitStack) -> list[_EarlierShard]:
+    """Open the earlier shards that are whole."""
+    found = []
+    for name in names:
+        if _described(store, name.removesuffix(".tar")) is None:
+            continue
+        table = store.read_table(shard_table_path(name))
+        if store.is_local:
+            file = stack.enter_context(store.open(f"shards/{name}"))
+            tar = memoryview(stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+            stack.callback(tar.release)
+        else:
+            tar = memoryview(store.read_bytes(f"shards/{name}"))
+        found.append(_EarlierShard(table=table, tar=tar))
+    return found
+
+
+Piece = tuple[Any, list[int]]
+"""Bytes of consecutive samples, and the size of each of them."""
+
+
+def _pieces(part: PackPart, store: Store, samples: pa.Table, earlier: list[_EarlierShard]) -> Iterator[Piece]:
+    """Yield the bytes of all samples in order: ranges of earlier shards, or made from the pack."""
+    source, row = np.full(len(samples), -1), np.zeros(len(samples), np.int64)
+    for number, shard in enumerate(earlier):
+        place = pc.index_in(samples["key"], value_set=shard.table["key"])
+        same = same_rows(samples, shard.table.select(SAMPLE_COLUMNS).take(place)) & (source < 0)
+        source[same], row[same] = number, np.asarray(place.to_numpy()[same], np.int64)
+    breaks = np.flatnonzero((np.diff(source) != 0) | ((source[1:] >= 0) & (np.diff(row) != 1))) + 1
+    bounds = np.concatenate([[0], breaks, [len(samples)]])
+    index: pa.Table | None = None
+    for start, stop in pairwise(bounds):
+        if source[start] >= 0:
+            shard = earlier[source[start]]
+            run = shard.table.slice(row[start], stop - start)
+            offset, sizes = run["offset"][0].as_py(), run["size"].to_pylist()
+            yield shard.tar[offset : offset + sum(sizes)], sizes
+        else:
+            index = read_index(store, part.pack) if index is None else index
+            yield from _made(store, index, samples.slice(start, stop - start))
+
+
+def _made(store: Store, index: pa.Table, samples: pa.Table) -> Iterator[Piece]:
+    for batch in samples.to_batches(max_chunksize=BATCH):
+        rows = batch.to_pylist()
+        images = dict(read_images(store, index, only={row["key"] for row in rows}))
+        blocks = [sample_bytes(sample_members(row, images[row["key"]])) for row in rows]
+        yield b"".join(blocks), [len(block) for block in blocks]
+
+
+def _write_pieces(file: IO[bytes], pieces: Iterator[Piece]) -> tuple[list[int], str, int]:
+    """Write the pieces and the end of the tar; return the samples' sizes, the tar's digest and size."""
+    digest, sizes, written = hashlib.sha256(), [], 0
+    for data, inside in pieces:
+        file.write(data)
+        digest.update(data)
+        sizes += inside
+        written += len(data)
+    end = end_of_tar(written)
+    file.write(end)
+    digest.update(end)
+    return sizes, digest.hexdigest(), written + len(end)
+
+
+def write_shards_of(
+    part: PackPart, store: Store, instruments: Instruments, earlier: Earlier, meter: Meter
+) -> Iterator[Shard]:
     """Yield the shards of one pack: one a split, none for a split without samples."""
     with meter.pack("write shards", part.num_records):
-        samples = samples_of(part, store, captions)
+        samples = samples_of(part, store, store.read_table(verdicts_path(part.pack)), instruments)
         for split in SPLITS:
-            chosen = [sample for sample in samples if sample["split"] == split]
-            if chosen:
-                yield write_shard(part, store, split, chosen)
+            chosen = samples.filter(pc.equal(samples["split"], split))
+            if len(chosen):
+                yield write_shard(part, store, split, chosen, earlier)
 
 
 class WriteShards(beam.PTransform[PCollection[PackPart], PCollection[Shard]]):
     """PCollection[PackPart] -> PCollection[Shard]."""
 
-    def __init__(self, store: Store, captions: CaptionSource, meter: Meter) -> None:
+    def __init__(self, store: Store, instruments: Instruments, earlier: Earlier, meter: Meter) -> None:
         super().__init__()
-        self.arguments = (store, captions, meter)
+        self.arguments = (store, instruments, earlier, meter)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[Shard]:
         return parts | "Write" >> beam.FlatMap(write_shards_of, *self.arguments)

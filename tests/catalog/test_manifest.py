@@ -6,7 +6,15 @@ from catalog.storage import Store
 
 
 def a_manifest():
-    shard = Shard(name="p-train-0.tar", pack="p", split="train", sha256="0" * 64, num_samples=1, num_bytes=1)
+    shard = Shard(
+        name="p-train-0.tar",
+        pack="p",
+        split="train",
+        sha256="0" * 64,
+        table_sha256="0" * 64,
+        num_samples=1,
+        num_bytes=1,
+    )
     empty = {key: {} for key in ("instruments", "counts", "reasons", "licenses", "records", "papers")}
     return Manifest(name="small", policy_digest="", shards=(shard,), **empty)
 
@@ -30,7 +38,7 @@ def test_what_is_no_release_is_told(url):
 @pytest.mark.parametrize("name", ["../x.tar", "a/b.tar", "x", ".tar"])
 def test_a_shard_cannot_name_a_file_elsewhere(name):
     with pytest.raises(ValueError, match="name"):
-        Shard(name=name, pack="p", split="train", sha256="", num_samples=1, num_bytes=1)
+        Shard(name=name, pack="p", split="train", sha256="", table_sha256="", num_samples=1, num_bytes=1)
 
 
 def test_a_damaged_manifest_is_told(tmp_path):

@@ -1,69 +1,116 @@
-import pytest
+from pathlib import Path
 
-from catalog.licenses import read_license
-from catalog.policy import (
-    CaptionRules,
-    ImageRules,
-    LicenseRules,
-    SplitRules,
-    caption_reasons,
-    image_reasons,
-    is_heldout,
-    license_rank,
-    license_reasons,
-)
+import pytest
+from pydantic import ValidationError
+
+from catalog.configs import load_config
+from catalog.errors import ConfigError
+from catalog.licenses import UNKNOWN, family
+from catalog.policy import FAMILIES, LicenseRules, Policy, choose_license, license_rank, obligations_of
 
 RULES = LicenseRules(families=("CC0", "CC-BY", "CC-BY-SA"))
-GOOD = {"original_width": 100, "original_height": 80, "contrast": 0.2, "flatness": 0.3, "sharpness": 50.0}
+POLICIES = sorted(Path("configs/policies").glob("*.toml"))
+A_POLICY = """
+[license]
+families = ["CC0", "CC-BY"]
+[duplicates]
+radius_bits = 12
+[release]
+obligations = ["attribution"]
+"""
 
 
-@pytest.mark.parametrize(
-    ("text", "creator", "reasons"),
-    [
-        ("CC BY 4.0", "Ada", ()),
-        ("CC0", None, ()),
-        ("CC BY 4.0", " ", ("creator:missing",)),
-        ("CC BY-SA", "Ada", ("license:version-not-stated",)),
-        ("CC BY-NC 4.0", "Ada", ("license:CC-BY-NC-4.0",)),
-        ("CC BY-NC", None, ("license:LicenseRef-CC-BY-NC", "license:version-not-stated", "creator:missing")),
-        ("", "Ada", ("license:LicenseRef-missing",)),
-        ("ask me", "Ada", ("license:LicenseRef-unknown",)),
-    ],
-)
-def test_every_broken_license_rule_is_named(text, creator, reasons):
-    assert license_reasons(read_license(text), creator, RULES) == reasons
+def _load(tmp_path, text):
+    path = tmp_path / "policy.toml"
+    path.write_text(text)
+    return load_config(path, Policy)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "reasons"),
-    [
-        ({}, ()),
-        ({"original_width": 1, "original_height": 1}, ("image:too-small",)),
-        ({"original_width": 401, "original_height": 100}, ("image:too-long",)),
-        ({"contrast": 0.01, "flatness": 0.99}, ("quality:low-contrast", "quality:flat")),
-        ({"sharpness": 1.0}, ("quality:blurred",)),
-    ],
-)
-def test_every_broken_image_rule_is_named(overrides, reasons):
-    rules = ImageRules(min_contrast=0.05, min_sharpness=10, max_flatness=0.9)
-    assert image_reasons({**GOOD, **overrides}, rules) == reasons
-
-
-def test_captions():
-    rules = CaptionRules(min_characters=3)
-    assert [caption_reasons(text, rules) for text in (None, "", "ab", "abc")] == [
-        ("caption:missing",),
-        ("caption:missing",),
-        ("caption:too-short",),
-        (),
-    ]
-
-
-def test_licenses_rank_in_the_order_of_the_policy():
+def test_rank_is_the_place_in_the_policys_order_and_last_when_it_is_not_in_it():
     assert [license_rank(spdx, RULES) for spdx in ("CC0-1.0", "CC-BY-SA-2.0", "CC-BY-NC-4.0")] == [0, 2, 3]
 
 
-def test_the_held_out_share_is_about_what_was_asked_for():
-    digests = [f"{i * 2654435761 % 2**32:08x}" for i in range(2000)]
-    share = sum(is_heldout(d, SplitRules(heldout_fraction=0.1)) for d in digests) / len(digests)
-    assert 0.08 < share < 0.12
+@pytest.mark.parametrize(
+    ("spdx", "chosen"),
+    [
+        ("CC-BY-SA-3.0 OR GFDL-1.2-or-later", "CC-BY-SA-3.0"),
+        ("CC-BY-4.0 OR CC-BY-SA-4.0", "CC-BY-4.0"),
+        ("GFDL-1.2-only OR GPL-3.0-only", "GFDL-1.2-only OR GPL-3.0-only"),
+        ("CC-BY-NC-4.0", "CC-BY-NC-4.0"),
+    ],
+)
+def test_of_a_choice_the_most_wanted_side_is_taken(spdx, chosen):
+    assert choose_license(spdx, RULES) == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("CC0", set()),
+        ("CC-PDM", set()),
+        ("CC-BY", {"attribution"}),
+        ("CC-BY-NC-SA", {"attribution", "share-alike", "non-commercial"}),
+        ("GPL", {"attribution", "share-alike"}),
+    ],
+)
+def test_obligations_follow_from_the_license(name, asked):
+    assert obligations_of(name) == asked
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
+def test_no_shipped_policy_admits_noderivatives_or_what_is_not_known(path):
+    families = load_config(path, Policy).license.families
+    assert not [name for name in families if "ND" in name.split("-")]
+    assert family(UNKNOWN) not in FAMILIES
+
+
+def test_the_three_shipped_policies_admit_what_they_say():
+    families = {path.stem: set(load_config(path, Policy).license.families) for path in POLICIES}
+    assert families["commercial"] == {"CC0", "CC-PDM", "CC-BY", "CC-BY-SA"}
+    assert families["noncommercial"] == families["commercial"] | {"CC-BY-NC", "CC-BY-NC-SA"}
+    assert families["public-domain"] == {"CC0", "CC-PDM"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('"CC-BY"]', '"CC-BUY"]', "no license family 'CC-BUY'"),
+        ('"CC-BY"]', '"CC-BY-ND"]', "catalogued, never trained on"),
+        ('"CC-BY"]', '"LicenseRef-unknown"]', "no license family"),
+        ('"CC-BY"]', '"CC-BY", "CC-BY"]', "named twice"),
+        ('"CC-BY"]', '"CC-BY-SA"]', "asks for share-alike"),
+        ("radius_bits = 12", "radius_bits = 32", "radius_bits"),
+        ("radius_bits = 12", "radius = 12", "unknown key 'radius' in [duplicates]; known keys: flat_from"),
+        ("[release]", '[consent]\nopted_out = "admit"\nmissing = "refuse"\n[release]', "contradict"),
+        ("[release]", "[sources.web.image]\nmin_side = 3\n[release]", "sources.web.image.min_side"),
+        (
+            "[release]",
+            '[sources.web.license]\nfamilies = ["CC-BY-NC"]\n[release]',
+            "sources.web.license] admits CC-BY-NC",
+        ),
+        ("[release]", "[sources.web.split]\nheldout_fraction = 0\n[release]", "sources.web.split"),
+    ],
+)
+def test_a_policy_that_cannot_be_meant_is_one_clear_line(tmp_path, old, new, complaint):
+    assert old in A_POLICY
+    with pytest.raises(ConfigError) as raised:
+        _load(tmp_path, A_POLICY.replace(old, new))
+    assert complaint in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_source_differs_from_the_general_rules_only_in_what_it_says(tmp_path):
+    policy = _load(
+        tmp_path, A_POLICY + "[sources.web.image]\nmin_side_px = 512\n[sources.web.safety]\nmax_nsfw = 0.5\n"
+    )
+    assert policy.rules_of("web").image.min_side_px == 512
+    assert policy.rules_of("web").image.max_aspect_ratio == policy.image.max_aspect_ratio
+    assert policy.rules_of("web").safety.max_nsfw == 0.5
+    assert (
+        policy.rules_of("other").model_dump() == policy.model_copy(update={"sources": {}}).rules_of("web").model_dump()
+    )
+
+
+def test_policies_are_frozen():
+    with pytest.raises(ValidationError):
+        RULES.families = ()

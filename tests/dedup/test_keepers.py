@@ -1,56 +1,85 @@
 import random
 
+import numpy as np
 from PIL import Image
 
+from dedup import keepers
 from dedup.colors import color_distances, color_grid
-from dedup.keepers import Fingerprint, choose_keepers
+from dedup.keepers import choose_keepers, near_codes
 from tests.builders import a_picture
 
 GRAY = b"\x80" * 48
+LIMITS = {"max_luma_distance": 60, "max_chroma_distance": 10}
 
 
-def a_print(letter, colors=GRAY):
-    return Fingerprint(code=letter.encode(), colors=colors)
+def _near(letters, edges):
+    names = sorted(set(letters))
+    a, b = (np.array([names.index(edge[side]) for edge in edges], np.int64) for side in (0, 1))
+    return near_codes(a, b, np.array([edge[2] for edge in edges], np.int32), num_codes=len(names))
 
 
-def _near(*edges):
-    near = {}
-    for a, b, distance in edges:
-        near.setdefault(a.encode(), []).append((b.encode(), distance))
-        near.setdefault(b.encode(), []).append((a.encode(), distance))
-    return near
+def _choose(letters, edges, colors=None):
+    names = sorted(set(letters))
+    codes = np.array([names.index(letter) for letter in letters], np.int64)
+    grids = np.frombuffer(b"".join(colors or [GRAY] * len(letters)), np.uint8).reshape(-1, 48)
+    keeper, distance = choose_keepers(codes, grids, _near(letters, edges), **LIMITS)
+    return keeper.tolist(), distance.tolist()
 
 
-def _keepers(letters, near):
-    limits = {"max_luma_distance": 60, "max_chroma_distance": 10}
-    return [a.keeper for a in choose_keepers([a_print(x) for x in letters], near, **limits)]
+def _keepers(letters, *edges):
+    edges = [edge for edge in edges if {edge[0], edge[1]} <= set(letters)]
+    return _choose(letters, edges)[0]
 
 
 def test_a_chain_does_not_become_one_cluster():
-    assert _keepers("ABC", _near(("A", "B", 4), ("B", "C", 4))) == [0, 0, 2]
+    assert _keepers("ABC", ("A", "B", 4), ("B", "C", 4)) == [0, 0, 2]
 
 
 def test_leaving_out_a_keeper_promotes_the_next():
-    near = _near(("A", "B", 4), ("A", "C", 4), ("B", "C", 2))
-    assert _keepers("ABC", near) == [0, 0, 0]
-    assert _keepers("BC", near) == [0, 0]
+    edges = [("A", "B", 4), ("A", "C", 4), ("B", "C", 2)]
+    assert _keepers("ABC", *edges) == [0, 0, 0]
+    assert _keepers("BC", *edges) == [0, 0]
+
+
+def test_the_best_keeper_in_reach_stands_for_a_picture_at_its_own_distance():
+    assert _choose("ABC", [("A", "C", 8), ("B", "C", 2)]) == ([0, 1, 0], [0, 0, 8])
+
+
+def test_equal_hashes_of_other_colors_stay_apart():
+    blue = b"\x80\xf0\x10" * 16
+    assert _choose("AAA", [], [GRAY, blue, GRAY]) == ([0, 1, 0], [0, 0, 0])
+
+
+def _random_graph(seed):
+    rng = random.Random(seed)
+    letters = [chr(rng.randrange(65, 95)) for _ in range(60)]
+    names = sorted(set(letters))
+    edges = [(a, b, rng.randrange(1, 9)) for i, a in enumerate(names) for b in names[:i] if rng.random() < 0.15]
+    colors = [rng.choice([GRAY, b"\x80\xf0\x10" * 16]) for _ in letters]
+    return letters, edges, colors
 
 
 def test_every_picture_is_near_its_keeper_and_keepers_are_apart():
-    letters = [chr(i) for i in range(65, 95)]
-    rng = random.Random(1)
-    edges = [(a, b, 2) for i, a in enumerate(letters) for b in letters[:i] if rng.random() < 0.15]
-    near = _near(*edges)
-    keepers = _keepers(letters, near)
-    linked = {frozenset(edge[:2]) for edge in edges}
-    for place, keeper in enumerate(keepers):
-        assert keeper == place or frozenset((letters[place], letters[keeper])) in linked
-    kept = [letters[p] for p, k in enumerate(keepers) if p == k]
-    assert not any(frozenset((a, b)) in linked for a in kept for b in kept)
+    letters, edges, colors = _random_graph(1)
+    linked = {frozenset(edge[:2]) for edge in edges} | {frozenset(letter) for letter in letters}
+    alike = lambda a, b: frozenset((letters[a], letters[b])) in linked and colors[a] == colors[b]  # noqa: E731
+    chosen, _ = _choose(letters, edges, colors)
+    assert all(keeper == place or alike(place, keeper) for place, keeper in enumerate(chosen))
+    kept = [place for place, keeper in enumerate(chosen) if place == keeper]
+    assert not any(alike(a, b) for a in kept for b in kept if a < b)
 
 
-def test_equal_codes_cost_one_comparison_each():
-    assert set(_keepers("A" * 50_000, {})) == {0}
+def test_compiled_and_not_compiled_agree(monkeypatch):
+    for seed in range(5):
+        graph = _random_graph(seed)
+        plain = _choose(*graph)
+        monkeypatch.setattr(keepers, "COMPILE_FROM", 0)
+        assert _choose(*graph) == plain
+        monkeypatch.undo()
+
+
+def test_a_million_equal_pictures_cost_a_step_each():
+    assert set(_keepers("A" * 1_000_000)) == {0}
 
 
 def test_a_darker_copy_keeps_its_chroma():

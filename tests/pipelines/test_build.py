@@ -14,8 +14,10 @@ import webdataset as wds
 from PIL import Image
 
 from catalog.errors import ConfigError, CorpusError, SourceError, StorageError
+from catalog.manifest import shard_table_path
 from catalog.packs import read_index
 from catalog.storage import Store
+from pipelines.measures import caption_facts
 from pipelines.run import build
 from pipelines.verify import verify
 from tests.builders import (
@@ -32,6 +34,11 @@ from tests.builders import (
 from tests.captioning.test_blip2 import save_tiny_checkpoint
 
 pytestmark = pytest.mark.beam
+
+
+def _captions(release):
+    tables = [release.store.read_table(shard_table_path(shard.name)) for shard in release.manifest.shards]
+    return {row["record_id"]: row["caption"] for table in tables for row in table.to_pylist()}
 
 
 def _verdicts(release):
@@ -132,7 +139,7 @@ def test_a_corrected_title_is_captioned_anew_and_nothing_is_fetched_again(tmp_pa
         metadata.write_text(metadata.read_text().replace("teh fox", "the fox"))
         release = build(config, workers=1)
     assert asked == ["/a"]
-    assert _verdicts(release)["test:a"]["caption"] == "the fox"
+    assert _captions(release) == {"test:a": "the fox"}
 
 
 def test_a_deleted_shard_is_written_again(tmp_path):
@@ -165,7 +172,8 @@ def test_blip2_captions_a_corpus(tmp_path):
     release = build(str(config), workers=1)
     assert release.manifest.counts["admitted"] == 3
     assert release.manifest.instruments["captions"].startswith("blip2-")
-    assert all(row["caption"] for row in _verdicts(release).values())
+    assert len(_captions(release)) == 3
+    assert all(_captions(release).values())
 
 
 def test_a_widened_policy_fetches_only_what_is_new(tmp_path):
@@ -244,9 +252,11 @@ def test_a_bad_element_becomes_a_row_with_an_outcome(tmp_path):
         "controls": [],
         "long": ["duplicate:same-bytes"],
     }
-    captions = {key: row["caption"] for key, row in _verdicts(release).items()}
-    assert captions["test:controls"] == "a b c [31m"
-    assert len(captions["test:long"]) <= 300
+    assert _captions(release) == {"test:controls": "a b c [31m"}
+    facts = caption_facts(release.store, release.manifest.instruments["captions"]).read("test-00000")
+    longest = max(facts["text"].to_pylist(), key=len)
+    assert longest.startswith("word word")
+    assert len(longest) <= 300
     assert list(verify(release)) == []
     (unreadable,) = (n for n in release.store.files("records/test") if "unreadable" in n)
     assert release.store.read_table(f"records/test/{unreadable}")["place"].to_pylist() == ["line 14"]

@@ -65,3 +65,68 @@ def test_a_wait_for_a_busy_host_is_no_timeout():
     with a_server({f"/slow{number}": (200, "image/png", b"x") for number in range(40)}) as (base, _):
         answers = asyncio.run(ask())
     assert {answer.outcome for answer in answers} == {Outcome.FETCHED}
+
+
+def _headers(*headers):
+    return {"/a": (200, "image/png", b"abc", list(headers))}
+
+
+def test_every_line_that_speaks_of_consent_is_kept_in_order_and_no_other():
+    lines = [
+        ("X-Robots-Tag", "noai"),
+        ("TDM-Policy", "https://example.org/p"),
+        ("X-ROBOTS-TAG", "googlebot: all"),
+        ("Content-Usage", "train-ai=n"),
+        ("tdm-reservation", "1"),
+    ]
+    with a_server(_headers(("ETag", "x"), *lines, ("X-Robots", "noai"))) as (base, _):
+        answer = _get(f"{base}/a")
+    assert answer.consent == tuple((name.lower(), value) for name, value in lines)
+
+
+def test_bytes_that_are_no_text_are_kept_as_escapes():
+    with a_server(_headers(("X-Robots-Tag", "no\xfcai, noai"))) as (base, _):
+        assert _get(f"{base}/a").consent == (("x-robots-tag", "no\\xfcai, noai"),)
+
+
+@pytest.mark.parametrize(
+    ("path", "outcome", "consent"),
+    [
+        ("/refused", Outcome.HTTP_ERROR, ["noml"]),
+        ("/busy", Outcome.SERVER_ERROR, ["noindex"]),
+        ("/big", Outcome.TOO_LARGE, ["noimageai"]),
+        ("/cut-off", Outcome.UNREACHABLE, ["noai"]),
+        ("/moved", Outcome.TOO_LARGE, ["none", "noimageai"]),
+        ("/moved-away", Outcome.BAD_URL, ["noai"]),
+        ("/hangs", Outcome.TIMEOUT, []),
+        ("/gone", Outcome.HTTP_ERROR, []),
+    ],
+)
+def test_an_answer_without_a_picture_says_what_was_heard_on_the_way(path, outcome, consent):
+    def said(status, value, *more, body=b""):
+        return status, "text/html", body, [("X-Robots-Tag", value), *more]
+
+    answers = {
+        "/refused": said(403, "noml"),
+        "/busy": said(503, "noindex"),
+        "/big": said(200, "noimageai", body=b"x" * 1001),
+        "/moved": said(301, "none", ("Location", "/big")),
+        "/moved-away": said(301, "noai", ("Location", "file:///etc/passwd")),
+    }
+    with a_server(answers) as (base, _):
+        answer = _get(base + path)
+    assert answer.outcome == outcome
+    assert answer.consent == tuple(("x-robots-tag", value) for value in consent)
+
+
+def test_requests_are_counted_and_what_is_not_asked_is_none():
+    async def ask(*urls):
+        async with HttpTransport(timeout_s=0.5, max_bytes=1000) as transport:
+            for url in urls:
+                await transport.get(url)
+            return transport.num_requests
+
+    answers = {**_headers(), "/moved": (302, "text/html", b"", [("Location", "/a")])}
+    with a_server(answers) as (base, asked):
+        urls = [f"{base}/a", f"{base}/moved", f"{base}/gone", "file:///etc/passwd", "http://u:p@x/a"]
+        assert asyncio.run(ask(*urls)) == len(asked) == 4

@@ -67,7 +67,9 @@ def _write_shard(store: Store, pack: str, split: Split, seeds: list[int]) -> Sha
     name = f"{pack}-{split}-{digest[:16]}.tar"
     store.write_bytes(f"shards/{name}", tar.getvalue())
     size = len(tar.getvalue())
-    return Shard(name=name, pack=pack, split=split, sha256=digest, num_samples=len(seeds), num_bytes=size)
+    return Shard(
+        name=name, pack=pack, split=split, sha256=digest, table_sha256="", num_samples=len(seeds), num_bytes=size
+    )
 
 
 def an_autoencoder(folder: Path, **overrides: Any) -> str:

@@ -1,0 +1,161 @@
+"""A corpus of metadata alone, of any size: records and facts as a build would have left them, and no pictures.
+
+What records say (claims, creators, titles, tags) is drawn from the real records of samples/; outcomes, sizes, quality
+and copies have the rates that were measured there.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.progress import track
+
+from catalog.digests import sha256_hex
+from catalog.packs import INDEX_SCHEMA
+from catalog.records import RECORD_SCHEMA, records_table
+from catalog.storage import Store
+from dedup.colors import GRID_BYTES
+from pipelines.edges import edges_stem
+from pipelines.measures import (
+    CAPTION_SCHEMA,
+    CODE_SCHEMA,
+    EDGE_SCHEMA,
+    HASH_SCHEMA,
+    QUALITY_SCHEMA,
+    caption_facts,
+    hash_facts,
+    quality_facts,
+)
+from pipelines.parts import PackPart, parts_of
+from pipelines.sources import READERS
+
+SOURCE = "web"
+PACK_RECORDS = 10_000
+REAL = {
+    "commons": "samples/sources/commons.json",
+    "openverse": "samples/sources/openverse.json",
+    "yfcc": "samples/sources/yfcc.tsv",
+}
+FETCHED = 0.985
+"""Share of the admitted records of samples/ whose pictures arrived."""
+NEAR = 0.03
+"""Share of pictures with a near copy in the corpus."""
+
+
+def make_corpus(store: Store, num_records: int, *, captions: str, admitted: np.ndarray) -> list[PackPart]:
+    """Write a corpus of `num_records` records; `admitted` says which of the real records the policy lets be fetched."""
+    path = f"records/{SOURCE}/synthetic.parquet"
+    num_packs = max(1, num_records // PACK_RECORDS)
+    real = real_records()
+    numbers = _numbers_by_pack(num_records, num_packs)
+    edges: list[pa.Table] = []
+    with store.writing(path) as file, pq.ParquetWriter(file, RECORD_SCHEMA, compression="zstd") as writer:
+        for pack, ids in enumerate(track(numbers, description=f"{num_records:,} records")):
+            random = np.random.default_rng(pack)
+            drawn = random.integers(0, len(real), len(ids))
+            writer.write_table(_records(real.take(pa.array(drawn)), ids, pack), row_group_size=len(ids))
+            edges.append(
+                _facts(
+                    store, f"{SOURCE}-{pack:05d}", ids, random, admitted[drawn], real.take(pa.array(drawn)), captions
+                )
+            )
+    parts = parts_of(store, path)
+    stem = edges_stem(store, parts)
+    store.write_table(f"{stem}.pairs.parquet", pa.concat_tables(edges))
+    store.write_table(f"{stem}.recurring.parquet", CODE_SCHEMA.empty_table())
+    return parts
+
+
+def real_records() -> pa.Table:
+    """Return the records of samples/."""
+    records = [record for name, path in REAL.items() for record in READERS[name](path, name)]
+    return records_table(records, num_packs=1)  # type: ignore[arg-type]
+
+
+def _numbers_by_pack(num_records: int, num_packs: int) -> list[list[str]]:
+    packs: list[list[str]] = [[] for _ in range(num_packs)]
+    for number in range(num_records):
+        record_id = f"{SOURCE}:{number}"
+        packs[int(sha256_hex(record_id.encode())[:12], 16) % num_packs].append(record_id)
+    return [sorted(ids) for ids in packs]
+
+
+def _records(drawn: pa.Table, ids: list[str], pack: int) -> pa.Table:
+    urls = [f"https://pictures.example/{record_id[len(SOURCE) + 1 :]}.jpg" for record_id in ids]
+    pages = [url.replace(".jpg", "/") for url in urls]
+    own = {
+        "record_id": pa.array(ids),
+        "pack": pa.array([f"{SOURCE}-{pack:05d}"] * len(ids)),
+        "url": pa.array(urls),
+        "landing_url": pa.array(pages),
+        "text_sha256": pa.array([sha256_hex(record_id.encode()) for record_id in ids]),
+    }
+    return pa.table({name: own.get(name, drawn[name]) for name in RECORD_SCHEMA.names}, schema=RECORD_SCHEMA)
+
+
+def _facts(
+    store: Store,
+    pack: str,
+    ids: list[str],
+    random: np.random.Generator,
+    admitted: np.ndarray,
+    drawn: pa.Table,
+    captions: str,
+) -> pa.Table:
+    asked = np.flatnonzero(admitted)
+    is_fetched = random.random(len(asked)) < FETCHED
+    digests = np.array([sha256_hex(f"picture of {ids[row]}".encode()) for row in asked], object)
+    width, height = random.integers(64, 4000, (2, len(asked)))
+    index = {
+        "url": pa.array(["https://pictures.example/x.jpg"] * len(asked)),
+        "key": pa.array(np.where(is_fetched, digests, "")),
+        "status": pa.array(np.where(is_fetched, "success", "failed_to_download")),
+        "width": pa.array(np.full(len(asked), 256), pa.int32()),
+        "height": pa.array(np.full(len(asked), 192), pa.int32()),
+        "original_width": pa.array(width, pa.int32()),
+        "original_height": pa.array(height, pa.int32()),
+        "sha256": pa.array(digests, pa.string(), mask=~is_fetched),
+        "record_id": pa.array([ids[row] for row in asked]),
+        "outcome": pa.array(np.where(is_fetched, "fetched", "http-error")),
+        "stored_sha256": pa.array(digests, pa.string(), mask=~is_fetched),
+    }
+    nothing = pa.nulls(len(asked))
+    table = pa.table({f.name: index.get(f.name, nothing).cast(f.type) for f in INDEX_SCHEMA}, schema=INDEX_SCHEMA)
+    store.write_table(f"packs/{pack}.000.parquet", table)
+    rows = asked[is_fetched]
+    keys = digests[is_fetched]
+    codes = random.integers(0, 256, (len(rows), 32), dtype=np.uint8)
+    copies = np.arange(0, int(len(rows) * NEAR) // 2 * 2, 2)
+    codes[copies + 1] = codes[copies]
+    codes[copies + 1, 0] ^= 0b101
+    by_key = pa.array(np.argsort(keys))
+    hashes = pa.table(
+        {
+            "sha256": pa.array(keys),
+            "phash64": [code.tobytes() for code in codes[:, :8]],
+            "phash256": [code.tobytes() for code in codes],
+            "colors": [bytes([128]) * GRID_BYTES] * len(rows),
+            "pixels": pa.array(keys),
+        },
+        schema=HASH_SCHEMA,
+    )
+    store.write_table(f"{hash_facts(store).folder}/{pack}.000.parquet", hashes.take(by_key))
+    quality = {
+        "sha256": keys,
+        "sharpness": random.gamma(2, 200, len(rows)),
+        "flatness": random.beta(1, 6, len(rows)),
+        "contrast": random.beta(4, 8, len(rows)),
+    }
+    store.write_table(
+        f"{quality_facts(store).folder}/{pack}.000.parquet", pa.table(quality, schema=QUALITY_SCHEMA).take(by_key)
+    )
+    texts = pa.table(
+        {"shown_sha256": [sha256_hex(ids[row].encode()) for row in rows], "text": drawn["title"].take(pa.array(rows))}
+    )
+    texts = texts.set_column(1, "text", texts["text"].fill_null("a picture"))
+    made = {"model": "source-text", "revision": "1", "prompt": "", "decoding": "{}"}
+    for name, value in made.items():
+        texts = texts.append_column(name, pa.array([value] * len(rows)))
+    texts = texts.append_column("seed", pa.array(np.zeros(len(rows), np.int64))).cast(CAPTION_SCHEMA)
+    store.write_table(f"{caption_facts(store, captions).folder}/{pack}.000.parquet", texts.sort_by("shown_sha256"))
+    sides = [[codes[place].tobytes() for place in copies + side] for side in (0, 1)]
+    return pa.table({"a": sides[0], "b": sides[1], "distance_bits": np.full(len(copies), 2)}, schema=EDGE_SCHEMA)

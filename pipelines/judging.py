@@ -1,0 +1,259 @@
+"""Judge every record: admitted, or refused with every reason. Pure; made anew by every build and by every plan.
+
+Two passes over the packs, by threads, since Arrow and numpy leave Python alone. The first weighs each pack and keeps a
+few bytes a record; then copies are settled over all packs; the second writes the verdicts. So memory is that of a few
+packs and of the contenders, not of the corpus.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.policy import CapRules, Policy, RecordRules
+from catalog.rules import heldout
+from catalog.storage import Store
+from pipelines.edges import first_words, read_edges, suspect_words
+from pipelines.parts import PackPart
+from pipelines.rows import Instruments, read_rows
+from pipelines.settling import CAP, CONTENDER_SCHEMA, REASONS, Settled, over_cap, settle
+from pipelines.weighing import WEIGHED_COLUMNS, Reasons, Weighed, groups_of, weigh
+
+A = TypeVar("A")
+B = TypeVar("B")
+_EACH = np.uint64(0x0101010101010101)
+"""Bit 0 of each byte of a word."""
+
+VERDICT_SCHEMA = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("pack", pa.string()),
+        ("admitted", pa.bool_()),
+        ("reasons", pa.list_(pa.string())),
+        ("license", pa.string()),
+        ("license_rule", pa.string()),
+        ("license_seen", pa.string()),
+        ("outcome", pa.string()),
+        ("sha256", pa.string()),
+        ("keeper_record_id", pa.string()),
+        ("keeper_sha256", pa.string()),
+        ("distance_bits", pa.int32()),
+        ("split", pa.string()),
+    ]
+)
+"""`license` is what is made use of: of a choice, the side that the policy wants most. `keeper_*` and `distance_bits`
+name the picture that stands for this one; they are null for what stands for itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """A pack as a judgement sees it."""
+
+    name: str
+    read: Callable[[list[str]], pa.Table]
+    """Gives columns of `pipelines.rows.ROW_SCHEMA`; twice the same."""
+
+    @property
+    def source(self) -> str:
+        """The source whose rules hold."""
+        return self.name.rsplit("-", 1)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """What the first pass keeps of a pack."""
+
+    weighed: Weighed
+    contender_rows: npt.NDArray[np.int64]
+    contenders: pa.Table
+    creators: npt.NDArray[np.uint64]
+    """Of every admitted row, when the policy caps them."""
+    digests: npt.NDArray[np.uint64]
+
+
+def judge_packs(
+    packs: Sequence[Pack], pairs: pa.Table, recurring: pa.Table, policy: Policy
+) -> Iterator[tuple[Weighed, pa.Table]]:
+    """Yield, for every pack in order, what was weighed and the verdicts: one a record, in the order of its rows.
+
+    `pairs` (`EDGE_SCHEMA`) and `recurring` (`CODE_SCHEMA`) are what is known of copies. The verdict of a record depends
+    on the order of neither packs, rows nor pairs.
+    """
+    rules = {source: policy.rules_of(source) for source in {pack.source for pack in packs}}
+    suspects = suspect_words(pairs, recurring, policy.duplicates.radius_bits)
+    kept = list(_in_threads(lambda pack: _first_pass(pack, rules[pack.source], policy, suspects), packs))
+    contenders = pa.concat_tables([CONTENDER_SCHEMA.empty_table(), *(one.contenders for one in kept)]).combine_chunks()
+    decisions = _by_pack(kept, settle(contenders, pairs, policy), policy)
+
+    def second(pack: tuple[Pack, _Kept, _Decisions]) -> tuple[Weighed, pa.Table]:
+        return pack[1].weighed, _verdicts(*pack, contenders, policy)
+
+    yield from _in_threads(second, zip(packs, kept, decisions, strict=True))
+
+
+def _in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """Yield `work(item)` in order, a few ahead of what is taken."""
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[B]] = deque()
+        for item in items:
+            ahead.append(pool.submit(work, item))
+            if len(ahead) > 2 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _first_pass(pack: Pack, rules: RecordRules, policy: Policy, suspects: npt.NDArray[np.uint64]) -> _Kept:
+    columns = ["sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id"]
+    rows = pack.read([*WEIGHED_COLUMNS, *columns, *(["creator"] if policy.caps else [])])
+    weighed = weigh(rows, rules)
+    admitted = np.flatnonzero(weighed.reasons.admitted)
+    digests = first_word(rows["sha256"])[admitted]
+    words = first_words(rows["phash256"])[admitted]
+    found = np.minimum(np.searchsorted(suspects, words), max(len(suspects) - 1, 0))
+    is_suspect = suspects[found] == words if len(suspects) else np.zeros(len(admitted), np.bool_)
+    is_suspect |= _recurs(digests)
+    chosen = admitted[is_suspect]
+    return _Kept(
+        weighed=weighed,
+        contender_rows=chosen,
+        contenders=_contenders(rows.take(pa.array(chosen)), weighed, chosen, policy),
+        creators=rows["creator"].to_numpy()[admitted] if policy.caps else np.zeros(0, np.uint64),
+        digests=digests if policy.caps else np.zeros(0, np.uint64),
+    )
+
+
+def _recurs(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    ordered = np.sort(numbers)
+    return np.isin(numbers, ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def _contenders(rows: pa.Table, weighed: Weighed, chosen: npt.NDArray[np.int64], policy: Policy) -> pa.Table:
+    is_flat = pc.greater_equal(rows["flatness"], policy.duplicates.flat_from)
+    licenses = pa.array(weighed.claims.licenses, pa.string()).take(pa.array(weighed.claims.read.codes[chosen]))
+    sizes = [rows[name].cast(pa.float64()) for name in ("original_width", "original_height")]
+    columns = {
+        **{name: rows[name] for name in ("record_id", "sha256", "sharpness", "retrieved_at", "colors")},
+        "license": licenses,
+        "pixels": pc.multiply(*sizes),
+        "code": pc.if_else(is_flat, rows["pixels"].cast(pa.binary()), rows["phash256"].cast(pa.binary())),
+    }
+    return pa.table({name: columns[name] for name in CONTENDER_SCHEMA.names}, schema=CONTENDER_SCHEMA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decisions:
+    """What settling adds to the rows of one pack."""
+
+    bits: npt.NDArray[np.int64]
+    """Of every row."""
+    keeper: npt.NDArray[np.int64]
+    """For each contender of the pack the contender, of all packs, that stands for it; -1 for itself."""
+    distance_bits: npt.NDArray[np.int32]
+
+
+def _by_pack(kept: list[_Kept], settled: Settled, policy: Policy) -> list[_Decisions]:
+    decisions, start = [], 0
+    for pack in kept:
+        mine = slice(start, start + len(pack.contender_rows))
+        bits = np.zeros(len(pack.weighed.reasons.codes), np.int64)
+        bits[pack.contender_rows] = settled.bits[mine]
+        keeper = np.where(settled.keeper[mine] == np.arange(mine.start, mine.stop), -1, settled.keeper[mine])
+        decisions.append(_Decisions(bits=bits, keeper=keeper, distance_bits=settled.distance_bits[mine]))
+        start = mine.stop
+    if policy.caps is not None:
+        _cap(kept, decisions, policy.caps)
+    return decisions
+
+
+def _cap(kept: list[_Kept], decisions: list[_Decisions], rules: CapRules) -> None:
+    admitted = [np.flatnonzero(one.weighed.reasons.admitted) for one in kept]
+    left = [decision.bits[rows] == 0 for decision, rows in zip(decisions, admitted, strict=True)]
+    creators = np.concatenate([one.creators[rows] for one, rows in zip(kept, left, strict=True)])
+    digests = np.concatenate([one.digests[rows] for one, rows in zip(kept, left, strict=True)])
+    refused = over_cap(creators, digests, rules)
+    for decision, rows, is_left in zip(decisions, admitted, left, strict=True):
+        rows = rows[is_left]
+        decision.bits[rows[refused[: len(rows)]]] |= CAP
+        refused = refused[len(rows) :]
+
+
+def _verdicts(pack: Pack, kept: _Kept, decisions: _Decisions, contenders: pa.Table, policy: Policy) -> pa.Table:
+    claims = kept.weighed.claims
+    rows = pack.read(["record_id", "outcome", "sha256"])
+    # what the claims refuse is judged by its claims alone, even if another policy once let it be fetched
+    refused = pa.array(~claims.reasons.admitted)
+    reasons = _with(kept.weighed.reasons, decisions.bits)
+    num = len(rows)
+    keeper, distance = np.full(num, -1, np.int64), np.zeros(num, np.int32)
+    keeper[kept.contender_rows], distance[kept.contender_rows] = decisions.keeper, decisions.distance_bits
+    stood_for = pa.array(keeper, mask=keeper < 0)
+    split = heldout(first_word(rows["sha256"]), policy.split).astype(np.int8)
+    claim = pa.array(claims.read.codes)
+    said = {name: [getattr(reading, name) for reading in claims.read.readings] for name in ("rule", "seen")}
+    columns = {
+        "record_id": rows["record_id"],
+        "pack": pa.array([pack.name]).take(pa.array(np.zeros(num, np.int8))),
+        "admitted": pa.array(reasons.admitted),
+        "reasons": reasons.column(),
+        "license": pa.array(claims.licenses, pa.string()).take(claim),
+        "license_rule": pa.array(said["rule"], pa.string()).take(claim),
+        "license_seen": pa.array(said["seen"], pa.string()).take(claim),
+        "outcome": pc.if_else(refused, None, rows["outcome"].cast(pa.string())),
+        "sha256": pc.if_else(refused, None, rows["sha256"]),
+        "keeper_record_id": contenders["record_id"].take(stood_for),
+        "keeper_sha256": contenders["sha256"].take(stood_for),
+        "distance_bits": pa.array(distance, mask=keeper < 0),
+        "split": pa.array(["train", "heldout"]).take(pa.array(split, mask=~reasons.admitted)),
+    }
+    return pa.table(columns, schema=VERDICT_SCHEMA)
+
+
+def _with(reasons: Reasons, bits: npt.NDArray[np.int64]) -> Reasons:
+    """Add what settling found to what was weighed."""
+    groups, codes = groups_of(reasons.codes, bits)
+    lists = tuple(
+        reasons.lists[code] + tuple(reason for bit, reason in enumerate(REASONS) if found >> bit & 1)
+        for code, found in groups
+    )
+    return Reasons(codes=codes, lists=lists)
+
+
+def first_word(digests: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    """Return the first 64 bits of each SHA-256, which is given in hex; 0 where there is none."""
+    text = pc.fill_null(digests, "0" * 64).combine_chunks()
+    if not len(text):
+        return np.zeros(0, np.uint64)
+    offsets = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
+    assert (np.diff(offsets) == 64).all()
+    characters = np.frombuffer(text.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(-1, 64)[:, :16]
+    ascii_8 = np.ascontiguousarray(characters).view(">u8").astype(np.uint64)
+    digits = (ascii_8 & _EACH * np.uint64(0x0F)) + (ascii_8 >> 6 & _EACH) * np.uint64(9)  # letters have bit 6
+    for shift, keep in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0xFFFFFFFF)):
+        digits = (digits | digits >> shift) & np.uint64(keep)
+    return np.asarray(digits[:, 0] << 32 | digits[:, 1], np.uint64)
+
+
+def verdicts_path(pack: str) -> str:
+    """Where the verdicts of a pack lie before they are released."""
+    return f"judgements/verdicts/{pack}.parquet"
+
+
+def judge_parts(
+    parts: Sequence[PackPart], store: Store, policy: Policy, instruments: Instruments, *, keep: bool = False
+) -> Iterator[tuple[Weighed, pa.Table]]:
+    """Judge packs of a corpus, in the order of `parts`. With `keep` their joined rows are kept for the next time."""
+
+    def pack_of(part: PackPart) -> Pack:
+        return Pack(name=part.pack, read=lambda columns: read_rows(part, store, instruments, columns, keep=keep))
+
+    edges = read_edges(store, list(parts))
+    return judge_packs([pack_of(part) for part in parts], edges.pairs, edges.recurring, policy)

@@ -1,0 +1,30 @@
+"""The papers of a release, written from its counts and never by hand: credits, cards, metadata, summaries."""
+
+from collections.abc import Callable
+
+from pipelines.papers.account import Account
+from pipelines.papers.card import license_md, readme
+from pipelines.papers.credits import CREDIT_SCHEMA, credits_txt, missing_credits
+from pipelines.papers.credits_page import credits_html
+from pipelines.papers.croissant import croissant_json
+from pipelines.papers.escaping import safe_url
+from pipelines.papers.summary import training_content_summary
+from pipelines.papers.tools import tools_json
+
+__all__ = ["CREDIT_SCHEMA", "PAPERS", "missing_credits", "safe_url", "write_papers"]
+
+PAPERS: dict[str, Callable[[Account], bytes]] = {
+    "LICENSE.md": license_md,
+    "README.md": readme,
+    "credits.html": credits_html,
+    "credits.txt": credits_txt,
+    "croissant.json": croissant_json,
+    "tools.json": tools_json,
+    "training-content-summary.md": training_content_summary,
+}
+"""File -> what writes it. credits.parquet, which they name, is `parquet_bytes(account.credits)`."""
+
+
+def write_papers(account: Account) -> dict[str, bytes]:
+    """Return every paper by its file's name. Equal accounts give equal bytes, on any machine and at any time."""
+    return {name: write(account) for name, write in PAPERS.items()}

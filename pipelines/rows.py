@@ -1,0 +1,145 @@
+"""What is known of each record of a pack, joined: claims, outcome, facts, caption. All that is judged, and no policy.
+
+Joining costs more than judging, so the joined rows are kept in `judgements/rows/`, under a name that changes when a
+segment of any of their parts is added. They can be deleted at any time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.digests import digest_of, sha256_hex
+from catalog.facts import FactTable
+from catalog.packs import Outcome, read_index
+from catalog.storage import Store
+from dedup.colors import GRID_BYTES
+from pipelines.measures import caption_facts, hash_facts, quality_facts, safety_facts
+from pipelines.parts import PackPart
+
+FOLDER = "judgements/rows"
+CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("landing_url", "url")}
+"""A part of a credit is lacking when all of these columns are blank; the bits of `lacks`, in this order."""
+LACKS_COLUMNS = sorted({name for columns in CREDIT_COLUMNS.values() for name in columns})
+WORDS = ("license_claims", "outcome", "consent")
+"""Columns with few distinct values, which are read as dictionaries."""
+
+ROW_SCHEMA = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("license_claims", pa.string()),
+        ("lacks", pa.int8()),
+        ("creator", pa.uint64()),
+        ("retrieved_at", pa.string()),
+        ("text_sha256", pa.string()),
+        ("outcome", pa.string()),
+        ("sha256", pa.string()),
+        ("consent", pa.string()),
+        ("original_width", pa.int32()),
+        ("original_height", pa.int32()),
+        ("contrast", pa.float64()),
+        ("flatness", pa.float64()),
+        ("sharpness", pa.float64()),
+        ("nsfw", pa.float64()),
+        ("phash256", pa.binary(32)),
+        ("pixels", pa.string()),
+        ("colors", pa.binary(GRID_BYTES)),
+        ("caption_characters", pa.int32()),
+    ]
+)
+"""One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
+`creator` is a number for whoever is credited, by page or else by name, within the source. A caption that was not made
+yet is null."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instruments:
+    """Which facts are judged and released, where a corpus may hold those of several instruments."""
+
+    captions: str
+    captions_see_pixels: bool
+    safety: str | None = None
+
+
+def read_rows(
+    part: PackPart, store: Store, instruments: Instruments, columns: list[str] | None = None, *, keep: bool = False
+) -> pa.Table:
+    """Return these columns (all by default) of the joined rows of a pack, words as dictionaries.
+
+    They are joined anew unless they were kept; with `keep` they are kept now.
+    """
+    path = rows_path(part, store, instruments)
+    if store.exists(path):
+        return store.read_table(path, columns, words=WORDS)
+    rows = _joined(part, store, instruments)
+    if keep:
+        store.write_table(path, rows)
+    for name in WORDS:
+        rows = rows.set_column(rows.schema.get_field_index(name), name, pc.dictionary_encode(rows[name]))
+    return rows if columns is None else rows.select(columns)
+
+
+def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
+    """Where the joined rows of a pack lie, as far as it was fetched and measured by now."""
+    segments = [len(store.numbered(f"packs/{part.pack}.", ".parquet"))]
+    segments += [table.num_segments(part.pack) for table in _tables(store, instruments)]
+    said = [part.records_path, vars(instruments), segments]
+    return f"{FOLDER}/{part.pack}-{digest_of(said)[:16]}.parquet"
+
+
+def _tables(store: Store, instruments: Instruments) -> list[FactTable]:
+    tables = [hash_facts(store), quality_facts(store), caption_facts(store, instruments.captions)]
+    return tables if instruments.safety is None else [*tables, safety_facts(store, instruments.safety)]
+
+
+def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
+    said = ["record_id", "license_claims", "creator", "creator_url", "title", "landing_url", "url"]
+    records = part.read_records(store, [*said, "retrieved_at", "text_sha256"])
+    measured = ["outcome", "key", "consent", "original_width", "original_height"]
+    index = read_index(store, part.pack, ["record_id", *measured])
+    index = index.take(pc.index_in(records["record_id"], value_set=index["record_id"]))
+    sha256 = pc.if_else(pc.equal(index["outcome"], str(Outcome.FETCHED)), index["key"], pa.scalar(None, pa.string()))
+    hashes = _facts_at(hash_facts(store), part, sha256, ["phash256", "pixels", "colors"])
+    quality = _facts_at(quality_facts(store), part, sha256, ["contrast", "flatness", "sharpness"])
+    nsfw: pa.Array | pa.ChunkedArray = pa.nulls(len(records), pa.float64())
+    if instruments.safety is not None:
+        nsfw = _facts_at(safety_facts(store, instruments.safety), part, sha256, ["nsfw"])["nsfw"]
+    shown = sha256 if instruments.captions_see_pixels else records["text_sha256"]
+    captions = _facts_at(caption_facts(store, instruments.captions), part, shown, ["text"])
+    columns = {
+        **{name: records[name] for name in ("record_id", "license_claims", "retrieved_at", "text_sha256")},
+        **{name: index[name] for name in measured if name != "key"},
+        **{name: hashes[name] for name in ("phash256", "pixels", "colors")},
+        **{name: quality[name] for name in ("contrast", "flatness", "sharpness")},
+        "sha256": sha256,
+        "nsfw": nsfw,
+        "lacks": pa.array(lacks(records)),
+        "creator": pa.array(_creators(part.source, records)),
+        "caption_characters": pc.utf8_length(captions["text"]).cast(pa.int32()),
+    }
+    return pa.table({name: columns[name] for name in ROW_SCHEMA.names}, schema=ROW_SCHEMA)
+
+
+def _facts_at(facts: FactTable, part: PackPart, keys: pa.ChunkedArray, columns: list[str]) -> pa.Table:
+    """Return one row of facts for each of `keys`, nulls where there is none."""
+    table = facts.read(part.pack, columns)
+    return table.take(pc.index_in(keys, value_set=table[facts.key]))
+
+
+def lacks(records: pa.Table) -> npt.NDArray[np.int8]:
+    """Return which parts of a credit each record lacks, as bits, from its `LACKS_COLUMNS`."""
+    found = np.zeros(len(records), np.int8)
+    for bit, columns in enumerate(CREDIT_COLUMNS.values()):
+        blank = np.ones(len(records), np.bool_)
+        for name in columns:
+            blank &= pc.equal(pc.utf8_trim_whitespace(pc.fill_null(records[name], "")), "").to_numpy()
+        found |= blank.astype(np.int8) << bit
+    return found
+
+
+def _creators(source: str, records: pa.Table) -> npt.NDArray[np.uint64]:
+    who = pc.dictionary_encode(pc.coalesce(records["creator_url"], records["creator"], pa.scalar(""))).combine_chunks()
+    numbers = [int(sha256_hex(f"{source} {name}".encode())[:16], 16) for name in who.dictionary.to_pylist()]
+    return np.asarray(np.array(numbers, np.uint64)[who.indices.to_numpy()], np.uint64)

@@ -1,0 +1,149 @@
+"""What the rules that look at one record say of a pack: the first half of every judgement. Pure, on columns."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.claims import ClaimsColumn, read_claims_column
+from catalog.consent import read_consent
+from catalog.packs import Outcome
+from catalog.policy import RecordRules, choose_license
+from catalog.rules import (
+    Mask,
+    caption_reasons,
+    consent_reasons,
+    credit_reasons,
+    image_reasons,
+    license_reasons,
+    safety_reasons,
+)
+from pipelines.rows import CREDIT_COLUMNS
+
+Ints = npt.NDArray[np.int32]
+NUMBERS = ("original_width", "original_height", "contrast", "flatness", "sharpness", "nsfw", "caption_characters")
+WEIGHED_COLUMNS = ["license_claims", "lacks", "outcome", "consent", *NUMBERS]
+"""What `weigh` reads of `pipelines.rows.ROW_SCHEMA`."""
+NOT_ASKED = "fetch:not-asked"
+"""Admitted by its claims, and not asked for yet: only in plans, and before fetching."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reasons:
+    """Why each row is refused: `lists[codes[row]]`; an empty list is admitted so far."""
+
+    codes: Ints
+    lists: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def admitted(self) -> Mask:
+        """Which rows have no reason against them."""
+        return np.array([not reasons for reasons in self.lists], np.bool_)[self.codes]
+
+    def column(self) -> pa.Array:
+        """Return the reasons as a column of lists."""
+        return pa.array(self.lists, pa.list_(pa.string())).take(pa.array(self.codes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """The claims of a pack, judged by license and credit alone."""
+
+    read: ClaimsColumn
+    licenses: tuple[str, ...]
+    """The license that is made use of, for each of `read.readings`."""
+    reasons: Reasons
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighed:
+    """A pack's records, in order, with what speaks against each of them alone."""
+
+    claims: Claims
+    reasons: Reasons
+    lacks_caption: Mask
+    """Which pictures only a caption that was not made yet speaks against."""
+
+
+def weigh_claims(rows: pa.Table, rules: RecordRules) -> Claims:
+    """Judge `license_claims` and `lacks`."""
+    read = read_claims_column(rows["license_claims"])
+    licenses = tuple(choose_license(reading.spdx, rules.license) for reading in read.readings)
+
+    def reasons_of(claim: int, lacks: int) -> tuple[str, ...]:
+        lacking = [name for bit, name in enumerate(CREDIT_COLUMNS) if lacks >> bit & 1]
+        said = license_reasons(read.readings[claim].spdx, rules.license)
+        return said + credit_reasons(licenses[claim], lacking, rules.credit)
+
+    groups, codes = groups_of(read.codes, rows["lacks"].to_numpy())
+    reasons = Reasons(codes=codes, lists=tuple(reasons_of(*group) for group in groups))
+    return Claims(read=read, licenses=licenses, reasons=reasons)
+
+
+def weigh(rows: pa.Table, rules: RecordRules) -> Weighed:
+    """Apply every rule that looks at one record to the joined rows of a pack (`WEIGHED_COLUMNS`).
+
+    What the claims refuse is judged by its claims alone, even if another policy once let it be fetched: a corpus says
+    the same whatever was built in it before.
+    """
+    claims = weigh_claims(rows, rules)
+    outcomes, outcome = _words(rows["outcome"])
+    fetched = outcomes.index(Outcome.FETCHED) if Outcome.FETCHED in outcomes else len(outcomes)
+    is_picture = (outcome == fetched) & claims.reasons.admitted
+    masks = _picture_masks(rows, rules)
+    usable = is_picture & ~np.logical_or.reduce(list(masks.values()))  # nothing else is captioned
+    length = _numbers(rows["caption_characters"])
+    captions = {reason: mask & usable for reason, mask in caption_reasons(np.nan_to_num(length), rules.caption).items()}
+    masks |= captions
+    bits = np.zeros(len(rows), np.int64)
+    for bit, mask in enumerate(masks.values()):
+        bits |= np.where(mask & is_picture, 1 << bit, 0)
+
+    def reasons_of(claim: int, outcome: int, bits: int) -> tuple[str, ...]:
+        if said := claims.reasons.lists[claim]:
+            return said
+        if outcome != fetched:
+            return (NOT_ASKED if outcome < 0 else f"fetch:{outcomes[outcome]}",)
+        return tuple(reason for bit, reason in enumerate(masks) if bits >> bit & 1)
+
+    groups, codes = groups_of(claims.reasons.codes, outcome, bits)
+    reasons = Reasons(codes=codes, lists=tuple(reasons_of(*group) for group in groups))
+    return Weighed(claims=claims, reasons=reasons, lacks_caption=usable & np.isnan(length))
+
+
+def _picture_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:
+    columns = {name: _numbers(rows[name]) for name in NUMBERS}
+    masks = image_reasons(columns, rules.image)
+    said, codes = _words(rows["consent"])
+    judged = [consent_reasons(read_consent(evidence).state, rules.consent) for evidence in [*said, None]]
+    for reason in sorted({reason for reasons in judged for reason in reasons}):
+        masks[reason] = np.array([reason in reasons for reasons in judged], np.bool_)[codes]
+    return masks | safety_reasons(columns["nsfw"], rules.safety)
+
+
+def _words(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the distinct words of a column and the number of each row's, -1 for none."""
+    whole = column.combine_chunks()
+    if not pa.types.is_dictionary(column.type):
+        whole = pc.dictionary_encode(whole)
+    if isinstance(whole, pa.ChunkedArray):  # pyarrow gives no array for no rows
+        return [], np.zeros(0, np.int64)
+    return whole.dictionary.to_pylist(), whole.indices.fill_null(-1).to_numpy().astype(np.int64)
+
+
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    return np.asarray(column.to_numpy(), np.float64)
+
+
+def groups_of(*columns: npt.NDArray[np.integer]) -> tuple[list[tuple[int, ...]], Ints]:
+    """Return the distinct rows of these columns of small numbers, and for each row which of them it is."""
+    whole = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        least, most = int(column.min(initial=0)), int(column.max(initial=0))
+        assert whole.max(initial=0) < 2**62 // (most - least + 1)
+        whole = whole * (most - least + 1) + (column - least)
+    _, first, codes = np.unique(whole, return_index=True, return_inverse=True)
+    return [tuple(int(column[row]) for column in columns) for row in first], codes.astype(np.int32)

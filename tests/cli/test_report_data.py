@@ -1,0 +1,66 @@
+"""What the report shows of a release is read from facts; no stored picture is opened."""
+
+import base64
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from catalog.packs import read_images, read_index
+from cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, collect
+from pipelines.run import build
+from tests.builders import a_corpus
+
+pytestmark = pytest.mark.beam
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    return build(str(a_corpus(tmp_path_factory.mktemp("report"), num_pictures=5, num_packs=2)), workers=1)
+
+
+def _cell(atlas, cell):
+    line, column = divmod(cell, ATLAS_COLUMNS)
+    left, top = column * THUMBNAIL_PX, line * THUMBNAIL_PX
+    return atlas.crop((left, top, left + THUMBNAIL_PX, top + THUMBNAIL_PX))
+
+
+def _atlas(data):
+    return Image.open(BytesIO(base64.b64decode(data.atlas.partition(",")[2])))
+
+
+def test_every_cell_shows_its_picture_in_the_middle(release):
+    data = collect(release)
+    atlas = _atlas(data)
+    assert atlas.size == (ATLAS_COLUMNS * THUMBNAIL_PX, THUMBNAIL_PX)
+    rows = {row["sha256"]: row for row in data.rows}
+    for pack in ("test-00000", "test-00001"):
+        for sha256, stored in read_images(release.store, read_index(release.store, pack), only=list(rows)):
+            expected = Image.new("RGB", (THUMBNAIL_PX, THUMBNAIL_PX), "white")
+            picture = Image.open(BytesIO(stored))
+            picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+            expected.paste(picture, (0, (THUMBNAIL_PX - picture.height) // 2))
+            shown = _cell(atlas, rows.pop(sha256)["cell"])
+            assert np.abs(np.asarray(shown, int) - np.asarray(expected, int)).mean() < 8  # of another picture: over 40
+    assert not rows
+
+
+def test_no_pack_is_opened(release, tmp_path):
+    packs = release.store.local_path("packs")
+    away = packs.rename(tmp_path / "away")
+    try:
+        assert len(collect(release).rows) == 5
+    finally:
+        away.rename(packs)
+
+
+def test_a_picture_without_a_thumbnail_has_no_cell(release, tmp_path):
+    folder = release.store.local_path("facts/thumbnails")
+    away = folder.rename(tmp_path / "away")
+    try:
+        data = collect(release)
+    finally:
+        away.rename(folder)
+    assert {row["cell"] for row in data.rows} == {None}
+    assert _atlas(data).size == (ATLAS_COLUMNS * THUMBNAIL_PX, THUMBNAIL_PX)
