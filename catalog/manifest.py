@@ -1,5 +1,6 @@
 """What a release is made of: the only thing that training needs to find on disk."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from io import BytesIO
@@ -15,6 +16,10 @@ from catalog.tars import read_tar
 
 Split = Literal["train", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
+WITHDRAWN = "withdrawn.json"
+"""In the folder of a version that held what was taken down: by which takedown, and which version took its place."""
+WITHDRAWN_SAMPLES = "samples.parquet"
+"""Beside it: shard and key of each of its samples, in order, by which checkpoints can still be asked what they saw."""
 SHARDS_FROM_RELEASE = "../../../shards/"
 
 
@@ -80,6 +85,12 @@ class Release:
 
     def _read_manifest(self) -> Manifest:
         path = f"{self.path}/manifest.json"
+        if self.store.exists(f"{self.path}/{WITHDRAWN}"):
+            note = json.loads(self.store.read_bytes(f"{self.path}/{WITHDRAWN}"))
+            raise CorpusError(
+                f"{self.store.url(self.path)} was withdrawn by takedown {note['takedown']}; "
+                f"{'nothing was left of it' if note['successor'] is None else 'use version ' + note['successor']}"
+            )
         if not self.store.exists(path):
             raise CorpusError(f"no release at {self.store.url(self.path)}; make one with: byline build CONFIG")
         try:

@@ -6,8 +6,10 @@ writers one wins. img2dataset's `_stats.json` is beside it. What is fetched late
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
+from itertools import accumulate, groupby
+from tarfile import BLOCKSIZE
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,7 @@ import pyarrow.compute as pc
 from catalog.digests import canonical_json, sha256_hex
 from catalog.errors import CorpusError
 from catalog.storage import Store, parquet_bytes
-from catalog.tars import write_tar
+from catalog.tars import whole_blocks, write_pieces, write_tar
 
 
 class Outcome(StrEnum):
@@ -33,6 +35,7 @@ class Outcome(StrEnum):
     TOO_MANY_PIXELS = "too-many-pixels"
     DAMAGED = "damaged"
     NOT_RESIZABLE = "not-resizable"
+    DENIED = "denied"
 
 
 TRANSIENT = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.SERVER_ERROR})
@@ -110,6 +113,67 @@ def write_segment(
         return False
     store.write_bytes(f"packs/{stem}_stats.json", canonical_json(stats) + b"\n")
     return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileChange:
+    """A file before and after something was removed from it; `after` is none for a file that is gone."""
+
+    before: str
+    before_sha256: str
+    after: str | None
+    after_sha256: str | None
+
+
+def remove_records(store: Store, pack: str, record_ids: Collection[str]) -> list[FileChange]:
+    """Remove these records and their pictures from a pack, by splicing the tars that hold any, and no other.
+
+    No other record may have the same pictures. A segment stays, if need be empty, so that the others keep their
+    numbers. Done again, or after a kill, it ends with the same files.
+    """
+    changes = []
+    for stem in store.numbered(f"packs/{pack}.", ".parquet"):
+        index = store.read_table(f"{stem}.parquet")
+        kept = index.filter(pc.invert(pc.is_in(index["record_id"], pa.array(sorted(record_ids), pa.string()))))
+        if len(kept) == len(index):
+            continue
+        for tar in pc.unique(index["tar"].drop_null()).to_pylist():
+            kept, change = _splice(store, stem, tar, kept)
+            changes.append(change)
+        before = sha256_hex(store.read_bytes(f"{stem}.parquet"))
+        store.write_table(f"{stem}.parquet", kept)
+        after = sha256_hex(store.read_bytes(f"{stem}.parquet"))
+        changes.append(
+            FileChange(before=f"{stem}.parquet", before_sha256=before, after=f"{stem}.parquet", after_sha256=after)
+        )
+    named = set(pc.unique(read_attempts(store, pack, ["tar"])["tar"]).to_pylist())
+    for name in store.files("packs", suffix=".tar"):  # what was spliced, and what a killed writer left
+        if name.startswith(f"{pack}.") and name not in named:
+            store.remove(f"packs/{name}")
+    return changes
+
+
+def _splice(store: Store, stem: str, tar: str, kept: pa.Table) -> tuple[pa.Table, FileChange]:
+    """Write the members of a tar that the rows in `kept` name to a new tar; return these rows as they name that one."""
+    data = store.read_bytes(f"packs/{tar}")
+    rows = kept.select(["tar", "sha256", "stored_sha256", "offset", "size"]).to_pylist()
+    members = {row["sha256"]: row for row in rows if row["tar"] == tar}
+    listed = [members[key] for key in sorted(members)]
+    digest = sha256_hex("".join(row["stored_sha256"] for row in listed).encode())[:16]
+    name = f"{stem.removeprefix('packs/')}.{digest}.tar"
+    starts = [row["offset"] - BLOCKSIZE for row in listed]
+    stops = [row["offset"] + whole_blocks(row["size"]) for row in listed]
+    sizes = [stop - start for start, stop in zip(starts, stops, strict=True)]
+    with store.writing(f"packs/{name}") as file:
+        after, _ = write_pieces(file, (memoryview(data)[start:stop] for start, stop in zip(starts, stops, strict=True)))
+    offsets = {row["sha256"]: place + BLOCKSIZE for row, place in zip(listed, accumulate([0, *sizes]), strict=False)}
+    moved = [
+        {**row, "tar": name, "offset": offsets[row["sha256"]]} if row["tar"] == tar else row for row in kept.to_pylist()
+    ]
+    change = FileChange(
+        before=f"packs/{tar}", before_sha256=sha256_hex(data), after=f"packs/{name}", after_sha256=after
+    )
+    return pa.Table.from_pylist(moved, schema=INDEX_SCHEMA), change
 
 
 def read_images(store: Store, index: pa.Table, *, only: Collection[str]) -> Iterator[tuple[str, bytes]]:

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from io import BufferedRandom, BytesIO
@@ -176,6 +176,11 @@ class Store:
     def write_table(self, path: str, table: pa.Table) -> None:
         """Write a Parquet file; equal tables give equal bytes."""
         self.write_bytes(path, parquet_bytes(table))
+
+    def remove(self, path: str) -> None:
+        """Delete a file; nothing happens when it is not there."""
+        with suppress(FileNotFoundError):
+            self._call(lambda fs, full: fs.rm_file(full) if fs.exists(full) else None, path, writing=True)
 
     def remove_partial(self) -> None:
         """Delete what processes that are gone left half written."""

@@ -1,5 +1,6 @@
 """Tar archives whose bytes depend on nothing but their members: ustar, fixed owner, mode and time."""
 
+import hashlib
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,13 +36,31 @@ def sample_bytes(members: Iterable[tuple[str, bytes]]) -> bytes:
     for name, data in members:
         info = tarfile.TarInfo(name)
         info.size, info.mode, info.mtime = len(data), 0o644, 0
-        blocks += [info.tobuf(tarfile.USTAR_FORMAT), data, bytes(-len(data) % tarfile.BLOCKSIZE)]
+        blocks += [info.tobuf(tarfile.USTAR_FORMAT), data, bytes(whole_blocks(len(data)) - len(data))]
     return b"".join(blocks)
 
 
 def end_of_tar(size: int) -> bytes:
     """Return what ends an archive whose members fill `size` bytes: two empty blocks, and zeros to a whole record."""
     return bytes(2 * tarfile.BLOCKSIZE + -(size + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE)
+
+
+def write_pieces(file: IO[bytes], pieces: Iterable[bytes | memoryview]) -> tuple[str, int]:
+    """Write members as they lie in another archive, and the end of this one; return its SHA-256 and size."""
+    digest, size = hashlib.sha256(), 0
+    for piece in pieces:
+        file.write(piece)
+        digest.update(piece)
+        size += len(piece)
+    end = end_of_tar(size)
+    file.write(end)
+    digest.update(end)
+    return digest.hexdigest(), size + len(end)
+
+
+def whole_blocks(size: int) -> int:
+    """Return what `size` bytes fill in an archive."""
+    return size + -size % tarfile.BLOCKSIZE
 
 
 def read_tar(file: IO[bytes]) -> Iterable[tuple[str, bytes]]:

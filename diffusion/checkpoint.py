@@ -16,7 +16,6 @@ from pydantic import BaseModel, Field, ValidationError
 from catalog.digests import digest_of
 from catalog.errors import CheckpointError, CorpusError
 from catalog.manifest import Release
-from diffusion.weights import refuse_pickles
 
 INFO = "byline.json"
 FOLDER = "checkpoints"
@@ -48,6 +47,8 @@ def open_checkpoint(path: str | Path) -> tuple[Path, CheckpointInfo]:
     Every file is checked against its SHA-256. Raises `CheckpointError` for a missing, damaged or incomplete one, for
     one with a file too many, and for one that holds a pickle.
     """
+    from diffusion.weights import refuse_pickles  # loads torch, which descriptions do not need
+
     folder = Path(path)
     if not (folder / INFO).exists():
         names = checkpoint_names(folder)

@@ -6,14 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from captioning import CaptionConfig
-from captioning.safety import SafetyConfig
+from captioning import CaptionConfig, make_captioner
+from captioning.safety import NsfwClassifier, SafetyConfig
 from catalog.configs import load_config
 from catalog.errors import ConfigError
 from catalog.policy import Policy
 from catalog.storage import Store
+from pipelines.fetch_config import FetchConfig, PixelConfig
+from pipelines.rows import Instruments
 from pipelines.sources import READERS
-from pipelines.stages.fetch import FetchConfig, PixelConfig
 
 
 def _plain_name(name: str) -> str:
@@ -58,6 +59,8 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     weights: dict[Literal["autoencoder", "text encoder"], str] = {}
     """Frozen weights that models of this corpus are trained with: a folder, a hub id or a package. Only their licenses
     are read, for the papers."""
+    denylists: tuple[str, ...] = ()
+    """Roots of other corpora: what was taken down there must not come in here either."""
     serve: dict[str, str] = {}
     """URL prefix -> folder that is served over HTTP on loopback during the build, in place of that prefix."""
 
@@ -65,6 +68,16 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     def store(self) -> Store:
         """The corpus on disk."""
         return Store(self.root)
+
+    @property
+    def instruments(self) -> Instruments:
+        """Whose facts a build of this config judges and releases. Loads no weights."""
+        captioner = make_captioner(self.caption)
+        return Instruments(
+            captions=captioner.instrument,
+            captions_see_pixels=captioner.needs_pixels,
+            safety=NsfwClassifier(self.safety).instrument if self.safety else None,
+        )
 
 
 def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:

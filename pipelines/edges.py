@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from catalog.digests import digest_of
 from catalog.storage import Store
-from pipelines.measures import EDGE_INSTRUMENT, hash_facts
+from dedup.neighbors import near_pairs
+from pipelines.measures import CODE_SCHEMA, EDGE_INSTRUMENT, EDGE_SCHEMA, SEARCH_RADIUS_BITS, hash_facts
 from pipelines.parts import PackPart
 
 Codes = npt.NDArray[np.uint8]
@@ -58,8 +59,36 @@ def edges_stem(store: Store, parts: list[PackPart]) -> str:
 
 
 def read_edges(store: Store, parts: list[PackPart]) -> Edges:
-    """Return what `find_all_duplicates` found for these packs."""
+    """Return the pairs among the pictures of these packs: those on disk, or else found now and not written."""
     stem = edges_stem(store, parts)
+    if not store.exists(f"{stem}.pairs.parquet"):
+        return search_edges(store, parts)
     return Edges(
         pairs=store.read_table(f"{stem}.pairs.parquet"), recurring=store.read_table(f"{stem}.recurring.parquet")
+    )
+
+
+def search_edges(store: Store, parts: list[PackPart]) -> Edges:
+    """Find the pairs among the pictures of these packs. Minutes for ten million."""
+    facts = hash_facts(store)
+    codes = [as_bytes(facts.read(part.pack, ["phash256"])["phash256"]) for part in parts]
+    return find_duplicates(np.concatenate([np.zeros((0, 32), np.uint8), *codes]))
+
+
+def find_duplicates(code_N32: Codes) -> Edges:
+    """Return every pair of distinct hashes at most `SEARCH_RADIUS_BITS` apart, and the hashes that recur."""
+    whole = np.ascontiguousarray(code_N32).view("V32")[:, 0]
+    distinct, times = np.unique(whole, return_counts=True)
+    codes = distinct.view(np.uint8).reshape(-1, 32)
+    pairs = near_pairs(codes, radius_bits=SEARCH_RADIUS_BITS)
+    sides = [_column(codes[pairs[side]]) for side in ("i", "j")]
+    return Edges(
+        pairs=pa.Table.from_arrays([*sides, pa.array(pairs["distance"], pa.int32())], schema=EDGE_SCHEMA),
+        recurring=pa.Table.from_arrays([_column(codes[times > 1])], schema=CODE_SCHEMA),
+    )
+
+
+def _column(codes: Codes) -> pa.Array:
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(32), len(codes), [None, pa.py_buffer(np.ascontiguousarray(codes).tobytes())]
     )

@@ -8,7 +8,6 @@ from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList
 
 from captioning import make_captioner
-from captioning.safety import NsfwClassifier
 from catalog.facts import instrument_name
 from catalog.policy import Policy
 from dedup.quality import QUALITY_INSTRUMENT
@@ -18,7 +17,6 @@ from pipelines.papers.tools import tools_of
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
 from pipelines.publishing import Settings
-from pipelines.rows import Instruments
 from pipelines.stages.caption import WriteCaptions
 from pipelines.stages.fetch import Fetch
 from pipelines.stages.find_duplicates import FindDuplicates
@@ -74,10 +72,10 @@ class BuildGraph:
         measured = (
             pipeline
             | "Sources" >> beam.Create(list(config.sources))
-            | "Ingest" >> Ingest(store, meter)
+            | "Ingest" >> Ingest(store, config.denylists, meter)
             | "Spread" >> beam.Reshuffle()
             | "JudgeClaims" >> JudgeClaims(store, policy, meter)
-            | "Fetch" >> Fetch(store, config.pixels, fetch, meter)
+            | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter)
             | "Measure" >> Measure(store, config.safety, meter)
             | "AllMeasured" >> _AllParts()
             | "FindDuplicates" >> FindDuplicates(store, meter)
@@ -87,7 +85,7 @@ class BuildGraph:
             | "ToCaption" >> _EachPart()
             | "WriteCaptions" >> WriteCaptions(store, config.caption, policy, instruments, meter)
             | "AllCaptioned" >> _AllParts()
-            | "Judge" >> Judge(store, policy, instruments, meter)
+            | "Judge" >> Judge(store, policy, instruments, config.denylists, meter)
         )
         return (
             judged
@@ -99,22 +97,19 @@ class BuildGraph:
 
 def settings(config: CorpusConfig, policy: Policy) -> Settings:
     """Say what a release of this config is made with."""
-    captioner = make_captioner(config.caption)
-    safety = NsfwClassifier(config.safety).instrument if config.safety else None
-    made_by = vars(captioner.attributed(""))
+    instruments = config.instruments
+    made_by = vars(make_captioner(config.caption).attributed(""))
     weights = [("captioner", made_by["model"]), *sorted(config.weights.items())]
     return Settings(
         name=config.name,
-        instruments=Instruments(
-            captions=captioner.instrument, captions_see_pixels=captioner.needs_pixels, safety=safety
-        ),
+        instruments=instruments,
         measured={
             "pixels": instrument_name("img2dataset", version("img2dataset"), config.pixels),
             "hashes": FINGERPRINT_INSTRUMENT,
             "quality": QUALITY_INSTRUMENT,
             "edges": EDGE_INSTRUMENT,
-            "captions": captioner.instrument,
-            **({"safety": safety} if safety else {}),
+            "captions": instruments.captions,
+            **({"safety": instruments.safety} if instruments.safety else {}),
         },
         readers={source.name: source.reader for source in config.sources},
         captioner={name: made_by[name] for name in ("model", "revision", "prompt", "decoding")},

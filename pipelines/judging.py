@@ -9,7 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -17,13 +17,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
 from catalog.policy import CapRules, Policy, RecordRules
-from catalog.rules import heldout
+from catalog.rules import Mask, heldout
 from catalog.storage import Store
-from pipelines.edges import first_words, read_edges, suspect_words
+from pipelines.edges import as_bytes, first_words, read_edges, suspect_words
 from pipelines.parts import PackPart
 from pipelines.rows import Instruments, read_rows
-from pipelines.settling import CAP, CONTENDER_SCHEMA, REASONS, Settled, over_cap, settle
+from pipelines.settling import CAP, CONTENDER_SCHEMA, DENIED, REASONS, Settled, over_cap, settle
 from pipelines.weighing import WEIGHED_COLUMNS, Reasons, Weighed, groups_of, weigh
 
 A = TypeVar("A")
@@ -79,7 +80,11 @@ class _Kept:
 
 
 def judge_packs(
-    packs: Sequence[Pack], pairs: pa.Table, recurring: pa.Table, policy: Policy
+    packs: Sequence[Pack],
+    pairs: pa.Table,
+    recurring: pa.Table,
+    policy: Policy,
+    denylist: Denylist = NOTHING_DENIED,
 ) -> Iterator[tuple[Weighed, pa.Table]]:
     """Yield, for every pack in order, what was weighed and the verdicts: one a record, in the order of its rows.
 
@@ -88,17 +93,17 @@ def judge_packs(
     """
     rules = {source: policy.rules_of(source) for source in {pack.source for pack in packs}}
     suspects = suspect_words(pairs, recurring, policy.duplicates.radius_bits)
-    kept = list(_in_threads(lambda pack: _first_pass(pack, rules[pack.source], policy, suspects), packs))
+    kept = list(in_threads(lambda pack: _first_pass(pack, rules[pack.source], policy, suspects, denylist), packs))
     contenders = pa.concat_tables([CONTENDER_SCHEMA.empty_table(), *(one.contenders for one in kept)]).combine_chunks()
     decisions = _by_pack(kept, settle(contenders, pairs, policy), policy)
 
     def second(pack: tuple[Pack, _Kept, _Decisions]) -> tuple[Weighed, pa.Table]:
         return pack[1].weighed, _verdicts(*pack, contenders, policy)
 
-    yield from _in_threads(second, zip(packs, kept, decisions, strict=True))
+    yield from in_threads(second, zip(packs, kept, decisions, strict=True))
 
 
-def _in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+def in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
     """Yield `work(item)` in order, a few ahead of what is taken."""
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
@@ -111,10 +116,15 @@ def _in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
             yield ahead.popleft().result()
 
 
-def _first_pass(pack: Pack, rules: RecordRules, policy: Policy, suspects: npt.NDArray[np.uint64]) -> _Kept:
+def _first_pass(
+    pack: Pack, rules: RecordRules, policy: Policy, suspects: npt.NDArray[np.uint64], denylist: Denylist
+) -> _Kept:
     columns = ["sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id"]
     rows = pack.read([*WEIGHED_COLUMNS, *columns, *(["creator"] if policy.caps else [])])
     weighed = weigh(rows, rules)
+    if not denylist.is_empty:
+        denied = _denied(rows, weighed.reasons.admitted, denylist, policy)
+        weighed = replace(weighed, reasons=_with(weighed.reasons, np.where(denied, DENIED, 0)))
     admitted = np.flatnonzero(weighed.reasons.admitted)
     digests = first_word(rows["sha256"])[admitted]
     words = first_words(rows["phash256"])[admitted]
@@ -129,6 +139,20 @@ def _first_pass(pack: Pack, rules: RecordRules, policy: Policy, suspects: npt.ND
         creators=rows["creator"].to_numpy()[admitted] if policy.caps else np.zeros(0, np.uint64),
         digests=digests if policy.caps else np.zeros(0, np.uint64),
     )
+
+
+def _denied(rows: pa.Table, admitted: Mask, denylist: Denylist, policy: Policy) -> Mask:
+    """Return which admitted records, or their pictures, were taken down."""
+    places = np.flatnonzero(admitted)
+    some = rows.take(pa.array(places))
+    denied = np.zeros(len(some), np.bool_)
+    for kind, name in (("record", "record_id"), ("sha256", "sha256"), ("pixels", "pixels")):
+        denied |= denylist.denied(kind, some[name].to_pylist())
+    is_flat = pc.greater_equal(some["flatness"], policy.duplicates.flat_from).to_numpy()
+    denied |= denylist.near(as_bytes(some["phash256"])) & ~is_flat
+    found = np.zeros(len(rows), np.bool_)
+    found[places] = denied
+    return found
 
 
 def _recurs(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
@@ -248,12 +272,22 @@ def verdicts_path(pack: str) -> str:
 
 
 def judge_parts(
-    parts: Sequence[PackPart], store: Store, policy: Policy, instruments: Instruments, *, keep: bool = False
+    parts: Sequence[PackPart],
+    store: Store,
+    policy: Policy,
+    instruments: Instruments,
+    denylists: Sequence[str] = (),
+    *,
+    keep: bool = False,
 ) -> Iterator[tuple[Weighed, pa.Table]]:
-    """Judge packs of a corpus, in the order of `parts`. With `keep` their joined rows are kept for the next time."""
+    """Judge packs of a corpus, in the order of `parts`. With `keep` their joined rows are kept for the next time.
+
+    What was taken down, here or in the corpora that `denylists` name, is refused.
+    """
 
     def pack_of(part: PackPart) -> Pack:
         return Pack(name=part.pack, read=lambda columns: read_rows(part, store, instruments, columns, keep=keep))
 
     edges = read_edges(store, list(parts))
-    return judge_packs([pack_of(part) for part in parts], edges.pairs, edges.recurring, policy)
+    denylist = load_denylist(store, denylists)
+    return judge_packs([pack_of(part) for part in parts], edges.pairs, edges.recurring, policy, denylist)

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
+from itertools import accumulate, groupby
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.storage import Store
+from pipelines.url_index import url_index, url_index_path
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -45,6 +48,18 @@ def parts_of(store: Store, records_path: str) -> list[PackPart]:
         )
         for number, group in enumerate(groups)
     ]
+
+
+def write_records(store: Store, path: str, records: pa.Table) -> None:
+    """Write the records of an ingest run, sorted by pack and id, as one row group a pack; first their URL index."""
+    sizes = [len(list(rows)) for _, rows in groupby(records["pack"].to_pylist())]
+    packs = [records.slice(start, size) for start, size in zip(accumulate([0, *sizes]), sizes, strict=False)]
+    sink = BytesIO()
+    with pq.ParquetWriter(sink, records.schema, compression="zstd") as writer:
+        for pack in packs:
+            writer.write_table(pack, row_group_size=len(pack))
+    store.write_bytes(url_index_path(path), url_index(packs))
+    store.write_bytes(path, sink.getvalue())
 
 
 @lru_cache(maxsize=64)

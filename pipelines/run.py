@@ -1,19 +1,15 @@
 """Run a build: lock the corpus, serve what the config serves, run the graph, draw its progress."""
 
-import fcntl
 import logging
 import re
-import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import apache_beam as beam
-import tomli_w
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, _BeamArgumentParser
 from apache_beam.portability.api import beam_provision_api_pb2
@@ -21,19 +17,17 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from rich.console import Console
 
 from catalog import errors
+from catalog.corpus import SETTINGS, owned, read_settings, write_settings
+from catalog.denylist import load_denylist
 from catalog.digests import canonical_json, digest_of
-from catalog.errors import BylineError, ConfigError, CorpusError
+from catalog.errors import BylineError, ConfigError
 from catalog.manifest import Release
 from catalog.policy import Policy
-from catalog.storage import Store
 from pipelines.config import CorpusConfig, load_corpus_config
 from pipelines.graph import STAGES, BuildGraph
 from pipelines.progress import Meter, watch
 from pipelines.serve import serving
 
-SETTINGS = "corpus.toml"
-FORMAT = 2
-"""Of the files of a corpus."""
 BUILDS = "builds"
 COUNTED = ("ingested", "requested", "measured", "captioned", "shards written", "shard bytes written")
 """What a build's record counts; all of them 0 where nothing was new."""
@@ -59,7 +53,7 @@ def build(
             "[serve] answers on this machine's loopback, where another runner's workers are not; remove it"
         )
     with ExitStack() as stack:
-        stack.enter_context(_owned(config.store))
+        stack.enter_context(owned(config.store))
         _keep_settings(config)
         mirrors = {prefix: stack.enter_context(serving(folder)) for prefix, folder in config.serve.items()}
         progress = Path(stack.enter_context(TemporaryDirectory(prefix="byline-")))
@@ -146,36 +140,13 @@ def _message_of(message: str) -> str:
     return message.split(" [while running", 1)[0].strip()
 
 
-@contextmanager
-def _owned(store: Store) -> Iterator[None]:
-    """Keep other builds of this machine out of a local corpus, and clear what a killed one left half written."""
-    if not store.is_local:
-        yield
-        return
-    lock = store.local_path(".lock")
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("w")
-    except OSError as error:
-        raise CorpusError(f"cannot make a corpus at {store.root}: {error}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CorpusError(f"another build is at work in {store.root}; wait for it to end") from error
-        store.remove_partial()
-        yield
-
-
 def _keep_settings(config: CorpusConfig) -> None:
     """Write `corpus.toml`; refuse settings that the corpus on disk was not made with and that all facts follow from."""
     store = config.store
     pixels = config.pixels.model_dump(mode="json")
     num_packs = {source.name: source.num_packs for source in config.sources}
-    before = _settings_before(store)
+    before = read_settings(store)
     where = store.url(SETTINGS)
-    if before and before.get("format") != FORMAT:
-        raise ConfigError(f"{where} is of an earlier byline; name a new root")
     if before.get("pixels", pixels) != pixels:
         raise ConfigError(f"[pixels] differs from {where}; name a new root, every picture would be another")
     packs_before: dict[str, int] = before.get("num_packs", {})
@@ -186,16 +157,5 @@ def _keep_settings(config: CorpusConfig) -> None:
                 "records never move: keep the number or name a new root"
             )
     last = config.model_dump(mode="json", exclude_none=True)
-    settings = {"format": FORMAT, "pixels": pixels, "num_packs": {**packs_before, **num_packs}, "last_build": last}
-    store.write_bytes(SETTINGS, tomli_w.dumps(settings).encode())
-
-
-def _settings_before(store: Store) -> dict[str, Any]:
-    if not store.exists(SETTINGS):
-        return {}
-    try:
-        return tomllib.loads(store.read_text(SETTINGS))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CorpusError(
-            f"{store.url(SETTINGS)} is damaged ({error}); restore it, it says how packs were made"
-        ) from error
+    write_settings(store, {**before, "pixels": pixels, "num_packs": {**packs_before, **num_packs}, "last_build": last})
+    load_denylist(store, config.denylists)  # before anything is built

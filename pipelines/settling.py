@@ -30,8 +30,14 @@ CONTENDER_SCHEMA = pa.schema(
     ]
 )
 """`code` is the 256-bit hash, or of a flat picture, whose hash says nothing, the digest of its very pixels."""
-REASONS = ("duplicate:same-bytes", "duplicate:near", "quarantine:license-conflict", "cap:creator")
-SAME_BYTES, NEAR, CONFLICT, CAP = (1 << bit for bit in range(len(REASONS)))
+REASONS = (
+    "duplicate:same-bytes",
+    "duplicate:near",
+    "quarantine:license-conflict",
+    "cap:creator",
+    "denied:taken-down",
+)
+SAME_BYTES, NEAR, CONFLICT, CAP, DENIED = (1 << bit for bit in range(len(REASONS)))
 Ints = npt.NDArray[np.int64]
 
 

@@ -47,6 +47,16 @@ class Order:
             counts[shard][row] += 1
         return counts
 
+    def times_seen_at(self, images_seen: int, shard: int, row: int) -> int:
+        """Return what `times_seen` says of one sample, without counting the others."""
+        epoch, offset = divmod(images_seen, self.num_samples)
+        last, start = self._window_at(epoch, offset)
+        window = next(number for number, shards in enumerate(_windows(self, epoch)) if shard in shards)
+        if window != last:
+            return epoch + (window < last)
+        seen = _window_order(self, epoch, last)[: offset - start]
+        return epoch + int(np.any((seen == (shard, row)).all(axis=1)))
+
     def _window_at(self, epoch: int, offset: int) -> tuple[int, int]:
         """Return the window that holds an offset into an epoch, and the offset at which it starts."""
         start = 0

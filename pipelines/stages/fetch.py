@@ -4,18 +4,20 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import apache_beam as beam
 import pyarrow.compute as pc
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
-from pydantic import BaseModel, Field
 
 from catalog.consent import consent_evidence
+from catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
 from catalog.digests import sha256_hex
 from catalog.packs import MAX_ATTEMPTS, TRANSIENT, Outcome, read_attempts, write_segment
 from catalog.storage import Store
+from pipelines.fetch_config import FetchConfig, PixelConfig
+from pipelines.looks import look_of
 from pipelines.parts import PackPart
 from pipelines.pixels import UnusableError, store_image
 from pipelines.progress import Meter
@@ -36,30 +38,12 @@ IndexRow = tuple[dict[str, object], bytes | None]
 """The columns of `catalog.packs.INDEX_SCHEMA` that are known, and the stored bytes."""
 
 
-class PixelConfig(BaseModel, frozen=True, extra="forbid"):
-    """How pictures are stored; img2dataset's names. Fixed for the life of a corpus, since all facts follow from it."""
-
-    image_size: int = Field(256, ge=16)
-    """Pixels of the longest or the shortest side, by `resize_mode`."""
-    resize_mode: Literal["no", "keep_ratio", "keep_ratio_largest", "center_crop", "border"] = "keep_ratio_largest"
-    resize_only_if_bigger: bool = True
-    encode_quality: int = Field(95, ge=1, le=100)
-    max_pixels: int = Field(100_000_000, ge=1)
-    """A picture with more is not decoded."""
-
-
-class FetchConfig(BaseModel, frozen=True, extra="forbid"):
-    """How pictures are asked for. None of these can change the bytes of a picture that arrives."""
-
-    timeout_s: float = Field(20.0, gt=0)
-    """For one request, from the first byte sent to the last byte read."""
-    max_bytes: int = Field(30_000_000, ge=1)
-    mirrors: dict[str, str] = {}
-    """URL prefix -> the prefix that is asked in its place."""
-
-
 async def fetch_all(
-    requests: Sequence[Request], transport: Transport, pixels: PixelConfig, count: Callable[[int], None]
+    requests: Sequence[Request],
+    transport: Transport,
+    pixels: PixelConfig,
+    count: Callable[[int], None],
+    denylist: Denylist = NOTHING_DENIED,
 ) -> list[IndexRow]:
     """Return, for every request in its order, the index row and the stored bytes (none where nothing came)."""
     rows: list[IndexRow] = []
@@ -69,13 +53,16 @@ async def fetch_all(
             url = requests[place + len(under_way)]["url"]
             under_way.append(asyncio.ensure_future(transport.get(url)))
         answer = await under_way.popleft()
-        rows.append(await asyncio.to_thread(index_row, request, answer, pixels))
+        rows.append(await asyncio.to_thread(index_row, request, answer, pixels, denylist))
         count(1)
     return rows
 
 
-def index_row(request: Request, answer: Answer, pixels: PixelConfig) -> IndexRow:
-    """Turn one answer into one row of the pack index, with img2dataset's `status` beside our `outcome`."""
+def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: Denylist = NOTHING_DENIED) -> IndexRow:
+    """Turn one answer into one row of the pack index, with img2dataset's `status` beside our `outcome`.
+
+    Of a picture that is denied neither bytes nor digest are kept.
+    """
     row: dict[str, object] = {
         **request,
         "key": "",
@@ -95,6 +82,10 @@ def index_row(request: Request, answer: Answer, pixels: PixelConfig) -> IndexRow
     except UnusableError as error:
         row |= {"status": "failed_to_resize", "outcome": error.outcome, "error_message": str(error)}
         return row, None
+    if _is_denied(answer.body, image.data, denylist):
+        del row["sha256"]
+        row |= {"status": "failed_to_resize", "outcome": Outcome.DENIED, "error_message": "taken down"}
+        return row, None
     row |= {
         "status": "success",
         "outcome": Outcome.FETCHED,
@@ -105,14 +96,30 @@ def index_row(request: Request, answer: Answer, pixels: PixelConfig) -> IndexRow
     return row, image.data
 
 
-def fetch_pack(part: PackPart, store: Store, pixels: PixelConfig, config: FetchConfig, meter: Meter) -> PackPart:
+def _is_denied(fetched: bytes, stored: bytes, denylist: Denylist) -> bool:
+    if denylist.is_empty:
+        return False
+    if any(denylist.denies_bytes(sha256_hex(data)) for data in (fetched, stored)):
+        return True
+    return denylist.sees_pictures and denylist.denies_picture(look_of(stored))
+
+
+def fetch_pack(
+    part: PackPart,
+    store: Store,
+    pixels: PixelConfig,
+    config: FetchConfig,
+    denylists: Sequence[str],
+    meter: Meter,
+) -> PackPart:
     """Fetch what a pack still lacks, into further segments of it."""
+    denylist = load_denylist(store, denylists)
     with meter.pack("fetch", part.num_records) as count:
         requests = _to_fetch(part, store)
         while requests:
             began = datetime.now(UTC)
             chunk, rest = requests[:SEGMENT_RECORDS], requests[SEGMENT_RECORDS:]
-            rows = asyncio.run(_fetch_over_http(chunk, pixels, config, count))
+            rows = asyncio.run(_fetch_over_http(chunk, pixels, config, count, denylist))
             was_first = write_segment(store, part.pack, rows, _stats(rows, began))
             requests = rest if was_first else _to_fetch(part, store)
     return part
@@ -140,10 +147,11 @@ async def _fetch_over_http(
     pixels: PixelConfig,
     config: FetchConfig,
     count: Callable[[int], None],
+    denylist: Denylist,
 ) -> list[IndexRow]:
     mirrors = tuple(config.mirrors.items())
     async with HttpTransport(timeout_s=config.timeout_s, max_bytes=config.max_bytes, mirrors=mirrors) as transport:
-        rows = await fetch_all(requests, transport, pixels, count)
+        rows = await fetch_all(requests, transport, pixels, count, denylist)
     REQUESTED.inc(transport.num_requests)
     return rows
 
@@ -168,9 +176,11 @@ def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:
 class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
     """PCollection[PackPart] -> the same, each with every admitted record fetched or with the outcome why not."""
 
-    def __init__(self, store: Store, pixels: PixelConfig, config: FetchConfig, meter: Meter) -> None:
+    def __init__(
+        self, store: Store, pixels: PixelConfig, config: FetchConfig, denylists: Sequence[str], meter: Meter
+    ) -> None:
         super().__init__()
-        self.arguments = (store, pixels, config, meter)
+        self.arguments = (store, pixels, config, denylists, meter)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
         return parts | "Get" >> beam.Map(fetch_pack, *self.arguments)

@@ -1,5 +1,7 @@
 """Judge all packs and write their verdicts. `pipelines.judging` decides; plans do so without writing."""
 
+from collections.abc import Sequence
+
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
@@ -13,10 +15,15 @@ from pipelines.weighing import NOT_ASKED
 
 
 def judge_corpus(
-    parts: list[PackPart], store: Store, policy: Policy, instruments: Instruments, meter: Meter
+    parts: list[PackPart],
+    store: Store,
+    policy: Policy,
+    instruments: Instruments,
+    denylists: Sequence[str],
+    meter: Meter,
 ) -> list[PackPart]:
     """Write the verdicts of every pack."""
-    judged = judge_parts(parts, store, policy, instruments, keep=True)
+    judged = judge_parts(parts, store, policy, instruments, denylists, keep=True)
     for part, (weighed, verdicts) in zip(parts, judged, strict=True):
         with meter.pack("judge", part.num_records):
             if any(NOT_ASKED in reasons for reasons in weighed.reasons.lists):
@@ -28,9 +35,11 @@ def judge_corpus(
 class Judge(beam.PTransform[PCollection[list[PackPart]], PCollection[list[PackPart]]]):
     """PCollection[list of every PackPart], one element -> the same, with all verdicts on disk."""
 
-    def __init__(self, store: Store, policy: Policy, instruments: Instruments, meter: Meter) -> None:
+    def __init__(
+        self, store: Store, policy: Policy, instruments: Instruments, denylists: Sequence[str], meter: Meter
+    ) -> None:
         super().__init__()
-        self.arguments = (store, policy, instruments, meter)
+        self.arguments = (store, policy, instruments, denylists, meter)
 
     def expand(self, everything: PCollection[list[PackPart]]) -> PCollection[list[PackPart]]:
         return everything | "Judge" >> beam.Map(judge_corpus, *self.arguments)

@@ -5,13 +5,12 @@ where the sample lies in the tar. A shard is named after the values of that tabl
 its name; a changed one is spliced from byte ranges of an earlier shard of the same pack.
 """
 
-import hashlib
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import IO, Any
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -20,87 +19,46 @@ import pyarrow.compute as pc
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from catalog.columns import same_rows, table_digest
+from catalog.columns import same_rows
 from catalog.digests import canonical_json, sha256_hex
-from catalog.licenses import license_url
 from catalog.manifest import SPLITS, Release, Shard, Split, shard_table_path
 from catalog.packs import read_images, read_index
 from catalog.storage import Store, parquet_bytes
-from catalog.tars import end_of_tar, sample_bytes
+from catalog.tars import sample_bytes, write_pieces
 from pipelines.judging import verdicts_path
-from pipelines.measures import caption_facts
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
 from pipelines.rows import Instruments
+from pipelines.samples import SAMPLE_COLUMNS, SHARD_SCHEMA, described, sample_members, samples_of, shard_stem
 
 BATCH = 256
 """Pictures in memory at once."""
-Row = dict[str, Any]
-_INDEX = ("url", "key", "status", "error_message", "width", "height", "original_width", "original_height", "sha256")
-_RECORD = ("title", "creator", "creator_url", "landing_url", "retrieved_at")
-_CAPTION = {"caption": "text", "caption_model": "model", "caption_revision": "revision", "caption_prompt": "prompt"}
-_NUMBERS = ("width", "height", "original_width", "original_height")
-SAMPLE_COLUMNS = (
-    *_INDEX, "caption", "stored_sha256", "record_id", "license", "license_url", *_RECORD,
-    "caption_model", "caption_revision", "caption_prompt", "split",
-)  # fmt: skip
-"""What travels with a picture, in this order: img2dataset's columns, then whose it is and why it is in."""
-SAMPLE_SCHEMA = pa.schema([(name, pa.int32() if name in _NUMBERS else pa.string()) for name in SAMPLE_COLUMNS])
-SHARD_SCHEMA = pa.schema([*SAMPLE_SCHEMA, pa.field("offset", pa.int64()), pa.field("size", pa.int64())])
-"""`offset` and `size` are those of all members of a sample in the tar, headers included."""
 Earlier = Mapping[str, tuple[str, ...]]
 """`<pack>-<split>` -> names of shards that may be spliced from."""
 
 
-def earlier_shards(store: Store) -> Earlier:
-    """Return the shards of the newest versions of all releases of a corpus."""
+def earlier_shards(store: Store, others: Iterable[Release] = ()) -> Earlier:
+    """Return the shards of the newest versions of all releases of a corpus, and of these others."""
+    names = [name for name in store.folders("releases") if store.exists(f"releases/{name}/LATEST")]
+    newest = [Release(f"{store.root.rstrip('/')}/releases/{name}") for name in names]
     found: dict[str, set[str]] = {}
-    for name in store.folders("releases"):
-        if store.exists(f"releases/{name}/LATEST"):
-            for shard in Release(f"{store.root.rstrip('/')}/releases/{name}").manifest.shards:
-                found.setdefault(f"{shard.pack}-{shard.split}", set()).add(shard.name)
+    for release in [*newest, *others]:
+        for shard in release.manifest.shards:
+            found.setdefault(f"{shard.pack}-{shard.split}", set()).add(shard.name)
     return {key: tuple(sorted(names)) for key, names in found.items()}
-
-
-def samples_of(part: PackPart, store: Store, verdicts: pa.Table, instruments: Instruments) -> pa.Table:
-    """Return the admitted samples of a pack in key order, as `SAMPLE_SCHEMA`. `verdicts` are in the records' order."""
-    rows = pc.indices_nonzero(verdicts["admitted"])
-    chosen = verdicts.take(rows)
-    records = part.read_records(store, [*_RECORD, "text_sha256"]).take(rows)
-    index = read_index(store, part.pack, [*_INDEX, "stored_sha256", "record_id"])
-    index = index.take(pc.index_in(chosen["record_id"], value_set=index["record_id"]))
-    facts = caption_facts(store, instruments.captions).read(part.pack, list(_CAPTION.values()))
-    shown = index["sha256"] if instruments.captions_see_pixels else records["text_sha256"]
-    captions = facts.take(pc.index_in(shown, value_set=facts["shown_sha256"]))
-    licenses = pc.dictionary_encode(chosen["license"].combine_chunks())
-    urls = pa.array([license_url(spdx) for spdx in licenses.dictionary.to_pylist()], pa.string())
-    columns = {
-        **{name: index[name] for name in (*_INDEX, "stored_sha256")},
-        **{name: chosen[name] for name in ("record_id", "license", "split")},
-        **{name: records[name] for name in _RECORD},
-        **{name: captions[column] for name, column in _CAPTION.items()},
-        "license_url": urls.take(licenses.indices) if len(rows) else pa.array([], pa.string()),
-    }
-    return pa.table({name: columns[name] for name in SAMPLE_COLUMNS}, schema=SAMPLE_SCHEMA).sort_by("key")
-
-
-def sample_members(sample: Row, picture: bytes) -> list[tuple[str, bytes]]:
-    """Return the files of a sample: the picture, what travels with it, its caption."""
-    key = sample["key"]
-    said = canonical_json({name: sample[name] for name in SAMPLE_COLUMNS})
-    return [(f"{key}.jpg", picture), (f"{key}.json", said), (f"{key}.txt", sample["caption"].encode())]
 
 
 def write_shard(part: PackPart, store: Store, split: Split, samples: pa.Table, earlier: Earlier) -> Shard:
     """Write one shard and its table, unless they are there, and describe it. The description is written last."""
-    stem = f"{part.pack}-{split}-{table_digest(samples)[:16]}"
-    described = _described(store, stem)
-    if described is not None:
-        return described
+    stem = shard_stem(part.pack, split, samples)
+    there = described(store, stem)
+    if there is not None:
+        return there
+    sizes: list[int] = []
     with ExitStack() as stack:
         pieces = _pieces(part, store, samples, _usable(store, earlier.get(f"{part.pack}-{split}", ()), stack))
         file = stack.enter_context(store.writing(f"shards/{stem}.tar"))
-        sizes, digest, num_bytes = _write_pieces(file, pieces)
+        digest, num_bytes = write_pieces(file, _sized(pieces, sizes))
     offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1]
     places = {"offset": pa.array(offsets, pa.int64()), "size": pa.array(sizes, pa.int64())}
     table = pa.table({**{name: samples[name] for name in SAMPLE_COLUMNS}, **places}, schema=SHARD_SCHEMA)
@@ -121,14 +79,6 @@ def write_shard(part: PackPart, store: Store, split: Split, samples: pa.Table, e
     return shard
 
 
-def _described(store: Store, stem: str) -> Shard | None:
-    """Return the description of a shard whose tar is there and as long as it says."""
-    if not all(store.exists(f"shards/{stem}.{kind}") for kind in ("json", "tar", "parquet")):
-        return None
-    shard = Shard.model_validate_json(store.read_bytes(f"shards/{stem}.json"))
-    return shard if store.size_bytes(f"shards/{stem}.tar") == shard.num_bytes else None
-
-
 @dataclass(frozen=True, kw_only=True)
 class _EarlierShard:
     table: pa.Table
@@ -139,7 +89,7 @@ def _usable(store: Store, names: tuple[str, ...], stack: ExitStack) -> list[_Ear
     """Open the earlier shards that are whole."""
     found = []
     for name in names:
-        if _described(store, name.removesuffix(".tar")) is None:
+        if described(store, name.removesuffix(".tar")) is None:
             continue
         table = store.read_table(shard_table_path(name))
         if store.is_local:
@@ -177,26 +127,19 @@ def _pieces(part: PackPart, store: Store, samples: pa.Table, earlier: list[_Earl
             yield from _made(store, index, samples.slice(start, stop - start))
 
 
+def _sized(pieces: Iterator[Piece], sizes: list[int]) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of the pieces, and note the sizes of their samples."""
+    for data, inside in pieces:
+        sizes += inside
+        yield data
+
+
 def _made(store: Store, index: pa.Table, samples: pa.Table) -> Iterator[Piece]:
     for batch in samples.to_batches(max_chunksize=BATCH):
         rows = batch.to_pylist()
         images = dict(read_images(store, index, only={row["key"] for row in rows}))
         blocks = [sample_bytes(sample_members(row, images[row["key"]])) for row in rows]
         yield b"".join(blocks), [len(block) for block in blocks]
-
-
-def _write_pieces(file: IO[bytes], pieces: Iterator[Piece]) -> tuple[list[int], str, int]:
-    """Write the pieces and the end of the tar; return the samples' sizes, the tar's digest and size."""
-    digest, sizes, written = hashlib.sha256(), [], 0
-    for data, inside in pieces:
-        file.write(data)
-        digest.update(data)
-        sizes += inside
-        written += len(data)
-    end = end_of_tar(written)
-    file.write(end)
-    digest.update(end)
-    return sizes, digest.hexdigest(), written + len(end)
 
 
 def write_shards_of(

@@ -406,5 +406,5 @@ def test_two_builds_do_not_share_a_corpus(tmp_path):
     (tmp_path / "corpus").mkdir()
     with Path(tmp_path / "corpus" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(CorpusError, match="another build is at work"):
+        with pytest.raises(CorpusError, match="another build or takedown is at work"):
             build(str(config), workers=1)

@@ -34,7 +34,7 @@ def a_part(store, urls, *, pack="test-00000"):
 def _fetched(tmp_path, urls):
     store = Store(str(tmp_path))
     part = a_part(store, urls)
-    fetch_pack(part, store, PixelConfig(), FetchConfig(timeout_s=0.5), Meter())
+    fetch_pack(part, store, PixelConfig(), FetchConfig(timeout_s=0.5), (), Meter())
     return read_index(store, part.pack).to_pylist()
 
 
@@ -102,7 +102,7 @@ def test_real_work_is_counted_across_processes_and_is_none_the_second_time(tmp_p
         urls[0].append("ftp://x/y")
         parts = [a_part(store, some, pack=f"test-{number:05}") for number, some in enumerate(urls)]
         pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(workers.split()))
-        fetched = pipeline | beam.Create(parts) | beam.Reshuffle() | Fetch(store, PixelConfig(), FetchConfig(), Meter())
+        fetched = pipeline | beam.Create(parts) | beam.Reshuffle() | Fetch(store, PixelConfig(), FetchConfig(), (), Meter())
         _ = fetched | Measure(store, None, Meter())
         result = pipeline.run()
         result.wait_until_finish()

@@ -1,0 +1,81 @@
+"""The corpus that a verb is about, and pyarrow without pandas for verbs that must be quick."""
+
+import os
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+
+from catalog.corpus import FORMAT, SETTINGS
+from catalog.errors import ConfigError
+from catalog.storage import Store
+
+LEVELS = 2
+"""Below the current folder."""
+
+
+def find_corpus(path: str | None) -> Store:
+    """Return the corpus at `path` (a folder or an fsspec URL), or the only one in or below the current folder.
+
+    Raises `ConfigError` when there is none, or when there are several, which it names.
+    """
+    if path is not None:
+        store = Store(path)
+        if not (store.exists(SETTINGS) or store.folders("records")):
+            raise ConfigError(f"no corpus at {path}: it has no {SETTINGS}; make one with: byline build CONFIG")
+        return store
+    found = list(_corpora(Path(), LEVELS))
+    if not found:
+        raise ConfigError(f"no corpus in the current folder or {LEVELS} levels below; name one with --corpus")
+    if len(found) > 1:
+        raise ConfigError(f"{len(found)} corpora here: {', '.join(map(str, found))}; name one with --corpus")
+    return Store(str(found[0]))
+
+
+def _corpora(folder: Path, levels: int) -> Iterator[Path]:
+    """Yield the folders with the settings of a corpus, sorted; a config of that name in another place is none."""
+    if _is_corpus(folder / SETTINGS):
+        yield folder
+    elif levels:
+        for below in folders_in(folder):
+            yield from _corpora(below, levels - 1)
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted; hidden ones and those that cannot be read are none."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+    except OSError:
+        return []
+
+
+def _is_corpus(settings: Path) -> bool:
+    try:
+        return tomllib.loads(settings.read_text()).get("format") == FORMAT
+    except (OSError, ValueError):
+        return False
+
+
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
+def leave_pandas_out() -> None:
+    """Make pyarrow go without pandas, which it would import with its first value: 0.35 s for nothing.
+
+    Others can import pandas afterwards; Arrow tables can then be made from its columns as from any sequence.
+    """
+    if "pandas" in sys.modules:
+        return
+    import pyarrow as pa
+
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        pa.scalar(0)  # looks for pandas, once and for all
+    finally:
+        sys.meta_path.remove(finder)

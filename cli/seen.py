@@ -1,0 +1,91 @@
+"""Which checkpoints of the training runs on this machine have seen a picture, and how often.
+
+The order of the data is a function of the release's shards, the run's seed and its window, so it is asked and nothing is
+read but each checkpoint's `byline.json`. Loads no torch.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from catalog.errors import ConfigError
+from catalog.manifest import Manifest
+from cli.corpus import folders_in
+from diffusion.checkpoint import FOLDER, INFO, CheckpointInfo, checkpoint_names
+from pipelines.release_traces import Place, SeenBy
+from training.order import Order
+
+LEVELS = 3
+"""Below the current folder, where runs are looked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint as its `byline.json` describes it."""
+
+    path: str
+    info: CheckpointInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """The checkpoints of some runs."""
+
+    readable: tuple[Checkpoint, ...]
+    damaged: tuple[str, ...]
+    """Paths of those that cannot tell what they are."""
+
+    def seen(self, manifest: Manifest, place: Place | None) -> tuple[SeenBy, ...]:
+        """Return how often each checkpoint that was trained on a release has seen the picture at a place of it."""
+        return tuple(
+            SeenBy(checkpoint=one.path, images_seen=one.info.images_seen, times_seen=_times(one.info, manifest, place))
+            for one in self.readable
+            if one.info.release_digest == manifest.digest
+        )
+
+    def of_others(self, digests: Sequence[str | None]) -> tuple[str, ...]:
+        """Return the paths of those of which it is not known what they saw: trained on none of these releases."""
+        others = [one.path for one in self.readable if one.info.release_digest not in digests]
+        return tuple(sorted([*others, *self.damaged]))
+
+
+def find_checkpoints(runs: Sequence[str] | None) -> Checkpoints:
+    """Return the checkpoints of these run folders, or of every run in or below the current folder, sorted.
+
+    Raises `ConfigError` for a run folder without checkpoints that was named.
+    """
+    if runs:
+        for run in runs:
+            if not checkpoint_names(Path(run)):
+                raise ConfigError(f"no checkpoint in {run}; --run takes the folder of a training run")
+    folders = [Path(run) for run in runs] if runs else list(_runs(Path(), LEVELS))
+    readable, damaged = [], []
+    for run in folders:
+        for name in checkpoint_names(run):
+            path = run / FOLDER / name
+            try:
+                info = CheckpointInfo.model_validate_json((path / INFO).read_bytes())
+                readable.append(Checkpoint(path=str(path), info=info))
+            except (OSError, ValidationError):
+                damaged.append(str(path))
+    return Checkpoints(readable=tuple(readable), damaged=tuple(damaged))
+
+
+def _runs(folder: Path, levels: int) -> Iterator[Path]:
+    if checkpoint_names(folder):
+        yield folder
+    elif levels:
+        for below in folders_in(folder):
+            yield from _runs(below, levels - 1)
+
+
+def _times(info: CheckpointInfo, manifest: Manifest, place: Place | None) -> int:
+    shards = sorted((shard for shard in manifest.shards if shard.split == "train"), key=lambda shard: shard.name)
+    names = [shard.name for shard in shards]
+    if place is None or place.shard not in names:
+        return 0
+    sizes = tuple(shard.num_samples for shard in shards)
+    order = Order(shard_sizes=sizes, window_shards=info.config["shuffle_shards"], seed=info.config["seed"])
+    return order.times_seen_at(info.images_seen, names.index(place.shard), place.row)

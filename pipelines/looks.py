@@ -1,0 +1,23 @@
+"""How a stored picture looks, in the measures that tell copies of it."""
+
+from io import BytesIO
+
+from PIL import Image
+
+from catalog.denylist import Look
+from dedup.hashes import perceptual_hashes, pixel_digest
+from dedup.quality import measure_quality
+
+FLAT_FROM = 0.95
+"""A picture this flat is recognised by equal pixels only: its hash says nothing."""
+
+
+def look_of(stored: bytes) -> Look:
+    """Return the look of a stored picture (the JPEG that a pack keeps of it)."""
+    with Image.open(BytesIO(stored)) as opened:
+        image = opened.convert("RGB")
+    return Look(
+        pixels=pixel_digest(image),
+        phash256=perceptual_hashes(image)[1],
+        is_flat=measure_quality(image).flatness >= FLAT_FROM,
+    )

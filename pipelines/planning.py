@@ -1,0 +1,175 @@
+"""Plan a build under another policy: what would change, and what it would cost. Nothing is written.
+
+The records of the newest release are judged anew, as a build judges them, and compared pack by pack with its verdicts;
+memory is that of a judgement and of a few packs. Where nothing is yet to be ingested, fetched, measured or captioned,
+the build does just what the plan says.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.corpus import read_settings
+from catalog.errors import CorpusError
+from catalog.facts import FactTable
+from catalog.manifest import Release
+from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
+from catalog.policy import Policy
+from catalog.storage import Store
+from pipelines.comparing import Comparison, Ints, Tally, compare, tally_gone, tally_of
+from pipelines.config import CorpusConfig
+from pipelines.creator_changes import CreatorTally, Words
+from pipelines.judging import first_word, in_threads, judge_parts
+from pipelines.parts import PackPart
+from pipelines.plan_report import Plan, Totals, plan_of
+from pipelines.plan_sources import sources_of
+from pipelines.released import ReleasedPack, check_manifest, released_packs
+from pipelines.rows import Instruments, read_rows
+from pipelines.shard_plan import PlannedShard, ShardPlanner, dropped, shards_on_disk
+from pipelines.weighing import Weighed
+
+TOP_CREATORS = 20
+AGAIN = frozenset(f"fetch:{outcome}" for outcome in TRANSIENT)
+"""Reasons that the next build may find gone, since it asks again."""
+LATENT_SCHEMA = pa.schema([("sha256", pa.string())])
+"""What a plan reads of latents, which training writes: whose there are."""
+
+
+def make_plan(config: CorpusConfig, policy: Policy, count: Callable[[int], None] = lambda _: None) -> Plan:
+    """Say what `byline build` would do with this policy. `count` is told of records as they are planned.
+
+    Raises `CorpusError` when there is no corpus, or when the release was edited by hand.
+    """
+    store = config.store
+    if not read_settings(store):
+        raise CorpusError(f"no corpus at {store.root}; make one with: byline build CONFIG")
+    release = newest_release(config)
+    sources, parts = sources_of(config, release)
+    planner = _planner(store, config.instruments, release)
+    judged = judge_parts(parts, store, policy, config.instruments, config.denylists)
+    totals, creators = Totals(), CreatorTally()
+    work = zip(parts, judged, strict=True)
+    for number, (part, found) in enumerate(zip(parts, in_threads(lambda one: planner.plan(*one), work), strict=True)):
+        totals.tally.update(found.tally)
+        totals.added.append(found.added)
+        totals.removed.append(found.removed)
+        totals.shards += found.shards
+        totals.latents.update(found.latents)
+        creators.add(number, *found.creators)
+        count(part.num_records)
+    if release is not None:
+        _add_gone(totals, release, {part.pack for part in parts})
+    top = creators.top(TOP_CREATORS, parts, store)
+    return plan_of(totals, name=config.name, release=release, policy=policy, sources=sources, creators=top)
+
+
+def newest_release(config: CorpusConfig) -> Release | None:
+    """Return the newest version of the release that a config names; None before the first build has ended."""
+    if not config.store.exists(f"releases/{config.name}/LATEST"):
+        return None
+    release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
+    check_manifest(release)
+    return release
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PackPlan:
+    tally: Tally
+    added: Words
+    removed: Words
+    shards: list[PlannedShard]
+    creators: tuple[Ints, Words, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]
+    """Of the rows that are added or removed: the row, the creator's number, whether it is added."""
+    latents: Counter[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planner:
+    """Plans one pack after the other, in threads."""
+
+    store: Store
+    instruments: Instruments
+    release: Release | None
+    released: frozenset[str]
+    """Packs of the release."""
+    shards: ShardPlanner
+    latents: tuple[FactTable, ...]
+
+    def plan(self, part: PackPart, judged: tuple[Weighed, pa.Table]) -> _PackPlan:
+        """Compare one pack and plan its shards."""
+        weighed, verdicts = judged
+        is_released = self.release is not None and part.pack in self.released
+        released = ReleasedPack(self.release, part.pack) if self.release and is_released else None
+        compared = compare(weighed, verdicts, released)
+        tally = tally_of(part.source, compared, verdicts)
+        added, removed = np.flatnonzero(compared.added), np.flatnonzero(compared.removed)
+        rows = np.concatenate([added, removed])
+        creators = np.zeros(0, np.uint64)
+        if len(rows):
+            said = read_rows(part, self.store, self.instruments, ["creator", "contrast"])
+            creators = said["creator"].to_numpy()[rows]
+            tally["measure", "", ""] += said["contrast"].take(pa.array(added)).null_count
+        tally["again", "", ""] += self._num_asked_again(part, weighed, verdicts)
+        return _PackPlan(
+            tally=tally,
+            added=first_word(verdicts["sha256"].take(pa.array(added))),
+            removed=first_word(compared.before.read("sha256", removed)) if len(removed) else np.zeros(0, np.uint64),
+            shards=self.shards.plan(part, compared, verdicts),
+            creators=(rows, creators, np.arange(len(rows)) < len(added)),
+            latents=self._latents_lacking(part, compared, verdicts),
+        )
+
+    def _num_asked_again(self, part: PackPart, weighed: Weighed, verdicts: pa.Table) -> int:
+        """Return how many records a build would ask for again, as the fetch stage does."""
+        may_pass = np.array([not AGAIN.isdisjoint(reasons) for reasons in weighed.reasons.lists], np.bool_)
+        if not may_pass.any():
+            return 0
+        rows = pa.array(np.flatnonzero(may_pass[weighed.reasons.codes]))
+        asked = read_attempts(self.store, part.pack, ["record_id"])["record_id"]
+        times = pc.value_counts(asked.filter(pc.is_in(asked, value_set=verdicts["record_id"].take(rows))))
+        return int(pc.sum(pc.less(times.field("counts"), MAX_ATTEMPTS)).as_py() or 0)
+
+    def _latents_lacking(self, part: PackPart, compared: Comparison, verdicts: pa.Table) -> Counter[str]:
+        if not self.latents:
+            return Counter()
+        train = verdicts["sha256"].filter(pa.array(compared.after.admitted & ~compared.after.heldout))
+        lacking: Counter[str] = Counter()
+        for facts in self.latents:
+            known = facts.read(part.pack, [])["sha256"].combine_chunks()
+            lacking[facts.instrument] = len(train) - (pc.sum(pc.is_in(train, value_set=known)).as_py() or 0)
+        return lacking
+
+
+def _planner(store: Store, instruments: Instruments, release: Release | None) -> _Planner:
+    shards = release.manifest.shards if release else ()
+    return _Planner(
+        store=store,
+        instruments=instruments,
+        release=release,
+        released=frozenset(released_packs(release) if release else ()),
+        shards=ShardPlanner(
+            store=store,
+            instruments=instruments,
+            released={(shard.pack, shard.split): shard for shard in shards},
+            same_captions=bool(release) and release.manifest.instruments["captions"] == instruments.captions,
+            on_disk=shards_on_disk(store),
+        ),
+        latents=tuple(
+            FactTable(store=store, measure="latents", instrument=name, schema=LATENT_SCHEMA)
+            for name in store.folders("facts/latents")
+        ),
+    )
+
+
+def _add_gone(totals: Totals, release: Release, judged: set[str]) -> None:
+    """Count the packs of the release that are judged no longer: their source was left out, or has nothing left."""
+    for pack in released_packs(release):
+        if pack not in judged:
+            gone = ReleasedPack(release, pack).read(["admitted", "license", "sha256"])
+            totals.tally.update(tally_gone(pack.rsplit("-", 1)[0], gone))
+            totals.removed.append(first_word(gone.filter(gone["admitted"])["sha256"]))
+    totals.shards += [dropped(shard) for shard in release.manifest.shards if shard.pack not in judged]

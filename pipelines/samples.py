@@ -1,0 +1,76 @@
+"""Which samples a pack gives under given verdicts, and the name of the shard that holds them. Loads no Beam.
+
+A sample is all that travels with a picture. A shard is named after the values of its samples, so an unchanged selection
+is found by its name.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.columns import table_digest
+from catalog.digests import canonical_json
+from catalog.licenses import license_url
+from catalog.manifest import Shard, Split
+from catalog.packs import read_index
+from catalog.storage import Store
+from pipelines.measures import caption_facts
+from pipelines.parts import PackPart
+from pipelines.rows import Instruments
+
+Row = dict[str, Any]
+_INDEX = ("url", "key", "status", "error_message", "width", "height", "original_width", "original_height", "sha256")
+_RECORD = ("title", "creator", "creator_url", "landing_url", "retrieved_at")
+_CAPTION = {"caption": "text", "caption_model": "model", "caption_revision": "revision", "caption_prompt": "prompt"}
+_NUMBERS = ("width", "height", "original_width", "original_height")
+SAMPLE_COLUMNS = (
+    *_INDEX, "caption", "stored_sha256", "record_id", "license", "license_url", *_RECORD,
+    "caption_model", "caption_revision", "caption_prompt", "split",
+)  # fmt: skip
+"""What travels with a picture, in this order: img2dataset's columns, then whose it is and why it is in."""
+SAMPLE_SCHEMA = pa.schema([(name, pa.int32() if name in _NUMBERS else pa.string()) for name in SAMPLE_COLUMNS])
+SHARD_SCHEMA = pa.schema([*SAMPLE_SCHEMA, pa.field("offset", pa.int64()), pa.field("size", pa.int64())])
+"""`offset` and `size` are those of all members of a sample in the tar, headers included."""
+
+
+def samples_of(part: PackPart, store: Store, verdicts: pa.Table, instruments: Instruments) -> pa.Table:
+    """Return the admitted samples of a pack in key order, as `SAMPLE_SCHEMA`. `verdicts` are in the records' order."""
+    rows = pc.indices_nonzero(verdicts["admitted"])
+    chosen = verdicts.take(rows)
+    records = part.read_records(store, [*_RECORD, "text_sha256"]).take(rows)
+    index = read_index(store, part.pack, [*_INDEX, "stored_sha256", "record_id"])
+    index = index.take(pc.index_in(chosen["record_id"], value_set=index["record_id"]))
+    facts = caption_facts(store, instruments.captions).read(part.pack, list(_CAPTION.values()))
+    shown = index["sha256"] if instruments.captions_see_pixels else records["text_sha256"]
+    captions = facts.take(pc.index_in(shown, value_set=facts["shown_sha256"]))
+    licenses = pc.dictionary_encode(chosen["license"].combine_chunks())
+    urls = pa.array([license_url(spdx) for spdx in licenses.dictionary.to_pylist()], pa.string())
+    columns = {
+        **{name: index[name] for name in (*_INDEX, "stored_sha256")},
+        **{name: chosen[name] for name in ("record_id", "license", "split")},
+        **{name: records[name] for name in _RECORD},
+        **{name: captions[column] for name, column in _CAPTION.items()},
+        "license_url": urls.take(licenses.indices) if len(rows) else pa.array([], pa.string()),
+    }
+    return pa.table({name: columns[name] for name in SAMPLE_COLUMNS}, schema=SAMPLE_SCHEMA).sort_by("key")
+
+
+def sample_members(sample: Row, picture: bytes) -> list[tuple[str, bytes]]:
+    """Return the files of a sample: the picture, what travels with it, its caption."""
+    key = sample["key"]
+    said = canonical_json({name: sample[name] for name in SAMPLE_COLUMNS})
+    return [(f"{key}.jpg", picture), (f"{key}.json", said), (f"{key}.txt", sample["caption"].encode())]
+
+
+def shard_stem(pack: str, split: Split, samples: pa.Table) -> str:
+    """Return the name of the shard of these samples, which is that of its tar without `.tar`."""
+    return f"{pack}-{split}-{table_digest(samples)[:16]}"
+
+
+def described(store: Store, stem: str) -> Shard | None:
+    """Return the description of a shard whose tar is there and as long as it says."""
+    if not all(store.exists(f"shards/{stem}.{kind}") for kind in ("json", "tar", "parquet")):
+        return None
+    shard = Shard.model_validate_json(store.read_bytes(f"shards/{stem}.json"))
+    return shard if store.size_bytes(f"shards/{stem}.tar") == shard.num_bytes else None

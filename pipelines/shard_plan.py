@@ -1,0 +1,176 @@
+"""Which shards a build would write under given verdicts, and their bytes, without writing or making one.
+
+What a release's shard holds unchanged has the size that its table says; the rest is computed from columns. Only where a
+shard of the same size is there already are all samples put together, for the digest that is in its name.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.manifest import SPLITS, Shard, Split, shard_table_path
+from catalog.packs import Outcome, read_attempts, read_index
+from catalog.rules import Mask
+from catalog.storage import Store
+from pipelines.comparing import Comparison, Ints, Side
+from pipelines.parts import PackPart
+from pipelines.rows import Instruments
+from pipelines.sample_sizes import sample_sizes, tar_bytes
+from pipelines.samples import described, samples_of, shard_stem
+
+Action = Literal["kept", "found", "written", "dropped"]
+Place = tuple[str, Split]
+"""A pack and a split: there is one shard for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedShard:
+    """What a build makes of the shard of one pack and split."""
+
+    pack: str
+    split: Split
+    action: Action
+    """`kept`: the release's own. `found`: an older shard on disk has these samples. `dropped`: no samples are left."""
+    before: str | None
+    """The release's shard."""
+    num_samples: int
+    num_bytes: int
+    """Of the tar after the build."""
+    copied_bytes: int
+    """Of what is written, what need not be made: the release's shard has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardPlanner:
+    """Plans the shards of one pack after the other. Safe to share between threads."""
+
+    store: Store
+    instruments: Instruments
+    released: Mapping[Place, Shard]
+    same_captions: bool
+    """Whether the release has the captions of the same captioner."""
+    on_disk: Mapping[Place, Sequence[str]]
+    """Names, without `.tar`, of all shards that are there."""
+
+    def plan(self, part: PackPart, compared: Comparison, verdicts: pa.Table) -> list[PlannedShard]:
+        """Return what becomes of the shards of a pack."""
+        kept = self._kept(part, compared, verdicts)
+        rows_of = {split: _in_split(compared.after, split) for split in SPLITS}
+        shards, changed = [], []
+        for split, rows in rows_of.items():
+            released = self.released.get((part.pack, split))
+            had = _in_split(compared.before.side, split)
+            if released and (rows == had).all() and kept[rows].all():
+                shards.append(self._unchanged(released))
+            elif released or rows.any():
+                changed.append(split)
+        if changed:
+            sizes, copied = self._sizes(part, verdicts, {split: rows_of[split] for split in changed}, kept)
+            for split in changed:
+                shards.append(self._changed(part, split, verdicts, sizes[rows_of[split]], copied[rows_of[split]]))
+        return shards
+
+    def _kept(self, part: PackPart, compared: Comparison, verdicts: pa.Table) -> Mask:
+        """Return which samples are, to the byte, those of the release: nothing that is said of them has changed."""
+        kept = compared.before.side.admitted & compared.after.admitted & ~compared.relicensed & ~compared.moved
+        if not self.same_captions:
+            return np.zeros(len(kept), np.bool_)
+        if (twice := _fetched_twice(self.store, part.pack)) is not None:
+            kept &= ~np.asarray(pc.is_in(verdicts["record_id"], value_set=twice).to_numpy(), np.bool_)
+        return kept
+
+    def _unchanged(self, shard: Shard) -> PlannedShard:
+        is_whole = described(self.store, shard.name.removesuffix(".tar")) is not None
+        return PlannedShard(
+            pack=shard.pack,
+            split=shard.split,
+            action="kept" if is_whole else "written",
+            before=shard.name,
+            num_samples=shard.num_samples,
+            num_bytes=shard.num_bytes,
+            copied_bytes=0,
+        )
+
+    def _sizes(
+        self, part: PackPart, verdicts: pa.Table, rows_of: Mapping[Split, Mask], kept: Mask
+    ) -> tuple[Ints, Mask]:
+        """Return the bytes of each sample, and which of them the release's shards hold."""
+        sizes = np.zeros(len(verdicts), np.int64)
+        for split, rows in rows_of.items():
+            released, places = self.released.get((part.pack, split)), np.flatnonzero(rows & kept)
+            if released and len(places) and described(self.store, released.name.removesuffix(".tar")):
+                table = self.store.read_table(shard_table_path(released.name), ["record_id", "size"])
+                found = pc.index_in(verdicts["record_id"].take(pa.array(places)), value_set=table["record_id"])
+                sizes[places] = pc.fill_null(table["size"].take(found), 0).to_numpy()
+        copied = sizes > 0
+        fresh = np.logical_or.reduce(list(rows_of.values())) & ~copied
+        if fresh.any():
+            chosen = verdicts.set_column(verdicts.schema.get_field_index("admitted"), "admitted", pa.array(fresh))
+            samples = samples_of(part, self.store, chosen, self.instruments)
+            index = read_index(self.store, part.pack, ["record_id", "size"])
+            pictures = index["size"].take(pc.index_in(samples["record_id"], value_set=index["record_id"]))
+            places = pc.index_in(samples["record_id"], value_set=verdicts["record_id"]).to_numpy()
+            sizes[places] = sample_sizes(samples, pictures.to_numpy().astype(np.int64))
+        return sizes, copied
+
+    def _changed(self, part: PackPart, split: Split, verdicts: pa.Table, sizes: Ints, copied: Mask) -> PlannedShard:
+        before = self.released.get((part.pack, split))
+        num_bytes = tar_bytes(sizes) if len(sizes) else 0
+        action: Action = "written" if len(sizes) else "dropped"
+        like_it = [stem for stem in self.on_disk.get((part.pack, split), ()) if len(sizes)]
+        alike = [shard for shard in (described(self.store, stem) for stem in like_it) if shard is not None]
+        if any((shard.num_samples, shard.num_bytes) == (len(sizes), num_bytes) for shard in alike):
+            samples = samples_of(part, self.store, verdicts, self.instruments)
+            stem = shard_stem(part.pack, split, samples.filter(pc.equal(samples["split"], split)))
+            if f"{stem}.tar" in {shard.name for shard in alike}:
+                action = "kept" if before is not None and before.name == f"{stem}.tar" else "found"
+        return PlannedShard(
+            pack=part.pack,
+            split=split,
+            action=action,
+            before=None if before is None else before.name,
+            num_samples=len(sizes),
+            num_bytes=num_bytes,
+            copied_bytes=int(sizes[copied].sum()) if action == "written" else 0,
+        )
+
+
+def dropped(shard: Shard) -> PlannedShard:
+    """Return the plan of a shard whose pack is judged no longer."""
+    return PlannedShard(
+        pack=shard.pack,
+        split=shard.split,
+        action="dropped",
+        before=shard.name,
+        num_samples=0,
+        num_bytes=0,
+        copied_bytes=0,
+    )
+
+
+def shards_on_disk(store: Store) -> dict[Place, list[str]]:
+    """Return the names, without `.tar`, of all shards of a corpus."""
+    found: dict[Place, list[str]] = {}
+    for name in store.files("shards", suffix=".json"):
+        stem = name.removesuffix(".json")
+        pack, split, _ = stem.rsplit("-", 2)
+        found.setdefault((pack, cast(Split, split)), []).append(stem)
+    return found
+
+
+def _in_split(side: Side, split: Split) -> Mask:
+    return np.asarray(side.admitted & (side.heldout == (split == "heldout")), np.bool_)
+
+
+def _fetched_twice(store: Store, pack: str) -> pa.Array | None:
+    """Return the records whose picture arrived more than once: what the index says of them may have changed."""
+    if not store.exists(f"packs/{pack}.001.parquet"):
+        return None
+    attempts = read_attempts(store, pack, ["record_id", "outcome"])
+    arrived = attempts.filter(pc.equal(attempts["outcome"], str(Outcome.FETCHED)))["record_id"]
+    times = pc.value_counts(arrived)
+    return times.field("values").filter(pc.greater(times.field("counts"), 1))

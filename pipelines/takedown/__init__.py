@@ -1,0 +1,1 @@
+"""Take a picture out of a corpus and of every release of it, provably, and keep it out."""

@@ -1,0 +1,200 @@
+"""Take something down: deny it, remove it, make the releases again, and write the receipt.
+
+What is to be done is written to `takedowns/pending.json` before anything is; a takedown that was killed is completed by
+the next one, and by nothing else: builds wait for it.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from catalog.corpus import read_settings
+from catalog.denylist import Entry, add_entries, make_key
+from catalog.digests import canonical_json
+from catalog.errors import CorpusError
+from catalog.manifest import WITHDRAWN, Manifest, Release
+from catalog.packs import FileChange, read_images, read_index
+from catalog.storage import Store
+from pipelines.measures import thumbnail_facts
+from pipelines.takedown.remaking import remake, remove_shard, shards_with, versions_with, withdraw
+from pipelines.takedown.removing import Doomed, doomed_by, remove
+from pipelines.takedown.selecting import Request, Selection
+from pipelines.takedown.windows import fingerprints
+
+JOURNAL = "takedowns"
+PENDING = f"{JOURNAL}/pending.json"
+PENDING_PRINTS = f"{JOURNAL}/pending.parquet"
+RECEIPTS = "receipts"
+PRINT_SCHEMA = pa.schema([("fingerprint", pa.uint64())])
+Exposures = Callable[[Release, frozenset[str]], list[dict[str, Any]]]
+"""What the checkpoints that are known have seen: `checkpoint`, and `times_seen` by digest, for each of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What a takedown did, as `receipts/<id>.json` says it."""
+
+    id: str
+    asked: dict[str, Any]
+    removed: list[dict[str, Any]]
+    """Record, digests of its picture, why."""
+    files: list[dict[str, Any]]
+    """Every file that changed: name and SHA-256, before and after."""
+    shards: list[dict[str, Any]]
+    releases: list[dict[str, Any]]
+    """Name, the version before, the one after; none where nothing was left."""
+    checkpoints: list[dict[str, Any]]
+    """Which had seen what was removed, and how often. Only training anew makes them forget."""
+    began_at: str
+    completed_at: str
+
+
+def is_pending(store: Store) -> bool:
+    """Tell whether a takedown was begun and not completed."""
+    return store.exists(PENDING)
+
+
+def begin(store: Store, request: Request, selection: Selection, exposures: Exposures) -> None:
+    """Write down what is to be done. Nothing is removed yet; from here on `complete` can be run any number of times.
+
+    Raises `CorpusError`, and leaves all as it was, when a release could not be made again.
+    """
+    assert not is_pending(store)
+    victims = selection.victims
+    doomed = doomed_by(store, victims)
+    releases = versions_with(store, doomed.record_ids, doomed.packs)
+    seen = [one for release in releases for one in exposures(release, doomed.sha256s)]
+    prints = pa.table({"fingerprint": _fingerprints(store, doomed)}, schema=PRINT_SCHEMA)
+    store.write_table(PENDING_PRINTS, prints)
+    journal = {
+        "asked": asdict(request),
+        "victims": [asdict(victim) for victim in victims],
+        "entries": [asdict(entry) for entry in selection.entries],
+        "doomed": {name: sorted(_plain(value) for value in values) for name, values in vars(doomed).items()},
+        "checkpoints": seen,
+        "began_at": _now(),
+    }
+    store.write_bytes(PENDING, canonical_json(journal) + b"\n")
+
+
+def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Receipt:
+    """Do what `begin` wrote down, or the rest of it, and return the receipt. `count` is told of each step."""
+    journal = json.loads(store.read_bytes(PENDING))
+    doomed = _doomed(journal["doomed"])
+    takedown = add_entries(store, [Entry(**entry) for entry in journal["entries"]])
+    denylists = read_settings(store).get("last_build", {}).get("denylists", [])
+    for change in remove(store, doomed):
+        _note(store, takedown, change)
+        count(change.before)
+    for release in versions_with(store, doomed.record_ids, doomed.packs):
+        successor = _remade(release, denylists)
+        withdraw(release, successor, takedown)
+        count(release.path)
+    for name in sorted(shards_with(store, doomed.packs, doomed.sha256s)):
+        remove_shard(store, name)
+        count(name)
+    receipt = _receipt(store, takedown, journal)
+    store.write_bytes(f"{RECEIPTS}/{takedown}.fingerprints.parquet", store.read_bytes(PENDING_PRINTS))
+    store.write_bytes(
+        f"{RECEIPTS}/{takedown}.json", json.dumps(asdict(receipt), indent=1, sort_keys=True).encode() + b"\n"
+    )
+    for name in store.files(f"{JOURNAL}/{takedown}"):
+        store.remove(f"{JOURNAL}/{takedown}/{name}")
+    store.remove(PENDING)
+    store.remove(PENDING_PRINTS)
+    return receipt
+
+
+def _remade(release: Release, denylists: list[str]) -> str | None:
+    try:
+        return remake(release, denylists)
+    except CorpusError as error:
+        if "would be empty" in str(error):
+            return None
+        raise
+
+
+def _fingerprints(store: Store, doomed: Doomed) -> pa.Array:
+    """Return what the bytes of the pictures, of their thumbnails and latents will be recognised by."""
+    key = make_key(store)
+    found = [fingerprints(data, key) for data in _blobs(store, doomed)]
+    return pa.array(np.unique(np.concatenate([np.zeros(0, np.uint64), *found])), pa.uint64())
+
+
+def _blobs(store: Store, doomed: Doomed) -> Iterator[bytes]:
+    for pack in doomed.packs:
+        yield from (data for _, data in read_images(store, read_index(store, pack), only=doomed.sha256s))
+        facts = thumbnail_facts(store).read(pack).to_pylist()
+        yield from (fact["jpeg"] for fact in facts if fact["sha256"] in doomed.sha256s)
+        for instrument in store.folders("facts/latents"):
+            for stem in store.numbered(f"facts/latents/{instrument}/{pack}.", ".parquet"):
+                rows = store.read_table(f"{stem}.parquet", ["sha256", "latents"]).to_pylist()
+                yield from (row["latents"] for row in rows if row["sha256"] in doomed.sha256s)
+
+
+def _plain(value: str | bytes) -> str:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _doomed(said: dict[str, list[str]]) -> Doomed:
+    sets = {name: frozenset(values) for name, values in said.items() if name not in ("codes", "packs")}
+    codes = frozenset(bytes.fromhex(code) for code in said["codes"])
+    return Doomed(**sets, codes=codes, packs=tuple(said["packs"]))
+
+
+def _note(store: Store, takedown: str, change: FileChange) -> None:
+    number = len(store.files(f"{JOURNAL}/{takedown}"))
+    store.write_bytes(f"{JOURNAL}/{takedown}/{number:06d}.json", canonical_json(asdict(change)))
+
+
+def _receipt(store: Store, takedown: str, journal: dict[str, Any]) -> Receipt:
+    notes = [
+        json.loads(store.read_bytes(f"{JOURNAL}/{takedown}/{name}")) for name in store.files(f"{JOURNAL}/{takedown}")
+    ]
+    releases: list[dict[str, Any]] = []
+    shards: list[dict[str, Any]] = []
+    for name in store.folders("releases"):
+        for version in store.folders(f"releases/{name}"):
+            path = f"releases/{name}/{version}"
+            if not store.exists(f"{path}/{WITHDRAWN}"):
+                continue
+            note = json.loads(store.read_bytes(f"{path}/{WITHDRAWN}"))
+            if note["takedown"] == takedown:
+                releases.append({"name": name, "before": version, "after": note["successor"]})
+                shards += _replaced(store, path, name, note["successor"])
+    return Receipt(
+        id=takedown,
+        asked=journal["asked"],
+        removed=[{k: v for k, v in victim.items() if v is not None} for victim in journal["victims"]],
+        files=notes,
+        shards=shards,
+        releases=releases,
+        checkpoints=journal["checkpoints"],
+        began_at=journal["began_at"],
+        completed_at=_now(),
+    )
+
+
+def _replaced(store: Store, path: str, name: str, successor: str | None) -> Iterator[dict[str, Any]]:
+    """Yield which shard of the new version took the place of which of the old one, where it is another one."""
+    before = Manifest.model_validate_json(store.read_bytes(f"{path}/manifest.json")).shards
+    after = () if successor is None else Release(store.url(f"releases/{name}/{successor}")).manifest.shards
+    at = {(shard.pack, shard.split): shard for shard in after}
+    for shard in before:
+        new = at.get((shard.pack, shard.split))
+        if new is None or new.name != shard.name:
+            yield {
+                "before": shard.name,
+                "before_sha256": shard.sha256,
+                "after": new and new.name,
+                "after_sha256": new and new.sha256,
+            }
+
+
+def _now() -> str:
+    return datetime.now(UTC).replace(microsecond=0).isoformat()

@@ -1,0 +1,123 @@
+"""Make the releases again that held what is taken down, and withdraw the versions that did."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from catalog.digests import canonical_json, sha256_hex
+from catalog.errors import CorpusError
+from catalog.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Release, Shard, shard_table_path
+from catalog.policy import Policy
+from catalog.storage import Store
+from pipelines.judging import judge_parts, verdicts_path
+from pipelines.parts import parts_of
+from pipelines.progress import Meter
+from pipelines.publishing import SETTINGS, Settings, publish
+from pipelines.stages.write_shards import earlier_shards, write_shards_of
+
+Exposure = Mapping[str, Any]
+"""`checkpoint` (a path) and `times_seen` (sha256 -> how often)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remade:
+    """A version of a release that held a victim, and the one that took its place; none when nothing was left."""
+
+    name: str
+    before: str
+    after: str | None
+
+
+def versions_with(store: Store, record_ids: Collection[str], packs: Collection[str]) -> list[Release]:
+    """Return every kept version of every release whose verdicts name one of these records, the newest of each last.
+
+    Raises `CorpusError` for a version that was edited by hand: it could not be made again.
+    """
+    found = []
+    wanted = pa.array(sorted(record_ids), pa.string())
+    for name in store.folders("releases"):
+        latest = store.read_text(f"releases/{name}/LATEST").strip() if store.exists(f"releases/{name}/LATEST") else ""
+        versions = [version for version in store.folders(f"releases/{name}") if version != latest]
+        for version in [*versions, *([latest] if latest else [])]:
+            path = f"releases/{name}/{version}"
+            if store.exists(f"{path}/{WITHDRAWN}") or not store.exists(f"{path}/manifest.json"):
+                continue
+            release = Release(store.url(path))
+            if any(_names(release, pack, wanted) for pack in packs):
+                found.append(release)
+    return found
+
+
+def _names(release: Release, pack: str, wanted: pa.Array) -> bool:
+    name = f"verdicts/{pack}.parquet"
+    if name not in release.manifest.papers:
+        return False
+    data = release.store.read_bytes(f"{release.path}/{name}")
+    if sha256_hex(data) != release.manifest.papers[name]:
+        raise CorpusError(
+            f"{release.store.url(f'{release.path}/{name}')} is not what its manifest lists: it was edited by hand; "
+            "restore the release, or delete its folder, then run the takedown again"
+        )
+    ids = release.store.read_table(f"{release.path}/{name}", ["record_id"])["record_id"]
+    return bool(pc.any(pc.is_in(ids, wanted)).as_py())
+
+
+def remake(release: Release, denylists: Collection[str]) -> str:
+    """Judge, shard and publish a release again under its own policy, and return the new version.
+
+    Nothing is fetched, measured or captioned. Raises `CorpusError` when nothing is left of it.
+    """
+    store, path = release.store, release.path
+    try:
+        policy = Policy.model_validate_json(store.read_bytes(f"{path}/policy.json"))
+        settings = Settings.model_validate_json(store.read_bytes(f"{path}/{SETTINGS}"))
+    except ValidationError as error:
+        raise CorpusError(f"{store.url(path)} cannot be made again: {error.errors()[0]['msg']}") from error
+    parts = sorted(part for records in release.manifest.records.values() for part in parts_of(store, records))
+    judged = judge_parts(parts, store, policy, settings.instruments, tuple(denylists), keep=True)
+    for part, (_, verdicts) in zip(parts, judged, strict=True):
+        store.write_table(verdicts_path(part.pack), verdicts)
+    earlier = earlier_shards(store, [release])
+    shards = [shard for part in parts for shard in write_shards_of(part, store, settings.instruments, earlier, Meter())]
+    return publish(shards, parts, store, policy, settings)
+
+
+def withdraw(release: Release, successor: str | None, takedown: str) -> None:
+    """Delete a version but for its manifest and the order of its samples, by which checkpoints can still be asked."""
+    store, path = release.store, release.path
+    if not store.exists(f"{path}/{WITHDRAWN_SAMPLES}"):
+        store.write_table(f"{path}/{WITHDRAWN_SAMPLES}", _samples(store, release.manifest.shards))
+    note = {"takedown": takedown, "successor": successor}
+    store.write_bytes(f"{path}/{WITHDRAWN}", canonical_json(note) + b"\n")
+    for name in sorted([*release.manifest.papers, "SHA256SUMS"]):
+        store.remove(f"{path}/{name}")
+    if successor is None and store.read_text(f"releases/{release.name}/LATEST").strip() == release.version:
+        store.remove(f"releases/{release.name}/LATEST")
+
+
+def _samples(store: Store, shards: Iterable[Shard]) -> pa.Table:
+    rows = [
+        (s.name, key) for s in shards for key in store.read_table(shard_table_path(s.name), ["key"])["key"].to_pylist()
+    ]
+    return pa.table({"shard": [shard for shard, _ in rows], "key": [key for _, key in rows]})
+
+
+def shards_with(store: Store, packs: Collection[str], sha256s: Collection[str]) -> Iterator[str]:
+    """Yield the names of all shards, released or not, that hold one of these pictures."""
+    wanted = pa.array(sorted(sha256s), pa.string())
+    for name in store.files("shards", suffix=".parquet"):
+        if name.rsplit("-", 2)[0] in packs:
+            keys = store.read_table(f"shards/{name}", ["key"])["key"]
+            if pc.any(pc.is_in(keys, wanted)).as_py():
+                yield f"{name.removesuffix('.parquet')}.tar"
+
+
+def remove_shard(store: Store, name: str) -> None:
+    """Delete a shard: what describes it first, so that it is not taken for one that is whole."""
+    stem = name.removesuffix(".tar")
+    for kind in ("json", "tar", "parquet"):
+        store.remove(f"shards/{stem}.{kind}")

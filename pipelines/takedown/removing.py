@@ -1,0 +1,171 @@
+"""Remove records and their pictures from everything that a corpus keeps, except from releases.
+
+Each step can be done again: what is gone already stays gone. A file is replaced whole.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.digests import sha256_hex
+from catalog.packs import FileChange, remove_records
+from catalog.storage import Store
+from pipelines.measures import hash_facts
+from pipelines.parts import parts_of, write_records
+from pipelines.rows import FOLDER as ROWS
+from pipelines.takedown.selecting import Victim
+
+NOT_RECORDS = (".unreadable.parquet", ".urls.parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doomed:
+    """What must be gone. Nothing else has these keys."""
+
+    record_ids: frozenset[str]
+    sha256s: frozenset[str]
+    texts: frozenset[str]
+    """`text_sha256` of the records: keys of captions that only they have."""
+    captions: frozenset[str]
+    """Digests of the captions: keys of token vectors that only they have."""
+    codes: frozenset[bytes]
+    """Perceptual hashes that no other picture has."""
+    packs: tuple[str, ...]
+
+
+def doomed_by(store: Store, victims: Iterable[Victim]) -> Doomed:
+    """Find the keys of what the victims, and nothing else, have left in the facts of their packs."""
+    victims = list(victims)
+    record_ids = frozenset(victim.record_id for victim in victims)
+    sha256s = frozenset(victim.sha256 for victim in victims if victim.sha256)
+    packs = tuple(sorted({victim.pack for victim in victims}))
+    texts = _only_theirs(_texts(store, packs), record_ids)
+    keys = texts | sha256s
+    captions = _only_theirs(_captions(store, packs), keys)
+    return Doomed(
+        record_ids=record_ids,
+        sha256s=sha256s,
+        texts=texts,
+        captions=frozenset(sha256_hex(caption.encode()) for caption in captions),
+        codes=_codes(store, packs, sha256s),
+        packs=packs,
+    )
+
+
+def remove(store: Store, doomed: Doomed) -> Iterator[FileChange]:
+    """Remove it from records, packs, facts, pairs and judgements; yield every file that changed."""
+    for source in store.folders("records"):
+        for name in store.files(f"records/{source}", suffix=".parquet"):
+            if not name.endswith(NOT_RECORDS):
+                yield from _from_records(store, f"records/{source}/{name}", doomed)
+    for pack in doomed.packs:
+        yield from remove_records(store, pack, doomed.record_ids)
+    yield from _from_facts(store, doomed)
+    yield from _from_pairs(store, doomed)
+    for name in store.files(ROWS):
+        if name.rsplit("-", 1)[0] in doomed.packs:
+            store.remove(f"{ROWS}/{name}")
+    for pack in doomed.packs:
+        for kind in ("claims", "verdicts"):
+            store.remove(f"judgements/{kind}/{pack}.parquet")
+
+
+def _texts(store: Store, packs: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield (text key, record) of all records of these packs, in every ingest run."""
+    for source in sorted({pack.rsplit("-", 1)[0] for pack in packs}):
+        for name in store.files(f"records/{source}", suffix=".parquet"):
+            if name.endswith(NOT_RECORDS):
+                continue
+            for part in parts_of(store, f"records/{source}/{name}"):
+                if part.pack in packs:
+                    records = part.read_records(store, ["text_sha256", "record_id"])
+                    yield from zip(*(column.to_pylist() for column in records.columns), strict=True)
+
+
+def _captions(store: Store, packs: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield (caption, its key) of all captions of these packs, by every captioner."""
+    for instrument in store.folders("facts/captions"):
+        for pack in packs:
+            for stem in store.numbered(f"facts/captions/{instrument}/{pack}.", ".parquet"):
+                table = store.read_table(f"{stem}.parquet", ["text", "shown_sha256"])
+                yield from zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+def _only_theirs(owned: Iterable[tuple[str, str]], owners: Collection[str]) -> frozenset[str]:
+    """Return the things all of whose owners are among `owners`."""
+    theirs: set[str] = set()
+    others: set[str] = set()
+    for thing, owner in owned:
+        (theirs if owner in owners else others).add(thing)
+    return frozenset(theirs - others)
+
+
+def _codes(store: Store, packs: Collection[str], sha256s: Collection[str]) -> frozenset[bytes]:
+    """Return the hashes of these pictures that no other picture of the corpus has."""
+    facts = hash_facts(store)
+    theirs = set()
+    for pack in packs:
+        table = facts.read(pack, ["phash256"])
+        theirs |= set(
+            table.filter(pc.is_in(table["sha256"], pa.array(sorted(sha256s), pa.string())))["phash256"].to_pylist()
+        )
+    for name in store.files(facts.folder, suffix=".parquet") if theirs else []:
+        table = store.read_table(f"{facts.folder}/{name}", ["sha256", "phash256"])
+        table = table.filter(pc.is_in(table["phash256"], pa.array(sorted(theirs), pa.binary(32))))
+        kept = table.filter(pc.invert(pc.is_in(table["sha256"], pa.array(sorted(sha256s), pa.string()))))
+        theirs -= set(kept["phash256"].to_pylist())
+    return frozenset(theirs)
+
+
+def _from_records(store: Store, path: str, doomed: Doomed) -> Iterator[FileChange]:
+    parts = [part for part in parts_of(store, path) if part.pack in doomed.packs]
+    ids = pa.array(sorted(doomed.record_ids), pa.string())
+    if not any(pc.any(pc.is_in(part.read_records(store, ["record_id"])["record_id"], ids)).as_py() for part in parts):
+        return
+    before = sha256_hex(store.read_bytes(path))
+    records = pa.concat_tables([part.read_records(store) for part in parts_of(store, path)])
+    kept = records.filter(pc.invert(pc.is_in(records["record_id"], ids)))
+    write_records(store, path, kept)
+    yield _changed(store, path, before)
+
+
+def _from_facts(store: Store, doomed: Doomed) -> Iterator[FileChange]:
+    keys = {"sha256": doomed.sha256s, "shown_sha256": doomed.texts | doomed.sha256s, "caption_sha256": doomed.captions}
+    for measure in store.folders("facts"):
+        for instrument in store.folders(f"facts/{measure}"):
+            for pack in doomed.packs:
+                for stem in store.numbered(f"facts/{measure}/{instrument}/{pack}.", ".parquet"):
+                    yield from _from_table(store, f"{stem}.parquet", keys)
+
+
+def _from_table(store: Store, path: str, keys: dict[str, frozenset[str]]) -> Iterator[FileChange]:
+    table = store.read_table(path)
+    name = next(name for name in keys if name in table.column_names)
+    kept = table.filter(pc.invert(pc.is_in(table[name], pa.array(sorted(keys[name]), pa.string()))))
+    if len(kept) < len(table):
+        before = sha256_hex(store.read_bytes(path))
+        store.write_table(path, kept)
+        yield _changed(store, path, before)
+
+
+def _from_pairs(store: Store, doomed: Doomed) -> Iterator[FileChange]:
+    gone = pa.array(sorted(doomed.codes), pa.binary(32))
+    for instrument in store.folders("facts/edges"):
+        for name in store.files(f"facts/edges/{instrument}", suffix=".parquet"):
+            path = f"facts/edges/{instrument}/{name}"
+            table = store.read_table(path)
+            kept = table
+            for column in table.column_names:
+                if kept[column].type == pa.binary(32):
+                    kept = kept.filter(pc.invert(pc.is_in(kept[column], gone)))
+            if len(kept) < len(table):
+                before = sha256_hex(store.read_bytes(path))
+                store.write_table(path, kept)
+                yield _changed(store, path, before)
+
+
+def _changed(store: Store, path: str, before_sha256: str) -> FileChange:
+    after = sha256_hex(store.read_bytes(path))
+    return FileChange(before=path, before_sha256=before_sha256, after=path, after_sha256=after)
