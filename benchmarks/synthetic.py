@@ -27,6 +27,7 @@ from pipelines.measures import (
 )
 from pipelines.parts import PackPart, parts_of
 from pipelines.sources import READERS
+from pipelines.url_index import URL_COLUMNS, url_index, url_index_path
 
 SOURCE = "web"
 PACK_RECORDS = 10_000
@@ -59,6 +60,8 @@ def make_corpus(store: Store, num_records: int, *, captions: str, admitted: np.n
                 )
             )
     parts = parts_of(store, path)
+    urls = (part.read_records(store, list(URL_COLUMNS)) for part in parts)
+    store.write_bytes(url_index_path(path), url_index(urls))
     stem = edges_stem(store, parts)
     store.write_table(f"{stem}.pairs.parquet", pa.concat_tables(edges))
     store.write_table(f"{stem}.recurring.parquet", CODE_SCHEMA.empty_table())

@@ -14,6 +14,8 @@ from catalog.storage import Store
 SETTINGS = "corpus.toml"
 FORMAT = 2
 """Of the files of a corpus."""
+PENDING = "takedowns/pending.json"
+"""What a takedown that was begun and not completed has to do."""
 TAKEDOWNS = "takedowns"
 """Key of the settings: ids of the denylist files that must be there."""
 

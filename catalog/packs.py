@@ -85,6 +85,15 @@ def read_index(store: Store, pack: str, columns: list[str] | None = None) -> pa.
     return attempts.take(pa.array(np.sort(last))).sort_by("record_id")
 
 
+def read_rows_of(store: Store, pack: str, record_ids: pa.ChunkedArray, columns: list[str]) -> pa.Table:
+    """Return these columns of the newest index row of each of these records, in their order; nulls where none is."""
+    stems = store.numbered(f"packs/{pack}.", ".parquet")
+    tables = [store.read_table(f"{stem}.parquet", ["record_id", *columns]) for stem in reversed(stems)]
+    newest_first = pa.concat_tables([INDEX_SCHEMA.empty_table().select(["record_id", *columns]), *tables])
+    places = pc.index_in(record_ids, value_set=newest_first["record_id"].combine_chunks())
+    return newest_first.select(columns).take(places)
+
+
 def write_segment(
     store: Store,
     pack: str,

@@ -1,7 +1,7 @@
 """Which checkpoints of the training runs on this machine have seen a picture, and how often.
 
-The order of the data is a function of the release's shards, the run's seed and its window, so it is asked and nothing is
-read but each checkpoint's `byline.json`. Loads no torch.
+The order of the data is a function of the release's shards, the run's seed and its window: it is asked, and of each
+checkpoint only `byline.json` is read. Loads no torch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,8 @@ from training.order import Order
 
 LEVELS = 3
 """Below the current folder, where runs are looked for."""
+ORDERED_BY = {"shuffle_shards", "seed"}
+"""What the order of a run depends on, beside the release."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +64,15 @@ def find_checkpoints(runs: Sequence[str] | None) -> Checkpoints:
                 raise ConfigError(f"no checkpoint in {run}; --run takes the folder of a training run")
     folders = [Path(run) for run in runs] if runs else list(_runs(Path(), LEVELS))
     readable, damaged = [], []
-    for run in folders:
-        for name in checkpoint_names(run):
-            path = run / FOLDER / name
-            try:
-                info = CheckpointInfo.model_validate_json((path / INFO).read_bytes())
-                readable.append(Checkpoint(path=str(path), info=info))
-            except (OSError, ValidationError):
-                damaged.append(str(path))
+    for path in (folder / FOLDER / name for folder in folders for name in checkpoint_names(folder)):
+        try:
+            info = CheckpointInfo.model_validate_json((path / INFO).read_bytes())
+        except (OSError, ValidationError):
+            info = None
+        if info is not None and info.config.keys() >= ORDERED_BY:
+            readable.append(Checkpoint(path=str(path), info=info))
+        else:
+            damaged.append(str(path))
     return Checkpoints(readable=tuple(readable), damaged=tuple(damaged))
 
 

@@ -114,10 +114,15 @@ class _Planner:
             creators = said["creator"].to_numpy()[rows]
             tally["measure", "", ""] += said["contrast"].take(pa.array(added)).null_count
         tally["again", "", ""] += self._num_asked_again(part, weighed, verdicts)
+        gone = compared.before.read("sha256", removed) if len(removed) else pa.chunked_array([[]], pa.string())
+        if released is not None and compared.before.places is not None:
+            lost = released.lost(verdicts["record_id"])
+            tally.update(tally_gone(part.source, lost))
+            gone = pa.chunked_array([*gone.chunks, *_admitted(lost).chunks], pa.string())
         return _PackPlan(
             tally=tally,
             added=first_word(verdicts["sha256"].take(pa.array(added))),
-            removed=first_word(compared.before.read("sha256", removed)) if len(removed) else np.zeros(0, np.uint64),
+            removed=first_word(gone),
             shards=self.shards.plan(part, compared, verdicts),
             creators=(rows, creators, np.arange(len(rows)) < len(added)),
             latents=self._latents_lacking(part, compared, verdicts),
@@ -155,7 +160,7 @@ def _planner(store: Store, instruments: Instruments, release: Release | None) ->
             store=store,
             instruments=instruments,
             released={(shard.pack, shard.split): shard for shard in shards},
-            same_captions=bool(release) and release.manifest.instruments["captions"] == instruments.captions,
+            same_captions=release is not None and release.manifest.instruments["captions"] == instruments.captions,
             on_disk=shards_on_disk(store),
         ),
         latents=tuple(
@@ -169,7 +174,12 @@ def _add_gone(totals: Totals, release: Release, judged: set[str]) -> None:
     """Count the packs of the release that are judged no longer: their source was left out, or has nothing left."""
     for pack in released_packs(release):
         if pack not in judged:
-            gone = ReleasedPack(release, pack).read(["admitted", "license", "sha256"])
-            totals.tally.update(tally_gone(pack.rsplit("-", 1)[0], gone))
-            totals.removed.append(first_word(gone.filter(gone["admitted"])["sha256"]))
+            lost = ReleasedPack(release, pack).lost()
+            totals.tally.update(tally_gone(pack.rsplit("-", 1)[0], lost))
+            totals.removed.append(first_word(_admitted(lost)))
     totals.shards += [dropped(shard) for shard in release.manifest.shards if shard.pack not in judged]
+
+
+def _admitted(verdicts: pa.Table) -> pa.ChunkedArray:
+    """Return the digests of the pictures that are admitted."""
+    return verdicts.filter(verdicts["admitted"])["sha256"]

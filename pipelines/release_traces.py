@@ -179,10 +179,9 @@ class Version:
                 return None
             held = find_record(self.store, keeper.record_id).get(keeper.record_id)
             pack = pack if held is None else held.pack
-        for shard in manifest.shards:
-            if shard.pack == pack:
-                if rows := _places(self.rows_of_shard(shard.name, shard.table_sha256), str(row["sha256"])):
-                    return Place(shard=shard.name, row=rows[0])
+        for shard in (shard for shard in manifest.shards if shard.pack == pack):
+            if rows := _places(self.rows_of_shard(shard.name, shard.table_sha256), str(row["sha256"])):
+                return Place(shard=shard.name, row=rows[0])
         return None
 
     def _pack(self, pack: str) -> ReleasedPack:

@@ -26,18 +26,23 @@ def released_packs(release: Release) -> list[str]:
     return sorted(name.removesuffix(".parquet") for name in names)
 
 
+def read_paper(release: Release, path: str) -> bytes:
+    """Return a file of a release. Raises `CorpusError`, which names it, when the manifest lists other bytes."""
+    where = f"{release.path}/{path}"
+    data = release.store.read_bytes(where)
+    if sha256_hex(data) != release.manifest.papers.get(path):
+        raise CorpusError(
+            f"{release.store.url(where)} was edited: its bytes are not those that the manifest lists; build again"
+        )
+    return data
+
+
 class ReleasedPack:
     """The verdicts of one pack of a release, read column by column."""
 
     def __init__(self, release: Release, pack: str) -> None:
         """Raises `CorpusError`, which names the file, when its bytes are not those that the manifest lists."""
-        path = f"{FOLDER}/{pack}.parquet"
-        where = f"{release.path}/{path}"
-        data = release.store.read_bytes(where)
-        if sha256_hex(data) != release.manifest.papers.get(path):
-            raise CorpusError(
-                f"{release.store.url(where)} was edited: its bytes are not those that the manifest lists; build again"
-            )
+        data = read_paper(release, f"{FOLDER}/{pack}.parquet")
         self._file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=WORDS)
 
     def read(self, columns: list[str], rows: pa.Array | None = None) -> pa.Table:
@@ -51,3 +56,10 @@ class ReleasedPack:
         if own.equals(record_ids):
             return None
         return pc.index_in(record_ids, value_set=own.combine_chunks()).combine_chunks()
+
+    def lost(self, record_ids: pa.ChunkedArray | None = None) -> pa.Table:
+        """Return `admitted`, `license` and `sha256` of the rows that are none of these records (all by default)."""
+        table = self.read(["record_id", "admitted", "license", "sha256"])
+        if record_ids is None:
+            return table
+        return table.filter(pc.invert(pc.is_in(table["record_id"], value_set=record_ids.combine_chunks())))

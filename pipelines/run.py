@@ -17,10 +17,10 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from rich.console import Console
 
 from catalog import errors
-from catalog.corpus import SETTINGS, owned, read_settings, write_settings
+from catalog.corpus import PENDING, SETTINGS, owned, read_settings, write_settings
 from catalog.denylist import load_denylist
 from catalog.digests import canonical_json, digest_of
-from catalog.errors import BylineError, ConfigError
+from catalog.errors import BylineError, ConfigError, CorpusError
 from catalog.manifest import Release
 from catalog.policy import Policy
 from pipelines.config import CorpusConfig, load_corpus_config
@@ -146,6 +146,8 @@ def _keep_settings(config: CorpusConfig) -> None:
     pixels = config.pixels.model_dump(mode="json")
     num_packs = {source.name: source.num_packs for source in config.sources}
     before = read_settings(store)
+    if store.exists(PENDING):
+        raise CorpusError(f"in {store.root} a takedown was begun and not completed; run: byline takedown apply")
     where = store.url(SETTINGS)
     if before.get("pixels", pixels) != pixels:
         raise ConfigError(f"[pixels] differs from {where}; name a new root, every picture would be another")

@@ -13,7 +13,7 @@ from catalog.columns import table_digest
 from catalog.digests import canonical_json
 from catalog.licenses import license_url
 from catalog.manifest import Shard, Split
-from catalog.packs import read_index
+from catalog.packs import read_rows_of
 from catalog.storage import Store
 from pipelines.measures import caption_facts
 from pipelines.parts import PackPart
@@ -37,10 +37,9 @@ SHARD_SCHEMA = pa.schema([*SAMPLE_SCHEMA, pa.field("offset", pa.int64()), pa.fie
 def samples_of(part: PackPart, store: Store, verdicts: pa.Table, instruments: Instruments) -> pa.Table:
     """Return the admitted samples of a pack in key order, as `SAMPLE_SCHEMA`. `verdicts` are in the records' order."""
     rows = pc.indices_nonzero(verdicts["admitted"])
-    chosen = verdicts.take(rows)
+    chosen = verdicts.select(["record_id", "license", "split"]).take(rows)
     records = part.read_records(store, [*_RECORD, "text_sha256"]).take(rows)
-    index = read_index(store, part.pack, [*_INDEX, "stored_sha256", "record_id"])
-    index = index.take(pc.index_in(chosen["record_id"], value_set=index["record_id"]))
+    index = read_rows_of(store, part.pack, chosen["record_id"], [*_INDEX, "stored_sha256"])
     facts = caption_facts(store, instruments.captions).read(part.pack, list(_CAPTION.values()))
     shown = index["sha256"] if instruments.captions_see_pixels else records["text_sha256"]
     captions = facts.take(pc.index_in(shown, value_set=facts["shown_sha256"]))

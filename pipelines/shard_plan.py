@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.manifest import SPLITS, Shard, Split, shard_table_path
-from catalog.packs import Outcome, read_attempts, read_index
+from catalog.packs import Outcome, read_attempts, read_rows_of
 from catalog.rules import Mask
 from catalog.storage import Store
 from pipelines.comparing import Comparison, Ints, Side
@@ -64,7 +64,8 @@ class ShardPlanner:
         for split, rows in rows_of.items():
             released = self.released.get((part.pack, split))
             had = _in_split(compared.before.side, split)
-            if released and (rows == had).all() and kept[rows].all():
+            is_whole = released is not None and released.num_samples == rows.sum()  # no record is gone
+            if released and is_whole and (rows == had).all() and kept[rows].all():
                 shards.append(self._unchanged(released))
             elif released or rows.any():
                 changed.append(split)
@@ -111,8 +112,7 @@ class ShardPlanner:
         if fresh.any():
             chosen = verdicts.set_column(verdicts.schema.get_field_index("admitted"), "admitted", pa.array(fresh))
             samples = samples_of(part, self.store, chosen, self.instruments)
-            index = read_index(self.store, part.pack, ["record_id", "size"])
-            pictures = index["size"].take(pc.index_in(samples["record_id"], value_set=index["record_id"]))
+            pictures = read_rows_of(self.store, part.pack, samples["record_id"], ["size"])["size"]
             places = pc.index_in(samples["record_id"], value_set=verdicts["record_id"]).to_numpy()
             sizes[places] = sample_sizes(samples, pictures.to_numpy().astype(np.int64))
         return sizes, copied

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -21,7 +21,7 @@ from catalog.packs import read_attempts
 from catalog.storage import Store
 from pipelines.lookup import find_picture, find_record, find_sha256, find_url, parts_of_source
 from pipelines.parts import PackPart
-from pipelines.release_traces import InRelease, Place, Seen, SeenBy, versions_of
+from pipelines.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of
 
 Kind = Literal["picture", "sha256", "url", "record"]
 RADIUS_BITS = 31
@@ -133,8 +133,12 @@ def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:
 
     `seen` tells which checkpoints saw a picture of a release. What is damaged in a release is told, not raised.
     """
+    return trace_versions(store, x, versions_of(store), seen)
+
+
+def trace_versions(store: Store, x: str, versions: Sequence[Version], seen: Seen | None = None) -> list[Trace]:
+    """Return what `trace` does, by versions of releases that are open already."""
     found = _found(store, x)
-    versions = versions_of(store) if found else []
     opened = lru_cache(maxsize=8)(lambda pack: _Pack(store, pack))
     traces = []
     for record_id, (part, distance) in sorted(found.items(), key=lambda item: (item[1][1] or 0, item[0])):

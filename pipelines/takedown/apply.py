@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from catalog.corpus import read_settings
+from catalog.corpus import PENDING, read_settings
 from catalog.denylist import Entry, add_entries, make_key
 from catalog.digests import canonical_json
 from catalog.errors import CorpusError
@@ -27,7 +27,6 @@ from pipelines.takedown.selecting import Request, Selection
 from pipelines.takedown.windows import fingerprints
 
 JOURNAL = "takedowns"
-PENDING = f"{JOURNAL}/pending.json"
 PENDING_PRINTS = f"{JOURNAL}/pending.parquet"
 RECEIPTS = "receipts"
 PRINT_SCHEMA = pa.schema([("fingerprint", pa.uint64())])

@@ -25,7 +25,7 @@ from pipelines.takedown.windows import WINDOW_BYTES, Places
 LOCK = ".lock"
 BLOCK_BYTES = 4 << 20
 HEAD_BYTES = 512
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 1024
 KEY_COLUMNS = ("sha256", "key")
 """Columns that name the picture which a row is about; the first that is there does."""
 GZIP = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")

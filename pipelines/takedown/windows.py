@@ -89,7 +89,8 @@ def _of_windows(windows_NW: npt.NDArray[np.uint8], key: bytes) -> Words:
     multiplier, table = _drawn(key)
     powers = [pow(multiplier, WINDOW_BYTES - 1 - place, 1 << 64) for place in range(WINDOW_BYTES)]
     values_NW: Words = table[windows_NW] * np.array(powers, np.uint64)
-    return values_NW.sum(axis=1, dtype=np.uint64)
+    values_N: Words = values_NW.sum(axis=1, dtype=np.uint64)
+    return values_N
 
 
 @cache

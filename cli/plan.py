@@ -1,0 +1,149 @@
+"""byline plan"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pipelines.plan_report import Plan
+
+MOST_ROWS = 12
+"""Of each table in the terminal; JSON has all."""
+
+
+def plan(
+    config: Annotated[str, typer.Argument(help="A corpus config, such as configs/corpora/demo.toml.")],
+    policy: Annotated[str | None, typer.Option(help="The new policy; by default the one that CONFIG names.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
+) -> None:
+    """Say what a build under a policy would change: by license, source, creator and reason; shards, bytes, captions.
+
+    Compared is with the newest release that CONFIG names. Nothing is written. The keys of --json, which stay: before,
+    policy_before, policy (version and digests), sources, is_exact, is_empty, counts_before, counts, licenses,
+    admitted_by_source, reasons_before, reasons, added, removed, promoted, relicensed, moved, creators, to_fetch,
+    to_fetch_again, to_caption, to_measure, latents, shards.
+
+    Example: byline plan configs/corpora/demo.toml --policy configs/policies/public-domain.toml
+    """
+    import json
+
+    from pipelines.config import load_corpus_config, load_policy
+    from pipelines.planning import make_plan
+
+    made, rules = load_corpus_config(config)
+    if policy is not None:
+        rules = load_policy(policy, [source.name for source in made.sources])
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("plan", total=None)
+        found = make_plan(made, rules, lambda more: progress.advance(task, more))
+    if as_json:
+        print(json.dumps(found.model_dump(mode="json"), indent=1, sort_keys=True))
+    else:
+        show(found, Console(highlight=False, emoji=False))
+
+
+def show(plan: "Plan", console: Console) -> None:
+    """Draw a plan for a terminal of 80 columns."""
+    compared = f"release {plan.name} {plan.before}" if plan.before else f"no release {plan.name} yet"
+    console.print(f"Policy {plan.policy[:16]}, compared with {_safe(compared)}. Nothing was written.")
+    for source, state in plan.sources.items():
+        if state != "as ingested":
+            console.print(f"[yellow]Source {_safe(source)}: {state}.[/]")
+    if plan.is_empty:
+        console.print("[bold red]Nothing would be left: byline build would make no release.[/]")
+    for table in _tables(plan):
+        if table.row_count:
+            console.print()
+            console.print(table)
+    console.print()
+    for line in _costs(plan):
+        console.print(line)
+
+
+def _tables(plan: "Plan") -> Iterable[Table]:
+    counts = Table("", "before", "after", box=None, title="records", title_justify="left")
+    for name, number in plan.counts.items():
+        counts.add_row(name, _number(plan.counts_before.get(name)), _number(number))
+    yield _right(counts)
+    columns = {"added": plan.added, "removed": plan.removed}
+    for title, field in (("by license", "by_license"), ("by source", "by_source")):
+        sides = {name: getattr(change, field) for name, change in columns.items()}
+        yield _groups(title, {**sides, "to fetch": getattr(plan.to_fetch, field)})
+    yield _groups("removed, because", {"records": plan.removed.by_reason})
+    yield _groups("added, no longer refused by", {"records": plan.added.by_reason})
+    yield _groups("license changed", {"records": plan.relicensed})
+    yield _groups("split changed", {"records": plan.moved})
+    names = [f"{who.creator or 'creator not stated'} ({who.source})" for who in plan.creators]
+    added, removed = ([getattr(who, side) for who in plan.creators] for side in ("added", "removed"))
+    yield _rows("creators", {"added": added, "removed": removed}, names)
+
+
+def _groups(title: str, columns: Mapping[str, Mapping[str, int]]) -> Table:
+    """Make a table of counts, most changed first."""
+    keys = {key for counts in columns.values() for key in counts}
+    ordered = sorted(keys, key=lambda key: (-sum(counts.get(key, 0) for counts in columns.values()), key))
+    return _rows(title, {name: [counts.get(key, 0) for key in ordered] for name, counts in columns.items()}, ordered)
+
+
+def _rows(title: str, columns: Mapping[str, list[int]], names: list[str]) -> Table:
+    more = len(names) - MOST_ROWS
+    title = f"{title} ({more} more in --json)" if more > 0 else title
+    table = Table("", *columns, box=None, title=title, title_justify="left")
+    for name, numbers in list(zip(names, zip(*columns.values(), strict=True), strict=True))[:MOST_ROWS]:
+        table.add_row(_safe(name), *(_number(number or None) for number in numbers))
+    return _right(table)
+
+
+def _right(table: Table) -> Table:
+    table.title_style = "bold"
+    table.columns[0].overflow, table.columns[0].max_width = "ellipsis", 44
+    table.columns[0].no_wrap = True
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+def _costs(plan: "Plan") -> Iterable[str]:
+    shards = plan.shards
+    images = f"{plan.added.images:,} images added, {plan.removed.images:,} removed"
+    yield f"{images}; {plan.promoted:,} take the place of a copy."
+    stay = f"{shards.kept + shards.found:,} stay ({_bytes(shards.bytes_kept)})"
+    copied = f", {_bytes(shards.bytes_copied)} of it copied" if shards.bytes_copied else ""
+    yield (
+        f"Shards: {shards.written:,} to write ({_bytes(shards.bytes_to_write)}{copied}), {stay}, "
+        f"{shards.dropped:,} no longer listed."
+    )
+    yield f"To fetch: {plan.to_fetch.records:,} pictures, and {plan.to_fetch_again:,} to ask for again."
+    yield f"To make: {plan.to_caption.records:,} captions, {plan.to_measure:,} measures."
+    for instrument, number in plan.latents.items():
+        yield f"Latents to make: {number:,} by {_safe(instrument)}."
+    if not plan.latents:
+        yield f"Latents to make: all {plan.counts['train']:,}; the corpus has none."
+    if not plan.is_exact:
+        yield "What is yet to be ingested, fetched, measured or captioned is judged by the build, and not counted here."
+
+
+def _number(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _bytes(number: int) -> str:
+    """Return a number of bytes, and how much that is."""
+    size, unit = float(number), "bytes"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{number:,} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+def _safe(text: str) -> str:
+    """Return a source's words as they may be shown in a terminal."""
+    from catalog.text import one_line
+
+    return escape(one_line(text))

@@ -1,0 +1,54 @@
+"""byline trace"""
+
+from typing import Annotated
+
+import typer
+
+
+def trace(
+    x: Annotated[str, typer.Argument(help="An image file, a SHA-256, a URL of a picture or a page, or a record id.")],
+    corpus: Annotated[
+        str | None, typer.Option(help="A folder or an fsspec URL; by default the only corpus here.")
+    ] = None,
+    run: Annotated[
+        list[str] | None, typer.Option(help="Folder of a training run; by default every run here. Can be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything, as JSON.")] = False,
+) -> None:
+    """Tell all that a corpus knows of a picture: license, evidence, creator, verdicts, copies, who trained on it.
+
+    A picture is recognised in another size or encoding too. Exits with 1 when nothing is found.
+
+    Example: byline trace https://example.org/a.jpg --corpus demo/corpus
+    """
+    from cli.corpus import find_corpus, leave_pandas_out
+
+    leave_pandas_out()
+
+    from catalog.text import one_line
+    from cli.seen import find_checkpoints
+    from pipelines.release_traces import versions_of
+    from pipelines.tracing import RADIUS_BITS, kind_of, trace_versions
+
+    store, kind = find_corpus(corpus), kind_of(x)
+    checkpoints, versions = find_checkpoints(run), versions_of(store)
+    traces = trace_versions(store, x, versions, checkpoints.seen)
+    not_known = checkpoints.of_others([one.manifest.digest for one in versions if one.manifest])
+    if as_json:
+        from cli.trace_page import json_of
+
+        print(json_of(kind, x, traces, not_known))
+    elif traces:
+        from cli.trace_page import print_traces
+
+        print_traces(traces, not_known)
+    else:
+        looked_for = {
+            "picture": f"that looks like {x} (within {RADIUS_BITS} bits)",
+            "sha256": f"with a picture of SHA-256 {x}, as fetched or as stored",
+            "url": f"with a picture or a page at {x}",
+            "record": f"with the id {x}; no such file either",
+        }
+        print(one_line(f"{store.root} has no record {looked_for[kind]}"))
+    if not traces:
+        raise typer.Exit(1)
