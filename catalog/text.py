@@ -3,8 +3,6 @@
 import unicodedata
 import warnings
 
-from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning
-
 BREAKS = frozenset({"Cc", "Zl", "Zp"})
 TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Bidirectional embeddings, overrides and isolates: they can make a credit read backwards."""
@@ -22,6 +20,8 @@ def without_markup(html: str) -> str:
     """Return the text of an HTML fragment; elements that break a line become spaces. Never raises."""
     if "<" not in html and "&" not in html:
         return html
+    from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning  # 0.1 s that most commands need not wait for
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)  # a title may look like a URL or a file
         soup = BeautifulSoup(html.replace("<![", "["), "html.parser")  # the parser stumbles over marked sections

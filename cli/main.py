@@ -10,9 +10,13 @@ from rich.markup import escape
 from catalog.errors import BylineError
 from catalog.text import one_line
 from cli.build import build
+from cli.diff import diff
 from cli.lint import lint
+from cli.plan import plan
 from cli.report import report
 from cli.sample import sample
+from cli.takedown import app as takedown
+from cli.trace import trace
 from cli.train import train
 from cli.verify import verify
 
@@ -29,11 +33,17 @@ for verb, panel in (
     (build, "Corpus"),
     (verify, "Corpus"),
     (lint, "Corpus"),
+    (plan, "Rights"),
+    (diff, "Rights"),
+    (trace, "Rights"),
     (train, "Model"),
     (sample, "Model"),
     (report, "Look"),
 ):
     app.command(rich_help_panel=panel)(verb)
+
+
+app.add_typer(takedown, name="takedown", rich_help_panel="Rights")
 
 
 def main() -> None:

@@ -99,7 +99,7 @@ def find_sha256(store: Store, sha256: str) -> Found:
 
     parts = all_parts(store)
     packs = _packs(parts)
-    found = _in_threads(lambda pack: _asked(store, pack, columns, has_digest), packs)
+    found = in_threads(lambda pack: _asked(store, pack, columns, has_digest), packs)
     return _placed(store, parts, dict(zip(packs, found, strict=True)))
 
 
@@ -158,6 +158,12 @@ def find_domain(store: Store, host: str) -> Found:
     return _scan(store, all_parts(store), list(URL_COLUMNS), is_there) if labels else {}
 
 
+def in_threads(work: Callable[[A], B], items: Iterable[A]) -> list[B]:
+    """Return `work(item)` for all, in order. Arrow leaves Python alone, and an object store is mostly waited for."""
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        return list(pool.map(work, items))
+
+
 def _runs(store: Store, source: str) -> list[str]:
     """Return the records files of a source, the one that the newest release judged first."""
     folder = f"records/{source}"
@@ -181,12 +187,6 @@ def _judged_runs(store: Store, source: str) -> list[str]:
     return found
 
 
-def _in_threads(work: Callable[[A], B], items: Iterable[A]) -> list[B]:
-    """Return `work(item)` for all, in order. Arrow leaves Python alone, and an object store is mostly waited for."""
-    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-        return list(pool.map(work, items))
-
-
 def _scan(store: Store, parts: list[PackPart], columns: list[str], wanted: Callable[[pa.Table], Mask]) -> Found:
     """Return the records of these parts that are wanted; of several parts with one record the first."""
 
@@ -195,7 +195,7 @@ def _scan(store: Store, parts: list[PackPart], columns: list[str], wanted: Calla
         return list(rows["record_id"].filter(wanted(rows)).to_pylist())
 
     found: Found = {}
-    for part, ids in zip(parts, _in_threads(ids_of, parts), strict=True):
+    for part, ids in zip(parts, in_threads(ids_of, parts), strict=True):
         for record_id in ids:
             found.setdefault(record_id, part)
     return dict(sorted(found.items()))
@@ -252,7 +252,7 @@ def _distances(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, s
     instruments = store.folders("facts/hashes")
     tables = [FactTable(store=store, measure="hashes", instrument=name, schema=HASH_SCHEMA) for name in instruments]
     work = [(table, pack) for table in tables for pack in _packs(all_parts(store))]
-    found = _in_threads(lambda both: _alike(store, *both, look, radius_bits), work)
+    found = in_threads(lambda both: _alike(store, *both, look, radius_bits), work)
     return [one for ones in found for one in ones]
 
 

@@ -19,7 +19,7 @@ from catalog.licenses import choices, read_claims
 from catalog.manifest import Manifest
 from catalog.packs import read_attempts
 from catalog.storage import Store
-from pipelines.lookup import find_picture, find_record, find_sha256, find_url, parts_of_source
+from pipelines.lookup import find_picture, find_record, find_sha256, find_url, in_threads, parts_of_source
 from pipelines.parts import PackPart
 from pipelines.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of
 
@@ -116,7 +116,7 @@ class Trace:
     @property
     def sha256(self) -> str | None:
         """Of the picture as it was fetched last."""
-        return next((one.sha256 for one in reversed(self.attempts) if one.outcome == "fetched"), None)
+        return _fetched(self.attempts)
 
 
 def kind_of(x: str) -> Kind:
@@ -138,28 +138,35 @@ def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:
 
 def trace_versions(store: Store, x: str, versions: Sequence[Version], seen: Seen | None = None) -> list[Trace]:
     """Return what `trace` does, by versions of releases that are open already."""
-    found = _found(store, x)
+    nearest_first = sorted(_found(store, x).items(), key=lambda item: (item[1][1] or 0, item[0]))
     opened = lru_cache(maxsize=8)(lambda pack: _Pack(store, pack))
-    traces = []
-    for record_id, (part, distance) in sorted(found.items(), key=lambda item: (item[1][1] or 0, item[0])):
-        said = tuple(_said(store, part.source, part.pack, record_id))
-        pack = opened(part.pack)
-        attempts = tuple(pack.attempts(record_id))
-        sha256 = next((one.sha256 for one in reversed(attempts) if one.outcome == "fetched"), None)
-        digests = {digest for one in attempts for digest in (one.sha256,) if digest}
-        traces.append(
-            Trace(
-                record_id=record_id,
-                source=part.source,
-                pack=part.pack,
-                distance_bits=distance,
-                said=tuple(one for one, _ in said),
-                attempts=attempts,
-                facts=tuple(pack.facts(digests | {text_sha256 for _, text_sha256 in said})),
-                releases=tuple(one.of(record_id, part.pack, sha256, seen or _nobody) for one in versions),
-            )
-        )
-    return traces
+    return [
+        _traced(opened(part.pack), record_id, part, distance, versions, seen or _nobody)
+        for record_id, (part, distance) in nearest_first
+    ]
+
+
+def _traced(
+    pack: "_Pack", record_id: str, part: PackPart, distance: int | None, versions: Sequence[Version], seen: Seen
+) -> Trace:
+    said = tuple(_said(pack.store, part.source, part.pack, record_id))
+    attempts = tuple(pack.attempts(record_id))
+    sha256 = _fetched(attempts)
+    keys = {one.sha256 for one in attempts if one.sha256} | {text_sha256 for _, text_sha256 in said}
+    return Trace(
+        record_id=record_id,
+        source=part.source,
+        pack=part.pack,
+        distance_bits=distance,
+        said=tuple(one for one, _ in said),
+        attempts=attempts,
+        facts=tuple(pack.facts(keys)),
+        releases=tuple(in_threads(lambda version: version.of(record_id, part.pack, sha256, seen), versions)),
+    )
+
+
+def _fetched(attempts: Sequence[Attempt]) -> str | None:
+    return next((one.sha256 for one in reversed(attempts) if one.outcome == "fetched"), None)
 
 
 def _nobody(manifest: Manifest, place: Place | None) -> tuple[SeenBy, ...]:

@@ -218,6 +218,26 @@ def parquet_cells(file: IO[bytes]) -> Iterator[Cells]:
             first_row += len(batch)
 
 
+def parquet_dictionaries(file: IO[bytes]) -> Iterator[Cells]:
+    """Yield all values in a Parquet file's dictionaries, those too that no row uses: a removed row may have left them.
+
+    Only of columns that are not nested. `rows` says nothing. Raises as `parquet_cells` does.
+    """
+    file.seek(0)
+    metadata = pq.ParquetFile(file).metadata
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(metadata.num_columns)]
+    with_dictionary = {c.path_in_schema for c in chunks if c.has_dictionary_page and c.physical_type == "BYTE_ARRAY"}
+    names = sorted(name for name in with_dictionary if "." not in name)
+    file.seek(0)
+    parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20, read_dictionary=names)
+    for group in range(parquet.num_row_groups if names else 0):
+        batch = next(parquet.iter_batches(1, row_groups=[group], columns=names, use_threads=False), None)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True) if batch else ():
+            values = column.dictionary.cast(pa.large_binary())
+            yield _cells(name, values, np.zeros(len(values), np.int64), 0, None)
+
+
 def _leaves(name: str, array: pa.Array, rows: Places) -> Iterator[tuple[str, pa.Array, Places]]:
     """Yield the arrays of bytes inside an array, and the row of each of their values."""
     kind = array.type

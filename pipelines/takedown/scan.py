@@ -44,6 +44,7 @@ from pipelines.takedown.contents import (
     is_zlib,
     overlapping,
     parquet_cells,
+    parquet_dictionaries,
     read_blocks,
     tar_members,
 )
@@ -76,12 +77,14 @@ class Hit:
     """Of the first window, in the file; of base64 and deflated data, where these begin."""
     column: str | None = None
     row: int | None = None
+    """None with a column: a value that no row has (any more), but the column's dictionary."""
 
     @property
     def where(self) -> str:
         """Return the place in words."""
         if self.column is not None:
-            return f"{self.path}, column {self.column}, row {self.row}"
+            row = "in no row, but in its dictionary" if self.row is None else f"row {self.row}"
+            return f"{self.path}, column {self.column}, {row}"
         place = self.path if self.offset is None else f"{self.path} at byte {self.offset}"
         return f"{place} ({self.inside})" if self.inside else place
 
@@ -206,11 +209,18 @@ class Scan:
 
     def _parquet(self, path: str, file: IO[bytes], shared_windows: set[int]) -> Iterator[Hit]:
         """Yield the hits in the cells of a file, and add the windows that shared cells hold to `shared_windows`."""
+        in_cells: set[int] = set()
         try:
             for cells in parquet_cells(file):
                 places = self.matcher.find(cells.data, cells.bounds)
                 if len(places):
+                    in_cells |= set(_ints(self.matcher.values(cells.data, places)))
                     yield from self._cell_hits(path, cells, places, shared_windows)
+            for cells in parquet_dictionaries(file):
+                places = self.matcher.find(cells.data, cells.bounds)
+                unused = set(_ints(self.matcher.values(cells.data, places))) - in_cells
+                if unused:
+                    yield Hit(path=path, kind="left", num_windows=len(unused), column=cells.column)
         except (pa.ArrowException, OSError):
             yield Hit(path=path, kind="unread", num_windows=0)
 

@@ -86,9 +86,7 @@ def _windows(part: memoryview) -> npt.NDArray[np.uint8]:
 
 
 def _of_windows(windows_NW: npt.NDArray[np.uint8], key: bytes) -> Words:
-    multiplier, table = _drawn(key)
-    powers = [pow(multiplier, WINDOW_BYTES - 1 - place, 1 << 64) for place in range(WINDOW_BYTES)]
-    values_NW: Words = table[windows_NW] * np.array(powers, np.uint64)
+    values_NW: Words = _drawn(key)[1][windows_NW] * _powers(key)
     values_N: Words = values_NW.sum(axis=1, dtype=np.uint64)
     return values_N
 
@@ -102,6 +100,12 @@ def _drawn(key: bytes) -> tuple[int, Words]:
     drawn = hashlib.shake_256(b"byline window 1\0" + key).digest(8 * 257)
     words = np.frombuffer(drawn, "<u8").astype(np.uint64)
     return int(words[256]) & ~7 | 5, words[:256]
+
+
+@cache
+def _powers(key: bytes) -> Words:
+    multiplier, _ = _drawn(key)
+    return np.array([pow(multiplier, WINDOW_BYTES - 1 - place, 1 << 64) for place in range(WINDOW_BYTES)], np.uint64)
 
 
 @dataclass(frozen=True, eq=False)

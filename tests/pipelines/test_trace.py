@@ -20,7 +20,7 @@ from cli.seen import find_checkpoints
 from pipelines.release_traces import versions_of
 from pipelines.run import build
 from pipelines.tracing import kind_of, trace
-from tests.builders import BY_4, a_picture, a_yfcc_line, encoded, write_corpus
+from tests.builders import BY_4, a_yfcc_line, encoded, write_corpus
 from tests.training.builders import an_autoencoder_run, write_toml
 from training.order import Order
 from training.run import run
@@ -28,11 +28,18 @@ from training.samples import times_seen
 
 REPOSITORY = Path(__file__).parents[2]
 PICTURES = "https://pictures.example"
+PHOTOGRAPHS = sorted((REPOSITORY / "samples/photographs").glob("lomiri-*.jpg"))[:6]
 HOSTILE = "[bold]evil[/]\x1b[31m\u202etitle"
 
 
+def _copy(number, scale, *, quality):
+    with Image.open(PHOTOGRAPHS[number]) as image:
+        size = [round(side * scale) for side in image.size]
+        return encoded(image.convert("RGB").resize(size, Image.Resampling.LANCZOS), quality=quality)
+
+
 def _write(folder):
-    """Write a corpus: six pictures, a copy of lower quality, equal bytes twice, a license that is refused, a missing file."""
+    """Write a corpus: six photographs, a copy, equal bytes twice, a license that is refused, a missing file."""
     lines = []
     for number in range(6):
         page = f"https://example.org/page/{number}"
@@ -45,9 +52,9 @@ def _write(folder):
         a_yfcc_line("gone", f"{PICTURES}/gone.jpg"),
     ]
     config = write_corpus(folder, lines, num_packs=2)
-    for number in range(6):
-        (folder / f"pictures/{number}.jpg").write_bytes(encoded(a_picture(number, size=(192, 128))))
-    (folder / "pictures/copy.jpg").write_bytes(encoded(a_picture(0, size=(192, 128)), quality=60))
+    for number in range(len(PHOTOGRAPHS)):
+        (folder / f"pictures/{number}.jpg").write_bytes(PHOTOGRAPHS[number].read_bytes())
+    (folder / "pictures/copy.jpg").write_bytes(_copy(0, 1.0, quality=60))
     return config
 
 
@@ -111,7 +118,7 @@ def test_a_record_is_told_with_license_evidence_and_creator(store):
 def test_a_picture_is_told_with_its_attempts_and_facts(store, folder):
     found = _one(store, f"{PICTURES}/3.jpg")
     (attempt,) = found.attempts
-    assert (attempt.outcome, attempt.original_width, attempt.consent_state) == ("fetched", 192, "unstated")
+    assert (attempt.outcome, attempt.original_width, attempt.consent_state) == ("fetched", 256, "unstated")
     assert attempt.fetched_at is not None
     assert {fact.measure for fact in found.facts} == {"captions", "hashes", "quality", "thumbnails"}
     assert [fact.text for fact in found.facts if fact.measure == "captions"] == ["number 3"]
@@ -165,8 +172,7 @@ def test_equal_bytes_are_in_the_shard_of_their_keeper(store):
 
 
 def test_a_small_badly_compressed_copy_is_recognised(store, tmp_path):
-    picture = encoded(a_picture(4, size=(192, 128)).resize((120, 80), Image.Resampling.LANCZOS), quality=40)
-    (tmp_path / "found.jpg").write_bytes(picture)
+    (tmp_path / "found.jpg").write_bytes(_copy(4, 0.7, quality=50))
     found = _one(store, str(tmp_path / "found.jpg"))
     assert found.record_id == "test:4"
     assert 0 < found.distance_bits <= 31
@@ -266,9 +272,7 @@ def test_kinds(x, kind):
 
 
 def _byline(*arguments, cwd):
-    script = "import sys; sys.argv[0] = 'byline'\nfrom cli.main import app, main\nfrom cli.trace import trace\n"
-    script += "'trace' in [c.callback.__name__ for c in app.registered_commands] or app.command()(trace)\n"
-    script += "try:\n    main()\nfinally:\n"
+    script = "import sys; sys.argv[0] = 'byline'\nfrom cli.main import main\ntry:\n    main()\nfinally:\n"
     script += "    heavy = {'torch', 'pandas', 'apache_beam', 'transformers'} & set(sys.modules)\n"
     script += "    print(sorted(heavy), file=sys.stderr)\n"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "80"}

@@ -210,6 +210,16 @@ def test_what_compression_hides_from_the_bytes_is_found_in_the_cells(tmp_path):
     assert [(hit.column, hit.row) for hit in _hits(tmp_path, victim)] == [("text", row) for row in range(9)]
 
 
+def test_a_value_that_only_a_dictionary_holds_is_found(tmp_path):
+    victim = base64.b85encode(DATA[:400])
+    words = _table(text=[b"kept", victim, b"kept"]).column("text").combine_chunks().dictionary_encode()
+    for name, column in (("a", words), ("b", words.filter(pa.array([True, False, True])))):
+        pq.write_table(pa.table({"text": column}), tmp_path / f"{name}.parquet", compression="zstd")
+    hits = {hit.path: hit for hit in _hits(tmp_path, victim) if hit.column}
+    assert {path: hit.row for path, hit in hits.items()} == {"a.parquet": 1, "b.parquet": None}
+    assert hits["b.parquet"].where == "b.parquet, column text, in no row, but in its dictionary"
+
+
 def test_cells_in_lists_structs_and_of_fixed_size_are_found(tmp_path):
     table = pa.table(
         {

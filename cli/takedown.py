@@ -1,0 +1,225 @@
+"""byline takedown"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from catalog.storage import Store
+    from pipelines.takedown.selecting import Request, Selection
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Take a picture out of a corpus and of every release of it, provably, and keep it out.",
+)
+Corpus = Annotated[str | None, typer.Option(help="A folder or an fsspec URL; by default the only corpus here.")]
+Records = Annotated[list[str] | None, typer.Option("--record", help="A record's id. All of these can be repeated.")]
+Urls = Annotated[list[str] | None, typer.Option("--url", help="URL of a picture, or of the page that shows it.")]
+Creators = Annotated[list[str] | None, typer.Option("--creator", help="Name or page of a creator: all their pictures.")]
+Domains = Annotated[list[str] | None, typer.Option("--domain", help="All pictures from this host and those below it.")]
+Sha256s = Annotated[list[str] | None, typer.Option("--sha256", help="Of a picture's bytes, as fetched or as stored.")]
+Pictures = Annotated[list[str] | None, typer.Option("--picture", help="A file: this picture, and what looks like it.")]
+Radius = Annotated[
+    int, typer.Option(help="Copies to take too: greatest distance of their hashes in bits; 0: equal ones.")
+]
+Runs = Annotated[list[str] | None, typer.Option("--run", help="Folder of a training run; by default every run here.")]
+Page = Annotated[str, typer.Option(help="Where to write the page to look at before.")]
+
+
+@app.command()
+def find(
+    corpus: Corpus = None,
+    record: Records = None,
+    url: Urls = None,
+    creator: Creators = None,
+    domain: Domains = None,
+    sha256: Sha256s = None,
+    picture: Pictures = None,
+    radius: Radius = 12,
+    run: Runs = None,
+    page: Page = "takedown.html",
+) -> None:
+    """Show what a takedown would remove, with its copies, and write a page to look at. Nothing is removed.
+
+    Example: byline takedown find --url https://example.org/a.jpg
+    """
+    from cli.corpus import find_corpus
+
+    store = find_corpus(corpus)
+    request = _request(record, url, creator, domain, sha256, picture, radius)
+    _show(store, request, _select(store, request), run, page)
+
+
+@app.command()
+def apply(
+    corpus: Corpus = None,
+    record: Records = None,
+    url: Urls = None,
+    creator: Creators = None,
+    domain: Domains = None,
+    sha256: Sha256s = None,
+    picture: Pictures = None,
+    radius: Radius = 12,
+    run: Runs = None,
+    page: Page = "takedown.html",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove pictures from packs, facts, shards and every release, publish the releases anew, and write a receipt.
+
+    What is removed is denied from then on, whatever source offers it. Killed at any moment and run again, with any
+    arguments or none, it completes what was begun.
+
+    Example: byline takedown apply --record commons:M42 --yes
+    """
+    from catalog.corpus import owned
+    from cli.corpus import find_corpus
+    from cli.takedown_cases import exposures_of
+    from pipelines.takedown.apply import begin, is_pending
+
+    store = find_corpus(corpus)
+    with owned(store):
+        asked = any((record, url, creator, domain, sha256, picture))
+        if is_pending(store):
+            _say("completing the takedown that was begun")
+            _complete(store)
+            if not asked:
+                return
+        request = _request(record, url, creator, domain, sha256, picture, radius)
+        selection = _select(store, request)
+        _show(store, request, selection, run, page)
+        if not yes:
+            _ask(selection, page)
+        begin(store, request, selection, exposures_of(run))
+        _complete(store)
+
+
+@app.command()
+def check(
+    corpus: Corpus = None,
+    receipt: Annotated[list[str] | None, typer.Option(help="Id of a takedown; by default all of them.")] = None,
+    picture: Pictures = None,
+) -> None:
+    """Read every byte of a corpus, decoded too, and prove that no run of bytes of what was removed is left.
+
+    Exits with 1 when something is left.
+
+    Example: byline takedown check --corpus demo/corpus
+    """
+    from rich.progress import Progress, TextColumn, TransferSpeedColumn
+
+    from catalog.text import one_line
+    from cli.corpus import find_corpus
+    from pipelines.takedown.checking import check_corpus
+
+    store = find_corpus(corpus)
+    files = {path: Path(path).read_bytes() for path in picture or ()}
+    left = shared = num_bytes = 0
+    columns = [TextColumn("{task.description}"), TransferSpeedColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("check", total=None)
+
+        def advance(path: str, more: int) -> None:
+            nonlocal num_bytes
+            num_bytes += more
+            progress.update(task, advance=more, description=escape(one_line(path))[:60])
+
+        for hit in check_corpus(store, receipt or (), files, advance):
+            shared += hit.kind == "shared"
+            if hit.kind != "shared":
+                left += 1
+                print(one_line(f"{hit.kind}: {hit.where}: {hit.num_windows:,} runs of 64 bytes"))
+    noted = f"; {shared:,} places in kept pictures hold the same bytes as their own" if shared else ""
+    if left:
+        print(f"{left:,} places in {store.root} hold bytes of what was removed{noted}")
+        raise typer.Exit(1)
+    print(f"nothing is left in {store.root}: {num_bytes:,} bytes read, every run of 127 bytes or more compared{noted}")
+
+
+def _request(
+    records: list[str] | None,
+    urls: list[str] | None,
+    creators: list[str] | None,
+    domains: list[str] | None,
+    sha256s: list[str] | None,
+    pictures: list[str] | None,
+    radius: int,
+) -> "Request":
+    from pipelines.takedown.selecting import Request
+
+    return Request(
+        records=tuple(records or ()),
+        urls=tuple(urls or ()),
+        creators=tuple(creators or ()),
+        domains=tuple(domains or ()),
+        sha256s=tuple(sha256s or ()),
+        pictures=tuple(pictures or ()),
+        radius_bits=radius,
+    )
+
+
+def _select(store: "Store", request: "Request") -> "Selection":
+    from catalog.corpus import read_settings
+    from catalog.errors import CorpusError
+    from pipelines.takedown.selecting import select
+
+    pixels = read_settings(store).get("pixels")
+    if pixels is None:
+        raise CorpusError(f"{store.url('corpus.toml')} is missing: it says how pictures were stored; restore it")
+    return select(store, request, pixels)
+
+
+def _show(store: "Store", request: "Request", selection: "Selection", runs: list[str] | None, page: str) -> None:
+    from rich.table import Table
+
+    from catalog.text import one_line
+    from cli.takedown_cases import cases_of
+    from pipelines.takedown.page import review_page
+
+    table = Table("record", "why", "copy of", box=None)
+    for victim in selection.victims[:20]:
+        table.add_row(escape(one_line(victim.record_id)), victim.reason, escape(one_line(victim.asked or "")))
+    Console(stderr=True).print(table)
+    if not selection.victims:
+        _say("nothing in the corpus is what was asked for; --yes denies it for the future")
+        return
+    Path(page).write_bytes(review_page(cases_of(store, selection, runs), f"Takedown in {store.root}"))
+    more = f" (and {len(selection.victims) - 20:,} more)" if len(selection.victims) > 20 else ""
+    _say(f"{len(selection.victims):,} of {selection.num_records:,} records{more}; look at them: {page}")
+
+
+def _ask(selection: "Selection", page: str) -> None:
+    from catalog.errors import ConfigError
+
+    num, total = len(selection.victims), selection.num_records
+    what = {0: "nothing matches; deny it for the future", total: f"this removes ALL {total:,} records"}
+    question = what.get(num, f"remove {num:,} of {total:,} records and what was made of them")
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{question}? Nothing was done; look at {page}, then run it again with --yes")
+    typer.confirm(f"{question}? This cannot be undone", abort=True)
+
+
+def _complete(store: "Store") -> None:
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    from pipelines.takedown.apply import RECEIPTS, complete
+
+    columns = [TextColumn("{task.description}"), TextColumn("{task.completed} files"), TimeElapsedColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("remove", total=None)
+        receipt = complete(store, lambda what: progress.update(task, advance=1, description=escape(what)[:60]))
+    seen = sum(bool(sum(one["times_seen"].values())) for one in receipt.checkpoints)
+    changed = f"{len(receipt.files):,} files, {len(receipt.shards):,} shards changed"
+    _say(f"{len(receipt.removed):,} records removed; {changed}")
+    for one in receipt.releases:
+        _say(f"release {one['name']}: {one['before']} -> {one['after'] or 'withdrawn, nothing was left'}")
+    if seen:
+        _say(f"{seen:,} checkpoints have seen it: only training anew makes them forget")
+    print(store.url(f"{RECEIPTS}/{receipt.id}.json"))
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(escape(text), highlight=False, soft_wrap=True)

@@ -1,0 +1,55 @@
+"""Search a corpus for what its takedowns removed."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow.compute as pc
+
+from catalog.denylist import make_key
+from catalog.errors import CorpusError
+from catalog.storage import Store
+from pipelines.takedown.apply import RECEIPTS
+from pipelines.takedown.scan import Hit, scan
+from pipelines.takedown.windows import Words, fingerprints
+
+PRINTS = ".fingerprints.parquet"
+
+
+def check_corpus(
+    store: Store, receipts: Sequence[str], pictures: Mapping[str, bytes], progress: Callable[[str, int], None]
+) -> Iterator[Hit]:
+    """Yield every place that holds bytes of what the takedowns with these ids (none: all) removed, or of `pictures`.
+
+    Raises `CorpusError` when there is nothing to search for: finding nothing would then prove nothing.
+    """
+    prints = [_prints(store, receipt) for receipt in receipts or _all(store)]
+    key = make_key(store) if pictures or prints else b""
+    prints += [fingerprints(data, key) for data in pictures.values()]
+    wanted = np.unique(np.concatenate([np.zeros(0, np.uint64), *prints]))
+    if not len(wanted):
+        raise CorpusError(f"no takedown of a picture has a receipt in {store.root}; there is nothing to search for")
+    kept, keys = _kept(store)
+    return scan(store, wanted, key, is_kept=kept.__contains__, is_kept_key=keys.__contains__, progress=progress)
+
+
+def _all(store: Store) -> list[str]:
+    return [name.removesuffix(PRINTS) for name in store.files(RECEIPTS, suffix=PRINTS)]
+
+
+def _prints(store: Store, receipt: str) -> Words:
+    path = f"{RECEIPTS}/{receipt}{PRINTS}"
+    if not store.exists(path):
+        there = ", ".join(_all(store)) or "none"
+        raise CorpusError(f"no receipt {receipt} in {store.root}; there are: {there}")
+    return np.asarray(store.read_table(path)["fingerprint"].to_numpy(), np.uint64)
+
+
+def _kept(store: Store) -> tuple[set[str], set[str]]:
+    """Return the digests of all pictures that are kept as stored, and their keys."""
+    stored: set[str] = set()
+    keys: set[str] = set()
+    for name in store.files("packs", suffix=".parquet"):
+        table = store.read_table(f"packs/{name}", ["stored_sha256", "key"])
+        stored |= set(pc.drop_null(table["stored_sha256"]).to_pylist())
+        keys |= {key for key in table["key"].to_pylist() if key}
+    return stored, keys
