@@ -4,7 +4,7 @@ The order of the data is a function of the release's shards, the run's seed and 
 checkpoint only `byline.json` is read. Loads no torch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +41,14 @@ class Checkpoints:
 
     def seen(self, manifest: Manifest, place: Place | None) -> tuple[SeenBy, ...]:
         """Return how often each checkpoint that was trained on a release has seen the picture at a place of it."""
+        digest = manifest.digest
         return tuple(
             SeenBy(checkpoint=one.path, images_seen=one.info.images_seen, times_seen=_times(one.info, manifest, place))
             for one in self.readable
-            if one.info.release_digest == manifest.digest
+            if one.info.release_digest == digest
         )
 
-    def of_others(self, digests: Sequence[str | None]) -> tuple[str, ...]:
+    def of_others(self, digests: Collection[str | None]) -> tuple[str, ...]:
         """Return the paths of those of which it is not known what they saw: trained on none of these releases."""
         others = [one.path for one in self.readable if one.info.release_digest not in digests]
         return tuple(sorted([*others, *self.damaged]))

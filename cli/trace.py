@@ -27,13 +27,14 @@ def trace(
 
     from catalog.text import one_line
     from cli.seen import find_checkpoints
-    from pipelines.release_traces import versions_of
-    from pipelines.tracing import RADIUS_BITS, kind_of, trace_versions
+    from pipelines.tracing import RADIUS_BITS, kind_of
+    from pipelines.tracing import trace as trace_of
 
     store, kind = find_corpus(corpus), kind_of(x)
-    checkpoints, versions = find_checkpoints(run), versions_of(store)
-    traces = trace_versions(store, x, versions, checkpoints.seen)
-    not_known = checkpoints.of_others([one.manifest.digest for one in versions if one.manifest])
+    checkpoints = find_checkpoints(run)
+    traces = trace_of(store, x, checkpoints.seen)
+    told = {release.digest for one in traces for release in one.releases if release.seen_by}
+    not_known = checkpoints.of_others(told)
     if as_json:
         from cli.trace_page import json_of
 

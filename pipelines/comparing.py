@@ -96,7 +96,7 @@ def compare(weighed: Weighed, verdicts: pa.Table, released: ReleasedPack | None)
     not_asked = np.array([NOT_ASKED in reasons for reasons in weighed.reasons.lists], np.bool_)
     side = Side(
         admitted=np.asarray(verdicts["admitted"].to_numpy(), np.bool_),
-        heldout=_is_heldout(verdicts),
+        heldout=np.asarray(pc.fill_null(pc.equal(verdicts["split"], "heldout"), False).to_numpy(), np.bool_),
         license=weighed.claims.read.codes.astype(np.int64),
         licenses=(*weighed.claims.licenses, ""),
     )
@@ -109,7 +109,8 @@ def compare(weighed: Weighed, verdicts: pa.Table, released: ReleasedPack | None)
 
 
 def _before(record_ids: pa.ChunkedArray, released: ReleasedPack | None) -> Before:
-    places = None if released is None else released.places_of(record_ids)
+    are_all = released is None or released.num_records == len(record_ids)  # the records of a run only ever become fewer
+    places = None if released is None or are_all else released.places_of(record_ids)
     if released is None:
         no = np.zeros(len(record_ids), np.bool_)
         nothing = Side(admitted=no, heldout=no, license=np.zeros(len(no), np.int64), licenses=("",))
@@ -120,37 +121,46 @@ def _before(record_ids: pa.ChunkedArray, released: ReleasedPack | None) -> Befor
 def released_side(released: ReleasedPack, places: pa.Array | None = None) -> Side:
     """Return what a release says of its records, or of the records at these places."""
     table = released.read(["admitted", "license", "split"], places)
-    words = table["license"].combine_chunks()
-    if isinstance(words, pa.ChunkedArray):  # pyarrow gives no array for no rows
-        words = pa.array([], pa.string()).dictionary_encode()
-    names = (*words.dictionary.to_pylist(), "")
+    licenses, license = _words(table["license"])
+    splits, split = _words(table["split"])
     return Side(
         admitted=np.asarray(pc.fill_null(table["admitted"], False).to_numpy(), np.bool_),
-        heldout=_is_heldout(table),
-        license=words.indices.fill_null(len(names) - 1).to_numpy().astype(np.int64),
-        licenses=names,
+        heldout=np.array([name == "heldout" for name in splits], np.bool_)[split],
+        license=license,
+        licenses=licenses,
     )
 
 
-def _is_heldout(verdicts: pa.Table) -> Mask:
-    return np.asarray(pc.fill_null(pc.equal(verdicts["split"], "heldout"), False).to_numpy(), np.bool_)
+def _words(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Ints]:
+    """Return the distinct words of a column, and at last an empty one for nulls, and the place of each row's."""
+    whole = column.combine_chunks() if len(column) else pa.array([], pa.string())
+    words = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
+    names = (*words.dictionary.to_pylist(), "")
+    return names, words.indices.fill_null(len(names) - 1).to_numpy().astype(np.int64)
 
 
 def tally_of(source: str, compared: Comparison, verdicts: pa.Table) -> Tally:
     """Count all that a comparison shows."""
     before, after = compared.before.side, compared.after
     added, removed = np.flatnonzero(compared.added), np.flatnonzero(compared.removed)
-    tally = _groups("before", source, before, before.admitted)
-    tally += _groups("after", source, after, after.admitted)
-    tally += _groups("added", source, after, compared.added)
-    tally += _groups("removed", source, before, compared.removed)
-    tally += _groups("fetch", source, after, compared.not_asked)
-    tally += _groups("captions", source, after, compared.to_caption)
-    tally += _reasons("removed", verdicts["reasons"].take(pa.array(removed)))
+    tally: Tally = Counter()
+    for what, side, mask in (
+        ("before", before, before.admitted),
+        ("after", after, after.admitted),
+        ("added", after, compared.added),
+        ("removed", before, compared.removed),
+        ("fetch", after, compared.not_asked),
+        ("captions", after, compared.to_caption),
+    ):
+        if mask.any():
+            tally.update(_groups(what, source, side, mask))
+    if len(removed):
+        tally.update(_reasons("removed", verdicts["reasons"].take(pa.array(removed))))
     if compared.before.released is not None and len(added):
-        tally += _reasons("added", compared.before.read("reasons", added))
-    tally += _reasons_after(compared, verdicts)
-    tally += _relicensed(compared)
+        tally.update(_reasons("added", compared.before.read("reasons", added)))
+    tally.update(_reasons_after(compared, verdicts))
+    if compared.relicensed.any():
+        tally.update(_relicensed(compared))
     for old, new in ((0, 1), (1, 0)):
         moved = compared.moved & (before.heldout == bool(old))
         tally["moved", "splits", f"{SPLITS[old]} -> {SPLITS[new]}"] = int(moved.sum())

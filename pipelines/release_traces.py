@@ -107,6 +107,7 @@ class Version:
         self.is_withdrawn = store.exists(f"{self.path}/{WITHDRAWN}")
         self.release: Release | None = None
         self.manifest, self.problem = self._opened(version)
+        self.digest = None if self.manifest is None else self.manifest.digest
         self.pack = lru_cache(maxsize=8)(self._pack)
         self.rows_of_shard = lru_cache(maxsize=8)(self._keys)
         self.clusters = lru_cache(maxsize=1)(self._clusters)
@@ -137,8 +138,7 @@ class Version:
             return self._told(problem=str(error).splitlines()[0])
 
     def _told(self, **said: object) -> InRelease:
-        digest = None if self.manifest is None else self.manifest.digest
-        return InRelease(release=self.label, digest=digest, is_newest=self.is_newest, **said)  # type: ignore[arg-type]
+        return InRelease(release=self.label, digest=self.digest, is_newest=self.is_newest, **said)  # type: ignore[arg-type]
 
     def _of_withdrawn(self, manifest: Manifest, sha256: str | None, seen: Seen) -> InRelease:
         try:

@@ -45,6 +45,11 @@ class ReleasedPack:
         data = read_paper(release, f"{FOLDER}/{pack}.parquet")
         self._file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=WORDS)
 
+    @property
+    def num_records(self) -> int:
+        """How many records the pack has."""
+        return int(self._file.metadata.num_rows)
+
     def read(self, columns: list[str], rows: pa.Array | None = None) -> pa.Table:
         """Return these columns, of these rows (all by default)."""
         table = self._file.read(columns=columns, use_threads=False)

@@ -13,11 +13,13 @@ import pyarrow.compute as pc
 
 from catalog.digests import digest_of, sha256_hex
 from catalog.facts import FactTable
-from catalog.packs import Outcome, read_index
+from catalog.packs import Outcome, read_rows_of
 from catalog.storage import Store
 from dedup.colors import GRID_BYTES
 from pipelines.measures import caption_facts, hash_facts, quality_facts, safety_facts
 from pipelines.parts import PackPart
+from pipelines.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS
+from pipelines.sample_sizes import json_bytes, other_bytes
 
 FOLDER = "judgements/rows"
 CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("landing_url", "url")}
@@ -47,11 +49,13 @@ ROW_SCHEMA = pa.schema(
         ("pixels", pa.string()),
         ("colors", pa.binary(GRID_BYTES)),
         ("caption_characters", pa.int32()),
+        ("json_bytes", pa.int64()),
+        ("other_bytes", pa.int64()),
     ]
 )
 """One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
 `creator` is a number for whoever is credited, by page or else by name, within the source. A caption that was not made
-yet is null."""
+yet is null. `json_bytes` and `other_bytes` are what the sample would fill: see `pipelines.sample_sizes`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,7 @@ def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
     """Where the joined rows of a pack lie, as far as it was fetched and measured by now."""
     segments = [len(store.numbered(f"packs/{part.pack}.", ".parquet"))]
     segments += [table.num_segments(part.pack) for table in _tables(store, instruments)]
-    said = [part.records_path, vars(instruments), segments]
+    said = [part.records_path, vars(instruments), segments, ROW_SCHEMA.names]
     return f"{FOLDER}/{part.pack}-{digest_of(said)[:16]}.parquet"
 
 
@@ -97,9 +101,9 @@ def _tables(store: Store, instruments: Instruments) -> list[FactTable]:
 def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     said = ["record_id", "license_claims", "creator", "creator_url", "title", "landing_url", "url"]
     records = part.read_records(store, [*said, "retrieved_at", "text_sha256"])
-    measured = ["outcome", "key", "consent", "original_width", "original_height"]
-    index = read_index(store, part.pack, ["record_id", *measured])
-    index = index.take(pc.index_in(records["record_id"], value_set=index["record_id"]))
+    measured = ["outcome", "consent", "original_width", "original_height"]
+    wanted = dict.fromkeys([*measured, *INDEX_COLUMNS, "stored_sha256", "size"])
+    index = read_rows_of(store, part.pack, records["record_id"], list(wanted))
     sha256 = pc.if_else(pc.equal(index["outcome"], str(Outcome.FETCHED)), index["key"], pa.scalar(None, pa.string()))
     hashes = _facts_at(hash_facts(store), part, sha256, ["phash256", "pixels", "colors"])
     quality = _facts_at(quality_facts(store), part, sha256, ["contrast", "flatness", "sharpness"])
@@ -107,10 +111,13 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     if instruments.safety is not None:
         nsfw = _facts_at(safety_facts(store, instruments.safety), part, sha256, ["nsfw"])["nsfw"]
     shown = sha256 if instruments.captions_see_pixels else records["text_sha256"]
-    captions = _facts_at(caption_facts(store, instruments.captions), part, shown, ["text"])
+    captions = _facts_at(caption_facts(store, instruments.captions), part, shown, list(CAPTION_COLUMNS.values()))
+    sample = {name: records[name] for name in ("record_id", *RECORD_COLUMNS)}
+    sample |= {name: index[name] for name in (*INDEX_COLUMNS, "stored_sha256")}
+    sample |= {name: captions[column] for name, column in CAPTION_COLUMNS.items()}
     columns = {
         **{name: records[name] for name in ("record_id", "license_claims", "retrieved_at", "text_sha256")},
-        **{name: index[name] for name in measured if name != "key"},
+        **{name: index[name] for name in measured},
         **{name: hashes[name] for name in ("phash256", "pixels", "colors")},
         **{name: quality[name] for name in ("contrast", "flatness", "sharpness")},
         "sha256": sha256,
@@ -118,6 +125,8 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
         "lacks": pa.array(lacks(records)),
         "creator": pa.array(_creators(part.source, records)),
         "caption_characters": pc.utf8_length(captions["text"]).cast(pa.int32()),
+        "json_bytes": pa.array(json_bytes(sample)),
+        "other_bytes": pa.array(other_bytes(pc.fill_null(index["size"], 0).to_numpy(), captions["text"])),
     }
     return pa.table({name: columns[name] for name in ROW_SCHEMA.names}, schema=ROW_SCHEMA)
 

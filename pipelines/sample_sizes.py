@@ -1,4 +1,9 @@
-"""How many bytes samples fill in a tar, from their columns alone: to the byte what `sample_members` would write."""
+"""How many bytes samples fill in a tar, from their columns alone: to the byte what `sample_members` would write.
+
+The parts that no policy can change are kept with the joined rows of a pack; the rest depends on the license and split.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -6,31 +11,49 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.digests import canonical_json
+from catalog.licenses import license_url
 from catalog.tars import end_of_tar
-from pipelines.samples import SAMPLE_COLUMNS
+from pipelines.sample_schema import SAMPLE_COLUMNS
 
 Ints = npt.NDArray[np.int64]
 BLOCK = 512
+JUDGED = ("license", "license_url", "split")
+"""Columns of a sample that the policy decides."""
 _ADDED = np.zeros(256, np.uint8)
 """What JSON adds to each byte of UTF-8 text: `\\u0000` for a control character, a backslash before a few others."""
 _ADDED[:32] = 5
 _ADDED[[*b'"\\\b\f\n\r\t']] = 1
 
 
-def sample_sizes(samples: pa.Table, picture_bytes: Ints) -> Ints:
-    """Return the bytes of all members of each sample (`SAMPLE_SCHEMA`), headers and padding included."""
-    json_bytes = np.full(len(samples), len(canonical_json(dict.fromkeys(SAMPLE_COLUMNS, 0))) - len(SAMPLE_COLUMNS))
-    for name in SAMPLE_COLUMNS:
-        json_bytes += _json_lengths(samples[name])
-    caption_bytes = _numbers(pc.binary_length(samples["caption"]))
-    members = np.stack([picture_bytes, json_bytes, caption_bytes])
-    return np.asarray((BLOCK + -(-members // BLOCK) * BLOCK).sum(axis=0), np.int64)
+def json_bytes(columns: Mapping[str, pa.ChunkedArray]) -> Ints:
+    """Return the bytes of each sample's JSON but for the values of `JUDGED`, which `columns` need not have."""
+    total = len(canonical_json(dict.fromkeys(SAMPLE_COLUMNS, 0))) - len(SAMPLE_COLUMNS)
+    lengths = (_json_lengths(columns[name]) for name in SAMPLE_COLUMNS if name not in JUDGED)
+    return np.asarray(sum(lengths, np.int64(total)), np.int64)
+
+
+def other_bytes(picture_bytes: Ints, captions: pa.ChunkedArray) -> Ints:
+    """Return the bytes of the members beside the JSON: the picture and its caption (none: empty)."""
+    return _member(picture_bytes) + _member(_numbers(pc.binary_length(pc.fill_null(captions, ""))))
+
+
+def sample_sizes(
+    json_bytes: Ints, other_bytes: Ints, license: Ints, licenses: Sequence[str], heldout: npt.NDArray[np.bool_]
+) -> Ints:
+    """Return the bytes of all members of each sample, headers and padding included; its license by place."""
+    said = np.array([len(canonical_json(spdx) + canonical_json(license_url(spdx))) for spdx in licenses], np.int64)
+    split = np.where(heldout, len('"heldout"'), len('"train"'))
+    return other_bytes + _member(json_bytes + said[license] + split)
 
 
 def tar_bytes(sizes: Ints) -> int:
     """Return the bytes of the tar that holds samples of these sizes."""
     whole = int(sizes.sum())
     return whole + len(end_of_tar(whole))
+
+
+def _member(num_bytes: Ints) -> Ints:
+    return BLOCK + -(-num_bytes // BLOCK) * BLOCK
 
 
 def _json_lengths(column: pa.ChunkedArray) -> Ints:

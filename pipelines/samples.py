@@ -18,38 +18,27 @@ from catalog.storage import Store
 from pipelines.measures import caption_facts
 from pipelines.parts import PackPart
 from pipelines.rows import Instruments
+from pipelines.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS, SAMPLE_COLUMNS, SAMPLE_SCHEMA
 
 Row = dict[str, Any]
-_INDEX = ("url", "key", "status", "error_message", "width", "height", "original_width", "original_height", "sha256")
-_RECORD = ("title", "creator", "creator_url", "landing_url", "retrieved_at")
-_CAPTION = {"caption": "text", "caption_model": "model", "caption_revision": "revision", "caption_prompt": "prompt"}
-_NUMBERS = ("width", "height", "original_width", "original_height")
-SAMPLE_COLUMNS = (
-    *_INDEX, "caption", "stored_sha256", "record_id", "license", "license_url", *_RECORD,
-    "caption_model", "caption_revision", "caption_prompt", "split",
-)  # fmt: skip
-"""What travels with a picture, in this order: img2dataset's columns, then whose it is and why it is in."""
-SAMPLE_SCHEMA = pa.schema([(name, pa.int32() if name in _NUMBERS else pa.string()) for name in SAMPLE_COLUMNS])
-SHARD_SCHEMA = pa.schema([*SAMPLE_SCHEMA, pa.field("offset", pa.int64()), pa.field("size", pa.int64())])
-"""`offset` and `size` are those of all members of a sample in the tar, headers included."""
 
 
 def samples_of(part: PackPart, store: Store, verdicts: pa.Table, instruments: Instruments) -> pa.Table:
     """Return the admitted samples of a pack in key order, as `SAMPLE_SCHEMA`. `verdicts` are in the records' order."""
     rows = pc.indices_nonzero(verdicts["admitted"])
     chosen = verdicts.select(["record_id", "license", "split"]).take(rows)
-    records = part.read_records(store, [*_RECORD, "text_sha256"]).take(rows)
-    index = read_rows_of(store, part.pack, chosen["record_id"], [*_INDEX, "stored_sha256"])
-    facts = caption_facts(store, instruments.captions).read(part.pack, list(_CAPTION.values()))
+    records = part.read_records(store, [*RECORD_COLUMNS, "text_sha256"]).take(rows)
+    index = read_rows_of(store, part.pack, chosen["record_id"], [*INDEX_COLUMNS, "stored_sha256"])
+    facts = caption_facts(store, instruments.captions).read(part.pack, list(CAPTION_COLUMNS.values()))
     shown = index["sha256"] if instruments.captions_see_pixels else records["text_sha256"]
     captions = facts.take(pc.index_in(shown, value_set=facts["shown_sha256"]))
     licenses = pc.dictionary_encode(chosen["license"].combine_chunks())
     urls = pa.array([license_url(spdx) for spdx in licenses.dictionary.to_pylist()], pa.string())
     columns = {
-        **{name: index[name] for name in (*_INDEX, "stored_sha256")},
+        **{name: index[name] for name in (*INDEX_COLUMNS, "stored_sha256")},
         **{name: chosen[name] for name in ("record_id", "license", "split")},
-        **{name: records[name] for name in _RECORD},
-        **{name: captions[column] for name, column in _CAPTION.items()},
+        **{name: records[name] for name in RECORD_COLUMNS},
+        **{name: captions[column] for name, column in CAPTION_COLUMNS.items()},
         "license_url": urls.take(licenses.indices) if len(rows) else pa.array([], pa.string()),
     }
     return pa.table({name: columns[name] for name in SAMPLE_COLUMNS}, schema=SAMPLE_SCHEMA).sort_by("key")

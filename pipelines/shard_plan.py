@@ -1,7 +1,7 @@
 """Which shards a build would write under given verdicts, and their bytes, without writing or making one.
 
-What a release's shard holds unchanged has the size that its table says; the rest is computed from columns. Only where a
-shard of the same size is there already are all samples put together, for the digest that is in its name.
+Sizes come from the joined rows of a pack. Only where a shard of the same size is there already are all samples put
+together, for the digest that is in its name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.manifest import SPLITS, Shard, Split, shard_table_path
-from catalog.packs import Outcome, read_attempts, read_rows_of
+from catalog.manifest import SPLITS, Shard, Split
+from catalog.packs import Outcome, read_attempts
 from catalog.rules import Mask
 from catalog.storage import Store
 from pipelines.comparing import Comparison, Ints, Side
 from pipelines.parts import PackPart
-from pipelines.rows import Instruments
+from pipelines.rows import Instruments, read_rows
 from pipelines.sample_sizes import sample_sizes, tar_bytes
 from pipelines.samples import described, samples_of, shard_stem
 
@@ -54,7 +54,7 @@ class ShardPlanner:
     same_captions: bool
     """Whether the release has the captions of the same captioner."""
     on_disk: Mapping[Place, Sequence[str]]
-    """Names, without `.tar`, of all shards that are there."""
+    """Names, without `.tar`, of all shards that are there with their tables and descriptions."""
 
     def plan(self, part: PackPart, compared: Comparison, verdicts: pa.Table) -> list[PlannedShard]:
         """Return what becomes of the shards of a pack."""
@@ -70,9 +70,10 @@ class ShardPlanner:
             elif released or rows.any():
                 changed.append(split)
         if changed:
-            sizes, copied = self._sizes(part, verdicts, {split: rows_of[split] for split in changed}, kept)
+            sizes = self._sizes(part, compared)
             for split in changed:
-                shards.append(self._changed(part, split, verdicts, sizes[rows_of[split]], copied[rows_of[split]]))
+                rows = rows_of[split]
+                shards.append(self._changed(part, split, verdicts, sizes[rows], sizes[rows & kept]))
         return shards
 
     def _kept(self, part: PackPart, compared: Comparison, verdicts: pa.Table) -> Mask:
@@ -85,7 +86,7 @@ class ShardPlanner:
         return kept
 
     def _unchanged(self, shard: Shard) -> PlannedShard:
-        is_whole = described(self.store, shard.name.removesuffix(".tar")) is not None
+        is_whole = self._is_whole(shard)
         return PlannedShard(
             pack=shard.pack,
             split=shard.split,
@@ -96,28 +97,21 @@ class ShardPlanner:
             copied_bytes=0,
         )
 
-    def _sizes(
-        self, part: PackPart, verdicts: pa.Table, rows_of: Mapping[Split, Mask], kept: Mask
-    ) -> tuple[Ints, Mask]:
-        """Return the bytes of each sample, and which of them the release's shards hold."""
-        sizes = np.zeros(len(verdicts), np.int64)
-        for split, rows in rows_of.items():
-            released, places = self.released.get((part.pack, split)), np.flatnonzero(rows & kept)
-            if released and len(places) and described(self.store, released.name.removesuffix(".tar")):
-                table = self.store.read_table(shard_table_path(released.name), ["record_id", "size"])
-                found = pc.index_in(verdicts["record_id"].take(pa.array(places)), value_set=table["record_id"])
-                sizes[places] = pc.fill_null(table["size"].take(found), 0).to_numpy()
-        copied = sizes > 0
-        fresh = np.logical_or.reduce(list(rows_of.values())) & ~copied
-        if fresh.any():
-            chosen = verdicts.set_column(verdicts.schema.get_field_index("admitted"), "admitted", pa.array(fresh))
-            samples = samples_of(part, self.store, chosen, self.instruments)
-            pictures = read_rows_of(self.store, part.pack, samples["record_id"], ["size"])["size"]
-            places = pc.index_in(samples["record_id"], value_set=verdicts["record_id"]).to_numpy()
-            sizes[places] = sample_sizes(samples, pictures.to_numpy().astype(np.int64))
-        return sizes, copied
+    def _is_whole(self, shard: Shard) -> bool:
+        """Tell whether a shard is on disk as the release describes it, as far as a build looks."""
+        stem = shard.name.removesuffix(".tar")
+        if stem not in self.on_disk.get((shard.pack, shard.split), ()):
+            return False
+        return self.store.size_bytes(f"shards/{shard.name}") == shard.num_bytes
 
-    def _changed(self, part: PackPart, split: Split, verdicts: pa.Table, sizes: Ints, copied: Mask) -> PlannedShard:
+    def _sizes(self, part: PackPart, compared: Comparison) -> Ints:
+        """Return the bytes of each sample."""
+        rows = read_rows(part, self.store, self.instruments, ["json_bytes", "other_bytes"])
+        parts = (np.asarray(rows[name].to_numpy(), np.int64) for name in rows.column_names)
+        after = compared.after
+        return sample_sizes(*parts, after.license, after.licenses, after.heldout)
+
+    def _changed(self, part: PackPart, split: Split, verdicts: pa.Table, sizes: Ints, kept: Ints) -> PlannedShard:
         before = self.released.get((part.pack, split))
         num_bytes = tar_bytes(sizes) if len(sizes) else 0
         action: Action = "written" if len(sizes) else "dropped"
@@ -135,7 +129,7 @@ class ShardPlanner:
             before=None if before is None else before.name,
             num_samples=len(sizes),
             num_bytes=num_bytes,
-            copied_bytes=int(sizes[copied].sum()) if action == "written" else 0,
+            copied_bytes=int(kept.sum()) if action == "written" and before and self._is_whole(before) else 0,
         )
 
 
@@ -153,10 +147,13 @@ def dropped(shard: Shard) -> PlannedShard:
 
 
 def shards_on_disk(store: Store) -> dict[Place, list[str]]:
-    """Return the names, without `.tar`, of all shards of a corpus."""
+    """Return the names, without `.tar`, of all shards of a corpus that have a table and a description."""
     found: dict[Place, list[str]] = {}
-    for name in store.files("shards", suffix=".json"):
-        stem = name.removesuffix(".json")
+    there = set(store.files("shards"))
+    for name in sorted(there):
+        stem = name.removesuffix(".tar")
+        if not {f"{stem}.tar", f"{stem}.json", f"{stem}.parquet"} <= there:
+            continue
         pack, split, _ = stem.rsplit("-", 2)
         found.setdefault((pack, cast(Split, split)), []).append(stem)
     return found

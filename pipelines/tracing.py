@@ -133,12 +133,8 @@ def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:
 
     `seen` tells which checkpoints saw a picture of a release. What is damaged in a release is told, not raised.
     """
-    return trace_versions(store, x, versions_of(store), seen)
-
-
-def trace_versions(store: Store, x: str, versions: Sequence[Version], seen: Seen | None = None) -> list[Trace]:
-    """Return what `trace` does, by versions of releases that are open already."""
     nearest_first = sorted(_found(store, x).items(), key=lambda item: (item[1][1] or 0, item[0]))
+    versions = versions_of(store) if nearest_first else []
     opened = lru_cache(maxsize=8)(lambda pack: _Pack(store, pack))
     return [
         _traced(opened(part.pack), record_id, part, distance, versions, seen or _nobody)

@@ -29,7 +29,8 @@ from pipelines.judging import verdicts_path
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
 from pipelines.rows import Instruments
-from pipelines.samples import SAMPLE_COLUMNS, SHARD_SCHEMA, described, sample_members, samples_of, shard_stem
+from pipelines.sample_schema import SAMPLE_COLUMNS, SHARD_SCHEMA
+from pipelines.samples import described, sample_members, samples_of, shard_stem
 
 BATCH = 256
 """Pictures in memory at once."""

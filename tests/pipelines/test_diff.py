@@ -19,11 +19,11 @@ NARROW = POLICY.replace('["CC0", "CC-BY", "CC-BY-SA"]', '["CC0", "CC-BY"]').repl
 HOSTILE = "[red]Eve%1B[2J"
 
 
-def _line(number, kind="by", **said):
+def _line(number, kind="by", *, picture=None, version="4.0", **said):
     return a_yfcc_line(
         str(number),
-        f"https://pictures.example/{number}.jpg",
-        licenseurl=f"https://creativecommons.org/licenses/{kind}/4.0/",
+        f"https://pictures.example/{number if picture is None else picture}.jpg",
+        licenseurl=f"https://creativecommons.org/licenses/{kind}/{version}/",
         licensename="Attribution License" if kind == "by" else "Attribution-ShareAlike License",
         **said,
     )
@@ -33,7 +33,6 @@ def _corpus(folder, lines, num_packs):
     config = write_corpus(folder, lines, num_packs=num_packs)
     for number in range(10):
         (folder / f"pictures/{number}.jpg").write_bytes(encoded(a_picture(number)))
-    (folder / "pictures/10.jpg").write_bytes(encoded(a_picture(0)))
     return config
 
 
@@ -41,18 +40,19 @@ def _corpus(folder, lines, num_packs):
 def releases(tmp_path_factory):
     """Build three releases: A, B of the same corpus later, and A's records in another corpus with other packs.
 
-    From A to B share-alike is refused (4; 5 stays a duplicate), 6 is left out by its source, 7 is said of anew, 9 comes;
-    10 shows what 0 showed.
+    From A to B share-alike is refused (4), 3 and 6 are left out by their source, 2 has another license, 7
+    another credit, 8 a creator, and 9 comes. 31 and 32 show what 3 shows.
     """
     lines = [_line(number, "by-sa" if number == 4 else "by") for number in range(9)]
     lines[8] = _line(8, unickname="")
+    lines += [_line(31, picture=3), _line(32, picture=3)]
     folder = tmp_path_factory.mktemp("diff")
     config = _corpus(folder, lines, 2)
     a = build(str(config), workers=1)
     other = build(str(_corpus(tmp_path_factory.mktemp("other"), lines, 1)), workers=1)
     lines[7] = _line(7, title=HOSTILE, unickname="Grace")
-    lines[8] = _line(8)
-    lines = [*lines[1:6], *lines[7:], _line(9), _line(10)]
+    lines[2], lines[8] = _line(2, version="3.0"), _line(8)
+    lines = [*lines[:3], *lines[4:6], *lines[7:], _line(9)]
     (folder / "metadata.tsv").write_text("".join(line + "\n" for line in lines))
     (folder / "policy.toml").write_text(NARROW)
     return a, build(str(config), workers=1), other
@@ -64,9 +64,13 @@ def _reasons(moved):
 
 def test_records_come_and_go_each_with_its_reasons(releases):
     found = difference(*releases[:2])
-    assert _reasons(found.added) == {"10": ["record:absent"], "8": ["creator:missing"], "9": ["record:absent"]}
+    assert _reasons(found.added) == {
+        "31": ["duplicate:same-bytes"],
+        "8": ["creator:missing"],
+        "9": ["record:absent"],
+    }
     assert _reasons(found.removed) == {
-        "0": ["record:absent"],
+        "3": ["record:absent"],
         "4": ["license:CC-BY-SA-4.0"],
         "6": ["record:absent"],
     }
@@ -91,11 +95,19 @@ def test_counts_by_license_and_source_are_those_of_the_manifests(releases):
 
 def test_credits_that_changed_are_told(releases):
     found = difference(*releases[:2])
-    assert {(one.part, one.a) for one in found.credits if one.part != "url"} == {
+    assert {(one.part, one.a) for one in found.credits} == {
         ("title", "blobs number 7"),
         ("creator", "Ada L."),
+        ("license", "CC-BY-4.0"),
+        ("title", "blobs number 3"),  # 31 is credited now
     }
-    assert {one.part for one in found.credits} == {"title", "creator", "url"}
+
+
+def test_a_record_with_another_license_or_another_keeper_is_told(releases):
+    found = difference(*releases[:2])
+    relicensed, rekept = ([one.model_dump() for one in changes] for changes in (found.relicensed, found.rekept))
+    assert relicensed == [{"record_id": "test:2", "a": "CC-BY-4.0", "b": "CC-BY-3.0"}]
+    assert rekept == [{"record_id": "test:32", "a": "test:3", "b": "test:31"}]
 
 
 def test_other_splits_are_told(releases):

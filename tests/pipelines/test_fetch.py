@@ -102,7 +102,9 @@ def test_real_work_is_counted_across_processes_and_is_none_the_second_time(tmp_p
         urls[0].append("ftp://x/y")
         parts = [a_part(store, some, pack=f"test-{number:05}") for number, some in enumerate(urls)]
         pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(workers.split()))
-        fetched = pipeline | beam.Create(parts) | beam.Reshuffle() | Fetch(store, PixelConfig(), FetchConfig(), (), Meter())
+        fetched = (
+            pipeline | beam.Create(parts) | beam.Reshuffle() | Fetch(store, PixelConfig(), FetchConfig(), (), Meter())
+        )
         _ = fetched | Measure(store, None, Meter())
         result = pipeline.run()
         result.wait_until_finish()

@@ -292,6 +292,14 @@ def test_the_command_finds_corpus_and_runs_fits_80_columns_and_loads_nothing_hea
     assert not set("\x1b\u202e") & set(told.stdout)
 
 
+def test_a_checkpoint_of_a_version_that_cannot_tell_is_not_known(copy, newest, folder):
+    for path in (copy / newest.path / "verdicts").iterdir():
+        path.write_bytes(b"edited")
+    told = _byline("test:2", "--run", str(folder / "models/run"), "--json", cwd=copy.parent)
+    paths = [one.path for one in find_checkpoints([str(folder / "models/run")]).readable]
+    assert json.loads(told.stdout)["checkpoints_not_known"] == paths
+
+
 def test_json_is_complete_stable_and_ascii(folder):
     first, second = (_byline("test:1", "--json", cwd=folder) for _ in range(2))
     assert first.stdout == second.stdout

@@ -42,7 +42,7 @@ def _write(folder, *, lines=()):
         (folder / "pictures" / f"{name}.jpg").write_bytes(data)
     said = {"3": {"unickname": "Grace"}, "4": {"unickname": "Grace"}, "5": {"title": "blobs+number+0"}}
     rows = [a_yfcc_line(name, f"{HOST}/{name}.jpg", **said.get(name, {})) for name in pictures]
-    return write_corpus(folder, [*rows, *lines], num_packs=2)
+    return write_corpus(folder, [*rows, *lines], num_packs=4)
 
 
 @pytest.fixture(scope="module")
