@@ -91,7 +91,7 @@ def test_the_policies_differ(from_nothing):
         "caption:too-short",
         "cap:creator",
         "quarantine:license-conflict",
-        "duplicate:near",
+        "duplicate:same-bytes",
         "license:CC-BY-ND-4.0",
     } <= reasons
 
