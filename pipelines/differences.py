@@ -226,7 +226,9 @@ def _credit_changes(a: Release, b: Release) -> Iterator[CreditChange]:
     """Yield what differs in the credits of images that both releases ship, by image and part."""
     columns = ["sha256", *CREDITED.values()]
     one, other = (
-        pq.read_table(pa.BufferReader(read_paper(release, "credits.parquet")), columns=columns, use_threads=False)
+        pq.ParquetFile(pa.BufferReader(read_paper(release, "credits.parquet")), pre_buffer=False).read(
+            columns=columns, use_threads=False
+        )
         for release in (a, b)
     )
     one = one.sort_by("sha256")

@@ -30,7 +30,8 @@ class PackPart:
         """Return the records of the pack, sorted by record_id; the columns in `words` come as dictionaries."""
         with store.open(self.records_path) as file:
             footer = _footer(store, self.records_path, store.state(self.records_path))
-            parquet = pq.ParquetFile(file, metadata=footer, read_dictionary=list(words) or None)
+            ahead = not store.is_local  # on a disk it gains nothing, and its threads can abort a process as it ends
+            parquet = pq.ParquetFile(file, metadata=footer, read_dictionary=list(words) or None, pre_buffer=ahead)
             return parquet.read_row_group(self.row_group, columns=columns, use_threads=False)
 
 

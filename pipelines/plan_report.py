@@ -128,9 +128,8 @@ def plan_of(
 ) -> Plan:
     """Put a plan together."""
     tally = totals.tally
-    one, other = (
-        np.unique(np.concatenate([np.zeros(0, np.uint64), *words])) for words in (totals.added, totals.removed)
-    )
+    added, removed = (np.concatenate([np.zeros(0, np.uint64), *words]) for words in (totals.added, totals.removed))
+    num_shared = _num_shared(added, removed)
     num_waiting = sum(tally[what, "", ""] for what in ("fetch", "again", "captions", "measure"))
     counts = _counts(tally)
     return Plan(
@@ -147,8 +146,8 @@ def plan_of(
         admitted_by_source=_by(tally, "after", "source"),
         reasons_before=release.manifest.reasons if release else {},
         reasons=_by(tally, "after", "reason"),
-        added=_change(tally, "added", len(np.setdiff1d(one, other, assume_unique=True))),
-        removed=_change(tally, "removed", len(np.setdiff1d(other, one, assume_unique=True))),
+        added=_change(tally, "added", len(added) - num_shared),
+        removed=_change(tally, "removed", len(removed) - num_shared),
         promoted=_num_duplicates(tally, "added"),
         relicensed=_by(tally, "relicensed", "licenses"),
         moved=_by(tally, "moved", "splits"),
@@ -160,6 +159,14 @@ def plan_of(
         latents=dict(sorted(totals.latents.items())),
         shards=_shards(totals.shards),
     )
+
+
+def _num_shared(one: Words, other: Words) -> int:
+    """Return how many words are in both."""
+    few, many = sorted((one, other), key=len)
+    begins = np.zeros(1 << 20, np.bool_)
+    begins[few >> np.uint64(44)] = True  # most words of a large side begin like none of a small one
+    return len(np.intersect1d(few, many[begins[many >> np.uint64(44)]]))
 
 
 def _by(tally: Tally, what: str, by: str) -> dict[str, int]:

@@ -8,6 +8,7 @@ the build does just what the plan says.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -20,16 +21,16 @@ from catalog.manifest import Release
 from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
 from catalog.policy import Policy
 from catalog.storage import Store
-from pipelines.comparing import Comparison, Ints, Tally, compare, tally_gone, tally_of
+from pipelines.comparing import Comparison, Tally, compare, tally_gone, tally_of
 from pipelines.config import CorpusConfig
-from pipelines.creator_changes import CreatorTally, Words
+from pipelines.creator_changes import CreatorTally, PackChanges, Words, pack_changes
 from pipelines.judging import first_word, in_threads, judge_parts
 from pipelines.parts import PackPart
 from pipelines.plan_report import Plan, Totals, plan_of
 from pipelines.plan_sources import sources_of
 from pipelines.released import ReleasedPack, check_manifest, released_packs
 from pipelines.rows import Instruments, read_rows
-from pipelines.shard_plan import PlannedShard, ShardPlanner, dropped, shards_on_disk
+from pipelines.shard_plan import SIZE_COLUMNS, PlannedShard, ShardPlanner, dropped, shards_on_disk
 from pipelines.weighing import Weighed
 
 TOP_CREATORS = 20
@@ -59,7 +60,7 @@ def make_plan(config: CorpusConfig, policy: Policy, count: Callable[[int], None]
         totals.removed.append(found.removed)
         totals.shards += found.shards
         totals.latents.update(found.latents)
-        creators.add(number, *found.creators)
+        creators.add(number, found.creators)
         count(part.num_records)
     if release is not None:
         _add_gone(totals, release, {part.pack for part in parts})
@@ -82,8 +83,7 @@ class _PackPlan:
     added: Words
     removed: Words
     shards: list[PlannedShard]
-    creators: tuple[Ints, Words, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]
-    """Of the rows that are added or removed: the row, the creator's number, whether it is added."""
+    creators: PackChanges
     latents: Counter[str]
 
 
@@ -109,8 +109,9 @@ class _Planner:
         added, removed = np.flatnonzero(compared.added), np.flatnonzero(compared.removed)
         rows = np.concatenate([added, removed])
         creators = np.zeros(0, np.uint64)
+        joined = cache(lambda: read_rows(part, self.store, self.instruments, ["creator", "contrast", *SIZE_COLUMNS]))
         if len(rows):
-            said = read_rows(part, self.store, self.instruments, ["creator", "contrast"])
+            said = joined()
             creators = said["creator"].to_numpy()[rows]
             tally["measure", "", ""] += said["contrast"].take(pa.array(added)).null_count
         tally["again", "", ""] += self._num_asked_again(part, weighed, verdicts)
@@ -123,8 +124,8 @@ class _Planner:
             tally=tally,
             added=first_word(verdicts["sha256"].take(pa.array(added))),
             removed=first_word(gone),
-            shards=self.shards.plan(part, compared, verdicts),
-            creators=(rows, creators, np.arange(len(rows)) < len(added)),
+            shards=self.shards.plan(part, compared, verdicts, joined),
+            creators=pack_changes(creators, rows, np.arange(len(rows)) < len(added)),
             latents=self._latents_lacking(part, compared, verdicts),
         )
 

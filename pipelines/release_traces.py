@@ -211,7 +211,7 @@ class Version:
         data = self.store.read_bytes(path)
         if sha256_hex(data) != sha256:
             raise CorpusError(f"{self.store.url(path)} was edited: its bytes are not those that the manifest lists")
-        return pq.ParquetFile(pa.BufferReader(data))
+        return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
 
 
 _VERDICT = ("admitted", "reasons", "license", "license_rule", "license_seen", "outcome", "split")

@@ -43,7 +43,7 @@ class ReleasedPack:
     def __init__(self, release: Release, pack: str) -> None:
         """Raises `CorpusError`, which names the file, when its bytes are not those that the manifest lists."""
         data = read_paper(release, f"{FOLDER}/{pack}.parquet")
-        self._file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=WORDS)
+        self._file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=WORDS, pre_buffer=False)
 
     @property
     def num_records(self) -> int:

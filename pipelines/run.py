@@ -1,33 +1,41 @@
-"""Run a build: lock the corpus, serve what the config serves, run the graph, draw its progress."""
+"""Run a build: lock the corpus, do what is not done yet, draw the progress, keep a record.
 
-import logging
-import re
-from collections import Counter
+Where nothing is to be fetched, measured or captioned, as after a change of policy, the release is made from facts at
+once; otherwise Beam, which takes seconds to start, runs every stage.
+"""
+
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import apache_beam as beam
-from apache_beam.metrics.metric import MetricsFilter
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, _BeamArgumentParser
-from apache_beam.portability.api import beam_provision_api_pb2
-from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 from rich.console import Console
 
-from catalog import errors
 from catalog.corpus import PENDING, SETTINGS, owned, read_settings, write_settings
 from catalog.denylist import load_denylist
 from catalog.digests import canonical_json, digest_of
-from catalog.errors import BylineError, ConfigError, CorpusError
+from catalog.errors import ConfigError, CorpusError
 from catalog.manifest import Release
 from catalog.policy import Policy
 from pipelines.config import CorpusConfig, load_corpus_config
-from pipelines.graph import STAGES, BuildGraph
-from pipelines.progress import Meter, watch
+from pipelines.ingested import records_path
+from pipelines.parts import parts_of
+from pipelines.progress import TOTAL, Meter, watch
+from pipelines.regenerating import NotReadyError, is_measured, regenerate
 from pipelines.serve import serving
+from pipelines.settings import settings
 
+STAGES = [
+    "ingest",
+    "judge claims",
+    "fetch",
+    "measure",
+    "find duplicates",
+    "caption",
+    "judge",
+    "write shards",
+]
+"""As the progress bars name them; `publish` follows and takes no time."""
 BUILDS = "builds"
 COUNTED = ("ingested", "requested", "measured", "captioned", "shards written", "shard bytes written")
 """What a build's record counts; all of them 0 where nothing was new."""
@@ -47,76 +55,56 @@ def build(
     Raises a `BylineError` for what people can mend.
     """
     config, policy = load_corpus_config(config_path)
-    options = _options(workers, beam_args)
-    if config.serve and options.runner is None:
-        raise ConfigError(
-            "[serve] answers on this machine's loopback, where another runner's workers are not; remove it"
-        )
+    if workers < 1:
+        raise ConfigError(f"--workers must be 1 or more, got {workers}")
     with ExitStack() as stack:
         stack.enter_context(owned(config.store))
         _keep_settings(config)
-        mirrors = {prefix: stack.enter_context(serving(folder)) for prefix, folder in config.serve.items()}
         progress = Path(stack.enter_context(TemporaryDirectory(prefix="byline-")))
         if console is not None:
             stack.enter_context(watch(progress, STAGES, console))
-        done = _run(BuildGraph(config, policy, Meter(str(progress)), mirrors), options)
+        meter = Meter(str(progress))
+        done = None if beam_args else _from_facts(config, policy, meter)
+        if done is None:
+            done = _with_beam(config, policy, meter, workers, beam_args, stack)
         release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
         _keep_record(release, policy, done)
     return release
 
 
-@dataclass(frozen=True)
-class _Options:
-    pipeline: PipelineOptions
-    runner: FnApiRunner | None
-
-
-def _options(workers: int, beam_args: Sequence[str]) -> _Options:
-    if workers < 1:
-        raise ConfigError(f"--workers must be 1 or more, got {workers}")
-    mode = "in_memory" if workers == 1 else "multi_processing"
-    local = [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}"]
-    elsewhere = PipelineOptions(list(beam_args)).view_as(StandardOptions).runner
-    if not elsewhere and (unknown := _unknown_to_beam(beam_args)):
-        raise ConfigError(f"{unknown[0]!r} is no option of byline build or of Beam; see byline build --help")
-    options = PipelineOptions([*([] if elsewhere else local), *beam_args])
-    return _Options(options, None if elsewhere else _quiet_runner())
-
-
-def _unknown_to_beam(beam_args: Sequence[str]) -> list[str]:
-    """Return what no option of this machine's Beam takes. Another runner may well have options of its own."""
-    parser = _BeamArgumentParser(allow_abbrev=False, add_help=False)
-    for options in PipelineOptions.__subclasses__():
-        options._add_argparse_args(parser)
-    return parser.parse_known_args(list(beam_args))[1]
-
-
-def _quiet_runner() -> FnApiRunner:
-    """Return Beam's in-process portable runner, whose worker processes log nothing: errors come back as exceptions."""
-    told = beam_provision_api_pb2.ProvisionInfo(retrieval_token="unused")
-    told.pipeline_options.update({"default_sdk_harness_log_level": "CRITICAL"})
-    return FnApiRunner(provision_info=ExtendedProvisionInfo(told))
-
-
-def _run(graph: BuildGraph, options: _Options) -> dict[str, int]:
-    """Run the graph, and return what the stages counted as really done."""
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+def _from_facts(config: CorpusConfig, policy: Policy, meter: Meter) -> dict[str, int] | None:
+    """Make the release from what is there, and return what was done; None when a stage before has something to do."""
+    store = config.store
+    paths = [records_path(source, config.denylists) for source in config.sources]
+    if not all(store.exists(path) for path in paths):
+        return None
+    parts = [part for path in paths for part in parts_of(store, path)]
+    if not is_measured(parts, store):
+        return None
+    meter.add(TOTAL, sum(part.num_records for part in parts))
+    made_with = settings(config, policy)
     try:
-        pipeline = beam.Pipeline(runner=options.runner, options=options.pipeline)
-    except ValueError as error:
-        raise ConfigError(f"Beam refuses the options after --: {error}") from error
-    try:
-        with pipeline:
-            graph.apply(pipeline)
-    except BylineError as error:
-        raise type(error)(_message_of(str(error))) from error
-    except RuntimeError as error:
-        raise _told_by_worker(error) from error
-    counters = pipeline.result.metrics().query(MetricsFilter().with_namespace("byline"))["counters"]
-    done: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
-    for counter in counters:
-        done[counter.key.metric.name] += counter.result
-    return dict(sorted(done.items()))
+        made = regenerate(parts, store, policy, made_with, denylists=config.denylists, count=meter.add)
+    except NotReadyError:
+        return None
+    return {**dict.fromkeys(COUNTED, 0), **made.done}
+
+
+def _with_beam(
+    config: CorpusConfig, policy: Policy, meter: Meter, workers: int, beam_args: Sequence[str], stack: ExitStack
+) -> dict[str, int]:
+    """Run every stage, and return what was done."""
+    from pipelines.graph import BuildGraph
+    from pipelines.running import options_of, run_graph
+
+    options = options_of(workers, beam_args)
+    if config.serve and options.runner is None:
+        raise ConfigError(
+            "[serve] answers on this machine's loopback, where another runner's workers are not; remove it"
+        )
+    mirrors = {prefix: stack.enter_context(serving(folder)) for prefix, folder in config.serve.items()}
+    done = run_graph(BuildGraph(config, policy, meter, mirrors), options)
+    return {**dict.fromkeys(COUNTED, 0), **done}
 
 
 def _keep_record(release: Release, policy: Policy, done: dict[str, int]) -> None:
@@ -125,19 +113,6 @@ def _keep_record(release: Release, policy: Policy, done: dict[str, int]) -> None
     record = {"release": release.path, "policy": digest_of(policy), "done": done}
     number = len(store.files(BUILDS, suffix=".json"))
     store.write_bytes(f"{BUILDS}/{number:05d}.json", canonical_json(record) + b"\n")
-
-
-def _told_by_worker(error: RuntimeError) -> Exception:
-    """Turn a worker's traceback back into the error that the worker raised, where it is one of ours."""
-    for name, message in reversed(re.findall(r"^(?:catalog\.errors\.)?(\w+Error): (.*)$", str(error), re.M)):
-        kind = getattr(errors, name, None)
-        if kind is not None:
-            return kind(_message_of(message))
-    return error
-
-
-def _message_of(message: str) -> str:
-    return message.split(" [while running", 1)[0].strip()
 
 
 def _keep_settings(config: CorpusConfig) -> None:

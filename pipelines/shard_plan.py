@@ -4,7 +4,7 @@ Sizes come from the joined rows of a pack. Only where a shard of the same size i
 together, for the digest that is in its name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -18,11 +18,13 @@ from catalog.rules import Mask
 from catalog.storage import Store
 from pipelines.comparing import Comparison, Ints, Side
 from pipelines.parts import PackPart
-from pipelines.rows import Instruments, read_rows
+from pipelines.rows import Instruments
 from pipelines.sample_sizes import sample_sizes, tar_bytes
 from pipelines.samples import described, samples_of, shard_stem
 
 Action = Literal["kept", "found", "written", "dropped"]
+SIZE_COLUMNS = ["json_bytes", "other_bytes"]
+"""Of `pipelines.rows.ROW_SCHEMA`: what a plan of shards needs."""
 Place = tuple[str, Split]
 """A pack and a split: there is one shard for each."""
 
@@ -56,24 +58,26 @@ class ShardPlanner:
     on_disk: Mapping[Place, Sequence[str]]
     """Names, without `.tar`, of all shards that are there with their tables and descriptions."""
 
-    def plan(self, part: PackPart, compared: Comparison, verdicts: pa.Table) -> list[PlannedShard]:
-        """Return what becomes of the shards of a pack."""
+    def plan(
+        self, part: PackPart, compared: Comparison, verdicts: pa.Table, rows: Callable[[], pa.Table]
+    ) -> list[PlannedShard]:
+        """Return what becomes of the shards of a pack. `rows` gives `SIZE_COLUMNS` of its joined rows."""
         kept = self._kept(part, compared, verdicts)
         rows_of = {split: _in_split(compared.after, split) for split in SPLITS}
         shards, changed = [], []
-        for split, rows in rows_of.items():
+        for split, here in rows_of.items():
             released = self.released.get((part.pack, split))
             had = _in_split(compared.before.side, split)
-            is_whole = released is not None and released.num_samples == rows.sum()  # no record is gone
-            if released and is_whole and (rows == had).all() and kept[rows].all():
+            is_whole = released is not None and released.num_samples == here.sum()  # no record is gone
+            if released and is_whole and (here == had).all() and kept[here].all():
                 shards.append(self._unchanged(released))
-            elif released or rows.any():
+            elif released or here.any():
                 changed.append(split)
         if changed:
-            sizes = self._sizes(part, compared)
+            sizes = _sizes(rows(), compared.after)
             for split in changed:
-                rows = rows_of[split]
-                shards.append(self._changed(part, split, verdicts, sizes[rows], sizes[rows & kept]))
+                here = rows_of[split]
+                shards.append(self._changed(part, split, verdicts, sizes[here], sizes[here & kept]))
         return shards
 
     def _kept(self, part: PackPart, compared: Comparison, verdicts: pa.Table) -> Mask:
@@ -103,13 +107,6 @@ class ShardPlanner:
         if stem not in self.on_disk.get((shard.pack, shard.split), ()):
             return False
         return self.store.size_bytes(f"shards/{shard.name}") == shard.num_bytes
-
-    def _sizes(self, part: PackPart, compared: Comparison) -> Ints:
-        """Return the bytes of each sample."""
-        rows = read_rows(part, self.store, self.instruments, ["json_bytes", "other_bytes"])
-        parts = (np.asarray(rows[name].to_numpy(), np.int64) for name in rows.column_names)
-        after = compared.after
-        return sample_sizes(*parts, after.license, after.licenses, after.heldout)
 
     def _changed(self, part: PackPart, split: Split, verdicts: pa.Table, sizes: Ints, kept: Ints) -> PlannedShard:
         before = self.released.get((part.pack, split))
@@ -157,6 +154,12 @@ def shards_on_disk(store: Store) -> dict[Place, list[str]]:
         pack, split, _ = stem.rsplit("-", 2)
         found.setdefault((pack, cast(Split, split)), []).append(stem)
     return found
+
+
+def _sizes(rows: pa.Table, side: Side) -> Ints:
+    """Return the bytes of each sample."""
+    json_bytes, other_bytes = (np.asarray(rows[name].to_numpy(), np.int64) for name in SIZE_COLUMNS)
+    return sample_sizes(json_bytes, other_bytes, side.license, side.licenses, side.heldout)
 
 
 def _in_split(side: Side, split: Split) -> Mask:

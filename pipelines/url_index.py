@@ -66,7 +66,7 @@ def row_groups_of(store: Store, records_path: str, url: str) -> list[int] | None
     wanted = _hashes([url])[0]
     found: set[int] = set()
     with store.open(path) as file:
-        parquet = pq.ParquetFile(file)
+        parquet = pq.ParquetFile(file, pre_buffer=False)
         for number in range(parquet.metadata.num_row_groups):
             column = parquet.metadata.row_group(number).column(0).statistics
             if column is not None and column.has_min_max and column.min <= wanted <= column.max:

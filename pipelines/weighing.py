@@ -66,6 +66,8 @@ class Weighed:
     reasons: Reasons
     lacks_caption: Mask
     """Which pictures only a caption that was not made yet speaks against."""
+    lacks_measures: bool
+    """Whether a picture that the claims admit was fetched and not measured yet."""
 
 
 def weigh_claims(rows: pa.Table, rules: RecordRules) -> Claims:
@@ -95,7 +97,7 @@ def weigh(rows: pa.Table, rules: RecordRules) -> Weighed:
     is_picture = (outcome == fetched) & claims.reasons.admitted
     masks = _picture_masks(rows, rules)
     usable = is_picture & ~np.logical_or.reduce(list(masks.values()))  # nothing else is captioned
-    length = _numbers(rows["caption_characters"])
+    length, contrast = _numbers(rows["caption_characters"]), _numbers(rows["contrast"])
     captions = {reason: mask & usable for reason, mask in caption_reasons(np.nan_to_num(length), rules.caption).items()}
     masks |= captions
     bits = np.zeros(len(rows), np.int64)
@@ -111,7 +113,12 @@ def weigh(rows: pa.Table, rules: RecordRules) -> Weighed:
 
     groups, codes = groups_of(claims.reasons.codes, outcome, bits)
     reasons = Reasons(codes=codes, lists=tuple(reasons_of(*group) for group in groups))
-    return Weighed(claims=claims, reasons=reasons, lacks_caption=usable & np.isnan(length))
+    return Weighed(
+        claims=claims,
+        reasons=reasons,
+        lacks_caption=usable & np.isnan(length),
+        lacks_measures=bool((is_picture & np.isnan(contrast)).any()),
+    )
 
 
 def _picture_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:

@@ -126,7 +126,7 @@ def _claims(file: Path) -> Counter[Claims]:
     """Return what the license columns of a Parquet file say, with the number of rows that say it; {} without such."""
     found: Counter[Claims] = Counter()
     try:
-        parquet = pq.ParquetFile(file)
+        parquet = pq.ParquetFile(file, pre_buffer=False)
         names = [name for name in parquet.schema_arrow.names if re.sub(r"[^a-z]", "", name.lower()) in _COLUMNS]
         if not names:
             return found

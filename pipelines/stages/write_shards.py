@@ -1,158 +1,28 @@
-"""Write the admitted pictures of a pack as webdataset shards. What an earlier shard holds is copied, not made again.
+"""Write the shards of every pack. `pipelines.shard_writing` says how."""
 
-Beside each tar lies its table, as img2dataset writes one: a row a sample, with all that the sample's JSON says, and
-where the sample lies in the tar. A shard is named after the values of that table. An unchanged selection is found by
-its name; a changed one is spliced from byte ranges of an earlier shard of the same pack.
-"""
-
-import mmap
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from collections.abc import Iterator
 
 import apache_beam as beam
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from catalog.columns import same_rows
-from catalog.digests import canonical_json, sha256_hex
-from catalog.manifest import SPLITS, Release, Shard, Split, shard_table_path
-from catalog.packs import read_images, read_index
-from catalog.storage import Store, parquet_bytes
-from catalog.tars import sample_bytes, write_pieces
-from pipelines.judging import verdicts_path
+from catalog.manifest import Shard
+from catalog.storage import Store
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
 from pipelines.rows import Instruments
-from pipelines.sample_schema import SAMPLE_COLUMNS, SHARD_SCHEMA
-from pipelines.samples import described, sample_members, samples_of, shard_stem
-
-BATCH = 256
-"""Pictures in memory at once."""
-Earlier = Mapping[str, tuple[str, ...]]
-"""`<pack>-<split>` -> names of shards that may be spliced from."""
+from pipelines.shard_writing import Earlier, write_shards_of
 
 
-def earlier_shards(store: Store, others: Iterable[Release] = ()) -> Earlier:
-    """Return the shards of the newest versions of all releases of a corpus, and of these others."""
-    names = [name for name in store.folders("releases") if store.exists(f"releases/{name}/LATEST")]
-    newest = [Release(f"{store.root.rstrip('/')}/releases/{name}") for name in names]
-    found: dict[str, set[str]] = {}
-    for release in [*newest, *others]:
-        for shard in release.manifest.shards:
-            found.setdefault(f"{shard.pack}-{shard.split}", set()).add(shard.name)
-    return {key: tuple(sorted(names)) for key, names in found.items()}
-
-
-def write_shard(part: PackPart, store: Store, split: Split, samples: pa.Table, earlier: Earlier) -> Shard:
-    """Write one shard and its table, unless they are there, and describe it. The description is written last."""
-    stem = shard_stem(part.pack, split, samples)
-    there = described(store, stem)
-    if there is not None:
-        return there
-    sizes: list[int] = []
-    with ExitStack() as stack:
-        pieces = _pieces(part, store, samples, _usable(store, earlier.get(f"{part.pack}-{split}", ()), stack))
-        file = stack.enter_context(store.writing(f"shards/{stem}.tar"))
-        digest, num_bytes = write_pieces(file, _sized(pieces, sizes))
-    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1]
-    places = {"offset": pa.array(offsets, pa.int64()), "size": pa.array(sizes, pa.int64())}
-    table = pa.table({**{name: samples[name] for name in SAMPLE_COLUMNS}, **places}, schema=SHARD_SCHEMA)
-    data = parquet_bytes(table)
-    shard = Shard(
-        name=f"{stem}.tar",
-        pack=part.pack,
-        split=split,
-        sha256=digest,
-        table_sha256=sha256_hex(data),
-        num_samples=len(samples),
-        num_bytes=num_bytes,
-    )
-    store.write_bytes(shard_table_path(shard.name), data)
-    store.write_bytes(f"shards/{stem}.json", canonical_json(shard.model_dump()) + b"\n")
-    Metrics.counter("byline", "shards written").inc()
-    Metrics.counter("byline", "shard bytes written").inc(num_bytes)
-    return shard
-
-
-@dataclass(frozen=True, kw_only=True)
-class _EarlierShard:
-    table: pa.Table
-    tar: memoryview
-
-
-def _usable(store: Store, names: tuple[str, ...], stack: ExitStack) -> list[_EarlierShard]:
-    """Open the earlier shards that are whole."""
-    found = []
-    for name in names:
-        if described(store, name.removesuffix(".tar")) is None:
-            continue
-        table = store.read_table(shard_table_path(name))
-        if store.is_local:
-            file = stack.enter_context(store.open(f"shards/{name}"))
-            tar = memoryview(stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
-            stack.callback(tar.release)
-        else:
-            tar = memoryview(store.read_bytes(f"shards/{name}"))
-        found.append(_EarlierShard(table=table, tar=tar))
-    return found
-
-
-Piece = tuple[Any, list[int]]
-"""Bytes of consecutive samples, and the size of each of them."""
-
-
-def _pieces(part: PackPart, store: Store, samples: pa.Table, earlier: list[_EarlierShard]) -> Iterator[Piece]:
-    """Yield the bytes of all samples in order: ranges of earlier shards, or made from the pack."""
-    source, row = np.full(len(samples), -1), np.zeros(len(samples), np.int64)
-    for number, shard in enumerate(earlier):
-        place = pc.index_in(samples["key"], value_set=shard.table["key"])
-        same = same_rows(samples, shard.table.select(SAMPLE_COLUMNS).take(place)) & (source < 0)
-        source[same], row[same] = number, np.asarray(place.to_numpy()[same], np.int64)
-    breaks = np.flatnonzero((np.diff(source) != 0) | ((source[1:] >= 0) & (np.diff(row) != 1))) + 1
-    bounds = np.concatenate([[0], breaks, [len(samples)]])
-    index: pa.Table | None = None
-    for start, stop in pairwise(bounds):
-        if source[start] >= 0:
-            shard = earlier[source[start]]
-            run = shard.table.slice(row[start], stop - start)
-            offset, sizes = run["offset"][0].as_py(), run["size"].to_pylist()
-            yield shard.tar[offset : offset + sum(sizes)], sizes
-        else:
-            index = read_index(store, part.pack) if index is None else index
-            yield from _made(store, index, samples.slice(start, stop - start))
-
-
-def _sized(pieces: Iterator[Piece], sizes: list[int]) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of the pieces, and note the sizes of their samples."""
-    for data, inside in pieces:
-        sizes += inside
-        yield data
-
-
-def _made(store: Store, index: pa.Table, samples: pa.Table) -> Iterator[Piece]:
-    for batch in samples.to_batches(max_chunksize=BATCH):
-        rows = batch.to_pylist()
-        images = dict(read_images(store, index, only={row["key"] for row in rows}))
-        blocks = [sample_bytes(sample_members(row, images[row["key"]])) for row in rows]
-        yield b"".join(blocks), [len(block) for block in blocks]
-
-
-def write_shards_of(
+def write_and_count(
     part: PackPart, store: Store, instruments: Instruments, earlier: Earlier, meter: Meter
 ) -> Iterator[Shard]:
-    """Yield the shards of one pack: one a split, none for a split without samples."""
+    """Yield the shards of one pack, and count those that had to be written."""
     with meter.pack("write shards", part.num_records):
-        samples = samples_of(part, store, store.read_table(verdicts_path(part.pack)), instruments)
-        for split in SPLITS:
-            chosen = samples.filter(pc.equal(samples["split"], split))
-            if len(chosen):
-                yield write_shard(part, store, split, chosen, earlier)
+        for written in write_shards_of(part, store, instruments, earlier):
+            Metrics.counter("byline", "shards written").inc(int(written.is_new))
+            Metrics.counter("byline", "shard bytes written").inc(written.shard.num_bytes * written.is_new)
+            yield written.shard
 
 
 class WriteShards(beam.PTransform[PCollection[PackPart], PCollection[Shard]]):
@@ -163,4 +33,4 @@ class WriteShards(beam.PTransform[PCollection[PackPart], PCollection[Shard]]):
         self.arguments = (store, instruments, earlier, meter)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[Shard]:
-        return parts | "Write" >> beam.FlatMap(write_shards_of, *self.arguments)
+        return parts | "Write" >> beam.FlatMap(write_and_count, *self.arguments)

@@ -13,11 +13,9 @@ from catalog.errors import CorpusError
 from catalog.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Release, Shard, shard_table_path
 from catalog.policy import Policy
 from catalog.storage import Store
-from pipelines.judging import judge_parts, verdicts_path
 from pipelines.parts import parts_of
-from pipelines.progress import Meter
-from pipelines.publishing import SETTINGS, Settings, publish
-from pipelines.stages.write_shards import earlier_shards, write_shards_of
+from pipelines.publishing import SETTINGS, Settings
+from pipelines.regenerating import regenerate
 
 Exposure = Mapping[str, Any]
 """`checkpoint` (a path) and `times_seen` (sha256 -> how often)."""
@@ -77,13 +75,11 @@ def remake(release: Release, denylists: Collection[str]) -> str:
         settings = Settings.model_validate_json(store.read_bytes(f"{path}/{SETTINGS}"))
     except ValidationError as error:
         raise CorpusError(f"{store.url(path)} cannot be made again: {error.errors()[0]['msg']}") from error
-    parts = sorted(part for records in release.manifest.records.values() for part in parts_of(store, records))
-    judged = judge_parts(parts, store, policy, settings.instruments, tuple(denylists), keep=True)
-    for part, (_, verdicts) in zip(parts, judged, strict=True):
-        store.write_table(verdicts_path(part.pack), verdicts)
-    earlier = earlier_shards(store, [release])
-    shards = [shard for part in parts for shard in write_shards_of(part, store, settings.instruments, earlier, Meter())]
-    return publish(shards, parts, store, policy, settings)
+    parts = [part for records in release.manifest.records.values() for part in parts_of(store, records)]
+    made = regenerate(
+        parts, store, policy, settings, denylists=tuple(denylists), splice_from=[release], is_complete=False
+    )
+    return made.version
 
 
 def withdraw(release: Release, successor: str | None, takedown: str) -> None:

@@ -1,5 +1,8 @@
 """Whatever one may know of a picture finds its records, in every run and every pack, and nothing else."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -231,6 +234,26 @@ def test_a_record_is_found_without_settings_though_the_last_packs_are_empty(tmp_
     store = Store(str(tmp_path))
     write_records(store, "records/test/1.parquet", records_table([a_record(id="1")], num_packs=50))
     assert list(find_record(store, "test:1")) == ["test:1"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads by Linux' /proc")
+def test_lookups_leave_no_thread_of_arrow_that_could_abort_a_short_process(tmp_path):
+    path = "records/test/1.parquet"
+    write_records(Store(str(tmp_path)), path, records_table([a_record(id="1")], num_packs=1))
+    script = f"""
+import os
+import pyarrow.compute as pc
+from catalog.storage import Store
+from pipelines.lookup import find_record, find_url
+pc.add(1, 1)
+before = len(os.listdir("/proc/self/task"))
+store = Store({str(tmp_path)!r})
+assert find_record(store, "test:1") and find_url(store, "http://example.org/1.jpg") and store.read_table({path!r})
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    told = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout == "0\n"
 
 
 def test_lookups_work_on_an_object_store():

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from catalog.packs import Outcome
+from pipelines.fetch_config import PixelConfig
 from pipelines.pixels import UnusableError, decode, store_image
-from pipelines.stages.fetch import PixelConfig
 from tests.builders import a_picture, encoded
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from PIL import Image
 from typer import Typer
@@ -18,12 +19,13 @@ from catalog.licenses import license_url
 from catalog.tars import sample_bytes
 from cli.plan import plan as plan_verb
 from pipelines.config import load_corpus_config, load_policy
-from pipelines.planning import LATENT_SCHEMA, make_plan
+from pipelines.parts import write_records
+from pipelines.planning import LATENT_SCHEMA, make_plan, newest_release
 from pipelines.run import build
 from pipelines.sample_schema import SAMPLE_COLUMNS, SAMPLE_SCHEMA
 from pipelines.sample_sizes import JUDGED, json_bytes, other_bytes, sample_sizes
 from pipelines.samples import sample_members
-from tests.builders import POLICY, a_picture, a_yfcc_line, encoded, tree_digest, write_corpus
+from tests.builders import POLICY, a_picture, a_server, a_yfcc_line, encoded, tree_digest, write_corpus
 
 pytestmark = pytest.mark.beam
 NARROW = POLICY.replace('["CC0", "CC-BY", "CC-BY-SA"]', '["CC0", "CC-BY"]')
@@ -108,7 +110,8 @@ def _agrees(plan, release, done, written):
 def story(tmp_path_factory):
     """Build under one policy, then under others; give each plan with what the build then did. Nothing may change it."""
     config = _corpus(tmp_path_factory.mktemp("plan"))
-    steps = {"unbuilt": None, "first": _build(config, POLICY)}
+    _build(config, POLICY)
+    steps = {}
     for name, text in (("same", POLICY), ("narrow", NARROW), ("back", POLICY)):
         plan = _plan(config, text)
         steps[name] = (plan, _build(config, text))
@@ -246,6 +249,40 @@ def test_a_source_file_that_changed_is_named(story):
     assert _plan(config, POLICY).sources == {"test": "as ingested"}
 
 
+def test_records_that_are_gone_take_their_pictures_along(story):
+    config, _ = story
+    store = load_corpus_config(str(config))[0].store
+    (path,) = _newest(config).manifest.records.values()
+    whole = store.read_bytes(path)
+    records = store.read_table(path)
+    write_records(store, path, records.filter(pc.not_equal(records["record_id"], "test:2")))
+    _forget_rows(config)
+    try:
+        plan = _plan(config, POLICY)
+    finally:
+        store.write_bytes(path, whole)
+    assert (plan.removed.records, plan.removed.images) == (1, 1)
+    assert plan.removed.by_reason == {"record:gone": 1}
+    assert (plan.shards.written, plan.counts["admitted"]) == (1, 19)
+
+
+def test_what_may_pass_is_asked_for_again(tmp_path):
+    with a_server({"/a": (200, "image/jpeg", encoded(a_picture(1))), "/busy": (503, "text/html", b"")}) as (base, _):
+        config = write_corpus(tmp_path, [a_yfcc_line("a", f"{base}/a"), a_yfcc_line("busy", f"{base}/busy")])
+        build(str(config), workers=1)
+    plan = make_plan(*load_corpus_config(str(config)))
+    assert (plan.to_fetch_again, plan.is_exact) == (1, False)
+
+
+def _newest(config):
+    return newest_release(load_corpus_config(str(config))[0])
+
+
+def _forget_rows(config):
+    for path in (config.parent / "corpus/judgements/rows").iterdir():
+        path.unlink()
+
+
 def _state_of(folder):
     return tree_digest(folder), {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
@@ -253,8 +290,7 @@ def _state_of(folder):
 def test_nothing_is_written_not_even_rows_that_a_build_would_keep(story):
     config, _ = story
     corpus = config.parent / "corpus"
-    for path in (corpus / "judgements/rows").iterdir():
-        path.unlink()
+    _forget_rows(config)
     before = _state_of(corpus)
     for text in (NARROW, WIDE):
         _plan(config, text)

@@ -1,0 +1,82 @@
+"""Run the graph of a build on Beam, and turn what its workers raise back into our own errors."""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import apache_beam as beam
+from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, _BeamArgumentParser
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
+
+from catalog import errors
+from catalog.errors import BylineError, ConfigError
+from pipelines.graph import BuildGraph
+
+
+def run_graph(graph: BuildGraph, options: "Options") -> dict[str, int]:
+    """Run the graph, and return what the stages counted as really done."""
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    try:
+        pipeline = beam.Pipeline(runner=options.runner, options=options.pipeline)
+    except ValueError as error:
+        raise ConfigError(f"Beam refuses the options after --: {error}") from error
+    try:
+        with pipeline:
+            graph.apply(pipeline)
+    except BylineError as error:
+        raise type(error)(_message_of(str(error))) from error
+    except RuntimeError as error:
+        raise _told_by_worker(error) from error
+    counters = pipeline.result.metrics().query(MetricsFilter().with_namespace("byline"))["counters"]
+    done: Counter[str] = Counter()
+    for counter in counters:
+        done[counter.key.metric.name] += counter.result
+    return dict(sorted(done.items()))
+
+
+@dataclass(frozen=True)
+class Options:
+    pipeline: PipelineOptions
+    runner: FnApiRunner | None
+
+
+def options_of(workers: int, beam_args: Sequence[str]) -> Options:
+    mode = "in_memory" if workers == 1 else "multi_processing"
+    local = [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}"]
+    elsewhere = PipelineOptions(list(beam_args)).view_as(StandardOptions).runner
+    if not elsewhere and (unknown := _unknown_to_beam(beam_args)):
+        raise ConfigError(f"{unknown[0]!r} is no option of byline build or of Beam; see byline build --help")
+    options = PipelineOptions([*([] if elsewhere else local), *beam_args])
+    return Options(options, None if elsewhere else _quiet_runner())
+
+
+def _unknown_to_beam(beam_args: Sequence[str]) -> list[str]:
+    """Return what no option of this machine's Beam takes. Another runner may well have options of its own."""
+    parser = _BeamArgumentParser(allow_abbrev=False, add_help=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(parser)
+    return parser.parse_known_args(list(beam_args))[1]
+
+
+def _quiet_runner() -> FnApiRunner:
+    """Return Beam's in-process portable runner, whose worker processes log nothing: errors come back as exceptions."""
+    told = beam_provision_api_pb2.ProvisionInfo(retrieval_token="unused")
+    told.pipeline_options.update({"default_sdk_harness_log_level": "CRITICAL"})
+    return FnApiRunner(provision_info=ExtendedProvisionInfo(told))
+
+
+def _told_by_worker(error: RuntimeError) -> Exception:
+    """Turn a worker's traceback back into the error that the worker raised, where it is one of ours."""
+    for name, message in reversed(re.findall(r"^(?:catalog\.errors\.)?(\w+Error): (.*)$", str(error), re.M)):
+        kind: type[Exception] | None = getattr(errors, name, None)
+        if kind is not None:
+            return kind(_message_of(message))
+    return error
+
+
+def _message_of(message: str) -> str:
+    return message.split(" [while running", 1)[0].strip()

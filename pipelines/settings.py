@@ -1,0 +1,46 @@
+"""What a release of a config is made with, and what is said of it in the papers. Loads no Beam."""
+
+from importlib.metadata import version
+
+from captioning import make_captioner
+from catalog.facts import instrument_name
+from catalog.policy import Policy
+from dedup.quality import QUALITY_INSTRUMENT
+from pipelines.config import CorpusConfig
+from pipelines.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT
+from pipelines.papers.tools import tools_of
+from pipelines.publishing import Settings
+
+
+def settings(config: CorpusConfig, policy: Policy) -> Settings:
+    """Say what a release of this config is made with."""
+    instruments = config.instruments
+    made_by = vars(make_captioner(config.caption).attributed(""))
+    weights = [("captioner", made_by["model"]), *sorted(config.weights.items())]
+    return Settings(
+        name=config.name,
+        instruments=instruments,
+        measured={
+            "pixels": instrument_name("img2dataset", version("img2dataset"), config.pixels),
+            "hashes": FINGERPRINT_INSTRUMENT,
+            "quality": QUALITY_INSTRUMENT,
+            "edges": EDGE_INSTRUMENT,
+            "captions": instruments.captions,
+            **({"safety": instruments.safety} if instruments.safety else {}),
+        },
+        readers={source.name: source.reader for source in config.sources},
+        captioner={name: made_by[name] for name in ("model", "revision", "prompt", "decoding")},
+        tools=tools_of(weights, families=policy.license.families),
+        changes=changes(config),
+    )
+
+
+def changes(config: CorpusConfig) -> str:
+    """Say, as the licenses ask, what was done to the pictures."""
+    pixels = config.pixels
+    if pixels.resize_mode == "no":
+        return f"converted to JPEG (quality {pixels.encode_quality}) on white"
+    return (
+        f"resized to {pixels.image_size} px at most ({pixels.resize_mode}) "
+        f"and converted to JPEG (quality {pixels.encode_quality}) on white"
+    )
