@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +49,9 @@ VERDICT_SCHEMA = pa.schema(
         ("split", pa.string()),
     ]
 )
-"""`license` is what is made use of: of a choice, the side that the policy wants most. `keeper_*` and `distance_bits`
-name the picture that stands for this one; they are null for what stands for itself."""
+"""As on disk; in memory the columns of few words are dictionaries. `license` is what is made use of: of a choice, the
+side that the policy wants most. `keeper_*` and `distance_bits` name the picture that stands for this one; they are null for
+what stands for itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,23 +223,31 @@ def _verdicts(pack: Pack, kept: _Kept, decisions: _Decisions, contenders: pa.Tab
     stood_for = pa.array(keeper, mask=keeper < 0)
     split = heldout(first_word(rows["sha256"]), policy.split).astype(np.int8)
     claim = pa.array(claims.read.codes)
-    said = {name: [getattr(reading, name) for reading in claims.read.readings] for name in ("rule", "seen")}
+    rules, seen = (
+        zip(*((reading.rule, reading.seen) for reading in claims.read.readings), strict=True)
+        if claims.read.readings
+        else ((), ())
+    )
     columns = {
         "record_id": rows["record_id"],
-        "pack": pa.array([pack.name]).take(pa.array(np.zeros(num, np.int8))),
+        "pack": _words(np.zeros(num, np.int8), [pack.name]),
         "admitted": pa.array(reasons.admitted),
         "reasons": reasons.column(),
-        "license": pa.array(claims.licenses, pa.string()).take(claim),
-        "license_rule": pa.array(said["rule"], pa.string()).take(claim),
-        "license_seen": pa.array(said["seen"], pa.string()).take(claim),
-        "outcome": pc.if_else(refused, None, rows["outcome"].cast(pa.string())),
+        "license": _words(claim, claims.licenses),
+        "license_rule": _words(claim, rules),
+        "license_seen": _words(claim, seen),
+        "outcome": pc.if_else(refused, None, rows["outcome"]),
         "sha256": pc.if_else(refused, None, rows["sha256"]),
         "keeper_record_id": contenders["record_id"].take(stood_for),
         "keeper_sha256": contenders["sha256"].take(stood_for),
         "distance_bits": pa.array(distance, mask=keeper < 0),
-        "split": pa.array(["train", "heldout"]).take(pa.array(split, mask=~reasons.admitted)),
+        "split": _words(pa.array(split, mask=~reasons.admitted), ["train", "heldout"]),
     }
-    return pa.table(columns, schema=VERDICT_SCHEMA)
+    return pa.table(columns)
+
+
+def _words(codes: Any, words: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(words, pa.string()))
 
 
 def _with(reasons: Reasons, bits: npt.NDArray[np.int64]) -> Reasons:

@@ -103,8 +103,7 @@ class ShardPlanner:
 
     def _is_whole(self, shard: Shard) -> bool:
         """Tell whether a shard is on disk as the release describes it, as far as a build looks."""
-        stem = shard.name.removesuffix(".tar")
-        if stem not in self.on_disk.get((shard.pack, shard.split), ()):
+        if _stem(shard) not in self.on_disk.get((shard.pack, shard.split), ()):
             return False
         return self.store.size_bytes(f"shards/{shard.name}") == shard.num_bytes
 
@@ -112,9 +111,11 @@ class ShardPlanner:
         before = self.released.get((part.pack, split))
         num_bytes = tar_bytes(sizes) if len(sizes) else 0
         action: Action = "written" if len(sizes) else "dropped"
-        like_it = [stem for stem in self.on_disk.get((part.pack, split), ()) if len(sizes)]
-        alike = [shard for shard in (described(self.store, stem) for stem in like_it) if shard is not None]
-        if any((shard.num_samples, shard.num_bytes) == (len(sizes), num_bytes) for shard in alike):
+        others = [stem for stem in self.on_disk.get((part.pack, split), ()) if before is None or stem != _stem(before)]
+        alike = [shard for shard in (described(self.store, stem) for stem in others) if shard is not None]
+        if before is not None and self._is_whole(before):
+            alike.append(before)
+        if len(sizes) and any((s.num_samples, s.num_bytes) == (len(sizes), num_bytes) for s in alike):
             samples = samples_of(part, self.store, verdicts, self.instruments)
             stem = shard_stem(part.pack, split, samples.filter(pc.equal(samples["split"], split)))
             if f"{stem}.tar" in {shard.name for shard in alike}:
@@ -160,6 +161,10 @@ def _sizes(rows: pa.Table, side: Side) -> Ints:
     """Return the bytes of each sample."""
     json_bytes, other_bytes = (np.asarray(rows[name].to_numpy(), np.int64) for name in SIZE_COLUMNS)
     return sample_sizes(json_bytes, other_bytes, side.license, side.licenses, side.heldout)
+
+
+def _stem(shard: Shard) -> str:
+    return shard.name.removesuffix(".tar")
 
 
 def _in_split(side: Side, split: Split) -> Mask:
