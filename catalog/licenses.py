@@ -109,6 +109,7 @@ def choices(spdx: str) -> tuple[str, ...]:
     return tuple(spdx.split(" OR "))
 
 
+@lru_cache(maxsize=4096)
 def family(spdx: str) -> str:
     """Return the license without version and port: `CC-BY-SA`, `CC0`, `GPL`, `public-domain`...
 
@@ -118,6 +119,7 @@ def family(spdx: str) -> str:
     return " OR ".join(sorted(names))
 
 
+@lru_cache(maxsize=4096)
 def has_version(spdx: str) -> bool:
     """Tell whether the version is settled: False for `LicenseRef-CC-BY`, and for what was not read.
 

@@ -127,12 +127,12 @@ class Store:
         """Return `path` as UTF-8 text."""
         return self.read_bytes(path).decode()
 
-    def write_bytes(self, path: str, data: bytes) -> None:
-        """Put `data` at `path`, whole or not at all."""
+    def write_bytes(self, path: str, data: bytes, *, is_scratch: bool = False) -> None:
+        """Put `data` at `path`, whole or not at all. Scratch, which can be made again, may be lost when power fails."""
         if not self.is_local:
             self._call(lambda fs, full: fs.pipe_file(full, data), path, writing=True)
             return
-        with self.writing(path) as file:
+        with self.writing(path, is_scratch=is_scratch) as file:
             file.write(data)
 
     def write_new(self, path: str, data: bytes) -> bool:
@@ -150,11 +150,11 @@ class Store:
             return False
 
     @contextmanager
-    def writing(self, path: str) -> Iterator[BufferedRandom]:
+    def writing(self, path: str, *, is_scratch: bool = False) -> Iterator[BufferedRandom]:
         """Open a local temporary file that becomes `path` when the block ends, and vanishes if the block raises."""
         with self._temporary(path) as (name, file):
             yield file
-            self._sync(file)
+            self._sync(file, is_scratch=is_scratch)
             if self.is_local:
                 Path(name).replace(self._place(path))
             else:
@@ -177,6 +177,19 @@ class Store:
         if self.is_local:
             return self._call(lambda _, full: pa.memory_map(full), path)
         return pa.BufferReader(self.read_bytes(path))
+
+    def write_scratch(self, path: str, table: pa.Table) -> None:
+        """Write a table that can be made again as an Arrow file, which is read without decoding."""
+        with self.writing(path, is_scratch=True) as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table.combine_chunks())
+
+    def read_scratch(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        """Read what `write_scratch` wrote, on a disk without copying it. Raises `StorageError` when it is damaged."""
+        try:
+            table = pa.ipc.open_file(self._buffered(path)).read_all()
+        except pa.ArrowInvalid as error:
+            raise StorageError(f"{self.url(path)} is damaged ({error}); delete it, build again") from error
+        return table if columns is None else table.select(columns)
 
     def write_table(self, path: str, table: pa.Table) -> None:
         """Write a Parquet file; equal tables give equal bytes."""
@@ -212,11 +225,12 @@ class Store:
         finally:
             Path(name).unlink(missing_ok=True)
 
-    def _sync(self, file: BufferedRandom) -> None:
+    def _sync(self, file: BufferedRandom, *, is_scratch: bool = False) -> None:
         file.flush()
         if self.is_local:
             os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
+            if not is_scratch:
+                os.fsync(file.fileno())
 
     def _place(self, path: str) -> Path:
         place = self.local_path(path)

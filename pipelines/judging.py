@@ -6,6 +6,7 @@ packs and of the contenders, not of the corpus.
 """
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +30,7 @@ from pipelines.weighing import WEIGHED_COLUMNS, Reasons, Weighed, groups_of, wei
 
 A = TypeVar("A")
 B = TypeVar("B")
+SWITCH_S = 0.0005
 _EACH = np.uint64(0x0101010101010101)
 """Bit 0 of each byte of a word."""
 
@@ -50,8 +52,8 @@ VERDICT_SCHEMA = pa.schema(
     ]
 )
 """As on disk; in memory the columns of few words are dictionaries. `license` is what is made use of: of a choice, the
-side that the policy wants most. `keeper_*` and `distance_bits` name the picture that stands for this one; they are null for
-what stands for itself."""
+side that the policy wants most. `keeper_*` and `distance_bits` name the picture that stands for this one; they are null
+for what stands for itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,7 @@ def judge_packs(
     on the order of neither packs, rows nor pairs.
     """
     rules = {source: policy.rules_of(source) for source in {pack.source for pack in packs}}
-    suspects = suspect_words(pairs, recurring, policy.duplicates.radius_bits)
+    suspects = _suspects(suspect_words(pairs, recurring, policy.duplicates.radius_bits))
     kept = list(in_threads(lambda pack: _first_pass(pack, rules[pack.source], policy, suspects, denylist), packs))
     contenders = pa.concat_tables([CONTENDER_SCHEMA.empty_table(), *(one.contenders for one in kept)]).combine_chunks()
     decisions = _by_pack(kept, settle(contenders, pairs, policy), policy)
@@ -105,8 +107,12 @@ def judge_packs(
 
 
 def in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """Yield `work(item)` in order, a few ahead of what is taken."""
+    """Yield `work(item)` in order, a few ahead of what is taken.
+
+    Arrow and numpy let go of Python for some 100 us at a time, so threads must be quick to hand it over.
+    """
     workers = os.cpu_count() or 1
+    sys.setswitchinterval(SWITCH_S)
     with ThreadPoolExecutor(workers) as pool:
         ahead: deque[Future[B]] = deque()
         for item in items:
@@ -117,9 +123,7 @@ def in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
             yield ahead.popleft().result()
 
 
-def _first_pass(
-    pack: Pack, rules: RecordRules, policy: Policy, suspects: npt.NDArray[np.uint64], denylist: Denylist
-) -> _Kept:
+def _first_pass(pack: Pack, rules: RecordRules, policy: Policy, suspects: "_Suspects", denylist: Denylist) -> _Kept:
     columns = ["sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id"]
     rows = pack.read([*WEIGHED_COLUMNS, *columns, *(["creator"] if policy.caps else [])])
     weighed = weigh(rows, rules)
@@ -128,10 +132,7 @@ def _first_pass(
         weighed = replace(weighed, reasons=_with(weighed.reasons, np.where(denied, DENIED, 0)))
     admitted = np.flatnonzero(weighed.reasons.admitted)
     digests = first_word(rows["sha256"])[admitted]
-    words = first_words(rows["phash256"])[admitted]
-    found = np.minimum(np.searchsorted(suspects, words), max(len(suspects) - 1, 0))
-    is_suspect = suspects[found] == words if len(suspects) else np.zeros(len(admitted), np.bool_)
-    is_suspect |= _recurs(digests)
+    is_suspect = suspects.has(first_words(rows["phash256"])[admitted]) | _recurs(digests)
     chosen = admitted[is_suspect]
     return _Kept(
         weighed=weighed,
@@ -154,6 +155,31 @@ def _denied(rows: pa.Table, admitted: Mask, denylist: Denylist, policy: Policy) 
     found = np.zeros(len(rows), np.bool_)
     found[places] = denied
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Suspects:
+    """First words of hashes that a look tells from almost all others: most pictures are alone."""
+
+    words: npt.NDArray[np.uint64]
+    """Sorted."""
+    may_be: npt.NDArray[np.bool_]
+    """By the low bits of a word; small enough for a processor's cache."""
+
+    def has(self, words: npt.NDArray[np.uint64]) -> Mask:
+        """Tell which words are among them."""
+        found = np.asarray(self.may_be[words & np.uint64(len(self.may_be) - 1)], np.bool_)
+        rows = np.flatnonzero(found)
+        if len(rows):
+            places = np.minimum(np.searchsorted(self.words, words[rows]), len(self.words) - 1)
+            found[rows] = self.words[places] == words[rows]
+        return found
+
+
+def _suspects(words: npt.NDArray[np.uint64]) -> _Suspects:
+    may_be = np.zeros(1 << 22, np.bool_)
+    may_be[words & np.uint64(len(may_be) - 1)] = True
+    return _Suspects(words=words, may_be=may_be)
 
 
 def _recurs(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
@@ -276,8 +302,31 @@ def first_word(digests: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
 
 
 def verdicts_path(pack: str) -> str:
-    """Where the verdicts of a pack lie before they are released."""
-    return f"judgements/verdicts/{pack}.parquet"
+    """Where the verdicts of a pack lie, as scratch, before they are released."""
+    return f"judgements/verdicts/{pack}.arrow"
+
+
+def write_verdicts(
+    parts: Sequence[PackPart],
+    store: Store,
+    policy: Policy,
+    instruments: Instruments,
+    denylists: Sequence[str],
+    check: Callable[[PackPart, Weighed, pa.Table], None],
+) -> Iterator[PackPart]:
+    """Judge packs and write their verdicts for the stages that follow; yield each pack when it is done.
+
+    `check` is given each pack, what was weighed and the verdicts before they are written; what it raises ends all.
+    """
+
+    def write(judged: tuple[PackPart, tuple[Weighed, pa.Table]]) -> PackPart:
+        part, (weighed, verdicts) = judged
+        check(part, weighed, verdicts)
+        store.write_scratch(verdicts_path(part.pack), verdicts)
+        return part
+
+    judged = judge_parts(parts, store, policy, instruments, denylists, keep=True)
+    yield from in_threads(write, zip(parts, judged, strict=True))
 
 
 def judge_parts(

@@ -9,14 +9,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.corpus import read_settings
-from catalog.denylist import Look
 from catalog.digests import sha256_hex
 from catalog.errors import BylineError, CorpusError
 from catalog.facts import FactTable
@@ -26,6 +25,9 @@ from catalog.records import pack_of
 from catalog.storage import Store
 from pipelines.parts import PackPart, parts_of
 from pipelines.url_index import URL_COLUMNS, row_groups_of, url_key
+
+if TYPE_CHECKING:
+    from catalog.denylist import Look
 
 RADIUS_BITS = 12
 """Within it a picture counts as a copy, unless the caller says otherwise."""
@@ -256,7 +258,7 @@ def _distances(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, s
     return [one for ones in found for one in ones]
 
 
-def _alike(store: Store, table: FactTable, pack: str, look: Look, radius_bits: int) -> list[tuple[str, str, int]]:
+def _alike(store: Store, table: FactTable, pack: str, look: "Look", radius_bits: int) -> list[tuple[str, str, int]]:
     from pipelines.edges import as_bytes
     from pipelines.looks import FLAT_FROM
     from pipelines.measures import quality_facts

@@ -52,12 +52,12 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
     the policy requires.
     """
     shards = sorted(shards, key=lambda shard: shard.name)
-    tables = {part.pack: store.read_table(verdicts_path(part.pack)) for part in sorted(parts)}
+    tables = {part.pack: store.read_scratch(verdicts_path(part.pack)).cast(VERDICT_SCHEMA) for part in sorted(parts)}
     counted = _Counted(tables.values())
     if not counted.counts["admitted"]:
         raise CorpusError(counted.why_empty(settings.name))
     credits = credits_of(shards, store, settings.changes)
-    if lacking := missing_credits(credits, policy.credit.required):
+    if lacking := _lacking(credits, policy, {part.source for part in parts}):
         raise CorpusError(f"{len(lacking):,} credits lack what the policy requires: {lacking[0]}")
     manifest = Manifest(
         name=settings.name,
@@ -100,6 +100,15 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
             store.write_bytes(place, data)
     store.write_bytes(f"releases/{settings.name}/LATEST", f"{version}\n".encode())
     return version
+
+
+def _lacking(credits: pa.Table, policy: Policy, sources: Iterable[str]) -> list[str]:
+    """Return a line for each credit that lacks what the rules for its source require."""
+    lines = []
+    for source in sorted(sources):
+        of_source = credits.filter(pc.starts_with(credits["record_id"], f"{source}:"))
+        lines += missing_credits(of_source, policy.rules_of(source).credit.required)
+    return lines
 
 
 class _Counted:

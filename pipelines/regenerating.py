@@ -15,7 +15,7 @@ from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
 from catalog.policy import Policy
 from catalog.storage import Store
 from pipelines.edges import edges_stem
-from pipelines.judging import in_threads, judge_parts, verdicts_path
+from pipelines.judging import in_threads, write_verdicts
 from pipelines.parts import PackPart
 from pipelines.publishing import Settings, publish
 from pipelines.rows import Instruments, read_rows
@@ -60,14 +60,14 @@ def regenerate(
     do before. `count` is told of a stage's records as they pass.
     """
     parts = sorted(parts)
-    for part, (weighed, verdicts) in zip(
-        parts, judge_parts(parts, store, policy, settings.instruments, denylists, keep=True), strict=True
-    ):
+
+    def check(part: PackPart, weighed: Weighed, verdicts: pa.Table) -> None:
         if is_complete and (
             lacks_anything(part, store, weighed, verdicts) or _lacks_safety(part, store, settings.instruments)
         ):
             raise NotReadyError(part.pack)
-        store.write_table(verdicts_path(part.pack), verdicts)
+
+    for part in write_verdicts(parts, store, policy, settings.instruments, denylists, check):
         count("judge", part.num_records)
     written = list(_write(parts, store, settings, splice_from, count))
     version = publish([one.shard for one in written], parts, store, policy, settings)

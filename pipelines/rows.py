@@ -76,12 +76,12 @@ def read_rows(
     """
     path = rows_path(part, store, instruments)
     if store.exists(path):
-        return store.read_table(path, columns, words=WORDS)
+        return store.read_scratch(path, columns)
     rows = _joined(part, store, instruments)
-    if keep:
-        store.write_table(path, rows)
     for name in WORDS:
         rows = rows.set_column(rows.schema.get_field_index(name), name, pc.dictionary_encode(rows[name]))
+    if keep:
+        store.write_scratch(path, rows)
     return rows if columns is None else rows.select(columns)
 
 
@@ -90,7 +90,7 @@ def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
     segments = [len(store.numbered(f"packs/{part.pack}.", ".parquet"))]
     segments += [table.num_segments(part.pack) for table in _tables(store, instruments)]
     said = [part.records_path, vars(instruments), segments, ROW_SCHEMA.names]
-    return f"{FOLDER}/{part.pack}-{digest_of(said)[:16]}.parquet"
+    return f"{FOLDER}/{part.pack}-{digest_of(said)[:16]}.arrow"
 
 
 def _tables(store: Store, instruments: Instruments) -> list[FactTable]:

@@ -166,7 +166,7 @@ def _made(store: Store, index: pa.Table, samples: pa.Table) -> Iterator[Piece]:
 
 def write_shards_of(part: PackPart, store: Store, instruments: Instruments, earlier: Earlier) -> Iterator[WrittenShard]:
     """Yield the shards of one pack: one a split, none for a split without samples."""
-    samples = samples_of(part, store, store.read_table(verdicts_path(part.pack)), instruments)
+    samples = samples_of(part, store, store.read_scratch(verdicts_path(part.pack)), instruments)
     for split in SPLITS:
         chosen = samples.filter(pc.equal(samples["split"], split))
         if len(chosen):

@@ -27,6 +27,8 @@ Ints = npt.NDArray[np.int32]
 NUMBERS = ("original_width", "original_height", "contrast", "flatness", "sharpness", "nsfw", "caption_characters")
 WEIGHED_COLUMNS = ["license_claims", "lacks", "outcome", "consent", *NUMBERS]
 """What `weigh` reads of `pipelines.rows.ROW_SCHEMA`."""
+FEW = 1 << 16
+"""Numbers up to this are looked up, larger ones sorted."""
 NOT_ASKED = "fetch:not-asked"
 """Admitted by its claims, and not asked for yet: only in plans, and before fetching."""
 
@@ -152,5 +154,19 @@ def groups_of(*columns: npt.NDArray[np.integer]) -> tuple[list[tuple[int, ...]],
         least, most = int(column.min(initial=0)), int(column.max(initial=0))
         assert whole.max(initial=0) < 2**62 // (most - least + 1)
         whole = whole * (most - least + 1) + (column - least)
-    _, first, codes = np.unique(whole, return_index=True, return_inverse=True)
-    return [tuple(int(column[row]) for column in columns) for row in first], codes.astype(np.int32)
+    first, codes = _firsts(whole)
+    return list(zip(*(column[first].tolist() for column in columns), strict=True)), codes.astype(np.int32)
+
+
+def _firsts(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return where each distinct number comes first, least number first, and for each which of them it is."""
+    limit = int(numbers.max(initial=0)) + 1
+    if limit > FEW:
+        _, first, codes = np.unique(numbers, return_index=True, return_inverse=True)
+        return first, codes
+    at = np.full(limit, -1)
+    at[numbers[::-1]] = np.arange(len(numbers))[::-1]
+    distinct = np.flatnonzero(at >= 0)
+    code_of = np.zeros(limit, np.int64)
+    code_of[distinct] = np.arange(len(distinct))
+    return at[distinct], code_of[numbers]

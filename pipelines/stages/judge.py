@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from catalog.policy import Policy
 from catalog.storage import Store
-from pipelines.judging import judge_parts, verdicts_path
+from pipelines.judging import write_verdicts
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
 from pipelines.rows import Instruments
-from pipelines.weighing import NOT_ASKED
+from pipelines.weighing import NOT_ASKED, Weighed
 
 
 def judge_corpus(
@@ -23,13 +24,14 @@ def judge_corpus(
     meter: Meter,
 ) -> list[PackPart]:
     """Write the verdicts of every pack."""
-    judged = judge_parts(parts, store, policy, instruments, denylists, keep=True)
-    for part, (weighed, verdicts) in zip(parts, judged, strict=True):
-        with meter.pack("judge", part.num_records):
-            if any(NOT_ASKED in reasons for reasons in weighed.reasons.lists):
-                raise AssertionError(f"{part.pack} has admitted records that were never asked for")
-            store.write_table(verdicts_path(part.pack), verdicts)
+    for part in write_verdicts(parts, store, policy, instruments, denylists, _check):
+        meter.add("judge", part.num_records)
     return parts
+
+
+def _check(part: PackPart, weighed: Weighed, _: pa.Table) -> None:
+    if any(NOT_ASKED in reasons for reasons in weighed.reasons.lists):
+        raise AssertionError(f"{part.pack} has admitted records that were never asked for")
 
 
 class Judge(beam.PTransform[PCollection[list[PackPart]], PCollection[list[PackPart]]]):

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from catalog.digests import sha256_hex
 from catalog.packs import FileChange, remove_records
 from catalog.storage import Store
+from pipelines.judging import verdicts_path
 from pipelines.measures import hash_facts
 from pipelines.parts import parts_of, write_records
 from pipelines.rows import FOLDER as ROWS
@@ -68,8 +69,8 @@ def remove(store: Store, doomed: Doomed) -> Iterator[FileChange]:
         if name.rsplit("-", 1)[0] in doomed.packs:
             store.remove(f"{ROWS}/{name}")
     for pack in doomed.packs:
-        for kind in ("claims", "verdicts"):
-            store.remove(f"judgements/{kind}/{pack}.parquet")
+        store.remove(verdicts_path(pack))
+        store.remove(f"judgements/claims/{pack}.parquet")
 
 
 def _texts(store: Store, packs: Collection[str]) -> Iterator[tuple[str, str]]:
