@@ -6,15 +6,21 @@ and copies have the rates that were measured there.
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.progress import track
 
-from catalog.digests import sha256_hex
+from catalog.corpus import write_settings
+from catalog.digests import canonical_json, digest_of, sha256_hex
+from catalog.manifest import SPLITS, Manifest, Shard, Split, manifest_bytes, shard_table_path
 from catalog.packs import INDEX_SCHEMA
+from catalog.policy import Policy
 from catalog.records import RECORD_SCHEMA, records_table
-from catalog.storage import Store
+from catalog.storage import Store, parquet_bytes
 from dedup.colors import GRID_BYTES
+from pipelines.config import CorpusConfig
 from pipelines.edges import edges_stem
+from pipelines.judging import VERDICT_SCHEMA, verdicts_path
 from pipelines.measures import (
     CAPTION_SCHEMA,
     CODE_SCHEMA,
@@ -26,8 +32,14 @@ from pipelines.measures import (
     quality_facts,
 )
 from pipelines.parts import PackPart, parts_of
+from pipelines.publishing import clusters_of
+from pipelines.rows import lacks
+from pipelines.sample_schema import SHARD_SCHEMA
+from pipelines.samples import samples_of, shard_stem
+from pipelines.settings import settings
 from pipelines.sources import READERS
 from pipelines.url_index import URL_COLUMNS, url_index, url_index_path
+from pipelines.weighing import weigh_claims
 
 SOURCE = "web"
 PACK_RECORDS = 10_000
@@ -42,11 +54,13 @@ NEAR = 0.03
 """Share of pictures with a near copy in the corpus."""
 
 
-def make_corpus(store: Store, num_records: int, *, captions: str, admitted: np.ndarray) -> list[PackPart]:
-    """Write a corpus of `num_records` records; `admitted` says which of the real records the policy lets be fetched."""
+def make_corpus(store: Store, num_records: int, *, config: CorpusConfig, policy: Policy) -> list[PackPart]:
+    """Write a corpus of `num_records` records, of which what the policy admits was fetched, measured and captioned."""
     path = f"records/{SOURCE}/synthetic.parquet"
     num_packs = max(1, num_records // PACK_RECORDS)
     real = real_records()
+    asked = weigh_claims(real.append_column("lacks", pa.array(lacks(real))), policy.rules_of(SOURCE))
+    admitted, captions = asked.reasons.admitted, config.instruments.captions
     numbers = _numbers_by_pack(num_records, num_packs)
     edges: list[pa.Table] = []
     with store.writing(path) as file, pq.ParquetWriter(file, RECORD_SCHEMA, compression="zstd") as writer:
@@ -65,7 +79,61 @@ def make_corpus(store: Store, num_records: int, *, captions: str, admitted: np.n
     stem = edges_stem(store, parts)
     store.write_table(f"{stem}.pairs.parquet", pa.concat_tables(edges))
     store.write_table(f"{stem}.recurring.parquet", CODE_SCHEMA.empty_table())
+    pixels = config.pixels.model_dump(mode="json")
+    write_settings(store, {"pixels": pixels, "num_packs": {SOURCE: num_packs}})
     return parts
+
+
+def make_release(store: Store, parts: list[PackPart], config: CorpusConfig, policy: Policy) -> None:
+    """Write a release of verdicts that were judged: all that plans and traces read of one, and no tars."""
+    shards, papers, made_with = [], {}, settings(config, policy)
+    tables = (store.read_scratch(verdicts_path(part.pack)).cast(VERDICT_SCHEMA) for part in parts)
+    for part, verdicts in zip(parts, track(tables, total=len(parts), description="release"), strict=True):
+        papers[f"verdicts/{part.pack}.parquet"] = parquet_bytes(verdicts)
+        shards += [_shard(store, part, split, samples) for split, samples in _samples(part, store, verdicts, config)]
+    papers["clusters.parquet"] = parquet_bytes(
+        clusters_of(store.read_scratch(verdicts_path(part.pack)).cast(VERDICT_SCHEMA) for part in parts)
+    )
+    papers["policy.json"] = canonical_json(policy.model_dump(mode="json"))
+    papers["settings.json"] = canonical_json(made_with.model_dump(mode="json"))
+    manifest = Manifest(
+        name=config.name,
+        policy_digest=digest_of(policy),
+        instruments=made_with.measured,
+        shards=tuple(sorted(shards, key=lambda shard: shard.name)),
+        counts={},
+        reasons={},
+        licenses={},
+        records={SOURCE: parts[0].records_path},
+        papers={name: sha256_hex(papers[name]) for name in sorted(papers)},
+    )
+    path = f"releases/{config.name}/{manifest.digest[:16]}"
+    for name, data in {**papers, "manifest.json": manifest_bytes(manifest)}.items():
+        store.write_bytes(f"{path}/{name}", data, is_scratch=True)
+    store.write_bytes(f"releases/{config.name}/LATEST", manifest.digest[:16].encode())
+
+
+def _samples(part: PackPart, store: Store, verdicts: pa.Table, config: CorpusConfig) -> list[tuple[Split, pa.Table]]:
+    samples = samples_of(part, store, verdicts, config.instruments)
+    by_split = [(split, samples.filter(pc.equal(samples["split"], split))) for split in SPLITS]
+    return [(split, chosen) for split, chosen in by_split if len(chosen)]
+
+
+def _shard(store: Store, part: PackPart, split: Split, samples: pa.Table) -> Shard:
+    nowhere = pa.array(np.zeros(len(samples), np.int64))
+    table = pa.table([*samples.columns, nowhere, nowhere], schema=SHARD_SCHEMA)
+    data, stem = parquet_bytes(table), shard_stem(part.pack, split, samples)
+    shard = Shard(
+        name=f"{stem}.tar",
+        pack=part.pack,
+        split=split,
+        sha256="0" * 64,
+        table_sha256=sha256_hex(data),
+        num_samples=len(samples),
+        num_bytes=0,
+    )
+    store.write_bytes(shard_table_path(shard.name), data, is_scratch=True)
+    return shard
 
 
 def real_records() -> pa.Table:
@@ -107,7 +175,8 @@ def _facts(
     asked = np.flatnonzero(admitted)
     is_fetched = random.random(len(asked)) < FETCHED
     digests = np.array([sha256_hex(f"picture of {ids[row]}".encode()) for row in asked], object)
-    width, height = random.integers(64, 4000, (2, len(asked)))
+    width = random.integers(64, 4000, len(asked))
+    height = (width * random.uniform(0.5, 1.6, len(asked))).astype(np.int64)
     index = {
         "url": pa.array(["https://pictures.example/x.jpg"] * len(asked)),
         "key": pa.array(np.where(is_fetched, digests, "")),

@@ -27,6 +27,7 @@ def trace(
 
     from catalog.text import one_line
     from cli.seen import find_checkpoints
+    from cli.takedown_receipts import taken_down
     from pipelines.tracing import RADIUS_BITS, kind_of
     from pipelines.tracing import trace as trace_of
 
@@ -51,5 +52,7 @@ def trace(
             "record": f"with the id {x}; no such file either",
         }
         print(one_line(f"{store.root} has no record {looked_for[kind]}"))
+        if taken := taken_down(store, x):
+            print(one_line(f"it was taken down: {taken}"))
     if not traces:
         raise typer.Exit(1)

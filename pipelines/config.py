@@ -42,6 +42,16 @@ class SourceConfig(BaseModel, frozen=True, extra="forbid"):
     """A pack is about ten thousand images. Fixed for the life of the corpus: it decides where every record lives."""
 
 
+class PublicationConfig(BaseModel, frozen=True, extra="forbid"):
+    """What only the publisher of a release can say, for its papers. Nothing is made up for what is left out."""
+
+    url: str | None = None
+    """Page where the release is offered."""
+    publisher: str | None = None
+    date: str | None = Field(None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    """Of publication."""
+
+
 class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     """One corpus and the release that is made of it."""
 
@@ -59,6 +69,7 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     weights: dict[Literal["autoencoder", "text encoder"], str] = {}
     """Frozen weights that models of this corpus are trained with: a folder, a hub id or a package. Only their licenses
     are read, for the papers."""
+    publication: PublicationConfig = PublicationConfig()
     denylists: tuple[str, ...] = ()
     """Roots of other corpora: what was taken down there must not come in here either."""
     serve: dict[str, str] = {}

@@ -19,7 +19,7 @@ from catalog.storage import Store, parquet_bytes
 from pipelines.judging import VERDICT_SCHEMA, verdicts_path
 from pipelines.measures import thumbnail_facts
 from pipelines.papers import CREDIT_SCHEMA, missing_credits, write_papers
-from pipelines.papers.account import Account, SourceAccount, Tool
+from pipelines.papers.account import Account, Publication, SourceAccount, Tool
 from pipelines.papers.credits_page import shown_creators
 from pipelines.parts import PackPart
 from pipelines.rows import Instruments
@@ -42,6 +42,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     tools: tuple[Tool, ...]
     changes: str
     """What was done to the pictures."""
+    publication: Publication = Publication()
 
 
 def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Policy, settings: Settings) -> str:
@@ -80,6 +81,7 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
         policy=policy.model_dump(mode="json"),
         captioner=settings.captioner,
         changes=settings.changes,
+        publication=settings.publication,
     )
     papers = {
         "policy.json": canonical_json(policy.model_dump(mode="json")) + b"\n",

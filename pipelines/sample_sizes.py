@@ -73,7 +73,7 @@ def _added(text: pa.StringArray) -> Ints:
     if not added.any():
         return np.zeros(len(text), np.int64)
     until = np.concatenate([[0], np.cumsum(added, dtype=np.int64)])[offsets - offsets[0]]
-    return np.diff(until)
+    return np.asarray(np.diff(until), np.int64)
 
 
 def _numbers(column: pa.Array | pa.ChunkedArray) -> Ints:

@@ -8,6 +8,7 @@ from catalog.policy import Policy
 from dedup.quality import QUALITY_INSTRUMENT
 from pipelines.config import CorpusConfig
 from pipelines.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT
+from pipelines.papers.account import Publication
 from pipelines.papers.tools import tools_of
 from pipelines.publishing import Settings
 
@@ -32,6 +33,7 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
         captioner={name: made_by[name] for name in ("model", "revision", "prompt", "decoding")},
         tools=tools_of(weights, families=policy.license.families),
         changes=changes(config),
+        publication=Publication(**config.publication.model_dump()),
     )
 
 
