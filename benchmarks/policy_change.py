@@ -20,7 +20,7 @@ from catalog.manifest import Release
 from catalog.storage import Store
 from pipelines.sources.yfcc import COLUMNS
 
-SIZES = (2_000, 20_000, 100_000)
+SIZES = (2_000, 10_000, 40_000)
 SHARES = (0.05, 0.001)
 ROUNDS = 3
 PACK_RECORDS = 10_000

@@ -121,7 +121,7 @@ def _samples(part: PackPart, store: Store, verdicts: pa.Table, config: CorpusCon
 
 def _shard(store: Store, part: PackPart, split: Split, samples: pa.Table) -> Shard:
     nowhere = pa.array(np.zeros(len(samples), np.int64))
-    table = pa.table([*samples.columns, nowhere, nowhere], schema=SHARD_SCHEMA)
+    table = pa.table([*samples.columns, nowhere, nowhere, nowhere.cast(pa.uint64())], schema=SHARD_SCHEMA)
     data, stem = parquet_bytes(table), shard_stem(part.pack, split, samples)
     shard = Shard(
         name=f"{stem}.tar",

@@ -2,10 +2,15 @@
 
 import hashlib
 import tarfile
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from typing import IO
+
+AHEAD = 4
+"""Pieces that are written before they are hashed, at most: what they hold is in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +51,21 @@ def end_of_tar(size: int) -> bytes:
 
 
 def write_pieces(file: IO[bytes], pieces: Iterable[bytes | memoryview]) -> tuple[str, int]:
-    """Write members as they lie in another archive, and the end of this one; return its SHA-256 and size."""
+    """Write members as they lie in another archive, and the end of this one; return its SHA-256 and size.
+
+    Each piece is hashed while it is written: both leave Python alone.
+    """
     digest, size = hashlib.sha256(), 0
-    for piece in pieces:
-        file.write(piece)
-        digest.update(piece)
-        size += len(piece)
+    with ThreadPoolExecutor(1) as hasher:
+        hashed: deque[Future[None]] = deque()
+        for piece in pieces:
+            hashed.append(hasher.submit(digest.update, piece))
+            file.write(piece)
+            size += len(piece)
+            if len(hashed) > AHEAD:
+                hashed.popleft().result()
+        for last in hashed:
+            last.result()
     end = end_of_tar(size)
     file.write(end)
     digest.update(end)

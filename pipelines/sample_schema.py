@@ -27,5 +27,7 @@ SAMPLE_COLUMNS = (
 )  # fmt: skip
 """What travels with a picture, in this order: img2dataset's columns, then whose it is and why it is in."""
 SAMPLE_SCHEMA = pa.schema([(name, pa.int32() if name in _NUMBERS else pa.string()) for name in SAMPLE_COLUMNS])
-SHARD_SCHEMA = pa.schema([*SAMPLE_SCHEMA, pa.field("offset", pa.int64()), pa.field("size", pa.int64())])
-"""`offset` and `size` are those of all members of a sample in the tar, headers included."""
+SHARD_SCHEMA = pa.schema(
+    [*SAMPLE_SCHEMA, pa.field("offset", pa.int64()), pa.field("size", pa.int64()), pa.field("xxh3", pa.uint64())]
+)
+"""`offset`, `size` and `xxh3` (64 bits) are those of all members of a sample in the tar, headers included."""

@@ -5,18 +5,16 @@ where the sample lies in the tar. A shard is named after the values of that tabl
 its name; a changed one is spliced from byte ranges of an earlier shard of the same pack.
 """
 
-import hashlib
 import mmap
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from xxhash import xxh3_64_intdigest
 
 from catalog.columns import same_rows
 from catalog.digests import canonical_json, sha256_hex
@@ -65,17 +63,12 @@ def write_shard(part: PackPart, store: Store, split: Split, samples: pa.Table, e
     there = described(store, stem)
     if there is not None:
         return WrittenShard(shard=there, is_new=False)
-    sizes: list[int] = []
+    places = _Places()
     with ExitStack() as stack:
         sources = _usable(store, earlier.get(f"{part.pack}-{split}", ()), stack)
-        pieces = _pieces(part, store, samples, sources)
         file = stack.enter_context(store.writing(f"shards/{stem}.tar"))
-        digest, num_bytes = write_pieces(file, _sized(pieces, sizes))
-        for source in sources:
-            source.check(store)
-    offsets = np.concatenate([[0], np.cumsum(sizes)])[:-1]
-    places = {"offset": pa.array(offsets, pa.int64()), "size": pa.array(sizes, pa.int64())}
-    table = pa.table({**{name: samples[name] for name in SAMPLE_COLUMNS}, **places}, schema=SHARD_SCHEMA)
+        digest, num_bytes = write_pieces(file, places.noted(_pieces(part, store, samples, sources)))
+    table = pa.table({**{name: samples[name] for name in SAMPLE_COLUMNS}, **places.columns()}, schema=SHARD_SCHEMA)
     data = parquet_bytes(table)
     shard = Shard(
         name=f"{stem}.tar",
@@ -93,24 +86,49 @@ def write_shard(part: PackPart, store: Store, split: Split, samples: pa.Table, e
 
 @dataclass(frozen=True, kw_only=True)
 class _EarlierShard:
-    shard: Shard
+    name: str
     table: pa.Table
     tar: memoryview
-    digest: Future[str]
-    """Of the tar, computed while it is copied from."""
 
-    def check(self, store: Store) -> None:
-        if self.digest.result() != self.shard.sha256:
-            raise CorpusError(f"{store.url(f'shards/{self.shard.name}')} is damaged; delete it and build again")
+
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """Bytes of consecutive samples in a tar, with the size and the XXH3 of each of them."""
+
+    data: bytes | memoryview
+    sizes: list[int]
+    xxh3s: list[int]
+
+
+class _Places:
+    """Where samples come to lie in a tar."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.xxh3s: list[int] = []
+
+    def noted(self, pieces: Iterable[_Piece]) -> Iterator[bytes | memoryview]:
+        """Yield the bytes of the pieces, and note their samples."""
+        for piece in pieces:
+            self.sizes += piece.sizes
+            self.xxh3s += piece.xxh3s
+            yield piece.data
+
+    def columns(self) -> dict[str, pa.Array]:
+        """Return what a shard's table says of them."""
+        offsets = np.concatenate([[0], np.cumsum(self.sizes)])[:-1]
+        return {
+            "offset": pa.array(offsets, pa.int64()),
+            "size": pa.array(self.sizes, pa.int64()),
+            "xxh3": pa.array(self.xxh3s, pa.uint64()),
+        }
 
 
 def _usable(store: Store, names: tuple[str, ...], stack: ExitStack) -> list[_EarlierShard]:
     """Open the earlier shards that are whole."""
     found = []
-    hasher = stack.enter_context(ThreadPoolExecutor(1))
     for name in names:
-        shard = described(store, name.removesuffix(".tar"))
-        if shard is None:
+        if described(store, name.removesuffix(".tar")) is None:
             continue
         table = store.read_table(shard_table_path(name))
         if store.is_local:
@@ -119,16 +137,11 @@ def _usable(store: Store, names: tuple[str, ...], stack: ExitStack) -> list[_Ear
             stack.callback(tar.release)
         else:
             tar = memoryview(store.read_bytes(f"shards/{name}"))
-        digest = hasher.submit(lambda data=tar: hashlib.sha256(data).hexdigest())  # type: ignore[misc]
-        found.append(_EarlierShard(shard=shard, table=table, tar=tar, digest=digest))
+        found.append(_EarlierShard(name=name, table=table, tar=tar))
     return found
 
 
-Piece = tuple[Any, list[int]]
-"""Bytes of consecutive samples, and the size of each of them."""
-
-
-def _pieces(part: PackPart, store: Store, samples: pa.Table, earlier: list[_EarlierShard]) -> Iterator[Piece]:
+def _pieces(part: PackPart, store: Store, samples: pa.Table, earlier: list[_EarlierShard]) -> Iterator[_Piece]:
     """Yield the bytes of all samples in order: ranges of earlier shards, or made from the pack."""
     source, row = np.full(len(samples), -1), np.zeros(len(samples), np.int64)
     for number, shard in enumerate(earlier):
@@ -140,28 +153,36 @@ def _pieces(part: PackPart, store: Store, samples: pa.Table, earlier: list[_Earl
     index: pa.Table | None = None
     for start, stop in pairwise(bounds):
         if source[start] >= 0:
-            shard = earlier[source[start]]
-            run = shard.table.slice(row[start], stop - start)
-            offset, sizes = run["offset"][0].as_py(), run["size"].to_pylist()
-            yield shard.tar[offset : offset + sum(sizes)], sizes
+            for first in range(start, stop, BATCH):
+                number = min(BATCH, stop - first)
+                yield _copied(store, earlier[source[start]], int(row[first]), number)
         else:
             index = read_index(store, part.pack) if index is None else index
             yield from _made(store, index, samples.slice(start, stop - start))
 
 
-def _sized(pieces: Iterator[Piece], sizes: list[int]) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of the pieces, and note the sizes of their samples."""
-    for data, inside in pieces:
-        sizes += inside
-        yield data
+def _copied(store: Store, shard: _EarlierShard, row: int, number: int) -> _Piece:
+    """Return the bytes of some samples of an earlier shard, checked, so that no damage is passed on."""
+    run = shard.table.slice(row, number)
+    offset, sizes, xxh3s = run["offset"][0].as_py(), run["size"].to_pylist(), run["xxh3"].to_pylist()
+    data, start = shard.tar[offset : offset + sum(sizes)], 0
+    for size, xxh3 in zip(sizes, xxh3s, strict=True):
+        if xxh3_64_intdigest(data[start : start + size]) != xxh3:
+            raise CorpusError(f"{store.url(f'shards/{shard.name}')} is damaged; delete it and build again")
+        start += size
+    return _Piece(data=data, sizes=sizes, xxh3s=xxh3s)
 
 
-def _made(store: Store, index: pa.Table, samples: pa.Table) -> Iterator[Piece]:
+def _made(store: Store, index: pa.Table, samples: pa.Table) -> Iterator[_Piece]:
     for batch in samples.to_batches(max_chunksize=BATCH):
         rows = batch.to_pylist()
         images = dict(read_images(store, index, only={row["key"] for row in rows}))
         blocks = [sample_bytes(sample_members(row, images[row["key"]])) for row in rows]
-        yield b"".join(blocks), [len(block) for block in blocks]
+        yield _Piece(
+            data=b"".join(blocks),
+            sizes=[len(block) for block in blocks],
+            xxh3s=[xxh3_64_intdigest(block) for block in blocks],
+        )
 
 
 def write_shards_of(part: PackPart, store: Store, instruments: Instruments, earlier: Earlier) -> Iterator[WrittenShard]:

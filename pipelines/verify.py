@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
+from xxhash import xxh3_64_intdigest
 
 from catalog.digests import sha256_hex
 from catalog.errors import BylineError, StorageError
@@ -101,11 +102,12 @@ def _wrong_table(release: Release, shard: Shard, tar: bytes, said: dict[str, dic
     for key in sorted(set(rows) ^ set(said)):
         yield f"{name}: {key} is in {'the table' if key in rows else 'the tar'} only"
     for key in sorted(set(rows) & set(said)):
-        offset, size = rows[key].pop("offset"), rows[key].pop("size")
+        offset, size, xxh3 = (rows[key].pop(name) for name in ("offset", "size", "xxh3"))
         if rows[key] != said[key]:
             yield f"{name}: {key}: its row is not what the sample's JSON says"
-        if not tar[offset : offset + size].startswith(f"{key}.jpg".encode()):
-            yield f"{name}: {key}: its bytes lie elsewhere"
+        lies = tar[offset : offset + size]
+        if not lies.startswith(f"{key}.jpg".encode()) or xxh3_64_intdigest(lies) != xxh3:
+            yield f"{name}: {key}: its bytes are not where, or not what, the table says"
 
 
 def _json_of(sample: dict[str, bytes]) -> dict[str, Any]:
