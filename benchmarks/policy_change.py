@@ -1,7 +1,7 @@
 """A changed policy beside a build from nothing, as wall time. python -m benchmarks.policy_change [SIZE...]
 
-Pictures are crops of the samples' photographs. The new policies refuse 5 % or 0.1 % of what the old one admitted: by the
-length of captions, so that those refused are spread over all packs, or by a license that one source has.
+Pictures are crops of the samples' photographs. The new policies refuse 5 % or 0.1 % of what the old one admitted: by
+the length of captions, so that those refused are spread over all packs, or by a license that one source has.
 """
 
 import subprocess
@@ -103,7 +103,7 @@ def _measure(folder: Path, number: int) -> list[str]:
     for change in ({"characters": 4}, {"characters": 3}, {"families": '["CC-BY"]'}):
         seconds = []
         for _ in range(ROUNDS):
-            seconds.append(_build(config, **change))  # type: ignore[arg-type]
+            seconds.append(_build(config, **change))
             after = Release(f"{folder}/corpus/releases/crops")
             new = {s.name for s in after.manifest.shards} - {s.name for s in before.manifest.shards}
             _forget(store, new)

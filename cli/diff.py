@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from pipelines.differences import Change, CreditChange, Difference, Group, Moved
+    from pipelines.plans.differences import Change, CreditChange, Difference, Group, Moved
 
 FIRST = 20
 """Of each kind in the terminal, unless all are asked for."""
@@ -31,7 +31,7 @@ def diff(
     import json
 
     from catalog.manifest import Release
-    from pipelines.differences import difference
+    from pipelines.plans.differences import difference
 
     found = difference(Release(a), Release(b))
     if as_json:

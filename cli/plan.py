@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from pipelines.plan_report import Plan
+    from pipelines.plans.plan_report import Plan
 
 MOST_ROWS = 12
 """Of each table in the terminal; JSON has all."""
@@ -33,7 +33,7 @@ def plan(
     import json
 
     from pipelines.config import load_corpus_config, load_policy
-    from pipelines.planning import make_plan
+    from pipelines.plans.planning import make_plan
 
     made, rules = load_corpus_config(config)
     if policy is not None:

@@ -14,7 +14,7 @@ from catalog.errors import ConfigError
 from catalog.manifest import Manifest
 from cli.corpus import folders_in
 from diffusion.checkpoint import FOLDER, INFO, CheckpointInfo, checkpoint_names
-from pipelines.release_traces import Place, SeenBy
+from pipelines.traces.release_traces import Place, SeenBy
 from training.order import Order
 
 LEVELS = 3

@@ -12,11 +12,11 @@ from catalog.manifest import Release, shard_table_path
 from catalog.packs import read_images, read_index
 from catalog.storage import Store
 from cli.seen import find_checkpoints
-from pipelines.lookup import find_record
-from pipelines.release_traces import InRelease, Place, Version, versions_of
 from pipelines.takedown.apply import Exposures
 from pipelines.takedown.page import Case, CaseRecord, Promoted, Seen
 from pipelines.takedown.selecting import Selection, Victim
+from pipelines.traces.lookup import find_record
+from pipelines.traces.release_traces import InRelease, Place, Version, versions_of
 
 MAX_PICTURES = 1000
 """On the page; of further ones it shows the words."""

@@ -28,8 +28,8 @@ def trace(
     from catalog.text import one_line
     from cli.seen import find_checkpoints
     from cli.takedown_receipts import taken_down
-    from pipelines.tracing import RADIUS_BITS, kind_of
-    from pipelines.tracing import trace as trace_of
+    from pipelines.traces.tracing import RADIUS_BITS, kind_of
+    from pipelines.traces.tracing import trace as trace_of
 
     store, kind = find_corpus(corpus), kind_of(x)
     checkpoints = find_checkpoints(run)

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from catalog.text import one_line
-from pipelines.release_traces import InRelease
-from pipelines.tracing import Attempt, Kind, Said, Trace
+from pipelines.traces.release_traces import InRelease
+from pipelines.traces.tracing import Attempt, Kind, Said, Trace
 
 Line = tuple[str, str]
 """A label and a text."""

@@ -18,8 +18,8 @@ from catalog.storage import Store
 from dedup.colors import GRID_BYTES
 from pipelines.measures import caption_facts, hash_facts, quality_facts, safety_facts
 from pipelines.parts import PackPart
+from pipelines.plans.sample_sizes import json_bytes, other_bytes
 from pipelines.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS
-from pipelines.sample_sizes import json_bytes, other_bytes
 
 FOLDER = "judgements/rows"
 CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("landing_url", "url")}
@@ -55,7 +55,7 @@ ROW_SCHEMA = pa.schema(
 )
 """One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
 `creator` is a number for whoever is credited, by page or else by name, within the source. A caption that was not made
-yet is null. `json_bytes` and `other_bytes` are what the sample would fill: see `pipelines.sample_sizes`."""
+yet is null. `json_bytes` and `other_bytes` are what the sample would fill: see `pipelines.plans.sample_sizes`."""
 
 
 @dataclass(frozen=True, kw_only=True)

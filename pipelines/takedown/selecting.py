@@ -16,7 +16,10 @@ from catalog.packs import read_attempts
 from catalog.storage import Store
 from pipelines.edges import as_bytes
 from pipelines.looks import FLAT_FROM, look_of
-from pipelines.lookup import (
+from pipelines.measures import hash_facts, quality_facts
+from pipelines.parts import PackPart
+from pipelines.pixels import UnusableError, store_image
+from pipelines.traces.lookup import (
     Found,
     all_parts,
     find_creator,
@@ -26,9 +29,6 @@ from pipelines.lookup import (
     find_sha256,
     find_url,
 )
-from pipelines.measures import hash_facts, quality_facts
-from pipelines.parts import PackPart
-from pipelines.pixels import UnusableError, store_image
 
 Row = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from catalog.errors import CorpusError
 from catalog.manifest import Release
 from cli.diff import diff as diff_verb
-from pipelines.differences import difference
+from pipelines.plans.differences import difference
 from pipelines.run import build
 from tests.builders import POLICY, a_picture, a_yfcc_line, encoded, write_corpus
 

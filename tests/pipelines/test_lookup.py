@@ -13,7 +13,9 @@ from catalog.errors import BylineError
 from catalog.packs import read_images, read_index
 from catalog.records import records_table
 from catalog.storage import Store
-from pipelines.lookup import (
+from pipelines.parts import parts_of, write_records
+from pipelines.run import build
+from pipelines.traces.lookup import (
     all_parts,
     find_creator,
     find_domain,
@@ -22,8 +24,6 @@ from pipelines.lookup import (
     find_sha256,
     find_url,
 )
-from pipelines.parts import parts_of, write_records
-from pipelines.run import build
 from pipelines.url_index import row_groups_of, url_index_path, url_key
 from tests.builders import a_record, a_yfcc_line, encoded, write_corpus
 
@@ -102,7 +102,7 @@ def test_of_two_runs_the_newest_that_was_released_is_given(store):
 @pytest.mark.parametrize("indexed", [True, False])
 def test_a_record_is_found_by_the_url_of_picture_or_page(store, url, indexed, monkeypatch):
     if not indexed:
-        monkeypatch.setattr("pipelines.lookup.row_groups_of", lambda *_: None)
+        monkeypatch.setattr("pipelines.traces.lookup.row_groups_of", lambda *_: None)
     assert list(find_url(store, url)) == _ids(3)
 
 
@@ -245,7 +245,7 @@ import os
 import time
 import pyarrow.compute as pc
 from catalog.storage import Store
-from pipelines.lookup import find_record, find_url
+from pipelines.traces.lookup import find_record, find_url
 pc.add(1, 1)
 before = len(os.listdir("/proc/self/task"))
 store = Store({str(tmp_path)!r})

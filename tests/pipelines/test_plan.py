@@ -20,10 +20,10 @@ from catalog.tars import sample_bytes
 from cli.plan import plan as plan_verb
 from pipelines.config import load_corpus_config, load_policy
 from pipelines.parts import write_records
-from pipelines.planning import LATENT_SCHEMA, make_plan, newest_release
+from pipelines.plans.planning import LATENT_SCHEMA, make_plan, newest_release
+from pipelines.plans.sample_sizes import JUDGED, json_bytes, other_bytes, sample_sizes
 from pipelines.run import build
 from pipelines.sample_schema import SAMPLE_COLUMNS, SAMPLE_SCHEMA
-from pipelines.sample_sizes import JUDGED, json_bytes, other_bytes, sample_sizes
 from pipelines.samples import sample_members
 from tests.builders import POLICY, a_picture, a_server, a_yfcc_line, encoded, tree_digest, write_corpus
 
@@ -370,7 +370,7 @@ def test_an_edited_release_is_named(story, what):
 
 def test_planning_loads_neither_beam_nor_torch():
     code = (
-        "import sys, cli.plan, cli.diff, pipelines.planning, pipelines.differences, pipelines.config\n"
+        "import sys, cli.plan, cli.diff, pipelines.plans.planning, pipelines.plans.differences, pipelines.config\n"
         "print([name for name in ('apache_beam', 'torch', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,9 +17,9 @@ from catalog.manifest import Release, shard_table_path
 from catalog.storage import Store
 from cli.corpus import find_corpus
 from cli.seen import find_checkpoints
-from pipelines.release_traces import versions_of
 from pipelines.run import build
-from pipelines.tracing import kind_of, trace
+from pipelines.traces.release_traces import versions_of
+from pipelines.traces.tracing import kind_of, trace
 from tests.builders import BY_4, a_yfcc_line, encoded, write_corpus
 from tests.training.builders import an_autoencoder_run, write_toml
 from training.order import Order

@@ -14,10 +14,10 @@ from catalog.errors import BylineError, ConfigError, CorpusError
 from catalog.manifest import Release, shard_table_path
 from catalog.packs import read_index
 from catalog.storage import Store
-from pipelines.lookup import find_record
 from pipelines.run import build
 from pipelines.takedown.apply import begin, complete, is_pending
 from pipelines.takedown.selecting import Request, select
+from pipelines.traces.lookup import find_record
 from pipelines.verify import verify
 from tests.builders import a_picture, a_yfcc_line, encoded, tree_digest, write_corpus
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from catalog.manifest import SPLITS
 from catalog.rules import Mask
-from pipelines.released import ReleasedPack
+from pipelines.plans.released import ReleasedPack
 from pipelines.weighing import NOT_ASKED, Weighed, groups_of
 
 Ints = npt.NDArray[np.int64]

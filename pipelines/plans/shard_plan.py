@@ -16,10 +16,10 @@ from catalog.manifest import SPLITS, Shard, Split
 from catalog.packs import Outcome, read_attempts
 from catalog.rules import Mask
 from catalog.storage import Store
-from pipelines.comparing import Comparison, Ints, Side
 from pipelines.parts import PackPart
+from pipelines.plans.comparing import Comparison, Ints, Side
+from pipelines.plans.sample_sizes import sample_sizes, tar_bytes
 from pipelines.rows import Instruments
-from pipelines.sample_sizes import sample_sizes, tar_bytes
 from pipelines.samples import described, samples_of, shard_stem
 
 Action = Literal["kept", "found", "written", "dropped"]

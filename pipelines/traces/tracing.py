@@ -19,9 +19,9 @@ from catalog.licenses import choices, read_claims
 from catalog.manifest import Manifest
 from catalog.packs import read_attempts
 from catalog.storage import Store
-from pipelines.lookup import find_picture, find_record, find_sha256, find_url, in_threads, parts_of_source
 from pipelines.parts import PackPart
-from pipelines.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of
+from pipelines.traces.lookup import find_picture, find_record, find_sha256, find_url, in_threads, parts_of_source
+from pipelines.traces.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of
 
 Kind = Literal["picture", "sha256", "url", "record"]
 RADIUS_BITS = 31

@@ -21,16 +21,16 @@ from catalog.manifest import Release
 from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
 from catalog.policy import Policy
 from catalog.storage import Store
-from pipelines.comparing import Comparison, Tally, compare, tally_gone, tally_of
 from pipelines.config import CorpusConfig
-from pipelines.creator_changes import CreatorTally, PackChanges, Words, pack_changes
 from pipelines.judging import first_word, in_threads, judge_parts
 from pipelines.parts import PackPart
-from pipelines.plan_report import Plan, Totals, plan_of
-from pipelines.plan_sources import sources_of
-from pipelines.released import ReleasedPack, check_manifest, released_packs
+from pipelines.plans.comparing import Comparison, Tally, compare, tally_gone, tally_of
+from pipelines.plans.creator_changes import CreatorTally, PackChanges, Words, pack_changes
+from pipelines.plans.plan_report import Plan, Totals, plan_of
+from pipelines.plans.plan_sources import sources_of
+from pipelines.plans.released import ReleasedPack, check_manifest, released_packs
+from pipelines.plans.shard_plan import SIZE_COLUMNS, PlannedShard, ShardPlanner, dropped, shards_on_disk
 from pipelines.rows import Instruments, read_rows
-from pipelines.shard_plan import SIZE_COLUMNS, PlannedShard, ShardPlanner, dropped, shards_on_disk
 from pipelines.weighing import Weighed
 
 TOP_CREATORS = 20

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from catalog.digests import digest_of
 from catalog.manifest import Release
 from catalog.policy import Policy
-from pipelines.comparing import Tally
-from pipelines.creator_changes import CreatorChange
-from pipelines.plan_sources import AS_INGESTED, LEFT_OUT
-from pipelines.shard_plan import PlannedShard
+from pipelines.plans.comparing import Tally
+from pipelines.plans.creator_changes import CreatorChange
+from pipelines.plans.plan_sources import AS_INGESTED, LEFT_OUT
+from pipelines.plans.shard_plan import PlannedShard
 
 Words = npt.NDArray[np.uint64]
 

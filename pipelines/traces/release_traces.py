@@ -15,8 +15,8 @@ from catalog.digests import sha256_hex
 from catalog.errors import BylineError, CorpusError
 from catalog.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Manifest, Release, shard_table_path
 from catalog.storage import Store
-from pipelines.lookup import find_record
-from pipelines.released import ReleasedPack, check_manifest
+from pipelines.plans.released import ReleasedPack, check_manifest
+from pipelines.traces.lookup import find_record
 
 CLUSTERS = "clusters.parquet"
 
