@@ -13,6 +13,8 @@ from dedup.neighbors import near_pairs
 from pipelines.measures import CODE_SCHEMA, EDGE_INSTRUMENT, EDGE_SCHEMA, SEARCH_RADIUS_BITS, hash_facts
 from pipelines.parts import PackPart
 
+_EACH = np.uint64(0x0101010101010101)
+"""Bit 0 of each byte of a word."""
 Codes = npt.NDArray[np.uint8]
 
 
@@ -35,9 +37,49 @@ def suspect_words(pairs: pa.Table, recurring: pa.Table, radius_bits: int) -> npt
     return np.unique(np.concatenate([first_words(c) for c in (within["a"], within["b"], recurring["phash256"])]))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Suspects:
+    """First words of hashes that a look tells from almost all others: most pictures are alone."""
+
+    words: npt.NDArray[np.uint64]
+    """Sorted."""
+    may_be: npt.NDArray[np.bool_]
+    """By the low bits of a word; small enough for a processor's cache."""
+
+    def has(self, words: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Tell which words are among them."""
+        found = np.asarray(self.may_be[words & np.uint64(len(self.may_be) - 1)], np.bool_)
+        rows = np.flatnonzero(found)
+        if len(rows):
+            places = np.minimum(np.searchsorted(self.words, words[rows]), len(self.words) - 1)
+            found[rows] = self.words[places] == words[rows]
+        return found
+
+
+def suspects_of(words: npt.NDArray[np.uint64]) -> Suspects:
+    may_be = np.zeros(1 << 22, np.bool_)
+    may_be[words & np.uint64(len(may_be) - 1)] = True
+    return Suspects(words=words, may_be=may_be)
+
+
 def first_words(codes: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     """Return the first 64 bits of each hash."""
     return np.ascontiguousarray(as_bytes(codes)[:, :8]).view(np.uint64)[:, 0]
+
+
+def first_word(digests: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    """Return the first 64 bits of each SHA-256, which is given in hex; 0 where there is none."""
+    text = pc.fill_null(digests, "0" * 64).combine_chunks()
+    if not len(text):
+        return np.zeros(0, np.uint64)
+    offsets = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
+    assert (np.diff(offsets) == 64).all()
+    characters = np.frombuffer(text.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(-1, 64)[:, :16]
+    ascii_8 = np.ascontiguousarray(characters).view(">u8").astype(np.uint64)
+    digits = (ascii_8 & _EACH * np.uint64(0x0F)) + (ascii_8 >> 6 & _EACH) * np.uint64(9)  # letters have bit 6
+    for shift, keep in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0xFFFFFFFF)):
+        digits = (digits | digits >> shift) & np.uint64(keep)
+    return np.asarray(digits[:, 0] << 32 | digits[:, 1], np.uint64)
 
 
 def as_bytes(codes: pa.ChunkedArray) -> Codes:

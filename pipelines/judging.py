@@ -5,13 +5,9 @@ few bytes a record; then copies are settled over all packs; the second writes th
 packs and of the contenders, not of the corpus.
 """
 
-import os
-import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,17 +18,12 @@ from catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
 from catalog.policy import CapRules, Policy, RecordRules
 from catalog.rules import Mask, heldout
 from catalog.storage import Store
-from pipelines.edges import as_bytes, first_words, read_edges, suspect_words
+from pipelines.edges import Suspects, as_bytes, first_word, first_words, read_edges, suspect_words, suspects_of
 from pipelines.parts import PackPart
 from pipelines.rows import Instruments, read_rows
 from pipelines.settling import CAP, CONTENDER_SCHEMA, DENIED, REASONS, Settled, over_cap, settle
+from pipelines.threads import in_threads
 from pipelines.weighing import WEIGHED_COLUMNS, Reasons, Weighed, groups_of, weigh
-
-A = TypeVar("A")
-B = TypeVar("B")
-SWITCH_S = 0.0005
-_EACH = np.uint64(0x0101010101010101)
-"""Bit 0 of each byte of a word."""
 
 VERDICT_SCHEMA = pa.schema(
     [
@@ -95,7 +86,7 @@ def judge_packs(
     on the order of neither packs, rows nor pairs.
     """
     rules = {source: policy.rules_of(source) for source in {pack.source for pack in packs}}
-    suspects = _suspects(suspect_words(pairs, recurring, policy.duplicates.radius_bits))
+    suspects = suspects_of(suspect_words(pairs, recurring, policy.duplicates.radius_bits))
     kept = list(in_threads(lambda pack: _first_pass(pack, rules[pack.source], policy, suspects, denylist), packs))
     contenders = pa.concat_tables([CONTENDER_SCHEMA.empty_table(), *(one.contenders for one in kept)]).combine_chunks()
     decisions = _by_pack(kept, settle(contenders, pairs, policy), policy)
@@ -106,24 +97,7 @@ def judge_packs(
     yield from in_threads(second, zip(packs, kept, decisions, strict=True))
 
 
-def in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """Yield `work(item)` in order, a few ahead of what is taken.
-
-    Arrow and numpy let go of Python for some 100 us at a time, so threads must be quick to hand it over.
-    """
-    workers = os.cpu_count() or 1
-    sys.setswitchinterval(SWITCH_S)
-    with ThreadPoolExecutor(workers) as pool:
-        ahead: deque[Future[B]] = deque()
-        for item in items:
-            ahead.append(pool.submit(work, item))
-            if len(ahead) > 2 * workers:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-
-
-def _first_pass(pack: Pack, rules: RecordRules, policy: Policy, suspects: "_Suspects", denylist: Denylist) -> _Kept:
+def _first_pass(pack: Pack, rules: RecordRules, policy: Policy, suspects: Suspects, denylist: Denylist) -> _Kept:
     columns = ["sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id"]
     rows = pack.read([*WEIGHED_COLUMNS, *columns, *(["creator"] if policy.caps else [])])
     weighed = weigh(rows, rules)
@@ -155,31 +129,6 @@ def _denied(rows: pa.Table, admitted: Mask, denylist: Denylist, policy: Policy) 
     found = np.zeros(len(rows), np.bool_)
     found[places] = denied
     return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Suspects:
-    """First words of hashes that a look tells from almost all others: most pictures are alone."""
-
-    words: npt.NDArray[np.uint64]
-    """Sorted."""
-    may_be: npt.NDArray[np.bool_]
-    """By the low bits of a word; small enough for a processor's cache."""
-
-    def has(self, words: npt.NDArray[np.uint64]) -> Mask:
-        """Tell which words are among them."""
-        found = np.asarray(self.may_be[words & np.uint64(len(self.may_be) - 1)], np.bool_)
-        rows = np.flatnonzero(found)
-        if len(rows):
-            places = np.minimum(np.searchsorted(self.words, words[rows]), len(self.words) - 1)
-            found[rows] = self.words[places] == words[rows]
-        return found
-
-
-def _suspects(words: npt.NDArray[np.uint64]) -> _Suspects:
-    may_be = np.zeros(1 << 22, np.bool_)
-    may_be[words & np.uint64(len(may_be) - 1)] = True
-    return _Suspects(words=words, may_be=may_be)
 
 
 def _recurs(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
@@ -284,21 +233,6 @@ def _with(reasons: Reasons, bits: npt.NDArray[np.int64]) -> Reasons:
         for code, found in groups
     )
     return Reasons(codes=codes, lists=lists)
-
-
-def first_word(digests: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
-    """Return the first 64 bits of each SHA-256, which is given in hex; 0 where there is none."""
-    text = pc.fill_null(digests, "0" * 64).combine_chunks()
-    if not len(text):
-        return np.zeros(0, np.uint64)
-    offsets = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
-    assert (np.diff(offsets) == 64).all()
-    characters = np.frombuffer(text.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(-1, 64)[:, :16]
-    ascii_8 = np.ascontiguousarray(characters).view(">u8").astype(np.uint64)
-    digits = (ascii_8 & _EACH * np.uint64(0x0F)) + (ascii_8 >> 6 & _EACH) * np.uint64(9)  # letters have bit 6
-    for shift, keep in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0xFFFFFFFF)):
-        digits = (digits | digits >> shift) & np.uint64(keep)
-    return np.asarray(digits[:, 0] << 32 | digits[:, 1], np.uint64)
 
 
 def verdicts_path(pack: str) -> str:

@@ -15,11 +15,12 @@ from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
 from catalog.policy import Policy
 from catalog.storage import Store
 from pipelines.edges import edges_stem
-from pipelines.judging import in_threads, write_verdicts
+from pipelines.judging import write_verdicts
 from pipelines.parts import PackPart
 from pipelines.publishing import Settings, publish
 from pipelines.rows import Instruments, read_rows
 from pipelines.shard_writing import WrittenShard, earlier_shards, write_shards_of
+from pipelines.threads import in_threads
 from pipelines.weighing import NOT_ASKED, Weighed
 
 AGAIN = frozenset(f"fetch:{outcome}" for outcome in TRANSIENT)

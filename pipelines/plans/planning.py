@@ -22,7 +22,8 @@ from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
 from catalog.policy import Policy
 from catalog.storage import Store
 from pipelines.config import CorpusConfig
-from pipelines.judging import first_word, in_threads, judge_parts
+from pipelines.edges import first_word
+from pipelines.judging import judge_parts
 from pipelines.parts import PackPart
 from pipelines.plans.comparing import Comparison, Tally, compare, tally_gone, tally_of
 from pipelines.plans.creator_changes import CreatorTally, PackChanges, Words, pack_changes
@@ -31,6 +32,7 @@ from pipelines.plans.plan_sources import sources_of
 from pipelines.plans.released import ReleasedPack, check_manifest, released_packs
 from pipelines.plans.shard_plan import SIZE_COLUMNS, PlannedShard, ShardPlanner, dropped, shards_on_disk
 from pipelines.rows import Instruments, read_rows
+from pipelines.threads import in_threads
 from pipelines.weighing import Weighed
 
 TOP_CREATORS = 20

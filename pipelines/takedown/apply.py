@@ -21,7 +21,16 @@ from catalog.manifest import WITHDRAWN, Manifest, Release
 from catalog.packs import FileChange, read_images, read_index
 from catalog.storage import Store
 from pipelines.measures import thumbnail_facts
-from pipelines.takedown.remaking import remake, remove_shard, shards_with, versions_with, withdraw
+from pipelines.takedown.remaking import (
+    latest_of,
+    point_latest,
+    remake,
+    remove_shard,
+    shards_with,
+    strip,
+    versions_with,
+    withdraw,
+)
 from pipelines.takedown.removing import Doomed, doomed_by, remove
 from pipelines.takedown.selecting import Request, Selection
 from pipelines.takedown.windows import fingerprints
@@ -76,6 +85,8 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
         "entries": [asdict(entry) for entry in selection.entries],
         "doomed": {name: sorted(_plain(value) for value in values) for name, values in vars(doomed).items()},
         "checkpoints": seen,
+        "versions": [[release.name, release.version] for release in releases],
+        "latest": {release.name: latest_of(store, release.name) for release in releases},
         "began_at": _now(),
     }
     store.write_bytes(PENDING, canonical_json(journal) + b"\n")
@@ -90,10 +101,15 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
     for change in remove(store, doomed):
         _note(store, takedown, change)
         count(change.before)
-    for release in versions_with(store, doomed.record_ids, doomed.packs):
-        successor = _remade(release, denylists)
-        withdraw(release, successor, takedown)
-        count(release.path)
+    for name, version in journal["versions"]:
+        path = f"releases/{name}/{version}"
+        if not store.exists(f"{path}/{WITHDRAWN}"):
+            release = Release(store.url(path))
+            withdraw(release, _remade(release, denylists), takedown)
+        strip(store, path)
+        count(path)
+    for name, version in journal["latest"].items():
+        point_latest(store, name, version)
     for name in sorted(shards_with(store, doomed.packs, doomed.sha256s)):
         remove_shard(store, name)
         count(name)

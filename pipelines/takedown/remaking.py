@@ -1,5 +1,6 @@
 """Make the releases again that held what is taken down, and withdraw the versions that did."""
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,7 @@ def versions_with(store: Store, record_ids: Collection[str], packs: Collection[s
     found = []
     wanted = pa.array(sorted(record_ids), pa.string())
     for name in store.folders("releases"):
-        latest = store.read_text(f"releases/{name}/LATEST").strip() if store.exists(f"releases/{name}/LATEST") else ""
+        latest = latest_of(store, name)
         versions = [version for version in store.folders(f"releases/{name}") if version != latest]
         for version in [*versions, *([latest] if latest else [])]:
             path = f"releases/{name}/{version}"
@@ -48,6 +49,12 @@ def versions_with(store: Store, record_ids: Collection[str], packs: Collection[s
             if any(_names(release, pack, wanted) for pack in packs):
                 found.append(release)
     return found
+
+
+def latest_of(store: Store, name: str) -> str:
+    """Return the version that LATEST of a release names; empty when there is none."""
+    path = f"releases/{name}/LATEST"
+    return store.read_text(path).strip() if store.exists(path) else ""
 
 
 def _names(release: Release, pack: str, wanted: pa.Array) -> bool:
@@ -83,16 +90,36 @@ def remake(release: Release, denylists: Collection[str]) -> str:
 
 
 def withdraw(release: Release, successor: str | None, takedown: str) -> None:
-    """Delete a version but for its manifest and the order of its samples, by which checkpoints can still be asked."""
+    """Say of a version that another one took its place; keep the order of its samples, to ask checkpoints by."""
     store, path = release.store, release.path
-    if not store.exists(f"{path}/{WITHDRAWN_SAMPLES}"):
-        store.write_table(f"{path}/{WITHDRAWN_SAMPLES}", _samples(store, release.manifest.shards))
+    store.write_table(f"{path}/{WITHDRAWN_SAMPLES}", _samples(store, release.manifest.shards))
     note = {"takedown": takedown, "successor": successor}
     store.write_bytes(f"{path}/{WITHDRAWN}", canonical_json(note) + b"\n")
-    for name in sorted([*release.manifest.papers, "SHA256SUMS"]):
-        store.remove(f"{path}/{name}")
-    if successor is None and store.read_text(f"releases/{release.name}/LATEST").strip() == release.version:
-        store.remove(f"releases/{release.name}/LATEST")
+
+
+def strip(store: Store, path: str) -> None:
+    """Delete all that a withdrawn version need not keep: everything but its manifest, the note and the samples."""
+    kept = {"manifest.json", WITHDRAWN, WITHDRAWN_SAMPLES}
+    names = [*store.files(path), *(f"verdicts/{name}" for name in store.files(f"{path}/verdicts"))]
+    for name in names:
+        if name not in kept:
+            store.remove(f"{path}/{name}")
+
+
+def successor_of(store: Store, path: str) -> str | None:
+    """Return the version that took the place of a withdrawn one; none when nothing was left of it."""
+    successor: str | None = json.loads(store.read_bytes(f"{path}/{WITHDRAWN}"))["successor"]
+    return successor
+
+
+def point_latest(store: Store, name: str, version: str) -> None:
+    """Make LATEST of a release name this version, or what took its place."""
+    path = f"releases/{name}/{version}"
+    newest = successor_of(store, path) if store.exists(f"{path}/{WITHDRAWN}") else version
+    if not newest:
+        store.remove(f"releases/{name}/LATEST")
+    else:
+        store.write_bytes(f"releases/{name}/LATEST", f"{newest}\n".encode())
 
 
 def _samples(store: Store, shards: Iterable[Shard]) -> pa.Table:

@@ -5,11 +5,9 @@ the same record, the part is of the run that the newest release judged. Nothing 
 """
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +22,7 @@ from catalog.packs import read_attempts
 from catalog.records import pack_of
 from catalog.storage import Store
 from pipelines.parts import PackPart, parts_of
+from pipelines.threads import in_threads
 from pipelines.url_index import URL_COLUMNS, row_groups_of, url_key
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ RADIUS_BITS = 12
 Found = dict[str, PackPart]
 Mask: TypeAlias = Any
 """Arrow booleans, one a row."""
-A = TypeVar("A")
-B = TypeVar("B")
 _NO_RECORDS = (".unreadable.parquet", ".urls.parquet")
 _BUILDS = "builds"
 
@@ -160,12 +157,6 @@ def find_domain(store: Store, host: str) -> Found:
     return _scan(store, all_parts(store), list(URL_COLUMNS), is_there) if labels else {}
 
 
-def in_threads(work: Callable[[A], B], items: Iterable[A]) -> list[B]:
-    """Return `work(item)` for all, in order. Arrow leaves Python alone, and an object store is mostly waited for."""
-    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-        return list(pool.map(work, items))
-
-
 def _runs(store: Store, source: str) -> list[str]:
     """Return the records files of a source, the one that the newest release judged first."""
     folder = f"records/{source}"
@@ -254,7 +245,7 @@ def _distances(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, s
     instruments = store.folders("facts/hashes")
     tables = [FactTable(store=store, measure="hashes", instrument=name, schema=HASH_SCHEMA) for name in instruments]
     work = [(table, pack) for table in tables for pack in _packs(all_parts(store))]
-    found = in_threads(lambda both: _alike(store, *both, look, radius_bits), work)
+    found = list(in_threads(lambda both: _alike(store, *both, look, radius_bits), work))
     return [one for ones in found for one in ones]
 
 

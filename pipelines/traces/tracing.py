@@ -20,7 +20,8 @@ from catalog.manifest import Manifest
 from catalog.packs import read_attempts
 from catalog.storage import Store
 from pipelines.parts import PackPart
-from pipelines.traces.lookup import find_picture, find_record, find_sha256, find_url, in_threads, parts_of_source
+from pipelines.threads import in_threads
+from pipelines.traces.lookup import find_picture, find_record, find_sha256, find_url, parts_of_source
 from pipelines.traces.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of
 
 Kind = Literal["picture", "sha256", "url", "record"]

@@ -277,6 +277,31 @@ def _stop_after(patch, step):
         patch.setattr(Store, name, stopping(getattr(Store, name)))
 
 
+@pytest.mark.parametrize("step", [20, 50, 80, 110, 140])
+def test_every_kept_version_is_made_again_and_the_newest_stays_the_newest(corpus, monkeypatch, step):
+    store, config, first = corpus
+    policy = Path(config).parent / "policy.toml"
+    policy.write_text(policy.read_text() + "[caps]\nmax_per_creator = 3\n")
+    second = build(config, workers=1)
+    request = _request(records=("test:0", "test:1"))
+    begin(store, request, select(store, request, read_settings(store)["pixels"]), lambda release, sha256s: [])
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        _stop_after(patch, step)
+        complete(store)
+    if is_pending(store):
+        complete(store)
+    versions = {
+        version for version in store.folders("releases/small") if version not in (first.version, second.version)
+    }
+    assert len(versions) == 2
+    assert all(list(verify(Release(store.url(f"releases/small/{version}")))) == [] for version in versions)
+    for old in (first, second):
+        assert set(store.files(old.path)) == {"manifest.json", "samples.parquet", "withdrawn.json"}
+        assert store.files(f"{old.path}/verdicts") == []
+    assert "cap:creator" in _latest(store).manifest.reasons
+    assert build(config, workers=1).version == _latest(store).version
+
+
 def test_an_unfinished_takedown_stops_a_build(corpus):
     store, config, _ = corpus
     request = _request(records=("test:0",))
