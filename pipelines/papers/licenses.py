@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from catalog.licenses import choices
 
@@ -41,6 +42,7 @@ def license_words(spdx: str) -> str:
     return " ".join(filter(None, (name, version or "(version not stated)", port)))
 
 
+@lru_cache(maxsize=4096)
 def licensed_as(spdx: str) -> str:
     """Return how a sentence about a work goes on: `licensed under CC BY 2.0`, `marked with CC0 1.0`."""
     words = license_words(spdx)

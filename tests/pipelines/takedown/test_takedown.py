@@ -16,6 +16,7 @@ from catalog.packs import read_index
 from catalog.storage import Store
 from pipelines.run import build
 from pipelines.takedown.apply import begin, complete, is_pending
+from pipelines.takedown.checking import check_corpus
 from pipelines.takedown.selecting import Request, select
 from pipelines.traces.lookup import find_record
 from pipelines.verify import verify
@@ -409,3 +410,18 @@ def test_the_receipt_is_readable_and_complete(corpus):
     assert all(change["before_sha256"] != change["after_sha256"] for change in said["files"])
     rooms = {change["before"].split("/")[0] for change in said["files"]}
     assert rooms == {"records", "packs", "facts"}
+
+
+@pytest.mark.slow
+def test_it_is_gone_from_a_bucket_too(tmp_path, s3_root):
+    config = _write(tmp_path)
+    config.write_text(config.read_text().replace(f'root = "{tmp_path}/corpus"', f'root = "{s3_root}"'))
+    before = build(str(config), workers=1)
+    _take_down(before.store, records=("test:1", "test:2"))
+    release = _latest(before.store)
+    assert list(verify(release)) == []
+    assert _shipped(before) - _shipped(release) == {"test:1", "test:2"}
+    assert "test:7" not in _shipped(release)
+    assert build(str(config), workers=1).version == release.version
+    prints = {name: PHOTO.read_bytes() for name in ["photo"]}
+    assert list(check_corpus(before.store, (), prints, lambda path, num_bytes: None)) == []
