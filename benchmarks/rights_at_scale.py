@@ -17,7 +17,7 @@ from pipelines.config import load_corpus_config
 from pipelines.judging import judge_parts, write_verdicts
 from pipelines.parts import parts_of
 
-SIZES = (1_000_000, 3_000_000, 10_000_000)
+SIZES = (1_000_000, 10_000_000)
 POLICY = "configs/policies/commercial.toml"
 NEW_POLICY = "configs/policies/public-domain.toml"
 ROUNDS = 3
