@@ -86,7 +86,7 @@ if __name__ == "__main__":
         "Takedown of a shard",
         "python -m benchmarks.shard_takedown",
         f"{REMOVED} samples leave a shard of N, each a picture of {PICTURE_BYTES // 1000} kB, a JSON and a caption; "
-        "both end with the same samples. Ours also checks the old shard's digest, computes the new one's, writes its "
+        "both end with the same samples. Ours also checks what it copies, computes the new shard's SHA-256, writes its "
         "table, and syncs to the disk, which here is memory so that the disk does not decide.\n\n"
         + table("samples", "pipelines.shard_writing", f"webdataset {webdataset.__version__}, read and written", rows),
     )
