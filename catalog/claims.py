@@ -27,7 +27,7 @@ def read_claims_column(column: pa.ChunkedArray | pa.Array) -> ClaimsColumn:
     if isinstance(whole, pa.ChunkedArray):  # pyarrow gives no array for no rows
         return ClaimsColumn(np.zeros(0, np.int32), ())
     return ClaimsColumn(
-        whole.indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False),
+        whole.indices.to_numpy(zero_copy_only=False).astype(np.int32),  # a copy: the rest of the file need not stay
         tuple(_read(text) for text in whole.dictionary.to_pylist()),
     )
 
