@@ -415,7 +415,7 @@ def test_the_receipt_is_readable_and_complete(corpus):
 @pytest.mark.slow
 def test_it_is_gone_from_a_bucket_too(tmp_path, s3_root):
     config = _write(tmp_path)
-    config.write_text(config.read_text().replace(f'root = "{tmp_path}/corpus"', f'root = "{s3_root}"'))
+    config.write_text(config.read_text().replace(f'root = "{tmp_path}/corpus"', f'root = "{s3_root}-taken-down"'))
     before = build(str(config), workers=1)
     shipped = _shipped(before)
     _take_down(before.store, records=("test:1", "test:2"))
