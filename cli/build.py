@@ -20,6 +20,10 @@ def build(
 
     Example: byline build big.toml -- --runner=FlinkRunner --flink_master=host:8081
     """
+    from cli.corpus import leave_pandas_out
+
+    leave_pandas_out()
+
     from pipelines.run import build as run_build
 
     console = Console(stderr=True)

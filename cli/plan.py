@@ -32,6 +32,10 @@ def plan(
     """
     import json
 
+    from cli.corpus import leave_pandas_out
+
+    leave_pandas_out()
+
     from pipelines.config import load_corpus_config, load_policy
     from pipelines.plans.planning import make_plan
 
