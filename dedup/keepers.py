@@ -49,7 +49,9 @@ def choose_keepers(
     Pictures are given best first. One joins the best keeper that is near it, by hash and by color; when there is none
     it becomes a keeper. So every picture is near its own keeper, never only near a neighbor of it; a keeper that is
     left out promotes the next best; and a million equal pictures cost a million steps. `code_N` numbers the perceptual
-    hashes (or whatever only equal pictures share), `colors_NG` are `dedup.colors.color_grid`.
+    hashes (or whatever only equal pictures share), `colors_NG` are `dedup.colors.color_grid`. The color limits are in
+    levels of 255, where two grids differ most; luma and chroma are apart, because a copy may well be brighter, but is
+    hardly ever of another hue.
     """
     assert colors_NG.shape == (len(code_N), GRID_BYTES)
     loop = _compiled() if len(code_N) >= COMPILE_FROM else _choose

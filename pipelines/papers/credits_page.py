@@ -7,11 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipelines.papers.account import Account
 from pipelines.papers.credits import Row, by_creator, creator_order
-from pipelines.papers.escaping import plain, safe_url
+from pipelines.papers.escaping import html_templates, plain, safe_url
 from pipelines.papers.licenses import license_words
 
 MAX_PICTURES = 5_000
@@ -26,14 +25,7 @@ def credits_html(account: Account, *, max_pictures: int = MAX_PICTURES) -> bytes
     credits = account.credits
     creators = _creators(account, max_pictures)
     num_shown = sum(len(creator["pictures"]) for creator in creators)
-    environment = Environment(
-        loader=PackageLoader("pipelines.papers", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment = html_templates("pipelines.papers")
     page = environment.get_template("credits.html.j2").render(
         name=plain(account.manifest.name),
         total=credits.num_rows,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from catalog.text import one_line
@@ -13,6 +14,19 @@ from catalog.text import one_line
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]<>()#+!|~&:@$^=])")
 _SAFE_URL = re.compile(r"[\w%/:?#@!$&'*+,;=~.-]+", re.ASCII)
 _CODE = re.compile(r"[\w][\w.:/+@ ,='\"-]*", re.ASCII)
+
+
+def html_templates(package: str) -> Environment:
+    """Return the HTML templates of a package: whatever they put out is escaped unless it was made safe."""
+    environment = Environment(
+        loader=PackageLoader(package, "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    return environment
 
 
 def safe_url(url: str | None) -> str | None:

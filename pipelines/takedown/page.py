@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from pipelines.papers.escaping import plain, safe_url
+from pipelines.papers.escaping import html_templates, plain, safe_url
 from pipelines.papers.licenses import license_words
 
 ASKED_FOR = "asked for"
@@ -74,14 +72,7 @@ def review_page(cases: Sequence[Case], title: str) -> bytes:
     Groups come in the order of their first case. Everything is escaped, and the page's policy forbids every script but
     its own, so nothing that a source said can run. Equal cases give equal bytes.
     """
-    environment = Environment(
-        loader=PackageLoader("pipelines.takedown", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment = html_templates("pipelines.takedown")
     environment.filters["csp_hash"] = _csp_hash
     groups: dict[str, list[Case]] = {}
     for case in cases:

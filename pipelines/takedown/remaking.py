@@ -1,9 +1,7 @@
 """Make the releases again that held what is taken down, and withdraw the versions that did."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,18 +15,6 @@ from catalog.storage import Store
 from pipelines.parts import parts_of
 from pipelines.publishing import SETTINGS, Settings
 from pipelines.regenerating import regenerate
-
-Exposure = Mapping[str, Any]
-"""`checkpoint` (a path) and `times_seen` (sha256 -> how often)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Remade:
-    """A version of a release that held a victim, and the one that took its place; none when nothing was left."""
-
-    name: str
-    before: str
-    after: str | None
 
 
 def versions_with(store: Store, record_ids: Collection[str], packs: Collection[str]) -> list[Release]:
