@@ -1,4 +1,4 @@
-"""Columns of a table as bytes: a digest that depends on their values and on nothing else."""
+"""Columns of a table: a digest that depends on their values and on nothing else, equality, blanks."""
 
 import hashlib
 
@@ -41,3 +41,8 @@ def same_rows(one: pa.Table, other: pa.Table) -> "np.ndarray[tuple[int], np.dtyp
         both_null = pc.and_(pc.is_null(one[name]), pc.is_null(other[name]))
         same &= np.asarray(pc.or_(equal, both_null).to_numpy(), np.bool_)
     return same
+
+
+def is_blank(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Tell which texts of a column are missing, empty or white space."""
+    return pc.equal(pc.utf8_trim_whitespace(pc.fill_null(column, "")), "")

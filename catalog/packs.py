@@ -75,23 +75,32 @@ def read_attempts(store: Store, pack: str, columns: list[str] | None = None) -> 
     return pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables])
 
 
-def read_index(store: Store, pack: str, columns: list[str] | None = None) -> pa.Table:
-    """Return the newest index row of each record of a pack, sorted by record_id; `columns` must name `record_id`."""
-    attempts = read_attempts(store, pack, columns).combine_chunks()
-    ids = pc.dictionary_encode(attempts["record_id"])
+def read_index(store: Store, pack: str) -> pa.Table:
+    """Return the newest index row of each record of a pack at each of its URLs, sorted by record_id."""
+    attempts = read_attempts(store, pack).combine_chunks()
+    ids = pc.dictionary_encode(_asked(attempts))
     codes = ids.combine_chunks().indices.to_numpy() if len(attempts) else np.zeros(0, np.int32)
     last = np.zeros(codes.max(initial=-1) + 1, np.int64)
     last[codes] = np.arange(len(codes))  # of equal ids the last one stays
-    return attempts.take(pa.array(np.sort(last))).sort_by("record_id")
+    return attempts.take(pa.array(np.sort(last))).sort_by([("record_id", "ascending"), ("url", "ascending")])
 
 
-def read_rows_of(store: Store, pack: str, record_ids: pa.ChunkedArray, columns: list[str]) -> pa.Table:
-    """Return these columns of the newest index row of each of these records, in their order; nulls where none is."""
+def read_rows_of(store: Store, pack: str, records: pa.Table, columns: list[str]) -> pa.Table:
+    """Return these columns of the newest index row of each record, in their order; nulls where none is.
+
+    `records` has `record_id` and `url`: what another URL of a record once gave is not an answer to this one.
+    """
+    names = list(dict.fromkeys(["record_id", "url", *columns]))
     stems = store.numbered(f"packs/{pack}.", ".parquet")
-    tables = [store.read_table(f"{stem}.parquet", ["record_id", *columns]) for stem in reversed(stems)]
-    newest_first = pa.concat_tables([INDEX_SCHEMA.empty_table().select(["record_id", *columns]), *tables])
-    places = pc.index_in(record_ids, value_set=newest_first["record_id"].combine_chunks())
+    tables = [store.read_table(f"{stem}.parquet", names) for stem in reversed(stems)]
+    newest_first = pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables])
+    places = pc.index_in(_asked(records), value_set=_asked(newest_first).combine_chunks())
     return newest_first.select(columns).take(places)
+
+
+def _asked(rows: pa.Table) -> pa.ChunkedArray:
+    """Return what was asked for in each row: a record at a URL."""
+    return pc.binary_join_element_wise(rows["record_id"], rows["url"], "\n")
 
 
 def write_segment(

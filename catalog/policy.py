@@ -13,9 +13,7 @@ from catalog.licenses import choices, family
 
 Obligation = Literal["attribution", "share-alike", "non-commercial"]
 CreditField = Literal["creator", "title", "source"]
-CREDIT_NEEDED = frozenset({"CC-BY", "CC-BY-SA", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-ND", "CC-BY-NC-ND"})
-"""License families whose terms ask for the creator's name."""
-VERSIONED = CREDIT_NEEDED
+VERSIONED = frozenset({"CC-BY", "CC-BY-SA", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-ND", "CC-BY-NC-ND"})
 """License families whose terms differ by version, so that a credit must state it."""
 
 
@@ -26,6 +24,12 @@ FAMILIES = frozenset(
     "no-known-restrictions public-domain public-domain-US".split()
 )
 """Families that a policy may name. What was not read, or is nobody's to use, is not among them."""
+
+
+_FREE_OF_CREDIT = frozenset(
+    "CC0 CC-NC CC-NC-ND CC-NC-SA CC-ND CC-PDM CC-PDDC CC-SA DL-DE-ZERO PDDL US-government Unlicense WTFPL "
+    "copyrighted-free-use no-known-restrictions public-domain public-domain-US".split()
+)
 
 
 def obligations_of(family_name: str) -> frozenset[Obligation]:
@@ -39,10 +43,8 @@ def obligations_of(family_name: str) -> frozenset[Obligation]:
     return frozenset(name for name, is_asked in asked.items() if is_asked)
 
 
-_FREE_OF_CREDIT = frozenset(
-    "CC0 CC-PDM CC-PDDC DL-DE-ZERO PDDL US-government Unlicense WTFPL copyrighted-free-use no-known-restrictions "
-    "public-domain public-domain-US".split()
-)
+CREDIT_NEEDED = frozenset(name for name in FAMILIES if "attribution" in obligations_of(name))
+"""License families whose terms ask for the creator's name."""
 
 
 class LicenseRules(BaseModel, frozen=True, extra="forbid"):

@@ -79,15 +79,23 @@ def judge_packs(
     recurring: pa.Table,
     policy: Policy,
     denylist: Denylist = NOTHING_DENIED,
+    *,
+    is_classified: bool = False,
 ) -> Iterator[tuple[Weighed, pa.Table]]:
     """Yield, for every pack in order, what was weighed and the verdicts: one a record, in the order of its rows.
 
-    `pairs` (`EDGE_SCHEMA`) and `recurring` (`CODE_SCHEMA`) are what is known of copies. The verdict of a record depends
+    `pairs` (`EDGE_SCHEMA`) and `recurring` (`CODE_SCHEMA`) are what is known of copies; `is_classified` says that the
+    corpus has a safety instrument. The verdict of a record depends
     on the order of neither packs, rows nor pairs.
     """
     rules = {source: policy.rules_of(source) for source in {pack.source for pack in packs}}
     suspects = suspects_of(suspect_words(pairs, recurring, policy.duplicates.radius_bits))
-    kept = list(in_threads(lambda pack: _first_pass(pack, rules[pack.source], policy, suspects, denylist), packs))
+
+    def first(pack: Pack) -> _Kept:
+        rows, weighed = _weighed(pack, rules[pack.source], policy, denylist, is_classified=is_classified)
+        return _first_pass(rows, weighed, policy, suspects)
+
+    kept = list(in_threads(first, packs))
     contenders = pa.concat_tables([CONTENDER_SCHEMA.empty_table(), *(one.contenders for one in kept)]).combine_chunks()
     decisions = _by_pack(kept, settle(contenders, pairs, policy), policy)
 
@@ -97,13 +105,19 @@ def judge_packs(
     yield from in_threads(second, zip(packs, kept, decisions, strict=True))
 
 
-def _first_pass(pack: Pack, rules: RecordRules, policy: Policy, suspects: Suspects, denylist: Denylist) -> _Kept:
+def _weighed(
+    pack: Pack, rules: RecordRules, policy: Policy, denylist: Denylist, *, is_classified: bool
+) -> tuple[pa.Table, Weighed]:
     columns = ["sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id"]
     rows = pack.read([*WEIGHED_COLUMNS, *columns, *(["creator"] if policy.caps else [])])
-    weighed = weigh(rows, rules)
-    if not denylist.is_empty:
-        denied = _denied(rows, weighed.reasons.admitted, denylist, policy)
-        weighed = replace(weighed, reasons=_with(weighed.reasons, np.where(denied, DENIED, 0)))
+    weighed = weigh(rows, rules, is_classified=is_classified)
+    if denylist.is_empty:
+        return rows, weighed
+    denied = _denied(rows, weighed.claims.reasons.admitted, denylist, policy)
+    return rows, replace(weighed, reasons=_with(weighed.reasons, np.where(denied, DENIED, 0)))
+
+
+def _first_pass(rows: pa.Table, weighed: Weighed, policy: Policy, suspects: Suspects) -> _Kept:
     admitted = np.flatnonzero(weighed.reasons.admitted)
     digests = first_word(rows["sha256"])[admitted]
     is_suspect = suspects.has(first_words(rows["phash256"])[admitted]) | _recurs(digests)
@@ -117,18 +131,16 @@ def _first_pass(pack: Pack, rules: RecordRules, policy: Policy, suspects: Suspec
     )
 
 
-def _denied(rows: pa.Table, admitted: Mask, denylist: Denylist, policy: Policy) -> Mask:
-    """Return which admitted records, or their pictures, were taken down."""
-    places = np.flatnonzero(admitted)
-    some = rows.take(pa.array(places))
-    denied = np.zeros(len(some), np.bool_)
+def _denied(rows: pa.Table, asked: Mask, denylist: Denylist, policy: Policy) -> Mask:
+    """Return which records that the claims admit were taken down, by themselves or by their pictures."""
+    denied = np.zeros(len(rows), np.bool_)
     for kind, name in (("record", "record_id"), ("sha256", "sha256"), ("pixels", "pixels")):
-        denied |= denylist.denied(kind, some[name].to_pylist())
-    is_flat = pc.greater_equal(some["flatness"], policy.duplicates.flat_from).to_numpy()
-    denied |= denylist.near(as_bytes(some["phash256"])) & ~is_flat
-    found = np.zeros(len(rows), np.bool_)
-    found[places] = denied
-    return found
+        there = np.flatnonzero(asked & rows[name].is_valid().to_numpy())
+        denied[there] |= denylist.denied(kind, rows[name].take(pa.array(there)).to_pylist())
+    is_flat = pc.fill_null(pc.greater_equal(rows["flatness"], policy.duplicates.flat_from), True).to_numpy()
+    hashed = np.flatnonzero(asked & ~is_flat & rows["phash256"].is_valid().to_numpy())
+    denied[hashed] |= denylist.near(as_bytes(rows["phash256"].take(pa.array(hashed))))
+    return denied
 
 
 def _recurs(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
@@ -282,4 +294,5 @@ def judge_parts(
 
     edges = read_edges(store, list(parts))
     denylist = load_denylist(store, denylists)
-    return judge_packs([pack_of(part) for part in parts], edges.pairs, edges.recurring, policy, denylist)
+    packs, is_classified = [pack_of(part) for part in parts], instruments.safety is not None
+    return judge_packs(packs, edges.pairs, edges.recurring, policy, denylist, is_classified=is_classified)

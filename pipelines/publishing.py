@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
+from catalog.columns import is_blank
 from catalog.digests import canonical_json, digest_of, sha256_hex
 from catalog.errors import CorpusError
 from catalog.licenses import family
@@ -18,7 +19,7 @@ from catalog.policy import Policy, obligations_of
 from catalog.storage import Store, parquet_bytes
 from pipelines.judging import VERDICT_SCHEMA, verdicts_path
 from pipelines.measures import thumbnail_facts
-from pipelines.papers import CREDIT_SCHEMA, missing_credits, write_papers
+from pipelines.papers import CREDIT_SCHEMA, lacking_credits, write_papers
 from pipelines.papers.account import Account, Publication, SourceAccount, Tool
 from pipelines.papers.credits_page import shown_creators
 from pipelines.parts import PackPart
@@ -58,7 +59,7 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
     if not counted.counts["admitted"]:
         raise CorpusError(counted.why_empty(settings.name))
     credits = credits_of(shards, store, settings.changes)
-    if lacking := _lacking(credits, policy, {part.source for part in parts}):
+    if lacking := lacking_credits(credits, policy):
         raise CorpusError(f"{len(lacking):,} credits lack what the policy requires: {lacking[0]}")
     manifest = Manifest(
         name=settings.name,
@@ -102,15 +103,6 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
             store.write_bytes(place, data)
     store.write_bytes(f"releases/{settings.name}/LATEST", f"{version}\n".encode())
     return version
-
-
-def _lacking(credits: pa.Table, policy: Policy, sources: Iterable[str]) -> list[str]:
-    """Return a line for each credit that lacks what the rules for its source require."""
-    lines = []
-    for source in sorted(sources):
-        of_source = credits.filter(pc.starts_with(credits["record_id"], f"{source}:"))
-        lines += missing_credits(of_source, policy.rules_of(source).credit.required)
-    return lines
 
 
 class _Counted:
@@ -169,7 +161,7 @@ def credits_of(shards: Iterable[Shard], store: Store, changes: str) -> pa.Table:
         table = store.read_table(shard_table_path(shard.name), [*columns, "split"])
         said: dict[str, Any] = {name: table[name] for name in table.column_names}
         said["source_url"] = pc.coalesce(
-            pc.if_else(pc.equal(table["landing_url"], ""), None, table["landing_url"]), table["url"]
+            pc.if_else(is_blank(table["landing_url"]), None, table["landing_url"]), table["url"]
         )
         said |= {name: pa.array([value] * len(table)) for name, value in (("changes", changes), ("shard", shard.name))}
         credits.append(pa.table({name: said[name] for name in CREDIT_SCHEMA.names}, schema=CREDIT_SCHEMA))

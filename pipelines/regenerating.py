@@ -6,25 +6,19 @@ It is what a changed policy costs, and what a takedown does to every release. No
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from catalog.manifest import Release
-from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
 from catalog.policy import Policy
 from catalog.storage import Store
 from pipelines.edges import edges_stem
 from pipelines.judging import write_verdicts
+from pipelines.outstanding import lacks_anything
 from pipelines.parts import PackPart
 from pipelines.publishing import Settings, publish
-from pipelines.rows import Instruments, read_rows
 from pipelines.shard_writing import WrittenShard, earlier_shards, write_shards_of
 from pipelines.threads import in_threads
-from pipelines.weighing import NOT_ASKED, Weighed
-
-AGAIN = frozenset(f"fetch:{outcome}" for outcome in TRANSIENT)
-"""Reasons that the next build may find gone, since it asks again."""
+from pipelines.weighing import Weighed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +57,7 @@ def regenerate(
     parts = sorted(parts)
 
     def check(part: PackPart, weighed: Weighed, verdicts: pa.Table) -> None:
-        if is_complete and (
-            lacks_anything(part, store, weighed, verdicts) or _lacks_safety(part, store, settings.instruments)
-        ):
+        if is_complete and lacks_anything(part, store, weighed):
             raise NotReadyError(part.pack)
 
     for part in write_verdicts(parts, store, policy, settings.instruments, denylists, check):
@@ -77,33 +69,6 @@ def regenerate(
         version=version,
         done={"shards written": len(new), "shard bytes written": sum(shard.num_bytes for shard in new)},
     )
-
-
-def lacks_anything(part: PackPart, store: Store, weighed: Weighed, verdicts: pa.Table) -> bool:
-    """Tell whether a build would fetch, measure or caption something of a pack before it judges it."""
-    said = {reason for reasons in weighed.reasons.lists for reason in reasons}
-    if weighed.lacks_caption.any() or weighed.lacks_measures or NOT_ASKED in said:
-        return True
-    return bool(said & AGAIN) and num_asked_again(part, store, weighed, verdicts) > 0
-
-
-def _lacks_safety(part: PackPart, store: Store, instruments: Instruments) -> bool:
-    """Tell whether a picture was not classified that would be, whether the policy asks for it or not."""
-    if instruments.safety is None:
-        return False
-    rows = read_rows(part, store, instruments, ["contrast", "nsfw"])
-    return int(rows["nsfw"].null_count) > int(rows["contrast"].null_count)
-
-
-def num_asked_again(part: PackPart, store: Store, weighed: Weighed, verdicts: pa.Table) -> int:
-    """Return how many records a build would ask for again, as the fetch stage does."""
-    may_pass = np.array([not AGAIN.isdisjoint(reasons) for reasons in weighed.reasons.lists], np.bool_)
-    if not may_pass.any():
-        return 0
-    rows = pa.array(np.flatnonzero(may_pass[weighed.reasons.codes]))
-    asked = read_attempts(store, part.pack, ["record_id"])["record_id"]
-    times = pc.value_counts(asked.filter(pc.is_in(asked, value_set=verdicts["record_id"].take(rows))))
-    return int(pc.sum(pc.less(times.field("counts"), MAX_ATTEMPTS)).as_py() or 0)
 
 
 def _write(

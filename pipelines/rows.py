@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.columns import is_blank
 from catalog.digests import digest_of, sha256_hex
 from catalog.facts import FactTable
 from catalog.packs import Outcome, read_rows_of
@@ -24,6 +25,10 @@ from pipelines.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUM
 FOLDER = "judgements/rows"
 CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("landing_url", "url")}
 """A part of a credit is lacking when all of these columns are blank; the bits of `lacks`, in this order."""
+NOBODY = 0
+"""The creator of a record that names none."""
+ROWS_VERSION = 1
+"""Of what the columns that are derived here mean."""
 LACKS_COLUMNS = sorted({name for columns in CREDIT_COLUMNS.values() for name in columns})
 WORDS = ("license_claims", "outcome", "consent")
 """Columns with few distinct values, which are read as dictionaries."""
@@ -54,8 +59,9 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 """One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
-`creator` is a number for whoever is credited, by page or else by name, within the source. A caption that was not made
-yet is null. `json_bytes` and `other_bytes` are what the sample would fill: see `pipelines.plans.sample_sizes`."""
+`creator` is a number for whoever is credited, by page or else by name, within the source; 0 for nobody. A caption that
+was not made yet is null. `json_bytes` and `other_bytes` are what the sample would fill: see
+`pipelines.plans.sample_sizes`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +93,9 @@ def read_rows(
 
 def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
     """Where the joined rows of a pack lie, as far as it was fetched and measured by now."""
-    segments = [len(store.numbered(f"packs/{part.pack}.", ".parquet"))]
-    segments += [table.num_segments(part.pack) for table in _tables(store, instruments)]
-    said = [part.records_path, vars(instruments), segments, ROW_SCHEMA.names]
+    fetched = len(store.numbered(f"packs/{part.pack}.", ".parquet"))
+    facts = [[table.folder, table.num_segments(part.pack)] for table in _tables(store, instruments)]
+    said = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, vars(instruments), fetched, facts]
     return f"{FOLDER}/{part.pack}-{digest_of(said)[:16]}.arrow"
 
 
@@ -103,7 +109,7 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     records = part.read_records(store, [*said, "retrieved_at", "text_sha256"])
     measured = ["outcome", "consent", "original_width", "original_height"]
     wanted = dict.fromkeys([*measured, *INDEX_COLUMNS, "stored_sha256", "size"])
-    index = read_rows_of(store, part.pack, records["record_id"], list(wanted))
+    index = read_rows_of(store, part.pack, records, list(wanted))
     sha256 = pc.if_else(pc.equal(index["outcome"], str(Outcome.FETCHED)), index["key"], pa.scalar(None, pa.string()))
     hashes = _facts_at(hash_facts(store), part, sha256, ["phash256", "pixels", "colors"])
     quality = _facts_at(quality_facts(store), part, sha256, ["contrast", "flatness", "sharpness"])
@@ -143,12 +149,14 @@ def lacks(records: pa.Table) -> npt.NDArray[np.int8]:
     for bit, columns in enumerate(CREDIT_COLUMNS.values()):
         blank = np.ones(len(records), np.bool_)
         for name in columns:
-            blank &= pc.equal(pc.utf8_trim_whitespace(pc.fill_null(records[name], "")), "").to_numpy()
+            blank &= is_blank(records[name]).to_numpy()
         found |= blank.astype(np.int8) << bit
     return found
 
 
 def _creators(source: str, records: pa.Table) -> npt.NDArray[np.uint64]:
-    who = pc.dictionary_encode(pc.coalesce(records["creator_url"], records["creator"], pa.scalar(""))).combine_chunks()
-    numbers = [int(sha256_hex(f"{source} {name}".encode())[:16], 16) for name in who.dictionary.to_pylist()]
+    said = [pc.if_else(is_blank(records[name]), None, records[name]) for name in ("creator_url", "creator")]
+    who = pc.dictionary_encode(pc.coalesce(*said, pa.scalar(""))).combine_chunks()
+    names = who.dictionary.to_pylist()
+    numbers = [int(sha256_hex(f"{source} {name.strip()}".encode())[:16], 16) if name else NOBODY for name in names]
     return np.asarray(np.array(numbers, np.uint64)[who.indices.to_numpy()], np.uint64)

@@ -16,6 +16,7 @@ from catalog.licenses import family
 from catalog.policy import CapRules, Policy, license_rank, obligations_of
 from dedup.colors import GRID_BYTES
 from dedup.keepers import Near, choose_keepers, near_codes
+from pipelines.rows import NOBODY
 
 CONTENDER_SCHEMA = pa.schema(
     [
@@ -90,14 +91,14 @@ def over_cap(
 ) -> npt.NDArray[np.bool_]:
     """Return which samples are too many of their creator: all but the first `max_per_creator` by digest.
 
-    So one that comes or goes moves at most one other in or out.
+    So one that comes or goes moves at most one other in or out. What nobody is named for is not of one hand.
     """
     order = np.lexsort((digests, creators))
     ordered = creators[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(ordered) else np.zeros(0, int)
     rank = np.arange(len(ordered)) - np.repeat(starts, np.diff(np.append(starts, len(ordered))))
     refused = np.zeros(len(creators), np.bool_)
-    refused[order] = rank >= rules.max_per_creator
+    refused[order] = (rank >= rules.max_per_creator) & (ordered != NOBODY)
     return refused
 
 

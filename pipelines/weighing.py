@@ -31,6 +31,8 @@ FEW = 1 << 16
 """Numbers up to this are looked up, larger ones sorted."""
 NOT_ASKED = "fetch:not-asked"
 """Admitted by its claims, and not asked for yet: only in plans, and before fetching."""
+NOT_MEASURED = "measure:missing"
+"""Fetched, and not measured yet: only in plans, and in what a takedown makes of a build that was killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +70,8 @@ class Weighed:
     reasons: Reasons
     lacks_caption: Mask
     """Which pictures only a caption that was not made yet speaks against."""
-    lacks_measures: bool
-    """Whether a picture that the claims admit was fetched and not measured yet."""
+    lacks_measures: Mask
+    """Which pictures that the claims admit were not measured yet."""
 
 
 def weigh_claims(rows: pa.Table, rules: RecordRules) -> Claims:
@@ -87,8 +89,11 @@ def weigh_claims(rows: pa.Table, rules: RecordRules) -> Claims:
     return Claims(read=read, licenses=licenses, reasons=reasons)
 
 
-def weigh(rows: pa.Table, rules: RecordRules) -> Weighed:
+def weigh(rows: pa.Table, rules: RecordRules, *, is_classified: bool = False) -> Weighed:
     """Apply every rule that looks at one record to the joined rows of a pack (`WEIGHED_COLUMNS`).
+
+    `is_classified` says that the corpus has a safety instrument, so that a picture without its score is yet to be
+    measured.
 
     What the claims refuse is judged by its claims alone, even if another policy once let it be fetched: a corpus says
     the same whatever was built in it before.
@@ -98,10 +103,13 @@ def weigh(rows: pa.Table, rules: RecordRules) -> Weighed:
     fetched = outcomes.index(Outcome.FETCHED) if Outcome.FETCHED in outcomes else len(outcomes)
     is_picture = (outcome == fetched) & claims.reasons.admitted
     masks = _picture_masks(rows, rules)
-    usable = is_picture & ~np.logical_or.reduce(list(masks.values()))  # nothing else is captioned
-    length, contrast = _numbers(rows["caption_characters"]), _numbers(rows["contrast"])
+    length, contrast, nsfw = (_numbers(rows[name]) for name in ("caption_characters", "contrast", "nsfw"))
+    lacks_measures = is_picture & (np.isnan(contrast) | (is_classified & np.isnan(nsfw)))
+    usable = is_picture & ~lacks_measures & ~np.logical_or.reduce(list(masks.values()))  # nothing else is captioned
     captions = {reason: mask & usable for reason, mask in caption_reasons(np.nan_to_num(length), rules.caption).items()}
-    masks |= captions
+    masks = (
+        {NOT_MEASURED: lacks_measures} | {reason: mask & ~lacks_measures for reason, mask in masks.items()} | captions
+    )
     bits = np.zeros(len(rows), np.int64)
     for bit, mask in enumerate(masks.values()):
         bits |= np.where(mask & is_picture, 1 << bit, 0)
@@ -119,7 +127,7 @@ def weigh(rows: pa.Table, rules: RecordRules) -> Weighed:
         claims=claims,
         reasons=reasons,
         lacks_caption=usable & np.isnan(length),
-        lacks_measures=bool((is_picture & np.isnan(contrast)).any()),
+        lacks_measures=lacks_measures,
     )
 
 

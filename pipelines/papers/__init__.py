@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from pipelines.papers.account import Account
 from pipelines.papers.card import license_md, readme
-from pipelines.papers.credits import CREDIT_SCHEMA, credits_txt, missing_credits
+from pipelines.papers.credits import CREDIT_SCHEMA, credits_txt, lacking_credits
 from pipelines.papers.credits_page import credits_html
 from pipelines.papers.croissant import croissant_json
 from pipelines.papers.escaping import safe_url
 from pipelines.papers.summary import training_content_summary
 from pipelines.papers.tools import tools_json
 
-__all__ = ["CREDIT_SCHEMA", "PAPERS", "missing_credits", "safe_url", "write_papers"]
+__all__ = ["CREDIT_SCHEMA", "PAPERS", "lacking_credits", "safe_url", "write_papers"]
 
 PAPERS: dict[str, Callable[[Account], bytes]] = {
     "LICENSE.md": license_md,

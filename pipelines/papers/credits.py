@@ -7,9 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.columns import is_blank
 from catalog.errors import ConfigError
 from catalog.licenses import family
-from catalog.policy import CREDIT_NEEDED
+from catalog.policy import CREDIT_NEEDED, Policy
 from pipelines.papers.account import Account
 from pipelines.papers.escaping import plain, plain_url
 from pipelines.papers.licenses import licensed_as
@@ -47,7 +48,7 @@ def missing_credits(credits: pa.Table, required: Sequence[str]) -> list[str]:
             raise ConfigError(f"no part of a credit is called {part!r}; the parts are {', '.join(REQUIRABLE)}")
     asking = [spdx for spdx in pc.unique(credits["license"]).to_pylist() if family(spdx or "") in CREDIT_NEEDED]
     asked = credits.filter(pc.is_in(credits["license"], value_set=pa.array(asking, pa.string())))
-    lacks = {part: _is_blank(asked[REQUIRABLE[part]]) for part in required}
+    lacks = {part: is_blank(asked[REQUIRABLE[part]]) for part in required}
     if not lacks or not asked.num_rows:
         return []
     any_lacking = pc.equal(pc.min_element_wise(*(pc.cast(pc.invert(mask), pa.int8()) for mask in lacks.values())), 0)
@@ -57,8 +58,14 @@ def missing_credits(credits: pa.Table, required: Sequence[str]) -> list[str]:
     return [_lack_of(row, required) for row in found.filter(any_lacking).to_pylist()]
 
 
-def _is_blank(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.equal(pc.utf8_trim_whitespace(pc.fill_null(column, "")), "")
+def lacking_credits(credits: pa.Table, policy: Policy) -> list[str]:
+    """Return a line for each credit that lacks what the policy requires of records of its source."""
+    sources = sorted({record_id.partition(":")[0] for record_id in credits["record_id"].to_pylist()})
+    lines = []
+    for source in sources:
+        of_source = credits.filter(pc.starts_with(credits["record_id"], f"{source}:"))
+        lines += missing_credits(of_source, policy.rules_of(source).credit.required)
+    return lines
 
 
 def _lack_of(row: Row, required: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from catalog.manifest import SPLITS
 from catalog.rules import Mask
 from pipelines.plans.released import ReleasedPack
-from pipelines.weighing import NOT_ASKED, Weighed, groups_of
+from pipelines.weighing import NOT_ASKED, NOT_MEASURED, Weighed, groups_of
 
 Ints = npt.NDArray[np.int64]
 Tally = Counter[tuple[str, str, str]]
@@ -58,13 +58,15 @@ class Comparison:
     after: Side
     not_asked: Mask
     """Admitted by license and credit, and not fetched yet."""
+    to_measure: Mask
+    """Fetched, and not measured yet."""
     to_caption: Mask
     """Admitted but for a caption that was not made yet."""
 
     @cached_property
     def waiting(self) -> Mask:
         """What is neither admitted nor refused before the next build."""
-        return self.not_asked | self.to_caption
+        return self.not_asked | self.to_measure | self.to_caption
 
     @cached_property
     def added(self) -> Mask:
@@ -104,6 +106,7 @@ def compare(weighed: Weighed, verdicts: pa.Table, released: ReleasedPack | None)
         before=_before(verdicts["record_id"], released),
         after=side,
         not_asked=not_asked[weighed.reasons.codes] if len(not_asked) else np.zeros(len(verdicts), np.bool_),
+        to_measure=weighed.lacks_measures,
         to_caption=weighed.lacks_caption,
     )
 
@@ -199,6 +202,7 @@ def _reasons_after(compared: Comparison, verdicts: pa.Table) -> Tally:
     """Count the reasons that a build would publish: without those of what it is yet to fetch or to caption."""
     tally = _reasons("after", verdicts["reasons"])
     tally["after", "reason", NOT_ASKED] -= int(compared.not_asked.sum())
+    tally["after", "reason", NOT_MEASURED] -= int(compared.to_measure.sum())
     tally["after", "reason", CAPTION_MISSING] -= int(compared.to_caption.sum())
     return +tally
 

@@ -18,12 +18,12 @@ from catalog.corpus import read_settings
 from catalog.errors import CorpusError
 from catalog.facts import FactTable
 from catalog.manifest import Release
-from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
 from catalog.policy import Policy
 from catalog.storage import Store
 from pipelines.config import CorpusConfig
 from pipelines.edges import first_word
 from pipelines.judging import judge_parts
+from pipelines.outstanding import num_asked_again
 from pipelines.parts import PackPart
 from pipelines.plans.comparing import Comparison, Tally, compare, tally_gone, tally_of
 from pipelines.plans.creator_changes import CreatorTally, PackChanges, Words, pack_changes
@@ -36,8 +36,6 @@ from pipelines.threads import in_threads
 from pipelines.weighing import Weighed
 
 TOP_CREATORS = 20
-AGAIN = frozenset(f"fetch:{outcome}" for outcome in TRANSIENT)
-"""Reasons that the next build may find gone, since it asks again."""
 LATENT_SCHEMA = pa.schema([("sha256", pa.string())])
 """What a plan reads of latents, which training writes: whose there are."""
 
@@ -111,12 +109,12 @@ class _Planner:
         added, removed = np.flatnonzero(compared.added), np.flatnonzero(compared.removed)
         rows = np.concatenate([added, removed])
         creators = np.zeros(0, np.uint64)
-        joined = cache(lambda: read_rows(part, self.store, self.instruments, ["creator", "contrast", *SIZE_COLUMNS]))
+        joined = cache(lambda: read_rows(part, self.store, self.instruments, ["creator", *SIZE_COLUMNS]))
         if len(rows):
             said = joined()
             creators = said["creator"].to_numpy()[rows]
-            tally["measure", "", ""] += said["contrast"].take(pa.array(added)).null_count
-        tally["again", "", ""] += self._num_asked_again(part, weighed, verdicts)
+        tally["again", "", ""] += num_asked_again(part, self.store, weighed)
+        tally["measure", "", ""] += int(weighed.lacks_measures.sum())
         gone = compared.before.read("sha256", removed) if len(removed) else pa.chunked_array([[]], pa.string())
         if released is not None and compared.before.places is not None:
             lost = released.lost(verdicts["record_id"])
@@ -130,16 +128,6 @@ class _Planner:
             creators=pack_changes(creators, rows, np.arange(len(rows)) < len(added)),
             latents=self._latents_lacking(part, compared, verdicts),
         )
-
-    def _num_asked_again(self, part: PackPart, weighed: Weighed, verdicts: pa.Table) -> int:
-        """Return how many records a build would ask for again, as the fetch stage does."""
-        may_pass = np.array([not AGAIN.isdisjoint(reasons) for reasons in weighed.reasons.lists], np.bool_)
-        if not may_pass.any():
-            return 0
-        rows = pa.array(np.flatnonzero(may_pass[weighed.reasons.codes]))
-        asked = read_attempts(self.store, part.pack, ["record_id"])["record_id"]
-        times = pc.value_counts(asked.filter(pc.is_in(asked, value_set=verdicts["record_id"].take(rows))))
-        return int(pc.sum(pc.less(times.field("counts"), MAX_ATTEMPTS)).as_py() or 0)
 
     def _latents_lacking(self, part: PackPart, compared: Comparison, verdicts: pa.Table) -> Counter[str]:
         if not self.latents:

@@ -31,7 +31,8 @@ def wanted_rows(part: PackPart, store: Store, policy: Policy, instruments: Instr
     A row has the key of its caption (`shown_sha256`), the picture's `sha256`, and the record's text.
     """
     joined = read_rows(part, store, instruments)
-    rows = pa.array(np.flatnonzero(weigh(joined, policy.rules_of(part.source)).lacks_caption))
+    weighed = weigh(joined, policy.rules_of(part.source), is_classified=instruments.safety is not None)
+    rows = pa.array(np.flatnonzero(weighed.lacks_caption))
     said = part.read_records(store, ["title", "description", "tags", "text_sha256"]).take(rows)
     sha256s = joined["sha256"].take(rows)
     shown = sha256s if instruments.captions_see_pixels else said["text_sha256"]

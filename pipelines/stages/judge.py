@@ -30,6 +30,7 @@ def judge_corpus(
 
 
 def _check(part: PackPart, weighed: Weighed, _: pa.Table) -> None:
+    assert not weighed.lacks_measures.any()
     if any(NOT_ASKED in reasons for reasons in weighed.reasons.lists):
         raise AssertionError(f"{part.pack} has admitted records that were never asked for")
 

@@ -1,0 +1,38 @@
+"""What a build would still have to do before it judges: asked by builds, which then start Beam, and by plans."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
+from catalog.storage import Store
+from pipelines.parts import PackPart
+from pipelines.weighing import NOT_ASKED, Weighed
+
+AGAIN = frozenset(f"fetch:{outcome}" for outcome in TRANSIENT)
+"""Reasons that the next build may find gone, since it asks again."""
+
+
+def lacks_anything(part: PackPart, store: Store, weighed: Weighed) -> bool:
+    """Tell whether a build would fetch, measure or caption something of a pack before it judges it."""
+    said = {reason for reasons in weighed.reasons.lists for reason in reasons}
+    if weighed.lacks_caption.any() or weighed.lacks_measures.any() or NOT_ASKED in said:
+        return True
+    return num_asked_again(part, store, weighed) > 0
+
+
+def num_asked_again(part: PackPart, store: Store, weighed: Weighed) -> int:
+    """Return how many records a build would ask for again, as the fetch stage does."""
+    may_pass = np.array([not AGAIN.isdisjoint(reasons) for reasons in weighed.reasons.lists], np.bool_)
+    if not may_pass.any():
+        return 0
+    rows = pa.array(np.flatnonzero(may_pass[weighed.reasons.codes]))
+    wanted = part.read_records(store, ["record_id", "url"]).take(rows)
+    asked = read_attempts(store, part.pack, ["record_id", "url"])
+    of_wanted = _asked(asked).filter(pc.is_in(_asked(asked), value_set=_asked(wanted).combine_chunks()))
+    times = pc.value_counts(of_wanted).field("counts")
+    return int(pc.sum(pc.less(times, MAX_ATTEMPTS)).as_py() or 0)
+
+
+def _asked(rows: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(rows["record_id"], rows["url"], "\n")
