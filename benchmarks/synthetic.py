@@ -38,6 +38,7 @@ from pipelines.sample_schema import SHARD_SCHEMA
 from pipelines.samples import samples_of, shard_stem
 from pipelines.settings import settings
 from pipelines.sources import READERS
+from pipelines.sources.options import AS_IT_IS
 from pipelines.url_index import URL_COLUMNS, url_index, url_index_path
 from pipelines.weighing import weigh_claims
 
@@ -138,7 +139,7 @@ def _shard(store: Store, part: PackPart, split: Split, samples: pa.Table) -> Sha
 
 def real_records() -> pa.Table:
     """Return the records of samples/."""
-    records = [record for name, path in REAL.items() for record in READERS[name](path, name)]
+    records = [record for name, path in REAL.items() for record in READERS[name](path, name, AS_IT_IS)]
     return records_table(records, num_packs=1)  # type: ignore[arg-type]
 
 

@@ -22,10 +22,16 @@ from catalog.tars import whole_blocks, write_pieces, write_tar
 
 
 class Outcome(StrEnum):
-    """What became of one record at fetch. Closed: every record that was asked for has exactly one."""
+    """What became of one record at fetch. Closed: every record that was asked for has exactly one.
+
+    `DISALLOWED` is what robots.txt forbids, `UNCHANGED` what a recheck finds as it was; a pack has none of the latter.
+    """
 
     FETCHED = "fetched"
     BAD_URL = "bad-url"
+    PRIVATE_ADDRESS = "private-address"
+    DISALLOWED = "disallowed"
+    BAD_CERTIFICATE = "bad-certificate"
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
     SERVER_ERROR = "server-error"
@@ -36,6 +42,7 @@ class Outcome(StrEnum):
     DAMAGED = "damaged"
     NOT_RESIZABLE = "not-resizable"
     DENIED = "denied"
+    UNCHANGED = "unchanged"
 
 
 TRANSIENT = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.SERVER_ERROR})
@@ -62,10 +69,17 @@ INDEX_SCHEMA = pa.schema(
         ("size", pa.int64()),
         ("fetched_at", pa.timestamp("ms", tz="UTC")),
         ("consent", pa.string()),
+        ("final_url", pa.string()),
+        ("etag", pa.string()),
+        ("last_modified", pa.string()),
+        ("originals", pa.string()),
+        ("original_offset", pa.int64()),
+        ("original_size", pa.int64()),
     ]
 )
 """`sha256` is of the bytes as fetched, `stored_sha256` of the JPEG at [offset, offset + size) of the tar. `consent` is
-evidence for `catalog.consent.read_consent`; null when the server said nothing or nothing was answered."""
+evidence for `catalog.consent.read_consent`; null when the server said nothing or nothing was answered. `final_url` is
+where redirects led. `originals` names the tar of the bytes as fetched, where the corpus keeps them."""
 
 
 def read_attempts(store: Store, pack: str, columns: list[str] | None = None) -> pa.Table:

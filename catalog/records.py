@@ -40,6 +40,11 @@ class ImageRecord:
     tags: tuple[str, ...] = ()
     width: int | None = None
     height: int | None = None
+    extras: tuple[tuple[str, str], ...] = ()
+    """(column, text) of what else the source says and the config asks for: `save_additional_columns`."""
+    held: str | None = None
+    """Where the bytes lie on this machine, for sources that have them: `path`, or `path#offset+size` for a member of a
+    tar. Set by a reader from where it reads, never from what a row says. Then nothing is asked of the network."""
     evidence: Evidence
 
     def __post_init__(self) -> None:
@@ -49,8 +54,8 @@ class ImageRecord:
                 raise ValueError(f"{name} is not Unicode: {value!r:.60}")
         if not all(map(_is_unicode, self.tags)):
             raise ValueError("a tag is not Unicode")
-        if not all(_is_unicode(text) for claim in self.license_claims for text in claim):
-            raise ValueError("a license claim is not Unicode")
+        if not all(_is_unicode(text) for pair in (*self.license_claims, *self.extras) for text in pair):
+            raise ValueError("a license claim or an extra column is not Unicode")
         for name in ("width", "height"):
             size = getattr(self, name)
             if size is not None and not (isinstance(size, int) and 0 <= size < 2**31):
@@ -85,14 +90,17 @@ RECORD_SCHEMA = pa.schema(
         ("text_sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("extras", pa.string()),
+        ("held", pa.string()),
         ("evidence_file", pa.string()),
         ("evidence_place", pa.string()),
         ("evidence_sha256", pa.string()),
         ("retrieved_at", pa.string()),
     ]
 )
-"""`license_claims` is `[[field, text], ...]` as JSON: a pack has few distinct ones, and Parquet keeps each once.
-`text_sha256` is a digest of title, description and tags: what a captioner that reads is shown."""
+"""`license_claims` is `[[field, text], ...]` as JSON: a pack has few distinct ones, and Parquet keeps each once;
+`extras` likewise, null when there are none. `text_sha256` is a digest of title, description and tags: what a captioner
+that reads is shown."""
 UNREADABLE_SCHEMA = pa.schema([("place", pa.string()), ("problem", pa.string())])
 
 
@@ -140,6 +148,8 @@ def _row(record: ImageRecord, num_packs: int) -> dict[str, object]:
         "text_sha256": digest_of([record.title or "", record.description or "", record.tags]),
         "width": record.width,
         "height": record.height,
+        "extras": canonical_json(record.extras).decode() if record.extras else None,
+        "held": record.held,
         "evidence_file": evidence.file,
         "evidence_place": evidence.place,
         "evidence_sha256": evidence.sha256,

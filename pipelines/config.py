@@ -15,6 +15,7 @@ from catalog.storage import Store
 from pipelines.fetch_config import FetchConfig, PixelConfig
 from pipelines.rows import Instruments
 from pipelines.sources import READERS
+from pipelines.sources.options import ReadOptions
 
 
 def _plain_name(name: str) -> str:
@@ -32,7 +33,7 @@ def _known_reader(name: str) -> str:
 PlainName = Annotated[str, AfterValidator(_plain_name)]
 
 
-class SourceConfig(BaseModel, frozen=True, extra="forbid"):
+class SourceConfig(ReadOptions, frozen=True, extra="forbid"):
     """One source of records."""
 
     name: PlainName
@@ -40,6 +41,11 @@ class SourceConfig(BaseModel, frozen=True, extra="forbid"):
     path: str
     num_packs: int = Field(ge=1)
     """A pack is about ten thousand images. Fixed for the life of the corpus: it decides where every record lives."""
+
+    @property
+    def options(self) -> ReadOptions:
+        """How it is read."""
+        return ReadOptions(columns=self.columns, save_additional_columns=self.save_additional_columns)
 
 
 class PublicationConfig(BaseModel, frozen=True, extra="forbid"):

@@ -21,5 +21,6 @@ def records_path(source: SourceConfig, denylists: Sequence[str] = ()) -> str:
     except FileNotFoundError as error:
         raise SourceError(f"no source file at {source.path}; check `path` of source {source.name}") from error
     denied = [read_settings(Store(root)).get(TAKEDOWNS, []) for root in denylists]
-    run = digest_of([RECORD_SCHEMA.names, source.reader, source.num_packs, digest.hexdigest(), denied])[:16]
+    read_as = [source.reader, source.options.model_dump(), source.num_packs]
+    run = digest_of([RECORD_SCHEMA.names, read_as, digest.hexdigest(), denied])[:16]
     return f"records/{source.name}/{run}.parquet"

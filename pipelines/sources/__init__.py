@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from catalog.records import ImageRecord, UnreadableRow
 from pipelines.sources.commons import read_commons
 from pipelines.sources.openverse import read_openverse
+from pipelines.sources.options import ReadOptions
 from pipelines.sources.yfcc import read_yfcc
 
-Reader = Callable[[str, str], Iterator[ImageRecord | UnreadableRow]]
+Reader = Callable[[str, str, ReadOptions], Iterator[ImageRecord | UnreadableRow]]
 
 READERS: dict[str, Reader] = {
     "commons": read_commons,
     "openverse": read_openverse,
     "yfcc": read_yfcc,
 }
-"""Reader's name in a config -> function of (path, name of the source)."""
+"""Reader's name in a config -> function of (path, name of the source, options)."""

@@ -10,13 +10,14 @@ from typing import Any
 from catalog.digests import canonical_json, sha256_hex
 from catalog.records import Evidence, ImageRecord, UnreadableRow
 from catalog.text import plain_text
+from pipelines.sources.options import AS_IT_IS, ReadOptions
 from pipelines.sources.rows import needed_text, read_row, text_at
 from pipelines.sources.saved_json import read_answers
 
 LICENSE_FIELDS = ("License", "LicenseShortName", "LicenseUrl", "UsageTerms")
 
 
-def read_commons(path: str, source: str) -> Iterator[ImageRecord | UnreadableRow]:
+def read_commons(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[ImageRecord | UnreadableRow]:
     """Yield a record for every page that has an image, in the order of the answers."""
     for number, answer in enumerate(read_answers(path), start=1):
         pages = (answer.get("query") or {}).get("pages") or []

@@ -7,11 +7,12 @@ from typing import Any
 from catalog.digests import canonical_json, sha256_hex
 from catalog.records import Evidence, ImageRecord, UnreadableRow
 from catalog.text import one_line
+from pipelines.sources.options import AS_IT_IS, ReadOptions
 from pipelines.sources.rows import needed_text, read_row, text_at
 from pipelines.sources.saved_json import read_answers
 
 
-def read_openverse(path: str, source: str) -> Iterator[ImageRecord | UnreadableRow]:
+def read_openverse(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[ImageRecord | UnreadableRow]:
     """Yield a record for every result, in the order of the answers."""
     for number, answer in enumerate(read_answers(path), start=1):
         for index, result in enumerate(answer.get("results") or [], start=1):

@@ -10,6 +10,7 @@ from catalog.digests import sha256_hex
 from catalog.errors import SourceError
 from catalog.records import Evidence, ImageRecord, UnreadableRow
 from catalog.text import one_line
+from pipelines.sources.options import AS_IT_IS, ReadOptions
 
 COLUMNS = (
     "photoid uid unickname datetaken dateuploaded capturedevice title description usertags machinetags longitude "
@@ -18,7 +19,7 @@ COLUMNS = (
 VIDEO = "1"
 
 
-def read_yfcc(path: str, source: str) -> Iterator[ImageRecord | UnreadableRow]:
+def read_yfcc(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[ImageRecord | UnreadableRow]:
     """Yield a record for every photo, in the file's order; a line of another width is an unreadable row."""
     try:
         with open(path, "rb") as file:

@@ -33,7 +33,7 @@ def ingest(source: SourceConfig, store: Store, denylists: Sequence[str] = ()) ->
 def _write_records(source: SourceConfig, store: Store, path: str, denylist: Denylist) -> None:
     records: dict[str, ImageRecord] = {}
     unreadable = []
-    for row in READERS[source.reader](source.path, source.name):
+    for row in READERS[source.reader](source.path, source.name, source.options):
         if isinstance(row, UnreadableRow):
             unreadable.append(row)
         elif row.record_id in records:

@@ -7,6 +7,7 @@ from catalog.records import UnreadableRow
 from pipelines.sources import READERS
 from pipelines.sources.commons import read_commons
 from pipelines.sources.openverse import read_openverse
+from pipelines.sources.options import AS_IT_IS
 from pipelines.sources.yfcc import read_yfcc
 from tests.builders import a_yfcc_line
 
@@ -100,11 +101,11 @@ def test_a_yfcc_line_of_another_width_is_counted_with_its_number(tmp_path):
 @pytest.mark.parametrize("reader", READERS)
 def test_a_missing_file_is_told(reader, tmp_path):
     with pytest.raises(SourceError, match="no source file at .*none; check `path`"):
-        list(READERS[reader](str(tmp_path / "none"), "s"))
+        list(READERS[reader](str(tmp_path / "none"), "s", AS_IT_IS))
 
 
 @pytest.mark.parametrize("reader", ["commons", "openverse"])
 def test_a_file_that_is_not_json_is_told(reader, tmp_path):
     (tmp_path / "x").write_text("<html>")
     with pytest.raises(SourceError, match="is not JSON"):
-        list(READERS[reader](str(tmp_path / "x"), "s"))
+        list(READERS[reader](str(tmp_path / "x"), "s", AS_IT_IS))

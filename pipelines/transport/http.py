@@ -1,41 +1,21 @@
-"""The one place that meets the network: a URL in, bytes or an outcome out."""
+"""GET over http and https."""
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
 from catalog.consent import CONSENT_HEADERS, Signal
 from catalog.packs import Outcome
-
-USER_AGENT = "byline/0.1 (builds licensed image corpora; see the corpus owner's contact)"
+from pipelines.transport.answers import USER_AGENT, Answer, Known
 
 CONNECTIONS_PER_HOST = 8
 """Of one worker."""
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What became of one request: the bytes, or the outcome and why."""
-
-    body: bytes | None = None
-    outcome: Outcome = Outcome.FETCHED
-    message: str | None = None
-    consent: tuple[Signal, ...] = ()
-    """What every response on the way said about use, in order of arrival: redirects, refusals and broken bodies too."""
-
-
-class Transport(Protocol):
-    """Anything that answers URLs. Never raises for what a server does."""
-
-    async def get(self, url: str) -> Answer:
-        """Return what is at `url`."""
 
 
 class HttpTransport:
@@ -59,7 +39,7 @@ class HttpTransport:
     async def __aexit__(self, *_: object) -> None:
         await self.session.close()
 
-    async def get(self, url: str) -> Answer:
+    async def get(self, url: str, known: Known | None = None) -> Answer:
         """Return the body at `url`, at most `max_bytes` long, that arrived within `timeout_s` of being asked for.
 
         Redirects are followed to plain http(s) URLs only. A wait for other requests to the host does not count.
