@@ -44,13 +44,15 @@ def write_corpus(folder: Path, urls: Sequence[str], *, num_packs: int, fetch: Ma
             row |= {"unickname": f"a{place % 99}", "licenseurl": LICENSE, "marker": "0"}
             file.write("\t".join(row.values()) + "\n")
     (folder / "policy.toml").write_text(POLICY)
-    known = {name: value for name, value in {**LOOPBACK, **fetch}.items() if name in FetchConfig.model_fields}
+    polite = {**LOOPBACK, **fetch}
+    if "allow" not in FetchConfig.model_fields:  # nothing is guarded or limited yet
+        polite = {name: value for name, value in polite.items() if name in FetchConfig.model_fields}
     config = {
         "name": "fetched",
         "root": f"{folder}/corpus",
         "policy": f"{folder}/policy.toml",
         "sources": [{"name": "web", "reader": "yfcc", "path": f"{folder}/list.tsv", "num_packs": num_packs}],
-        "fetch": known,
+        "fetch": polite,
         "caption": {"captioner": "source-text"},
     }
     (folder / "corpus.toml").write_text(tomli_w.dumps(config))
