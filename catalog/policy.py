@@ -98,6 +98,8 @@ class ImageRules(BaseModel, frozen=True, extra="forbid"):
     min_contrast: float = Field(0.0, ge=0, le=1)
     min_sharpness: float = Field(0.0, ge=0)
     max_flatness: float = Field(1.0, ge=0, le=1)
+    placeholder_from: int = Field(10, ge=2)
+    """The same pixels from this many hands are what hosts give in place of pictures that they lack."""
 
 
 class SafetyRules(BaseModel, frozen=True, extra="forbid"):

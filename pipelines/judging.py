@@ -16,12 +16,14 @@ import pyarrow.compute as pc
 
 from catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
 from catalog.policy import CapRules, Policy, RecordRules
-from catalog.rules import Mask, heldout
+from catalog.rules import heldout
 from catalog.storage import Store
-from pipelines.edges import Suspects, as_bytes, first_word, first_words, read_edges, suspect_words, suspects_of
+from pipelines.contending import KEPT_COLUMNS, Kept, denied_rows, keep, without
+from pipelines.edges import first_word, read_edges, suspect_words, suspects_of
 from pipelines.parts import PackPart
+from pipelines.placeholders import placeholder_rows
 from pipelines.rows import Instruments, read_rows
-from pipelines.settling import CAP, CONTENDER_SCHEMA, DENIED, REASONS, Settled, over_cap, settle
+from pipelines.settling import CAP, CONTENDER_SCHEMA, DENIED, PLACEHOLDER, REASONS, Settled, over_cap, settle
 from pipelines.threads import in_threads
 from pipelines.weighing import WEIGHED_COLUMNS, Reasons, Weighed, groups_of, weigh
 
@@ -61,18 +63,6 @@ class Pack:
         return self.name.rsplit("-", 1)[0]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Kept:
-    """What the first pass keeps of a pack."""
-
-    weighed: Weighed
-    contender_rows: npt.NDArray[np.int64]
-    contenders: pa.Table
-    creators: npt.NDArray[np.uint64]
-    """Of every admitted row, when the policy caps them."""
-    digests: npt.NDArray[np.uint64]
-
-
 def judge_packs(
     packs: Sequence[Pack],
     pairs: pa.Table,
@@ -91,15 +81,18 @@ def judge_packs(
     rules = {source: policy.rules_of(source) for source in {pack.source for pack in packs}}
     suspects = suspects_of(suspect_words(pairs, recurring, policy.duplicates.radius_bits))
 
-    def first(pack: Pack) -> _Kept:
+    def first(pack: Pack) -> Kept:
         rows, weighed = _weighed(pack, rules[pack.source], policy, denylist, is_classified=is_classified)
-        return _first_pass(rows, weighed, policy, suspects)
+        return keep(rows, weighed, policy, suspects)
 
     kept = list(in_threads(first, packs))
+    limits = [rules[pack.source].image.placeholder_from for pack in packs]
+    placeholders = placeholder_rows([one.recurring for one in kept], limits)
+    kept = [without(one, rows) for one, rows in zip(kept, placeholders, strict=True)]
     contenders = pa.concat_tables([CONTENDER_SCHEMA.empty_table(), *(one.contenders for one in kept)]).combine_chunks()
-    decisions = _by_pack(kept, settle(contenders, pairs, policy), policy)
+    decisions = _by_pack(kept, placeholders, settle(contenders, pairs, policy), policy)
 
-    def second(pack: tuple[Pack, _Kept, _Decisions]) -> tuple[Weighed, pa.Table]:
+    def second(pack: tuple[Pack, Kept, _Decisions]) -> tuple[Weighed, pa.Table]:
         return pack[1].weighed, _verdicts(*pack, contenders, policy)
 
     yield from in_threads(second, zip(packs, kept, decisions, strict=True))
@@ -108,57 +101,12 @@ def judge_packs(
 def _weighed(
     pack: Pack, rules: RecordRules, policy: Policy, denylist: Denylist, *, is_classified: bool
 ) -> tuple[pa.Table, Weighed]:
-    columns = ["sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id"]
-    rows = pack.read([*WEIGHED_COLUMNS, *columns, *(["creator"] if policy.caps else [])])
+    rows = pack.read([*WEIGHED_COLUMNS, *KEPT_COLUMNS])
     weighed = weigh(rows, rules, is_classified=is_classified)
     if denylist.is_empty:
         return rows, weighed
-    denied = _denied(rows, weighed.claims.reasons.admitted, denylist, policy)
+    denied = denied_rows(rows, weighed.claims.reasons.admitted, denylist, policy)
     return rows, replace(weighed, reasons=_with(weighed.reasons, np.where(denied, DENIED, 0)))
-
-
-def _first_pass(rows: pa.Table, weighed: Weighed, policy: Policy, suspects: Suspects) -> _Kept:
-    admitted = np.flatnonzero(weighed.reasons.admitted)
-    digests = first_word(rows["sha256"])[admitted]
-    is_suspect = suspects.has(first_words(rows["phash256"])[admitted]) | _recurs(digests)
-    chosen = admitted[is_suspect]
-    return _Kept(
-        weighed=weighed,
-        contender_rows=chosen,
-        contenders=_contenders(rows.take(pa.array(chosen)), weighed, chosen, policy),
-        creators=rows["creator"].to_numpy()[admitted] if policy.caps else np.zeros(0, np.uint64),
-        digests=digests if policy.caps else np.zeros(0, np.uint64),
-    )
-
-
-def _denied(rows: pa.Table, asked: Mask, denylist: Denylist, policy: Policy) -> Mask:
-    """Return which records that the claims admit were taken down, by themselves or by their pictures."""
-    denied = np.zeros(len(rows), np.bool_)
-    for kind, name in (("record", "record_id"), ("sha256", "sha256"), ("pixels", "pixels")):
-        there = np.flatnonzero(asked & rows[name].is_valid().to_numpy())
-        denied[there] |= denylist.denied(kind, rows[name].take(pa.array(there)).to_pylist())
-    is_flat = pc.fill_null(pc.greater_equal(rows["flatness"], policy.duplicates.flat_from), True).to_numpy()
-    hashed = np.flatnonzero(asked & ~is_flat & rows["phash256"].is_valid().to_numpy())
-    denied[hashed] |= denylist.near(as_bytes(rows["phash256"].take(pa.array(hashed))))
-    return denied
-
-
-def _recurs(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-    ordered = np.sort(numbers)
-    return np.isin(numbers, ordered[1:][ordered[1:] == ordered[:-1]])
-
-
-def _contenders(rows: pa.Table, weighed: Weighed, chosen: npt.NDArray[np.int64], policy: Policy) -> pa.Table:
-    is_flat = pc.greater_equal(rows["flatness"], policy.duplicates.flat_from)
-    licenses = pa.array(weighed.claims.licenses, pa.string()).take(pa.array(weighed.claims.read.codes[chosen]))
-    sizes = [rows[name].cast(pa.float64()) for name in ("original_width", "original_height")]
-    columns = {
-        **{name: rows[name] for name in ("record_id", "sha256", "sharpness", "retrieved_at", "colors")},
-        "license": licenses,
-        "pixels": pc.multiply(*sizes),
-        "code": pc.if_else(is_flat, rows["pixels"].cast(pa.binary()), rows["phash256"].cast(pa.binary())),
-    }
-    return pa.table({name: columns[name] for name in CONTENDER_SCHEMA.names}, schema=CONTENDER_SCHEMA)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,12 +120,15 @@ class _Decisions:
     distance_bits: npt.NDArray[np.int32]
 
 
-def _by_pack(kept: list[_Kept], settled: Settled, policy: Policy) -> list[_Decisions]:
+def _by_pack(
+    kept: list[Kept], placeholders: list[npt.NDArray[np.int64]], settled: Settled, policy: Policy
+) -> list[_Decisions]:
     decisions, start = [], 0
-    for pack in kept:
+    for pack, hollow in zip(kept, placeholders, strict=True):
         mine = slice(start, start + len(pack.contender_rows))
         bits = np.zeros(len(pack.weighed.reasons.codes), np.int64)
         bits[pack.contender_rows] = settled.bits[mine]
+        bits[hollow] |= PLACEHOLDER
         keeper = np.where(settled.keeper[mine] == np.arange(mine.start, mine.stop), -1, settled.keeper[mine])
         decisions.append(_Decisions(bits=bits, keeper=keeper, distance_bits=settled.distance_bits[mine]))
         start = mine.stop
@@ -186,7 +137,7 @@ def _by_pack(kept: list[_Kept], settled: Settled, policy: Policy) -> list[_Decis
     return decisions
 
 
-def _cap(kept: list[_Kept], decisions: list[_Decisions], rules: CapRules) -> None:
+def _cap(kept: list[Kept], decisions: list[_Decisions], rules: CapRules) -> None:
     admitted = [np.flatnonzero(one.weighed.reasons.admitted) for one in kept]
     left = [decision.bits[rows] == 0 for decision, rows in zip(decisions, admitted, strict=True)]
     creators = np.concatenate([one.creators[rows] for one, rows in zip(kept, left, strict=True)])
@@ -198,7 +149,7 @@ def _cap(kept: list[_Kept], decisions: list[_Decisions], rules: CapRules) -> Non
         refused = refused[len(rows) :]
 
 
-def _verdicts(pack: Pack, kept: _Kept, decisions: _Decisions, contenders: pa.Table, policy: Policy) -> pa.Table:
+def _verdicts(pack: Pack, kept: Kept, decisions: _Decisions, contenders: pa.Table, policy: Policy) -> pa.Table:
     claims = kept.weighed.claims
     rows = pack.read(["record_id", "outcome", "sha256"])
     # what the claims refuse is judged by its claims alone, even if another policy once let it be fetched

@@ -37,8 +37,9 @@ REASONS = (
     "quarantine:license-conflict",
     "cap:creator",
     "denied:taken-down",
+    "quarantine:placeholder",
 )
-SAME_BYTES, NEAR, CONFLICT, CAP, DENIED = (1 << bit for bit in range(len(REASONS)))
+SAME_BYTES, NEAR, CONFLICT, CAP, DENIED, PLACEHOLDER = (1 << bit for bit in range(len(REASONS)))
 Ints = npt.NDArray[np.int64]
 
 

@@ -25,6 +25,9 @@ REASONS = {
     "safety": "not fit to be shown, or not measured",
     "duplicate": "another copy of the same picture was kept",
     "caption": "no caption, or one that is too short",
+    "quarantine": "copies whose licenses disagree, or what hosts give in place of pictures that they lack",
+    "recheck": "asked for again later, the picture was removed, opted out or relicensed",
+    "denied": "taken down",
     "cap": "too many by one creator",
 }
 """First word of a reason -> what it means."""

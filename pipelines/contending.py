@@ -1,0 +1,98 @@
+"""What the first pass of a judgement keeps of each pack: what may stand for others, or be stood for.
+
+Most pictures are alone, which their hashes tell at once; of these it keeps a few bytes.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.denylist import Denylist
+from catalog.policy import Policy
+from catalog.rules import Mask
+from pipelines.edges import Suspects, as_bytes, first_word, first_words
+from pipelines.placeholders import Recurring
+from pipelines.settling import CONTENDER_SCHEMA
+from pipelines.weighing import Weighed
+
+KEPT_COLUMNS = ["sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id", "creator"]
+"""What it reads of `pipelines.rows.ROW_SCHEMA`, beside what is weighed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What the first pass keeps of a pack."""
+
+    weighed: Weighed
+    recurring: Recurring
+    """Every picture that the claims admit, whatever else speaks against it."""
+    contender_rows: npt.NDArray[np.int64]
+    contenders: pa.Table
+    creators: npt.NDArray[np.uint64]
+    """Of every admitted row, when the policy caps them."""
+    digests: npt.NDArray[np.uint64]
+
+
+def keep(rows: pa.Table, weighed: Weighed, policy: Policy, suspects: Suspects) -> Kept:
+    """Return what must be kept of the rows of a pack until all packs are weighed. It holds none of their buffers."""
+    is_picture = weighed.claims.reasons.admitted & rows["pixels"].is_valid().to_numpy()
+    pictures = np.flatnonzero(is_picture | weighed.reasons.admitted)
+    digests = first_word(rows["sha256"])
+    is_suspect = suspects.has(first_words(rows["phash256"])[pictures]) | _recurs(digests[pictures])
+    suspected = pictures[is_suspect]
+    shown = suspected[is_picture[suspected]]
+    admitted = np.flatnonzero(weighed.reasons.admitted)
+    chosen = suspected[weighed.reasons.admitted[suspected]]
+    return Kept(
+        weighed=weighed,
+        recurring=Recurring(
+            rows=shown,
+            pixels=first_word(rows["pixels"].take(pa.array(shown))),
+            creators=rows["creator"].to_numpy()[shown],
+        ),
+        contender_rows=chosen,
+        contenders=_contenders(rows.take(pa.array(chosen)), weighed, chosen, policy),
+        creators=rows["creator"].to_numpy()[admitted] if policy.caps else np.zeros(0, np.uint64),
+        digests=digests[admitted] if policy.caps else np.zeros(0, np.uint64),
+    )
+
+
+def without(kept: Kept, placeholders: npt.NDArray[np.int64]) -> Kept:
+    """Leave placeholders out of the contenders: none stands for another picture."""
+    if not len(placeholders):
+        return kept
+    is_left = np.isin(kept.contender_rows, placeholders, invert=True)
+    return replace(kept, contender_rows=kept.contender_rows[is_left], contenders=kept.contenders.filter(is_left))
+
+
+def denied_rows(rows: pa.Table, asked: Mask, denylist: Denylist, policy: Policy) -> Mask:
+    """Return which records that the claims admit were taken down, by themselves or by their pictures."""
+    denied = np.zeros(len(rows), np.bool_)
+    for kind, name in (("record", "record_id"), ("sha256", "sha256"), ("pixels", "pixels")):
+        there = np.flatnonzero(asked & rows[name].is_valid().to_numpy())
+        denied[there] |= denylist.denied(kind, rows[name].take(pa.array(there)).to_pylist())
+    is_flat = pc.fill_null(pc.greater_equal(rows["flatness"], policy.duplicates.flat_from), True).to_numpy()
+    hashed = np.flatnonzero(asked & ~is_flat & rows["phash256"].is_valid().to_numpy())
+    denied[hashed] |= denylist.near(as_bytes(rows["phash256"].take(pa.array(hashed))))
+    return denied
+
+
+def _recurs(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    ordered = np.sort(numbers)
+    return np.isin(numbers, ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def _contenders(rows: pa.Table, weighed: Weighed, chosen: npt.NDArray[np.int64], policy: Policy) -> pa.Table:
+    is_flat = pc.greater_equal(rows["flatness"], policy.duplicates.flat_from)
+    licenses = pa.array(weighed.claims.licenses, pa.string()).take(pa.array(weighed.claims.read.codes[chosen]))
+    sizes = [rows[name].cast(pa.float64()) for name in ("original_width", "original_height")]
+    columns = {
+        **{name: rows[name] for name in ("record_id", "sha256", "sharpness", "retrieved_at", "colors")},
+        "license": licenses,
+        "pixels": pc.multiply(*sizes),
+        "code": pc.if_else(is_flat, rows["pixels"].cast(pa.binary()), rows["phash256"].cast(pa.binary())),
+    }
+    return pa.table({name: columns[name] for name in CONTENDER_SCHEMA.names}, schema=CONTENDER_SCHEMA)
