@@ -165,7 +165,7 @@ class GuardedResolver(AbstractResolver):
             return allowed
         if problems:
             raise PrivateAddressError(problems[0])
-        raise OSError(f"{host} has no address")
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} has no address")
 
     async def close(self) -> None:
         """Close the resolver that asks."""
