@@ -196,6 +196,12 @@ class Policy(RecordRules, frozen=True, extra="forbid"):
                     f"[{where}] admits {name}, which asks for {obligation}, and release.obligations does not name it"
                 )
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """All license families that the rules of any source admit, those of the general rules first."""
+        admitted = [self.license, *(self.rules_of(source).license for source in sorted(self.sources))]
+        return tuple(dict.fromkeys(name for rules in admitted for name in rules.families))
+
     def rules_of(self, source: str) -> RecordRules:
         """Return the rules for the records of a source: the general ones with the source's differences."""
         general = self.model_dump(include=set(RecordRules.model_fields))

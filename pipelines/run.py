@@ -118,7 +118,7 @@ def _keep_record(release: Release, policy: Policy, done: dict[str, int]) -> None
 def _keep_settings(config: CorpusConfig) -> None:
     """Write `corpus.toml`; refuse settings that the corpus on disk was not made with and that all facts follow from."""
     store = config.store
-    pixels = config.pixels.model_dump(mode="json")
+    pixels = config.pixels.model_dump(mode="json", exclude_none=True)
     num_packs = {source.name: source.num_packs for source in config.sources}
     before = read_settings(store)
     if store.exists(PENDING):

@@ -31,7 +31,7 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
         },
         readers={source.name: source.reader for source in config.sources},
         captioner={name: made_by[name] for name in ("model", "revision", "prompt", "decoding")},
-        tools=tools_of(weights, families=policy.license.families),
+        tools=tools_of(weights, families=policy.families),
         changes=changes(config),
         publication=Publication(**config.publication.model_dump()),
     )

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
+from pydantic import ValidationError
 from xxhash import xxh3_64_intdigest
 
 from catalog.digests import sha256_hex
 from catalog.errors import BylineError, StorageError
-from catalog.licenses import family
 from catalog.manifest import SPLITS, Release, Shard, checksums, shard_list, shard_table_path
-from catalog.policy import CREDIT_NEEDED
+from catalog.policy import Policy
+from pipelines.papers.credits import lacking_credits
 
 SUMS = "SHA256SUMS"
 
@@ -32,13 +33,18 @@ def verify(release: Release, count: Callable[[int], None] = lambda _: None) -> I
         yield from _wrong_shard(release, shard, shipped, count)
     try:
         verdicts = _verdicts(release)
-        credits = release.store.read_table(f"{release.path}/credits.parquet").to_pylist()
+        credits = release.store.read_table(f"{release.path}/credits.parquet")
+        policy = Policy.model_validate_json(release.store.read_bytes(f"{release.path}/policy.json"))
     except (StorageError, pa.ArrowException) as error:
         yield str(error)
         return
+    except ValidationError as error:
+        yield f"policy.json: cannot be read: {error.errors()[0]['msg']}"
+        return
     admitted = {row["sha256"]: row for row in verdicts if row["admitted"]}
     yield from _wrong_verdicts(admitted, shipped)
-    yield from _wrong_credits({row["sha256"]: row for row in credits}, shipped)
+    yield from (f"credits.parquet: {line}" for line in lacking_credits(credits, policy))
+    yield from _wrong_credits({row["sha256"]: row for row in credits.to_pylist()}, shipped)
     yield from _wrong_counts(release, verdicts)
 
 
@@ -147,10 +153,6 @@ def _wrong_credits(credits: dict[str, Any], shipped: dict[str, Any]) -> Iterator
         yield f"credits.parquet: {key} is {'credited and not shipped' if key in credits else 'not credited'}"
     for key in sorted(set(shipped) & set(credits)):
         credit = credits[key]
-        if family(credit["license"]) in CREDIT_NEEDED and not credit["creator"]:
-            yield f"credits.parquet: {key} has no creator, and {credit['license']} asks for one"
-        if not credit["source_url"]:
-            yield f"credits.parquet: {key} has no source"
         for name in ("record_id", "title", "creator", "license", "license_url"):
             if credit[name] != shipped[key].get(name):
                 yield f"credits.parquet: {key}: {name} is {credit[name]}, the shard says {shipped[key].get(name)}"

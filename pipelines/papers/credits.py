@@ -60,7 +60,7 @@ def missing_credits(credits: pa.Table, required: Sequence[str]) -> list[str]:
 
 def lacking_credits(credits: pa.Table, policy: Policy) -> list[str]:
     """Return a line for each credit that lacks what the policy requires of records of its source."""
-    sources = sorted({record_id.partition(":")[0] for record_id in credits["record_id"].to_pylist()})
+    sources = sorted({(record_id or "").partition(":")[0] for record_id in credits["record_id"].to_pylist()})
     lines = []
     for source in sources:
         of_source = credits.filter(pc.starts_with(credits["record_id"], f"{source}:"))

@@ -35,6 +35,7 @@ def training_content_summary(account: Account) -> bytes:
             consent_rules=rules_of(account, "consent"),
             license_rules=rules_of(account, "license", "credit"),
             safety_rules=rules_of(account, "safety"),
+            safety_instrument=account.manifest.instruments.get("safety"),
             refused=_refused(account),
             period=_period,
         )

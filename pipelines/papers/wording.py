@@ -78,14 +78,19 @@ def rules(policy: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def rules_of(account: Account, *tables: str) -> str:
-    """Return the rules of some tables of the policy as one line; empty when it has none of them."""
-    found = [f"{key} = {value}" for table in tables for key, value in _table(account.policy, table)]
-    return "; ".join(found)
+    """Return the rules of some tables of the policy as one line; empty when it has none of them.
+
+    After the general ones come those in which the rules of a source differ: `sources.<name>.<table>.<key>`.
+    """
+    own = sorted(account.policy.get("sources", {}).items())
+    places = [(account.policy, ""), *((tables_of, f"sources.{source}.") for source, tables_of in own)]
+    found = [said for policy, prefix in places for table in tables for said in _table(policy, table, prefix)]
+    return "; ".join(f"{key} = {value}" for key, value in found)
 
 
-def _table(policy: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
+def _table(policy: Mapping[str, Any], name: str, prefix: str) -> Iterator[tuple[str, str]]:
     if isinstance(policy.get(name), Mapping):
-        yield from rules(policy[name], f"{name}.")
+        yield from rules(policy[name], f"{prefix}{name}.")
 
 
 def captions_by(account: Account) -> str:

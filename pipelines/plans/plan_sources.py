@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from catalog.manifest import Release
-from catalog.storage import Store
 from pipelines.config import CorpusConfig, SourceConfig
 from pipelines.ingested import records_path
 from pipelines.parts import PackPart, parts_of
@@ -20,14 +19,14 @@ def sources_of(config: CorpusConfig, release: Release | None) -> tuple[dict[str,
     """Return the state of every source, by name, and the packs to judge, sorted.
 
     Judged are the records of the release, of sources that the config still names; without a release all that was
-    ingested of the files as they are now. A file on this machine is read only if it is younger than its records.
+    ingested of the files as they are now. Every file is read, since one that is older than its records can be another.
     """
     store, released = config.store, release.manifest.records if release else {}
     states = dict.fromkeys(set(released) - {source.name for source in config.sources}, LEFT_OUT)
     parts: list[PackPart] = []
     for source in config.sources:
         path = released.get(source.name)
-        state, now = (AS_INGESTED, path) if _is_older(source, config, path) else _state(source, config, path)
+        state, now = _state(source, config, path)
         judged = now if release is None else path
         states[source.name] = state
         if judged is not None:
@@ -46,16 +45,3 @@ def _state(source: SourceConfig, config: CorpusConfig, released: str | None) -> 
         return NOT_INGESTED, None
     is_released = config.store.exists(f"releases/{config.name}/LATEST") and len(parts_of(config.store, path))
     return (NOT_RELEASED if is_released else AS_INGESTED), path
-
-
-def _is_older(source: SourceConfig, config: CorpusConfig, records: str | None) -> bool:
-    """Tell whether the file of a source cannot have changed since these records were read from it."""
-    store, file = config.store, Path(source.path)
-    if records is None or config.denylists or not store.is_local or not file.is_file():
-        return False
-    return file.stat().st_mtime_ns < _place(store, records).stat().st_mtime_ns
-
-
-def _place(store: Store, path: str) -> Path:
-    store.size_bytes(path)  # a missing file is an error of one line
-    return store.local_path(path)

@@ -111,6 +111,11 @@ def test_a_source_differs_from_the_general_rules_only_in_what_it_says(tmp_path):
     )
 
 
+def test_families_are_those_that_the_rules_of_any_source_admit(tmp_path):
+    policy = _load(tmp_path, A_POLICY + '[sources.web.license]\nfamilies = ["CC-PDM", "CC0"]\n')
+    assert policy.families == (*policy.license.families, "CC-PDM")
+
+
 def test_policies_are_frozen():
     with pytest.raises(ValidationError):
         RULES.families = ()

@@ -1,6 +1,7 @@
 """A plan says what a build would do, and the build does just that."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -242,6 +243,7 @@ def test_a_source_file_that_changed_is_named(story):
     metadata = config.parent / "metadata.tsv"
     said = metadata.read_text()
     metadata.write_text(said + _line(99) + "\n")
+    os.utime(metadata, (0, 0))  # as a copy that keeps its times does
     try:
         assert _plan(config, POLICY).sources == {"test": "changed since it was ingested"}
     finally:

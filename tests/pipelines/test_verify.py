@@ -1,6 +1,7 @@
 """Whatever is damaged in a release, `verify` names it."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 
@@ -130,4 +131,20 @@ def test_a_missing_credit_is_named(release):
 
 def test_a_credit_without_its_creator_is_named(release):
     _rewrite(release, "credits.parquet", lambda rows: [{**row, "creator": None} for row in rows])
-    assert "has no creator, and CC-BY-4.0 asks for one" in _problems(release)
+    assert "CC-BY-4.0 asks for credit; no creator is known" in _problems(release)
+
+
+@pytest.mark.parametrize("blank", [None, "", "  "])
+def test_a_credit_lacks_what_the_releases_own_policy_requires(release, blank):
+    _rewrite(release, "credits.parquet", lambda rows: [{**row, "title": blank} for row in rows])
+    assert "no title is known" not in _problems(release)
+    path = f"{release.path}/policy.json"
+    policy = json.loads(release.store.read_bytes(path))
+    policy["sources"] = {"test": {"credit": {"required": ["title"]}}}
+    release.store.write_bytes(path, json.dumps(policy).encode())
+    assert "CC-BY-4.0 asks for credit; no title is known" in _problems(release)
+
+
+def test_an_unreadable_policy_is_named(release):
+    release.store.write_bytes(f"{release.path}/policy.json", b"{}")
+    assert "policy.json: cannot be read" in _problems(release)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from pipelines.papers.front_matter import front_matter
 from pipelines.papers.lint import contradictions
 from pipelines.papers.summary import image_range, top_tenth, training_content_summary
 from pipelines.papers.tools import tools_json
+from pipelines.papers.wording import rules_of
 from tests.pipelines.papers.accounts import EVIL, a_credit, a_source, a_tool, an_account
 
 MARKDOWN = [name for name in PAPERS if name.endswith(".md")]
@@ -190,6 +192,32 @@ def test_a_time_that_not_every_source_states_is_not_filled_in():
         "not every source states when it was asked"
         in training_content_summary(an_account(sources=(dated, undated))).decode()
     )
+
+
+@pytest.mark.parametrize("is_measured", [True, False])
+@pytest.mark.parametrize("has_rules", [True, False])
+def test_the_summary_says_of_safety_what_was_measured_and_what_was_judged(is_measured, has_rules):
+    account = an_account(policy={"license": {}, **({"safety": {"max_nsfw": 0.8}} if has_rules else {})})
+    manifest = account.manifest
+    if is_measured:
+        instruments = {**manifest.instruments, "safety": "yahoo-open-nsfw-1"}
+        manifest = manifest.model_copy(update={"instruments": instruments})
+    said = _html(training_content_summary(replace(account, manifest=manifest)))
+    assert ("The safety instrument <code>yahoo-open-nsfw-1</code> scored the pictures." in said) == is_measured
+    assert ("byline measured nothing of the kind" in said) != is_measured
+    assert ("safety.max_nsfw = 0.8" in said) == has_rules
+    assert ("This policy has no rule on safety" in said) != has_rules
+
+
+def test_rules_of_a_source_are_told_after_the_general_ones():
+    policy = {
+        "license": {"families": ["CC0"]},
+        "credit": {"required": []},
+        "sources": {"web": {"credit": {"required": ["title"]}, "image": {"min_side_px": 9}}, "old": {}},
+    }
+    said = rules_of(an_account(policy=policy), "license", "credit")
+    assert said == "license.families = CC0; credit.required = none; sources.web.credit.required = title"
+    assert "sources.web.credit.required = title" in _html(training_content_summary(an_account(policy=policy)))
 
 
 def test_a_policy_without_a_rule_on_opt_outs_says_so():
