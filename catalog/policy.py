@@ -89,6 +89,16 @@ class ConsentRules(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
+class RecheckRules(BaseModel, frozen=True, extra="forbid"):
+    """Which findings of `byline recheck` refuse a picture. Those that are left out are kept and count for nothing."""
+
+    refuse: tuple[Literal["removed", "opted-out", "relicensed", "changed", "unreachable"], ...] = (
+        "removed",
+        "opted-out",
+    )
+    """`opted-out` where `[consent]` refuses opt-outs, `relicensed` where `[license]` does not admit the new license."""
+
+
 class ImageRules(BaseModel, frozen=True, extra="forbid"):
     """Which pictures are worth training on, by what was measured on them."""
 
@@ -161,6 +171,7 @@ class RecordRules(BaseModel, frozen=True, extra="forbid"):
     license: LicenseRules
     credit: CreditRules = CreditRules()
     consent: ConsentRules = ConsentRules()
+    recheck: RecheckRules = RecheckRules()
     image: ImageRules = ImageRules()
     safety: SafetyRules | None = None
     caption: CaptionRules = CaptionRules()

@@ -15,6 +15,7 @@ from catalog.columns import is_blank
 from catalog.digests import digest_of, sha256_hex
 from catalog.facts import FactTable
 from catalog.packs import Outcome, read_rows_of
+from catalog.rechecks import NEWEST_COLUMNS, newest_findings, num_segments
 from catalog.storage import Store
 from dedup.colors import GRID_BYTES
 from pipelines.measures import caption_facts, hash_facts, quality_facts, safety_facts
@@ -30,7 +31,7 @@ NOBODY = 0
 ROWS_VERSION = 1
 """Of what the columns that are derived here mean."""
 LACKS_COLUMNS = sorted({name for columns in CREDIT_COLUMNS.values() for name in columns})
-WORDS = ("license_claims", "outcome", "consent")
+WORDS = ("license_claims", "outcome", "consent", *NEWEST_COLUMNS)
 """Columns with few distinct values, which are read as dictionaries."""
 
 ROW_SCHEMA = pa.schema(
@@ -44,6 +45,9 @@ ROW_SCHEMA = pa.schema(
         ("outcome", pa.string()),
         ("sha256", pa.string()),
         ("consent", pa.string()),
+        ("recheck", pa.string()),
+        ("recheck_consent", pa.string()),
+        ("recheck_claims", pa.string()),
         ("original_width", pa.int32()),
         ("original_height", pa.int32()),
         ("contrast", pa.float64()),
@@ -59,9 +63,9 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 """One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
-`creator` is a number for whoever is credited, by page or else by name, within the source; 0 for nobody. A caption that
-was not made yet is null. `json_bytes` and `other_bytes` are what the sample would fill: see
-`pipelines.plans.sample_sizes`."""
+`recheck...` is what was found since: see `catalog.rechecks.newest_findings`. `creator` is a number for whoever is
+credited, by page or else by name, within the source; 0 for nobody. A caption that was not made yet is null.
+`json_bytes` and `other_bytes` are what the sample would fill: see `pipelines.plans.sample_sizes`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +99,8 @@ def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
     """Where the joined rows of a pack lie, as far as it was fetched and measured by now."""
     fetched = len(store.numbered(f"packs/{part.pack}.", ".parquet"))
     facts = [[table.folder, table.num_segments(part.pack)] for table in _tables(store, instruments)]
-    said = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, vars(instruments), fetched, facts]
+    checked = sorted(num_segments(store, part.pack).items())
+    said = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, vars(instruments), fetched, facts, checked]
     return f"{FOLDER}/{part.pack}-{digest_of(said)[:16]}.arrow"
 
 
@@ -121,7 +126,9 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     sample = {name: records[name] for name in ("record_id", *RECORD_COLUMNS)}
     sample |= {name: index[name] for name in (*INDEX_COLUMNS, "stored_sha256")}
     sample |= {name: captions[column] for name, column in CAPTION_COLUMNS.items()}
+    found = newest_findings(store, part.pack, records)
     columns = {
+        **{name: found[name] for name in NEWEST_COLUMNS},
         **{name: records[name] for name in ("record_id", "license_claims", "retrieved_at", "text_sha256")},
         **{name: index[name] for name in measured},
         **{name: hashes[name] for name in ("phash256", "pixels", "colors")},

@@ -1,5 +1,6 @@
 """What the rules that look at one record say of a pack: the first half of every judgement. Pure, on columns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from catalog.claims import ClaimsColumn, read_claims_column
 from catalog.consent import read_consent
 from catalog.packs import Outcome
 from catalog.policy import RecordRules, choose_license
+from catalog.rechecks import NEWEST_COLUMNS
 from catalog.rules import (
     Mask,
     caption_reasons,
@@ -25,7 +27,7 @@ from pipelines.rows import CREDIT_COLUMNS
 
 Ints = npt.NDArray[np.int32]
 NUMBERS = ("original_width", "original_height", "contrast", "flatness", "sharpness", "nsfw", "caption_characters")
-WEIGHED_COLUMNS = ["license_claims", "lacks", "outcome", "consent", *NUMBERS]
+WEIGHED_COLUMNS = ["license_claims", "lacks", "outcome", "consent", *NEWEST_COLUMNS, *NUMBERS]
 """What `weigh` reads of `pipelines.rows.ROW_SCHEMA`."""
 FEW = 1 << 16
 """Numbers up to this are looked up, larger ones sorted."""
@@ -138,7 +140,32 @@ def _picture_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:
     judged = [consent_reasons(read_consent(evidence).state, rules.consent) for evidence in [*said, None]]
     for reason in sorted({reason for reasons in judged for reason in reasons}):
         masks[reason] = np.array([reason in reasons for reasons in judged], np.bool_)[codes]
-    return masks | safety_reasons(columns["nsfw"], rules.safety)
+    return masks | safety_reasons(columns["nsfw"], rules.safety) | _recheck_masks(rows, rules)
+
+
+def _recheck_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:
+    """Return which pictures what was found since they were fetched refuses."""
+
+    def holds(column: str, is_so: Callable[[str], bool]) -> Mask:
+        said, codes = _words(rows[column])
+        return np.array([*map(is_so, said), False], np.bool_)[codes]
+
+    def is_relicensed(claims: str) -> bool:
+        return bool(license_reasons(read_claims_column(pa.array([claims])).readings[0].spdx, rules.license))
+
+    def is_opted_out(evidence: str) -> bool:
+        return "consent:opted-out" in consent_reasons(read_consent(evidence).state, rules.consent)
+
+    masks = {}
+    for finding in rules.recheck.refuse:
+        if finding == "opted-out":
+            mask = holds("recheck_consent", is_opted_out)
+        elif finding == "relicensed":
+            mask = holds("recheck_claims", is_relicensed)
+        else:
+            mask = holds("recheck", finding.__eq__)
+        masks[f"recheck:{finding}"] = mask
+    return masks
 
 
 def _words(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from catalog.digests import sha256_hex
 from catalog.packs import FileChange, remove_records
+from catalog.rechecks import forget_checks
 from catalog.storage import Store
 from pipelines.judging import verdicts_path
 from pipelines.measures import hash_facts
@@ -63,6 +64,7 @@ def remove(store: Store, doomed: Doomed) -> Iterator[FileChange]:
                 yield from _from_records(store, f"records/{source}/{name}", doomed)
     for pack in doomed.packs:
         yield from remove_records(store, pack, doomed.record_ids)
+        yield from forget_checks(store, pack, doomed.record_ids)
     yield from _from_facts(store, doomed)
     yield from _from_pairs(store, doomed)
     for name in store.files(ROWS):
