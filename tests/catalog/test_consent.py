@@ -168,7 +168,7 @@ def test_content_usage(value, state):
         ([("content-usage", "train-ai=y"), ("content-usage", "train-ai=n")], "opted-out", "content-usage:train-ai=n"),
         ([("tdm-reservation", "0"), ("content-usage", "train-ai=?0")], "allowed", "tdm-reservation:0"),
         ([("content-usage", "train-ai=y"), ("tdm-reservation", "0")], "allowed", "content-usage:train-ai=y"),
-        ([("robots.txt", "Disallow: /"), ("tdm-reservation", "0")], "allowed", "tdm-reservation:0"),
+        ([("robots.txt", "Disallow: /"), ("tdm-reservation", "0")], "opted-out", "robots.txt:disallow"),
     ],
 )
 def test_the_most_restrictive_signal_wins(signals, state, rule):
