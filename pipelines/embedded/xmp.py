@@ -1,0 +1,94 @@
+"""XMP packets: the few properties that speak of data mining and of how a picture was made."""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from catalog.consent import Signal
+
+MAX_PARSED_BYTES = 2_000_000
+"""A packet with more is not parsed, only looked through."""
+MAX_PROPERTIES, MAX_PARTS = 200, 50
+"""Properties that speak of use in one packet, and parts of one of them: no picture has as many."""
+PROVENANCE = "dcterms:provenance"
+"""Where a C2PA manifest lies that is not in the picture."""
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_PROPERTIES = {
+    ("plus", "DataMining"): "xmp:plus:DataMining",
+    ("iptc", "DataMining"): "xmp:plus:DataMining",
+    ("plus", "OtherConstraints"): "xmp:plus:OtherConstraints",
+    ("iptc", "DigitalSourceType"): "xmp:iptc4xmpext:DigitalSourceType",
+    ("tdm", "reservation"): "xmp:tdm:reservation",
+    ("dcterms", "provenance"): PROVENANCE,
+}
+_NAMESPACES = (
+    ("ns.useplus.org/", "plus"),
+    ("iptc.org/std/iptc4xmpext/", "iptc"),
+    ("www.w3.org/ns/tdmrep", "tdm"),
+    ("purl.org/dc/terms/", "dcterms"),
+)
+"""By how they begin after `http://`, any case, since both `ldf/xmp/1.0/` and others are in use for PLUS."""
+_PADDING = b" \t\r\n\0\xef\xbb\xbf"
+_PROHIBITED = re.compile(rb"DMI-PROHIBITED[A-Z-]{0,40}")
+_SYNTHETIC = re.compile(rb"digitalsourcetype/([A-Za-z]{1,60})", re.IGNORECASE)
+
+
+def xmp_signals(packet: bytes) -> Iterator[Signal]:
+    """Yield what a packet says, a property as often as it says it; `[xmp, unread]` where it cannot be parsed."""
+    try:
+        yield from _properties(_parse(packet))
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        yield "xmp", "unread"
+        yield from _looked_through(packet)
+
+
+def _parse(packet: bytes) -> Element:
+    if len(packet) > MAX_PARSED_BYTES:
+        raise ValueError("too large")
+    root = fromstring(packet.strip(_PADDING), forbid_dtd=True)
+    return root if isinstance(root, Element) else Element("none")
+
+
+def _looked_through(packet: bytes) -> Iterator[Signal]:
+    """Yield the noes and origins that stand in a packet, damaged as it is."""
+    for found in _PROHIBITED.finditer(packet):
+        yield "xmp:plus:DataMining", found[0].decode("ascii")
+    for found in _SYNTHETIC.finditer(packet):
+        yield "xmp:iptc4xmpext:DigitalSourceType", found[1].decode("ascii")
+
+
+def _properties(root: Element) -> Iterator[Signal]:
+    num_found = 0
+    for element in root.iter():
+        for name, value in element.items():
+            if (signal := _signal_of(name)) and value.strip():
+                yield signal, value.strip()
+        if signal := _signal_of(element.tag):
+            num_found += 1
+            if num_found > MAX_PROPERTIES:
+                raise ValueError("too many properties")
+            yield from ((signal, value) for value in _values(element))
+
+
+def _signal_of(name: str) -> str | None:
+    """Return the signal of an attribute or element by its `{namespace}name`."""
+    namespace, brace, local = name.rpartition("}")
+    if not brace or len(namespace) > 100:
+        return None
+    address = namespace.lower().partition("://")[2]
+    for beginning, short in _NAMESPACES:
+        if address.startswith(beginning):
+            return _PROPERTIES.get((short, local))
+    return None
+
+
+def _values(element: Element) -> Iterator[str]:
+    """Yield the values of a property: text, a resource, or the items of a list."""
+    for part in islice(element.iter(), MAX_PARTS):
+        for value in (part.get(f"{_RDF}resource"), part.text):
+            if value and value.strip():
+                yield value.strip()
