@@ -105,6 +105,8 @@ class ImageRules(BaseModel, frozen=True, extra="forbid"):
     min_side_px: int = Field(32, ge=1)
     """Of the picture as its source offers it."""
     max_aspect_ratio: float = Field(4.0, ge=1)
+    synthetic: Literal["refuse", "admit"] = "refuse"
+    """What XMP or C2PA says a trained model made, in whole or in part: it has no author, or not only one."""
     min_contrast: float = Field(0.0, ge=0, le=1)
     min_sharpness: float = Field(0.0, ge=0)
     max_flatness: float = Field(1.0, ge=0, le=1)

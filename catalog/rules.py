@@ -54,6 +54,11 @@ def consent_reasons(state: str, rules: ConsentRules) -> tuple[str, ...]:
     return ()
 
 
+def origin_reasons(is_synthetic: bool, rules: ImageRules) -> tuple[str, ...]:
+    """Say why a picture is refused by what it says of how it was made."""
+    return ("image:synthetic",) if is_synthetic and rules.synthetic == "refuse" else ()
+
+
 def image_reasons(columns: Mapping[str, Numbers], rules: ImageRules) -> dict[str, Mask]:
     """Return which pictures each rule of size and quality refuses.
 

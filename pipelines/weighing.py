@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.claims import ClaimsColumn, read_claims_column
-from catalog.consent import read_consent
+from catalog.consent import is_synthetic, read_consent
 from catalog.packs import Outcome
 from catalog.policy import RecordRules, choose_license
 from catalog.rechecks import NEWEST_COLUMNS
@@ -21,6 +21,7 @@ from catalog.rules import (
     credit_reasons,
     image_reasons,
     license_reasons,
+    origin_reasons,
     safety_reasons,
 )
 from pipelines.rows import CREDIT_COLUMNS
@@ -137,7 +138,11 @@ def _picture_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:
     columns = {name: _numbers(rows[name]) for name in NUMBERS}
     masks = image_reasons(columns, rules.image)
     said, codes = _words(rows["consent"])
-    judged = [consent_reasons(read_consent(evidence).state, rules.consent) for evidence in [*said, None]]
+    judged = [
+        consent_reasons(read_consent(evidence).state, rules.consent)
+        + origin_reasons(is_synthetic(evidence), rules.image)
+        for evidence in [*said, None]
+    ]
     for reason in sorted({reason for reasons in judged for reason in reasons}):
         masks[reason] = np.array([reason in reasons for reasons in judged], np.bool_)[codes]
     return masks | safety_reasons(columns["nsfw"], rules.safety) | _recheck_masks(rows, rules)

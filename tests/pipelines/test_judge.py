@@ -93,6 +93,8 @@ def test_a_record_with_nothing_against_it_is_admitted():
         (not_asked(1, outcome="http-error"), ["fetch:http-error"]),
         (a_row(1, original_width=30, original_height=130), ["image:too-small", "image:too-long"]),
         (a_row(1, consent='[["x-robots-tag","noai"]]'), ["consent:opted-out"]),
+        (a_row(1, consent='[["c2pa","{\\"digitalSourceType\\":\\"trainedAlgorithmicMedia\\"}"]]'), ["image:synthetic"]),
+        (a_row(1, consent='[["xmp:iptc4xmpext:DigitalSourceType","digitalCapture"]]'), []),
         (a_row(1, caption_characters=0), ["caption:missing"]),
         (a_row(1, caption_characters=None), ["caption:missing"]),
         (a_row(1, caption_characters=1), ["caption:too-short"]),
