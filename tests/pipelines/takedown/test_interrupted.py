@@ -1,0 +1,88 @@
+"""Takedowns that are stopped, meet each other, or meet a damaged release."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from catalog.corpus import owned
+from catalog.errors import CorpusError
+from catalog.manifest import Release
+from pipelines.run import build
+from pipelines.takedown.apply import complete, is_pending
+from pipelines.verify import verify
+from tests.builders import tree_digest
+from tests.pipelines.takedown.corpora import a_request, begun, latest, shipped, stop_after, take_down
+
+pytestmark = pytest.mark.beam
+
+
+@pytest.mark.parametrize("step", range(0, 60, 4))
+def test_stopped_at_any_moment_it_is_completed_by_the_next(corpus, monkeypatch, step):
+    store, config, _ = corpus
+    request = a_request(records=("test:1", "test:3"))
+    begun(store, request)
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        stop_after(patch, step)
+        complete(store)
+    receipt = complete(store) if is_pending(store) else None
+    assert not is_pending(store)
+    release = latest(store)
+    assert list(verify(release)) == []
+    assert shipped(release) == {f"test:{i}" for i in (0, 2, 4, 5)}
+    if receipt is not None:
+        assert {row["record_id"] for row in receipt.removed} == {"test:1", "test:3", "test:6"}
+        assert len(receipt.releases) == 1
+    assert build(config, workers=1).version == release.version
+
+
+@pytest.mark.parametrize("step", [20, 50, 80, 110, 140])
+def test_every_kept_version_is_made_again_and_the_newest_stays_the_newest(corpus, monkeypatch, step):
+    store, config, first = corpus
+    policy = Path(config).parent / "policy.toml"
+    policy.write_text(policy.read_text() + "[caps]\nmax_per_creator = 3\n")
+    second = build(config, workers=1)
+    request = a_request(records=("test:0", "test:1"))
+    begun(store, request)
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        stop_after(patch, step)
+        complete(store)
+    if is_pending(store):
+        complete(store)
+    versions = {
+        version for version in store.folders("releases/small") if version not in (first.version, second.version)
+    }
+    assert len(versions) == 2
+    assert all(list(verify(Release(store.url(f"releases/small/{version}")))) == [] for version in versions)
+    for old in (first, second):
+        assert set(store.files(old.path)) == {"manifest.json", "samples.parquet", "withdrawn.json"}
+        assert store.files(f"{old.path}/verdicts") == []
+    assert latest(store).manifest.policy_digest == second.manifest.policy_digest
+    assert build(config, workers=1).version == latest(store).version
+
+
+def test_an_unfinished_takedown_stops_a_build(corpus):
+    store, config, _ = corpus
+    request = a_request(records=("test:0",))
+    begun(store, request)
+    with pytest.raises(CorpusError, match="takedown was begun and not completed"):
+        build(config, workers=1)
+
+
+def test_a_release_that_was_edited_by_hand_stops_it_and_nothing_is_done(corpus):
+    store, _, before = corpus
+    for name in before.manifest.papers:
+        if name.startswith("verdicts/"):
+            store.write_table(f"{before.path}/{name}", store.read_table(f"{before.path}/{name}").slice(0, 1))
+    digest = tree_digest(store.local_path(""))
+    with pytest.raises(CorpusError, match=r"verdicts/.*edited by hand"):
+        take_down(store, records=("test:0",))
+    assert not is_pending(store)
+    store.remove("denylist/key")
+    assert tree_digest(store.local_path("")) == digest
+
+
+def test_two_takedowns_do_not_share_a_corpus(corpus):
+    store, _, _ = corpus
+    with owned(store), pytest.raises(CorpusError, match="another build or takedown is at work"):
+        take_down(store, records=("test:0",))
