@@ -13,6 +13,7 @@ from cli.build import build
 from cli.diff import diff
 from cli.lint import lint
 from cli.plan import plan
+from cli.recheck import recheck
 from cli.report import report
 from cli.sample import sample
 from cli.takedown import app as takedown
@@ -36,6 +37,7 @@ for verb, panel in (
     (plan, "Rights"),
     (diff, "Rights"),
     (trace, "Rights"),
+    (recheck, "Rights"),
     (train, "Model"),
     (sample, "Model"),
     (report, "Look"),

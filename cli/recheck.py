@@ -1,0 +1,88 @@
+"""byline recheck"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pipelines.recheck.running import Rechecked
+
+
+def recheck(
+    release: Annotated[str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>.")],
+    budget: Annotated[int, typer.Option(help="Requests at most.")] = 10_000,
+    older_than: Annotated[int, typer.Option(min=0, help="Days since a picture was looked at last.")] = 7,
+    api: Annotated[
+        list[str] | None,
+        typer.Option(help="SOURCE=URL of the API that says which license a source states now; Commons, Openverse."),
+    ] = None,
+) -> None:
+    """Find what was removed, opted out, relicensed or changed since it was fetched; what the next build applies.
+
+    Pictures that were never looked at come first, then the oldest look. What was found is kept in rechecks/, so that a
+    sweep that was stopped goes on where it was. Each request, redirects included, counts for the budget.
+
+    Example: byline recheck demo/corpus/releases/demo --budget 1000
+
+    Example: byline recheck big/releases/big --api commons=https://commons.wikimedia.org/w/api.php
+    """
+    import asyncio
+    from datetime import timedelta
+
+    from cli.corpus import leave_pandas_out
+
+    leave_pandas_out()
+
+    from catalog.manifest import Release
+    from pipelines.recheck.running import recheck as run_recheck
+
+    opened, console = Release(release), Console(stderr=True)
+    bases = dict(_base(text) for text in api or ())
+    with Progress(console=console, transient=True) as progress:
+
+        def begin(total: int) -> Callable[[int], None]:
+            task = progress.add_task("recheck", total=total)
+            return lambda more: progress.advance(task, more)
+
+        try:
+            done = run_recheck(opened, budget=budget, older_than=timedelta(days=older_than), bases=bases, begin=begin)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            console.print("stopped; what was found is kept, and the same command goes on from there")
+            raise typer.Exit(130) from None
+    _show(done, console)
+    print(opened.store.url(done.path))
+
+
+def _base(text: str) -> tuple[str, str]:
+    from catalog.errors import ConfigError
+
+    source, is_pair, base = text.partition("=")
+    if not is_pair or not source or not base:
+        raise ConfigError(f"--api takes SOURCE=URL, got {text!r}")
+    return source, base
+
+
+def _show(done: "Rechecked", console: Console) -> None:
+    swept, delta = done.swept, done.delta
+    table = Table("finding", "now", "of all pictures", box=None)
+    for name in sorted({*swept.findings, *delta["findings"]}):
+        table.add_row(name, f"{swept.findings[name]:,}", f"{delta['findings'].get(name, 0):,}")
+    console.print(table)
+    outcomes = ", ".join(f"{name} {number:,}" for name, number in sorted(swept.outcomes.items()))
+    left = swept.num_due - swept.num_checked
+    console.print(
+        f"{swept.num_checked:,} of {swept.num_due:,} pictures that were due looked at by {swept.num_requests:,} "
+        f"requests ({outcomes or 'none'}); {left:,} are left"
+        + (f"; {done.num_held:,} are files of this machine, of which nobody is asked" if done.num_held else ""),
+        highlight=False,
+    )
+    found = {name: len(delta[name]) for name in ("removed", "opted-out", "relicensed", "changed")}
+    console.print(
+        f"{', '.join(f'{number:,} {name}' for name, number in found.items())}; the policy decides which of them go: "
+        "see byline plan CONFIG, and run byline build CONFIG to apply",
+        highlight=False,
+    )

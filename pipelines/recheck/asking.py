@@ -1,0 +1,94 @@
+"""Read what an answer says of a picture that was fetched before."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from catalog.consent import Signal, consent_evidence, read_consent
+from catalog.digests import sha256_hex
+from catalog.licenses import read_claims
+from catalog.packs import Outcome
+from catalog.rechecks import Finding
+from pipelines.embedded import embedded_signals
+from pipelines.recheck.due import Picture
+from pipelines.transport import Answer, Known, Transport
+
+GONE = frozenset({"HTTP 404", "HTTP 410", "HTTP 451"})
+"""Messages of answers that say that the picture is not there any longer. 403 says only that we may not have it."""
+REACHED = frozenset({Outcome.FETCHED, Outcome.UNCHANGED, Outcome.TOO_LARGE})
+HEARD = REACHED | {Outcome.DISALLOWED}
+"""Outcomes of which the evidence of consent counts: what an error page forbids is about that page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """What the source's own API says of a picture now."""
+
+    license_claims: str | None
+    """As in `catalog.records.RECORD_SCHEMA`; none when the source does not know the picture any longer."""
+    asked: str
+    """The request."""
+
+
+async def ask(picture: Picture, transport: Transport) -> Answer:
+    """Ask for a picture, so that the server may answer that it is what we have."""
+    known = Known(etag=picture.etag, last_modified=picture.last_modified)
+    return await transport.get(picture.url, known)
+
+
+def check_of(picture: Picture, stated: Stated | None, answer: Answer | None, now: datetime) -> dict[str, Any]:
+    """Return a row of `catalog.rechecks.RECHECK_SCHEMA`.
+
+    `stated` is none when the source has no API that was asked; `answer` is none when the picture itself was not asked
+    for, since its source does not know it any longer.
+    """
+    row: dict[str, Any] = {"record_id": picture.record_id, "url": picture.url, "checked_at": now.astimezone(UTC)}
+    found: dict[Finding, str | None] = {}
+    if answer is not None:
+        row |= _heard(answer)
+        found[_became(picture, answer)] = answer.message
+        if (reading := read_consent(row["consent"])).state == "opted-out":
+            found[Finding.OPTED_OUT] = reading.rule
+    if stated is not None:
+        row["license_claims"] = stated.license_claims
+        if stated.license_claims is None:
+            found[Finding.REMOVED] = f"not known to {stated.asked}"
+        elif (changed := relicensed(picture.license_claims, stated.license_claims)) is not None:
+            found[Finding.RELICENSED] = f"{changed[0]} -> {changed[1]}"
+    finding = next(finding for finding in Finding if finding in found)
+    return {**row, "finding": finding, "message": found[finding]}
+
+
+def relicensed(before: str, now: str) -> tuple[str, str] | None:
+    """Return the license that claims (JSON) were read as and the one that they are now, where these differ."""
+    old, new = _read(before), _read(now)
+    return None if old == new else (old, new)
+
+
+def _read(claims: str) -> str:
+    return read_claims([(field, text) for field, text in json.loads(claims)]).spdx
+
+
+def _heard(answer: Answer) -> Mapping[str, str | None]:
+    return {
+        "consent": consent_evidence(_signals(answer)) if answer.outcome in HEARD else None,
+        "etag": answer.etag,
+        "last_modified": answer.last_modified,
+        "sha256": None if answer.body is None else sha256_hex(answer.body),
+    }
+
+
+def _signals(answer: Answer) -> tuple[Signal, ...]:
+    return answer.consent if answer.body is None else (*answer.consent, *embedded_signals(answer.body))
+
+
+def _became(picture: Picture, answer: Answer) -> Finding:
+    if answer.outcome == Outcome.HTTP_ERROR and answer.message in GONE:
+        return Finding.REMOVED
+    if answer.outcome == Outcome.UNCHANGED:
+        return Finding.UNCHANGED
+    if answer.body is not None and sha256_hex(answer.body) == picture.sha256:
+        return Finding.UNCHANGED
+    return Finding.CHANGED if answer.outcome in REACHED else Finding.UNREACHABLE

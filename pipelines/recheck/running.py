@@ -1,0 +1,88 @@
+"""Run a recheck of a release: lock the corpus, ask as its config says, keep what was found, write the delta."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from catalog.configs import parse_config
+from catalog.corpus import PENDING, owned, read_settings
+from catalog.errors import ConfigError, CorpusError
+from catalog.manifest import Release
+from pipelines.fetch_config import FetchConfig
+from pipelines.publishing import SETTINGS, Settings
+from pipelines.recheck.delta import delta_path, write_delta
+from pipelines.recheck.due import Due, find_due
+from pipelines.recheck.source_apis import SourceApi, apis_of
+from pipelines.recheck.sweep import Budget, Swept, sweep
+from pipelines.serve import serving
+from pipelines.transport import HttpTransport
+
+Count = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rechecked:
+    """What a recheck did, and what is known of the release by now."""
+
+    swept: Swept
+    num_held: int
+    """Pictures that came from this machine's own files, which nobody can be asked for."""
+    delta: dict[str, Any]
+    path: str
+    """Where the delta lies."""
+
+
+def recheck(
+    release: Release,
+    *,
+    budget: int,
+    older_than: timedelta,
+    bases: Mapping[str, str],
+    begin: Callable[[int], Count] = lambda total: lambda more: None,
+) -> Rechecked:
+    """Look at the pictures of a release that were not looked at for `older_than`, by `budget` requests at most.
+
+    Hosts are asked as by the last build of the corpus. `bases` are addresses of APIs, by source. `begin` is told how
+    many pictures are due, and gives what is told of each that was looked at. Killed and run again, it goes on.
+    """
+    if budget < 1:
+        raise ConfigError(f"--budget must be 1 request or more, got {budget}")
+    store = release.store
+    apis = apis_of(bases, _settings(release).readers)
+    with ExitStack() as stack:
+        stack.enter_context(owned(store))
+        if store.exists(PENDING):
+            raise CorpusError(f"in {store.root} a takedown was begun and not completed; run: byline takedown apply")
+        last = read_settings(store).get("last_build", {})
+        mirrors = {prefix: stack.enter_context(serving(folder)) for prefix, folder in last.get("serve", {}).items()}
+        config = parse_config(last.get("fetch", {}), FetchConfig, where=store.url("corpus.toml"))
+        config = config.model_copy(update={"mirrors": {**config.mirrors, **mirrors}})
+        due = find_due(release, checked_before=datetime.now(UTC) - older_than)
+        swept = asyncio.run(_sweep(due, config, budget, apis, begin(min(len(due), budget))))
+        return Rechecked(swept=swept, num_held=due.num_held, delta=write_delta(release), path=delta_path(release))
+
+
+async def _sweep(due: Due, config: FetchConfig, limit: int, apis: Mapping[str, SourceApi], count: Count) -> Swept:
+    this_task = asyncio.current_task()
+    assert this_task is not None
+    with suppress(NotImplementedError, ValueError):  # not everywhere, and in the main thread only
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this_task.cancel)
+    async with AsyncExitStack() as stack:
+        pictures = await stack.enter_async_context(_transport(config))
+        of_apis = await stack.enter_async_context(_transport(config)) if apis else pictures
+        transports = (pictures, of_apis) if apis else (pictures,)
+        budget = Budget(limit=limit, transports=transports)
+        return await sweep(due, pictures, budget, apis=apis, api_transport=of_apis, count=count)
+
+
+def _transport(config: FetchConfig) -> HttpTransport:
+    mirrors = tuple(config.mirrors.items())
+    return HttpTransport(timeout_s=config.timeout_s, max_bytes=config.max_bytes, mirrors=mirrors)
+
+
+def _settings(release: Release) -> Settings:
+    return Settings.model_validate_json(release.store.read_bytes(f"{release.path}/{SETTINGS}"))

@@ -1,0 +1,138 @@
+"""Look at the pictures of a release within a budget, and keep what was found, batch by batch."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from catalog.rechecks import add_checks
+from pipelines.parts import PackPart
+from pipelines.recheck.asking import Stated, ask, check_of
+from pipelines.recheck.due import Due, Picture
+from pipelines.recheck.source_apis import SourceApi
+from pipelines.transport import Transport
+
+BATCH = 500
+"""Pictures that are kept at once: a kill loses at most what was heard of these."""
+API_SILENT = "no answer of the source's API"
+WINDOW = 64
+"""Pictures under way at once. How many of one host is the transport's to say."""
+
+
+@dataclass(kw_only=True)
+class Budget:
+    """How many requests may be made."""
+
+    limit: int
+    num_asked: int = 0
+    transports: Sequence[Any] = ()
+    """Those that count their requests (`num_requests`), redirects included, are believed."""
+
+    @property
+    def spent(self) -> int:
+        """Requests so far."""
+        return max(self.num_asked, sum(getattr(one, "num_requests", 0) for one in self.transports))
+
+    def take(self) -> bool:
+        """Take one request out of the budget, and tell whether it was there."""
+        if self.spent >= self.limit:
+            return False
+        self.num_asked += 1
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    """What a sweep came to."""
+
+    findings: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """What became of the requests for pictures; and of how many the source's API said nothing."""
+    num_due: int
+    num_requests: int
+
+    @property
+    def num_checked(self) -> int:
+        """Pictures that something was found of, if only that nobody answers."""
+        return self.findings.total()
+
+
+async def sweep(
+    due: Due,
+    transport: Transport,
+    budget: Budget,
+    *,
+    apis: Mapping[str, SourceApi],
+    api_transport: Transport,
+    batch: int = BATCH,
+    count: Callable[[int], None] = lambda _: None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Swept:
+    """Look at the pictures that are due, in order, until the budget is spent, and keep what was found.
+
+    When it is cancelled, what was heard by then is kept. Run again, it goes on with what was not looked at.
+    """
+    findings: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+    for part, pictures in due.batches(batch):
+        rows: list[dict[str, Any]] = []
+        look = _Look(transport, budget, apis.get(part.source), api_transport, clock, rows, outcomes, count)
+        try:
+            await look.at(part, pictures)
+        finally:
+            add_checks(due.release.store, due.release.name, part.pack, rows)
+            findings.update(str(row["finding"]) for row in rows)
+        if len(rows) < len(pictures):
+            break
+    return Swept(findings=findings, outcomes=outcomes, num_due=len(due), num_requests=budget.spent)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A look at the pictures of one batch."""
+
+    transport: Transport
+    budget: Budget
+    api: SourceApi | None
+    api_transport: Transport
+    clock: Callable[[], datetime]
+    rows: list[dict[str, Any]]
+    outcomes: Counter[str]
+    count: Callable[[int], None]
+
+    async def at(self, part: PackPart, pictures: Sequence[Picture]) -> None:
+        """Look at pictures, several at once, begun in their order."""
+        size = self.api.at_once if self.api else 1
+        slots = asyncio.Semaphore(max(1, WINDOW // size))
+
+        async def one_group(group: Sequence[Picture]) -> None:
+            async with slots:
+                await self._at_group(part.source, group)
+
+        async with asyncio.TaskGroup() as tasks:
+            for start in range(0, len(pictures), size):
+                tasks.create_task(one_group(pictures[start : start + size]))
+
+    async def _at_group(self, source: str, pictures: Sequence[Picture]) -> None:
+        stated: Mapping[str, Stated] = {}
+        if self.api is not None:
+            if not self.budget.take():
+                return
+            ids = {picture.record_id.removeprefix(f"{source}:"): picture.record_id for picture in pictures}
+            said = await self.api.ask(list(ids), self.api_transport)
+            stated = {ids[id]: one for id, one in said.items()}
+            if len(stated) < len(pictures):
+                self.outcomes[API_SILENT] += len(pictures) - len(stated)
+        await asyncio.gather(*(self._at_picture(picture, stated.get(picture.record_id)) for picture in pictures))
+
+    async def _at_picture(self, picture: Picture, stated: Stated | None) -> None:
+        answer = None
+        if stated is None or stated.license_claims is not None:
+            if not self.budget.take():
+                return
+            answer = await ask(picture, self.transport)
+            self.outcomes[str(answer.outcome)] += 1
+        self.rows.append(check_of(picture, stated, answer, self.clock()))
+        self.count(1)
