@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.corpus import TAKEDOWNS, read_settings, write_settings
+from catalog.corpus import PENDING, SETTINGS, TAKEDOWNS, read_settings, write_settings
 from catalog.digests import sha256_hex
 from catalog.errors import CorpusError, StorageError
 from catalog.records import ImageRecord
@@ -152,7 +152,8 @@ def hosts_of(url: str | None) -> list[str]:
 def load_denylist(store: Store, others: Iterable[str] = ()) -> Denylist:
     """Read the denylist of a corpus and of `others`, roots of corpora whose takedowns hold here too.
 
-    Raises `CorpusError` when a file that must be there is missing or damaged: nothing is built without it.
+    Raises `CorpusError` when a file that must be there is missing or damaged, or is there and not named by
+    `corpus.toml`: nothing is built, taken down or checked without it.
     """
     own = _read(store, read_settings(store).get(TAKEDOWNS, []))
     lists = [own, *(_read_other(root) for root in others)]
@@ -170,11 +171,17 @@ def _read_other(root: str) -> _List | None:
 
 
 def _read(store: Store, expected: Sequence[str]) -> _List | None:
-    there = [name.removesuffix(".parquet") for name in store.files(FOLDER, suffix=".parquet")]
+    there = _ids(store)
     if missing := sorted(set(expected) - set(there)):
         raise CorpusError(
             f"{store.url(f'{FOLDER}/{missing[0]}.parquet')} is missing: it says what was taken down; restore it, "
             "nothing is built without it"
+        )
+    # One that `corpus.toml` does not name yet is left by a takedown that was killed, and by nothing else.
+    if (unnamed := sorted(set(there) - set(expected))) and not store.exists(PENDING):
+        raise CorpusError(
+            f"{store.url(SETTINGS)} does not name the takedown {unnamed[0]}, whose list is in {store.url(FOLDER)}: it "
+            "was edited; restore it"
         )
     if not there:
         return None
@@ -192,6 +199,10 @@ def _read(store: Store, expected: Sequence[str]) -> _List | None:
         hashes=np.frombuffer(b"".join(row["keyed"] for row in hashes), np.uint8).reshape(-1, 32),
         radii=np.array([row["radius_bits"] for row in hashes], np.int64),
     )
+
+
+def _ids(store: Store) -> list[str]:
+    return [name.removesuffix(".parquet") for name in store.files(FOLDER, suffix=".parquet")]
 
 
 def _entries(store: Store, name: str, key: bytes) -> pa.Table:
@@ -219,8 +230,11 @@ def read_key(store: Store) -> bytes:
 
 
 def make_key(store: Store) -> bytes:
-    """Return the secret of a corpus' denylist, made at random for the first takedown."""
-    if not store.exists(KEY):
+    """Return the secret of a corpus' denylist, made at random for the first takedown.
+
+    Raises `CorpusError` when it is missing and something was taken down under it: another key would find nothing.
+    """
+    if not (store.exists(KEY) or read_settings(store).get(TAKEDOWNS) or _ids(store)):
         store.write_new(KEY, f"{secrets.token_hex(32)}\n".encode())
     return read_key(store)
 

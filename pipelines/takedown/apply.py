@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.corpus import PENDING, read_settings
-from catalog.denylist import Entry, add_entries, make_key
+from catalog.denylist import Entry, add_entries, load_denylist, make_key, read_key
 from catalog.digests import canonical_json
 from catalog.errors import CorpusError
 from catalog.manifest import WITHDRAWN, Manifest, Release
@@ -70,9 +70,10 @@ def is_pending(store: Store) -> bool:
 def begin(store: Store, request: Request, selection: Selection, exposures: Exposures) -> None:
     """Write down what is to be done. Nothing is removed yet; from here on `complete` can be run any number of times.
 
-    Raises `CorpusError`, and leaves all as it was, when a release could not be made again.
+    Raises `CorpusError`, and leaves all as it was, when the denylist is damaged or a release could not be made again.
     """
     assert not is_pending(store)
+    load_denylist(store)  # of earlier takedowns, before anything is done
     victims = selection.victims
     doomed = doomed_by(store, victims)
     releases = versions_with(store, doomed.record_ids, doomed.packs)
@@ -94,6 +95,8 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
 
 def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Receipt:
     """Do what `begin` wrote down, or the rest of it, and return the receipt. `count` is told of each step."""
+    read_key(store)  # that the fingerprints were made with
+    load_denylist(store)
     journal = json.loads(store.read_bytes(PENDING))
     doomed = _doomed(journal["doomed"])
     takedown = add_entries(store, [Entry(**entry) for entry in journal["entries"]])

@@ -1,11 +1,13 @@
 """Search a corpus for what its takedowns removed."""
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
 
-from catalog.denylist import make_key
+from catalog.corpus import TAKEDOWNS, read_settings
+from catalog.denylist import load_denylist, read_key
 from catalog.errors import CorpusError
 from catalog.storage import Store
 from pipelines.takedown.apply import RECEIPTS
@@ -20,10 +22,12 @@ def check_corpus(
 ) -> Iterator[Hit]:
     """Yield every place that holds bytes of what the takedowns with these ids (none: all) removed, or of `pictures`.
 
-    Raises `CorpusError` when there is nothing to search for: finding nothing would then prove nothing.
+    Raises `CorpusError` when there is nothing to search for, or the denylist or a receipt is missing or damaged:
+    finding nothing would then prove nothing. Writes nothing.
     """
+    load_denylist(store)  # a key or a list that is gone would make this find nothing
     prints = [_prints(store, receipt) for receipt in receipts or _all(store)]
-    key = make_key(store) if pictures or prints else b""
+    key = read_key(store) if prints else secrets.token_bytes(32)
     prints += [fingerprints(data, key) for data in pictures.values()]
     wanted = np.unique(np.concatenate([np.zeros(0, np.uint64), *prints]))
     if not len(wanted):
@@ -33,13 +37,17 @@ def check_corpus(
 
 
 def _all(store: Store) -> list[str]:
-    return [name.removesuffix(PRINTS) for name in store.files(RECEIPTS, suffix=PRINTS)]
+    """Return the ids of all takedowns: of those with a receipt, and of those that should have one."""
+    there = {name.removesuffix(PRINTS) for name in store.files(RECEIPTS, suffix=PRINTS)}
+    return sorted(there | set(read_settings(store).get(TAKEDOWNS, [])))
 
 
 def _prints(store: Store, receipt: str) -> Words:
     path = f"{RECEIPTS}/{receipt}{PRINTS}"
     if not store.exists(path):
         there = ", ".join(_all(store)) or "none"
+        if receipt in read_settings(store).get(TAKEDOWNS, []):
+            raise CorpusError(f"{store.url(path)} is missing: it says what was removed; restore it")
         raise CorpusError(f"no receipt {receipt} in {store.root}; there are: {there}")
     return np.asarray(store.read_table(path)["fingerprint"].to_numpy(), np.uint64)
 

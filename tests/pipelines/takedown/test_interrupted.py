@@ -69,6 +69,14 @@ def test_an_unfinished_takedown_stops_a_build(corpus):
         build(config, workers=1)
 
 
+def test_a_key_that_is_lost_while_a_takedown_is_pending_stops_it(corpus):
+    store, _, _ = corpus
+    begun(store, a_request(records=("test:0",)))
+    store.remove("denylist/key")
+    with pytest.raises(CorpusError, match="restore it"):
+        complete(store)
+
+
 def test_a_release_that_was_edited_by_hand_stops_it_and_nothing_is_done(corpus):
     store, _, before = corpus
     for name in before.manifest.papers:
