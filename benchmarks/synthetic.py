@@ -39,7 +39,7 @@ from pipelines.samples import samples_of, shard_stem
 from pipelines.settings import settings
 from pipelines.sources import READERS
 from pipelines.sources.options import AS_IT_IS
-from pipelines.url_index import URL_COLUMNS, url_index, url_index_path
+from pipelines.url_index import URL_COLUMNS, UrlIndex
 from pipelines.weighing import weigh_claims
 
 SOURCE = "web"
@@ -75,8 +75,11 @@ def make_corpus(store: Store, num_records: int, *, config: CorpusConfig, policy:
                 )
             )
     parts = parts_of(store, path)
-    urls = (part.read_records(store, list(URL_COLUMNS)) for part in parts)
-    store.write_bytes(url_index_path(path), url_index(urls))
+    with store.scratch_folder() as scratch:
+        index = UrlIndex(scratch / "urls")
+        for part in parts:
+            index.add(part.read_records(store, list(URL_COLUMNS)))
+        index.write(store, path)
     stem = edges_stem(store, parts)
     store.write_table(f"{stem}.pairs.parquet", pa.concat_tables(edges))
     store.write_table(f"{stem}.recurring.parquet", CODE_SCHEMA.empty_table())

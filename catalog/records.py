@@ -1,7 +1,8 @@
 """What a source says about one picture, kept as it was said, with the evidence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -75,6 +76,16 @@ class UnreadableRow:
     problem: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A row that a source reader understood and that speaks of no picture, as of a video. It is counted by its kind."""
+
+    kind: str
+
+
+Row = ImageRecord | UnreadableRow | LeftOut
+"""What a source reader makes of a row."""
+
 RECORD_SCHEMA = pa.schema(
     [
         ("record_id", pa.string()),
@@ -122,9 +133,19 @@ def pack_of(record_id: str, *, source: str, num_packs: int) -> str:
 
 def records_table(records: Iterable[ImageRecord], *, num_packs: int) -> pa.Table:
     """Return the records sorted by pack and id."""
-    rows = [_row(record, num_packs) for record in records]
-    table = pa.Table.from_pylist(rows, schema=RECORD_SCHEMA)
+    table = unsorted_records(list(records), num_packs=num_packs)
     return table.sort_by([("pack", "ascending"), ("record_id", "ascending")])
+
+
+def unsorted_records(records: Sequence[ImageRecord], *, num_packs: int) -> pa.Table:
+    """Return the records in the order given."""
+    ids = [record.record_id for record in records]
+    columns: dict[str, list[object]] = {name: [value(record) for record in records] for name, value in _VALUES.items()}
+    sources = [record.source for record in records]
+    columns["record_id"] = [*ids]
+    columns["pack"] = [pack_of(i, source=s, num_packs=num_packs) for i, s in zip(ids, sources, strict=True)]
+    arrays = [pa.array(columns[field.name], field.type) for field in RECORD_SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=RECORD_SCHEMA)
 
 
 def unreadable_table(rows: Sequence[UnreadableRow]) -> pa.Table:
@@ -132,26 +153,28 @@ def unreadable_table(rows: Sequence[UnreadableRow]) -> pa.Table:
     return pa.Table.from_pylist([asdict(row) for row in rows], schema=UNREADABLE_SCHEMA)
 
 
-def _row(record: ImageRecord, num_packs: int) -> dict[str, object]:
-    evidence = record.evidence
-    return {
-        "record_id": record.record_id,
-        "pack": pack_of(record.record_id, source=record.source, num_packs=num_packs),
-        "url": record.url,
-        "landing_url": record.landing_url,
-        "license_claims": canonical_json(record.license_claims).decode(),
-        "title": record.title,
-        "creator": record.creator,
-        "creator_url": record.creator_url,
-        "description": record.description,
-        "tags": list(record.tags),
-        "text_sha256": digest_of([record.title or "", record.description or "", record.tags]),
-        "width": record.width,
-        "height": record.height,
-        "extras": canonical_json(record.extras).decode() if record.extras else None,
-        "held": record.held,
-        "evidence_file": evidence.file,
-        "evidence_place": evidence.place,
-        "evidence_sha256": evidence.sha256,
-        "retrieved_at": evidence.retrieved_at,
-    }
+@lru_cache(maxsize=1 << 12)
+def _as_json(pairs: tuple[tuple[str, str], ...]) -> str:
+    return canonical_json(pairs).decode()
+
+
+_VALUES: dict[str, Callable[[ImageRecord], object]] = {
+    "url": lambda record: record.url,
+    "landing_url": lambda record: record.landing_url,
+    "license_claims": lambda record: _as_json(record.license_claims),
+    "title": lambda record: record.title,
+    "creator": lambda record: record.creator,
+    "creator_url": lambda record: record.creator_url,
+    "description": lambda record: record.description,
+    "tags": lambda record: record.tags,
+    "text_sha256": lambda record: digest_of([record.title or "", record.description or "", record.tags]),
+    "width": lambda record: record.width,
+    "height": lambda record: record.height,
+    "extras": lambda record: canonical_json(record.extras).decode() if record.extras else None,
+    "held": lambda record: record.held,
+    "evidence_file": lambda record: record.evidence.file,
+    "evidence_place": lambda record: record.evidence.place,
+    "evidence_sha256": lambda record: record.evidence.sha256,
+    "retrieved_at": lambda record: record.evidence.retrieved_at,
+}
+"""Column of `RECORD_SCHEMA` -> its value, for all that a record says itself."""

@@ -209,6 +209,14 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        """Give an empty folder that vanishes when the block ends: on the root's own disk, or on this machine's for an
+        object store (`TMPDIR` says where). What a killed process left on the root's disk goes with `remove_partial`.
+        """
+        with tempfile.TemporaryDirectory(prefix="byline-", dir=self._partial_folder()) as folder:
+            yield Path(folder)
+
+    @contextmanager
     def _temporary(self, path: str) -> Iterator[tuple[str, BufferedRandom]]:
         """Open a file on the disk that `path` is on, or on this machine's for an object store, for a time."""
         try:

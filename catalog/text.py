@@ -38,6 +38,8 @@ def one_line(text: str) -> str:
 
     Control characters and line breaks become spaces; surrogates and what turns the direction of writing go.
     """
+    if text.isprintable():  # then none of the characters below is in it
+        return " ".join(unicodedata.normalize("NFC", text).split())
     visible = (" " if unicodedata.category(char) in BREAKS else char for char in text if char not in TURNS)
     whole = (char for char in visible if unicodedata.category(char) != "Cs")
     return " ".join(unicodedata.normalize("NFC", "".join(whole)).split())

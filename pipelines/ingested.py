@@ -1,7 +1,9 @@
 """Where the records of a source's file, as it is now, lie once they are ingested. Loads no Beam."""
 
 import hashlib
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from catalog.corpus import TAKEDOWNS, read_settings
 from catalog.digests import digest_of
@@ -9,18 +11,29 @@ from catalog.errors import SourceError
 from catalog.records import RECORD_SCHEMA
 from catalog.storage import Store
 from pipelines.config import SourceConfig
+from pipelines.sources.files import files_of
 
 
 def records_path(source: SourceConfig, denylists: Sequence[str] = ()) -> str:
-    """Return the path, named after the bytes of the source file, how they are read, and what others deny."""
-    digest = hashlib.sha256()
-    try:
-        with open(source.path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except FileNotFoundError as error:
-        raise SourceError(f"no source file at {source.path}; check `path` of source {source.name}") from error
+    """Return the path, named after the bytes of the source's files, how they are read, and what others deny."""
     denied = [read_settings(Store(root)).get(TAKEDOWNS, []) for root in denylists]
     read_as = [source.reader, source.options.model_dump(), source.num_packs]
-    run = digest_of([RECORD_SCHEMA.names, read_as, digest.hexdigest(), denied])[:16]
+    run = digest_of([RECORD_SCHEMA.names, read_as, _digest_of_files(source), denied])[:16]
     return f"records/{source.name}/{run}.parquet"
+
+
+def _digest_of_files(source: SourceConfig) -> str | list[tuple[str, str]]:
+    """Return the digest of a file, or of a folder's or a glob's files the digest of each with its name in order."""
+    files = files_of(source.path, source=source.name)
+    if files == [source.path]:
+        return _digest_of_file(source.path)
+    folder = os.path.commonpath([Path(file).parent for file in files])
+    return [(Path(file).relative_to(folder).as_posix(), _digest_of_file(file)) for file in files]
+
+
+def _digest_of_file(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}; check `path` in the corpus config") from error

@@ -1,15 +1,16 @@
 """The element of every stage: a pack and where its records lie. Never a row, never image bytes."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO
 from itertools import accumulate, groupby
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.storage import Store
-from pipelines.url_index import url_index, url_index_path
+from pipelines.url_index import UrlIndex
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -51,16 +52,36 @@ def parts_of(store: Store, records_path: str) -> list[PackPart]:
     ]
 
 
+@contextmanager
+def writing_records(store: Store, path: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Give a function that takes the records of one pack after the other, in order, and writes each as one row group.
+
+    When the block ends there is first the URL index and then, complete, the records. Memory holds one pack.
+    """
+    with store.scratch_folder() as scratch, store.writing(path) as file:
+        index = UrlIndex(scratch / "urls")
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+
+            def add(pack: pa.Table) -> None:
+                writer.write_table(pack.combine_chunks(), row_group_size=len(pack))
+                index.add(pack)
+
+            yield add
+        index.write(store, path)
+
+
 def write_records(store: Store, path: str, records: pa.Table) -> None:
     """Write the records of an ingest run, sorted by pack and id, as one row group a pack; first their URL index."""
+    with writing_records(store, path, records.schema) as add:
+        for pack in packs_of(records):
+            add(pack)
+
+
+def packs_of(records: pa.Table) -> Iterator[pa.Table]:
+    """Yield the records of each pack, of records that are sorted by pack."""
     sizes = [len(list(rows)) for _, rows in groupby(records["pack"].to_pylist())]
-    packs = [records.slice(start, size) for start, size in zip(accumulate([0, *sizes]), sizes, strict=False)]
-    sink = BytesIO()
-    with pq.ParquetWriter(sink, records.schema, compression="zstd") as writer:
-        for pack in packs:
-            writer.write_table(pack, row_group_size=len(pack))
-    store.write_bytes(url_index_path(path), url_index(packs))
-    store.write_bytes(path, sink.getvalue())
+    for start, size in zip(accumulate([0, *sizes]), sizes, strict=False):
+        yield records.slice(start, size)
 
 
 @lru_cache(maxsize=64)

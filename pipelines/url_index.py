@@ -7,8 +7,8 @@ collide, so what is found is a candidate. Written before the records, whose exis
 
 import hashlib
 import re
-from collections.abc import Iterable
-from io import BytesIO
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.storage import Store
+from pipelines.spilling import Spill, write_regrouped
 
 URL_COLUMNS = ("url", "landing_url")
 URL_INDEX_SCHEMA = pa.schema([("url_hash", pa.uint64()), ("row_group", pa.int32())])
 ROWS_PER_GROUP = 1 << 16
+RANGE_BITS = 8
+"""Hashes are sorted in ranges of their first bits: 256 of them, each 10 MB for a hundred million records."""
 _HTTP = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -41,21 +44,37 @@ def url_index_path(records_path: str) -> str:
     return f"{records_path.removesuffix('.parquet')}.urls.parquet"
 
 
-def url_index(groups: Iterable[pa.Table]) -> bytes:
-    """Return the index of records, given with their `URL_COLUMNS`, a table for each row group in order."""
-    hashes, numbers = [np.zeros(0, np.uint64)], [np.zeros(0, np.int32)]
-    for number, group in enumerate(groups):
+class UrlIndex:
+    """The index of an ingest run as it grows; memory holds a part of the hashes, `folder` the rest."""
+
+    def __init__(self, folder: Path) -> None:
+        self._spill = Spill(folder, URL_INDEX_SCHEMA)
+        self._num_groups = 0
+
+    def add(self, group: pa.Table) -> None:
+        """Take in the records of the next row group; of its columns only `URL_COLUMNS` count."""
         found = np.unique(np.concatenate([_hashes(group[name].to_pylist()) for name in URL_COLUMNS]))
-        hashes.append(found)
-        numbers.append(np.full(len(found), number, np.int32))
-    url_hash = np.concatenate(hashes)
-    order = np.argsort(url_hash, kind="stable")
-    columns = {"url_hash": url_hash[order], "row_group": np.concatenate(numbers)[order]}
-    sink = BytesIO()
-    table = pa.table({name: pa.array(values) for name, values in columns.items()}, schema=URL_INDEX_SCHEMA)
-    compression = {"url_hash": "NONE", "row_group": "ZSTD"}
-    pq.write_table(table, sink, row_group_size=ROWS_PER_GROUP, compression=compression, use_dictionary=["row_group"])
-    return sink.getvalue()
+        number = np.full(len(found), self._num_groups, np.int32)
+        rows = pa.Table.from_arrays([pa.array(found), pa.array(number)], schema=URL_INDEX_SCHEMA)
+        self._spill.add(rows, (found >> np.uint64(64 - RANGE_BITS)).astype(np.int64))
+        self._num_groups += 1
+
+    def write(self, store: Store, records_path: str) -> None:
+        """Write the index of these records, sorted by hash, and among equal ones by row group."""
+        with (
+            store.writing(url_index_path(records_path)) as file,
+            pq.ParquetWriter(
+                file,
+                URL_INDEX_SCHEMA,
+                compression={"url_hash": "NONE", "row_group": "ZSTD"},
+                use_dictionary=["row_group"],
+            ) as writer,
+        ):
+            write_regrouped(writer, self._sorted(), ROWS_PER_GROUP)
+
+    def _sorted(self) -> Iterator[pa.Table]:
+        for _, rows in self._spill.read():
+            yield rows.take(pa.array(np.argsort(rows["url_hash"].to_numpy(), kind="stable")))
 
 
 def row_groups_of(store: Store, records_path: str, url: str) -> list[int] | None:

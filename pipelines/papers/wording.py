@@ -9,7 +9,9 @@ from pipelines.papers.licenses import license_words
 
 READERS = {
     "commons": "answers in the form of Wikimedia Commons' API",
+    "csv": "a table of text with a header row",
     "openverse": "answers in the form of Openverse's API",
+    "parquet": "a table in Parquet, as LAION and DataComp publish theirs",
     "yfcc": "metadata in the form of the dataset YFCC100M",
 }
 """Reader -> what it reads. Whether a file of that form comes from there, byline cannot tell."""

@@ -1,11 +1,11 @@
 """Which records a plan judges: those of the release, and why others are not among them."""
 
-from pathlib import Path
-
+from catalog.errors import SourceError
 from catalog.manifest import Release
 from pipelines.config import CorpusConfig, SourceConfig
 from pipelines.ingested import records_path
 from pipelines.parts import PackPart, parts_of
+from pipelines.sources.files import files_of
 
 AS_INGESTED = "as ingested"
 CHANGED = "changed since it was ingested"
@@ -36,7 +36,9 @@ def sources_of(config: CorpusConfig, release: Release | None) -> tuple[dict[str,
 
 def _state(source: SourceConfig, config: CorpusConfig, released: str | None) -> tuple[str, str | None]:
     """Return the state of a source, and where the records of its file lie, if they are there."""
-    if not Path(source.path).is_file():
+    try:
+        files_of(source.path)
+    except SourceError:
         return NO_FILE, None
     path = records_path(source, config.denylists)
     if released is not None:

@@ -1,22 +1,27 @@
 """Readers of source metadata, one file a source.
 
-A reader is a function from a file on disk to records, in the file's order, in constant memory where the format allows
-it. A row that it cannot use comes out as an `UnreadableRow`; a file that it cannot read at all is a `SourceError`.
+A reader is a function from files on disk to records, in their order, in constant memory where the format allows it.
+A row that it cannot use comes out as an `UnreadableRow`, one that speaks of no picture as `LeftOut`; a file that it
+cannot read at all is a `SourceError`. docs/sources.md tells of each.
 """
 
 from collections.abc import Callable, Iterator
 
-from catalog.records import ImageRecord, UnreadableRow
+from catalog.records import Row
 from pipelines.sources.commons import read_commons
+from pipelines.sources.csv import read_csv
 from pipelines.sources.openverse import read_openverse
 from pipelines.sources.options import ReadOptions
+from pipelines.sources.parquet import read_parquet
 from pipelines.sources.yfcc import read_yfcc
 
-Reader = Callable[[str, str, ReadOptions], Iterator[ImageRecord | UnreadableRow]]
+Reader = Callable[[str, str, ReadOptions], Iterator[Row]]
 
 READERS: dict[str, Reader] = {
     "commons": read_commons,
+    "csv": read_csv,
     "openverse": read_openverse,
+    "parquet": read_parquet,
     "yfcc": read_yfcc,
 }
 """Reader's name in a config -> function of (path, name of the source, options)."""

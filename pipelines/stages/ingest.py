@@ -6,17 +6,17 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from catalog.denylist import Denylist, load_denylist
-from catalog.records import ImageRecord, UnreadableRow, records_table, unreadable_table
+from catalog.denylist import load_denylist
 from catalog.storage import Store
 from pipelines.config import SourceConfig
 from pipelines.ingested import records_path
-from pipelines.parts import PackPart, parts_of, write_records
+from pipelines.ingesting import write_run
+from pipelines.parts import PackPart, parts_of
 from pipelines.progress import TOTAL, Meter
 from pipelines.sources import READERS
 
 INGESTED = Metrics.counter("byline", "ingested")
-"""Rows that were read from source files, unreadable ones included."""
+"""Rows that were read from source files, unreadable ones included; what is left out has counters of its own."""
 
 
 def ingest(source: SourceConfig, store: Store, denylists: Sequence[str] = ()) -> list[PackPart]:
@@ -26,26 +26,12 @@ def ingest(source: SourceConfig, store: Store, denylists: Sequence[str] = ()) ->
     """
     path = records_path(source, denylists)
     if not store.exists(path):
-        _write_records(source, store, path, load_denylist(store, denylists))
+        rows = READERS[source.reader](source.path, source.name, source.options)
+        counts = write_run(rows, store, path, load_denylist(store, denylists), num_packs=source.num_packs)
+        INGESTED.inc(counts.records + counts.unreadable)
+        for kind, number in counts.left_out.items():
+            Metrics.counter("byline", f"left out: {kind}").inc(number)
     return parts_of(store, path)
-
-
-def _write_records(source: SourceConfig, store: Store, path: str, denylist: Denylist) -> None:
-    records: dict[str, ImageRecord] = {}
-    unreadable = []
-    for row in READERS[source.reader](source.path, source.name, source.options):
-        if isinstance(row, UnreadableRow):
-            unreadable.append(row)
-        elif row.record_id in records:
-            unreadable.append(UnreadableRow(place=row.evidence.place, problem=f"id {row.id} came before"))
-        elif denylist.denies_record(row):
-            unreadable.append(UnreadableRow(place=row.evidence.place, problem="taken down"))
-        else:
-            records[row.record_id] = row
-    INGESTED.inc(len(records) + len(unreadable))
-    table = records_table(records.values(), num_packs=source.num_packs)
-    store.write_table(path.replace(".parquet", ".unreadable.parquet"), unreadable_table(unreadable))
-    write_records(store, path, table)
 
 
 def _ingest_and_count(source: SourceConfig, store: Store, denylists: Sequence[str], meter: Meter) -> list[PackPart]:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from catalog.errors import SourceError
-from catalog.records import UnreadableRow
+from catalog.records import LeftOut, UnreadableRow
 from pipelines.sources import READERS
 from pipelines.sources.commons import read_commons
 from pipelines.sources.openverse import read_openverse
@@ -88,8 +88,8 @@ def test_yfcc_text_is_decoded_and_videos_are_left_out(tmp_path):
     path = tmp_path / "y.tsv"
     video = a_yfcc_line("2", "http://x/2", marker="1")
     path.write_text(a_yfcc_line("1", "http://x/1", title="Caf%C3%A9+%00noir") + "\n" + video + "\n")
-    (record,) = read_yfcc(str(path), "y")
-    assert record.title == "Café noir"
+    record, left_out = read_yfcc(str(path), "y")
+    assert (record.title, left_out) == ("Café noir", LeftOut(kind="video"))
 
 
 def test_a_yfcc_line_of_another_width_is_counted_with_its_number(tmp_path):

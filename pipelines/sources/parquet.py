@@ -1,0 +1,94 @@
+"""Tables in Parquet, as LAION and DataComp publish them: one file, or the parts in a folder or of a glob."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from catalog.digests import sha256_hex
+from catalog.errors import SourceError
+from catalog.records import Evidence, ImageRecord, Row, UnreadableRow
+from pipelines.sources.options import AS_IT_IS, ReadOptions
+from pipelines.sources.rows import read_row
+from pipelines.sources.tables import Columns, columns_of, record_of, tables_at
+
+BATCH_ROWS = 4096
+BUFFER_BYTES = 1 << 20
+"""Read ahead of each column: a row group may be larger than the memory."""
+
+
+def read_parquet(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
+    """Yield a record for every row, file after file in the order of their names."""
+    for file in tables_at(path, (".parquet",)):
+        yield from _read_file(file, source, options)
+
+
+def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
+    number = 0
+    try:
+        with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet:
+            columns = columns_of(parquet.schema_arrow.names, options, path)
+            _check_urls(parquet.schema_arrow.field(columns.fields["url"]), path)
+            for batch in parquet.iter_batches(BATCH_ROWS, use_threads=False):
+                for row in _rows(_plain(batch)):
+                    number += 1
+                    yield _read_row(row, columns, path, source, f"row {number}")
+    except (pa.ArrowException, OSError) as error:
+        problem = str(error).split("\n")[0][:200]
+        where = f"is damaged after row {number}" if number else "is not a whole Parquet file"
+        raise SourceError(f"{path} {where} ({problem}); get the file again") from error
+
+
+def _check_urls(field: pa.Field, path: str) -> None:
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise SourceError(f"{path}: column {field.name!r} holds no URLs but {field.type}; say in `columns` which does")
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return times and dates as text in ISO 8601: Python's own cannot hold all that Arrow's can."""
+    columns = [
+        pc.replace_substring(column.cast(pa.string()), " ", "T") if pa.types.is_temporal(column.type) else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
+    """Yield each row, or why it cannot be had: text that is not UTF-8, a number that Python has not."""
+    try:
+        yield from batch.to_pylist()
+    except (ValueError, OverflowError, ArithmeticError) as error:
+        if len(batch) == 1:
+            yield str(error).split("\n")[0][:200]
+        else:
+            for index in range(len(batch)):
+                yield from _rows(batch.slice(index, 1))
+
+
+def _read_row(row: dict[str, Any] | str, columns: Columns, path: str, source: str, place: str) -> Row:
+    if isinstance(row, str):
+        return UnreadableRow(place=place, problem=row)
+
+    def read() -> ImageRecord:
+        evidence = Evidence(file=path, place=place, sha256=row_digest(row), retrieved_at=_retrieved(row, columns))
+        return record_of(row, columns, source, evidence)
+
+    return read_row(read, place=place)
+
+
+def _retrieved(row: dict[str, Any], columns: Columns) -> str | None:
+    return str(row[columns.fields["retrieved_at"]] or "") or None if "retrieved_at" in columns.fields else None
+
+
+def row_digest(row: dict[str, Any]) -> str:
+    """Return the SHA-256 of all columns of a row as JSON with sorted keys and no spaces, bytes in hex."""
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_as_json)
+    return sha256_hex(text.encode(errors="surrogatepass"))
+
+
+def _as_json(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
