@@ -110,9 +110,8 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
             release = Release(store.url(path))
             withdraw(release, _remade(release, denylists), takedown)
         strip(store, path)
+        point_latest(store, name, journal["latest"][name])  # at once: the next release opens those of all others
         count(path)
-    for name, version in journal["latest"].items():
-        point_latest(store, name, version)
     for name in sorted(shards_with(store, doomed.packs, doomed.sha256s)):
         remove_shard(store, name)
         count(name)

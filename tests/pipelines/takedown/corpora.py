@@ -32,6 +32,16 @@ def write_pictures(folder, *, lines=()):
     return write_corpus(folder, [*rows, *lines], num_packs=4)
 
 
+def write_lone_release(folder):
+    """Write the config of another release of the same corpus, `alone`, of one picture that no other looks like."""
+    (folder / "pictures/9.jpg").write_bytes(encoded(a_picture(9)))
+    (folder / "alone.tsv").write_text(a_yfcc_line("9", f"{HOST}/9.jpg") + "\n")
+    said = (folder / "corpus.toml").read_text().replace('name = "small"', 'name = "alone"')
+    said = said.replace('name = "test"', 'name = "lone"').replace("metadata.tsv", "alone.tsv")
+    (folder / "alone.toml").write_text(said)
+    return str(folder / "alone.toml")
+
+
 def a_request(**options):
     return Request(**{"radius_bits": 12, **options})
 

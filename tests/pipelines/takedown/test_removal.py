@@ -14,7 +14,15 @@ from pipelines.takedown.checking import check_corpus
 from pipelines.takedown.selecting import select
 from pipelines.traces.lookup import find_record
 from pipelines.verify import verify
-from tests.pipelines.takedown.corpora import PHOTO, a_request, latest, shipped, take_down, write_pictures
+from tests.pipelines.takedown.corpora import (
+    PHOTO,
+    a_request,
+    latest,
+    shipped,
+    take_down,
+    write_lone_release,
+    write_pictures,
+)
 
 pytestmark = pytest.mark.beam
 
@@ -99,6 +107,19 @@ def test_a_release_of_which_nothing_is_left_is_withdrawn(corpus):
     assert store.files("shards") == []
     with pytest.raises(CorpusError, match="no release small"):
         latest(store)
+
+
+def test_a_release_that_is_emptied_does_not_stop_the_next(corpus, tmp_path):
+    store, _, before = corpus
+    alone = build(write_lone_release(tmp_path), workers=1)
+    receipt = take_down(store, records=("lone:9", "test:0"))
+    assert receipt.releases == [
+        {"name": "alone", "before": alone.version, "after": None},
+        {"name": "small", "before": before.version, "after": latest(store).version},
+    ]
+    assert list(verify(latest(store))) == []
+    assert store.folders("releases/alone") == [alone.version]
+    assert store.files("releases/alone") == []
 
 
 def test_what_the_checkpoints_saw_is_in_the_receipt(corpus):
