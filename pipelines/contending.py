@@ -20,6 +20,9 @@ from pipelines.weighing import Weighed
 
 KEPT_COLUMNS = ["sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id", "creator"]
 """What it reads of `pipelines.rows.ROW_SCHEMA`, beside what is weighed."""
+SAME = ("record_id", "sha256", "sharpness", "retrieved_at", "colors")
+COMPARED = [*SAME, "flatness", "original_width", "original_height", "pixels", "phash256"]
+"""What contenders are compared by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +57,7 @@ def keep(rows: pa.Table, weighed: Weighed, policy: Policy, suspects: Suspects) -
             creators=rows["creator"].to_numpy()[shown],
         ),
         contender_rows=chosen,
-        contenders=_contenders(rows.take(pa.array(chosen)), weighed, chosen, policy),
+        contenders=_contenders(rows.select(COMPARED).take(pa.array(chosen)), weighed, chosen, policy),
         creators=rows["creator"].to_numpy()[admitted] if policy.caps else np.zeros(0, np.uint64),
         digests=digests[admitted] if policy.caps else np.zeros(0, np.uint64),
     )
@@ -90,7 +93,7 @@ def _contenders(rows: pa.Table, weighed: Weighed, chosen: npt.NDArray[np.int64],
     licenses = pa.array(weighed.claims.licenses, pa.string()).take(pa.array(weighed.claims.read.codes[chosen]))
     sizes = [rows[name].cast(pa.float64()) for name in ("original_width", "original_height")]
     columns = {
-        **{name: rows[name] for name in ("record_id", "sha256", "sharpness", "retrieved_at", "colors")},
+        **{name: rows[name] for name in SAME},
         "license": licenses,
         "pixels": pc.multiply(*sizes),
         "code": pc.if_else(is_flat, rows["pixels"].cast(pa.binary()), rows["phash256"].cast(pa.binary())),

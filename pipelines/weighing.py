@@ -149,7 +149,9 @@ def _picture_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:
 
 
 def _recheck_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:
-    """Return which pictures what was found since they were fetched refuses."""
+    """Return which pictures what was found since they were fetched refuses; nothing where nobody looked."""
+    if rows["recheck"].null_count == len(rows):
+        return {}
 
     def holds(column: str, is_so: Callable[[str], bool]) -> Mask:
         said, codes = _words(rows[column])
