@@ -19,6 +19,7 @@ PROHIBITED = frozenset(
 )
 """Terms of the PLUS vocabulary that forbid our use. Those that point to conditions do: nobody here has read them."""
 _TERM = re.compile(r"(?:DMI-)?([A-Z][A-Z-]*)\Z")
+_PLAIN_NO = re.compile(r"prohibit|forbid|not allowed", re.IGNORECASE)
 
 USES = ("ai_generative_training", "ai_training", "data_mining", "ai_inference")
 """Entries of a training-mining assertion that our use is in; `ai_inference` is, since captioners are shown pictures."""
@@ -42,18 +43,18 @@ SYNTHETIC_TYPES = {
 def read_data_mining(value: str, signal: str = "xmp:plus:DataMining") -> ConsentReading:
     """Read a value of plus:DataMining: the vocabulary's URI, its last word alone, or plain words.
 
-    Whatever says `prohibit` is a no. Any other word outside the vocabulary is in doubt.
+    Whatever says that something is prohibited is a no. Any other word outside the vocabulary is in doubt.
     """
     last = re.split(r"[/#:]", value.strip().rstrip("/"))[-1].strip().upper()
     found = _TERM.match(last)
     term = found[1] if found else ""
     if term in PROHIBITED:
         return opted_out(f"{signal}=DMI-{term}")
-    if "PROHIBIT" in value.upper():
+    if last.startswith("UNSPECIFIED") or term == "UNSPECIFIED" or not last:
+        return UNSTATED  # its label goes on: `no prohibition defined`
+    if _PLAIN_NO.search(value):
         return opted_out(f"{signal}=DMI-PROHIBITED")
-    if term == "ALLOWED":
-        return allowed(f"{signal}=DMI-ALLOWED")
-    return UNSTATED if term in {"", "UNSPECIFIED"} else doubtful(f"{signal}={NOT_UNDERSTOOD}")
+    return allowed(f"{signal}=DMI-ALLOWED") if term == "ALLOWED" else doubtful(f"{signal}={NOT_UNDERSTOOD}")
 
 
 def read_xmp(value: str) -> ConsentReading:

@@ -32,6 +32,7 @@ _NAMESPACES = (
     ("purl.org/dc/terms/", "dcterms"),
 )
 """By how they begin after `http://`, any case, since both `ldf/xmp/1.0/` and others are in use for PLUS."""
+_TWO_BYTES = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
 _PADDING = b" \t\r\n\0\xef\xbb\xbf"
 _PROHIBITED = re.compile(rb"DMI-PROHIBITED[A-Z-]{0,40}")
 _SYNTHETIC = re.compile(rb"digitalsourcetype/([A-Za-z]{1,60})", re.IGNORECASE)
@@ -39,11 +40,20 @@ _SYNTHETIC = re.compile(rb"digitalsourcetype/([A-Za-z]{1,60})", re.IGNORECASE)
 
 def xmp_signals(packet: bytes) -> Iterator[Signal]:
     """Yield what a packet says, a property as often as it says it; `[xmp, unread]` where it cannot be parsed."""
+    packet = _in_one_byte(packet)
     try:
         yield from _properties(_parse(packet))
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         yield "xmp", "unread"
         yield from _looked_through(packet)
+
+
+def _in_one_byte(packet: bytes) -> bytes:
+    """Return a packet of two-byte letters in UTF-8, and any other as it is."""
+    for beginning, encoding in _TWO_BYTES:
+        if packet.startswith(beginning):
+            return packet.decode(encoding, "replace").encode("utf-8", "replace")
+    return packet
 
 
 def _parse(packet: bytes) -> Element:

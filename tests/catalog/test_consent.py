@@ -1,4 +1,4 @@
-"""Headers as servers send them, and what each comes to."""
+"""What servers and pictures say, and what each comes to."""
 
 import json
 import time
@@ -10,123 +10,27 @@ from hypothesis import strategies as st
 from catalog.consent import (
     CUT,
     MAX_CHARACTERS,
+    READERS,
+    ConsentReading,
     consent_evidence,
     dictionary_members,
+    header_signals,
+    is_synthetic,
     read_consent,
+    synthetic_rule,
 )
+from tests.consent_cases import load_cases
 
-ROBOTS_OPT_OUTS = [
-    ("noai", "noai"),
-    ("noimageai", "noimageai"),
-    ("noml", "noml"),
-    ("none", "none"),
-    ("noindex", "noindex"),
-    ("noimageindex", "noimageindex"),
-    ("NoAI", "noai"),
-    ("NOAI, NOIMAGEAI", "noai"),
-    ("nofollow, noarchive, noimageindex", "noimageindex"),
-    ("  noai  ", "noai"),
-    ("noai,", "noai"),
-    (",,noai", "noai"),
-    ("noindex nofollow", "noindex"),
-    ("nosnippet;noai", "noai"),
-    # The values of directives that have one.
-    ("noimageai, max-image-preview: none", "noimageai"),
-    ("max-image-preview: none, noimageai", "noimageai"),
-    ("max-snippet: 20, noai", "noai"),
-    ("max-snippet:-1,max-video-preview:-1,noml", "noml"),
-    ("noai, unavailable_after: 25 Jun 2030 15:00:00 PST", "noai"),
-    ("unavailable_after: 25 Jun 2030 15:00:00 PST, noai", "noai"),
-    ("unavailable_after: Tuesday, 25-Jun-30 15:00:00 PST, noai", "noai"),
-    ("unavailable_after: Tue, 25 Jun 2030 15:00:00 GMT, noarchive, noai", "noai"),
-    ("Unavailable_After: June 25, 2030 3:00:00 PM, NoAI", "noai"),
-    ("unavailable_after: Tue, Jun 25 15:00:00 2030, noai", "noai"),
-    ("unavailable_after: 2030-06-25T15:00:00+02:00, noai", "noai"),
-    ("noai: 1", "noai"),
-    # Directives for one agent.
-    ("byline: noai", "noai"),
-    ("Byline : noindex", "noindex"),
-    ("byline/0.1: noai", "noai"),
-    ("*: noai", "noai"),
-    ("byline: max-image-preview: none, noai", "noai"),
-    ("byline: unavailable_after: Tue, 25 Jun 2030 15:00:00 GMT, noai", "noai"),
-    ("googlebot: all, byline: noai", "noai"),
-    ("noai, googlebot: all", "noai"),
-    ("all, noai", "noai"),
-]
-ROBOTS_SILENT = [
-    "",
-    "all",
-    "index, follow",
-    "nofollow",
-    "noarchive, nosnippet",
-    "max-image-preview: none",
-    "max-image-preview:none",
-    "max-image-preview: large, max-snippet: -1",
-    "unavailable_after: 25 Jun 2030 15:00:00 PST",
-    "unavailable_after: Tuesday, 25-Jun-30 15:00:00 PST",
-    "googlebot: noindex",
-    "GoogleBot: noai, noindex",
-    "googlebot: max-image-preview: none, noai",
-    "byline-of-another: noai",
-    "360spider: noai",
-    "googlebot: unavailable_after: Tue, 25 Jun 2030 15:00:00 GMT, noai",
-    "unavailable_after: Tue, 25 Jun 2030 15:00:00 GMT, googlebot: noai",
-    "byline: all, googlebot: noai",
-    "noairplanes",
-    "some free text: with a colon",
-    "\x00\ufffd:::,,,:",
-]
-TDM = [
-    ("1", "opted-out"),
-    (" 1 ", "opted-out"),
-    ('"1"', "opted-out"),
-    ("0, 1", "opted-out"),
-    ("0", "allowed"),
-    ("0, 0", "allowed"),
-    ("", "unstated"),
-    ("2", "unstated"),
-    ("true", "unstated"),
-    ("0, perhaps", "unstated"),
-]
-CONTENT_USAGE = [
-    ("train-ai=n", "opted-out"),
-    ("train-ai=y", "allowed"),
-    ("ai-use=n", "opted-out"),
-    ("train-genai=n", "opted-out"),
-    ("train-ai=n, search=y", "opted-out"),
-    ("search=y,train-ai=n", "opted-out"),
-    ("search=n, train-ai=y", "allowed"),
-    ("train-ai=y, ai-use=n", "opted-out"),
-    ("train-ai=n;x=1", "opted-out"),
-    ("train-ai=y;n, search=n", "allowed"),
-    ("train-ai;allow=n, train-ai=y", "allowed"),
-    ('note="a, train-ai=n", train-ai=y', "allowed"),
-    ('sizes=(1 2.5;q=0.1 "x" tok :YQ==: ?0 @1), train-ai=y', "allowed"),
-    # A repeated key: the last value may be a yes, any may be a no.
-    ("train-ai=n, train-ai=y", "opted-out"),
-    ("train-ai=y, train-ai=n", "opted-out"),
-    ("train-ai=y, train-ai", "unstated"),
-    # Values that are no y and no n.
-    ("train-ai", "unstated"),
-    ("train-ai=?0", "unstated"),
-    ('train-ai="y"', "unstated"),
-    ("train-ai=maybe", "unstated"),
-    ("train-ai=Y", "unstated"),
-    ("train-ai=1", "unstated"),
-    # Other uses.
-    ("search=n", "unstated"),
-    ("ai-use=y", "unstated"),
-    ("train-aix=n", "unstated"),
-    ("", "unstated"),
-    # No dictionaries: no permission, though a plain no counts.
-    ("train-ai=y,", "unstated"),
-    ("train-ai=y search=y", "unstated"),
-    ("Train-AI=y", "unstated"),
-    ("train-ai = y", "unstated"),
-    ("train-ai=n,", "opted-out"),
-    ("Train-AI=N", "opted-out"),
-    ("train-ai = n", "opted-out"),
+CASES = load_cases()
+C2PA = [
+    "{}",
+    "[]",
+    "null",
+    '{"entries":[]}',
+    '{"entries":{"a":1}}',
+    '{"digitalSourceType":{}}',
+    "[" * 9_000,
+    '{"a":NaN}',
 ]
 
 
@@ -134,25 +38,19 @@ def _reading(*signals):
     return read_consent(consent_evidence(signals))
 
 
-@pytest.mark.parametrize(("line", "directive"), ROBOTS_OPT_OUTS)
-def test_x_robots_tag_says_no(line, directive):
-    reading = _reading(("x-robots-tag", line))
-    assert (reading.state, reading.rule) == ("opted-out", f"x-robots-tag:{directive}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind} {case.how} {case.text[:40]!r}")
+def test_every_row_of_the_conformance_table(case):
+    evidence = case.evidence
+    if case.kind == "origin":
+        assert (is_synthetic(evidence), synthetic_rule(evidence)) == (case.state == "synthetic", case.rule)
+    else:
+        assert read_consent(evidence) == ConsentReading(case.state, case.rule)
 
 
-@pytest.mark.parametrize("line", ROBOTS_SILENT)
-def test_x_robots_tag_says_nothing_to_us(line):
-    assert _reading(("x-robots-tag", line)).state == "unstated"
-
-
-@pytest.mark.parametrize(("value", "state"), TDM)
-def test_tdm_reservation(value, state):
-    assert _reading(("tdm-reservation", value)).state == state
-
-
-@pytest.mark.parametrize(("value", "state"), CONTENT_USAGE)
-def test_content_usage(value, state):
-    assert _reading(("content-usage", value)).state == state
+def test_the_table_is_large_and_says_nothing_twice():
+    assert len(CASES) >= 300
+    assert len({(case.kind, case.how, case.text) for case in CASES}) == len(CASES)
+    assert {case.kind for case in CASES} == {"headers", "robots.txt", "tdmrep.json", "xmp", "c2pa", "origin"}
 
 
 @pytest.mark.parametrize(
@@ -168,6 +66,13 @@ def test_content_usage(value, state):
         ([("content-usage", "train-ai=y"), ("content-usage", "train-ai=n")], "opted-out", "content-usage:train-ai=n"),
         ([("tdm-reservation", "0"), ("content-usage", "train-ai=?0")], "allowed", "tdm-reservation:0"),
         ([("content-usage", "train-ai=y"), ("tdm-reservation", "0")], "allowed", "content-usage:train-ai=y"),
+        ([("tdmrep.json", '{"tdm-reservation":1}'), ("tdm-reservation", "0")], "opted-out", "tdmrep.json:1"),
+        ([("tdmrep.json", '{"tdm-reservation":0}'), ("tdm-reservation", "1")], "opted-out", "tdm-reservation:1"),
+        ([("tdm-reservation", "0"), ("c2pa", "unread")], "unstated", "c2pa:unread"),
+        ([("c2pa", "unread"), ("tdm-reservation", "0")], "unstated", "c2pa:unread"),
+        ([("xmp", "unread"), ("tdm-reservation", "1")], "opted-out", "tdm-reservation:1"),
+        ([("tdm-reservation", "0"), ("robots.txt", "unreachable")], "unstated", "robots.txt:unreachable"),
+        ([("tdm-reservation", "0"), ("weather", "fine")], "allowed", "tdm-reservation:0"),
         ([("robots.txt", "Disallow: /"), ("tdm-reservation", "0")], "opted-out", "robots.txt:disallow"),
     ],
 )
@@ -233,9 +138,24 @@ def test_evidence_that_just_fits_is_not_cut():
     assert _reading(("tdm-reservation", value)).state == "allowed"
 
 
-@given(st.lists(st.tuples(st.sampled_from(["x-robots-tag", "tdm-reservation", "content-usage", "z"]), st.text())))
-def test_no_header_raises(signals):
-    assert _reading(*signals).state in {"opted-out", "allowed", "unstated"}
+def test_headers_and_what_else_is_heard_do_not_push_each_other_out():
+    signals = [("x-robots-tag", "a" * MAX_CHARACTERS), ("xmp:plus:DataMining", "DMI-PROHIBITED")]
+    for order in (signals, signals[::-1]):
+        assert _reading(*order).rule == "xmp:plus:DataMining=DMI-PROHIBITED"
+
+
+@given(st.lists(st.tuples(st.sampled_from([*READERS, "date", "z"]), st.text() | st.sampled_from(C2PA))))
+def test_no_signal_raises(signals):
+    evidence = consent_evidence(signals)
+    assert read_consent(evidence).state in {"opted-out", "allowed", "unstated"}
+    assert isinstance(synthetic_rule(evidence), str)
+
+
+def test_the_date_is_kept_only_where_a_line_has_a_date():
+    date = ("Date", "Tue, 24 Nov 2026 11:00:00 GMT")
+    assert header_signals([date, ("X-Robots-Tag", "noai"), ("Server", "x")]) == [("x-robots-tag", "noai")]
+    dated = [date, ("X-Robots-Tag", "Unavailable_After: 2030-01-01")]
+    assert [name for name, _ in header_signals(dated)] == ["x-robots-tag", "date"]
 
 
 @given(st.text(alphabet='trainy-=n,;:"() *\\?1.a%@'))
