@@ -23,6 +23,7 @@ MAX_BYTES = 500 * 1024
 MAX_VALUE_CHARACTERS = 1_000
 MAX_RULES = 1_000
 """Of one agent that a URL is compared with to find what to record. Whether it may be asked for is decided by all."""
+REMEMBERED_CHARACTERS = 500
 FORBIDS_ALL = "User-agent: *\nDisallow: /"
 TOO_MANY_REQUESTS = 429
 
@@ -144,13 +145,16 @@ class _Group:
 
 def is_under(url: str, pattern: str) -> bool:
     """Return whether a pattern of robots.txt (`*` any text, `$` the end) matches the path and query of `url`."""
-    return not _pattern(pattern).can_fetch(url, "")
+    read = _remembered if len(pattern) <= REMEMBERED_CHARACTERS else _pattern
+    return not read(pattern).can_fetch(url, "")
 
 
-@lru_cache(maxsize=4_096)
 def _pattern(pattern: str) -> Protego:
     escaped = _ODD.sub(lambda odd: quote(odd[0], errors="replace"), pattern).replace("#", "%23").replace(" ", "%20")
     return Protego.parse(f"User-agent: *\nDisallow: {escaped}")
+
+
+_remembered = lru_cache(maxsize=4_096)(_pattern)
 
 
 def _usage_rules(lines: Iterable[str]) -> Iterator[_UsageRule]:
