@@ -27,6 +27,7 @@ from pipelines.transport import HttpTransport
 from pipelines.verify import verify
 from tests.builders import POLICY, a_picture, encoded
 from tests.pipelines.recheck.web import NUM_COMMONS, NUM_OPENVERSE, NUM_YFCC, Page, a_web, fill, write_sources
+from tests.pipelines.takedown.corpora import take_down
 
 pytestmark = pytest.mark.beam
 ALL = NUM_YFCC + NUM_COMMONS + NUM_OPENVERSE
@@ -310,3 +311,15 @@ def test_the_command_prints_what_was_found_and_what_to_do(corpus):
     assert done.stdout.strip().endswith(".delta.json")
     assert "4 removed, 1 opted-out, 2 relicensed, 1 changed" in " ".join(done.stderr.split())
     assert "byline build CONFIG" in done.stderr
+
+
+def test_a_takedown_takes_what_was_found_along(corpus):
+    web, config, release = corpus
+    _change(web)
+    path = release.store.local_path(_recheck(release).path)
+    assert "test:0" in path.read_text()
+    take_down(release.store, records=("test:0",))
+    assert not path.exists()
+    assert "test:0" not in {row["record_id"] for row in _checks(release)}
+    assert "test:1" in {row["record_id"] for row in _checks(release)}
+    assert _reasons(_release(config)) == {one: [f"recheck:{FOUND[one]}"] for one in ("test:1", "test:2")}
