@@ -139,10 +139,7 @@ def _tags(value: Any) -> tuple[str, ...]:
 
 
 def _size(field: str, value: Any) -> int | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        text = str(value) if value == value else ""
-    else:
-        text = _text(field, value) or ""
+    text = "" if value is None or value != value else str(value).strip()
     if not text:
         return None
     if not re.fullmatch(r"\d{1,10}(\.0*)?", text, re.ASCII):

@@ -1,0 +1,394 @@
+"""Sources that are tables: YFCC100M, Parquet, CSV; real files, good and bad."""
+
+import bz2
+import gzip
+import hashlib
+import json
+import zlib
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from catalog.configs import parse_config
+from catalog.digests import sha256_hex
+from catalog.errors import ConfigError, SourceError
+from catalog.records import ImageRecord, LeftOut, UnreadableRow
+from pipelines.config import SourceConfig
+from pipelines.sources import files
+from pipelines.sources.csv import read_csv
+from pipelines.sources.options import ReadOptions
+from pipelines.sources.parquet import read_parquet, row_digest
+from pipelines.sources.yfcc import read_yfcc
+from tests.builders import BY_4, a_yfcc_line
+
+UNPACKERS = {".gz": lambda: zlib.decompressobj(wbits=31), ".bz2": bz2.BZ2Decompressor}
+PACKERS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
+
+
+def _lines(number: int, **overrides) -> str:
+    return "".join(a_yfcc_line(str(n), f"http://x/{n}", **overrides) + "\n" for n in range(number))
+
+
+def _numbered(line: str) -> str:
+    photoid, *others = line.split("\t")
+    return "\t".join(["0", photoid, "4e2f7a26a1dfbf165a7e30bdabf7e72a", *others])
+
+
+def _read_yfcc(tmp_path, content: str | bytes, options: ReadOptions | None = None, *, name: str = "y"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_yfcc(str(path), "y", options or ReadOptions())
+
+
+def _yfcc(tmp_path, content: str | bytes, options: ReadOptions | None = None) -> list:
+    return list(_read_yfcc(tmp_path, content, options))
+
+
+@pytest.mark.parametrize("packed", PACKERS)
+def test_compression_is_told_by_content_and_changes_no_record(packed, tmp_path):
+    plain = _yfcc(tmp_path, _lines(3))
+    assert _yfcc(tmp_path, PACKERS[packed](_lines(3).encode())) == plain
+    assert [record.id for record in plain] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("packed", [".gz", ".bz2"])
+def test_files_of_several_streams_are_read_to_the_end(packed, tmp_path):
+    pack = PACKERS[packed]
+    assert len(_yfcc(tmp_path, pack(_lines(2).encode()) + pack(_lines(3).encode()))) == 5
+
+
+@pytest.mark.parametrize("packed", [".gz", ".bz2"])
+@pytest.mark.parametrize("share", [0.55, 0.8, 0.999])
+def test_a_file_that_is_cut_short_is_told_with_its_last_whole_line(packed, share, tmp_path):
+    titles = (sha256_hex(str(number).encode()) for number in range(12_000))
+    whole = PACKERS[packed]("".join(_lines(1, title=title) for title in titles).encode())
+    cut = whole[: int(len(whole) * share)]
+    last = UNPACKERS[packed]().decompress(cut).count(b"\n")
+    read = []
+    with pytest.raises(SourceError, match=rf"y.tsv is cut short: its last whole line is {last}; get the file again$"):
+        read.extend(_read_yfcc(tmp_path, cut, name="y.tsv"))
+    assert len(read) == last > 1000
+
+
+def test_a_file_that_is_cut_short_in_its_first_line_is_told(tmp_path):
+    with pytest.raises(SourceError, match="y is cut short: it has no whole line; get the file again$"):
+        _yfcc(tmp_path, gzip.compress(_lines(1).encode())[:20])
+
+
+def test_damage_in_a_compressed_file_is_told_in_one_line(tmp_path):
+    packed = bytearray(gzip.compress(_lines(20_000).encode()))
+    half = len(packed) // 2
+    packed[half : half + 100] = b"\xff" * 100
+    with pytest.raises(SourceError, match=r"y is damaged \(.*\): its last whole line is \d+; get the file again$"):
+        _yfcc(tmp_path, bytes(packed))
+
+
+def test_both_forms_of_yfcc_give_equal_records_but_for_the_digest_of_the_line(tmp_path):
+    line = a_yfcc_line("7", "http://x/7", pageurl="http://x/page")
+    (one,) = _yfcc(tmp_path, line)
+    (other,) = _yfcc(tmp_path, _numbered(line))
+    assert one.evidence.sha256 != other.evidence.sha256
+    assert vars(one) | {"evidence": None} == vars(other) | {"evidence": None}
+
+
+def test_a_line_of_the_other_form_is_unreadable_not_misread(tmp_path):
+    rows = _yfcc(tmp_path, _lines(2) + _numbered(a_yfcc_line("7", "http://x/7")))
+    assert rows[2] == UnreadableRow(place="line 3", problem="25 columns; expected 23")
+
+
+def test_videos_are_left_out_and_told(tmp_path):
+    assert _yfcc(tmp_path, _lines(1) + _lines(2, marker="1"))[1:] == [LeftOut(kind="video")] * 2
+
+
+def test_a_marker_of_neither_photo_nor_video_is_unreadable(tmp_path):
+    assert _yfcc(tmp_path, _lines(1, marker="x"))[0].problem == "marker is 'x'; expected 0 or 1"
+
+
+def test_coordinates_and_secrets_come_in_only_when_asked_for_decoded_and_under_the_files_names(tmp_path):
+    secret = {"longitude": "-81.8", "latitude": "24.5", "secret": "5b0a", "secretoriginal": "91ce"}
+    line = a_yfcc_line("1", "http://x/1", capturedevice="Canon+A%2F1", **secret)
+    (record,) = _yfcc(tmp_path, line)
+    assert not any(value in repr(record) for value in secret.values())
+    (record,) = _yfcc(tmp_path, line, ReadOptions(save_additional_columns=("secret", "longitude", "capturedevice")))
+    assert record.extras == (("secret", "5b0a"), ("longitude", "-81.8"), ("capturedevice", "Canon A/1"))
+
+
+def test_a_file_of_another_kind_is_refused_at_its_hundredth_line(tmp_path):
+    with pytest.raises(
+        SourceError, match=r"y is not YFCC100M metadata: lines of 23 or 25 .* the first 100 have 2; check"
+    ):
+        _yfcc(tmp_path, "a\tb\n" * 100 + _lines(50))
+
+
+def test_bad_lines_before_a_good_one_are_told_each(tmp_path):
+    rows = _yfcc(tmp_path, "a\tb\n" * 99 + _lines(1))
+    assert [row.place for row in rows[:-1]] == [f"line {n}" for n in range(1, 100)]
+    assert isinstance(rows[-1], ImageRecord)
+
+
+def test_a_line_without_end_is_not_held_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.sources.files.MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr("pipelines.sources.yfcc.MAX_LINE_BYTES", 1000)
+    rows = _yfcc(tmp_path, _lines(1) + "x" * 5000 + "\n" + _lines(1))
+    assert rows[1] == UnreadableRow(place="line 2", problem="longer than 1000 bytes")
+    assert [len(line) for line in files.lines_of(str(tmp_path / "y"))][1] == 1000
+    assert rows[2].id == "0"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"columns": {"url": "photoid"}}, "columns of YFCC100M are known; remove `columns`"),
+        ({"save_additional_columns": ("gps",)}, "no column 'gps' to save; its columns are photoid, uid, .*, marker$"),
+    ],
+)
+def test_columns_that_yfcc_has_not_are_told(options, told, tmp_path):
+    with pytest.raises(SourceError, match=told):
+        _yfcc(tmp_path, _lines(1), ReadOptions(**options))
+
+
+def _parquet(tmp_path, columns: dict, options: ReadOptions | None = None, **written) -> list:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table(columns), path, **written)
+    return list(read_parquet(str(path), "web", options or ReadOptions()))
+
+
+LAION = {
+    "SAMPLE_ID": [1, 2],
+    "URL": ["http://x/1", "http://x/2"],
+    "TEXT": ["A  cat\n", None],
+    "HEIGHT": [300.0, float("nan")],
+    "WIDTH": [200.0, None],
+    "LICENSE": ["?", BY_4],
+    "NSFW": ["UNLIKELY", "UNSURE"],
+}
+DATACOMP = {
+    "uid": ["00ab", "00cd"],
+    "url": ["http://x/1", "http://x/2"],
+    "text": ["A cat", "A dog"],
+    "original_width": [200, 20],
+    "original_height": [300, 30],
+    "width": [1, 1],
+    "clip_b32_similarity_score": [0.2, 0.3],
+    "face_bboxes": [[[0.1, 0.2]], []],
+}
+
+
+def test_a_table_of_laion_is_read_by_its_names(tmp_path):
+    one, two = _parquet(tmp_path, LAION)
+    assert (one.id, one.title, one.width, one.height) == (sha256_hex(b"http://x/1"), "A cat", 200, 300)
+    assert (two.title, two.width, two.height) == (None, None, None)
+    assert (one.license_claims, two.license_claims) == ((("LICENSE", "?"),), (("LICENSE", BY_4),))
+
+
+def test_a_table_of_datacomp_is_read_by_its_names(tmp_path):
+    one, two = _parquet(tmp_path, DATACOMP)
+    assert (one.id, one.url, one.title, one.width, one.height) == ("00ab", "http://x/1", "A cat", 200, 300)
+    assert two.license_claims == two.extras == ()
+
+
+def test_the_config_overrides_names_and_saves_columns(tmp_path):
+    columns = {"id": "SAMPLE_ID", "description": "TEXT", "license_url": "LICENSE"}
+    options = ReadOptions(columns=columns, save_additional_columns=("NSFW", "HEIGHT"))
+    one, _ = _parquet(tmp_path, LAION, options)
+    assert (one.id, one.description, one.license_claims) == ("1", "A cat", (("LICENSE", "?"), ("LICENSE", "?")))
+    assert one.extras == (("NSFW", "UNLIKELY"), ("HEIGHT", "300.0"))
+
+
+def test_the_evidence_of_a_row_is_its_file_its_number_and_the_digest_of_all_its_columns(tmp_path):
+    _, two = _parquet(tmp_path, DATACOMP)
+    row = {name: values[1] for name, values in DATACOMP.items()}
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"))
+    assert (two.evidence.file, two.evidence.place) == (str(tmp_path / "t.parquet"), "row 2")
+    assert two.evidence.sha256 == hashlib.sha256(text.encode()).hexdigest() == row_digest(row)
+    assert two.evidence.retrieved_at is None
+
+
+def test_when_a_row_was_retrieved_is_what_a_column_says(tmp_path):
+    times = pa.array([datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)], pa.timestamp("ns", "UTC"))
+    options = ReadOptions(columns={"retrieved_at": "seen"})
+    (record,) = _parquet(tmp_path, {"url": ["http://x/1"], "seen": times}, options)
+    assert record.evidence.retrieved_at == "2026-01-02T03:04:05.000000000Z"
+
+
+def test_rows_of_all_row_groups_are_numbered_in_one_order(tmp_path):
+    urls = [f"http://x/{n}" for n in range(10_000)]
+    records = _parquet(tmp_path, {"url": urls}, row_group_size=999)
+    assert [record.url for record in records] == urls
+    assert records[-1].evidence.place == "row 10000"
+
+
+@pytest.mark.parametrize("path", ["", "/*.parquet", "/**/*.parquet"])
+def test_parts_of_a_folder_or_a_glob_are_read_in_the_order_of_their_names(path, tmp_path):
+    for number in (10, 2, 1):
+        pq.write_table(pa.table({"url": [f"http://x/{number}"]}), tmp_path / f"part-{number:05d}.parquet")
+    (tmp_path / "_SUCCESS").touch()
+    records = list(read_parquet(f"{tmp_path}{path}", "web"))
+    assert [record.url for record in records] == ["http://x/1", "http://x/2", "http://x/10"]
+    assert records[0].evidence.file == str(tmp_path / "part-00001.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "problem"),
+    [
+        ("url", None, "no url"),
+        ("url", "", "no url"),
+        ("uid", None, "no id"),
+        ("text", b"caf\xe9", "title is not text: b'caf\\xe9'"),
+        ("width", -1, "width is not a number of pixels: -1"),
+        ("width", 0.5, "width is not a number of pixels: 0.5"),
+        ("width", float("inf"), "width is not a number of pixels: inf"),
+        ("width", 2**31, "width is not a number of pixels: 2147483648"),
+        ("width", True, "width is not a number of pixels: True"),
+        ("width", "wide", "width is not a number of pixels: 'wide'"),
+        ("creator", 1.5, "creator is not text: 1.5"),
+    ],
+)
+def test_a_row_with_a_value_of_another_kind_is_unreadable_and_the_next_is_read(column, value, problem, tmp_path):
+    good = {"url": "http://x/1", "uid": "a", column: None if column not in ("url", "uid") else "http://x/1"}
+    kind = pa.array([value]).type if value is not None else pa.string()
+    columns = {
+        name: pa.array([value if name == column else text, text], kind if name == column else pa.string())
+        for name, text in good.items()
+    }
+    assert _parquet(tmp_path, columns)[0] == UnreadableRow(place="row 1", problem=problem)
+    assert isinstance(_parquet(tmp_path, columns)[1], ImageRecord)
+
+
+def test_text_that_is_not_utf_8_costs_its_row_alone(tmp_path):
+    raw = pa.array([b"a", b"caf\xe9", b"c"], pa.binary()).view(pa.string())
+    rows = _parquet(tmp_path, {"url": ["http://x/1", "http://x/2", "http://x/3"], "text": raw})
+    assert [type(row) for row in rows] == [ImageRecord, UnreadableRow, ImageRecord]
+    assert (rows[1].place, rows[2].title) == ("row 2", "c")
+    assert "utf-8" in rows[1].problem
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "told"),
+    [
+        (
+            {"link": ["x"], "TEXT": ["y"]},
+            {},
+            r"no column of URLs; its columns are link, TEXT: say which it is, as columns = ",
+        ),
+        (
+            {"url": ["x"]},
+            {"columns": {"title": "alt"}},
+            "no column 'alt', which the config names for title; its columns are url$",
+        ),
+        ({"url": ["x"]}, {"save_additional_columns": ("alt",)}, "no column 'alt' to save; its columns are url$"),
+        ({"url": ["x"], "URL": ["x"]}, {}, "URL and url may both be the url; say in `columns` which it is"),
+        ({"url": [1]}, {}, "column 'url' holds no URLs but int64; say in `columns` which does"),
+    ],
+)
+def test_columns_that_do_not_fit_are_told_with_those_there_are(columns, options, told, tmp_path):
+    with pytest.raises(SourceError, match=told):
+        _parquet(tmp_path, columns, ReadOptions(**options))
+
+
+def test_a_file_that_is_no_parquet_is_told(tmp_path):
+    (tmp_path / "t.parquet").write_text("<html>")
+    with pytest.raises(SourceError, match=r"t.parquet is not a whole Parquet file \(.*\); get the file again$"):
+        list(read_parquet(str(tmp_path), "web"))
+
+
+def test_damage_within_a_parquet_file_is_told_with_the_last_row(tmp_path):
+    path = tmp_path / "t.parquet"
+    urls = [sha256_hex(str(n).encode()) for n in range(20_000)]
+    pq.write_table(pa.table({"url": urls}), path, row_group_size=10_000, compression="gzip", use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[len(data) * 3 // 4 : len(data) * 3 // 4 + 2000] = b"\xff" * 2000
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=r"t.parquet is damaged after row \d+ \(.*\); get the file again$"):
+        list(read_parquet(str(path), "web"))
+
+
+def test_a_folder_without_parquet_is_told(tmp_path):
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(SourceError, match="no .parquet file in the folder .*; check `path`"):
+        list(read_parquet(str(tmp_path), "web"))
+
+
+def _csv(tmp_path, content: str | bytes, options: ReadOptions | None = None, *, name: str = "t.csv") -> list:
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return list(read_csv(str(path), "web", options or ReadOptions()))
+
+
+@pytest.mark.parametrize("packed", PACKERS)
+@pytest.mark.parametrize(("suffix", "between"), [(".csv", ","), (".tsv", "\t")])
+def test_the_extension_says_what_is_between_columns(suffix, between, packed, tmp_path):
+    table = f"link{between}who\nhttp://x/1{between}Ada\n"
+    options = ReadOptions(columns={"url": "link", "creator": "who"})
+    (record,) = _csv(tmp_path, PACKERS[packed](table.encode()), options, name=f"t{suffix}{packed}")
+    assert (record.url, record.creator, record.id) == ("http://x/1", "Ada", sha256_hex(b"http://x/1"))
+
+
+def test_licenses_are_kept_as_claims_of_their_columns(tmp_path):
+    options = ReadOptions(columns={"license": "rights", "license_url": "deed"})
+    table = f"url,rights,deed,license\nhttp://x/1,CC BY 4.0,{BY_4},all rights reserved\nhttp://x/2,,,\n"
+    one, two = _csv(tmp_path, table, options)
+    assert (one.license_claims, two.license_claims) == ((("rights", "CC BY 4.0"), ("deed", BY_4)), ())
+
+
+def test_a_row_has_the_number_of_its_first_line_and_the_digest_of_its_bytes(tmp_path):
+    row = b'http://x/1,"two\r\nlines"'
+    one, two, bad, four = _csv(tmp_path, b"url,title\r\n" + row + b"\r\n\r\nhttp://x/2,b\r\nx\r\nhttp://x/4,d")
+    assert (one.title, one.evidence.place, one.evidence.sha256) == ("two lines", "line 2", sha256_hex(row))
+    assert (two.evidence.place, bad.place, four.evidence.place) == ("line 5", "line 6", "line 7")
+    assert bad.problem == "1 columns; expected 2"
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_byte_order_mark_is_no_part_of_the_first_name(mark, tmp_path):
+    (record,) = _csv(tmp_path, mark + "url,title\nhttp://x/1,é\n".encode())
+    assert record.title == "é"
+
+
+def test_tags_are_between_commas_and_sizes_may_be_written_as_fractions(tmp_path):
+    (record,) = _csv(tmp_path, 'url,tags,width,height\nhttp://x/1,"cat, black cat,,",640.0,\n')
+    assert (record.tags, record.width, record.height) == (("cat", "black cat"), 640, None)
+
+
+def test_a_row_that_is_not_utf_8_is_unreadable_and_the_next_is_read(tmp_path):
+    bad, good = _csv(tmp_path, b"url,title\nhttp://x/1,caf\xe9\nhttp://x/2,b\n")
+    assert bad.problem.startswith("not UTF-8")
+    assert (bad.place, good.url) == ("line 2", "http://x/2")
+
+
+def test_quotes_that_do_not_end_cost_the_lines_that_they_hold_and_these_are_named(tmp_path):
+    rows = _csv(tmp_path, 'url,title\nhttp://x/1,"a\nhttp://x/2,b\nhttp://x/3,c\n')
+    assert rows == [UnreadableRow(place="lines 2 to 4", problem="unexpected end of data")]
+
+
+def test_quotes_that_do_not_end_are_given_up_and_what_follows_is_read(tmp_path):
+    filler = "".join(f"http://x/{n},b\n" for n in range(20_000))
+    bad, *others = _csv(tmp_path, f'url,title\nhttp://x/1,"a\n{filler}')
+    assert bad.place.startswith("lines 2 to ")
+    assert int(bad.place.split()[-1]) + len(others) == 20_002
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("t.csv", b"", "t.csv has no header row; its first line must name the columns"),
+        ("t.csv", "url,title\n".encode("utf-16"), "header row of .*t.csv cannot be read: save it as UTF-8"),
+        ("t.csv", b"url,\xe9\nx,y\n", "header row of .*t.csv cannot be read: save it as UTF-8"),
+        ("t.csv", b"url,url\nx,y\n", "has 2 columns called 'url'; give them names of their own"),
+        ("t.csv", b"a,b\nx,y\n", "no column of URLs; its columns are a, b"),
+        ("t.xlsx", b"PK", "t.xlsx ends in none of .csv, .csv.gz, .*, so what is between its columns is not known"),
+        ("t.csv.gz", gzip.compress(b"url\nhttp://x/1\n" * 9)[:-9], "t.csv.gz is cut short: .*; get the file again"),
+    ],
+)
+def test_a_table_that_cannot_be_read_at_all_is_told(name, content, told, tmp_path):
+    with pytest.raises(SourceError, match=told):
+        _csv(tmp_path, content, name=name)
+
+
+@pytest.mark.parametrize("field", ["held", "source", "evidence", "licence"])
+def test_a_field_that_no_column_can_be_is_an_error_of_the_config(field):
+    table = {"name": "web", "reader": "csv", "path": "t.csv", "num_packs": 1, "columns": {field: "x"}}
+    with pytest.raises(ConfigError, match=f"columns: no field '{field}'; the fields are id, url, .*, retrieved_at"):
+        parse_config(table, SourceConfig, where="corpus.toml")
