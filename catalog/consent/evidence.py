@@ -17,6 +17,8 @@ CUT = "cut"
 DATE = "date"
 """When the answer was sent, by its own `Date`: what a date in X-Robots-Tag is compared with."""
 
+_read_json = json.JSONDecoder().raw_decode
+
 
 def header_signals(headers: Iterable[tuple[str, str]]) -> list[Signal]:
     """Return the headers of one answer that speak of use, every line of them, in their order.
@@ -58,10 +60,10 @@ def signals_of(evidence: str | None) -> tuple[list[Signal], str]:
     if evidence is None:
         return [], ""
     try:
-        listed = json.loads(evidence)
+        listed, end = _read_json(evidence)
     except (ValueError, RecursionError):
         return [], "damaged"
-    if not isinstance(listed, list):
+    if not isinstance(listed, list) or end < len(evidence):
         return [], "damaged"
     signals = [(one[0], one[1]) for one in listed if _is_signal(one)]
     return signals, "" if len(signals) == len(listed) else "damaged"

@@ -24,14 +24,23 @@ DIRECTIVES = (
 _US = frozenset({"", "*", AGENT})
 _AFTER = re.compile(rf"{WITHDRAWN_AFTER}\s*:\s*([^;]{{1,120}})", re.IGNORECASE)
 _PIECES_OF_A_DATE = 4
-_WORDS = re.compile(r"[\s;]+")
+_WORDS, _SEPARATORS = re.compile(r"[\s;]+"), re.compile(r"[\s;,]+")
+_MAY_SAY_NO = re.compile("|".join(sorted(OPT_OUTS)))
+_NOES = {directive: opted_out(f"x-robots-tag:{directive}") for directive in OPT_OUTS}
 
 
 def read_robots_tag(value: str) -> ConsentReading:
     """Read one X-Robots-Tag line. It can say no; `all` and `index` are about search, and say nothing of training."""
-    for agent, directive in robots_directives(value):
+    line = value.lower()
+    if not _MAY_SAY_NO.search(line):
+        return UNSTATED
+    if ":" not in line:  # names no agent, has no values
+        directives: Iterator[tuple[str, str]] = (("", word) for word in _SEPARATORS.split(line))
+    else:
+        directives = robots_directives(line)
+    for agent, directive in directives:
         if agent in _US and directive in OPT_OUTS:
-            return opted_out(f"x-robots-tag:{directive}")
+            return _NOES[directive]
     return UNSTATED
 
 

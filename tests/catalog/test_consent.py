@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from catalog.consent import (
     CUT,
     MAX_CHARACTERS,
+    OPT_OUTS,
     READERS,
     ConsentReading,
     consent_evidence,
@@ -17,6 +18,7 @@ from catalog.consent import (
     header_signals,
     is_synthetic,
     read_consent,
+    robots_directives,
     synthetic_rule,
 )
 from tests.consent_cases import load_cases
@@ -149,6 +151,13 @@ def test_no_signal_raises(signals):
     evidence = consent_evidence(signals)
     assert read_consent(evidence).state in {"opted-out", "allowed", "unstated"}
     assert isinstance(synthetic_rule(evidence), str)
+
+
+@given(st.lists(st.sampled_from([*sorted(OPT_OUTS), "all", "byline", "x", ":", ",", " ", ";", "İ"])).map("".join))
+def test_the_short_way_through_a_line_comes_to_the_same(line):
+    directives = robots_directives(line)
+    noes = [f"x-robots-tag:{said}" for agent, said in directives if agent in ("", "*", "byline") and said in OPT_OUTS]
+    assert _reading(("x-robots-tag", line)).rule == (noes or [""])[0]
 
 
 def test_the_date_is_kept_only_where_a_line_has_a_date():
