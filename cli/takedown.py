@@ -187,14 +187,15 @@ def _show(store: "Store", request: "Request", selection: "Selection", runs: list
         _say("nothing in the corpus is what was asked for; --yes denies it for the future")
         return
     Path(page).write_bytes(review_page(cases_of(store, selection, runs), f"Takedown in {store.root}"))
-    more = f" (and {len(selection.victims) - 20:,} more)" if len(selection.victims) > 20 else ""
-    _say(f"{len(selection.victims):,} of {selection.num_records:,} records{more}; look at them: {page}")
+    more = f" ({len(selection.victims) - 20:,} pictures more)" if len(selection.victims) > 20 else ""
+    num = len(selection.record_ids)
+    _say(f"{num:,} of {selection.num_records:,} records{more}; look at them: {page}")
 
 
 def _ask(selection: "Selection", page: str) -> None:
     from catalog.errors import ConfigError
 
-    num, total = len(selection.victims), selection.num_records
+    num, total = len(selection.record_ids), selection.num_records
     what = {0: "nothing matches; deny it for the future", total: f"this removes ALL {total:,} records"}
     question = what.get(num, f"remove {num:,} of {total:,} records and what was made of them")
     if not sys.stdin.isatty():
@@ -213,7 +214,7 @@ def _complete(store: "Store") -> None:
         receipt = complete(store, lambda what: progress.update(task, advance=1, description=escape(what)[:60]))
     seen = sum(bool(sum(one["times_seen"].values())) for one in receipt.checkpoints)
     changed = f"{len(receipt.files):,} files, {len(receipt.shards):,} shards changed"
-    _say(f"{len(receipt.removed):,} records removed; {changed}")
+    _say(f"{len({row['record_id'] for row in receipt.removed}):,} records removed; {changed}")
     for one in receipt.releases:
         _say(f"release {one['name']}: {one['before']} -> {one['after'] or 'withdrawn, nothing was left'}")
     if seen:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from catalog.licenses import read_claims
 from catalog.manifest import Release, shard_table_path
-from catalog.packs import read_images, read_index
+from catalog.packs import read_attempts, read_images, read_index
 from catalog.storage import Store
 from cli.seen import find_checkpoints
 from pipelines.takedown.apply import Exposures
@@ -78,7 +78,7 @@ def _pictures(store: Store, victims: Sequence[Victim]) -> dict[str, bytes]:
     return {
         sha256: data
         for pack, sha256s in by_pack.items()
-        for sha256, data in read_images(store, read_index(store, pack), only=sha256s)
+        for sha256, data in read_images(store, read_attempts(store, pack), only=sha256s)
     }
 
 

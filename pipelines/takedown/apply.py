@@ -18,7 +18,7 @@ from catalog.denylist import Entry, add_entries, load_denylist, make_key, read_k
 from catalog.digests import canonical_json
 from catalog.errors import CorpusError
 from catalog.manifest import WITHDRAWN, Manifest, Release
-from catalog.packs import FileChange, read_images, read_index
+from catalog.packs import FileChange, read_attempts, read_images
 from catalog.storage import Store
 from pipelines.measures import thumbnail_facts
 from pipelines.takedown.remaking import (
@@ -74,15 +74,14 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
     """
     assert not is_pending(store)
     load_denylist(store)  # of earlier takedowns, before anything is done
-    victims = selection.victims
-    doomed = doomed_by(store, victims)
+    doomed = doomed_by(store, selection)
     releases = versions_with(store, doomed.record_ids, doomed.packs)
     seen = [one for release in releases for one in exposures(release, doomed.sha256s)]
     prints = pa.table({"fingerprint": _fingerprints(store, doomed)}, schema=PRINT_SCHEMA)
     store.write_table(PENDING_PRINTS, prints)
     journal = {
         "asked": asdict(request),
-        "victims": [asdict(victim) for victim in victims],
+        "victims": [asdict(victim) for victim in selection.victims],
         "entries": [asdict(entry) for entry in selection.entries],
         "doomed": {name: sorted(_plain(value) for value in values) for name, values in vars(doomed).items()},
         "checkpoints": seen,
@@ -112,7 +111,7 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
         strip(store, path)
         point_latest(store, name, journal["latest"][name])  # at once: the next release opens those of all others
         count(path)
-    for name in sorted(shards_with(store, doomed.packs, doomed.sha256s)):
+    for name in sorted(shards_with(store, doomed.packs, doomed.sha256s, doomed.record_ids)):
         remove_shard(store, name)
         count(name)
     receipt = _receipt(store, takedown, journal)
@@ -145,7 +144,7 @@ def _fingerprints(store: Store, doomed: Doomed) -> pa.Array:
 
 def _blobs(store: Store, doomed: Doomed) -> Iterator[bytes]:
     for pack in doomed.packs:
-        yield from (data for _, data in read_images(store, read_index(store, pack), only=doomed.sha256s))
+        yield from (data for _, data in read_images(store, read_attempts(store, pack), only=doomed.sha256s))
         facts = thumbnail_facts(store).read(pack).to_pylist()
         yield from (fact["jpeg"] for fact in facts if fact["sha256"] in doomed.sha256s)
         for instrument in store.folders("facts/latents"):

@@ -115,13 +115,15 @@ def _samples(store: Store, shards: Iterable[Shard]) -> pa.Table:
     return pa.table({"shard": [shard for shard, _ in rows], "key": [key for _, key in rows]})
 
 
-def shards_with(store: Store, packs: Collection[str], sha256s: Collection[str]) -> Iterator[str]:
-    """Yield the names of all shards, released or not, that hold one of these pictures."""
-    wanted = pa.array(sorted(sha256s), pa.string())
+def shards_with(
+    store: Store, packs: Collection[str], sha256s: Collection[str], record_ids: Collection[str]
+) -> Iterator[str]:
+    """Yield the names of all shards, released or not, that hold one of these pictures or speak of these records."""
+    wanted, ids = pa.array(sorted(sha256s), pa.string()), pa.array(sorted(record_ids), pa.string())
     for name in store.files("shards", suffix=".parquet"):
         if name.rsplit("-", 2)[0] in packs:
-            keys = store.read_table(f"shards/{name}", ["key"])["key"]
-            if pc.any(pc.is_in(keys, wanted)).as_py():
+            rows = store.read_table(f"shards/{name}", ["key", "record_id"])
+            if pc.any(pc.or_(pc.is_in(rows["key"], wanted), pc.is_in(rows["record_id"], ids))).as_py():
                 yield f"{name.removesuffix('.parquet')}.tar"
 
 

@@ -17,7 +17,7 @@ from pipelines.judging import verdicts_path
 from pipelines.measures import hash_facts
 from pipelines.parts import parts_of, write_records
 from pipelines.rows import FOLDER as ROWS
-from pipelines.takedown.selecting import Victim
+from pipelines.takedown.selecting import Selection
 
 NOT_RECORDS = (".unreadable.parquet", ".urls.parquet")
 
@@ -37,12 +37,10 @@ class Doomed:
     packs: tuple[str, ...]
 
 
-def doomed_by(store: Store, victims: Iterable[Victim]) -> Doomed:
-    """Find the keys of what the victims, and nothing else, have left in the facts of their packs."""
-    victims = list(victims)
-    record_ids = frozenset(victim.record_id for victim in victims)
-    sha256s = frozenset(victim.sha256 for victim in victims if victim.sha256)
-    packs = tuple(sorted({victim.pack for victim in victims}))
+def doomed_by(store: Store, selection: Selection) -> Doomed:
+    """Find the keys of what the records that go, and no others, have left in the facts of their packs."""
+    record_ids, sha256s = selection.record_ids, selection.sha256s
+    packs = tuple(sorted({victim.pack for victim in selection.victims}))
     texts = _only_theirs(_texts(store, packs), record_ids)
     keys = texts | sha256s
     captions = _only_theirs(_captions(store, packs), keys)

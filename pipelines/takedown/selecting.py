@@ -1,36 +1,34 @@
 """What a takedown removes: the records that were asked for, their pictures, all copies of these, and their records."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.denylist import Entry, Look
 from catalog.digests import sha256_hex
 from catalog.errors import ConfigError
-from catalog.packs import read_attempts
 from catalog.storage import Store
-from pipelines.edges import as_bytes
-from pipelines.looks import FLAT_FROM, look_of
-from pipelines.measures import hash_facts, quality_facts
+from pipelines.looks import look_of
 from pipelines.parts import PackPart
 from pipelines.pixels import UnusableError, store_image
-from pipelines.traces.lookup import (
-    Found,
-    all_parts,
-    find_creator,
-    find_domain,
-    find_picture,
-    find_record,
-    find_sha256,
-    find_url,
+from pipelines.takedown.copies import (
+    FoundCopy,
+    Row,
+    Sought,
+    attempts_of,
+    copies_of,
+    held_by_others,
+    looks_of,
+    pictures_with,
 )
+from pipelines.traces.lookup import all_parts, find_creator, find_domain, find_record, find_url
 
-Row = dict[str, Any]
+ASKED_FOR = "asked for"
+SAME_RECORD = "same record"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Victim:
-    """One record that goes, and why."""
+    """One picture of a record that goes, or a record without any, and why."""
 
     record_id: str
     pack: str
@@ -67,7 +65,7 @@ class Victim:
     """Of its picture as fetched; none when it has none."""
     stored_sha256: str | None
     reason: str
-    """`asked for`, `equal bytes`, `near: N bits` (0: equal pixels)."""
+    """`asked for`, `equal bytes`, `near: N bits`, or `same record`: what another URL of a record that goes gave."""
     asked: str | None = None
     """The record that was asked for and that this one is a copy of; none for a picture from outside."""
     distance_bits: int = 0
@@ -78,53 +76,67 @@ class Selection:
     """All that goes, and what must not come back."""
 
     victims: tuple[Victim, ...]
+    """Of a record that had several pictures, one for each."""
+    sha256s: frozenset[str]
+    """Digests, as fetched, of all that the records ever brought and no other has."""
     entries: tuple[Entry, ...] = field(repr=False)
     num_records: int
     """Of the whole corpus."""
+
+    @property
+    def record_ids(self) -> frozenset[str]:
+        """The records that go."""
+        return frozenset(victim.record_id for victim in self.victims)
 
 
 def select(store: Store, request: Request, pixels: Mapping[str, Any]) -> Selection:
     """Find everything that a request takes down. Copies are those of what was asked for, not copies of copies.
 
-    Equal bytes go wherever they are: a picture is removed or it is not. `pixels` is how the corpus stores pictures.
+    Equal bytes go wherever they are: a picture is removed or it is not. A record that goes takes with it whatever it
+    brought before, at other URLs too, except what other records have. `pixels` is how the corpus stores pictures.
     """
     parts = all_parts(store)
-    asked = _asked(store, request)
+    packs = sorted({part.pack for part in parts})
     files = {path: _read_file(path) for path in request.pictures}
-    victims = {record_id: _victim(record_id, part.pack, "asked for") for record_id, part in asked.items()}
-    of_asked = _pictures(store, {part.pack for part in asked.values()}, set(asked))
-    for row in of_asked:
-        victims[row["record_id"]] = _victim(row["record_id"], row["pack"], "asked for", row)
-    copies = _copies(store, parts, of_asked, request.radius_bits)
-    for data in files.values():
-        near = find_picture(store, data, request.radius_bits)
-        packs = {part.pack for part, _ in near.values()}
-        rows = {row["record_id"]: row for row in _pictures(store, packs, set(near))}
-        copies += [(rows[record_id], None, distance) for record_id, (_, distance) in near.items() if record_id in rows]
-    for row, of, distance in sorted(copies, key=lambda copy: (copy[2], copy[0]["record_id"])):
-        reason = f"near: {distance} bits" if distance else "equal bytes"
-        victims.setdefault(row["record_id"], _victim(row["record_id"], row["pack"], reason, row, of, distance))
-    chosen = tuple(victims[record_id] for record_id in sorted(victims))
-    looks = [*_looks(store, of_asked).values(), *_looks_of_files(files.values(), pixels)]
+    asked = _asked(store, request)
+    of_asked = _pictures(attempts_of(store, set(asked.values()), set(asked)))
+    of_asked += pictures_with(store, packs, [value.lower() for value in request.sha256s])
+    looks = looks_of(store, of_asked)
+    sought = {row["sha256"]: Sought(record_id=row["record_id"], look=looks.get(row["sha256"])) for row in of_asked}
+    outside = {sha256_hex(data): Sought(record_id=None, look=_look(data, pixels)) for data in files.values()}
+    copies = copies_of(store, packs, {**outside, **sought}, request.radius_bits)
+    _check_files(files, outside, copies)
+    victims = _victims(asked, of_asked, copies)
+    record_ids, in_packs = {one.record_id for one in victims}, {one.pack for one in victims}
+    attempts = attempts_of(store, in_packs, record_ids)
+    urls = {row["url"] for row in attempts}
+    urls |= _urls(store, (part for part in parts if part.pack in in_packs), record_ids)
+    sha256s = _only_theirs(store, packs, victims, attempts)
+    chosen = (*victims, *_of_same_records(victims, attempts, sha256s))
     return Selection(
-        victims=chosen,
-        entries=tuple(_entries(store, request, chosen, looks, files.values())),
+        victims=tuple(sorted(chosen, key=lambda victim: (victim.record_id, victim.sha256 or ""))),
+        sha256s=sha256s,
+        entries=(
+            *_asked_entries(request, files.values()),
+            *_entries(record_ids, urls, attempts, sha256s),
+            *_look_entries([*looks.values(), *(one.look for one in outside.values())], request.radius_bits),
+        ),
         num_records=sum(part.num_records for part in parts),
     )
 
 
-def _asked(store: Store, request: Request) -> Found:
-    found: Found = {}
+def _asked(store: Store, request: Request) -> dict[str, str]:
+    """Return the pack of each record that is asked for by what its source says."""
+    found: dict[str, PackPart] = {}
     for finder, values in (
         (find_record, request.records),
         (find_url, request.urls),
         (find_creator, request.creators),
         (find_domain, request.domains),
-        (find_sha256, request.sha256s),
     ):
         for value in values:
             found |= finder(store, value)
-    return found
+    return {record_id: part.pack for record_id, part in found.items()}
 
 
 def _read_file(path: str) -> bytes:
@@ -134,96 +146,63 @@ def _read_file(path: str) -> bytes:
         raise ConfigError(f"cannot read the picture {path}: {error.strerror}") from error
 
 
-def _victim(
-    record_id: str, pack: str, reason: str, row: Row | None = None, asked: str | None = None, distance: int = 0
-) -> Victim:
-    row = row or {"sha256": None, "stored_sha256": None}
-    return Victim(
-        record_id=record_id,
-        pack=pack,
-        sha256=row["sha256"],
-        stored_sha256=row["stored_sha256"],
-        reason=reason,
-        asked=asked,
-        distance_bits=distance,
-    )
+def _look(data: bytes, pixels: Mapping[str, Any]) -> Look | None:
+    try:
+        return look_of(store_image(data, **pixels).data)
+    except UnusableError:  # its bytes may be known all the same
+        return None
 
 
-def _pictures(store: Store, packs: Iterable[str], record_ids: set[str]) -> list[Row]:
-    """Return pack, record and digests of every picture that these records ever brought."""
-    found = []
-    for pack in sorted(packs):
-        rows = read_attempts(store, pack, ["record_id", "sha256", "stored_sha256"])
-        rows = rows.filter(
-            pc.and_(pc.is_in(rows["record_id"], pa.array(sorted(record_ids))), rows["sha256"].is_valid())
-        )
-        found += [{"pack": pack, **row} for row in rows.to_pylist()]
-    return found
+def _check_files(files: Mapping[str, bytes], outside: Mapping[str, Sought], copies: Iterable[FoundCopy]) -> None:
+    known = {copy.row[name] for copy in copies for name in ("sha256", "stored_sha256")}
+    for path, data in files.items():
+        if outside[sha256_hex(data)].look is None and sha256_hex(data) not in known:
+            raise ConfigError(f"{path} is no picture that byline can read, and nothing has its bytes; name another")
 
 
-def _copies(
-    store: Store, parts: list[PackPart], of_asked: list[Row], radius_bits: int
-) -> list[tuple[Row, str | None, int]]:
-    """Return every picture that equals one that was asked for, or looks like it: its row, the record, the distance."""
-    looks = _looks(store, of_asked)
-    asked_by = {row["sha256"]: row["record_id"] for row in of_asked}
-    found = []
-    for pack in sorted({part.pack for part in parts}):
-        near = dict.fromkeys(asked_by, 0)
-        origin = dict(asked_by)
-        for sha256, of, distance in _alike(store, pack, looks, radius_bits):
-            if distance < near.get(sha256, 257):
-                near[sha256], origin[sha256] = distance, asked_by[of]
-        rows = read_attempts(store, pack, ["record_id", "sha256", "stored_sha256"])
-        rows = rows.filter(pc.is_in(rows["sha256"], pa.array(sorted(near), pa.string())))
-        found += [({"pack": pack, **row}, origin[row["sha256"]], near[row["sha256"]]) for row in rows.to_pylist()]
-    return found
+def _pictures(attempts: Iterable[Row]) -> list[Row]:
+    return [row for row in attempts if row["stored_sha256"] is not None]
 
 
-def _alike(store: Store, pack: str, looks: Mapping[str, Look], radius_bits: int) -> Iterator[tuple[str, str, int]]:
-    """Yield digest, the digest of the look that it is like, and their distance, for the pictures of a pack."""
-    facts = hash_facts(store).read(pack, ["phash256", "pixels"])
-    quality = quality_facts(store).read(pack, ["flatness"])
-    flat = set(quality["sha256"].filter(pc.greater_equal(quality["flatness"], FLAT_FROM)).to_pylist())
-    codes, sha256s = as_bytes(facts["phash256"]), facts["sha256"].to_pylist()
-    for of, look in looks.items():
-        same = pc.equal(facts["pixels"], look.pixels).to_numpy()
-        apart = np.bitwise_count(codes ^ np.frombuffer(look.phash256, np.uint8)).sum(axis=1, dtype=np.int64)
-        near = np.zeros(len(same), np.bool_) if look.is_flat else apart <= radius_bits
-        for place in np.flatnonzero(same | near).tolist():
-            if same[place] or sha256s[place] not in flat:
-                yield sha256s[place], of, 0 if same[place] else int(apart[place])
+def _victims(asked: Mapping[str, str], of_asked: Iterable[Row], copies: Iterable[FoundCopy]) -> list[Victim]:
+    victims: dict[tuple[str, str | None], Victim] = {}
+    for row in of_asked:
+        victims[row["record_id"], row["sha256"]] = _victim(row, ASKED_FOR)
+    for copy in copies:
+        reason = f"near: {copy.distance_bits} bits" if copy.distance_bits else "equal bytes"
+        victim = _victim(copy.row, reason, copy.of, copy.distance_bits)
+        victims.setdefault((victim.record_id, victim.sha256), victim)
+    for record_id in asked.keys() - {record_id for record_id, _ in victims}:
+        row = {"record_id": record_id, "pack": asked[record_id], "sha256": None, "stored_sha256": None}
+        victims[record_id, None] = _victim(row, ASKED_FOR)
+    return list(victims.values())
 
 
-def _looks(store: Store, rows: Iterable[Row]) -> dict[str, Look]:
-    """Return the looks of these pictures, as they were measured, by digest."""
-    by_pack: dict[str, set[str]] = {}
-    for row in rows:
-        by_pack.setdefault(row["pack"], set()).add(row["sha256"])
-    found = {}
-    for pack, sha256s in sorted(by_pack.items()):
-        facts = hash_facts(store).read(pack, ["phash256", "pixels"])
-        facts = facts.filter(pc.is_in(facts["sha256"], pa.array(sorted(sha256s))))
-        flatness = dict(
-            zip(*(c.to_pylist() for c in quality_facts(store).read(pack, ["flatness"]).columns), strict=True)
-        )
-        for fact in facts.to_pylist():
-            is_flat = flatness.get(fact["sha256"], 0.0) >= FLAT_FROM
-            found[fact["sha256"]] = Look(pixels=fact["pixels"], phash256=fact["phash256"], is_flat=is_flat)
-    return found
+def _victim(row: Row, reason: str, asked: str | None = None, distance_bits: int = 0) -> Victim:
+    said = {name: row[name] for name in ("record_id", "pack", "sha256", "stored_sha256")}
+    return Victim(**said, reason=reason, asked=asked, distance_bits=distance_bits)
 
 
-def _looks_of_files(files: Iterable[bytes], pixels: Mapping[str, Any]) -> Iterator[Look]:
-    for data in files:
-        try:
-            yield look_of(store_image(data, **pixels).data)
-        except UnusableError:  # its bytes may be known all the same
-            continue
+def _only_theirs(
+    store: Store, packs: Iterable[str], victims: Collection[Victim], attempts: Iterable[Row]
+) -> frozenset[str]:
+    """Return the digests of what was selected, and of all else that the records brought and no other did."""
+    chosen = {victim.sha256 for victim in victims if victim.sha256}
+    others = {row["sha256"] for row in attempts if row["sha256"]} - chosen
+    return frozenset(chosen | others - held_by_others(store, packs, others, {one.record_id for one in victims}))
 
 
-def _entries(
-    store: Store, request: Request, victims: Iterable[Victim], looks: Iterable[Look], files: Iterable[bytes]
-) -> Iterator[Entry]:
+def _of_same_records(victims: Iterable[Victim], attempts: Iterable[Row], sha256s: Collection[str]) -> Iterator[Victim]:
+    known = {(victim.record_id, victim.sha256) for victim in victims}
+    reasons = {victim.record_id: victim for victim in reversed(list(victims))}
+    for row in _pictures(attempts):
+        if row["sha256"] in sha256s and (row["record_id"], row["sha256"]) not in known:
+            known.add((row["record_id"], row["sha256"]))
+            why = reasons[row["record_id"]]
+            yield _victim(row, SAME_RECORD, why.record_id if why.reason == ASKED_FOR else why.asked)
+
+
+def _asked_entries(request: Request, files: Iterable[bytes]) -> Iterator[Entry]:
     for kind, values in (
         ("record", request.records),
         ("url", request.urls),
@@ -233,19 +212,30 @@ def _entries(
         ("sha256", [sha256_hex(data) for data in files]),
     ):
         yield from (Entry(kind=kind, value=value) for value in values)
-    for victim in victims:
-        yield Entry(kind="record", value=victim.record_id)
-        yield from (Entry(kind="sha256", value=sha256) for sha256 in (victim.sha256, victim.stored_sha256) if sha256)
-    for url in _urls(store, [victim.record_id for victim in victims]):
-        yield Entry(kind="url", value=url)
+
+
+def _entries(
+    record_ids: Iterable[str], urls: Iterable[str], attempts: Iterable[Row], sha256s: Collection[str]
+) -> Iterator[Entry]:
+    yield from (Entry(kind="record", value=record_id) for record_id in sorted(record_ids))
+    digests = {row["stored_sha256"] for row in attempts if row["sha256"] in sha256s} | set(sha256s)
+    yield from (Entry(kind="sha256", value=digest) for digest in sorted(digests - {None}))
+    yield from (Entry(kind="url", value=url) for url in sorted(urls))
+
+
+def _urls(store: Store, parts: Iterable[PackPart], record_ids: Collection[str]) -> set[str]:
+    """Return the URLs of these records in every ingest run."""
+    wanted = pa.array(sorted(record_ids), pa.string())
+    found: set[str] = set()
+    for part in parts:
+        records = part.read_records(store, ["record_id", "url"])
+        found.update(records["url"].filter(pc.is_in(records["record_id"], wanted)).to_pylist())
+    return found
+
+
+def _look_entries(looks: Iterable[Look | None], radius_bits: int) -> Iterator[Entry]:
     for look in looks:
-        yield Entry(kind="pixels", value=look.pixels)
-        if request.radius_bits and not look.is_flat:
-            yield Entry(kind="phash256", value=look.phash256.hex(), radius_bits=request.radius_bits)
-
-
-def _urls(store: Store, record_ids: Iterable[str]) -> Iterator[str]:
-    for record_id in record_ids:
-        for part in find_record(store, record_id).values():
-            records = part.read_records(store, ["record_id", "url"])
-            yield from records.filter(pc.equal(records["record_id"], record_id))["url"].to_pylist()
+        if look is not None:
+            yield Entry(kind="pixels", value=look.pixels)
+            if radius_bits and not look.is_flat:
+                yield Entry(kind="phash256", value=look.phash256.hex(), radius_bits=radius_bits)

@@ -1,0 +1,124 @@
+"""What records of a corpus brought, and what equals or looks like a picture. Only what was stored is a picture."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.denylist import Look
+from catalog.packs import read_attempts
+from catalog.storage import Store
+from pipelines.edges import as_bytes
+from pipelines.looks import FLAT_FROM
+from pipelines.measures import hash_facts, quality_facts
+
+Row = dict[str, Any]
+"""`pack`, `record_id`, `url`, `sha256`, `stored_sha256` of one attempt to fetch."""
+COLUMNS = ["record_id", "url", "sha256", "stored_sha256"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sought:
+    """A picture whose copies are wanted."""
+
+    record_id: str | None
+    """None for a picture from outside."""
+    look: Look | None
+    """None for bytes that are no picture, or that were not measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundCopy:
+    """An attempt that brought a copy, of which record's picture, and how far from it."""
+
+    row: Row
+    of: str | None
+    distance_bits: int
+
+
+def attempts_of(store: Store, packs: Iterable[str], record_ids: Collection[str]) -> list[Row]:
+    """Return every attempt of these records, whatever came of it: a record whose URL changed has several pictures."""
+    wanted = pa.array(sorted(record_ids), pa.string())
+    return _rows(store, packs, lambda rows: pc.is_in(rows["record_id"], wanted))
+
+
+def pictures_with(store: Store, packs: Iterable[str], sha256s: Collection[str]) -> list[Row]:
+    """Return the attempts that brought pictures with these digests, as fetched or as stored."""
+    wanted = pa.array(sorted(sha256s), pa.string())
+
+    def has_digest(rows: pa.Table) -> Any:
+        named = pc.or_(pc.is_in(rows["sha256"], wanted), pc.is_in(rows["stored_sha256"], wanted))
+        return pc.and_(rows["stored_sha256"].is_valid(), named)
+
+    return _rows(store, packs, has_digest)
+
+
+def held_by_others(
+    store: Store, packs: Iterable[str], sha256s: Collection[str], record_ids: Collection[str]
+) -> set[str]:
+    """Return which of these digests came to records other than these."""
+    wanted, own = pa.array(sorted(sha256s), pa.string()), pa.array(sorted(record_ids), pa.string())
+
+    def is_other(rows: pa.Table) -> Any:
+        return pc.and_(pc.is_in(rows["sha256"], wanted), pc.invert(pc.is_in(rows["record_id"], own)))
+
+    return {row["sha256"] for row in _rows(store, packs, is_other)} if sha256s else set()
+
+
+def copies_of(store: Store, packs: Iterable[str], sought: Mapping[str, Sought], radius_bits: int) -> list[FoundCopy]:
+    """Return every picture that equals one of these, named by their digests, or looks like it; the nearest first."""
+    found = []
+    for pack in packs:
+        near = {sha256: (0, one.record_id) for sha256, one in sought.items()}
+        for sha256, of, distance in _alike(store, pack, sought, radius_bits):
+            if sha256 not in near or distance < near[sha256][0]:
+                near[sha256] = distance, sought[of].record_id
+        for row in pictures_with(store, [pack], near):
+            digests = [row[name] for name in ("sha256", "stored_sha256") if row[name] in near]
+            distance, like = min((near[digest] for digest in digests), key=lambda one: one[0])
+            found.append(FoundCopy(row=row, of=like, distance_bits=distance))
+    return sorted(found, key=lambda copy: (copy.distance_bits, copy.row["record_id"]))
+
+
+def looks_of(store: Store, rows: Iterable[Row]) -> dict[str, Look]:
+    """Return the looks of these pictures, as they were measured, by digest."""
+    by_pack: dict[str, set[str]] = {}
+    for row in rows:
+        by_pack.setdefault(row["pack"], set()).add(row["sha256"])
+    found = {}
+    for pack, sha256s in sorted(by_pack.items()):
+        facts = hash_facts(store).read(pack, ["phash256", "pixels"])
+        facts = facts.filter(pc.is_in(facts["sha256"], pa.array(sorted(sha256s))))
+        flatness = dict(
+            zip(*(c.to_pylist() for c in quality_facts(store).read(pack, ["flatness"]).columns), strict=True)
+        )
+        for fact in facts.to_pylist():
+            is_flat = flatness.get(fact["sha256"], 0.0) >= FLAT_FROM
+            found[fact["sha256"]] = Look(pixels=fact["pixels"], phash256=fact["phash256"], is_flat=is_flat)
+    return found
+
+
+def _rows(store: Store, packs: Iterable[str], wanted: Any) -> list[Row]:
+    found: list[Row] = []
+    for pack in sorted(packs):
+        rows = read_attempts(store, pack, COLUMNS)
+        found += [{"pack": pack, **row} for row in rows.filter(wanted(rows)).to_pylist()]
+    return found
+
+
+def _alike(store: Store, pack: str, sought: Mapping[str, Sought], radius_bits: int) -> Iterator[tuple[str, str, int]]:
+    """Yield digest, the digest of the picture that it is like, and their distance, for the pictures of a pack."""
+    facts = hash_facts(store).read(pack, ["phash256", "pixels"])
+    quality = quality_facts(store).read(pack, ["flatness"])
+    flat = set(quality["sha256"].filter(pc.greater_equal(quality["flatness"], FLAT_FROM)).to_pylist())
+    codes, sha256s = as_bytes(facts["phash256"]), facts["sha256"].to_pylist()
+    for of, look in ((of, one.look) for of, one in sought.items() if one.look is not None):
+        same = pc.equal(facts["pixels"], look.pixels).to_numpy()
+        apart = np.bitwise_count(codes ^ np.frombuffer(look.phash256, np.uint8)).sum(axis=1, dtype=np.int64)
+        near = np.zeros(len(same), np.bool_) if look.is_flat else apart <= radius_bits
+        for place in np.flatnonzero(same | near).tolist():
+            if same[place] or sha256s[place] not in flat:
+                yield sha256s[place], of, 0 if same[place] else int(apart[place])
