@@ -18,6 +18,8 @@ PENDING = "takedowns/pending.json"
 """What a takedown that was begun and not completed has to do."""
 TAKEDOWNS = "takedowns"
 """Key of the settings: ids of the denylist files that must be there."""
+DENYLISTS = "denylists"
+"""Key of the settings: release -> roots of the other corpora whose takedowns its last build held it to."""
 
 
 def read_settings(store: Store) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from catalog.corpus import PENDING, SETTINGS, owned, read_settings, write_settings
+from catalog.corpus import DENYLISTS, PENDING, SETTINGS, owned, read_settings, write_settings
 from catalog.denylist import load_denylist
 from catalog.digests import canonical_json, digest_of
 from catalog.errors import ConfigError, CorpusError
@@ -134,5 +134,8 @@ def _keep_settings(config: CorpusConfig) -> None:
                 "records never move: keep the number or name a new root"
             )
     last = config.model_dump(mode="json", exclude_none=True)
-    write_settings(store, {**before, "pixels": pixels, "num_packs": {**packs_before, **num_packs}, "last_build": last})
+    now = {"pixels": pixels, "num_packs": {**packs_before, **num_packs}, "last_build": last}
+    # By release: a takedown makes each again under its own.
+    denylists = {**before.get(DENYLISTS, {}), config.name: list(config.denylists)}
+    write_settings(store, {**before, **now, DENYLISTS: denylists})
     load_denylist(store, config.denylists)  # before anything is built

@@ -5,7 +5,7 @@ the next one, and by nothing else: builds wait for it.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from catalog.corpus import PENDING, read_settings
+from catalog.corpus import DENYLISTS, PENDING, read_settings
 from catalog.denylist import Entry, add_entries, load_denylist, make_key, read_key
 from catalog.digests import canonical_json
 from catalog.errors import CorpusError
@@ -76,6 +76,7 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
     load_denylist(store)  # of earlier takedowns, before anything is done
     doomed = doomed_by(store, selection)
     releases = versions_with(store, doomed.record_ids, doomed.packs)
+    load_denylist(store, _all_of(_denylists(store, release.name) for release in releases))
     seen = [one for release in releases for one in exposures(release, doomed.sha256s)]
     prints = pa.table({"fingerprint": _fingerprints(store, doomed)}, schema=PRINT_SCHEMA)
     store.write_table(PENDING_PRINTS, prints)
@@ -95,11 +96,12 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
 def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Receipt:
     """Do what `begin` wrote down, or the rest of it, and return the receipt. `count` is told of each step."""
     read_key(store)  # that the fingerprints were made with
-    load_denylist(store)
     journal = json.loads(store.read_bytes(PENDING))
+    names = {name for name, _ in journal["versions"]}
+    denylists = {name: _denylists(store, name) for name in names}
+    load_denylist(store, _all_of(denylists.values()))
     doomed = _doomed(journal["doomed"])
     takedown = add_entries(store, [Entry(**entry) for entry in journal["entries"]])
-    denylists = read_settings(store).get("last_build", {}).get("denylists", [])
     for change in remove(store, doomed):
         _note(store, takedown, change)
         count(change.before)
@@ -107,7 +109,7 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
         path = f"releases/{name}/{version}"
         if not store.exists(f"{path}/{WITHDRAWN}"):
             release = Release(store.url(path))
-            withdraw(release, _remade(release, denylists), takedown)
+            withdraw(release, _remade(release, denylists[name]), takedown)
         strip(store, path)
         point_latest(store, name, journal["latest"][name])  # at once: the next release opens those of all others
         count(path)
@@ -124,6 +126,18 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
     store.remove(PENDING)
     store.remove(PENDING_PRINTS)
     return receipt
+
+
+def _denylists(store: Store, name: str) -> list[str]:
+    """Return the other corpora whose takedowns the last build of a release held it to."""
+    settings = read_settings(store)
+    last = settings.get("last_build", {})
+    unknown = last.get("denylists", []) if last.get("name") == name else []
+    return list(settings.get(DENYLISTS, {}).get(name, unknown))
+
+
+def _all_of(denylists: Iterable[list[str]]) -> list[str]:
+    return sorted({root for roots in denylists for root in roots})
 
 
 def _remade(release: Release, denylists: list[str]) -> str | None:

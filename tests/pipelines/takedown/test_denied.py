@@ -6,10 +6,11 @@ import pytest
 
 from catalog.denylist import load_denylist
 from catalog.errors import CorpusError
+from catalog.manifest import Release
 from catalog.packs import read_index
 from pipelines.run import build
 from tests.builders import a_yfcc_line
-from tests.pipelines.takedown.corpora import HOST, shipped, smaller, take_down, write_pictures
+from tests.pipelines.takedown.corpora import HOST, latest, shipped, smaller, take_down, write_pictures
 
 pytestmark = pytest.mark.beam
 
@@ -55,6 +56,13 @@ def test_another_corpus_can_hold_itself_to_the_same_denylist(corpus, tmp_path):
     after = build(str(config), workers=1)
     assert shipped(before) - shipped(after) == {"else:1"}
     assert after.manifest.reasons["denied:taken-down"] == 2
+    held = shipped(after)
+    own = config.read_text().replace('name = "small"', 'name = "another"').replace(store.root, "")
+    config.write_text(own.replace('denylists = [""]', "denylists = []"))
+    assert "else:1" in shipped(build(str(config), workers=1))
+    take_down(before.store, records=("else:0",))
+    assert shipped(latest(before.store)) == held - {"else:0"}
+    assert "else:1" in shipped(Release(before.store.url("releases/another")))
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged", "no key", "another key"])
