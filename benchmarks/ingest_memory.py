@@ -63,14 +63,15 @@ WRITERS = {"yfcc": (write_yfcc, "yfcc.tsv"), "parquet": (write_datacomp, "")}
 
 def _ingest(reader: str, num_rows: int, folder: Path) -> str:
     """Ingest in this process, and return the cells of a row: it is a process of its own, for its memory."""
-    path, store = folder / WRITERS[reader][1], Store(str(folder / "corpus"))
+    path, store = folder / WRITERS[reader][1], Store(str(folder.parent / "corpus"))
     num_packs = -(-num_rows // PACK_RECORDS)
     source = SourceConfig(name="web", reader=reader, path=str(path), num_packs=num_packs)
     before_mb, start = _peak_mb(), time.perf_counter()
     num_records = sum(part.num_records for part in ingest(source, store))
     rate = num_rows / (time.perf_counter() - start)
     size_mb = store.size_bytes(records_path(source)) / 1e6
-    return f"{num_rows:,} | {num_records:,} | {rate:,.0f} rows/s | {before_mb:,.0f} MB | {_peak_mb():,.0f} MB | {size_mb:,.0f} MB"
+    memory = f"{before_mb:,.0f} MB | {_peak_mb():,.0f} MB"
+    return f"{num_rows:,} | {num_records:,} | {rate:,.0f} rows/s | {memory} | {size_mb:,.0f} MB"
 
 
 def _row(reader: str, num_rows: int) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 
 def sha256_hex(data: bytes) -> str:
     """Return the SHA-256 of `data` as 64 hex digits."""
@@ -14,7 +16,7 @@ def sha256_hex(data: bytes) -> str:
 
 def canonical_json(value: Any) -> bytes:
     """Return the one JSON spelling of `value`: sorted keys, no spaces, UTF-8. Equal values give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
+    return _CANONICAL.encode(value).encode(errors="surrogatepass")
 
 
 def digest_of(value: BaseModel | Any) -> str:

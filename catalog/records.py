@@ -50,17 +50,21 @@ class ImageRecord:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for text that is not Unicode and for sizes that are not."""
-        for name, value in vars(self).items():
-            if isinstance(value, str) and not _is_unicode(value):
-                raise ValueError(f"{name} is not Unicode: {value!r:.60}")
-        if not all(map(_is_unicode, self.tags)):
-            raise ValueError("a tag is not Unicode")
-        if not all(_is_unicode(text) for pair in (*self.license_claims, *self.extras) for text in pair):
-            raise ValueError("a license claim or an extra column is not Unicode")
+        said = [value for value in vars(self).values() if isinstance(value, str)]
+        pairs = (*self.license_claims, *self.extras)
+        if not _is_unicode("".join([*said, *self.tags, *(text for pair in pairs for text in pair)])):
+            raise ValueError(f"{self._not_unicode()} is not Unicode")
         for name in ("width", "height"):
             size = getattr(self, name)
             if size is not None and not (isinstance(size, int) and 0 <= size < 2**31):
                 raise ValueError(f"{name} is not a number of pixels: {size!r:.60}")
+
+    def _not_unicode(self) -> str:
+        texts = {name: value for name, value in vars(self).items() if isinstance(value, str)}
+        texts |= {"a tag": "".join(self.tags)}
+        return next(
+            (name for name, text in texts.items() if not _is_unicode(text)), "a license claim or an extra column"
+        )
 
     @property
     def record_id(self) -> str:

@@ -95,7 +95,7 @@ def _record(row: dict[str, str], source: str, evidence: Evidence, extras: tuple[
         title=_said(row, "title") or None,
         creator=_said(row, "unickname") or None,
         description=_said(row, "description") or None,
-        tags=tuple(unquote_plus(tag) for tag in row["usertags"].split(",") if tag),
+        tags=_tags(row["usertags"]),
         extras=tuple((name, _said(row, name)) for name in extras if row[name]),
         evidence=evidence,
     )
@@ -103,3 +103,8 @@ def _record(row: dict[str, str], source: str, evidence: Evidence, extras: tuple[
 
 def _said(row: dict[str, str], name: str) -> str:
     return one_line(unquote_plus(row[name]) if name in ENCODED else row[name])
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    tags = text.replace("+", " ").split(",")
+    return tuple(unquote_plus(tag) if "%" in tag else tag for tag in tags if tag)
