@@ -24,6 +24,7 @@ from catalog.digests import sha256_hex
 from catalog.errors import CorpusError, StorageError
 from catalog.records import ImageRecord
 from catalog.storage import Store, parquet_bytes
+from catalog.urls import creator_key, url_key
 
 FOLDER = "denylist"
 KEY = f"{FOLDER}/key"
@@ -36,7 +37,10 @@ Codes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One thing to deny. A `creator` or `domain` is denied in every source; `phash256` is in hex."""
+    """One thing to deny. A `creator` or `domain` is denied in every source, a `url` as picture and as page.
+
+    `phash256` is in hex. Values that are the same, as `canonical` says, give the same entry.
+    """
 
     kind: str
     value: str
@@ -97,8 +101,9 @@ class Denylist:
         """Tell whether a record is denied by what its source says."""
         if self.is_empty:
             return False
-        hosts = {host for url in (record.url, record.landing_url) for host in hosts_of(url)}
-        said = [("record", record.record_id), ("url", record.url), *(("domain", host) for host in hosts)]
+        urls = [url for url in (record.url, record.landing_url) if url]
+        said = [("record", record.record_id), *(("url", url) for url in urls)]
+        said += [("domain", host) for host in {host for url in urls for host in hosts_of(url)}]
         said += [("creator", name) for name in (record.creator, record.creator_url) if name]
         return any(one.has(kind, value) for one in self.lists for kind, value in said)
 
@@ -127,9 +132,22 @@ class Denylist:
 NOTHING_DENIED = Denylist()
 
 
+def canonical(kind: str, value: str) -> str:
+    """Return what equal values of a kind have in common."""
+    match kind:
+        case "url":
+            return url_key(value)
+        case "creator":
+            return creator_key(value)
+        case "domain":
+            return value.strip().strip(".").lower()
+        case _:
+            return value
+
+
 def keyed(key: bytes, kind: str, value: str) -> bytes:
-    """Return the HMAC-SHA256 of an entry."""
-    return hmac.digest(key, f"{kind}\n{value}".encode(errors="surrogatepass"), "sha256")
+    """Return the HMAC-SHA256 of an entry, of which equal values have the same."""
+    return hmac.digest(key, f"{kind}\n{canonical(kind, value)}".encode(errors="surrogatepass"), "sha256")
 
 
 def scramble(key: bytes, codes: Codes) -> Codes:

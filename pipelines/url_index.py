@@ -6,7 +6,6 @@ collide, so what is found is a candidate. Written before the records, whose exis
 """
 
 import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.storage import Store
+from catalog.urls import url_key
 from pipelines.spilling import Spill, write_regrouped
 
 URL_COLUMNS = ("url", "landing_url")
@@ -23,20 +23,6 @@ URL_INDEX_SCHEMA = pa.schema([("url_hash", pa.uint64()), ("row_group", pa.int32(
 ROWS_PER_GROUP = 1 << 16
 RANGE_BITS = 8
 """Hashes are sorted in ranges of their first bits: 256 of them, each 10 MB for a hundred million records."""
-_HTTP = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
-
-
-def url_key(url: str) -> str:
-    """Return what equal URLs have in common.
-
-    `http` equals `https`, the host's case does not count, nor does one slash at the end of a URL without a query. All
-    the rest is compared as it is: path, query, fragment, percent signs, port, `www.`.
-    """
-    match = _HTTP.fullmatch(url)
-    if match is None:
-        return url
-    host, rest = match.groups()
-    return host.lower() + (rest if "?" in rest or "#" in rest else rest.removesuffix("/"))
 
 
 def url_index_path(records_path: str) -> str:

@@ -21,6 +21,7 @@ from catalog.manifest import WITHDRAWN, Manifest, Release
 from catalog.packs import FileChange, read_attempts, read_images
 from catalog.storage import Store
 from pipelines.measures import thumbnail_facts
+from pipelines.takedown.copies import unmeasured
 from pipelines.takedown.remaking import (
     latest_of,
     point_latest,
@@ -34,6 +35,7 @@ from pipelines.takedown.remaking import (
 from pipelines.takedown.removing import Doomed, doomed_by, remove
 from pipelines.takedown.selecting import Request, Selection
 from pipelines.takedown.windows import fingerprints
+from pipelines.traces.lookup import all_parts
 
 JOURNAL = "takedowns"
 PENDING_PRINTS = f"{JOURNAL}/pending.parquet"
@@ -70,10 +72,12 @@ def is_pending(store: Store) -> bool:
 def begin(store: Store, request: Request, selection: Selection, exposures: Exposures) -> None:
     """Write down what is to be done. Nothing is removed yet; from here on `complete` can be run any number of times.
 
-    Raises `CorpusError`, and leaves all as it was, when the denylist is damaged or a release could not be made again.
+    Raises `CorpusError`, and leaves all as it was, when the denylist is damaged, a picture was not measured yet, or a
+    release could not be made again.
     """
     assert not is_pending(store)
     load_denylist(store)  # of earlier takedowns, before anything is done
+    _check_measured(store)
     doomed = doomed_by(store, selection)
     releases = versions_with(store, doomed.record_ids, doomed.packs)
     load_denylist(store, _all_of(_denylists(store, release.name) for release in releases))
@@ -126,6 +130,16 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
     store.remove(PENDING)
     store.remove(PENDING_PRINTS)
     return receipt
+
+
+def _check_measured(store: Store) -> None:
+    lacking = list(unmeasured(store, sorted({part.pack for part in all_parts(store)})))
+    if lacking:
+        pack, sha256 = lacking[0]
+        raise CorpusError(
+            f"{len(lacking):,} pictures were fetched and not measured yet ({sha256} in {pack}): copies among them would"
+            " not be found; run byline build first, then the takedown again"
+        )
 
 
 def _denylists(store: Store, name: str) -> list[str]:

@@ -101,6 +101,15 @@ def looks_of(store: Store, rows: Iterable[Row]) -> dict[str, Look]:
     return found
 
 
+def unmeasured(store: Store, packs: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield pack and digest of every stored picture that has no hash or quality facts: its copies are not known."""
+    for pack in packs:
+        rows = read_attempts(store, pack, COLUMNS)
+        stored = pc.unique(rows["sha256"].filter(rows["stored_sha256"].is_valid())).to_pylist()
+        lacking = (facts.lacking(pack, stored) for facts in (hash_facts(store), quality_facts(store)))
+        yield from ((pack, sha256) for sha256 in sorted(set().union(*lacking)))
+
+
 def _rows(store: Store, packs: Iterable[str], wanted: Any) -> list[Row]:
     found: list[Row] = []
     for pack in sorted(packs):

@@ -48,11 +48,18 @@ class Request:
     """Copies are pictures whose 256-bit perceptual hash is at most so far from one that is asked for; 0: equal ones."""
 
     def __post_init__(self) -> None:
-        """Raise `ConfigError` when nothing is asked for, or the radius is none."""
+        """Raise `ConfigError` when nothing is asked for, or what cannot be."""
         if not any((self.records, self.urls, self.creators, self.domains, self.sha256s, self.pictures)):
             raise ConfigError("name what to take down: --record, --url, --creator, --domain, --sha256 or --picture")
         if not 0 <= self.radius_bits <= 31:
             raise ConfigError(f"--radius must be 0 to 31 bits, got {self.radius_bits}")
+        for option in ("records", "urls", "creators", "domains", "sha256s", "pictures"):
+            for value in getattr(self, option):
+                if not value.strip():
+                    raise ConfigError(f"--{option.removesuffix('s')} is blank: {value!r}; name what to take down")
+        for host in self.domains:
+            if "/" in host or ":" in host or not host.strip(" ."):
+                raise ConfigError(f"--domain takes a host such as example.org, got {host!r}; for a page use --url")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +214,7 @@ def _asked_entries(request: Request, files: Iterable[bytes]) -> Iterator[Entry]:
         ("record", request.records),
         ("url", request.urls),
         ("creator", request.creators),
-        ("domain", [host.strip(".").lower() for host in request.domains]),
+        ("domain", request.domains),
         ("sha256", [value.lower() for value in request.sha256s]),
         ("sha256", [sha256_hex(data) for data in files]),
     ):

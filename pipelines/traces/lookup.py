@@ -21,9 +21,10 @@ from catalog.manifest import Release
 from catalog.packs import read_attempts
 from catalog.records import pack_of
 from catalog.storage import Store
+from catalog.urls import creator_key, url_key
 from pipelines.parts import PackPart, parts_of
 from pipelines.threads import in_threads
-from pipelines.url_index import URL_COLUMNS, row_groups_of, url_key
+from pipelines.url_index import URL_COLUMNS, row_groups_of
 
 if TYPE_CHECKING:
     from catalog.denylist import Look
@@ -69,7 +70,7 @@ def find_record(store: Store, record_id: str) -> Found:
 
 
 def find_url(store: Store, url: str) -> Found:
-    """Find the records whose picture's URL or page is this one, equal as `pipelines.url_index.url_key` says.
+    """Find the records whose picture's URL or page is this one, equal as `catalog.urls.url_key` says.
 
     Reads the URL index and the few packs that it names, or all records of a run without an index.
     """
@@ -132,18 +133,16 @@ def find_picture(store: Store, data: bytes, radius_bits: int = RADIUS_BITS) -> d
 
 
 def find_creator(store: Store, name_or_url: str) -> Found:
-    """Find the records of a creator, by page (equal as URLs are) or by name (whatever its case)."""
-    wanted = name_or_url.strip()
-    is_url = "://" in wanted
-    name = str(pc.utf8_normalize(pc.utf8_lower(wanted), form="NFC"))
+    """Find the records of a creator, by page or by name, equal as `catalog.urls.creator_key` says."""
+    key = creator_key(name_or_url)
+    column = "creator_url" if "://" in name_or_url else "creator"
 
     def is_theirs(rows: pa.Table) -> Mask:
-        if is_url:
-            return _has_key(rows["creator_url"], url_key(wanted))
-        names = pc.utf8_normalize(pc.utf8_lower(pc.utf8_trim_whitespace(rows["creator"])), form="NFC")
-        return pc.equal(names, name)
+        said = pc.dictionary_encode(rows[column]).combine_chunks()
+        theirs = [number for number, name in enumerate(said.dictionary.to_pylist()) if creator_key(name) == key]
+        return pc.is_in(said.indices, pa.array(theirs, said.indices.type))
 
-    return _scan(store, all_parts(store), ["creator_url" if is_url else "creator"], is_theirs)
+    return _scan(store, all_parts(store), [column], is_theirs) if key else {}
 
 
 def find_domain(store: Store, host: str) -> Found:

@@ -24,7 +24,7 @@ from pipelines.traces.lookup import (
     find_sha256,
     find_url,
 )
-from pipelines.url_index import row_groups_of, url_index_path, url_key
+from pipelines.url_index import row_groups_of, url_index_path
 from tests.builders import a_record, a_yfcc_line, encoded, write_corpus
 
 PHOTOGRAPHS = sorted((Path(__file__).parents[2] / "samples/photographs").glob("lomiri-*.jpg"))[:8]
@@ -111,21 +111,6 @@ def test_a_record_is_found_by_the_url_of_picture_or_page(store, url, indexed, mo
 )
 def test_another_url_finds_nothing(store, url):
     assert find_url(store, url) == {}
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "equal"),
-    [
-        ("http://A.org/x/", "https://a.org/x", True),
-        ("https://a.org", "https://a.org/", True),
-        ("https://a.org/x?y/", "https://a.org/x?y", False),
-        ("https://a.org/x//", "https://a.org/x", False),
-        ("https://a.org:443/x", "https://a.org/x", False),
-        ("ftp://a.org/x", "http://a.org/x", False),
-    ],
-)
-def test_url_keys(one, other, equal):
-    assert (url_key(one) == url_key(other)) is equal
 
 
 def test_the_url_index_names_the_row_group_of_every_url_of_a_hundred_thousand(tmp_path):

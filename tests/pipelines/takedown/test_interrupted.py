@@ -10,6 +10,7 @@ from catalog.errors import CorpusError
 from catalog.manifest import Release
 from pipelines.run import build
 from pipelines.takedown.apply import complete, is_pending
+from pipelines.traces.lookup import find_record
 from pipelines.verify import verify
 from tests.builders import tree_digest
 from tests.pipelines.takedown.corpora import a_request, begun, latest, shipped, stop_after, take_down
@@ -75,6 +76,18 @@ def test_a_key_that_is_lost_while_a_takedown_is_pending_stops_it(corpus):
     store.remove("denylist/key")
     with pytest.raises(CorpusError, match="restore it"):
         complete(store)
+
+
+@pytest.mark.parametrize("measure", ["hashes", "quality"])
+def test_a_picture_that_was_not_measured_yet_stops_it(corpus, measure):
+    store, _, _ = corpus
+    (instrument,) = store.folders(f"facts/{measure}")
+    path = f"facts/{measure}/{instrument}/{find_record(store, 'test:4')['test:4'].pack}.000.parquet"
+    store.write_table(path, store.read_table(path).slice(1))
+    before = tree_digest(store.local_path(""))
+    with pytest.raises(CorpusError, match="1 pictures were fetched and not measured yet .*run byline build first"):
+        begun(store, a_request(records=("test:0",)))
+    assert tree_digest(store.local_path("")) == before
 
 
 def test_a_release_that_was_edited_by_hand_stops_it_and_nothing_is_done(corpus):
