@@ -70,7 +70,8 @@ class _List:
 
     def has(self, kind: str, value: str) -> bool:
         entries = self.keyed.get(kind)
-        return bool(entries) and keyed(self.key, kind, value) in entries  # type: ignore[operator]
+        forms = {value, canonical(kind, value)} if entries else set()  # a list may hold values as they were said
+        return any(_hmac(self.key, kind, form) in entries for form in forms)  # type: ignore[operator]
 
     def near(self, codes: Codes) -> npt.NDArray[np.bool_]:
         found = np.zeros(len(codes), np.bool_)
@@ -147,7 +148,11 @@ def canonical(kind: str, value: str) -> str:
 
 def keyed(key: bytes, kind: str, value: str) -> bytes:
     """Return the HMAC-SHA256 of an entry, of which equal values have the same."""
-    return hmac.digest(key, f"{kind}\n{canonical(kind, value)}".encode(errors="surrogatepass"), "sha256")
+    return _hmac(key, kind, canonical(kind, value))
+
+
+def _hmac(key: bytes, kind: str, value: str) -> bytes:
+    return hmac.digest(key, f"{kind}\n{value}".encode(errors="surrogatepass"), "sha256")
 
 
 def scramble(key: bytes, codes: Codes) -> Codes:

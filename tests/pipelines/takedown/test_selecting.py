@@ -14,7 +14,7 @@ pytestmark = pytest.mark.beam
     [
         ({"records": ("test:0",)}, {"0": "asked for"}),
         ({"urls": (f"{HOST}/0.jpg",)}, {"0": "asked for"}),
-        ({"creators": ("Grace",)}, {"3": "asked for", "4": "asked for"}),
+        ({"creators": (" gRACE",)}, {"3": "asked for", "4": "asked for"}),
         ({"domains": ("other.example",)}, {}),
         ({"records": ("test:2",), "radius_bits": 0}, {"2": "asked for", "7": "equal bytes"}),
         ({"records": ("test:1",), "radius_bits": 0}, {"1": "asked for"}),
@@ -47,6 +47,22 @@ def test_asking_for_nothing_is_an_error():
         Request()
     with pytest.raises(ConfigError, match="0 to 31"):
         Request(records=("a",), radius_bits=64)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"records": ("test:1", " ")}, r"--record is blank"),
+        ({"creators": ("",)}, r"--creator is blank"),
+        ({"sha256s": ("\t",)}, r"--sha256 is blank"),
+        ({"domains": ("https://a.org/x",)}, r"--domain takes a host such as example\.org, got 'https://a\.org/x'"),
+        ({"domains": ("a.org:80",)}, r"--domain takes a host"),
+        ({"domains": (".",)}, r"--domain takes a host"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_one_clear_line(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Request(**options)
 
 
 def test_a_picture_that_cannot_be_read_is_one_line(corpus, tmp_path):
