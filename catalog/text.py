@@ -1,7 +1,9 @@
 """Text from outside, made fit to show: no markup, no control characters, one line."""
 
+import re
 import unicodedata
 import warnings
+from typing import Any
 
 BREAKS = frozenset({"Cc", "Zl", "Zp"})
 TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -9,6 +11,8 @@ TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 INLINE = frozenset("a abbr b bdi code em font i small span strong sub sup u".split())
 """Elements that do not break a line: the words beside them are one text."""
+
+_HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))\b", re.IGNORECASE)
 
 
 def plain_text(html: str) -> str:
@@ -25,12 +29,18 @@ def without_markup(html: str) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)  # a title may look like a URL or a file
         soup = BeautifulSoup(html.replace("<![", "["), "html.parser")  # the parser stumbles over marked sections
-    for element in soup.find_all(["script", "style"]):
+    for element in soup.find_all(_is_unseen):
         element.decompose()
     for element in soup.find_all(lambda tag: tag.name not in INLINE):
         element.insert_before(" ")
         element.insert_after(" ")
     return soup.get_text()
+
+
+def _is_unseen(element: Any) -> bool:
+    """Tell whether a browser would show nothing of an element: Wikimedia Commons hides statements for machines so."""
+    is_hidden = element.has_attr("hidden") or _HIDING.search(str(element.get("style", ""))) is not None
+    return is_hidden or element.name in ("script", "style", "template")
 
 
 def one_line(text: str) -> str:

@@ -7,28 +7,62 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from catalog.digests import canonical_json, sha256_hex
-from catalog.records import Evidence, ImageRecord, UnreadableRow
+from catalog.records import ImageRecord, Row, UnreadableRow
 from catalog.text import plain_text
 from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import needed_text, read_row, text_at
-from pipelines.sources.saved_json import read_answers
+from pipelines.sources.rows import extras_of, needed_text, read_row, refuse_columns, text_at
+from pipelines.sources.saved_json import SavedAnswer, read_answers
 
 LICENSE_FIELDS = ("License", "LicenseShortName", "LicenseUrl", "UsageTerms")
 
-
-def read_commons(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[ImageRecord | UnreadableRow]:
-    """Yield a record for every page that has an image, in the order of the answers."""
-    for number, answer in enumerate(read_answers(path), start=1):
-        pages = (answer.get("query") or {}).get("pages") or []
-        for index, page in enumerate(pages.values() if isinstance(pages, dict) else pages, start=1):
-            place = f"answer {number}, page {index}"
-            retrieved_at = answer.get("curtimestamp")
-            yield read_row(partial(_read_page, page, path, source, place, retrieved_at), place=place)
+Waiting = dict[str, tuple[SavedAnswer, Any, str]]
+"""Pages of a batch that is not complete, by id: the answer, the page, its place in the answer."""
 
 
-def _read_page(page: dict[str, Any], path: str, source: str, place: str, retrieved_at: str | None) -> ImageRecord:
+def read_commons(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
+    """Yield a record for every page that has an image, in the order of the answers.
+
+    Where one answer does not hold all that was asked of its pages, it comes in the next ones: a page is read from the
+    answer that has its image, once.
+    """
+    refuse_columns(options, source, "Wikimedia Commons")
+    waiting: Waiting = {}
+    for saved in read_answers(path):
+        if isinstance(saved, UnreadableRow):
+            yield saved
+            continue
+        for index, page in enumerate(_pages(saved.answer), start=1):
+            key = str(page.get("pageid") or f"{saved.place} {index}") if isinstance(page, dict) else str(index)
+            if key not in waiting or (_has_image(page) and not _has_image(waiting[key][1])):
+                waiting[key] = (saved, page, f"page {index}")
+        if "batchcomplete" in saved.answer or "continue" not in saved.answer:
+            yield from _read_batch(waiting, source, options)
+            waiting = {}
+    yield from _read_batch(waiting, source, options)
+
+
+def _pages(answer: dict[str, Any]) -> list[Any]:
+    query = answer.get("query")
+    pages = query.get("pages") if isinstance(query, dict) else None
+    found = list(pages.values()) if isinstance(pages, dict) else pages
+    return found if isinstance(found, list) else []
+
+
+def _has_image(page: Any) -> bool:
+    return isinstance(page, dict) and bool(page.get("imageinfo"))
+
+
+def _read_batch(waiting: Waiting, source: str, options: ReadOptions) -> Iterator[Row]:
+    for saved, page, place in waiting.values():
+        yield read_row(partial(_read_page, page, saved, source, place, options), place=f"{saved.place}, {place}")
+
+
+def _read_page(page: dict[str, Any], saved: SavedAnswer, source: str, place: str, options: ReadOptions) -> ImageRecord:
+    if page.get("missing") or page.get("invalid"):
+        raise ValueError(f"no page of that name: {page.get('title')!r:.100}")
     info = page["imageinfo"][0]
+    if info.get("filemissing"):
+        raise ValueError("the page has lost its file")
     said = _said(info.get("extmetadata") or {})  # MediaWiki writes an empty one as a list
     return ImageRecord(
         source=source,
@@ -42,7 +76,8 @@ def _read_page(page: dict[str, Any], path: str, source: str, place: str, retriev
         tags=tuple(tag for tag in plain_text(said.get("Categories", "")).split("|") if tag),
         width=info.get("width"),
         height=info.get("height"),
-        evidence=Evidence(file=path, place=place, sha256=sha256_hex(canonical_json(page)), retrieved_at=retrieved_at),
+        extras=extras_of({**page, **info, **said}, options),
+        evidence=saved.evidence(place, page, retrieved_at=text_at(saved.answer, "curtimestamp")),
     )
 
 

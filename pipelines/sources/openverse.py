@@ -4,23 +4,30 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from catalog.digests import canonical_json, sha256_hex
-from catalog.records import Evidence, ImageRecord, UnreadableRow
+from catalog.records import ImageRecord, Row, UnreadableRow
 from catalog.text import one_line
 from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import needed_text, read_row, text_at
-from pipelines.sources.saved_json import read_answers
+from pipelines.sources.rows import extras_of, needed_text, read_row, refuse_columns, text_at
+from pipelines.sources.saved_json import SavedAnswer, read_answers
 
 
-def read_openverse(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[ImageRecord | UnreadableRow]:
+def read_openverse(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
     """Yield a record for every result, in the order of the answers."""
-    for number, answer in enumerate(read_answers(path), start=1):
-        for index, result in enumerate(answer.get("results") or [], start=1):
-            place = f"answer {number}, result {index}"
-            yield read_row(partial(_read_result, result, path, source, place), place=place)
+    refuse_columns(options, source, "Openverse")
+    for saved in read_answers(path):
+        if isinstance(saved, UnreadableRow):
+            yield saved
+            continue
+        results = saved.answer.get("results")
+        for index, result in enumerate(results if isinstance(results, list) else [], start=1):
+            place = f"result {index}"
+            read = partial(_read_result, result, saved, source, place, options)
+            yield read_row(read, place=f"{saved.place}, {place}")
 
 
-def _read_result(result: dict[str, Any], path: str, source: str, place: str) -> ImageRecord:
+def _read_result(
+    result: dict[str, Any], saved: SavedAnswer, source: str, place: str, options: ReadOptions
+) -> ImageRecord:
     slug = " ".join(filter(None, (text_at(result, "license"), text_at(result, "license_version"))))
     claims = (("license", slug), ("license_url", text_at(result, "license_url")))
     return ImageRecord(
@@ -35,5 +42,6 @@ def _read_result(result: dict[str, Any], path: str, source: str, place: str) -> 
         tags=tuple(needed_text(tag, "name") for tag in result.get("tags") or []),
         width=result.get("width"),
         height=result.get("height"),
-        evidence=Evidence(file=path, place=place, sha256=sha256_hex(canonical_json(result))),
+        extras=extras_of(result, options),
+        evidence=saved.evidence(place, result),
     )

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from catalog.digests import canonical_json
+from catalog.errors import SourceError
 from catalog.records import ImageRecord, UnreadableRow
+from pipelines.sources.options import ReadOptions
 
 
 def read_row(read: Callable[[], ImageRecord], *, place: str) -> ImageRecord | UnreadableRow:
@@ -32,3 +35,16 @@ def needed_text(row: Mapping[str, Any], name: str) -> str:
     if text is None:
         raise KeyError(name)
     return text
+
+
+def extras_of(row: Mapping[str, Any], options: ReadOptions) -> tuple[tuple[str, str], ...]:
+    """Return what a row of named values has of `save_additional_columns`: text as it is, the rest as JSON."""
+    found = ((name, row.get(name)) for name in options.save_additional_columns)
+    said = ((name, value) for name, value in found if value is not None and value != "")
+    return tuple((name, value if isinstance(value, str) else canonical_json(value).decode()) for name, value in said)
+
+
+def refuse_columns(options: ReadOptions, source: str, kind: str) -> None:
+    """Raise `SourceError` when the config names columns of what has fields of its own."""
+    if options.columns:
+        raise SourceError(f"source {source}: the fields of {kind} are known; remove `columns` from the config")
