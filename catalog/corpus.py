@@ -61,5 +61,5 @@ def owned(store: Store) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise CorpusError(f"another build or takedown is at work in {store.root}; wait for it to end") from error
-        store.remove_partial()
+        store.remove_partial(with_own=True)
         yield

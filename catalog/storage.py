@@ -200,12 +200,16 @@ class Store:
         with suppress(FileNotFoundError):
             self._call(lambda fs, full: fs.rm_file(full) if fs.exists(full) else None, path, writing=True)
 
-    def remove_partial(self) -> None:
-        """Delete what processes that are gone left half written."""
+    def remove_partial(self, *, with_own: bool = False) -> None:
+        """Delete what processes that are gone left half written.
+
+        `with_own` also what lies under this process' id, which one that is gone may have had: before this one writes.
+        """
         if not self.is_local:
             return
         for folder in self.local_path(PARTIAL).glob("*"):
-            if not _is_running(int(folder.name)):
+            number = int(folder.name)
+            if not _is_running(number) or (with_own and number == os.getpid()):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager

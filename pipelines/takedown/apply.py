@@ -29,6 +29,7 @@ from pipelines.takedown.remaking import (
     remove_shard,
     shards_with,
     strip,
+    undescribed_shards,
     versions_with,
     withdraw,
 )
@@ -117,7 +118,8 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
         strip(store, path)
         point_latest(store, name, journal["latest"][name])  # at once: the next release opens those of all others
         count(path)
-    for name in sorted(shards_with(store, doomed.packs, doomed.sha256s, doomed.record_ids)):
+    held = shards_with(store, doomed.packs, doomed.sha256s, doomed.record_ids)
+    for name in sorted({*held, *undescribed_shards(store, doomed.packs)}):
         remove_shard(store, name)
         count(name)
     receipt = _receipt(store, takedown, journal)

@@ -127,6 +127,12 @@ def shards_with(
                 yield f"{name.removesuffix('.parquet')}.tar"
 
 
+def undescribed_shards(store: Store, packs: Collection[str]) -> list[str]:
+    """Return the names of what killed writers left of shards of these packs: what they hold is not known."""
+    stems = {name.partition(".")[0] for name in store.files("shards") if name.rsplit("-", 2)[0] in packs}
+    return sorted(f"{stem}.tar" for stem in stems if not store.exists(f"shards/{stem}.json"))
+
+
 def remove_shard(store: Store, name: str) -> None:
     """Delete a shard: what describes it first, so that it is not taken for one that is whole."""
     stem = name.removesuffix(".tar")

@@ -1,6 +1,7 @@
 """What goes and what stays, and what the receipt says of it."""
 
 import json
+import os
 
 import pytest
 
@@ -120,6 +121,21 @@ def test_a_release_that_is_emptied_does_not_stop_the_next(corpus, tmp_path):
     assert list(verify(latest(store))) == []
     assert store.folders("releases/alone") == [alone.version]
     assert store.files("releases/alone") == []
+
+
+@pytest.mark.parametrize("kinds", [("tar",), ("tar", "parquet"), ("parquet",)])
+def test_what_a_killed_writer_left_of_a_shard_is_gone_too(corpus, kinds):
+    store, _, before = corpus
+    pack = find_record(store, "test:0")["test:0"].pack
+    shard = next(shard for shard in before.manifest.shards if shard.pack == pack)
+    for kind in kinds:
+        stem = shard.name.removesuffix(".tar")
+        store.write_bytes(f"shards/{pack}-train-{'0' * 16}.{kind}", store.read_bytes(f"shards/{stem}.{kind}"))
+    store.write_bytes(f".partial/{os.getpid()}/left", store.read_bytes(f"shards/{shard.name}"))
+    take_down(store, records=("test:0",))
+    assert not [name for name in store.files("shards") if "0" * 16 in name]
+    assert not store.files(f".partial/{os.getpid()}")
+    assert list(check_corpus(store, (), {}, lambda path, num_bytes: None)) == []
 
 
 def test_what_the_checkpoints_saw_is_in_the_receipt(corpus):
