@@ -112,7 +112,8 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
         count(change.before)
     for name, version in journal["versions"]:
         path = f"releases/{name}/{version}"
-        if not store.exists(f"{path}/{WITHDRAWN}"):
+        is_there = store.exists(f"{path}/manifest.json")  # somebody may have deleted the folder since
+        if is_there and not store.exists(f"{path}/{WITHDRAWN}"):
             release = Release(store.url(path))
             withdraw(release, _remade(release, denylists[name]), takedown)
         strip(store, path)

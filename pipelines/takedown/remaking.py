@@ -20,7 +20,7 @@ from pipelines.regenerating import regenerate
 def versions_with(store: Store, record_ids: Collection[str], packs: Collection[str]) -> list[Release]:
     """Return every kept version of every release whose verdicts name one of these records, the newest of each last.
 
-    Raises `CorpusError` for a version that was edited by hand: it could not be made again.
+    Raises `CorpusError` for a version that could not be made again: it was edited by hand, or lacks something.
     """
     found = []
     wanted = pa.array(sorted(record_ids), pa.string())
@@ -33,6 +33,7 @@ def versions_with(store: Store, record_ids: Collection[str], packs: Collection[s
                 continue
             release = Release(store.url(path))
             if any(_names(release, pack, wanted) for pack in packs):
+                _check_whole(release)
                 found.append(release)
     return found
 
@@ -47,6 +48,7 @@ def _names(release: Release, pack: str, wanted: pa.Array) -> bool:
     name = f"verdicts/{pack}.parquet"
     if name not in release.manifest.papers:
         return False
+    _check_there(release, [f"{release.path}/{name}"])
     data = release.store.read_bytes(f"{release.path}/{name}")
     if sha256_hex(data) != release.manifest.papers[name]:
         raise CorpusError(
@@ -57,17 +59,41 @@ def _names(release: Release, pack: str, wanted: pa.Array) -> bool:
     return bool(pc.any(pc.is_in(ids, wanted)).as_py())
 
 
+def _check_whole(release: Release) -> None:
+    """Raise `CorpusError` unless all is there that the release is made again and withdrawn by."""
+    shards = (shard_table_path(shard.name) for shard in release.manifest.shards)
+    papers = (f"{release.path}/{name}" for name in ("policy.json", SETTINGS))
+    _check_there(release, [*papers, *release.manifest.records.values(), *shards])
+    _made_with(release)
+
+
+def _check_there(release: Release, paths: Iterable[str]) -> None:
+    for path in paths:
+        if not release.store.exists(path):
+            raise CorpusError(
+                f"{release.store.url(path)} is missing, without which {release.path} cannot be made again; restore it, "
+                "or delete the folder of that version, then run the takedown again"
+            )
+
+
+def _made_with(release: Release) -> tuple[Policy, Settings]:
+    store, path = release.store, release.path
+    try:
+        policy = Policy.model_validate_json(store.read_bytes(f"{path}/policy.json"))
+        return policy, Settings.model_validate_json(store.read_bytes(f"{path}/{SETTINGS}"))
+    except ValidationError as error:
+        raise CorpusError(
+            f"{store.url(path)} cannot be made again: its policy or settings are damaged ({error.errors()[0]['msg']}); "
+            "restore them, or delete the folder of that version, then run the takedown again"
+        ) from error
+
+
 def remake(release: Release, denylists: Collection[str]) -> str:
     """Judge, shard and publish a release again under its own policy, and return the new version.
 
     Nothing is fetched, measured or captioned. Raises `CorpusError` when nothing is left of it.
     """
-    store, path = release.store, release.path
-    try:
-        policy = Policy.model_validate_json(store.read_bytes(f"{path}/policy.json"))
-        settings = Settings.model_validate_json(store.read_bytes(f"{path}/{SETTINGS}"))
-    except ValidationError as error:
-        raise CorpusError(f"{store.url(path)} cannot be made again: {error.errors()[0]['msg']}") from error
+    store, (policy, settings) = release.store, _made_with(release)
     parts = [part for records in release.manifest.records.values() for part in parts_of(store, records)]
     made = regenerate(
         parts, store, policy, settings, denylists=tuple(denylists), splice_from=[release], is_complete=False
@@ -99,10 +125,10 @@ def successor_of(store: Store, path: str) -> str | None:
 
 
 def point_latest(store: Store, name: str, version: str) -> None:
-    """Make LATEST of a release name this version, or what took its place."""
+    """Make LATEST of a release name this version, or what took its place; none when that is gone."""
     path = f"releases/{name}/{version}"
     newest = successor_of(store, path) if store.exists(f"{path}/{WITHDRAWN}") else version
-    if not newest:
+    if not newest or not store.exists(f"releases/{name}/{newest}/manifest.json"):
         store.remove(f"releases/{name}/LATEST")
     else:
         store.write_bytes(f"releases/{name}/LATEST", f"{newest}\n".encode())

@@ -1,5 +1,6 @@
 """Takedowns that are stopped, meet each other, or meet a damaged release."""
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -101,6 +102,41 @@ def test_a_release_that_was_edited_by_hand_stops_it_and_nothing_is_done(corpus):
     assert not is_pending(store)
     store.remove("denylist/key")
     assert tree_digest(store.local_path("")) == digest
+
+
+@pytest.mark.parametrize("missing", ["verdicts", "policy.json", "settings.json", "records", "shards", "empty policy"])
+def test_a_release_that_lacks_something_stops_it_and_nothing_is_done(corpus, missing):
+    store, _, before = corpus
+    match missing:
+        case "verdicts":
+            paths = [f"{before.path}/{name}" for name in before.manifest.papers if name.startswith("verdicts/")]
+        case "records":
+            paths = []
+            (path,) = before.manifest.records.values()
+            store.write_bytes(path.replace(".parquet", "0.parquet"), store.read_bytes(path))
+            store.remove(path)
+        case "shards":
+            paths = [f"shards/{name}" for name in store.files("shards", suffix=".parquet")]
+        case "empty policy":
+            paths = []
+            store.write_bytes(f"{before.path}/policy.json", b"{}")
+        case name:
+            paths = [f"{before.path}/{name}"]
+    for path in paths:
+        store.remove(path)
+    digest = tree_digest(store.local_path(""))
+    with pytest.raises(CorpusError, match="cannot be made again.*restore"):
+        begun(store, a_request(records=("test:0",)))
+    assert tree_digest(store.local_path("")) == digest
+
+
+def test_a_version_that_somebody_deleted_meanwhile_is_passed_over(corpus):
+    store, config, before = corpus
+    held = shipped(before)
+    begun(store, a_request(records=("test:0",)))
+    shutil.rmtree(store.local_path(before.path))
+    assert complete(store).releases == []
+    assert shipped(build(config, workers=1)) == held - {"test:0"}
 
 
 def test_two_takedowns_do_not_share_a_corpus(corpus):
