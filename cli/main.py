@@ -11,6 +11,7 @@ from catalog.errors import BylineError
 from catalog.text import one_line
 from cli.build import build
 from cli.diff import diff
+from cli.harvest import app as harvest
 from cli.lint import lint
 from cli.plan import plan
 from cli.recheck import recheck
@@ -45,6 +46,7 @@ for verb, panel in (
     app.command(rich_help_panel=panel)(verb)
 
 
+app.add_typer(harvest, name="harvest", rich_help_panel="Corpus")
 app.add_typer(takedown, name="takedown", rich_help_panel="Rights")
 
 
