@@ -5,7 +5,7 @@ lower-case name, or one of what `docs/consent.md` lists for robots.txt, tdmrep.j
 does not know says nothing. Nothing here fetches, and nothing raises for what a server sent.
 """
 
-from catalog.consent.embedded import USES
+from catalog.consent.embedded import BELIEVED, USES
 from catalog.consent.evidence import CONSENT_HEADERS, CUT, MAX_CHARACTERS, Signal, consent_evidence, header_signals
 from catalog.consent.reading import READERS, is_synthetic, read_consent, synthetic_rule
 from catalog.consent.robots_tag import AGENT, DIRECTIVES, OPT_OUTS, VALUED, robots_directives
@@ -14,6 +14,7 @@ from catalog.consent.usage import TRAINING_USES, dictionary_members
 
 __all__ = [
     "AGENT",
+    "BELIEVED",
     "CONSENT_HEADERS",
     "CUT",
     "DIRECTIVES",

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from catalog.consent import USES, Signal
+from catalog.consent import BELIEVED, USES, Signal
 from catalog.digests import canonical_json
+from pipelines.embedded.stores import STORE, check_store, store_of
 
 MAX_MANIFESTS = 50
 MAX_TEXT_CHARACTERS = 200
@@ -29,8 +30,6 @@ _MEDIA_TYPES = (
     (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"),
 )
-_STORE = bytes.fromhex("63327061 0011 0010 8000 00AA00389B71")
-"""The type of a manifest store's box: in every picture that holds one."""
 _NO = re.compile(
     rb"(?:c2pa|cawg)\.(data_mining|ai_inference|ai_training|ai_generative_training)"
     rb"[^.]{0,400}?use.{0,4}?(notAllowed|constrained)",
@@ -44,27 +43,30 @@ def manifest_signals(data: bytes, *, is_elsewhere: bool = False) -> Iterator[Sig
 
     `is_elsewhere` says that XMP names a manifest outside the picture: `[c2pa, remote]`, if none is in it.
     """
-    if _STORE not in data:
+    if STORE not in data:
         if is_elsewhere:
             yield "c2pa", "remote"
         return
     try:
         store = _read_store(data)
+        signals = list(_signals_of_store(store))
+        if store.get("validation_state") not in BELIEVED:  # perhaps not all of it was read
+            signals += _looked_through(data)
     except Exception:  # not installed, or whatever the library raises of bytes that it cannot read
-        yield "c2pa", "unread"
-        yield from _looked_through(data)
-        return
-    yield from _signals_of_store(store)
+        signals = [("c2pa", "unread"), *_looked_through(data)]
+    yield from signals
 
 
 def _read_store(data: bytes) -> dict[str, Any]:
     import c2pa
 
+    manifest_store = store_of(data)
+    check_store(manifest_store)
     media_type = next((name for sign, name in _MEDIA_TYPES if data.startswith(sign)), None)
-    with c2pa.Reader(media_type, io.BytesIO(data), context=_context(os.getpid())) as reader:
-        store = json.loads(reader.json())
-    if not isinstance(store, dict) or not isinstance(store.get("manifests"), dict):
-        raise ValueError("no manifest store")
+    with c2pa.Reader(media_type, io.BytesIO(data), manifest_store, context=_context(os.getpid())) as reader:
+        store: dict[str, Any] = json.loads(reader.json())
+    if store["active_manifest"] not in store["manifests"]:
+        raise ValueError("the picture's own manifest could not be loaded")
     return store
 
 

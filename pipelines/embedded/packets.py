@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from pipelines.embedded.containers import JPEG, PNG, WEBP, jpeg_segments, png_chunks
+
 MAX_PACKET_BYTES = 4_000_000
 """Of one packet, unpacked and put together. What is longer is handed on cut, and so cannot be parsed."""
 MAX_PACKETS = 8
@@ -16,14 +18,13 @@ MAX_PACKETS = 8
 STANDARD = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 PNG_KEYWORD, PNG_PROFILE = b"XML:com.adobe.xmp", b"Raw profile type xmp"
-_TEXT_CHUNKS = (b"iTXt", b"tEXt", b"zTXt")
+_TEXT_CHUNKS = frozenset({b"iTXt", b"tEXt", b"zTXt"})
 _RDF = b"rdf-syntax-ns#"
 """In every packet, unless it is compressed or of two-byte letters."""
 _RDF_IN_TWO_BYTES = _RDF.decode("ascii").encode("utf-16-le")[:-1]
 _WHOLE = re.compile(rb"<(?P<name>[A-Za-z]{0,16}:?(?:xmpmeta|xapmeta|RDF))[\s>].*?</(?P=name)\s*>", re.DOTALL)
 _BEGIN = re.compile(rb"<[A-Za-z]{0,16}:?(?:xmpmeta|xapmeta|RDF)[\s>]")
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_SIGNS = {_JPEG: (_RDF,), _PNG[:3]: (_RDF, PNG_KEYWORD, PNG_PROFILE), b"RIF": (_RDF,)}
+_SIGNS = {JPEG: (_RDF,), PNG[:3]: (_RDF, PNG_KEYWORD, PNG_PROFILE), WEBP[:3]: (_RDF,)}
 _OTHER_SIGNS = (_RDF, _RDF_IN_TWO_BYTES)
 _PILLOWS = ("WEBP", "GIF", "TIFF")
 
@@ -32,9 +33,9 @@ def packets_of(data: bytes) -> list[bytes]:
     """Return the XMP packets of a picture, at most `MAX_PACKETS`; none, fast, when there is no sign of any."""
     if not any(sign in data for sign in _SIGNS.get(data[:3], _OTHER_SIGNS)):
         return []
-    if data.startswith(_JPEG):
+    if data.startswith(JPEG):
         packets = _jpeg_packets(data)
-    elif data.startswith(_PNG):
+    elif data.startswith(PNG):
         packets = list(_png_packets(data))
     else:
         packets = _pillow_packets(data)
@@ -45,7 +46,7 @@ def _jpeg_packets(data: bytes) -> list[bytes]:
     """Return the standard packets, then the extended ones: each put together from the segments of its digest."""
     standard: list[bytes] = []
     extended: dict[bytes, dict[int, bytes]] = {}
-    for segment in _app1_segments(data):
+    for segment in jpeg_segments(data, 0xE1):
         if segment.startswith(STANDARD):
             standard.append(segment[len(STANDARD) :])
         elif segment.startswith(EXTENSION) and len(segment) > len(EXTENSION) + 40:
@@ -55,32 +56,13 @@ def _jpeg_packets(data: bytes) -> list[bytes]:
     return standard + [packet[:MAX_PACKET_BYTES] for packet in joined]
 
 
-def _app1_segments(data: bytes) -> Iterator[bytes]:
-    place = 2
-    while place + 4 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
-        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8:  # fill, or a marker without a length
-            place += 1 if marker == 0xFF else 2
-            continue
-        if marker in (0xD9, 0xDA):  # end, or pixels
-            return
-        length = int.from_bytes(data[place + 2 : place + 4], "big")
-        if marker == 0xE1:
-            yield data[place + 4 : place + 2 + length]
-        place += 2 + max(length, 2)
-
-
 def _png_packets(data: bytes) -> Iterator[bytes]:
-    place = len(_PNG)
-    while place + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        if kind in _TEXT_CHUNKS:
-            keyword, _, text = data[place + 8 : place + 8 + length].partition(b"\0")
-            if kind == b"iTXt" and keyword == PNG_KEYWORD:
-                yield _international_text(text)
-            elif kind != b"iTXt" and keyword == PNG_PROFILE:
-                yield _profile(_inflated(text[1:]) if kind == b"zTXt" else text)
-        place += 12 + length
+    for kind, chunk in png_chunks(data, _TEXT_CHUNKS):
+        keyword, _, text = chunk.partition(b"\0")
+        if kind == b"iTXt" and keyword == PNG_KEYWORD:
+            yield _international_text(text)
+        elif kind != b"iTXt" and keyword == PNG_PROFILE:
+            yield _profile(_inflated(text[1:]) if kind == b"zTXt" else text)
 
 
 def _international_text(chunk: bytes) -> bytes:

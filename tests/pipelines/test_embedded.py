@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import resource
 import struct
 import sys
 import threading
@@ -10,6 +11,7 @@ import time
 import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
@@ -18,6 +20,7 @@ from PIL import Image
 
 from catalog.consent import CUT, consent_evidence, read_consent, synthetic_rule
 from pipelines.embedded import embedded_signals
+from pipelines.embedded.stores import check_cbor, check_store, store_of
 from tests.speaking_pictures import (
     MEDIA_TYPES,
     RDF,
@@ -115,7 +118,8 @@ def test_a_signed_manifest_is_read_in_every_format(kind):
 
 def test_pixels_changed_after_signing_make_a_manifest_invalid_and_its_no_counts():
     data = tampered(signed([NO_TRAINING]))
-    assert {json.loads(value)["state"] for _, value in embedded_signals(data)} == {"Invalid"}
+    states = {json.loads(value).get("state") for _, value in embedded_signals(data)}
+    assert states == {"Invalid", None}  # None of what was looked through besides
     assert _reading(data).rule == "c2pa:ai_training=notAllowed"
 
 
@@ -224,6 +228,62 @@ def test_a_no_is_not_lost_among_many_other_words():
     data = with_packet(f"{body}</plus:DataMining></rdf:RDF>".encode(), "png")
     assert embedded_signals(data)[-1] == (CUT, "")
     assert _reading(data).state == "opted-out"
+
+
+@pytest.mark.parametrize(
+    "head", ["7b0000000100000000", "7a7fffffff", "5b7fffffffffffffff", "9b7fffffffffffffff", "bb00ffffffffffffff", "7f"]
+)
+def test_a_text_that_claims_to_be_long_fills_no_memory(head):
+    data = signed([NO_TRAINING])
+    place = data.index(b"notAllowed") - 1
+    lie = bytes.fromhex(head)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    signals = embedded_signals(data[:place] + lie + data[place + len(lie) :])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kilobytes
+    assert ("c2pa", "unread") in signals
+
+
+@pytest.mark.parametrize(
+    ("item", "is_sound"),
+    [
+        ("00", True),
+        ("1bffffffffffffffff", True),
+        ("6161", True),
+        ("62f0", False),
+        ("8301820203820405", True),
+        ("83010203", True),
+        ("830102", False),
+        ("a1616101", True),
+        ("a16161", False),
+        ("bf616101ff", True),
+        ("bf616101", False),
+        ("9f9f01ffff", True),
+        ("5f4101ff", True),
+        ("c11a514b67b0", True),
+        ("c1", False),
+        ("f93c00", True),
+        ("fb3ff0", False),
+        ("1c", False),
+        ("ff", False),
+        ("", False),
+        ("81" * 200 + "00", False),
+        ("9bffffffffffffffff", False),
+    ],
+)
+def test_lengths_in_cbor_are_compared_with_what_there_is(item, is_sound):
+    data = bytes.fromhex(item)
+    with nullcontext() if is_sound else pytest.raises(ValueError, match="item|CBOR"):
+        check_cbor(data, 0, len(data))
+
+
+@pytest.mark.parametrize("kind", MEDIA_TYPES)
+def test_a_store_is_taken_out_whole_and_none_of_its_cuts_is_sound(kind):
+    data = signed([NO_TRAINING], kind, of=with_packet(a_packet(plus_DataMining=PROHIBITED), kind))
+    store = store_of(data)
+    check_store(store)
+    for end in range(1, len(store), 97):
+        with pytest.raises(ValueError, match="longer|end"):
+            check_store(store[:end])
 
 
 def test_a_picture_cut_or_damaged_anywhere_never_raises():
