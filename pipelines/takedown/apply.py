@@ -18,10 +18,11 @@ from catalog.denylist import Entry, add_entries, load_denylist, make_key, read_k
 from catalog.digests import canonical_json
 from catalog.errors import CorpusError
 from catalog.manifest import WITHDRAWN, Manifest, Release
-from catalog.packs import FileChange, read_attempts, read_images
+from catalog.packs import read_attempts, read_images
 from catalog.storage import Store
 from pipelines.measures import thumbnail_facts
 from pipelines.takedown.copies import unmeasured
+from pipelines.takedown.footprint import changed, footprint
 from pipelines.takedown.remaking import (
     latest_of,
     point_latest,
@@ -38,8 +39,7 @@ from pipelines.takedown.selecting import Request, Selection
 from pipelines.takedown.windows import fingerprints
 from pipelines.traces.lookup import all_parts
 
-JOURNAL = "takedowns"
-PENDING_PRINTS = f"{JOURNAL}/pending.parquet"
+PENDING_PRINTS = "takedowns/pending.parquet"
 RECEIPTS = "receipts"
 PRINT_SCHEMA = pa.schema([("fingerprint", pa.uint64())])
 Exposures = Callable[[Release, frozenset[str]], list[dict[str, Any]]]
@@ -54,8 +54,8 @@ class Receipt:
     asked: dict[str, Any]
     removed: list[dict[str, Any]]
     """Record, digests of its picture, why."""
-    files: list[dict[str, Any]]
-    """Every file that changed: name and SHA-256, before and after."""
+    files: list[dict[str, str | None]]
+    """Every file of packs, facts and records that changed: path, and SHA-256 before and after."""
     shards: list[dict[str, Any]]
     releases: list[dict[str, Any]]
     """Name, the version before, the one after; none where nothing was left."""
@@ -91,6 +91,7 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
         "entries": [asdict(entry) for entry in selection.entries],
         "doomed": {name: sorted(_plain(value) for value in values) for name, values in vars(doomed).items()},
         "checkpoints": seen,
+        "footprint": footprint(store, doomed.packs),
         "versions": [[release.name, release.version] for release in releases],
         "latest": {release.name: latest_of(store, release.name) for release in releases},
         "began_at": _now(),
@@ -107,9 +108,8 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
     load_denylist(store, _all_of(denylists.values()))
     doomed = _doomed(journal["doomed"])
     takedown = add_entries(store, [Entry(**entry) for entry in journal["entries"]])
-    for change in remove(store, doomed):
-        _note(store, takedown, change)
-        count(change.before)
+    for path in remove(store, doomed):
+        count(path)
     for name, version in journal["versions"]:
         path = f"releases/{name}/{version}"
         is_there = store.exists(f"{path}/manifest.json")  # somebody may have deleted the folder since
@@ -123,13 +123,12 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
     for name in sorted({*held, *undescribed_shards(store, doomed.packs)}):
         remove_shard(store, name)
         count(name)
-    receipt = _receipt(store, takedown, journal)
+    files = changed(journal["footprint"], footprint(store, doomed.packs))
+    receipt = _receipt(store, takedown, journal, files)
     store.write_bytes(f"{RECEIPTS}/{takedown}.fingerprints.parquet", store.read_bytes(PENDING_PRINTS))
     store.write_bytes(
         f"{RECEIPTS}/{takedown}.json", json.dumps(asdict(receipt), indent=1, sort_keys=True).encode() + b"\n"
     )
-    for name in store.files(f"{JOURNAL}/{takedown}"):
-        store.remove(f"{JOURNAL}/{takedown}/{name}")
     store.remove(PENDING)
     store.remove(PENDING_PRINTS)
     return receipt
@@ -194,15 +193,7 @@ def _doomed(said: dict[str, list[str]]) -> Doomed:
     return Doomed(**sets, codes=codes, packs=tuple(said["packs"]))
 
 
-def _note(store: Store, takedown: str, change: FileChange) -> None:
-    number = len(store.files(f"{JOURNAL}/{takedown}"))
-    store.write_bytes(f"{JOURNAL}/{takedown}/{number:06d}.json", canonical_json(asdict(change)))
-
-
-def _receipt(store: Store, takedown: str, journal: dict[str, Any]) -> Receipt:
-    notes = [
-        json.loads(store.read_bytes(f"{JOURNAL}/{takedown}/{name}")) for name in store.files(f"{JOURNAL}/{takedown}")
-    ]
+def _receipt(store: Store, takedown: str, journal: dict[str, Any], files: list[dict[str, str | None]]) -> Receipt:
     releases: list[dict[str, Any]] = []
     shards: list[dict[str, Any]] = []
     for name in store.folders("releases"):
@@ -218,7 +209,7 @@ def _receipt(store: Store, takedown: str, journal: dict[str, Any]) -> Receipt:
         id=takedown,
         asked=journal["asked"],
         removed=[{k: v for k, v in victim.items() if v is not None} for victim in journal["victims"]],
-        files=notes,
+        files=files,
         shards=shards,
         releases=releases,
         checkpoints=journal["checkpoints"],

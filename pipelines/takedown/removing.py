@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.digests import sha256_hex
-from catalog.packs import FileChange, remove_records
+from catalog.packs import remove_records
 from catalog.rechecks import forget_checks
 from catalog.storage import Store
 from pipelines.judging import verdicts_path
@@ -54,15 +54,15 @@ def doomed_by(store: Store, selection: Selection) -> Doomed:
     )
 
 
-def remove(store: Store, doomed: Doomed) -> Iterator[FileChange]:
-    """Remove it from records, packs, facts, pairs and judgements; yield every file that changed."""
+def remove(store: Store, doomed: Doomed) -> Iterator[str]:
+    """Remove it from records, packs, facts, pairs and judgements; yield the path of every file that changed."""
     for source in store.folders("records"):
         for name in store.files(f"records/{source}", suffix=".parquet"):
             if not name.endswith(NOT_RECORDS):
                 yield from _from_records(store, f"records/{source}/{name}", doomed)
     for pack in doomed.packs:
-        yield from remove_records(store, pack, doomed.record_ids)
-        yield from forget_checks(store, pack, doomed.record_ids)
+        yield from (change.before for change in remove_records(store, pack, doomed.record_ids))
+        yield from (change.before for change in forget_checks(store, pack, doomed.record_ids))
     yield from _from_facts(store, doomed)
     yield from _from_pairs(store, doomed)
     for name in store.files(ROWS):
@@ -120,19 +120,18 @@ def _codes(store: Store, packs: Collection[str], sha256s: Collection[str]) -> fr
     return frozenset(theirs)
 
 
-def _from_records(store: Store, path: str, doomed: Doomed) -> Iterator[FileChange]:
+def _from_records(store: Store, path: str, doomed: Doomed) -> Iterator[str]:
     parts = [part for part in parts_of(store, path) if part.pack in doomed.packs]
     ids = pa.array(sorted(doomed.record_ids), pa.string())
     if not any(pc.any(pc.is_in(part.read_records(store, ["record_id"])["record_id"], ids)).as_py() for part in parts):
         return
-    before = sha256_hex(store.read_bytes(path))
     records = pa.concat_tables([part.read_records(store) for part in parts_of(store, path)])
     kept = records.filter(pc.invert(pc.is_in(records["record_id"], ids)))
     write_records(store, path, kept)
-    yield _changed(store, path, before)
+    yield path
 
 
-def _from_facts(store: Store, doomed: Doomed) -> Iterator[FileChange]:
+def _from_facts(store: Store, doomed: Doomed) -> Iterator[str]:
     keys = {"sha256": doomed.sha256s, "shown_sha256": doomed.texts | doomed.sha256s, "caption_sha256": doomed.captions}
     for measure in store.folders("facts"):
         for instrument in store.folders(f"facts/{measure}"):
@@ -141,17 +140,16 @@ def _from_facts(store: Store, doomed: Doomed) -> Iterator[FileChange]:
                     yield from _from_table(store, f"{stem}.parquet", keys)
 
 
-def _from_table(store: Store, path: str, keys: dict[str, frozenset[str]]) -> Iterator[FileChange]:
+def _from_table(store: Store, path: str, keys: dict[str, frozenset[str]]) -> Iterator[str]:
     table = store.read_table(path)
     name = next(name for name in keys if name in table.column_names)
     kept = table.filter(pc.invert(pc.is_in(table[name], pa.array(sorted(keys[name]), pa.string()))))
     if len(kept) < len(table):
-        before = sha256_hex(store.read_bytes(path))
         store.write_table(path, kept)
-        yield _changed(store, path, before)
+        yield path
 
 
-def _from_pairs(store: Store, doomed: Doomed) -> Iterator[FileChange]:
+def _from_pairs(store: Store, doomed: Doomed) -> Iterator[str]:
     gone = pa.array(sorted(doomed.codes), pa.binary(32))
     for instrument in store.folders("facts/edges"):
         for name in store.files(f"facts/edges/{instrument}", suffix=".parquet"):
@@ -162,11 +160,5 @@ def _from_pairs(store: Store, doomed: Doomed) -> Iterator[FileChange]:
                 if kept[column].type == pa.binary(32):
                     kept = kept.filter(pc.invert(pc.is_in(kept[column], gone)))
             if len(kept) < len(table):
-                before = sha256_hex(store.read_bytes(path))
                 store.write_table(path, kept)
-                yield _changed(store, path, before)
-
-
-def _changed(store: Store, path: str, before_sha256: str) -> FileChange:
-    after = sha256_hex(store.read_bytes(path))
-    return FileChange(before=path, before_sha256=before_sha256, after=path, after_sha256=after)
+                yield path

@@ -9,6 +9,7 @@ import pytest
 from catalog.corpus import owned
 from catalog.errors import CorpusError
 from catalog.manifest import Release
+from catalog.storage import Store
 from pipelines.run import build
 from pipelines.takedown.apply import complete, is_pending
 from pipelines.traces.lookup import find_record
@@ -19,8 +20,16 @@ from tests.pipelines.takedown.corpora import a_request, begun, latest, shipped, 
 pytestmark = pytest.mark.beam
 
 
+@pytest.fixture(scope="module")
+def files_of_whole(built, tmp_path_factory):
+    """Return what the receipt of a takedown that was not stopped says of files."""
+    folder = tmp_path_factory.mktemp("whole") / "corpus"
+    shutil.copytree(built[0] / "corpus", folder)
+    return take_down(Store(str(folder)), records=("test:1", "test:3")).files
+
+
 @pytest.mark.parametrize("step", range(0, 60, 4))
-def test_stopped_at_any_moment_it_is_completed_by_the_next(corpus, monkeypatch, step):
+def test_stopped_at_any_moment_it_is_completed_by_the_next(corpus, files_of_whole, monkeypatch, step):
     store, config, _ = corpus
     request = a_request(records=("test:1", "test:3"))
     begun(store, request)
@@ -35,6 +44,7 @@ def test_stopped_at_any_moment_it_is_completed_by_the_next(corpus, monkeypatch, 
     if receipt is not None:
         assert {row["record_id"] for row in receipt.removed} == {"test:1", "test:3", "test:6"}
         assert len(receipt.releases) == 1
+        assert receipt.files == files_of_whole
     assert build(config, workers=1).version == release.version
 
 

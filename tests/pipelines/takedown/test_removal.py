@@ -162,7 +162,7 @@ def test_the_receipt_is_readable_and_complete(corpus):
         "test:7": "equal bytes",
     }
     assert all(change["before_sha256"] != change["after_sha256"] for change in said["files"])
-    rooms = {change["before"].split("/")[0] for change in said["files"]}
+    rooms = {change["path"].split("/")[0] for change in said["files"]}
     assert rooms == {"records", "packs", "facts"}
 
 
