@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-PENDING_BYTES = 32 << 20
+PENDING_BYTES = 16 << 20
 """How much is held before it is written. Cannot change what is read back."""
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 

@@ -23,6 +23,8 @@ URL_INDEX_SCHEMA = pa.schema([("url_hash", pa.uint64()), ("row_group", pa.int32(
 ROWS_PER_GROUP = 1 << 16
 RANGE_BITS = 8
 """Hashes are sorted in ranges of their first bits: 256 of them, each 10 MB for a hundred million records."""
+PENDING_BYTES = 8 << 20
+"""Of hashes before they are spilled."""
 
 
 def url_index_path(records_path: str) -> str:
@@ -34,7 +36,7 @@ class UrlIndex:
     """The index of an ingest run as it grows; memory holds a part of the hashes, `folder` the rest."""
 
     def __init__(self, folder: Path) -> None:
-        self._spill = Spill(folder, URL_INDEX_SCHEMA)
+        self._spill = Spill(folder, URL_INDEX_SCHEMA, pending_bytes=PENDING_BYTES)
         self._num_groups = 0
 
     def add(self, group: pa.Table) -> None:
