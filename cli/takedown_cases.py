@@ -4,19 +4,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.licenses import read_claims
-from catalog.manifest import Release, shard_table_path
+from catalog.manifest import Manifest
 from catalog.packs import read_attempts, read_images, read_index
 from catalog.storage import Store
 from cli.seen import find_checkpoints
-from pipelines.takedown.apply import Exposures
+from pipelines.takedown.exposed import Exposures, Places
 from pipelines.takedown.page import Case, CaseRecord, Promoted, Seen
 from pipelines.takedown.selecting import Selection, Victim
 from pipelines.traces.lookup import find_record
-from pipelines.traces.release_traces import InRelease, Place, Version, versions_of
+from pipelines.traces.release_traces import InRelease, Version, versions_of
 
 MAX_PICTURES = 1000
 """On the page; of further ones it shows the words."""
@@ -26,14 +25,11 @@ def exposures_of(runs: Sequence[str] | None) -> Exposures:
     """Return what tells how often the checkpoints of these runs (none: of all runs here) have seen pictures."""
     checkpoints = find_checkpoints(runs)
 
-    def exposures(release: Release, sha256s: frozenset[str]) -> list[dict[str, Any]]:
+    def exposures(manifest: Manifest, places: Places) -> list[dict[str, Any]]:
         times: dict[str, dict[str, int]] = {}
-        wanted = pa.array(sorted(sha256s), pa.string())
-        for shard in release.manifest.shards:
-            keys = release.store.read_table(shard_table_path(shard.name), ["key"])["key"]
-            for row in pc.indices_nonzero(pc.is_in(keys, wanted)).to_pylist():
-                for one in checkpoints.seen(release.manifest, Place(shard=shard.name, row=row)):
-                    times.setdefault(one.checkpoint, {})[keys[row].as_py()] = one.times_seen
+        for place, sha256 in places.items():
+            for one in checkpoints.seen(manifest, place):
+                times.setdefault(one.checkpoint, {})[sha256] = one.times_seen
         return [{"checkpoint": path, "times_seen": seen} for path, seen in sorted(times.items())]
 
     return exposures

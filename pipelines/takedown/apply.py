@@ -22,6 +22,7 @@ from catalog.packs import read_attempts, read_images
 from catalog.storage import Store
 from pipelines.measures import thumbnail_facts
 from pipelines.takedown.copies import unmeasured
+from pipelines.takedown.exposed import Exposures, exposed
 from pipelines.takedown.footprint import changed, footprint
 from pipelines.takedown.remaking import (
     latest_of,
@@ -42,8 +43,6 @@ from pipelines.traces.lookup import all_parts
 PENDING_PRINTS = "takedowns/pending.parquet"
 RECEIPTS = "receipts"
 PRINT_SCHEMA = pa.schema([("fingerprint", pa.uint64())])
-Exposures = Callable[[Release, frozenset[str]], list[dict[str, Any]]]
-"""What the checkpoints that are known have seen: `checkpoint`, and `times_seen` by digest, for each of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +81,8 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
     doomed = doomed_by(store, selection)
     releases = versions_with(store, doomed.record_ids, doomed.packs)
     load_denylist(store, _all_of(_denylists(store, release.name) for release in releases))
-    seen = [one for release in releases for one in exposures(release, doomed.sha256s)]
+    found = exposed(store, releases, doomed.packs, doomed.sha256s)
+    seen = [one for manifest, places in found for one in exposures(manifest, places)]
     prints = pa.table({"fingerprint": _fingerprints(store, doomed)}, schema=PRINT_SCHEMA)
     store.write_table(PENDING_PRINTS, prints)
     journal = {

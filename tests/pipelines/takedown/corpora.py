@@ -48,7 +48,7 @@ def a_request(**options):
 
 def begun(store, request):
     """Begin a takedown that no checkpoint has seen anything of."""
-    begin(store, request, select(store, request, read_settings(store)["pixels"]), lambda release, sha256s: [])
+    begin(store, request, select(store, request, read_settings(store)["pixels"]), lambda manifest, places: [])
 
 
 def take_down(store, **options):

@@ -14,6 +14,7 @@ from pipelines.takedown.apply import begin, complete
 from pipelines.takedown.checking import check_corpus
 from pipelines.takedown.selecting import select
 from pipelines.traces.lookup import find_record
+from pipelines.traces.release_traces import Place
 from pipelines.verify import verify
 from tests.pipelines.takedown.corpora import (
     PHOTO,
@@ -146,11 +147,35 @@ def test_what_the_checkpoints_saw_is_in_the_receipt(corpus):
         store,
         request,
         selection,
-        lambda release, sha256s: [{"checkpoint": release.version, "times_seen": dict.fromkeys(sha256s, 3)}],
+        lambda manifest, found: [{"checkpoint": manifest.digest[:16], "times_seen": dict.fromkeys(found.values(), 3)}],
     )
     assert complete(store).checkpoints == [
         {"checkpoint": before.version, "times_seen": {selection.victims[0].sha256: 3}}
     ]
+
+
+def test_what_checkpoints_of_versions_withdrawn_before_saw_is_in_the_receipt(corpus):
+    store, _, before = corpus
+    take_down(store, records=("test:0",))
+    second = latest(store)
+    request = a_request(records=("test:3",))
+    places = {}
+    begin(
+        store,
+        request,
+        select(store, request, read_settings(store)["pixels"]),
+        lambda manifest, found: places.update({manifest.digest[:16]: dict(found)}) or [],
+    )
+    keys = {
+        Place(shard=shard.name, row=row): key
+        for shard in second.manifest.shards
+        for row, key in enumerate(store.read_table(shard_table_path(shard.name), ["key"])["key"].to_pylist())
+    }
+    assert set(places) == {before.version, second.version}
+    assert places[second.version].items() <= keys.items()
+    samples = store.read_table(f"{before.path}/samples.parquet").to_pylist()
+    ((place, key),) = places[before.version].items()
+    assert [row["key"] for row in samples if row["shard"] == place.shard][place.row] == key
 
 
 def test_the_receipt_is_readable_and_complete(corpus):
