@@ -69,13 +69,19 @@ def is_pending(store: Store) -> bool:
     return store.exists(PENDING)
 
 
+def check_none_pending(store: Store) -> None:
+    """Raise `CorpusError` when a takedown was begun and not completed."""
+    if is_pending(store):
+        raise CorpusError(f"in {store.root} a takedown was begun and not completed; run: byline takedown apply")
+
+
 def begin(store: Store, request: Request, selection: Selection, exposures: Exposures) -> None:
     """Write down what is to be done. Nothing is removed yet; from here on `complete` can be run any number of times.
 
     Raises `CorpusError`, and leaves all as it was, when the denylist is damaged, a picture was not measured yet, or a
     release could not be made again.
     """
-    assert not is_pending(store)
+    check_none_pending(store)
     load_denylist(store)  # of earlier takedowns, before anything is done
     _check_measured(store)
     doomed = doomed_by(store, selection)
@@ -96,7 +102,8 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
         "latest": {release.name: latest_of(store, release.name) for release in releases},
         "began_at": _now(),
     }
-    store.write_bytes(PENDING, canonical_json(journal) + b"\n")
+    if not store.write_new(PENDING, canonical_json(journal) + b"\n"):
+        raise CorpusError(f"another takedown was begun in {store.root} meanwhile; run: byline takedown apply")
 
 
 def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Receipt:

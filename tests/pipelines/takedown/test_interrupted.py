@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog.corpus import owned
+from catalog.corpus import PENDING, owned
 from catalog.errors import CorpusError
 from catalog.manifest import Release
 from catalog.storage import Store
@@ -147,6 +147,15 @@ def test_a_version_that_somebody_deleted_meanwhile_is_passed_over(corpus):
     shutil.rmtree(store.local_path(before.path))
     assert complete(store).releases == []
     assert shipped(build(config, workers=1)) == held - {"test:0"}
+
+
+def test_a_second_takedown_does_not_begin_before_the_first_is_completed(corpus):
+    store, _, _ = corpus
+    begun(store, a_request(records=("test:0",)))
+    journal = store.read_bytes(PENDING)
+    with pytest.raises(CorpusError, match="takedown was begun and not completed"):
+        begun(store, a_request(records=("test:3",)))
+    assert store.read_bytes(PENDING) == journal
 
 
 def test_two_takedowns_do_not_share_a_corpus(corpus):
