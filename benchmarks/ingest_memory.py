@@ -17,7 +17,7 @@ from pipelines.config import SourceConfig
 from pipelines.ingested import records_path
 from pipelines.stages.ingest import ingest
 
-SIZES = (100_000, 1_000_000, 3_000_000)
+SIZES = (100_000, 1_000_000)
 PACK_RECORDS = 10_000
 PART_ROWS = 500_000
 WORDS = "blue boat harbor light morning field stone river tower old bridge market winter garden cat dog".split()
