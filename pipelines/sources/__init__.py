@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from catalog.records import Row
 from pipelines.sources.commons import read_commons
 from pipelines.sources.csv import read_csv
+from pipelines.sources.img2dataset_output import read_img2dataset
 from pipelines.sources.openverse import read_openverse
 from pipelines.sources.options import ReadOptions
 from pipelines.sources.parquet import read_parquet
@@ -20,6 +21,7 @@ Reader = Callable[[str, str, ReadOptions], Iterator[Row]]
 READERS: dict[str, Reader] = {
     "commons": read_commons,
     "csv": read_csv,
+    "img2dataset": read_img2dataset,
     "openverse": read_openverse,
     "parquet": read_parquet,
     "yfcc": read_yfcc,

@@ -33,7 +33,7 @@ def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
             columns = columns_of(parquet.schema_arrow.names, options, path)
             _check_urls(parquet.schema_arrow.field(columns.fields["url"]), path)
             for batch in parquet.iter_batches(BATCH_ROWS, use_threads=False):
-                for row in _rows(_plain(batch)):
+                for row in rows_of(without_times(batch)):
                     number += 1
                     yield _read_row(row, columns, path, source, f"row {number}")
     except (pa.ArrowException, OSError) as error:
@@ -48,7 +48,7 @@ def _check_urls(field: pa.Field, path: str) -> None:
         raise SourceError(f"{path}: column {field.name!r} holds no URLs but {field.type}; say in `columns` which does")
 
 
-def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+def without_times(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return times and dates as text in ISO 8601: Python's own cannot hold all that Arrow's can."""
     columns = [
         pc.replace_substring(column.cast(pa.string()), " ", "T") if pa.types.is_temporal(column.type) else column
@@ -57,7 +57,7 @@ def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
+def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
     """Yield each row, or why it cannot be had: text that is not UTF-8, a number that Python has not."""
     try:
         yield from batch.to_pylist()
@@ -66,7 +66,7 @@ def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
             yield str(error).split("\n")[0][:200]
         else:
             for index in range(len(batch)):
-                yield from _rows(batch.slice(index, 1))
+                yield from rows_of(batch.slice(index, 1))
 
 
 def _read_row(row: dict[str, Any] | str, columns: Columns, path: str, source: str, place: str) -> Row:
