@@ -239,6 +239,22 @@ def _entries(store: Store, name: str, key: bytes) -> pa.Table:
     return table
 
 
+def takedowns_denying(store: Store, said: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the ids of the takedowns of a corpus that deny any of these (kind, value).
+
+    Raises `CorpusError` when the key or a list is damaged.
+    """
+    ids = _ids(store)
+    key = read_key(store) if ids else b""
+    wanted = {(kind, _hmac(key, kind, form)) for kind, value in said for form in {value, canonical(kind, value)}}
+    tables = {name: _entries(store, name, key) for name in ids}
+    return [
+        name
+        for name, table in tables.items()
+        if not wanted.isdisjoint(zip(table["kind"].to_pylist(), table["keyed"].to_pylist(), strict=True))
+    ]
+
+
 def read_key(store: Store) -> bytes:
     """Return the secret of a corpus' denylist. Raises `CorpusError` when it is missing or damaged."""
     try:

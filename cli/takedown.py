@@ -27,7 +27,7 @@ Radius = Annotated[
     int, typer.Option(help="Copies to take too: greatest distance of their hashes in bits; 0: equal ones.")
 ]
 Runs = Annotated[list[str] | None, typer.Option("--run", help="Folder of a training run; by default every run here.")]
-Page = Annotated[str, typer.Option(help="Where to write the page to look at before.")]
+Page = Annotated[str, typer.Option(help="Where to write the page to look at before; apply deletes it at the end.")]
 
 
 @app.command()
@@ -86,6 +86,7 @@ def apply(
         if is_pending(store):
             _say("completing the takedown that was begun")
             _complete(store)
+            Path(page).unlink(missing_ok=True)
             if not asked:
                 return
         request = _request(record, url, creator, domain, sha256, picture, radius)
@@ -95,6 +96,8 @@ def apply(
             _ask(selection, page)
         begin(store, request, selection, exposures_of(run))
         _complete(store)
+        if selection.victims:
+            Path(page).unlink()  # it shows what was removed
 
 
 @app.command()
@@ -196,8 +199,11 @@ def _ask(selection: "Selection", page: str) -> None:
     from catalog.errors import ConfigError
 
     num, total = len(selection.record_ids), selection.num_records
-    what = {0: "nothing matches; deny it for the future", total: f"this removes ALL {total:,} records"}
-    question = what.get(num, f"remove {num:,} of {total:,} records and what was made of them")
+    question = f"remove {num:,} of {total:,} records and what was made of them"
+    if num == 0:
+        question = "nothing matches; deny it for the future"
+    elif num >= total:
+        question = f"this removes ALL {total:,} records"
     if not sys.stdin.isatty():
         raise ConfigError(f"{question}? Nothing was done; look at {page}, then run it again with --yes")
     typer.confirm(f"{question}? This cannot be undone", abort=True)

@@ -10,7 +10,7 @@ from catalog.corpus import TAKEDOWNS, read_settings
 from catalog.denylist import load_denylist, read_key
 from catalog.errors import CorpusError
 from catalog.storage import Store
-from pipelines.takedown.apply import RECEIPTS
+from pipelines.takedown.apply import RECEIPTS, check_none_pending
 from pipelines.takedown.scan import Hit, scan
 from pipelines.takedown.windows import Words, fingerprints
 
@@ -22,9 +22,10 @@ def check_corpus(
 ) -> Iterator[Hit]:
     """Yield every place that holds bytes of what the takedowns with these ids (none: all) removed, or of `pictures`.
 
-    Raises `CorpusError` when there is nothing to search for, or the denylist or a receipt is missing or damaged:
-    finding nothing would then prove nothing. Writes nothing.
+    Raises `CorpusError` when there is nothing to search for, a takedown is not completed, or the denylist or a receipt
+    is missing or damaged: finding nothing would then prove nothing. Writes nothing.
     """
+    check_none_pending(store)  # what is left of it would be found
     load_denylist(store)  # a key or a list that is gone would make this find nothing
     prints = [_prints(store, receipt) for receipt in receipts or _all(store)]
     key = read_key(store) if prints else secrets.token_bytes(32)

@@ -1,5 +1,6 @@
 """What a takedown removes: the records that were asked for, their pictures, all copies of these, and their records."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ class Selection:
     """Digests, as fetched, of all that the records ever brought and no other has."""
     entries: tuple[Entry, ...] = field(repr=False)
     num_records: int
-    """Of the whole corpus."""
+    """Of the whole corpus: of each source those of its largest ingest run."""
 
     @property
     def record_ids(self) -> frozenset[str]:
@@ -128,8 +129,19 @@ def select(store: Store, request: Request, pixels: Mapping[str, Any]) -> Selecti
             *_entries(record_ids, urls, attempts, sha256s),
             *_look_entries([*looks.values(), *(one.look for one in outside.values())], request.radius_bits),
         ),
-        num_records=sum(part.num_records for part in parts),
+        num_records=_num_records(parts),
     )
+
+
+def _num_records(parts: Iterable[PackPart]) -> int:
+    """Return how many records the largest ingest runs of the sources have: runs of one source repeat each other."""
+    of_run = Counter[tuple[str, str]]()
+    for part in parts:
+        of_run[part.source, part.records_path] += part.num_records
+    largest: dict[str, int] = {}
+    for (source, _), number in of_run.items():
+        largest[source] = max(number, largest.get(source, 0))
+    return sum(largest.values())
 
 
 def _asked(store: Store, request: Request) -> dict[str, str]:

@@ -73,9 +73,11 @@ def test_it_removes_proves_and_answers(folder):
     assert receipt["releases"][0]["before"] == before.version
     checked = _byline("takedown", "check", "--picture", PHOTO, cwd=folder)
     assert (checked.returncode, "nothing is left in corpus" in checked.stdout) == (0, True)
-    traced = _byline("trace", "test:0", cwd=folder)
-    assert traced.returncode == 1
-    assert f"it was taken down: corpus/receipts/{receipt['id']}.json" in traced.stdout.replace("\n", " ")
+    assert not (folder / "takedown.html").exists()
+    for asked in ("test:0", "http://pictures.example/0.jpg", receipt["removed"][0]["sha256"]):
+        traced = _byline("trace", asked, cwd=folder)
+        assert traced.returncode == 1
+        assert f"it was taken down: corpus/receipts/{receipt['id']}.json" in traced.stdout.replace("\n", " ")
     assert _byline("verify", "corpus/releases/small", cwd=folder).returncode == 0
 
 

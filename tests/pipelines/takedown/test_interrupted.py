@@ -12,6 +12,7 @@ from catalog.manifest import Release
 from catalog.storage import Store
 from pipelines.run import build
 from pipelines.takedown.apply import complete, is_pending
+from pipelines.takedown.checking import check_corpus
 from pipelines.traces.lookup import find_record
 from pipelines.verify import verify
 from tests.builders import tree_digest
@@ -147,6 +148,13 @@ def test_a_version_that_somebody_deleted_meanwhile_is_passed_over(corpus):
     shutil.rmtree(store.local_path(before.path))
     assert complete(store).releases == []
     assert shipped(build(config, workers=1)) == held - {"test:0"}
+
+
+def test_a_check_waits_until_a_takedown_is_completed(corpus):
+    store, _, _ = corpus
+    begun(store, a_request(records=("test:0",)))
+    with pytest.raises(CorpusError, match="takedown was begun and not completed"):
+        check_corpus(store, (), {}, lambda path, num_bytes: None)
 
 
 def test_a_second_takedown_does_not_begin_before_the_first_is_completed(corpus):

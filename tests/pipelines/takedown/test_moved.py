@@ -4,15 +4,17 @@ import shutil
 
 import pytest
 
+from catalog.corpus import read_settings
 from catalog.denylist import load_denylist
 from catalog.digests import sha256_hex
 from catalog.packs import read_attempts
 from catalog.storage import Store
 from pipelines.run import build
 from pipelines.takedown.checking import check_corpus
+from pipelines.takedown.selecting import select
 from pipelines.verify import verify
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
-from tests.pipelines.takedown.corpora import HOST, latest, selected, shipped, take_down
+from tests.pipelines.takedown.corpora import HOST, a_request, latest, selected, shipped, take_down
 
 pytestmark = pytest.mark.beam
 PICTURES = {name: encoded(a_picture(seed)) for name, seed in {"0": 0, "1": 1, "2": 2, "moved": 77}.items()}
@@ -95,6 +97,13 @@ def test_an_answer_that_was_no_picture_selects_nothing(moved, options, chosen):
         + read_attempts(store, "test-00001")["sha256"].to_pylist()
     )
     assert selected(store, **options) == chosen
+
+
+def test_records_of_several_runs_count_once(moved):
+    store = Store(str(moved / "corpus"))
+    assert len(store.files("records/test", suffix=".urls.parquet")) == 2
+    selection = select(store, a_request(domains=("pictures.example",)), read_settings(store)["pixels"])
+    assert (len(selection.record_ids), selection.num_records) == (5, 5)
 
 
 def test_an_answer_that_others_got_too_is_not_denied(store):
