@@ -5,13 +5,14 @@ the next one, and by nothing else: builds wait for it.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.corpus import DENYLISTS, PENDING, read_settings
 from catalog.denylist import Entry, add_entries, load_denylist, make_key, read_key
@@ -173,7 +174,7 @@ def _remade(release: Release, denylists: list[str]) -> str | None:
 
 
 def _fingerprints(store: Store, doomed: Doomed) -> pa.Array:
-    """Return what the bytes of the pictures, of their thumbnails and latents will be recognised by."""
+    """Return what the bytes of pictures, those as fetched too if kept, of thumbnails and latents are recognised by."""
     key = make_key(store)
     found = [fingerprints(data, key) for data in _blobs(store, doomed)]
     return pa.array(np.unique(np.concatenate([np.zeros(0, np.uint64), *found])), pa.uint64())
@@ -181,13 +182,23 @@ def _fingerprints(store: Store, doomed: Doomed) -> pa.Array:
 
 def _blobs(store: Store, doomed: Doomed) -> Iterator[bytes]:
     for pack in doomed.packs:
-        yield from (data for _, data in read_images(store, read_attempts(store, pack), only=doomed.sha256s))
+        attempts = read_attempts(store, pack)
+        yield from (data for _, data in read_images(store, attempts, only=doomed.sha256s))
+        yield from _originals(store, attempts, doomed.sha256s)
         facts = thumbnail_facts(store).read(pack).to_pylist()
         yield from (fact["jpeg"] for fact in facts if fact["sha256"] in doomed.sha256s)
         for instrument in store.folders("facts/latents"):
             for stem in store.numbered(f"facts/latents/{instrument}/{pack}.", ".parquet"):
                 rows = store.read_table(f"{stem}.parquet", ["sha256", "latents"]).to_pylist()
                 yield from (row["latents"] for row in rows if row["sha256"] in doomed.sha256s)
+
+
+def _originals(store: Store, attempts: pa.Table, sha256s: Collection[str]) -> Iterator[bytes]:
+    is_theirs = pc.is_in(attempts["sha256"], pa.array(sorted(sha256s), pa.string()))
+    rows = attempts.filter(pc.and_(is_theirs, attempts["originals"].is_valid()))
+    for row in rows.select(["originals", "original_offset", "original_size"]).to_pylist():
+        start = row["original_offset"]
+        yield store.read_bytes(f"packs/{row['originals']}", start=start, end=start + row["original_size"])
 
 
 def _plain(value: str | bytes) -> str:

@@ -54,11 +54,12 @@ def _prints(store: Store, receipt: str) -> Words:
 
 
 def _kept(store: Store) -> tuple[set[str], set[str]]:
-    """Return the digests of all pictures that are kept as stored, and their keys."""
+    """Return the digests of all pictures that are kept, as stored and as fetched, and their keys."""
     stored: set[str] = set()
     keys: set[str] = set()
     for name in store.files("packs", suffix=".parquet"):
-        table = store.read_table(f"packs/{name}", ["stored_sha256", "key"])
+        table = store.read_table(f"packs/{name}", ["stored_sha256", "sha256", "originals", "key"])
         stored |= set(pc.drop_null(table["stored_sha256"]).to_pylist())
+        stored |= set(table["sha256"].filter(table["originals"].is_valid()).to_pylist())
         keys |= {key for key in table["key"].to_pylist() if key}
     return stored, keys
