@@ -5,7 +5,7 @@
 writers one wins. img2dataset's `_stats.json` is beside it. What is fetched later goes into a further segment.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate, groupby
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from catalog.digests import canonical_json, sha256_hex
 from catalog.errors import CorpusError
 from catalog.storage import Store, parquet_bytes
-from catalog.tars import whole_blocks, write_pieces, write_tar
+from catalog.tars import TarMember, whole_blocks, write_pieces, write_tar
 
 
 class Outcome(StrEnum):
@@ -40,6 +40,7 @@ class Outcome(StrEnum):
     NOT_AN_IMAGE = "not-an-image"
     TOO_MANY_PIXELS = "too-many-pixels"
     DAMAGED = "damaged"
+    POLYGLOT = "polyglot"
     NOT_RESIZABLE = "not-resizable"
     DENIED = "denied"
     UNCHANGED = "unchanged"
@@ -48,6 +49,8 @@ class Outcome(StrEnum):
 TRANSIENT = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.SERVER_ERROR})
 """Outcomes that may be another one tomorrow: a later build asks again, up to `MAX_ATTEMPTS` times in all."""
 MAX_ATTEMPTS = 3
+ORIGINALS = ".originals.tar"
+"""How a tar of bytes as fetched ends; its members are `<sha256>.original`."""
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -117,34 +120,51 @@ def _asked(rows: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(rows["record_id"], rows["url"], "\n")
 
 
+SegmentRow = tuple[dict[str, object], bytes | None] | tuple[dict[str, object], bytes | None, bytes | None]
+"""Columns of the index, the stored bytes, and those as fetched where the corpus keeps them."""
+
+
 def write_segment(
     store: Store,
     pack: str,
-    rows: Iterable[tuple[dict[str, object], bytes | None]],
+    rows: Iterable[SegmentRow],
     stats: dict[str, object],
 ) -> bool:
-    """Add a segment of index rows with their stored bytes (none where nothing was fetched).
+    """Add a segment of index rows with their stored bytes (none where nothing was fetched), and the originals if given.
 
     Equal bytes are stored once, in the order of their digests. Tells whether the segment was added: when another
     writer was first, nothing changed.
     """
     listed = list(rows)
     stem = f"{pack}.{len(store.numbered(f'packs/{pack}.', '.parquet')):03d}"
-    members = sorted({f"{row['sha256']}.jpg": data for row, data in listed if data is not None}.items())
-    digest = sha256_hex("".join(sha256_hex(data) for _, data in members).encode())[:16]
-    tar = f"{stem}.{digest}.tar"
-    with store.writing(f"packs/{tar}") as file:
-        places = {place.name: place for place in write_tar(file, members)}
+    stored = {f"{row[0]['sha256']}.jpg": row[1] for row in listed if row[1] is not None}
+    tar, places = _write_members(store, stem, stored, ".tar")
+    originals = {f"{row[0]['sha256']}.original": row[2] for row in listed if len(row) == 3 and row[2] is not None}
+    of_originals, original_places = _write_members(store, stem, originals, ORIGINALS) if originals else ("", {})
     index = []
-    for row, _ in listed:
-        place = places.get(f"{row.get('sha256')}.jpg")
-        where = {"tar": tar, "offset": place.offset, "size": place.size} if place else {}
-        index.append({**row, **where})
+    for row in listed:
+        columns = dict(row[0])
+        if place := places.get(f"{columns.get('sha256')}.jpg"):
+            columns |= {"tar": tar, "offset": place.offset, "size": place.size}
+        if place := original_places.get(f"{columns.get('sha256')}.original"):
+            columns |= {"originals": of_originals, "original_offset": place.offset, "original_size": place.size}
+        index.append(columns)
     table = parquet_bytes(pa.Table.from_pylist(index, schema=INDEX_SCHEMA))
     if not store.write_new(f"packs/{stem}.parquet", table):
         return False
     store.write_bytes(f"packs/{stem}_stats.json", canonical_json(stats) + b"\n")
     return True
+
+
+def _write_members(
+    store: Store, stem: str, members: Mapping[str, bytes], suffix: str
+) -> tuple[str, dict[str, TarMember]]:
+    """Write a tar that is named after its members; return its name and where they lie."""
+    listed = sorted(members.items())
+    digest = sha256_hex("".join(sha256_hex(data) for _, data in listed).encode())[:16]
+    name = f"{stem}.{digest}{suffix}"
+    with store.writing(f"packs/{name}") as file:
+        return name, {place.name: place for place in write_tar(file, listed)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,38 +189,58 @@ def remove_records(store: Store, pack: str, record_ids: Collection[str]) -> list
         kept = index.filter(pc.invert(pc.is_in(index["record_id"], pa.array(sorted(record_ids), pa.string()))))
         if len(kept) == len(index):
             continue
-        for tar in pc.unique(index["tar"].drop_null()).to_pylist():
-            kept, change = _splice(store, stem, tar, kept)
-            changes.append(change)
+        for columns in (_STORED, _ORIGINAL):
+            for tar in pc.unique(index[columns.tar].drop_null()).to_pylist():
+                kept, change = _splice(store, stem, tar, kept, columns)
+                changes.append(change)
         before = sha256_hex(store.read_bytes(f"{stem}.parquet"))
         store.write_table(f"{stem}.parquet", kept)
         after = sha256_hex(store.read_bytes(f"{stem}.parquet"))
         changes.append(
             FileChange(before=f"{stem}.parquet", before_sha256=before, after=f"{stem}.parquet", after_sha256=after)
         )
-    named = set(pc.unique(read_attempts(store, pack, ["tar"])["tar"]).to_pylist())
+    left = read_attempts(store, pack, ["tar", "originals"])
+    named = {*pc.unique(left["tar"]).to_pylist(), *pc.unique(left["originals"]).to_pylist()}
     for name in store.files("packs", suffix=".tar"):  # what was spliced, and what a killed writer left
         if name.startswith(f"{pack}.") and name not in named:
             store.remove(f"packs/{name}")
     return changes
 
 
-def _splice(store: Store, stem: str, tar: str, kept: pa.Table) -> tuple[pa.Table, FileChange]:
+@dataclass(frozen=True, kw_only=True)
+class _TarColumns:
+    """Which columns of the index say where a member lies, and what its digest is."""
+
+    tar: str
+    offset: str
+    size: str
+    digest: str
+    suffix: str
+
+
+_STORED = _TarColumns(tar="tar", offset="offset", size="size", digest="stored_sha256", suffix=".tar")
+_ORIGINAL = _TarColumns(
+    tar="originals", offset="original_offset", size="original_size", digest="sha256", suffix=ORIGINALS
+)
+
+
+def _splice(store: Store, stem: str, tar: str, kept: pa.Table, columns: _TarColumns) -> tuple[pa.Table, FileChange]:
     """Write the members of a tar that the rows in `kept` name to a new tar; return these rows as they name that one."""
     data = store.read_bytes(f"packs/{tar}")
-    rows = kept.select(["tar", "sha256", "stored_sha256", "offset", "size"]).to_pylist()
-    members = {row["sha256"]: row for row in rows if row["tar"] == tar}
+    rows = kept.to_pylist()
+    members = {row["sha256"]: row for row in rows if row[columns.tar] == tar}
     listed = [members[key] for key in sorted(members)]
-    digest = sha256_hex("".join(row["stored_sha256"] for row in listed).encode())[:16]
-    name = f"{stem.removeprefix('packs/')}.{digest}.tar"
-    starts = [row["offset"] - BLOCKSIZE for row in listed]
-    stops = [row["offset"] + whole_blocks(row["size"]) for row in listed]
+    digest = sha256_hex("".join(row[columns.digest] for row in listed).encode())[:16]
+    name = f"{stem.removeprefix('packs/')}.{digest}{columns.suffix}"
+    starts = [row[columns.offset] - BLOCKSIZE for row in listed]
+    stops = [row[columns.offset] + whole_blocks(row[columns.size]) for row in listed]
     sizes = [stop - start for start, stop in zip(starts, stops, strict=True)]
     with store.writing(f"packs/{name}") as file:
         after, _ = write_pieces(file, (memoryview(data)[start:stop] for start, stop in zip(starts, stops, strict=True)))
     offsets = {row["sha256"]: place + BLOCKSIZE for row, place in zip(listed, accumulate([0, *sizes]), strict=False)}
     moved = [
-        {**row, "tar": name, "offset": offsets[row["sha256"]]} if row["tar"] == tar else row for row in kept.to_pylist()
+        {**row, columns.tar: name, columns.offset: offsets[row["sha256"]]} if row[columns.tar] == tar else row
+        for row in rows
     ]
     change = FileChange(
         before=f"packs/{tar}", before_sha256=sha256_hex(data), after=f"packs/{name}", after_sha256=after

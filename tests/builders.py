@@ -13,6 +13,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from PIL import Image
 
 from catalog.records import Evidence, ImageRecord
+from pipelines.fetch_config import FetchConfig
 from pipelines.sources.yfcc import COLUMNS
 
 BY_4 = "https://creativecommons.org/licenses/by/4.0/"
@@ -33,6 +34,14 @@ def a_record(**overrides):
     evidence = Evidence(file="a.json", place="line 1", sha256="0" * 64)
     fields = {"source": "test", "id": "1", "url": "http://example.org/1.jpg", "evidence": evidence}
     return ImageRecord(**{**fields, **overrides})
+
+
+LOOPBACK = ("127.0.0.0/8",)
+
+
+def a_fetch_config(**overrides) -> FetchConfig:
+    """Return how to ask a server of this machine, once for each URL."""
+    return FetchConfig(**{"contact": "tests@byline.example", "allow": LOOPBACK, "retries": 0, **overrides})
 
 
 def a_picture(seed: int = 0, *, size: tuple[int, int] = (96, 64)) -> Image.Image:
@@ -84,6 +93,9 @@ path = "{folder / "metadata.tsv"}"
 num_packs = {num_packs}
 [fetch]
 timeout_s = 2.0
+retries = 0
+contact = "tests@byline.example"
+allow = ["127.0.0.0/8"]
 [caption]
 captioner = "source-text"
 [serve]
@@ -123,7 +135,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Misbehaving(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.server.asked.append(self.path)
+        if self.path not in ("/robots.txt", "/.well-known/tdmrep.json"):
+            self.server.asked.append(self.path)
         if self.path.startswith("/slow"):
             time.sleep(0.2)
         if self.path == "/hangs":

@@ -72,16 +72,11 @@ async def _sweep(due: Due, config: FetchConfig, limit: int, apis: Mapping[str, S
     with suppress(NotImplementedError, ValueError):  # not everywhere, and in the main thread only
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this_task.cancel)
     async with AsyncExitStack() as stack:
-        pictures = await stack.enter_async_context(_transport(config))
-        of_apis = await stack.enter_async_context(_transport(config)) if apis else pictures
+        pictures = await stack.enter_async_context(HttpTransport(config))
+        of_apis = await stack.enter_async_context(HttpTransport(config, reads_robots=False)) if apis else pictures
         transports = (pictures, of_apis) if apis else (pictures,)
         budget = Budget(limit=limit, transports=transports)
         return await sweep(due, pictures, budget, apis=apis, api_transport=of_apis, count=count)
-
-
-def _transport(config: FetchConfig) -> HttpTransport:
-    mirrors = tuple(config.mirrors.items())
-    return HttpTransport(timeout_s=config.timeout_s, max_bytes=config.max_bytes, mirrors=mirrors)
 
 
 def _settings(release: Release) -> Settings:

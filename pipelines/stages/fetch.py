@@ -1,107 +1,127 @@
 """Fetch what the claims judgement admits, resize it, and lay it into packs. Every record asked for gets an outcome."""
 
 import asyncio
-from collections import Counter, deque
+import os
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from urllib.parse import urlsplit
 
 import apache_beam as beam
 import pyarrow.compute as pc
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from catalog.consent import consent_evidence
 from catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
-from catalog.digests import sha256_hex
-from catalog.packs import MAX_ATTEMPTS, TRANSIENT, Outcome, read_attempts, write_segment
+from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts, write_segment
 from catalog.storage import Store
 from pipelines.fetch_config import FetchConfig, PixelConfig
-from pipelines.looks import look_of
+from pipelines.fetching.held import read_held
+from pipelines.fetching.index_rows import IndexRow, Request, index_row
+from pipelines.fetching.journal import Asked, Journal
+from pipelines.fetching.queue import answer_all
 from pipelines.parts import PackPart
-from pipelines.pixels import UnusableError, store_image
 from pipelines.progress import Meter
 from pipelines.stages.judge_claims import claims_path
 from pipelines.transport import Answer, HttpTransport, Transport
 
-WINDOW = 64
-"""Requests under way at once in one worker."""
+WINDOW = 256
+"""A batch: pictures of one worker that a kill may cost, those under way and those that are not in the journal yet."""
+JOURNALED = 48
+"""Rows that are written to the journal at once."""
 SEGMENT_RECORDS = 1000
-"""Records of a segment at most: what a worker holds in memory, and what a kill can lose."""
-IMAGE_FIELDS = ("width", "height", "original_width", "original_height", "media_type")
 REQUESTED = Metrics.counter("byline", "requested")
-"""HTTP requests that were made, redirects that were followed included."""
-
-Request = dict[str, Any]
-"""`record_id` and `url`."""
-IndexRow = tuple[dict[str, object], bytes | None]
-"""The columns of `catalog.packs.INDEX_SCHEMA` that are known, and the stored bytes."""
+"""HTTP requests for pictures that were made, redirects that were followed included."""
 
 
-async def fetch_all(
-    requests: Sequence[Request],
-    transport: Transport,
-    pixels: PixelConfig,
-    count: Callable[[int], None],
-    denylist: Denylist = NOTHING_DENIED,
-) -> list[IndexRow]:
-    """Return, for every request in its order, the index row and the stored bytes (none where nothing came)."""
-    rows: list[IndexRow] = []
-    under_way: deque[asyncio.Task[Answer]] = deque()
-    for place, request in enumerate(requests):
-        while len(under_way) < WINDOW and place + len(under_way) < len(requests):
-            url = requests[place + len(under_way)]["url"]
-            under_way.append(asyncio.ensure_future(transport.get(url)))
-        answer = await under_way.popleft()
-        rows.append(await asyncio.to_thread(index_row, request, answer, pixels, denylist))
-        count(1)
-    return rows
+class _OvertakenError(Exception):
+    """Another process added a segment to the pack."""
 
 
-def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: Denylist = NOTHING_DENIED) -> IndexRow:
-    """Turn one answer into one row of the pack index, with img2dataset's `status` beside our `outcome`.
+class Fetching:
+    """The requests of one pack on their way into its segments.
 
-    Of a picture that is denied neither bytes nor digest are kept.
+    A segment holds the next `SEGMENT_RECORDS` requests, in the order given, whoever answered first; so its bytes depend
+    on neither time nor kills. In memory are a batch and the segment that is being written.
     """
-    row: dict[str, object] = {
-        **request,
-        "key": "",
-        "fetched_at": datetime.now(UTC).replace(microsecond=0),
-        "consent": consent_evidence(answer.consent),
-    }
-    if answer.body is None:
-        row |= {
-            "status": "failed_to_download",
-            "outcome": answer.outcome,
-            "error_message": answer.message,
-        }
-        return row, None
-    row["sha256"] = sha256_hex(answer.body)
-    try:
-        image = store_image(answer.body, **pixels.model_dump())
-    except UnusableError as error:
-        row |= {"status": "failed_to_resize", "outcome": error.outcome, "error_message": str(error)}
-        return row, None
-    if _is_denied(answer.body, image.data, denylist):
-        del row["sha256"]
-        row |= {"status": "failed_to_resize", "outcome": Outcome.DENIED, "error_message": "taken down"}
-        return row, None
-    row |= {
-        "status": "success",
-        "outcome": Outcome.FETCHED,
-        "key": row["sha256"],
-        "stored_sha256": sha256_hex(image.data),
-        **{field: getattr(image, field) for field in IMAGE_FIELDS},
-    }
-    return row, image.data
+
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        pixels: PixelConfig,
+        journal: Journal,
+        write: Callable[[list[IndexRow]], None],
+        count: Callable[[int], None],
+        denylist: Denylist = NOTHING_DENIED,
+    ) -> None:
+        """`write` is given the rows of each segment, in their order."""
+        self.requests, self.pixels, self.denylist = requests, pixels, denylist
+        self.journal, self.write, self.count = journal, write, count
+        self.asked: list[Asked] = [(request["record_id"], request["url"]) for request in requests]
+        self.batch: list[IndexRow] = []
+        self.num_written = 0
+        self.writer = ThreadPoolExecutor(1)
+        """Writes the journal and the segments, one after the other, while requests go on."""
+
+    async def run(self, transport: Transport, config: FetchConfig) -> None:
+        """Ask for what the journal does not have, and write every segment."""
+        places = [place for place, asked in enumerate(self.asked) if asked not in self.journal]
+        self.count(len(self.requests) - len(places))
+        get = transport.attempt if isinstance(transport, HttpTransport) else transport.get
+
+        async def ask(number: int) -> Answer:
+            request = self.requests[places[number]]
+            if request.get("held"):
+                return await loop.run_in_executor(decoders, _read_held, request, config.max_bytes)
+            return await get(request["url"])
+
+        async def use(number: int, answer: Answer) -> None:
+            request = self.requests[places[number]]
+            row = await loop.run_in_executor(decoders, index_row, request, answer, self.pixels, self.denylist)
+            self.count(1)
+            self.batch.append(row)
+            if len(self.batch) == JOURNALED:
+                await keep()
+
+        async def keep() -> None:
+            batch, self.batch = self.batch, []
+            await loop.run_in_executor(self.writer, self._keep, batch)
+
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(os.cpu_count()) as decoders, self.writer:
+            hosts = [_host(self.requests[place]) for place in places]
+            limits = {"window": WINDOW - 2 * JOURNALED, "per_host": config.per_host, "retries": config.retries}
+            await keep()  # a killed process may have left a whole segment
+            await answer_all(hosts, ask, use, **limits)
+            await keep()
+
+    def _keep(self, batch: list[IndexRow]) -> None:
+        if batch:
+            self.journal.add(batch)
+        self._write_segments()
+
+    def _write_segments(self) -> None:
+        """Write the segments whose rows are all in the journal."""
+        while self.num_written < len(self.requests):
+            segment = slice(self.num_written, self.num_written + SEGMENT_RECORDS)
+            if not all(asked in self.journal for asked in self.asked[segment]):
+                return
+            self.write(self.journal.read(self.asked[segment]))
+            self.num_written += len(self.asked[segment])
 
 
-def _is_denied(fetched: bytes, stored: bytes, denylist: Denylist) -> bool:
-    if denylist.is_empty:
-        return False
-    if any(denylist.denies_bytes(sha256_hex(data)) for data in (fetched, stored)):
-        return True
-    return denylist.sees_pictures and denylist.denies_picture(look_of(stored))
+def _host(request: Request) -> str:
+    if request.get("held"):
+        return ""
+    with suppress(ValueError):
+        return urlsplit(request["url"]).netloc
+    return ""
+
+
+def _read_held(request: Request, max_bytes: int) -> Answer:
+    return read_held(request["held"], max_bytes=max_bytes)
 
 
 def fetch_pack(
@@ -114,14 +134,21 @@ def fetch_pack(
 ) -> PackPart:
     """Fetch what a pack still lacks, into further segments of it."""
     denylist = load_denylist(store, denylists)
+    began = datetime.now(UTC)
+
+    def write(rows: list[IndexRow]) -> None:
+        listed = [row if row[2] is not None else row[:2] for row in rows]
+        if not write_segment(store, part.pack, listed, _stats(rows, began)):
+            raise _OvertakenError
+
     with meter.pack("fetch", part.num_records) as count:
-        requests = _to_fetch(part, store)
-        while requests:
-            began = datetime.now(UTC)
-            chunk, rest = requests[:SEGMENT_RECORDS], requests[SEGMENT_RECORDS:]
-            rows = asyncio.run(_fetch_over_http(chunk, pixels, config, count, denylist))
-            was_first = write_segment(store, part.pack, rows, _stats(rows, began))
-            requests = rest if was_first else _to_fetch(part, store)
+        while requests := _to_fetch(part, store):
+            journal = Journal(store, part.pack)
+            with suppress(_OvertakenError):
+                fetching = Fetching(requests, pixels, journal, write, count, denylist)
+                asyncio.run(_fetch_over_http(fetching, config))
+                journal.remove()
+                break
     return part
 
 
@@ -134,7 +161,7 @@ def _to_fetch(part: PackPart, store: Store) -> list[Request]:
     tried = Counter((row["record_id"], row["url"]) for row in attempts)
     settled = {(row["record_id"], row["url"]) for row in attempts if row["outcome"] not in TRANSIENT}
     settled |= {asked for asked, times in tried.items() if times >= MAX_ATTEMPTS}
-    records = part.read_records(store, columns=["record_id", "url"]).to_pylist()
+    records = part.read_records(store, columns=["record_id", "url", "held"]).to_pylist()
     return [
         record
         for record in records
@@ -142,25 +169,19 @@ def _to_fetch(part: PackPart, store: Store) -> list[Request]:
     ]
 
 
-async def _fetch_over_http(
-    requests: Sequence[Request],
-    pixels: PixelConfig,
-    config: FetchConfig,
-    count: Callable[[int], None],
-    denylist: Denylist,
-) -> list[IndexRow]:
-    mirrors = tuple(config.mirrors.items())
-    async with HttpTransport(timeout_s=config.timeout_s, max_bytes=config.max_bytes, mirrors=mirrors) as transport:
-        rows = await fetch_all(requests, transport, pixels, count, denylist)
-    REQUESTED.inc(transport.num_requests)
-    return rows
+async def _fetch_over_http(fetching: Fetching, config: FetchConfig) -> None:
+    async with HttpTransport(config) as transport:
+        try:
+            await fetching.run(transport, config)
+        finally:
+            REQUESTED.inc(transport.num_requests)
 
 
 def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:
     """Return img2dataset's stats of one segment."""
     end = datetime.now(UTC)
-    statuses = Counter(str(row["status"]) for row, _ in rows)
-    messages = Counter(str(row.get("error_message") or "success") for row, _ in rows)
+    statuses = Counter(str(row["status"]) for row, _, _ in rows)
+    messages = Counter(str(row.get("error_message") or "success") for row, _, _ in rows)
     return {
         "count": len(rows),
         "successes": statuses["success"],

@@ -6,7 +6,12 @@ from typing import Protocol
 from catalog.consent import Signal
 from catalog.packs import Outcome
 
-USER_AGENT = "byline/0.1 (builds licensed image corpora; see the corpus owner's contact)"
+PRODUCT = "byline/0.1"
+
+
+def user_agent(contact: str | None) -> str:
+    """Return who asks, and whom a host can write to."""
+    return f"{PRODUCT} (builds licensed image corpora; contact: {contact or 'none given'})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +35,17 @@ class Answer:
     """Where redirects led; none when they led nowhere."""
     etag: str | None = None
     last_modified: str | None = None
+    status: int | None = None
+    """Of HTTP, where there was one."""
+    retry_after_s: float | None = None
+
+
+class NotYetError(Exception):
+    """A host is not to be asked for so many seconds. `answer` is what it said, when it was asked."""
+
+    def __init__(self, seconds: float, answer: Answer | None = None) -> None:
+        super().__init__(f"ask again in {seconds:g} s")
+        self.seconds, self.answer = seconds, answer
 
 
 class Transport(Protocol):

@@ -1,119 +1,289 @@
-"""GET over http and https."""
+"""GET over http and https: polite, and to public addresses only."""
 
 import asyncio
-from collections import defaultdict
+import ssl
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from urllib.parse import urljoin, urlsplit
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 
-from catalog.consent import CONSENT_HEADERS, Signal
+from catalog.consent import Signal, consent_evidence, header_signals, read_consent
+from catalog.errors import ConfigError
 from catalog.packs import Outcome
-from pipelines.transport.answers import USER_AGENT, Answer, Known
+from pipelines.fetch_config import FetchConfig
+from pipelines.transport.addresses import Guard, guarded_connector, refusal_in
+from pipelines.transport.answers import Answer, Known, NotYetError, user_agent
+from pipelines.transport.hosts import Hosts, Lease, retry_after_s
+from pipelines.transport.sites import Sites
+from pipelines.transport.urls import host_of, problem_of, redacted_in
 
-CONNECTIONS_PER_HOST = 8
-"""Of one worker."""
+T = TypeVar("T")
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+DNS_THREADS = 32
+LARGE_BYTES, LARGE_AT_ONCE = 4_000_000, 8
+"""Bodies that grow past the first are read so many at a time, so that memory does not follow what servers send."""
+MAX_HEADER_BYTES = 16_384
+UNSAFE = "%/:=&?~#+!$,;'@()*[]"
+"""What a Location may hold as it is; the rest, spaces above all, is percent-encoded."""
 
 
 class HttpTransport:
-    """GET over http(s) with shared connections. Use as an async context manager."""
+    """GET over http(s) with shared connections. Use as an async context manager.
 
-    def __init__(self, *, timeout_s: float, max_bytes: int, mirrors: tuple[tuple[str, str], ...] = ()) -> None:
-        """`mirrors` maps URL prefixes to others that are asked in their place."""
-        self.timeout_s, self.max_bytes, self.mirrors = timeout_s, max_bytes, mirrors
-        self.hosts: dict[str | None, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(CONNECTIONS_PER_HOST))
+    Before a host is asked for the first time its robots.txt is read, and obeyed, and its tdmrep.json. Hosts' limits are
+    shared with all processes of this machine. Nothing is connected to but public addresses and `allow`, at redirects
+    too. Mirrors are the corpus owner's own: neither robots.txt nor the guard is between us and them.
+    """
+
+    def __init__(self, config: FetchConfig, *, reads_robots: bool = True, hosts_folder: Path | None = None) -> None:
+        """`reads_robots` is false for APIs, which are asked as their terms say, not crawled."""
+        self.reads_robots = reads_robots
+        self.config, self.mirrors = config, tuple(config.mirrors.items())
+        self.hosts = Hosts(per_host=config.per_host, rate_per_s=config.rate_per_s, folder=hosts_folder)
+        self.guard = Guard(config.allow)
+        self.sites = Sites(self._read_file)
         self.num_requests = 0
-        """Begun so far. A redirect that is followed is one more; a URL that is not asked is none."""
+        """For pictures, begun so far. A redirect that is followed is one more; a URL that is not asked is none."""
 
     async def __aenter__(self) -> "HttpTransport":
-        self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            headers={"User-Agent": USER_AGENT},
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DNS_THREADS))
+        self.large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self.session = self._session(guarded_connector(self.guard))
+        self.session_of_mirrors = self._session(aiohttp.TCPConnector(limit=0))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.session.close()
+        await self.session_of_mirrors.close()
+
+    def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"User-Agent": user_agent(self.config.contact), "Accept-Encoding": "identity"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+        )
+        session._retry_connection = False  # a second request would escape the limits of its host
+        return session
 
     async def get(self, url: str, known: Known | None = None) -> Answer:
-        """Return the body at `url`, at most `max_bytes` long, that arrived within `timeout_s` of being asked for.
+        """Return the body at `url`, at most `max_bytes` long; waits as long as the host is not to be asked."""
+        return await _patiently(lambda: self.attempt(url, known), self.config.retries)
 
-        Redirects are followed to plain http(s) URLs only. A wait for other requests to the host does not count.
-        """
+    async def attempt(self, url: str, known: Known | None = None) -> Answer:
+        """As `get`, but raises `NotYetError` where `get` would wait for the host."""
         for prefix, replacement in self.mirrors:
             if url.startswith(prefix):
                 url = replacement + url.removeprefix(prefix)
         heard: list[Signal] = []
-        answer = await self._follow(url, heard)
+        try:
+            answer = await self._follow(url, known, heard)
+        except NotYetError as later:
+            if later.answer is None:
+                raise
+            said = replace(later.answer, consent=tuple(heard))
+            if read_consent(consent_evidence(heard)).state == "opted-out":
+                return said  # who says no is not asked again
+            raise NotYetError(later.seconds, said) from None
         return replace(answer, consent=tuple(heard))
 
-    async def _follow(self, url: str, heard: list[Signal]) -> Answer:
-        for _ in range(MAX_REDIRECTS + 1):
-            problem = _problem_of(url)
+    async def _follow(self, url: str, known: Known | None, heard: list[Signal]) -> Answer:
+        first = url
+        for hop in range(MAX_REDIRECTS + 1):
+            problem = problem_of(url)
             if problem:
                 return Answer(outcome=Outcome.BAD_URL, message=problem)
-            answer = await self._ask(url, heard)
+            at = url
+
+            async def ask(at: str = at) -> "Answer | str":
+                return await self._hop(at, known, heard)
+
+            # what a redirect leads to is waited for: the way to it was free
+            answer = await (ask() if hop == 0 else _patiently(ask, self.config.retries))
             if isinstance(answer, Answer):
-                return answer
-            url = urljoin(url, answer)
+                return replace(answer, final_url=None if at == first else at)
+            url = urljoin(url, quote(answer, safe=UNSAFE))
         return Answer(outcome=Outcome.HTTP_ERROR, message=f"more than {MAX_REDIRECTS} redirects")
 
-    async def _ask(self, url: str, heard: list[Signal]) -> "Answer | str":
+    async def _hop(self, url: str, known: Known | None, heard: list[Signal]) -> "Answer | str":
+        if self._is_ours(url):
+            return await self._ask(url, known, heard)
+        if self.config.contact is None:
+            raise ConfigError(f"[fetch] needs `contact`, a mail address or a page: {host_of(url)} is a host of others")
+        if not self.reads_robots:
+            return await self._ask(url, known, heard)
+        site = await self.sites.of(url)
+        if site.problem is not None:
+            return site.problem
+        heard += site.signals(url)
+        if not site.robots.allows(url):
+            return Answer(outcome=Outcome.DISALLOWED, message="forbidden by robots.txt")
+        answer = await self._ask(url, known, heard)
+        if site.delay_s:
+            self.hosts.hold_off(_asked_host(url), site.delay_s)
+        return answer
+
+    def _is_ours(self, url: str) -> bool:
+        return any(url.startswith(replacement) for _, replacement in self.mirrors)
+
+    async def _read_file(self, url: str) -> tuple[int | None, Answer]:
+        """Return the status and the text of a file that speaks for a host; None when there was no answer."""
+        for _ in range(MAX_REDIRECTS + 1):
+            if problem := problem_of(url):
+                return None, Answer(outcome=Outcome.BAD_URL, message=problem)
+            at = url
+            answer = await _patiently(lambda at=at: self._ask(at, None, [], counts=False), self.config.retries)  # type: ignore[misc]
+            if isinstance(answer, Answer):
+                return answer.status, answer
+            url = urljoin(url, quote(answer, safe=UNSAFE))
+        return 404, Answer(outcome=Outcome.HTTP_ERROR, message="too many redirects")
+
+    async def _ask(self, url: str, known: Known | None, heard: list[Signal], *, counts: bool = True) -> "Answer | str":
         """Return the answer, or where it redirects to; put what the response says about use into `heard`."""
+        host = _asked_host(url)
+        lease = self._lease_of(host)
+        if isinstance(lease, Answer):
+            return lease
+        with lease:
+            self.num_requests += counts
+            answer = await self._request(url, known, heard)
+        if not isinstance(answer, Answer):
+            self.hosts.succeeded(host)
+            return answer
+        if answer.outcome in (Outcome.UNREACHABLE, Outcome.TIMEOUT):
+            self.hosts.failed(host)
+        elif answer.outcome == Outcome.SERVER_ERROR:
+            self._rest(host, answer)
+        else:
+            self.hosts.succeeded(host)
+        return answer
+
+    def _lease_of(self, host: str) -> Lease | Answer:
+        if self.hosts.is_open(host):
+            return Answer(outcome=Outcome.UNREACHABLE, message="the host failed again and again, and rests")
+        lease = self.hosts.try_lease(host)
+        if isinstance(lease, Lease):
+            return lease
+        if lease > self.config.max_wait_s:
+            return Answer(outcome=Outcome.SERVER_ERROR, message=f"the host wants to rest for {lease:.0f} s")
+        raise NotYetError(lease)
+
+    def _rest(self, host: str, answer: Answer) -> None:
+        """Let a host that is busy or ill rest as long as it asks, or as we think; raises `NotYetError`."""
+        if answer.retry_after_s is None:
+            self.hosts.failed(host)
+        else:
+            self.hosts.hold_off(host, answer.retry_after_s)
+        seconds = self.hosts.wait_s(host)
+        if seconds <= self.config.max_wait_s:
+            raise NotYetError(seconds, answer)
+
+    async def _request(self, url: str, known: Known | None, heard: list[Signal]) -> "Answer | str":
+        session = self.session_of_mirrors if self._is_ours(url) else self.session
+        head_s, whole_s = self.config.first_byte_s, self.config.timeout_s
+        waited = f"no answer in {head_s:g} s" if head_s < whole_s else f"no whole answer in {whole_s:g} s"
         try:
-            async with self.hosts[urlsplit(url).hostname], asyncio.timeout(self.timeout_s):
-                self.num_requests += 1
-                async with self.session.get(url, allow_redirects=False, timeout=NO_TIMEOUT) as response:
-                    heard += _consent_signals(response)
+            async with asyncio.timeout(whole_s):
+                async with asyncio.timeout(head_s):
+                    response = await session.get(
+                        url, allow_redirects=False, timeout=NO_TIMEOUT, headers=_conditions(known)
+                    )
+                waited = f"no whole answer in {whole_s:g} s"
+                async with response:
+                    heard += header_signals(_lines(response))
                     return await self._answer_of(response)
         except TimeoutError:
-            return Answer(outcome=Outcome.TIMEOUT, message=f"no whole answer in {self.timeout_s:g} s")
+            return Answer(outcome=Outcome.TIMEOUT, message=waited)
         except (aiohttp.InvalidURL, ValueError) as error:
-            return Answer(outcome=Outcome.BAD_URL, message=str(error))
+            return Answer(outcome=Outcome.BAD_URL, message=redacted_in(str(error)))
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
-            return Answer(outcome=Outcome.UNREACHABLE, message=f"{type(error).__name__}: {error}")
+            return _failure(error)
 
     async def _answer_of(self, response: aiohttp.ClientResponse) -> "Answer | str":
-        if response.status in REDIRECTS and "Location" in response.headers:
-            return response.headers["Location"]
-        if response.status != 200:
-            may_recover = response.status == 429 or response.status >= 500
-            outcome = Outcome.SERVER_ERROR if may_recover else Outcome.HTTP_ERROR
-            return Answer(outcome=outcome, message=f"HTTP {response.status}")
-        return await self._read(response)
+        status, headers = response.status, response.headers
+        if status in REDIRECTS and "Location" in headers:
+            return headers["Location"]
+        if status == 304:
+            return Answer(outcome=Outcome.UNCHANGED, status=status)
+        if status != 200:
+            may_recover = status == 429 or status >= 500
+            return Answer(
+                outcome=Outcome.SERVER_ERROR if may_recover else Outcome.HTTP_ERROR,
+                message=f"HTTP {status}",
+                status=status,
+                retry_after_s=retry_after_s(headers.get("Retry-After", ""), headers.get("Date")),
+            )
+        answer = await self._read(response)
+        etag, last_modified = _kept(headers.get("ETag")), _kept(headers.get("Last-Modified"))
+        return replace(answer, status=status, etag=etag, last_modified=last_modified)
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
-        body = bytearray()
-        async for block in response.content.iter_chunked(1 << 16):
-            body += block
-            if len(body) > self.max_bytes:
-                return Answer(outcome=Outcome.TOO_LARGE, message=f"over {self.max_bytes:,} bytes")
+        body, is_large = bytearray(), False
+        try:
+            async for block in response.content.iter_chunked(1 << 16):
+                body += block
+                if len(body) > self.config.max_bytes:
+                    return Answer(outcome=Outcome.TOO_LARGE, message=f"over {self.config.max_bytes:,} bytes")
+                if len(body) > LARGE_BYTES and not is_large:
+                    is_large = await self.large.acquire()
+        finally:
+            if is_large:
+                self.large.release()
         return Answer(body=bytes(body))
 
 
-def _consent_signals(response: aiohttp.ClientResponse) -> list[Signal]:
-    """Return the headers that speak of consent, every line of them; bytes that are no UTF-8 are shown as escapes."""
-    named = ((name.lower(), value) for name, value in response.headers.items())
+async def _patiently(ask: Callable[[], Awaitable[T]], retries: int) -> T | Answer:
+    """Return what `ask` gives, waiting where it says so, and asking again after a refusal so many times."""
+    refused = 0
+    while True:
+        try:
+            return await ask()
+        except NotYetError as later:
+            if later.answer is not None:
+                if refused == retries:
+                    return later.answer
+                refused += 1
+            await asyncio.sleep(later.seconds)
+
+
+def _asked_host(url: str) -> str:
+    """Return what limits are kept for: the host, whatever its scheme; another port is another server."""
+    port = urlsplit(url).port
+    return host_of(url) if port in (None, 80, 443) else f"{host_of(url)}:{port}"
+
+
+def _conditions(known: Known | None) -> dict[str, str]:
+    said = {} if known is None else {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+    return {name: value for name, value in said.items() if value}
+
+
+def _failure(error: BaseException) -> Answer:
+    refusal = refusal_in(error)
+    if refusal is not None:
+        return Answer(outcome=Outcome.PRIVATE_ADDRESS, message=str(refusal))
+    wrong = getattr(error, "certificate_error", error)
+    if isinstance(wrong, ssl.SSLCertVerificationError):
+        when = "; is this machine's clock right?" if "not yet valid" in str(wrong.verify_message) else ""
+        return Answer(outcome=Outcome.BAD_CERTIFICATE, message=f"{wrong.verify_message}{when}")
+    return Answer(outcome=Outcome.UNREACHABLE, message=f"{type(error).__name__}: {redacted_in(str(error))}")
+
+
+def _kept(value: str | None) -> str | None:
+    """Return a validator as it can be sent back, none when it is odd."""
+    return value if value and len(value) < 500 and value.isascii() and value.isprintable() else None
+
+
+def _lines(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    """Return every line of the header; bytes that are no UTF-8 are shown as escapes."""
     return [
         (name, value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
-        for name, value in named
-        if name in CONSENT_HEADERS
+        for name, value in response.headers.items()
     ]
-
-
-def _problem_of(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https"):
-            return f"scheme {parts.scheme!r}; only http and https are fetched"
-        if not parts.hostname:
-            return "no host"
-        if parts.username or parts.password:
-            return "credentials in the URL"
-    except ValueError as error:
-        return str(error)
-    return None

@@ -2,7 +2,7 @@ import pytest
 
 from catalog.digests import sha256_hex
 from catalog.errors import CorpusError
-from catalog.packs import Outcome, read_images, read_index, write_segment
+from catalog.packs import Outcome, read_images, read_index, remove_records, write_segment
 from catalog.storage import Store
 
 
@@ -56,3 +56,16 @@ def test_damaged_bytes_are_not_handed_out(tmp_path):
     tar.write_bytes(tar.read_bytes().replace(b"abc", b"abd"))
     with pytest.raises(CorpusError, match="is damaged at"):
         list(read_images(store, read_index(store, "p"), only={sha256_hex(b"abc")}))
+
+
+def test_originals_lie_beside_what_is_stored_and_leave_with_it(tmp_path):
+    store = Store(str(tmp_path))
+    rows = [(*a_row(f"s:{data.decode()}", data), data * 700) for data in (b"a", b"b", b"c")]
+    write_segment(store, "p", rows, {})
+    remove_records(store, "p", ["s:b"])
+    left = b"".join(path.read_bytes() for path in (tmp_path / "packs").iterdir())
+    assert (b"b" * 700 in left, b"a" * 700 in left) == (False, True)
+    for row in read_index(store, "p").to_pylist():
+        start = row["original_offset"]
+        original = store.read_bytes(f"packs/{row['originals']}", start=start, end=start + row["original_size"])
+        assert original == row["record_id"][2:].encode() * 700

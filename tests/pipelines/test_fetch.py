@@ -15,17 +15,20 @@ from catalog.packs import INDEX_SCHEMA, read_index
 from catalog.storage import Store
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
-from pipelines.stages.fetch import Fetch, FetchConfig, PixelConfig, fetch_pack
+from pipelines.stages.fetch import Fetch, PixelConfig, fetch_pack
 from pipelines.stages.judge_claims import CLAIM_SCHEMA, claims_path
 from pipelines.stages.measure import Measure
-from tests.builders import a_picture, a_server, encoded
+from tests.builders import a_fetch_config, a_picture, a_server, encoded
 
 
 def a_part(store, urls, *, pack="test-00000"):
     """Write the records of a pack whose claims are admitted, one for each URL, and return the pack."""
     ids = [f"test:{number:05}" for number in range(len(urls))]
     records = f"records/{pack}.parquet"
-    store.write_table(records, pa.table({"record_id": ids, "url": urls, "pack": [pack] * len(urls)}))
+    store.write_table(
+        records,
+        pa.table({"record_id": ids, "url": urls, "held": pa.nulls(len(urls), pa.string()), "pack": [pack] * len(urls)}),
+    )
     admitted = [{"record_id": record_id, "reasons": []} for record_id in ids]
     store.write_table(claims_path(pack), pa.Table.from_pylist(admitted, schema=CLAIM_SCHEMA))
     return PackPart(pack=pack, records_path=records, row_group=0, num_records=len(urls))
@@ -34,7 +37,7 @@ def a_part(store, urls, *, pack="test-00000"):
 def _fetched(tmp_path, urls):
     store = Store(str(tmp_path))
     part = a_part(store, urls)
-    fetch_pack(part, store, PixelConfig(), FetchConfig(timeout_s=0.5), (), Meter())
+    fetch_pack(part, store, PixelConfig(), a_fetch_config(timeout_s=0.5), (), Meter())
     return read_index(store, part.pack).to_pylist()
 
 
@@ -51,7 +54,7 @@ def test_what_the_server_said_about_use_is_kept_raw_with_every_answer(tmp_path):
     }
     with a_server(answers) as (base, _):
         rows = _fetched(tmp_path, [f"{base}{path}" for path in answers] + ["file:///etc/passwd"])
-    heard = [row["consent"] and json.loads(row["consent"]) for row in rows]
+    heard = [row["consent"] and [one for one in json.loads(row["consent"]) if one[0] != "date"] for row in rows]
     assert heard == [
         [["x-robots-tag", robots[0][1]], ["tdm-reservation", "0"], ["x-robots-tag", robots[1][1]]],
         None,
@@ -102,7 +105,10 @@ def test_real_work_is_counted_across_processes_and_is_none_the_second_time(tmp_p
         parts = [a_part(store, some, pack=f"test-{number:05}") for number, some in enumerate(urls)]
         pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(workers.split()))
         fetched = (
-            pipeline | beam.Create(parts) | beam.Reshuffle() | Fetch(store, PixelConfig(), FetchConfig(), (), Meter())
+            pipeline
+            | beam.Create(parts)
+            | beam.Reshuffle()
+            | Fetch(store, PixelConfig(), a_fetch_config(), (), Meter())
         )
         _ = fetched | Measure(store, None, Meter())
         result = pipeline.run()

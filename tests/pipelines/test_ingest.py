@@ -32,7 +32,7 @@ PATH = "records/test/1.parquet"
 def _some_rows(number: int, *, seed: int = 0) -> list:
     """Return rows of all kinds, a tenth of the ids repeated, in no order."""
     chance = random.Random(seed)
-    rows = []
+    rows: list = []
     for place in range(number):
         if chance.random() < 0.05:
             rows.append(UnreadableRow(place=f"line {place}", problem="no url"))

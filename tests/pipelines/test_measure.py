@@ -12,13 +12,14 @@ from catalog.errors import ConfigError
 from catalog.facts import FactTable
 from catalog.packs import Outcome, write_segment
 from catalog.storage import Store
+from pipelines.fetch_config import PixelConfig
+from pipelines.fetching.index_rows import index_row
 from pipelines.measures import hash_facts, quality_facts, safety_facts, thumbnail_facts
 from pipelines.parts import PackPart
 from pipelines.pixels import store_image
 from pipelines.progress import Meter
 from pipelines.run import build
 from pipelines.stages import measure
-from pipelines.stages.fetch import PixelConfig, index_row
 from pipelines.stages.measure import measure_pack, measure_thumbnail
 from pipelines.transport import Answer
 from tests.builders import a_corpus, a_picture, encoded, tree_digest
@@ -36,7 +37,8 @@ def a_corpus_of(folder, pictures):
 def add_segment(store, pictures):
     requests = [{"record_id": f"test:{i:03}", "url": "u"} for i in range(len(pictures))]
     rows = [
-        index_row(request, Answer(body=body), PixelConfig()) for request, body in zip(requests, pictures, strict=True)
+        index_row(request, Answer(body=body), PixelConfig())[:2]
+        for request, body in zip(requests, pictures, strict=True)
     ]
     assert {row["outcome"] for row, _ in rows} == {Outcome.FETCHED}
     assert write_segment(store, PACK.pack, rows, {})

@@ -4,12 +4,12 @@ import pytest
 
 from catalog.packs import Outcome
 from pipelines.transport import HttpTransport
-from tests.builders import a_server
+from tests.builders import a_fetch_config, a_server
 
 
 def _get(url, **overrides):
     async def ask():
-        async with HttpTransport(**{"timeout_s": 0.5, "max_bytes": 1000, **overrides}) as transport:
+        async with HttpTransport(a_fetch_config(**{"timeout_s": 0.5, "max_bytes": 1000, **overrides})) as transport:
             return await transport.get(url)
 
     return asyncio.run(ask())
@@ -53,13 +53,13 @@ def test_a_host_that_is_down_is_unreachable():
 
 def test_a_mirror_is_asked_in_place_of_its_prefix():
     with a_server({"/a": (200, "image/png", b"abc")}) as (base, _):
-        answer = _get("https://far.example/a", mirrors=(("https://far.example/", f"{base}/"),))
+        answer = _get("https://far.example/a", mirrors={"https://far.example/": f"{base}/"})
     assert answer.body == b"abc"
 
 
 def test_a_wait_for_a_busy_host_is_no_timeout():
     async def ask():
-        async with HttpTransport(timeout_s=0.5, max_bytes=1000) as transport:
+        async with HttpTransport(a_fetch_config(timeout_s=0.5, max_bytes=1000)) as transport:
             return await asyncio.gather(*(transport.get(f"{base}/slow{number}") for number in range(40)))
 
     with a_server({f"/slow{number}": (200, "image/png", b"x") for number in range(40)}) as (base, _):
@@ -121,7 +121,7 @@ def test_an_answer_without_a_picture_says_what_was_heard_on_the_way(path, outcom
 
 def test_requests_are_counted_and_what_is_not_asked_is_none():
     async def ask(*urls):
-        async with HttpTransport(timeout_s=0.5, max_bytes=1000) as transport:
+        async with HttpTransport(a_fetch_config(timeout_s=0.5, max_bytes=1000)) as transport:
             for url in urls:
                 await transport.get(url)
             return transport.num_requests

@@ -64,7 +64,7 @@ class Web:
         if self.lag:
             self.lag -= 1
             return {"error": {"code": "maxlag", "info": "Waiting for a database server"}}
-        pages = []
+        pages: list[dict] = []
         for id in query["pageids"][0].split("|"):
             said = self.commons.get(id)
             if said is None:
@@ -84,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         web = self.server.web
-        web.asked.append((self.path, dict(self.headers)))
+        if self.path not in ("/robots.txt", "/.well-known/tdmrep.json"):
+            web.asked.append((self.path, dict(self.headers)))
         page = web.answer(self.path, dict(self.headers))
         self.send_response(page.status)
         for name, value in {

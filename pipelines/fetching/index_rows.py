@@ -1,0 +1,69 @@
+"""From an answer to a row of the pack index and the bytes that a pack keeps."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from catalog.consent import Signal, consent_evidence
+from catalog.denylist import NOTHING_DENIED, Denylist
+from catalog.digests import sha256_hex
+from catalog.packs import Outcome
+from pipelines.embedded import embedded_signals
+from pipelines.fetch_config import PixelConfig
+from pipelines.looks import look_of
+from pipelines.pixels import UnusableError, store_image
+from pipelines.transport import Answer
+
+IMAGE_FIELDS = ("width", "height", "original_width", "original_height", "media_type")
+ANSWER_FIELDS = ("final_url", "etag", "last_modified")
+Request = dict[str, Any]
+"""`record_id`, `url` and `held`."""
+IndexRow = tuple[dict[str, object], bytes | None, bytes | None]
+"""The columns of `catalog.packs.INDEX_SCHEMA` that are known, the stored bytes, and those as fetched if kept."""
+
+
+def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: Denylist = NOTHING_DENIED) -> IndexRow:
+    """Turn one answer into one row of the pack index, with img2dataset's `status` beside our `outcome`.
+
+    Of a picture that is denied neither bytes nor digest are kept. Never raises for what anybody sent.
+    """
+    row: dict[str, object] = {
+        "record_id": request["record_id"],
+        "url": request["url"],
+        "key": "",
+        "fetched_at": datetime.now(UTC).replace(microsecond=0),
+        "consent": consent_evidence(_signals(answer)),
+        **{name: getattr(answer, name) for name in ANSWER_FIELDS if getattr(answer, name) is not None},
+    }
+    if answer.body is None:
+        row |= {"status": "failed_to_download", "outcome": answer.outcome, "error_message": answer.message}
+        return row, None, None
+    row["sha256"] = sha256_hex(answer.body)
+    try:
+        image = store_image(answer.body, **pixels.model_dump())
+    except UnusableError as error:
+        row |= {"status": "failed_to_resize", "outcome": error.outcome, "error_message": str(error)}
+        return row, None, None
+    if _is_denied(answer.body, image.data, denylist):
+        del row["sha256"]
+        row |= {"status": "failed_to_resize", "outcome": Outcome.DENIED, "error_message": "taken down"}
+        return row, None, None
+    row |= {
+        "status": "success",
+        "outcome": Outcome.FETCHED,
+        "key": row["sha256"],
+        "stored_sha256": sha256_hex(image.data),
+        **{field: getattr(image, field) for field in IMAGE_FIELDS},
+    }
+    return row, image.data, answer.body if pixels.keep_originals else None
+
+
+def _signals(answer: Answer) -> tuple[Signal, ...]:
+    return answer.consent if answer.body is None else (*answer.consent, *embedded_signals(answer.body))
+
+
+def _is_denied(fetched: bytes, stored: bytes, denylist: Denylist) -> bool:
+    if denylist.is_empty:
+        return False
+    if any(denylist.denies_bytes(sha256_hex(data)) for data in (fetched, stored)):
+        return True
+    return denylist.sees_pictures and denylist.denies_picture(look_of(stored))

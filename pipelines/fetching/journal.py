@@ -1,0 +1,64 @@
+"""What was fetched of a pack and is in no segment yet, kept beside the corpus so that a kill costs little."""
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from catalog.errors import StorageError
+from catalog.packs import INDEX_SCHEMA
+from catalog.storage import Store
+from pipelines.fetching.index_rows import IndexRow
+
+STORED, ORIGINAL = "stored bytes", "original bytes"
+JOURNAL_SCHEMA = pa.schema([*INDEX_SCHEMA, (STORED, pa.large_binary()), (ORIGINAL, pa.large_binary())])
+Asked = tuple[str, str]
+"""record_id and url."""
+
+
+class Journal:
+    """Rows of one pack in files under `fetching/<pack>/`, in the order in which they came. One process writes it."""
+
+    def __init__(self, store: Store, pack: str) -> None:
+        """Open it, with what a killed process left; a file that is damaged is as if it had not been written."""
+        self.store, self.folder = store, f"fetching/{pack}"
+        self.places: dict[Asked, tuple[str, int]] = {}
+        self.next = 0
+        for name in store.files(self.folder, suffix=".arrow"):
+            self.next = int(name.removesuffix(".arrow")) + 1
+            try:
+                rows = store.read_scratch(f"{self.folder}/{name}", ["record_id", "url"])
+            except StorageError:
+                continue
+            self._note(name, zip(rows["record_id"].to_pylist(), rows["url"].to_pylist(), strict=True))
+
+    def _note(self, name: str, asked: Iterable[Asked]) -> None:
+        self.places.update({one: (name, number) for number, one in enumerate(asked)})
+
+    def __contains__(self, asked: Asked) -> bool:
+        return asked in self.places
+
+    def add(self, rows: Sequence[IndexRow]) -> None:
+        """Write rows, whole or not at all."""
+        name = f"{self.next:06d}.arrow"
+        listed = [{**row, STORED: stored, ORIGINAL: original} for row, stored, original in rows]
+        self.store.write_scratch(f"{self.folder}/{name}", pa.Table.from_pylist(listed, schema=JOURNAL_SCHEMA))
+        self.next += 1
+        self._note(name, [(str(row["record_id"]), str(row["url"])) for row, _, _ in rows])
+
+    def read(self, asked: Sequence[Asked]) -> list[IndexRow]:
+        """Return rows in the order asked for."""
+        places = [self.places[one] for one in asked]
+        tables = {name: self.store.read_scratch(f"{self.folder}/{name}") for name in {name for name, _ in places}}
+        return [_row(tables[name], number) for name, number in places]
+
+    def remove(self) -> None:
+        """Delete all of it: every row is in a segment."""
+        for name in self.store.files(self.folder):
+            self.store.remove(f"{self.folder}/{name}")
+        self.places.clear()
+
+
+def _row(table: pa.Table, number: int) -> IndexRow:
+    (row,) = table.slice(number, 1).to_pylist()
+    stored, original = row.pop(STORED), row.pop(ORIGINAL)
+    return {name: value for name, value in row.items() if value is not None}, stored, original
