@@ -17,7 +17,6 @@ import tomli_w
 from catalog.packs import read_attempts
 from catalog.storage import Store
 from pipelines.config import CorpusConfig, load_corpus_config
-from pipelines.fetch_config import FetchConfig
 from pipelines.sources.yfcc import COLUMNS
 
 WORKERS = 2
@@ -44,15 +43,12 @@ def write_corpus(folder: Path, urls: Sequence[str], *, num_packs: int, fetch: Ma
             row |= {"unickname": f"a{place % 99}", "licenseurl": LICENSE, "marker": "0"}
             file.write("\t".join(row.values()) + "\n")
     (folder / "policy.toml").write_text(POLICY)
-    polite = {**LOOPBACK, **fetch}
-    if "allow" not in FetchConfig.model_fields:  # nothing is guarded or limited yet
-        polite = {name: value for name, value in polite.items() if name in FetchConfig.model_fields}
     config = {
         "name": "fetched",
         "root": f"{folder}/corpus",
         "policy": f"{folder}/policy.toml",
         "sources": [{"name": "web", "reader": "yfcc", "path": f"{folder}/list.tsv", "num_packs": num_packs}],
-        "fetch": polite,
+        "fetch": {**LOOPBACK, **fetch},
         "caption": {"captioner": "source-text"},
     }
     (folder / "corpus.toml").write_text(tomli_w.dumps(config))
