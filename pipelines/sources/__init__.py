@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from catalog.records import Row
 from pipelines.sources.commons import read_commons
 from pipelines.sources.csv import read_csv
+from pipelines.sources.folder import read_folder
 from pipelines.sources.img2dataset_output import read_img2dataset
 from pipelines.sources.openverse import read_openverse
 from pipelines.sources.options import ReadOptions
@@ -21,6 +22,7 @@ Reader = Callable[[str, str, ReadOptions], Iterator[Row]]
 READERS: dict[str, Reader] = {
     "commons": read_commons,
     "csv": read_csv,
+    "folder": read_folder,
     "img2dataset": read_img2dataset,
     "openverse": read_openverse,
     "parquet": read_parquet,

@@ -1,0 +1,243 @@
+"""A folder of pictures on this machine, with what stands beside them and what they say themselves.
+
+Beside a picture `a.jpg` are `a.jpg.json`, `a.json`, and a row of `metadata.csv` or `metadata.jsonl`. Of a field the
+first that says something counts: they in that order, then XMP, IPTC and EXIF. Of licenses every statement is a claim of
+its own, so that no sidecar silences what a picture says of itself; which of them count, a config may say.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from catalog.errors import SourceError
+from catalog.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
+from catalog.text import one_line
+from pipelines.sources.inside import Inside, look_inside
+from pipelines.sources.options import AS_IT_IS, ReadOptions
+from pipelines.sources.parquet import row_digest
+from pipelines.sources.rows import read_row
+from pipelines.sources.sidecars import MAX_SIDECAR_BYTES, TABLES, Said, Table, read_sidecar, read_table
+from pipelines.sources.tables import as_text
+
+NAMES = {
+    "id": ("id", "uid"),
+    "url": ("url",),
+    "landing_url": ("landing_url",),
+    "title": ("title", "xmp:dc:title", "iptc:ObjectName"),
+    "creator": ("creator", "author", "artist", "xmp:dc:creator", "iptc:By-line", "exif:Artist"),
+    "creator_url": ("creator_url",),
+    "description": (
+        *("description", "caption", "text"),
+        *("xmp:dc:description", "iptc:Caption-Abstract", "exif:ImageDescription"),
+    ),
+    "tags": ("tags", "keywords", "xmp:dc:subject", "iptc:Keywords"),
+    "width": ("width",),
+    "height": ("height",),
+    "retrieved_at": ("retrieved_at",),
+}
+"""Field -> names under which it is said, the most wanted first."""
+CLAIMS = (
+    *("license", "license_url", "rights", "usage_terms", "copyright"),
+    *("xmp:cc:license", "xmp:xmpRights:WebStatement", "xmp:xmpRights:UsageTerms", "xmp:dc:rights"),
+    *("iptc:CopyrightNotice", "exif:Copyright"),
+)
+COORDINATES = frozenset({"latitude", "longitude"})
+SIDECAR = ".json"
+_LIKE_A_MEMBER = re.compile(r".*#\d+\+\d+", re.DOTALL)
+"""A file of such a name would be taken for a member of a tar."""
+
+
+def read_folder(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
+    """Yield a record for every picture: of a folder, sorted, then of those below it. No link is followed out of it."""
+    root = Path(path)
+    if not root.exists():
+        raise SourceError(f"no source file at {path}; check `path` in the corpus config")
+    if not root.is_dir():
+        raise SourceError(f"{path} is a file; give a folder of pictures as `path`")
+    table = read_table(root)
+    yield from table.unreadable
+    reader = _Folder(root.resolve(), path, source, options, table)
+    yield from reader.rows()
+    yield from table.left()
+
+
+class _Folder:
+    """One folder that is being read."""
+
+    def __init__(self, root: Path, path: str, source: str, options: ReadOptions, table: Table) -> None:
+        self.root = root
+        self.path = path
+        self.source = source
+        self.options = options
+        self.table = table
+
+    def rows(self) -> Iterator[Row]:
+        """Yield what becomes of every file below."""
+        folders = [""]
+        while folders:
+            below = folders.pop()
+            try:
+                with os.scandir(self.root / below) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                yield UnreadableRow(place=_shown(below) or ".", problem=f"cannot be read: {error.strerror}")
+                continue
+            yield from (LeftOut(kind="hidden file") for entry in found if entry.name.startswith("."))
+            seen = [entry for entry in found if not entry.name.startswith(".")]
+            inner = [entry.name for entry in seen if entry.is_dir(follow_symlinks=False)]
+            folders += [f"{below}{name}/" for name in reversed(inner)]
+            yield from self._files(below, [e.name for e in seen if not e.is_dir(follow_symlinks=False)])
+
+    def _files(self, below: str, names: Sequence[str]) -> Iterator[Row]:
+        pictures = [name for name in names if not name.lower().endswith(SIDECAR)]
+        if not below:
+            pictures = [name for name in pictures if name not in TABLES]
+        taken = set()
+        for name in pictures:
+            stem = name.rpartition(".")[0] or name
+            beside = [one for one in dict.fromkeys((f"{name}{SIDECAR}", f"{stem}{SIDECAR}")) if one in names]
+            taken.update(beside)
+            yield from self._read(below, name, beside)
+        for name in names:
+            if name.lower().endswith(SIDECAR) and name not in taken:
+                yield UnreadableRow(place=_shown(below + name), problem="no picture beside it")
+
+    def _read(self, below: str, name: str, beside: Sequence[str]) -> Iterator[Row]:
+        place = _shown(below + name)
+        row = self.table.take(below + name)
+        try:
+            held = self._place_of(below + name)
+            layers = [(one, self._sidecar(below, one)) for one in beside]
+            with_coordinates = bool(COORDINATES & set(self.options.save_additional_columns))
+            with open(os.open(held, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                inside = look_inside(file, size=size, with_coordinates=with_coordinates)
+        except OSError as error:
+            yield UnreadableRow(place=place, problem=f"cannot be read: {error.strerror or error}")
+            return
+        except ValueError as error:
+            yield UnreadableRow(place=place, problem=str(error)[:200])
+            return
+        yield from (UnreadableRow(place=place, problem=problem) for problem in inside.problems)
+        said = layers + ([row] if row else [])
+        yield read_row(partial(self._record, below + name, held, said, inside), place=place)
+
+    def _sidecar(self, below: str, sidecar: str) -> Said:
+        try:
+            with open(os.open(self._place_of(below + sidecar), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                return read_sidecar(file.read(MAX_SIDECAR_BYTES + 1))
+        except ValueError as error:
+            raise ValueError(f"its sidecar {_shown(sidecar)}: {error}") from error
+
+    def _place_of(self, name: str) -> str:
+        """Return where a file really lies. Raises `ValueError` unless it is a regular file in the folder."""
+        place = self.root / name
+        if place.is_symlink():
+            try:
+                place = place.resolve(strict=True)
+            except (OSError, RuntimeError) as error:
+                raise ValueError("a link that leads nowhere") from error
+            if not place.is_relative_to(self.root):
+                raise ValueError("a link that leaves the folder; put the file itself there")
+        mode = place.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise ValueError("a link to a folder, which is not followed" if stat.S_ISDIR(mode) else "no regular file")
+        if _LIKE_A_MEMBER.fullmatch(str(place)):
+            raise ValueError("a name that ends like a place in a tar (#1+2); give it another")
+        return str(place)
+
+    def _record(self, name: str, held: str, said: Sequence[tuple[str, Said]], inside: Inside) -> ImageRecord:
+        layers: list[Said] = [*(layer for _, layer in said), inside.statements]
+        first = {field: self._first(field, layers) for field in NAMES}
+        lines = {
+            field: one_line(_text(field, first[field]) or "") or None for field in ("title", "creator", "description")
+        }
+        told = [place for place, _ in said] + (["the picture itself"] if inside.statements else [])
+        evidence = Evidence(
+            file=f"{self.path.rstrip('/')}/{name}",
+            place=", ".join(told) or "its path",
+            sha256=row_digest({"file": name, "said": layers}),
+            retrieved_at=_text("retrieved_at", first["retrieved_at"]),
+        )
+        return ImageRecord(
+            source=self.source,
+            id=_text("id", first["id"]) or name,
+            url=_text("url", first["url"]) or f"held:{quote(name)}",
+            landing_url=_text("landing_url", first["landing_url"]),
+            license_claims=self._claims(layers),
+            title=lines["title"],
+            creator=lines["creator"],
+            creator_url=_text("creator_url", first["creator_url"]),
+            description=lines["description"],
+            tags=_tags(first["tags"]),
+            width=_pixels("width", first["width"], inside.width),
+            height=_pixels("height", first["height"], inside.height),
+            extras=self._extras(layers),
+            held=held,
+            evidence=evidence,
+        )
+
+    def _first(self, field: str, layers: Sequence[Said]) -> Any:
+        """Return what the first layer says of a field that says anything, none when no layer does."""
+        chosen = self.options.columns.get(field)
+        names = (chosen,) if chosen else NAMES[field]
+        return next((layer[name] for layer in layers for name in names if layer.get(name) not in (None, "", [])), None)
+
+    def _claims(self, layers: Sequence[Said]) -> tuple[tuple[str, str], ...]:
+        """Return every statement of a license, once. Those that the config names are then the only ones."""
+        chosen = [self.options.columns[field] for field in ("license", "license_url") if field in self.options.columns]
+        claims = [
+            (name, text)
+            for layer in layers
+            for name in chosen or CLAIMS
+            for value in _listed(layer.get(name))
+            if (text := _text(name, value)) is not None
+        ]
+        return tuple(dict.fromkeys(claims))
+
+    def _extras(self, layers: Sequence[Said]) -> tuple[tuple[str, str], ...]:
+        found = []
+        for name in self.options.save_additional_columns:
+            value = next((layer[name] for layer in layers if layer.get(name) not in (None, "", [])), None)
+            if value is not None:
+                found.append((name, as_text(value[0] if isinstance(value, list) and len(value) == 1 else value)))
+        return tuple(found)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _text(field: str, value: Any) -> str | None:
+    """Return text, or several texts with `; ` between them. Raises `ValueError` for anything else but numbers."""
+    parts = []
+    for part in _listed(value):
+        if part is None:
+            continue
+        if isinstance(part, bool) or not isinstance(part, str | int):
+            raise ValueError(f"{field} is not text: {part!r:.60}")
+        parts.append(str(part).strip())
+    return "; ".join(filter(None, parts)) or None
+
+
+def _pixels(field: str, said: Any, found: int) -> int:
+    text = _text(field, said)
+    if text is not None and not re.fullmatch(r"\d{1,10}", text, re.ASCII):
+        raise ValueError(f"{field} is not a number of pixels: {said!r:.60}")
+    return found if text is None else int(text)
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    tags = value if isinstance(value, list) else (_text("tags", value) or "").split(",")
+    lines = (one_line(_text("a tag", tag) or "") for tag in tags)
+    return tuple(dict.fromkeys(line for line in lines if line))
+
+
+def _shown(name: str) -> str:
+    """Return a path as text, bytes that are no UTF-8 as `\\xff`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
