@@ -27,6 +27,8 @@ POLICY = """
 families = ["CC-BY"]
 [duplicates]
 radius_bits = 0
+[image]
+placeholder_from = 1_000_000
 [release]
 obligations = ["attribution"]
 """
