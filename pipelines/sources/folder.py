@@ -5,6 +5,7 @@ first that says something counts: they in that order, then XMP, IPTC and EXIF. O
 its own, so that no sidecar silences what a picture says of itself; which of them count, a config may say.
 """
 
+import logging
 import os
 import re
 import stat
@@ -59,6 +60,7 @@ def read_folder(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iter
         raise SourceError(f"no source file at {path}; check `path` in the corpus config")
     if not root.is_dir():
         raise SourceError(f"{path} is a file; give a folder of pictures as `path`")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it prints of damaged files what is told in rows
     table = read_table(root)
     yield from table.unreadable
     reader = _Folder(root.resolve(), path, source, options, table)
