@@ -8,8 +8,10 @@ writers one wins. img2dataset's `_stats.json` is beside it. What is fetched late
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from itertools import accumulate, groupby
 from tarfile import BLOCKSIZE
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -50,7 +52,17 @@ TRANSIENT = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.SERVER_ERRO
 """Outcomes that may be another one tomorrow: a later build asks again, up to `MAX_ATTEMPTS` times in all."""
 MAX_ATTEMPTS = 3
 ORIGINALS = ".originals.tar"
-"""How a tar of bytes as fetched ends; its members are `<sha256>.original`."""
+"""How a tar of bytes as fetched ends; its members are `<sha256>.<ending of the media type>`."""
+ENDINGS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/bmp": "bmp",
+    "image/tiff": "tif",
+}
+COPIED_BYTES = 1 << 20
+"""Of a tar that is hashed, at a time."""
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -137,16 +149,16 @@ def write_segment(
     """
     listed = list(rows)
     stem = f"{pack}.{len(store.numbered(f'packs/{pack}.', '.parquet')):03d}"
-    stored = {f"{row[0]['sha256']}.jpg": row[1] for row in listed if row[1] is not None}
+    stored = {_member(row[0]): row[1] for row in listed if row[1] is not None}
     tar, places = _write_members(store, stem, stored, ".tar")
-    originals = {f"{row[0]['sha256']}.original": row[2] for row in listed if len(row) == 3 and row[2] is not None}
+    originals = {_original_member(row[0]): row[2] for row in listed if len(row) == 3 and row[2] is not None}
     of_originals, original_places = _write_members(store, stem, originals, ORIGINALS) if originals else ("", {})
     index = []
     for row in listed:
         columns = dict(row[0])
-        if place := places.get(f"{columns.get('sha256')}.jpg"):
+        if place := places.get(_member(row[0])):
             columns |= {"tar": tar, "offset": place.offset, "size": place.size}
-        if place := original_places.get(f"{columns.get('sha256')}.original"):
+        if place := original_places.get(_original_member(row[0])):
             columns |= {"originals": of_originals, "original_offset": place.offset, "original_size": place.size}
         index.append(columns)
     table = parquet_bytes(pa.Table.from_pylist(index, schema=INDEX_SCHEMA))
@@ -154,6 +166,14 @@ def write_segment(
         return False
     store.write_bytes(f"packs/{stem}_stats.json", canonical_json(stats) + b"\n")
     return True
+
+
+def _member(row: Mapping[str, object]) -> str:
+    return f"{row.get('sha256')}.jpg"
+
+
+def _original_member(row: Mapping[str, object]) -> str:
+    return f"{row.get('sha256')}.{ENDINGS.get(str(row.get('media_type')), 'original')}"
 
 
 def _write_members(
@@ -226,26 +246,37 @@ _ORIGINAL = _TarColumns(
 
 def _splice(store: Store, stem: str, tar: str, kept: pa.Table, columns: _TarColumns) -> tuple[pa.Table, FileChange]:
     """Write the members of a tar that the rows in `kept` name to a new tar; return these rows as they name that one."""
-    data = store.read_bytes(f"packs/{tar}")
     rows = kept.to_pylist()
     members = {row["sha256"]: row for row in rows if row[columns.tar] == tar}
     listed = [members[key] for key in sorted(members)]
     digest = sha256_hex("".join(row[columns.digest] for row in listed).encode())[:16]
     name = f"{stem.removeprefix('packs/')}.{digest}{columns.suffix}"
-    starts = [row[columns.offset] - BLOCKSIZE for row in listed]
-    stops = [row[columns.offset] + whole_blocks(row[columns.size]) for row in listed]
-    sizes = [stop - start for start, stop in zip(starts, stops, strict=True)]
-    with store.writing(f"packs/{name}") as file:
-        after, _ = write_pieces(file, (memoryview(data)[start:stop] for start, stop in zip(starts, stops, strict=True)))
+    sizes = [BLOCKSIZE + whole_blocks(row[columns.size]) for row in listed]
+    with store.open(f"packs/{tar}") as old, store.writing(f"packs/{name}") as file:
+        pieces = zip((row[columns.offset] - BLOCKSIZE for row in listed), sizes, strict=True)
+        after, _ = write_pieces(file, (_read_at(old, start, size) for start, size in pieces))
     offsets = {row["sha256"]: place + BLOCKSIZE for row, place in zip(listed, accumulate([0, *sizes]), strict=False)}
     moved = [
         {**row, columns.tar: name, columns.offset: offsets[row["sha256"]]} if row[columns.tar] == tar else row
         for row in rows
     ]
-    change = FileChange(
-        before=f"packs/{tar}", before_sha256=sha256_hex(data), after=f"packs/{name}", after_sha256=after
-    )
+    before = _sha256_of(store, f"packs/{tar}")
+    change = FileChange(before=f"packs/{tar}", before_sha256=before, after=f"packs/{name}", after_sha256=after)
     return pa.Table.from_pylist(moved, schema=INDEX_SCHEMA), change
+
+
+def _read_at(file: IO[bytes], start: int, size: int) -> bytes:
+    file.seek(start)
+    return file.read(size)
+
+
+def _sha256_of(store: Store, path: str) -> str:
+    """Return the digest of a file that may be larger than memory: originals are gigabytes."""
+    digest = sha256()
+    with store.open(path) as file:
+        while piece := file.read(COPIED_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def read_images(store: Store, index: pa.Table, *, only: Collection[str]) -> Iterator[tuple[str, bytes]]:

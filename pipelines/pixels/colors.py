@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 Pixels = np.ndarray[Any, np.dtype[Any]]
 """8 bits: HW grey, HW3 RGB or HW4 CMYK (255 is full ink)."""
 MAX_PROFILE_BYTES = 1 << 22
+IGNORED = "color profile ignored"
 SPACES = {2: ("GRAY", "L"), 3: ("RGB", "RGB"), 4: ("CMYK", "CMYK")}
 """Channels + 1 for grey: what a profile calls the space, and what Pillow calls it."""
 CLASSES = {"scnr", "mntr", "prtr", "spac"}
@@ -55,7 +56,10 @@ def to_srgb(pixels: Pixels, profile: bytes | None) -> tuple[Pixels, str | None]:
         transform, note = _transform(profile, space, mode)
         if transform is not None:
             image = Image.fromarray(pixels) if mode != "CMYK" else _cmyk(pixels)
-            return np.asarray(ImageCms.applyTransform(image, transform)), None
+            try:
+                return np.asarray(ImageCms.applyTransform(image, transform)), None
+            except ImageCms.PyCMSError as error:
+                note = f"{IGNORED}: {error}"
     if pixels.ndim == 2:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), note
     return (np.asarray(_cmyk(pixels).convert("RGB")) if pixels.shape[2] == 4 else pixels), note
@@ -70,17 +74,17 @@ def _cmyk(pixels_HW4: Pixels) -> Image.Image:
 def _transform(profile: bytes, space: str, mode: str) -> tuple[Any, str | None]:
     """Return Little CMS's way from a profile to sRGB, none when there is nothing to do; and what to note."""
     if not profile or len(profile) > MAX_PROFILE_BYTES:
-        return None, f"color profile ignored: {len(profile):,} bytes"
-    if mode == "RGB" and is_srgb(profile):
-        return None, None
+        return None, f"{IGNORED}: {len(profile):,} bytes"
     try:
+        if mode == "RGB" and is_srgb(profile):
+            return None, None
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         said, kind = source.profile.xcolor_space.strip(), source.profile.device_class.strip()
         if said != space or kind not in CLASSES:
-            return None, f"color profile ignored: it is of class {kind!r} for {said!r}, the picture is {space}"
+            return None, f"{IGNORED}: it is of class {kind!r} for {said!r}, the picture is {space}"
         return ImageCms.buildTransform(source, _srgb(), mode, "RGB", ImageCms.Intent.PERCEPTUAL), None
     except Exception as error:  # hostile profiles make Little CMS say anything at all
-        return None, f"color profile ignored: {error}"
+        return None, f"{IGNORED}: {error}"
 
 
 @lru_cache(maxsize=1)
@@ -108,9 +112,10 @@ def is_srgb(profile: bytes) -> bool:
 def _is_srgb_curve(tag: bytes) -> bool:
     if tag[:4] == b"para" and struct.unpack_from(">H", tag, 8)[0] == 3:
         g, a, b, c, d = np.array(struct.unpack_from(">5i", tag, 12)) / 65536
-        linear = np.where(d <= CODES, np.maximum(a * CODES + b, 0) ** g, c * CODES)
+        with np.errstate(all="ignore"):
+            linear = np.where(d <= CODES, np.maximum(a * CODES + b, 0) ** g, c * CODES)
     elif tag[:4] == b"curv" and (count := struct.unpack_from(">I", tag, 8)[0]) > 32:
-        points = np.frombuffer(tag, ">u2", offset=12)[:count] / 65535
+        points = np.frombuffer(tag[12 : 12 + 2 * count], ">u2") / 65535
         linear = np.interp(CODES, np.linspace(0, 1, len(points)), points)
     else:
         return False

@@ -7,13 +7,15 @@ from struct import unpack_from
 from pipelines.pixels.surveys import Survey, damaged
 from pipelines.pixels.tiffs import orientation_of
 
-MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """The next marker, over what decoders skip: pixels, restarts, fill bytes, and rubbish between segments."""
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 TEM, EOI, SOS, SOI, APP0, APP1, APP2, APP14, COM = 0x01, 0xD9, 0xDA, 0xD8, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 APPS = {*range(0xE0, 0xF0), COM}
+LOSSLESS = 0xC3
 MAX_SCANS = 64
 """A progressive picture has about ten. Each is a pass over all pixels, and may fill but a few bytes."""
+MAX_SEGMENTS = 10_000
 ICC = b"ICC_PROFILE\0"
 JFIF = bytes.fromhex("ffe000104a46494600010100000100010000")
 
@@ -31,7 +33,9 @@ def segments(data: bytes) -> tuple[list[Segment], int]:
     """Return the segments (of a scan, its pixels too) and where the picture ends. Raises `UnusableError`."""
     found: list[Segment] = []
     place = 2
-    while marker := MARKER.search(data, place):
+    for _ in range(MAX_SEGMENTS):
+        if not (marker := MARKER.search(data, place)):
+            break
         start, place = marker.end() - 2, marker.end()
         code = marker[1][0]
         if found and found[-1].marker == SOS:
@@ -62,6 +66,8 @@ def survey_jpeg(data: bytes) -> Survey:
     precision, height, width, components = unpack_from(">BHHB", data, frames[0].start + 4)
     if not width or not height:
         raise damaged(f"a JPEG of {width}x{height} px")
+    if frames[0].marker != LOSSLESS and not _is_complete(data, components, found):
+        raise damaged("the JPEG has not all scans of its picture")
     said = [data[segment.start : segment.stop] for segment in found if segment.marker in APPS]
     exif = next((text[4:] for text in said if text[1] == APP1 and text[4:].startswith(b"Exif\0\0")), b"")
     return Survey(
@@ -74,6 +80,22 @@ def survey_jpeg(data: bytes) -> Survey:
         profile=_profile([text[4:] for text in said if text[1] == APP2]),
         is_plain=frames[0].marker in (0xC0, 0xC1, 0xC2) and precision == 8 and components == 3,
     )
+
+
+def _is_complete(data: bytes, components: int, found: list[Segment]) -> bool:
+    """Tell whether the scans give every coefficient of every component to its last bit.
+
+    Without the last scans of a progressive picture decoders show a blurred one, and do not even warn.
+    """
+    lacking: dict[int, list[int]] = {}
+    for scan in (segment for segment in found if segment.marker == SOS):
+        number = data[scan.start + 4]
+        names = data[scan.start + 5 : scan.start + 5 + 2 * number : 2]
+        first, last, bits = data[scan.start + 5 + 2 * number : scan.start + 8 + 2 * number]
+        for name in names:
+            coefficients = lacking.setdefault(name, [1] * 64)
+            coefficients[first : last + 1] = [bits & 15] * len(coefficients[first : last + 1])
+    return len(lacking) == components and not any(any(left) for left in lacking.values())
 
 
 def _profile(segments: list[bytes]) -> bytes | None:

@@ -18,14 +18,6 @@ class Kind(StrEnum):
     TIFF = "image/tiff"
 
 
-EXTENSIONS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/bmp": "bmp",
-    "image/tiff": "tif",
-}
 READ = re.compile(
     rb"(?P<JPEG>\xff\xd8\xff)|(?P<PNG>\x89PNG\r\n\x1a\n)|(?P<GIF>GIF8[79]a)|(?P<WEBP>RIFF.{4}WEBP)"
     rb"|(?P<BMP>BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0)|(?P<TIFF>II\*\0|MM\0\*)",
@@ -34,7 +26,6 @@ READ = re.compile(
 REFUSED = tuple(
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), name)
     for pattern, name in (
-        (rb"\s*(<\?xml.{0,2000}?|<!--.{0,2000}?-->\s*|<!doctype svg.{0,500}?)*<svg[\s>]", "an SVG drawing"),
         (rb"\s*(<!doctype html|<html|<head|<body|<script|<!--)", "an HTML page"),
         (rb"\s*<\?xml|\s*<[a-z]", "XML or HTML"),
         (rb".{0,1023}%PDF-\d", "a PDF"),
@@ -65,6 +56,7 @@ REFUSED = tuple(
     )
 )
 TEXT = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+\Z")
+UTF_8_MARK = b"\xef\xbb\xbf"
 
 
 def kind_of(data: bytes) -> Kind:
@@ -75,10 +67,13 @@ def kind_of(data: bytes) -> Kind:
 
 
 def _seems(data: bytes) -> str:
-    head = data[:4096]
+    head = data[:4096].removeprefix(UTF_8_MARK)
     if not head:
         return "empty"
+    if head.lstrip().startswith(b"<") and b"<svg" in head.lower():
+        return "an SVG drawing"
     for pattern, name in REFUSED:
         if pattern.match(head):
             return name
-    return "text" if TEXT.match(head) else f"nothing known (it begins with {head[:8].hex(' ')})"
+    is_text = TEXT.match(head) and "\ufffd" not in head[:-3].decode(errors="replace")
+    return "text" if is_text else f"nothing known (it begins with {head[:8].hex(' ')})"

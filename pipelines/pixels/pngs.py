@@ -17,8 +17,9 @@ MAX_PROFILE_BYTES = 1 << 22
 def survey_png(data: bytes) -> Survey:
     """Read what a PNG says of itself, and check that its picture is whole."""
     chunks = list(_chunks(data))
-    if chunks[0][0] != b"IHDR" or chunks[0][2] - chunks[0][1] != 13:
-        raise damaged("a PNG without its header")
+    headers = [stop - start for kind, start, stop in chunks if kind == b"IHDR"]
+    if chunks[0][0] != b"IHDR" or headers != [13]:
+        raise damaged("a PNG without its header, or with two")
     width, height = unpack_from(">II", data, chunks[0][1])
     if not width or not height:
         raise damaged(f"a PNG of {width}x{height} px")

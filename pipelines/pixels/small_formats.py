@@ -22,8 +22,10 @@ def _survey_gif(data: bytes) -> Survey:
     width, height, flags = unpack_from("<HHB", data, 6)
     place = start = 13 + _colors_bytes(flags)
     texts, frame, control = [], b"", b""
-    while (block := data[place]) != 0x3B:
-        began = place
+    for _ in range(MAX_CHUNKS):
+        began, block = place, data[place]
+        if block == 0x3B:
+            break
         if block == 0x21:
             place = _after_sub_blocks(data, place + 2)
             texts.append(data[began:place])
@@ -38,8 +40,8 @@ def _survey_gif(data: bytes) -> Survey:
             place += 1
         else:
             raise damaged(f"a GIF with a block of kind {block:#x}")
-    if not frame or not width or not height:
-        raise damaged("a GIF without a picture")
+    if not frame or not width or not height or data[place] != 0x3B:
+        raise damaged(f"a GIF without a picture, or of more than {MAX_CHUNKS:,} blocks")
     picture = data[:start] + frame + b"\x3b"
     return Survey(width=width, height=height, picture=picture, end=place + 1, metadata=b"".join(texts))
 
@@ -91,7 +93,8 @@ def _webp_canvas(data: bytes, chunks: dict[bytes, tuple[int, int]]) -> tuple[int
     """Return width and height: the canvas, or the larger frame where the two disagree."""
     sizes = [(0, 0)]
     if b"VP8X" in chunks:
-        wide, high = (unpack_from("<I", data, chunks[b"VP8X"][0] + place)[0] & 0xFFFFFF for place in (4, 7))
+        start = chunks[b"VP8X"][0] + 4
+        wide, high = (int.from_bytes(data[place : place + 3], "little") for place in (start, start + 3))
         sizes.append((wide + 1, high + 1))
     if b"VP8L" in chunks:
         (bits,) = unpack_from("<I", data, chunks[b"VP8L"][0] + 1)

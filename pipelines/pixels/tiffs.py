@@ -17,8 +17,8 @@ TO_DECODE = {
     *(TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, 332, 338, 339, 347, 529, 530, 531, 532),
 }
 """Tags that say how the pixels are stored. A decoder is shown no others."""
-COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
-"""None, CCITT, LZW, JPEG, Deflate, PackBits."""
+COMPRESSIONS = {1, 5, 7, 8, 32773, 32946}
+"""None, LZW, JPEG, Deflate, PackBits. Not fax: its decoder puts something in the place of what is broken."""
 TILE_PIXELS = 1 << 22
 """Of a tile that is larger than the picture, at most."""
 

@@ -4,6 +4,8 @@ from catalog.digests import sha256_hex
 from catalog.errors import CorpusError
 from catalog.packs import Outcome, read_images, read_index, remove_records, write_segment
 from catalog.storage import Store
+from catalog.tars import read_tar
+from tests.builders import tree_digest
 
 
 def a_row(record_id, data, outcome=Outcome.FETCHED):
@@ -69,3 +71,45 @@ def test_originals_lie_beside_what_is_stored_and_leave_with_it(tmp_path):
         start = row["original_offset"]
         original = store.read_bytes(f"packs/{row['originals']}", start=start, end=start + row["original_size"])
         assert original == row["record_id"][2:].encode() * 700
+
+
+@pytest.mark.parametrize(("media_type", "ending"), [("image/jpeg", "jpg"), ("image/tiff", "tif"), (None, "original")])
+def test_originals_are_named_by_their_media_type(tmp_path, media_type, ending):
+    row, stored = a_row("s:1", b"x")
+    write_segment(Store(str(tmp_path)), "p", [({**row, "media_type": media_type}, stored, b"fetched")], {})
+    (tar,) = tmp_path.glob("packs/*.originals.tar")
+    with tar.open("rb") as file:
+        assert list(read_tar(file)) == [(f"{row['sha256']}.{ending}", b"fetched")]
+
+
+def test_equal_originals_are_kept_once(tmp_path):
+    store = Store(str(tmp_path))
+    write_segment(store, "p", [(*a_row("s:1", b"x"), b"fetched"), (*a_row("s:2", b"x"), b"fetched")], {})
+    (tar,) = tmp_path.glob("packs/*.originals.tar")
+    assert tar.read_bytes().count(b"fetched") == 1
+    assert len(set(read_index(store, "p")["original_offset"].to_pylist())) == 1
+
+
+def test_without_originals_there_is_no_tar_of_them(tmp_path):
+    store = Store(str(tmp_path))
+    write_segment(store, "p", [a_row("s:1", b"x")], {})
+    assert read_index(store, "p")["originals"].to_pylist() == [None]
+    assert not list(tmp_path.glob("packs/*.originals.tar"))
+
+
+def test_a_removal_that_is_done_again_changes_nothing(tmp_path):
+    store = Store(str(tmp_path))
+    write_segment(store, "p", [(*a_row("s:1", b"x"), b"one"), (*a_row("s:2", b"y"), b"two")], {})
+    assert len(remove_records(store, "p", ["s:1"])) == 3
+    before = tree_digest(tmp_path)
+    assert remove_records(store, "p", ["s:1"]) == []
+    assert tree_digest(tmp_path) == before
+
+
+def test_a_removal_tells_the_digest_of_every_file_before_and_after(tmp_path):
+    store = Store(str(tmp_path))
+    write_segment(store, "p", [(*a_row("s:1", b"x"), b"one"), (*a_row("s:2", b"y"), b"two")], {})
+    before = {f"packs/{path.name}": sha256_hex(path.read_bytes()) for path in (tmp_path / "packs").iterdir()}
+    for change in remove_records(store, "p", ["s:1"]):
+        assert change.before_sha256 == before[change.before]
+        assert change.after_sha256 == sha256_hex(store.read_bytes(change.after))
