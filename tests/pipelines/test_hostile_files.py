@@ -1,6 +1,6 @@
 """Files that nobody should send: each has an outcome, none costs memory or the process."""
 
-import resource
+import re
 import subprocess
 import sys
 import zlib
@@ -162,4 +162,5 @@ def read_all():
     """Read every file, and print the most memory that this process held, in KiB."""
     for _, data in (*refused(), *odd()):
         _outcome(data)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss is inherited
+    print(peak)
