@@ -151,7 +151,7 @@ def _to_8_bits(image: Image.Image) -> Pixels:
             grey[samples == clear] = 255
         return grey
     if image.mode in ("LA", "La", "PA", "RGBa", "RGBA") or clear is not None:
-        return on_white(np.asarray(image.convert("RGBA")))
+        return on_white(np.asarray(image if image.mode == "RGBA" else image.convert("RGBA")))
     if image.mode == "1":
         return np.asarray(image.convert("L"))
     return np.asarray(image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB"))
