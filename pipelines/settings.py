@@ -22,7 +22,11 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
         name=config.name,
         instruments=instruments,
         measured={
-            "pixels": instrument_name("img2dataset", version("img2dataset"), config.pixels),
+            "pixels": instrument_name(
+                "opencv",
+                version("opencv-python-headless"),
+                [version("simplejpeg"), config.pixels.model_dump(mode="json")],
+            ),
             "hashes": FINGERPRINT_INSTRUMENT,
             "quality": QUALITY_INSTRUMENT,
             "edges": EDGE_INSTRUMENT,

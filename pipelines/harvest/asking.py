@@ -18,6 +18,7 @@ import aiohttp
 from catalog.digests import sha256_hex
 from catalog.errors import ConfigError, SourceError
 from catalog.text import one_line
+from pipelines.transport.hosts import retry_after_s
 
 MAX_BODY_BYTES = 7_000_000
 """Of one answer; as one line of JSON it then stays below what readers take for a line."""
@@ -172,7 +173,10 @@ class Asker:
         return self._answered(url, host, api, response, body)
 
     def _answered(self, url: str, host: str, api: Complains, response: aiohttp.ClientResponse, body: bytes) -> Answered:
-        status, wanted_s = response.status, _retry_after_s(response.headers.get("Retry-After"))
+        status, wanted_s = (
+            response.status,
+            retry_after_s(response.headers.get("Retry-After", ""), response.headers.get("Date")),
+        )
         if 300 <= status < 400:
             where = one_line(response.headers.get("Location", ""))
             raise SourceError(f"{host} says that its API is elsewhere: {where!r:.120}; give that as --api")
@@ -226,17 +230,6 @@ def _json_in(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
-
-
-def _retry_after_s(header: str | None) -> float | None:
-    """Return the seconds that a Retry-After asks for, as a number or as a date; none when it says neither."""
-    if header is None:
-        return None
-    text = header.strip()
-    if re.fullmatch(r"\d+", text, re.ASCII):
-        return float(text[:12])
-    date = _date_in(text)
-    return None if date is None else max(0.0, (date - datetime.now(UTC)).total_seconds())
 
 
 def _date_in(header: str | None) -> datetime | None:

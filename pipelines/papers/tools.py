@@ -14,7 +14,15 @@ from pipelines.papers.escaping import json_bytes
 from pipelines.papers.front_matter import front_matter
 
 ALLOWED = "allowed"
-LIBRARIES = ("apache-beam", "imagehash", "img2dataset", "numpy", "opencv-python-headless", "pillow", "pyarrow")
+LIBRARIES = (
+    "apache-beam",
+    "imagehash",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "pyarrow",
+    "simplejpeg",
+)
 """What decides the bytes or the verdicts of every release, by the names of the distributions."""
 _EXPRESSION = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*")
 _SPELLINGS = {
