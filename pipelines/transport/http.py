@@ -5,11 +5,13 @@ import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from catalog.consent import Signal, consent_evidence, header_signals, read_consent
 from catalog.errors import ConfigError
@@ -41,9 +43,16 @@ class HttpTransport:
     too. Mirrors are the corpus owner's own: neither robots.txt nor the guard is between us and them.
     """
 
-    def __init__(self, config: FetchConfig, *, reads_robots: bool = True, hosts_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: FetchConfig,
+        *,
+        reads_robots: bool = True,
+        resolver: AbstractResolver | None = None,
+        hosts_folder: Path | None = None,
+    ) -> None:
         """`reads_robots` is false for APIs, which are asked as their terms say, not crawled."""
-        self.reads_robots = reads_robots
+        self.reads_robots, self.resolver = reads_robots, resolver
         self.config, self.mirrors = config, tuple(config.mirrors.items())
         self.hosts = Hosts(per_host=config.per_host, rate_per_s=config.rate_per_s, folder=hosts_folder)
         self.guard = Guard(config.allow)
@@ -54,7 +63,7 @@ class HttpTransport:
     async def __aenter__(self) -> "HttpTransport":
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DNS_THREADS))
         self.large = asyncio.Semaphore(LARGE_AT_ONCE)
-        self.session = self._session(guarded_connector(self.guard))
+        self.session = self._session(guarded_connector(self.guard, resolver=self.resolver))
         self.session_of_mirrors = self._session(aiohttp.TCPConnector(limit=0))
         return self
 
@@ -80,12 +89,13 @@ class HttpTransport:
 
     async def attempt(self, url: str, known: Known | None = None) -> Answer:
         """As `get`, but raises `NotYetError` where `get` would wait for the host."""
+        asked = url
         for prefix, replacement in self.mirrors:
             if url.startswith(prefix):
                 url = replacement + url.removeprefix(prefix)
         heard: list[Signal] = []
         try:
-            answer = await self._follow(url, known, heard)
+            answer = await self._follow(url, known, heard, is_ours=url != asked)
         except NotYetError as later:
             if later.answer is None:
                 raise
@@ -95,43 +105,43 @@ class HttpTransport:
             raise NotYetError(later.seconds, said) from None
         return replace(answer, consent=tuple(heard))
 
-    async def _follow(self, url: str, known: Known | None, heard: list[Signal]) -> Answer:
+    async def _follow(self, url: str, known: Known | None, heard: list[Signal], *, is_ours: bool) -> Answer:
         first = url
         for hop in range(MAX_REDIRECTS + 1):
             problem = problem_of(url)
             if problem:
                 return Answer(outcome=Outcome.BAD_URL, message=problem)
-            at = url
+            at, is_ours = url, is_ours and self._is_mirror(url)  # no redirect of others leads to a mirror
 
-            async def ask(at: str = at) -> "Answer | str":
+            async def ask(at: str = at, is_ours: bool = is_ours) -> "Answer | str":
+                if is_ours:
+                    return await self._ask(at, known, heard, self.session_of_mirrors)
                 return await self._hop(at, known, heard)
 
             # what a redirect leads to is waited for: the way to it was free
             answer = await (ask() if hop == 0 else _patiently(ask, self.config.retries))
             if isinstance(answer, Answer):
                 return replace(answer, final_url=None if at == first else at)
-            url = urljoin(url, quote(answer, safe=UNSAFE))
+            url = _redirected(url, answer)
         return Answer(outcome=Outcome.HTTP_ERROR, message=f"more than {MAX_REDIRECTS} redirects")
 
     async def _hop(self, url: str, known: Known | None, heard: list[Signal]) -> "Answer | str":
-        if self._is_ours(url):
-            return await self._ask(url, known, heard)
         if self.config.contact is None:
             raise ConfigError(f"[fetch] needs `contact`, a mail address or a page: {host_of(url)} is a host of others")
         if not self.reads_robots:
-            return await self._ask(url, known, heard)
+            return await self._ask(url, known, heard, self.session)
         site = await self.sites.of(url)
         if site.problem is not None:
             return site.problem
         heard += site.signals(url)
         if not site.robots.allows(url):
             return Answer(outcome=Outcome.DISALLOWED, message="forbidden by robots.txt")
-        answer = await self._ask(url, known, heard)
+        answer = await self._ask(url, known, heard, self.session)
         if site.delay_s:
             self.hosts.hold_off(_asked_host(url), site.delay_s)
         return answer
 
-    def _is_ours(self, url: str) -> bool:
+    def _is_mirror(self, url: str) -> bool:
         return any(url.startswith(replacement) for _, replacement in self.mirrors)
 
     async def _read_file(self, url: str) -> tuple[int | None, Answer]:
@@ -139,14 +149,22 @@ class HttpTransport:
         for _ in range(MAX_REDIRECTS + 1):
             if problem := problem_of(url):
                 return None, Answer(outcome=Outcome.BAD_URL, message=problem)
-            at = url
-            answer = await _patiently(lambda at=at: self._ask(at, None, [], counts=False), self.config.retries)  # type: ignore[misc]
+            ask = partial(self._ask, url, None, [], self.session, counts=False)
+            answer = await _patiently(ask, self.config.retries)
             if isinstance(answer, Answer):
                 return answer.status, answer
-            url = urljoin(url, quote(answer, safe=UNSAFE))
+            url = _redirected(url, answer)
         return 404, Answer(outcome=Outcome.HTTP_ERROR, message="too many redirects")
 
-    async def _ask(self, url: str, known: Known | None, heard: list[Signal], *, counts: bool = True) -> "Answer | str":
+    async def _ask(
+        self,
+        url: str,
+        known: Known | None,
+        heard: list[Signal],
+        session: aiohttp.ClientSession,
+        *,
+        counts: bool = True,
+    ) -> "Answer | str":
         """Return the answer, or where it redirects to; put what the response says about use into `heard`."""
         host = _asked_host(url)
         lease = self._lease_of(host)
@@ -154,7 +172,7 @@ class HttpTransport:
             return lease
         with lease:
             self.num_requests += counts
-            answer = await self._request(url, known, heard)
+            answer = await self._request(url, known, heard, session)
         if not isinstance(answer, Answer):
             self.hosts.succeeded(host)
             return answer
@@ -186,8 +204,9 @@ class HttpTransport:
         if seconds <= self.config.max_wait_s:
             raise NotYetError(seconds, answer)
 
-    async def _request(self, url: str, known: Known | None, heard: list[Signal]) -> "Answer | str":
-        session = self.session_of_mirrors if self._is_ours(url) else self.session
+    async def _request(
+        self, url: str, known: Known | None, heard: list[Signal], session: aiohttp.ClientSession
+    ) -> "Answer | str":
         head_s, whole_s = self.config.first_byte_s, self.config.timeout_s
         waited = f"no answer in {head_s:g} s" if head_s < whole_s else f"no whole answer in {whole_s:g} s"
         try:
@@ -252,6 +271,14 @@ async def _patiently(ask: Callable[[], Awaitable[T]], retries: int) -> T | Answe
                     return later.answer
                 refused += 1
             await asyncio.sleep(later.seconds)
+
+
+def _redirected(url: str, location: str) -> str:
+    """Return where a Location leads; as it is where that is no URL at all, which is then refused."""
+    try:
+        return urljoin(url, quote(location, safe=UNSAFE))
+    except ValueError:
+        return location
 
 
 def _asked_host(url: str) -> str:

@@ -40,7 +40,11 @@ class Trap:
 
     async def redirect(self, reader, writer):
         self.num_friendly += 1
-        await reader.readuntil(b"\r\n\r\n")
+        request = await reader.readuntil(b"\r\n\r\n")
+        if b"/robots.txt " in request or b"/tdmrep.json " in request:
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+            return writer.close()
         location = self.location.encode("utf-8", "surrogateescape").replace(b"\r\n", b"").replace(b"\n", b"")
         head = b"HTTP/1.1 302 Found\r\nLocation: " + location.replace(b"\0", b"") if location else b"HTTP/1.1 200 OK"
         writer.write(head + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
