@@ -221,6 +221,8 @@ class HttpTransport:
                     return await self._answer_of(response)
         except TimeoutError:
             return Answer(outcome=Outcome.TIMEOUT, message=waited)
+        except aiohttp.ClientConnectorCertificateError as error:  # a ValueError too
+            return _failure(error)
         except (aiohttp.InvalidURL, ValueError) as error:
             return Answer(outcome=Outcome.BAD_URL, message=redacted_in(str(error)))
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:

@@ -6,14 +6,9 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from catalog.digests import sha256_hex
 from catalog.records import ImageRecord, UnreadableRow
@@ -21,6 +16,7 @@ from cli.main import main
 from pipelines.sources.commons import read_commons
 from pipelines.sources.openverse import read_openverse
 from tests.apis import KEY, the_apis
+from tests.certificates import a_certificate
 
 CONTACT = "ada@example.org"
 HTML = (200, {"Content-Type": "text/html"}, b"<html><title>Welcome</title>")
@@ -406,28 +402,12 @@ def test_a_file_that_cannot_be_written_is_told(commons, tmp_path, out):
     assert (code, "--out" in line) == (2, True)
 
 
-def _expired(tmp_path) -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2020, 2, 1))
-    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    certificate = (
-        made.add_extension(names, critical=False).sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    )
-    plain, form = serialization.NoEncryption(), serialization.PrivateFormat.PKCS8
-    path = tmp_path / "expired.pem"
-    path.write_bytes(certificate + key.private_bytes(serialization.Encoding.PEM, form, plain))
-    return str(path)
-
-
 @pytest.mark.parametrize(
     ("is_trusted", "why"),
     [(True, "certificate has expired; or this machine's clock is wrong: 20"), (False, "self-signed certificate")],
 )
 def test_a_bad_certificate_is_one_line_and_not_tried_again(byline, tmp_path, monkeypatch, is_trusted, why):
-    certificate = _expired(tmp_path)
+    certificate = a_certificate(tmp_path, begins=2020, ends=2021)
     if is_trusted:
         monkeypatch.setenv("SSL_CERT_FILE", certificate)
     with the_apis(certificate=certificate) as apis:

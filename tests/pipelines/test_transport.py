@@ -1,10 +1,16 @@
 import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from catalog.packs import Outcome
 from pipelines.transport import HttpTransport
+from tests.apis import the_apis
 from tests.builders import a_fetch_config, a_server
+from tests.certificates import a_certificate
 
 
 def _get(url, **overrides):
@@ -130,3 +136,39 @@ def test_requests_are_counted_and_what_is_not_asked_is_none():
     with a_server(answers) as (base, asked):
         urls = [f"{base}/a", f"{base}/moved", f"{base}/gone", "file:///etc/passwd", "http://u:p@x/a"]
         assert asyncio.run(ask(*urls)) == len(asked) == 4
+
+
+GET = """
+import asyncio, sys
+from pipelines.transport import HttpTransport
+from tests.builders import a_fetch_config
+
+async def ask():
+    async with HttpTransport(a_fetch_config()) as transport:
+        return await transport.get(sys.argv[1])
+
+answer = asyncio.run(ask())
+print(answer.outcome, answer.message, sep=": ")
+"""
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "is_trusted", "said"),
+    [
+        (2020, 2021, True, "certificate has expired"),
+        (2090, 2091, True, "certificate is not yet valid; is this machine's clock right?"),
+        (2020, 2090, False, "self-signed certificate"),
+    ],
+)
+def test_a_certificate_that_is_not_to_be_trusted_is_an_outcome(tmp_path, begins, ends, is_trusted, said):
+    certificate = a_certificate(tmp_path, begins=begins, ends=ends)
+    trusted = {"SSL_CERT_FILE": certificate} if is_trusted else {}
+    with the_apis(certificate=certificate) as server:
+        done = subprocess.run(  # certificates are read when a process starts
+            [sys.executable, "-c", GET, f"{server.url}/a.jpg"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **trusted},
+            cwd=Path(__file__).parents[2],
+        )
+    assert done.stdout.strip() == f"bad-certificate: robots.txt: {said}", done.stderr
