@@ -1,6 +1,6 @@
 """byline build"""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,9 +25,11 @@ def build(
     leave_pandas_out()
 
     from pipelines.run import build as run_build
+    from pipelines.run import last_record
 
     console = Console(stderr=True)
     release = run_build(config, workers=workers, beam_args=beam or (), console=console)
+    console.print(_outcomes(last_record(release.store)))
     counts, reasons = release.manifest.counts, release.manifest.reasons
     table = Table("refused because", "records", box=None)
     for reason, number in sorted(reasons.items(), key=lambda item: -item[1])[:12]:
@@ -39,3 +41,18 @@ def build(
         highlight=False,
     )
     print(release.store.url(release.path))
+
+
+def _outcomes(record: dict[str, Any]) -> Table:
+    """Return a table of what became of every row of the sources, and of what was odd about new pictures."""
+    from pipelines.outcomes import ODD
+
+    table = Table("source", "outcome", "rows", box=None)
+    table.columns[2].justify = "right"
+    for source, counts in record["outcomes"].items():
+        for outcome, number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+            table.add_row(source, outcome, f"{number:,}")
+    for name, number in record["done"].items():
+        if name.startswith(ODD):
+            table.add_row("of new pictures", name.removeprefix(ODD), f"{number:,}")
+    return table

@@ -4,10 +4,12 @@ Where nothing is to be fetched, measured or captioned, as after a change of poli
 once; otherwise Beam, which takes seconds to start, runs every stage.
 """
 
+import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 
@@ -17,8 +19,10 @@ from catalog.digests import canonical_json, digest_of
 from catalog.errors import ConfigError, CorpusError
 from catalog.manifest import Release
 from catalog.policy import Policy
+from catalog.storage import Store
 from pipelines.config import CorpusConfig, load_corpus_config
 from pipelines.ingested import records_path
+from pipelines.outcomes import outcomes_of
 from pipelines.parts import parts_of
 from pipelines.progress import TOTAL, Meter, watch
 from pipelines.regenerating import NotReadyError, is_measured, regenerate
@@ -108,11 +112,18 @@ def _with_beam(
 
 
 def _keep_record(release: Release, policy: Policy, done: dict[str, int]) -> None:
-    """Write `builds/NNNNN.json`: which release a build made, and how much it did that was not done before."""
+    """Write `builds/NNNNN.json`: which release a build made, how much it did that was not done before, and what became
+    of every row of its sources."""
     store = release.store
-    record = {"release": release.path, "policy": digest_of(policy), "done": done}
+    record = {"release": release.path, "policy": digest_of(policy), "done": done, "outcomes": outcomes_of(release)}
     number = len(store.files(BUILDS, suffix=".json"))
     store.write_bytes(f"{BUILDS}/{number:05d}.json", canonical_json(record) + b"\n")
+
+
+def last_record(store: Store) -> dict[str, Any]:
+    """Return what the last build of a corpus kept of itself."""
+    record: dict[str, Any] = json.loads(store.read_bytes(f"{BUILDS}/{store.files(BUILDS, suffix='.json')[-1]}"))
+    return record
 
 
 def _keep_settings(config: CorpusConfig) -> None:

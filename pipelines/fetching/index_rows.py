@@ -24,7 +24,8 @@ IndexRow = tuple[dict[str, object], bytes | None, bytes | None]
 def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: Denylist = NOTHING_DENIED) -> IndexRow:
     """Turn one answer into one row of the pack index, with img2dataset's `status` beside our `outcome`.
 
-    Of a picture that is denied neither bytes nor digest are kept. Never raises for what anybody sent.
+    Of a picture that is denied neither bytes nor digest are kept. Beside the columns there is `note`, to be counted:
+    what was odd about a picture and did no harm. Never raises for what anybody sent.
     """
     row: dict[str, object] = {
         "record_id": request["record_id"],
@@ -52,6 +53,7 @@ def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: D
         "outcome": Outcome.FETCHED,
         "key": row["sha256"],
         "stored_sha256": sha256_hex(image.data),
+        "note": image.note,
         **{field: getattr(image, field) for field in IMAGE_FIELDS},
     }
     return row, image.data, answer.body if pixels.keep_originals else None

@@ -22,6 +22,7 @@ from pipelines.fetching.held import read_held
 from pipelines.fetching.index_rows import IndexRow, Request, index_row
 from pipelines.fetching.journal import Asked, Journal
 from pipelines.fetching.queue import answer_all
+from pipelines.outcomes import ODD
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
 from pipelines.stages.judge_claims import claims_path
@@ -80,6 +81,8 @@ class Fetching:
         async def use(number: int, answer: Answer) -> None:
             request = self.requests[places[number]]
             row = await loop.run_in_executor(decoders, index_row, request, answer, self.pixels, self.denylist)
+            if note := row[0].get("note"):
+                Metrics.counter("byline", f"{ODD}{str(note).partition(':')[0]}").inc()
             self.count(1)
             self.batch.append(row)
             if len(self.batch) == JOURNALED:
