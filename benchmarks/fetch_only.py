@@ -35,8 +35,13 @@ obligations = ["attribution"]
 LOOPBACK = {"allow": ["127.0.0.0/8"], "contact": "benchmarks@byline.example"}
 
 
-def write_corpus(folder: Path, urls: Sequence[str], *, num_packs: int, fetch: Mapping[str, object] = {}) -> Path:
-    """Write metadata, policy and config of a corpus of these URLs, asked for in their order, and return the config."""
+def write_corpus(
+    folder: Path, urls: Sequence[str], *, num_packs: int, fetch: Mapping[str, object] = {}, root: str | None = None
+) -> Path:
+    """Write metadata, policy and config of a corpus of these URLs, asked for in their order, and return the config.
+
+    The corpus itself will lie at `root`, by default below `folder`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     blank = dict.fromkeys(COLUMNS, "")
     with (folder / "list.tsv").open("w") as file:
@@ -47,7 +52,7 @@ def write_corpus(folder: Path, urls: Sequence[str], *, num_packs: int, fetch: Ma
     (folder / "policy.toml").write_text(POLICY)
     config = {
         "name": "fetched",
-        "root": f"{folder}/corpus",
+        "root": root or f"{folder}/corpus",
         "policy": f"{folder}/policy.toml",
         "sources": [{"name": "web", "reader": "yfcc", "path": f"{folder}/list.tsv", "num_packs": num_packs}],
         "fetch": {**LOOPBACK, **fetch},

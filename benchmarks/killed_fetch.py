@@ -54,14 +54,23 @@ class Killed:
     release_equal: bool
 
 
-def kill_and_compare(folder: Path, num_urls: int, num_kills: int, *, seed: int = 0) -> Killed:
-    """Build once undisturbed; build again, killed `num_kills` times at random while it fetches, and then to its end."""
+def kill_and_compare(
+    folder: Path, num_urls: int, num_kills: int, *, seed: int = 0, roots: tuple[str, str] | None = None
+) -> Killed:
+    """Build once undisturbed; build again, killed `num_kills` times at random while it fetches, and then to its end.
+
+    `roots` are where the two corpora lie, by default below `folder`.
+    """
     moments = random.Random(seed)
+    calm, killed = (Store(root) for root in roots or (f"{folder}/calm/corpus", f"{folder}/killed/corpus"))
     pictures = [a_jpeg(place, size=PICTURE, noise=2.0) for place in range(NUM_PICTURES)]
     (folder / "web").mkdir()
     with a_web(folder / "web", pictures, latency_s=LATENCY_S) as web:
         urls = [web.url(n % NUM_HOSTS, n % NUM_PICTURES, n) for n in range(num_urls)]
-        configs = [write_corpus(folder / name, urls, num_packs=WORKERS, fetch=FETCH) for name in ("calm", "killed")]
+        configs = [
+            write_corpus(folder / name, urls, num_packs=WORKERS, fetch=FETCH, root=store.root)
+            for name, store in (("calm", calm), ("killed", killed))
+        ]
         _build(configs[0])
         starts = [time.monotonic()]
         for kill in range(num_kills):
@@ -71,7 +80,6 @@ def kill_and_compare(folder: Path, num_urls: int, num_kills: int, *, seed: int =
             starts.append(time.monotonic())
         _build(configs[1])
         requests = [request for request in web.requests() if request.arrived_s > starts[0]]
-    calm, killed = (Store(f"{folder}/{name}/corpus") for name in ("calm", "killed"))
     times = times_asked(requests)
     return Killed(
         asked_again=_asked_again(requests, starts),

@@ -28,7 +28,7 @@ MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 DNS_THREADS = 512
-"""A lookup takes one until the system gives it up, long after we did: fewer, and dead names would hold up all others."""
+"""A lookup takes one until the system gives it up, long after we did: with few, dead names would hold up all others."""
 LARGE_BYTES, LARGE_AT_ONCE = 4_000_000, 8
 """Bodies that grow past the first are read so many at a time, so that memory does not follow what servers send."""
 MAX_HEADER_BYTES = 16_384
