@@ -32,6 +32,6 @@ def test_the_release_is_that_of_a_run_that_nobody_killed(killed):
 
 
 def test_in_a_bucket_a_kill_costs_no_more_and_changes_nothing(tmp_path, s3_root):
-    killed = kill_and_compare(tmp_path, 300, 2, roots=(f"{s3_root}-calm", f"{s3_root}-killed"))
+    killed = kill_and_compare(tmp_path, 800, 1, roots=(f"{s3_root}-calm", f"{s3_root}-killed"))
     assert max(killed.asked_again) <= WINDOW * WORKERS
     assert (killed.num_never, killed.packs_equal, killed.release_equal) == (0, True, True)
