@@ -102,7 +102,7 @@ if __name__ == "__main__":
     lines += [_row(reader, size) for reader in WRITERS for size in sizes]
     write_section(
         "Ingest memory",
-        "python -m benchmarks.ingest_memory",
+        f"python -m benchmarks.ingest_memory {' '.join(sys.argv[1:])}".strip(),
         "Metadata made in the forms of YFCC100M (1 % videos, 0.1 % ids again) and DataComp (a folder of parts), read "
         "into records with packs of 10,000, in one process. Peak memory is what the process ever had (`VmHWM`), "
         "imports included; the digest of the source file is part of the time.\n\n" + "\n".join(lines),
