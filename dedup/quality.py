@@ -8,6 +8,8 @@ from PIL import Image
 
 from catalog.facts import instrument_name
 
+FLAT_FROM = 0.95
+"""A picture of this flatness or more is recognised by equal pixels only: its hash says nothing."""
 LONGER_SIDE_PX = 512
 FLATNESS_LEVELS = 16
 QUALITY_INSTRUMENT = instrument_name(
@@ -32,14 +34,24 @@ def measure_quality(image: Image.Image) -> Quality:
 
     A picture under 3 px on a side has sharpness 0. Transparency is ignored: flatten it first.
     """
-    gray = image.convert("L")
-    gray.thumbnail((LONGER_SIDE_PX, LONGER_SIDE_PX), Image.Resampling.BOX, reducing_gap=None)
+    gray = _small_gray(image)
     luminance_HW = np.asarray(gray, dtype=np.float32)
     return Quality(
         sharpness=_laplacian_variance(luminance_HW),
         flatness=_flatness(gray),
         contrast=float(luminance_HW.std(dtype=np.float64)) / 255,
     )
+
+
+def is_flat(image: Image.Image) -> bool:
+    """Return whether `measure_quality` would call it `FLAT_FROM` or flatter; cheaper, where nothing else is asked."""
+    return _flatness(_small_gray(image)) >= FLAT_FROM
+
+
+def _small_gray(image: Image.Image) -> Image.Image:
+    gray = image.convert("L")
+    gray.thumbnail((LONGER_SIDE_PX, LONGER_SIDE_PX), Image.Resampling.BOX, reducing_gap=None)
+    return gray
 
 
 def _laplacian_variance(luminance_HW: NDArray[np.float32]) -> float:
