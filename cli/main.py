@@ -11,6 +11,7 @@ from catalog.errors import BylineError
 from catalog.text import one_line
 from cli.build import build
 from cli.diff import diff
+from cli.duplicates import duplicates
 from cli.harvest import app as harvest
 from cli.lint import lint
 from cli.plan import plan
@@ -42,6 +43,7 @@ for verb, panel in (
     (train, "Model"),
     (sample, "Model"),
     (report, "Look"),
+    (duplicates, "Look"),
 ):
     app.command(rich_help_panel=panel)(verb)
 

@@ -1,6 +1,5 @@
 """The page of credits: every creator with their pictures, in one file that needs no server and no network."""
 
-import base64
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,7 @@ import pyarrow.compute as pc
 
 from pipelines.papers.account import Account
 from pipelines.papers.credits import Row, by_creator, creator_order
-from pipelines.papers.escaping import html_templates, plain, safe_url
+from pipelines.papers.escaping import html_templates, jpeg_url, plain, safe_url
 from pipelines.papers.licenses import license_words
 
 MAX_PICTURES = 5_000
@@ -88,7 +87,7 @@ def _first_creators(credits: pa.Table, max_pictures: int) -> pa.Table:
 
 def _picture(row: Row, thumbnail: bytes | None, changes: str) -> dict[str, str | None]:
     return {
-        "image": f"data:image/jpeg;base64,{base64.b64encode(thumbnail).decode()}" if thumbnail else None,
+        "image": jpeg_url(thumbnail) if thumbnail else None,
         "title": row["title"],
         "source": safe_url(row["source_url"]),
         "license": license_words(row["license"]),

@@ -1,5 +1,7 @@
 """Texts from outside, made harmless for the format they are put into."""
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -26,7 +28,18 @@ def html_templates(package: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment.filters["csp_hash"] = csp_hash
     return environment
+
+
+def csp_hash(source: str) -> str:
+    """Return how a Content-Security-Policy names a script or a style sheet that may be used."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
+
+
+def jpeg_url(jpeg: bytes) -> str:
+    """Return a JPEG as a URL that holds it, so that a page needs no other file."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def safe_url(url: str | None) -> str | None:

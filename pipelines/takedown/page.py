@@ -1,12 +1,10 @@
 """The page to look at before a takedown is applied: what would go, and why. One file, no server, no network."""
 
-import base64
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.papers.escaping import html_templates, plain, safe_url
+from pipelines.papers.escaping import html_templates, jpeg_url, plain, safe_url
 from pipelines.papers.licenses import license_words
 
 ASKED_FOR = "asked for"
@@ -73,7 +71,6 @@ def review_page(cases: Sequence[Case], title: str) -> bytes:
     its own, so nothing that a source said can run. Equal cases give equal bytes.
     """
     environment = html_templates("pipelines.takedown")
-    environment.filters["csp_hash"] = _csp_hash
     groups: dict[str, list[Case]] = {}
     for case in cases:
         groups.setdefault(case.asked, []).append(case)
@@ -144,9 +141,4 @@ def _shown_promoted(promoted: Promoted | None) -> Shown | None:
 
 
 def _data_url(picture: bytes | None) -> str | None:
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}" if picture else None
-
-
-def _csp_hash(script: str) -> str:
-    """Return how a Content-Security-Policy names a script that may run."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+    return jpeg_url(picture) if picture else None

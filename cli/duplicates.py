@@ -1,0 +1,58 @@
+"""byline duplicates"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+if TYPE_CHECKING:
+    from cli.duplicates_data import Count, Duplicates
+
+
+def duplicates(
+    release: Annotated[str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the page goes.")] = Path("duplicates.html"),
+    limit: Annotated[int, typer.Option(min=1, help="Clusters on the page, those with the most copies first.")] = 500,
+) -> None:
+    """Write one HTML page of duplicates: which pictures count as one, how far apart, and why which of them was kept.
+
+    The page needs no server and no network. What was taken down is never on it.
+
+    Example: byline duplicates demo/corpus/releases/demo --out demo/duplicates.html
+    """
+    from cli.corpus import leave_pandas_out
+
+    leave_pandas_out()
+
+    from catalog.manifest import Release
+    from cli.duplicates_data import collect
+    from cli.duplicates_page import page
+
+    opened = Release(release)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+
+        def begin(total: int) -> "Count":
+            task = progress.add_task("read packs", total=total)
+            return lambda more: progress.advance(task, more)
+
+        found = collect(opened, limit=limit, begin=begin)
+    data = page(opened, found)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(data)
+    size = f"{len(data) / 1e6:.1f} MB"
+    Console(highlight=False, emoji=False, markup=False).print(f"{out} ({size}): {_summary(found)}", soft_wrap=True)
+
+
+def _summary(found: "Duplicates") -> str:
+    ledger = found.ledger
+    if not ledger.num_clusters:
+        return "the release has no duplicates"
+    told = [f"{len(found.clusters):,} of {ledger.num_clusters:,} clusters", f"{ledger.num_copies:,} copies in all"]
+    told += [f"{ledger.num_same_bytes:,} with their keeper's bytes", f"{ledger.num_conflicts:,} in license conflict"]
+    if found.num_taken_down:
+        told.append(f"{found.num_taken_down:,} left out as taken down")
+    if found.num_lost:
+        told.append(f"{found.num_lost:,} not in the corpus any more")
+    return ", ".join(told)

@@ -1,0 +1,36 @@
+"""Which pictures may not be shown because they were taken down since a release was made."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from catalog.corpus import DENYLISTS, read_settings
+from catalog.denylist import Look, load_denylist
+from catalog.records import Evidence, ImageRecord
+from catalog.storage import Store
+
+Denied = Callable[[Mapping[str, Any]], bool]
+_NO_EVIDENCE = Evidence(file="", place="", sha256="")
+
+
+def denied_of(store: Store, name: str, *, flat_from: float) -> Denied:
+    """Return what tells whether a picture of release `name` was taken down: by record, URL, creator, bytes or looks.
+
+    Takedowns of the corpus count, and those of the corpora that its last build of the release was held to. Raises
+    `CorpusError` when one of these lists is missing or damaged: then nothing may be shown.
+    """
+    denylist = load_denylist(store, read_settings(store).get(DENYLISTS, {}).get(name, ()))
+
+    def is_denied(said: Mapping[str, Any]) -> bool:
+        if denylist.is_empty:
+            return False
+        source, _, own_id = said["record_id"].partition(":")
+        urls = {name: said[name] for name in ("url", "landing_url", "creator", "creator_url")}
+        record = ImageRecord(source=source, id=own_id, evidence=_NO_EVIDENCE, **urls)
+        if denylist.denies_record(record) or (said["sha256"] and denylist.denies_bytes(said["sha256"])):
+            return True
+        if said["pixels"] is None or said["phash256"] is None:
+            return False
+        is_flat = said["flatness"] is None or said["flatness"] >= flat_from
+        return denylist.denies_picture(Look(pixels=said["pixels"], phash256=said["phash256"], is_flat=is_flat))
+
+    return is_denied

@@ -1,0 +1,147 @@
+"""Lay out clusters of duplicates as one HTML page that needs no server and no network."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from catalog.digests import sha256_hex
+from catalog.licenses import license_url
+from catalog.manifest import Release
+from cli.duplicates_data import Cluster, Duplicates, Picture
+from cli.duplicates_ledger import CONFLICT
+from cli.duplicates_words import distance_text, kind_of, size_text, why_kept
+from pipelines.papers.escaping import html_templates, jpeg_url, plain, safe_url
+from pipelines.papers.licenses import license_words
+from pipelines.papers.wording import REASONS
+
+MAX_CHARACTERS = 200
+"""Of a title or a creator; sources may say anything, at any length."""
+MAX_URL_CHARACTERS = 2_000
+Shown = dict[str, Any]
+
+
+def page(release: Release, found: Duplicates) -> bytes:
+    """Return the page. Everything that a source said is escaped, and only the page's own script and styles are used.
+
+    Each thumbnail is in it once, however many records have it. Equal releases give equal bytes.
+    """
+    sheet, places = _sheet(found.thumbnails)
+    clusters = [_cluster(cluster, found, places) for cluster in found.clusters]
+    copies = [copy for cluster in clusters for copy in cluster["copies"]]
+    ledger = found.ledger
+    return (
+        html_templates("cli")
+        .get_template("duplicates.html.j2")
+        .render(
+            name=plain(release.name),
+            version=release.version,
+            order=[plain(key) for key in found.policy.duplicates.keeper_order],
+            radius_bits=found.policy.duplicates.radius_bits,
+            totals=[
+                (ledger.num_clusters, "cluster", "clusters"),
+                (ledger.num_copies, "copy", "copies"),
+                (ledger.num_same_bytes, "with the keeper's bytes", "with the keeper's bytes"),
+                (ledger.num_conflicts, "in license conflict", "in license conflict"),
+            ],
+            num_clusters=ledger.num_clusters,
+            num_left_out=ledger.num_clusters - len(ledger.chosen),
+            num_taken_down=found.num_taken_down,
+            num_lost=found.num_lost,
+            clusters=clusters,
+            num_copies=len(copies),
+            sheet=sheet,
+            greatest_bits=max((copy["bits"] for copy in copies if copy["bits"] is not None), default=0),
+            greatest_size=max((cluster["size"] for cluster in clusters), default=1),
+            choices=_choices(clusters),
+        )
+        .encode()
+    )
+
+
+def _sheet(thumbnails: Mapping[str, bytes]) -> tuple[Markup, dict[str, int]]:
+    """Return a style sheet with every distinct thumbnail once, and the number of the one of each picture."""
+    numbers: dict[str, int] = {}
+    rules: list[str] = []
+    places: dict[str, int] = {}
+    for sha256 in sorted(thumbnails):
+        jpeg = thumbnails[sha256]
+        number = numbers.setdefault(sha256_hex(jpeg), len(numbers))
+        if number == len(rules):
+            rules.append(f".t{number}{{background-image:url({jpeg_url(jpeg)})}}")
+        places[sha256] = number
+    return Markup("\n".join(rules)), places
+
+
+def _cluster(cluster: Cluster, found: Duplicates, places: Mapping[str, int]) -> Shown:
+    keeper = cluster.keeper
+    copies = [_copy(copy, cluster, found, places) for copy in cluster.copies]
+    members = [*cluster.copies] if keeper is None else [keeper, *cluster.copies]
+    is_conflict = any(CONFLICT in one.reasons for one in members)
+    whys = Counter(copy["why"].partition(":")[0] for copy in copies if copy["why"])
+    bits = [copy["bits"] for copy in copies if copy["bits"] is not None]
+    return {
+        "keeper": None if keeper is None else _picture(keeper, places),
+        "copies": copies,
+        "size": cluster.num_copies,
+        "num_hidden": cluster.num_copies - len(copies),
+        "farthest": max(bits, default=0),
+        "whys": [why for why, _ in whys.most_common()],
+        "conflict": _asked(members) if is_conflict else None,
+    }
+
+
+def _asked(members: Iterable[Picture]) -> str:
+    """Return the licenses of a cluster whose licenses ask for different things."""
+    return ", ".join(sorted({plain(license_words(one.license)) for one in members}))
+
+
+def _copy(copy: Picture, cluster: Cluster, found: Duplicates, places: Mapping[str, int]) -> Shown:
+    keeper = cluster.keeper
+    return {
+        **_picture(copy, places),
+        "bits": copy.distance_bits,
+        "distance": plain(distance_text(copy)),
+        "kind": kind_of(copy, keeper),
+        "why": None if keeper is None else plain(why_kept(keeper, copy, cluster.copies, found.policy)),
+    }
+
+
+def _picture(one: Picture, places: Mapping[str, int]) -> Shown:
+    return {
+        "id": plain(one.record_id),
+        "title": _short(one.title),
+        "creator": _short(one.creator),
+        "creator_url": _link(one.creator_url),
+        "license": plain(license_words(one.license)),
+        "license_url": license_url(one.license),
+        "page": _link(one.landing_url) or _link(one.url),
+        "size": size_text(one),
+        "source": plain(one.source),
+        "reasons": [(plain(reason), REASONS.get(reason.partition(":")[0], "")) for reason in one.reasons],
+        "sha256": plain(one.sha256),
+        "place": places.get(one.sha256 or ""),
+    }
+
+
+def _short(text: str | None) -> str:
+    line = plain(text)
+    return line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]}..."
+
+
+def _link(url: str | None) -> str | None:
+    safe = safe_url(plain(url))
+    return safe if safe and len(safe) <= MAX_URL_CHARACTERS else None
+
+
+def _choices(clusters: Sequence[Shown]) -> dict[str, list[str]]:
+    """Return what can be chosen in each list of the page, sorted."""
+    copies = [copy for cluster in clusters for copy in cluster["copies"]]
+    pictures = [*copies, *(cluster["keeper"] for cluster in clusters if cluster["keeper"])]
+    return {
+        "reason": sorted({reason for copy in copies for reason, _ in copy["reasons"]}),
+        "kind": sorted({copy["kind"] for copy in copies}),
+        "license": sorted({picture["license"] for picture in pictures}),
+        "source": sorted({picture["source"] for picture in pictures}),
+    }
