@@ -16,6 +16,10 @@ def recheck(
     release: Annotated[str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>.")],
     budget: Annotated[int, typer.Option(help="Requests at most.")] = 10_000,
     older_than: Annotated[int, typer.Option(min=0, help="Days since a picture was looked at last.")] = 7,
+    rate_per_s: Annotated[
+        float | None,
+        typer.Option(help="Requests to one host in a second, where that is fewer than [fetch] of the corpus allows."),
+    ] = None,
     api: Annotated[
         list[str] | None,
         typer.Option(help="SOURCE=URL of the API that says which license a source states now; Commons, Openverse."),
@@ -24,7 +28,8 @@ def recheck(
     """Find what was removed, opted out, relicensed or changed since it was fetched; what the next build applies.
 
     Pictures that were never looked at come first, then the oldest look. What was found is kept in rechecks/, so that a
-    sweep that was stopped goes on where it was. Each request, redirects included, counts for the budget.
+    sweep that was stopped goes on where it was. Each request, redirects included, counts for the budget. Hosts are
+    asked as [fetch] says; of a host that answers 429 nothing is found, its pictures stay due.
 
     Example: byline recheck demo/corpus/releases/demo --budget 1000
 
@@ -49,7 +54,14 @@ def recheck(
             return lambda more: progress.advance(task, more)
 
         try:
-            done = run_recheck(opened, budget=budget, older_than=timedelta(days=older_than), bases=bases, begin=begin)
+            done = run_recheck(
+                opened,
+                budget=budget,
+                older_than=timedelta(days=older_than),
+                bases=bases,
+                rate_per_s=rate_per_s,
+                begin=begin,
+            )
         except (KeyboardInterrupt, asyncio.CancelledError):
             console.print("stopped; what was found is kept, and the same command goes on from there")
             raise typer.Exit(130) from None

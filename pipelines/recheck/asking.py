@@ -17,6 +17,7 @@ from pipelines.transport import Answer, Known, Transport
 
 GONE = frozenset({"HTTP 404", "HTTP 410", "HTTP 451"})
 """Messages of answers that say that the picture is not there any longer. 403 says only that we may not have it."""
+TOO_MANY_REQUESTS = 429
 REACHED = frozenset({Outcome.FETCHED, Outcome.UNCHANGED, Outcome.TOO_LARGE})
 HEARD = REACHED | {Outcome.DISALLOWED}
 """Outcomes of which the evidence of consent counts: what an error page forbids is about that page."""
@@ -31,6 +32,10 @@ class Stated:
     asked: str
     """The request."""
 
+    def relicenses(self, picture: Picture) -> bool:
+        """Return whether it states another license than the one that the picture was taken under."""
+        return self.license_claims is not None and relicensed(picture.license_claims, self.license_claims) is not None
+
 
 async def ask(picture: Picture, transport: Transport) -> Answer:
     """Ask for a picture, so that the server may answer that it is what we have."""
@@ -41,8 +46,8 @@ async def ask(picture: Picture, transport: Transport) -> Answer:
 def check_of(picture: Picture, stated: Stated | None, answer: Answer | None, now: datetime) -> dict[str, Any]:
     """Return a row of `catalog.rechecks.RECHECK_SCHEMA`.
 
-    `stated` is none when the source has no API that was asked; `answer` is none when the picture itself was not asked
-    for, since its source does not know it any longer.
+    `stated` is none when the source has no API that was asked; `answer` is none when nothing was heard of the picture
+    itself, since its source does not know it any longer, or its host wants to rest.
     """
     row: dict[str, Any] = {"record_id": picture.record_id, "url": picture.url, "checked_at": now.astimezone(UTC)}
     found: dict[Finding, str | None] = {}
@@ -59,6 +64,14 @@ def check_of(picture: Picture, stated: Stated | None, answer: Answer | None, now
             found[Finding.RELICENSED] = f"{changed[0]} -> {changed[1]}"
     finding = next(finding for finding in Finding if finding in found)
     return {**row, "finding": finding, "message": found[finding]}
+
+
+def is_busy(answer: Answer) -> bool:
+    """Return whether a host said no more than that it wants to be asked later, or was not asked since it had said so.
+
+    That is about us and says nothing of the picture: it stays due, and no policy can refuse it for that.
+    """
+    return answer.status == TOO_MANY_REQUESTS or (answer.status is None and answer.retry_after_s is not None)
 
 
 def relicensed(before: str, now: str) -> tuple[str, str] | None:

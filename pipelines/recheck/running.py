@@ -42,12 +42,14 @@ def recheck(
     budget: int,
     older_than: timedelta,
     bases: Mapping[str, str],
+    rate_per_s: float | None = None,
     begin: Callable[[int], Count] = lambda total: lambda more: None,
 ) -> Rechecked:
     """Look at the pictures of a release that were not looked at for `older_than`, by `budget` requests at most.
 
-    Hosts are asked as by the last build of the corpus. `bases` are addresses of APIs, by source. `begin` is told how
-    many pictures are due, and gives what is told of each that was looked at. Killed and run again, it goes on.
+    Hosts are asked as by the last build of the corpus, or with `rate_per_s` slower, never faster. `bases` are addresses
+    of APIs, by source. `begin` is told how many pictures are due, and gives what is told of each that was looked at.
+    Killed and run again, it goes on.
     """
     if budget < 1:
         raise ConfigError(f"--budget must be 1 request or more, got {budget}")
@@ -60,7 +62,8 @@ def recheck(
         last = read_settings(store).get("last_build", {})
         mirrors = {prefix: stack.enter_context(serving(folder)) for prefix, folder in last.get("serve", {}).items()}
         config = parse_config(last.get("fetch", {}), FetchConfig, where=store.url("corpus.toml"))
-        config = config.model_copy(update={"mirrors": {**config.mirrors, **mirrors}})
+        slower = min((rate for rate in (rate_per_s, config.rate_per_s) if rate is not None), default=None)
+        config = config.model_copy(update={"mirrors": {**config.mirrors, **mirrors}, "rate_per_s": slower})
         due = find_due(release, checked_before=datetime.now(UTC) - older_than)
         swept = asyncio.run(_sweep(due, config, budget, apis, begin(min(len(due), budget))))
         return Rechecked(swept=swept, num_held=due.num_held, delta=write_delta(release), path=delta_path(release))

@@ -9,7 +9,7 @@ from typing import Any
 
 from catalog.rechecks import add_checks
 from pipelines.parts import PackPart
-from pipelines.recheck.asking import Stated, ask, check_of
+from pipelines.recheck.asking import Stated, ask, check_of, is_busy
 from pipelines.recheck.due import Due, Picture
 from pipelines.recheck.source_apis import SourceApi
 from pipelines.transport import Transport
@@ -17,6 +17,7 @@ from pipelines.transport import Transport
 BATCH = 500
 """Pictures that are kept at once: a kill loses at most what was heard of these."""
 API_SILENT = "no answer of the source's API"
+BUSY = "hosts that want to rest"
 WINDOW = 64
 """Pictures under way at once. How many of one host is the transport's to say."""
 
@@ -42,6 +43,10 @@ class Budget:
         self.num_asked += 1
         return True
 
+    def give_back(self) -> None:
+        """Put back a request that was taken and not made."""
+        self.num_asked -= 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Swept:
@@ -49,7 +54,8 @@ class Swept:
 
     findings: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
-    """What became of the requests for pictures; and of how many the source's API said nothing."""
+    """What became of the requests for pictures; of how many the source's API said nothing; how many stay due since
+    their hosts want to rest."""
     num_due: int
     num_requests: int
 
@@ -84,7 +90,7 @@ async def sweep(
         finally:
             add_checks(due.release.store, due.release.name, part.pack, rows)
             findings.update(str(row["finding"]) for row in rows)
-        if len(rows) < len(pictures):
+        if budget.spent >= budget.limit:
             break
     return Swept(findings=findings, outcomes=outcomes, num_due=len(due), num_requests=budget.spent)
 
@@ -133,6 +139,12 @@ class _Look:
             if not self.budget.take():
                 return
             answer = await ask(picture, self.transport)
-            self.outcomes[str(answer.outcome)] += 1
+            self.outcomes[BUSY if is_busy(answer) else str(answer.outcome)] += 1
+            if is_busy(answer):
+                if answer.status is None:
+                    self.budget.give_back()
+                if stated is None or not stated.relicenses(picture):
+                    return
+                answer = None
         self.rows.append(check_of(picture, stated, answer, self.clock()))
         self.count(1)

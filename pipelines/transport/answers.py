@@ -38,6 +38,7 @@ class Answer:
     status: int | None = None
     """Of HTTP, where there was one."""
     retry_after_s: float | None = None
+    """For how long the host wants to rest. Without a status it had said so before, and was not asked now."""
 
 
 class NotYetError(Exception):

@@ -192,7 +192,8 @@ class HttpTransport:
         if isinstance(lease, Lease):
             return lease
         if lease > self.config.max_wait_s:
-            return Answer(outcome=Outcome.SERVER_ERROR, message=f"the host wants to rest for {lease:.0f} s")
+            message = f"the host wants to rest for {lease:.0f} s"
+            return Answer(outcome=Outcome.SERVER_ERROR, message=message, retry_after_s=lease)
         raise NotYetError(lease)
 
     def _rest(self, host: str, answer: Answer) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from catalog.consent import Signal
 from catalog.packs import Outcome
 from pipelines.transport.answers import Answer, NotYetError
-from pipelines.transport.robots import RobotsFile, TdmRepFile, robots_of
+from pipelines.transport.robots import TOO_MANY_REQUESTS, RobotsFile, TdmRepFile, robots_of
 from pipelines.transport.urls import origin_of
 
 MAX_SITES = 20_000
@@ -59,6 +59,8 @@ class Sites:
         robots = robots_of(status, answer.body or b"")
         if status is None or robots.is_unreachable:
             outcome = answer.outcome if status is None else Outcome.SERVER_ERROR
-            return Site(robots=robots, problem=Answer(outcome=outcome, message=f"robots.txt: {answer.message}"))
+            rest_s = answer.retry_after_s if status != TOO_MANY_REQUESTS else answer.retry_after_s or 0.0
+            problem = Answer(outcome=outcome, message=f"robots.txt: {answer.message}", retry_after_s=rest_s)
+            return Site(robots=robots, problem=problem)
         status, answer = await self.read(f"{origin}/.well-known/tdmrep.json")
         return Site(robots=robots, tdmrep=TdmRepFile(answer.body) if status == 200 and answer.body else None)
