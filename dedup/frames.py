@@ -59,19 +59,22 @@ def find_frame(image: Image.Image) -> Frame | None:
     within = levels_HW[max(top, 0) : height - max(bottom, 0)].T
     left, right = _depth(within[:wide]), _depth(within[::-1][:wide])
     across = levels_HW[:, max(left, 0) : width - max(right, 0)]
-    return _agreed(
-        across_x=(_if_filled(left, within), _if_filled(right, within[::-1])),
-        across_y=(_if_filled(top, across), _if_filled(bottom, across[::-1])),
-    )
+    ends = [(left, within), (right, within[::-1]), (top, across), (bottom, across[::-1])]
+    tones = [_tone(levels_RW) for _, levels_RW in ends]
+    depths = [_if_filled(depth, levels_RW) for depth, levels_RW in ends]
+    frame_tone = np.median([tone for tone, depth in zip(tones, depths, strict=True) if depth > 0] or [0])
+    is_other = [abs(tone - frame_tone) > 2 * SEEN for tone in tones]
+    return _agreed([OPEN if depth < 0 and other else depth for depth, other in zip(depths, is_other, strict=True)])
 
 
-def _agreed(*, across_x: tuple[int, int], across_y: tuple[int, int]) -> Frame | None:
-    found = sorted(depth for depth in (*across_x, *across_y) if depth > 0)
+def _agreed(depths: list[int]) -> Frame | None:
+    """Return the frame that the depths at left, right, top and bottom speak for, or none where they contradict."""
+    found = sorted(depth for depth in depths if depth > 0)
     agreed = [one for one, next_ in pairwise(found) if next_ - one <= AGREE_PX]
-    if len(found) < 2 or (not agreed and UNCLEAR in (*across_x, *across_y)):
+    if len(found) < 2 or (not agreed and UNCLEAR in depths):
         return None
     widths = []
-    for pair in (across_x, across_y):
+    for pair in (depths[:2], depths[2:]):
         low, high = sorted(pair)
         if low == OPEN < high or (low, high) == (UNCLEAR, OPEN):
             return None
@@ -80,9 +83,13 @@ def _agreed(*, across_x: tuple[int, int], across_y: tuple[int, int]) -> Frame | 
     return Frame(left=widths[0], top=widths[1], right=widths[0], bottom=widths[1])
 
 
+def _tone(levels_RW: Levels) -> float:
+    return float(np.median(levels_RW[0]))
+
+
 def _depth(levels_RW: Levels) -> int:
     """Return the rows of a uniform border that ends in an edge, or `OPEN`, or `UNCLEAR`."""
-    apart_RW = np.abs(levels_RW - np.int16(np.median(levels_RW[0])))
+    apart_RW = np.abs(levels_RW - np.int16(_tone(levels_RW)))
     if (apart_RW[0] > RINGING).mean() > RINGING_SHARE or np.median(apart_RW[0]) > SEEN:
         return OPEN
     quarter = levels_RW.shape[1] // 4  # the middle half lies between the borders of the other sides
@@ -103,5 +110,5 @@ def _if_filled(depth: int, levels_RW: Levels) -> int:
     """Return the depth unless less than `INSIDE_SHARE` of the first row inside differs from the border."""
     if depth <= 0:
         return depth
-    differs = np.abs(levels_RW[depth + 1] - np.int16(np.median(levels_RW[0]))) > SEEN
+    differs = np.abs(levels_RW[depth + 1] - np.int16(_tone(levels_RW))) > SEEN
     return depth if differs.mean() >= INSIDE_SHARE else UNCLEAR

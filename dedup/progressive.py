@@ -28,8 +28,9 @@ def means_only(data: bytes, *, needs_color: bool) -> bytes:
             if first or last or bits >> 4:  # detail, or a last bit
                 return data
             covered.update(named)
-            found = _MARKER_AFTER_SCAN.search(data, position)
-            position = found.start() if found else len(data)
+            if (found := _MARKER_AFTER_SCAN.search(data, position)) is None:  # cut off: the decoder has to see it
+                return data
+            position = found.start()
             if components and covered >= set(components if needs_color else components[:1]):
                 return data[:position] + _END_FILE
     return data

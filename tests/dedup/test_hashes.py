@@ -1,9 +1,14 @@
+import sys
+
 import imagehash
 import numpy as np
 import pytest
 from PIL import Image
 
-from dedup.hashes import HASH_INSTRUMENT, perceptual_hashes, pixel_digest
+from catalog.errors import ConfigError
+from dedup.hashes import HASH_INSTRUMENT, Hashes, dhash, hashes_of_bytes, perceptual_hashes, pixel_digest
+from dedup.pdq import MIN_QUALITY, pdq
+from tests.builders import encoded
 
 
 def a_picture(seed: int = 0, size: tuple[int, int] = (90, 70), mode: str = "RGB") -> Image.Image:
@@ -30,7 +35,7 @@ def test_half_of_the_bits_are_set():
     ]
 
 
-@pytest.mark.parametrize("measure", [perceptual_hashes, pixel_digest])
+@pytest.mark.parametrize("measure", [perceptual_hashes, dhash, pixel_digest, pdq])
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_transparency_is_refused(measure, mode):
     with pytest.raises(ValueError, match=f"mode {mode} has transparency; flatten it"):
@@ -56,3 +61,39 @@ def test_pixel_digest_sees_the_shape():
 
 def test_instrument_names_imagehash_and_its_version():
     assert HASH_INSTRUMENT.startswith(f"imagehash-{imagehash.__version__}-")
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("size", [(90, 70), (3, 200), (9, 8), (1, 1), (640, 480)])
+def test_exact_hashes_of_a_file_are_those_of_imagehash(seed, size):
+    image = a_picture(seed, size)
+    found = hashes_of_bytes(encoded(image, "PNG"), exact=True)
+    assert found == Hashes(
+        phash64=bytes.fromhex(str(imagehash.phash(image))),
+        phash256=bytes.fromhex(str(imagehash.phash(image, hash_size=16))),
+        dhash64=bytes.fromhex(str(imagehash.dhash(image))),
+    )
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "1", "P"])
+def test_dhash_is_that_of_imagehash(mode):
+    image = a_picture(mode=mode)
+    assert dhash(image).hex() == str(imagehash.dhash(image))
+
+
+def test_pdq_is_that_of_pdqhash():
+    pdqhash = pytest.importorskip("pdqhash")
+    image = a_picture(size=(640, 480))
+    bits, quality = pdqhash.compute(np.asarray(image))
+    assert pdq(image) == (np.packbits(bits).tobytes(), quality)
+
+
+def test_pdq_of_a_flat_picture_has_no_quality():
+    pytest.importorskip("pdqhash")
+    assert pdq(Image.new("RGB", (64, 64), "teal"))[1] < MIN_QUALITY
+
+
+def test_pdq_without_its_library_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pdqhash", None)
+    with pytest.raises(ConfigError, match=r'pip install "byline\[pdq\]"'):
+        pdq(a_picture())
