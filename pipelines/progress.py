@@ -37,6 +37,10 @@ class Meter:
             with (Path(self.folder) / f"{os.getpid()}.log").open("a") as file:
                 file.write(f"{count} {stage}\n")
 
+    def shared_folder(self, name: str) -> Path | None:
+        """Return a folder that the processes of this run share and that ends with it; none for a remote worker."""
+        return Path(self.folder) / name if self.folder and Path(self.folder).is_dir() else None
+
     @contextmanager
     def pack(self, stage: str, num_records: int) -> Iterator[Callable[[int], None]]:
         """Give a function that counts as the work goes; the rest of the pack is counted when the block ends."""

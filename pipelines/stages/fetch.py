@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import apache_beam as beam
@@ -149,7 +150,7 @@ def fetch_pack(
             journal = Journal(store, part.pack)
             with suppress(_OvertakenError):
                 fetching = Fetching(requests, pixels, journal, write, count, denylist)
-                asyncio.run(_fetch_over_http(fetching, config))
+                asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("sites")))
                 journal.remove()
                 break
     return part
@@ -172,8 +173,8 @@ def _to_fetch(part: PackPart, store: Store) -> list[Request]:
     ]
 
 
-async def _fetch_over_http(fetching: Fetching, config: FetchConfig) -> None:
-    async with HttpTransport(config) as transport:
+async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder: Path | None) -> None:
+    async with HttpTransport(config, sites_folder=sites_folder) as transport:
         try:
             await fetching.run(transport, config)
         finally:

@@ -20,6 +20,7 @@ from pipelines.fetch_config import FetchConfig
 from pipelines.transport.addresses import Guard, guarded_connector, refusal_in
 from pipelines.transport.answers import Answer, Known, NotYetError, user_agent
 from pipelines.transport.hosts import Hosts, Lease, retry_after_s
+from pipelines.transport.shared_sites import SharedSites
 from pipelines.transport.sites import Sites
 from pipelines.transport.urls import host_of, problem_of, redacted_in
 
@@ -51,13 +52,16 @@ class HttpTransport:
         reads_robots: bool = True,
         resolver: AbstractResolver | None = None,
         hosts_folder: Path | None = None,
+        sites_folder: Path | None = None,
     ) -> None:
-        """`reads_robots` is false for APIs, which are asked as their terms say, not crawled."""
+        """`reads_robots` is false for APIs, which are asked as their terms say, not crawled. Processes with one
+        `sites_folder` read the robots.txt of a host once.
+        """
         self.reads_robots, self.resolver = reads_robots, resolver
         self.config, self.mirrors = config, tuple(config.mirrors.items())
         self.hosts = Hosts(per_host=config.per_host, rate_per_s=config.rate_per_s, folder=hosts_folder)
         self.guard = Guard(config.allow)
-        self.sites = Sites(self._read_file)
+        self.sites = Sites(self._read_file, SharedSites(sites_folder) if sites_folder else None)
         self.num_requests = 0
         """For pictures, begun so far. A redirect that is followed is one more; a URL that is not asked is none."""
 

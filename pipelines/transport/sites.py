@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from catalog.consent import Signal
 from catalog.packs import Outcome
 from pipelines.transport.answers import Answer, NotYetError
+from pipelines.transport.host_table import seconds_since_boot
 from pipelines.transport.robots import TOO_MANY_REQUESTS, RobotsFile, TdmRepFile, robots_of
+from pipelines.transport.shared_sites import MAX_AGE_S, SaidOfAll, SharedSites
 from pipelines.transport.urls import origin_of
 
 MAX_SITES = 20_000
@@ -36,25 +38,42 @@ class Site:
 
 
 class Sites:
-    """Sites by origin, each read once."""
+    """Sites by origin, each read once in a day: by this process, or by all those that share what was said."""
 
-    def __init__(self, read: Read) -> None:
-        self.read = read
-        self.known: dict[str, asyncio.Task[Site]] = {}
+    def __init__(self, read: Read, shared: SharedSites | None = None) -> None:
+        self.read, self.shared = read, shared
+        self.known: dict[str, tuple[float, asyncio.Task[Site]]] = {}
+        """When it was asked for, and what comes of it."""
 
     async def of(self, url: str) -> Site:
         """Return the site of a URL. Raises `NotYetError` while another request is the first to ask for it."""
-        origin = origin_of(url)
-        learning = self.known.get(origin)
-        if learning is None:
+        origin, now_s = origin_of(url), seconds_since_boot()
+        at_s, learning = self.known.get(origin, (now_s, None))
+        if learning is None or now_s - at_s > MAX_AGE_S:
             if len(self.known) >= MAX_SITES:
                 del self.known[next(iter(self.known))]
-            learning = self.known[origin] = asyncio.create_task(self._learn(origin))
+            learning = asyncio.create_task(self._learn(origin))
+            self.known[origin] = now_s, learning
         elif not learning.done():
             raise NotYetError(LEARNING_S)
         return await learning
 
     async def _learn(self, origin: str) -> Site:
+        if self.shared is None:
+            said = await self._ask(origin)
+            return said if isinstance(said, Site) else _site_of(said)
+        async with self.shared.turn(origin) as turn:
+            kept = turn.read()
+            if kept is not None:
+                return _site_of(kept)
+            said = await self._ask(origin)
+            if isinstance(said, Site):
+                return said  # not shared: what failed for one may go well for the next
+            turn.write(said)
+            return _site_of(said)
+
+    async def _ask(self, origin: str) -> SaidOfAll | Site:
+        """Return what an origin says of all that it has, or, where that could not be had, the site that follows."""
         status, answer = await self.read(f"{origin}/robots.txt")
         robots = robots_of(status, answer.body or b"")
         if status is None or robots.is_unreachable:
@@ -62,5 +81,12 @@ class Sites:
             rest_s = answer.retry_after_s if status != TOO_MANY_REQUESTS else answer.retry_after_s or 0.0
             problem = Answer(outcome=outcome, message=f"robots.txt: {answer.message}", retry_after_s=rest_s)
             return Site(robots=robots, problem=problem)
-        status, answer = await self.read(f"{origin}/.well-known/tdmrep.json")
-        return Site(robots=robots, tdmrep=TdmRepFile(answer.body) if status == 200 and answer.body else None)
+        body = answer.body or b""
+        found, answer = await self.read(f"{origin}/.well-known/tdmrep.json")
+        tdmrep = answer.body if found == 200 and answer.body else None
+        return SaidOfAll(robots_status=status, robots=body, tdmrep=tdmrep)
+
+
+def _site_of(said: SaidOfAll) -> Site:
+    tdmrep = None if said.tdmrep is None else TdmRepFile(said.tdmrep)
+    return Site(robots=robots_of(said.robots_status, said.robots), tdmrep=tdmrep)
