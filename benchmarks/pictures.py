@@ -1,6 +1,7 @@
 """Pictures that are made, not found: as heavy as those of the web, and the same in every run."""
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -19,3 +20,12 @@ def a_jpeg(seed: int, *, size: tuple[int, int] = WIDE, noise: float = 0.0, quali
     sink = BytesIO()
     Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(sink, "JPEG", quality=quality)
     return sink.getvalue()
+
+
+def flattened(path: Path) -> Image.Image:
+    """Return a picture on white, in RGB."""
+    with Image.open(path) as opened:
+        drawn = opened.convert("RGBA")
+    ground = Image.new("RGBA", drawn.size, "white")
+    ground.alpha_composite(drawn)
+    return ground.convert("RGB")

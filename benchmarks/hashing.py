@@ -1,0 +1,131 @@
+"""Hashing files beside imagehash and pdqhash, full decode against reduced. python -m benchmarks.hashing FOLDER
+
+FOLDER holds real photographs, of which JPEGs of at least 1024x768 are used. Debian's wallpapers are some: `apt-get
+download gnome-backgrounds mate-backgrounds plasma-workspace-wallpapers ukui-wallpapers lomiri-wallpapers-16.04
+lomiri-wallpapers-20.04`, then `dpkg -x` of each into FOLDER.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from pathlib import Path
+
+import imagehash
+import numpy as np
+from PIL import Image
+
+from benchmarks.side_by_side import measure, table, write_section
+from dedup.decoding import decode
+from dedup.hashes import REDUCED_PX, hashes_of_bytes
+from dedup.pdq import pdq
+
+MIN_SIZE = (1024, 768)
+MAX_PIXELS = 10_000_000
+PDQ_PX = 512
+TRUSTED_PDQ = 80
+"""PDQ's quality from which its authors ask implementations to agree, within 10 bits."""
+
+
+def pictures(folder: Path) -> tuple[list[bytes], list[bytes]]:
+    """Return the baseline and the progressive JPEGs, each once."""
+    found: tuple[list[bytes], list[bytes]] = ([], [])
+    for data in sorted({path.read_bytes() for path in folder.rglob("*.jp*g") if path.is_file()}):
+        with Image.open(BytesIO(data)) as image:
+            longer, shorter = max(image.size), min(image.size)
+            if longer >= MIN_SIZE[0] and shorter >= MIN_SIZE[1] and longer * shorter <= MAX_PIXELS:
+                found["progressive" in image.info].append(data)
+    return found
+
+
+def _imagehash(data: bytes, hash_size: int = 8) -> bytes:
+    with Image.open(BytesIO(data)) as image:
+        return np.packbits(imagehash.phash(image, hash_size=hash_size).hash).tobytes()
+
+
+def _three(data: bytes) -> bytes:
+    with Image.open(BytesIO(data)) as image:
+        image.load()
+        imagehash.dhash(image)
+        imagehash.phash(image, hash_size=16)
+        return np.packbits(imagehash.phash(image).hash).tobytes()
+
+
+def _apart(one: bytes, other: bytes) -> int:
+    return (int.from_bytes(one) ^ int.from_bytes(other)).bit_count()
+
+
+def _histogram(distances: Iterable[int]) -> str:
+    return ", ".join(f"{bits}: {number}" for bits, number in sorted(Counter(distances).items()))
+
+
+def _each(work: Callable[[bytes], object], files: list[bytes]) -> Callable[[], None]:
+    def run() -> None:
+        for data in files:
+            work(data)
+
+    return run
+
+
+def _compare(name: str, files: list[bytes], rounds: int) -> str:
+    rows = {
+        "`imagehash.phash`, 64 bits alone": measure(
+            len(files), _each(hashes_of_bytes, files), _each(_imagehash, files), rounds=rounds
+        ),
+        "imagehash, the same three hashes": measure(
+            len(files), _each(hashes_of_bytes, files), _each(_three, files), rounds=rounds
+        ),
+    }
+    parts = [f"**{name}**"]
+    for peer, row in rows.items():
+        parts.append(table("files", "hashes_of_bytes (pHash 64, 256, dHash)", peer, [row]))
+    reduced = [hashes_of_bytes(data) for data in files]
+    exact = [hashes_of_bytes(data, exact=True) for data in files]
+    for data, found in zip(files, exact, strict=True):
+        if (found.phash64, found.phash256) != (_imagehash(data), _imagehash(data, 16)):
+            raise SystemExit("exact hashes are not imagehash's")
+    lines = [
+        f"{label}: {_histogram(_apart(getattr(a, key), getattr(b, key)) for a, b in zip(reduced, exact, strict=True))}"
+        for label, key in (("pHash 64", "phash64"), ("pHash 256", "phash256"), ("dHash 64", "dhash64"))
+    ]
+    parts.append("Bits from the exact hash, and files: " + "; ".join(lines) + ".")
+    return "\n\n".join(parts)
+
+
+def _compare_pdq(files: list[bytes], rounds: int) -> str:
+    def full(data: bytes) -> tuple[bytes, int]:
+        return pdq(decode(data, at_least_px=None))
+
+    def reduced(data: bytes) -> tuple[bytes, int]:
+        return pdq(decode(data, at_least_px=PDQ_PX))
+
+    row = measure(len(files), _each(reduced, files), _each(full, files), rounds=rounds)
+    pairs = [(full(data), reduced(data)) for data in files]
+    trusted = [(one, other) for one, other in pairs if one[1] >= TRUSTED_PDQ]
+    distances = [_apart(one[0], other[0]) for one, other in trusted]
+    return "\n\n".join(
+        [
+            f"**PDQ, decoded to {PDQ_PX} px at least**",
+            table("files", f"reduced to {PDQ_PX} px", "full decode", [row]),
+            f"Of {len(pairs)} files {len(trusted)} have quality {TRUSTED_PDQ} or more;"
+            f" bits from the full one, and files: {_histogram(distances)}.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    baseline, progressive = pictures(arguments.folder)
+    sections = [
+        f"Real photographs of {MIN_SIZE[0]}x{MIN_SIZE[1]} to {MAX_PIXELS // 10**6} megapixels (the module names the"
+        f" packages). Ours decodes to {REDUCED_PX} px at least and gives three hashes; exact, it gives imagehash's own"
+        " bits in both, for every file."
+    ]
+    for name, files in (("Baseline JPEGs", baseline), ("Progressive JPEGs", progressive)):
+        if files:
+            sections.append(_compare(name, files, arguments.rounds))
+    sections.append(_compare_pdq([*baseline, *progressive], arguments.rounds))
+    write_section("Hashing", "python -m benchmarks.hashing FOLDER", "\n\n".join(sections))
