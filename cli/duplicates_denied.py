@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from catalog.corpus import DENYLISTS, read_settings
 from catalog.denylist import Look, load_denylist
 from catalog.records import Evidence, ImageRecord
 from catalog.storage import Store
+from pipelines.takedown.apply import denylists_of
 
 Denied = Callable[[Mapping[str, Any]], bool]
 _NO_EVIDENCE = Evidence(file="", place="", sha256="")
@@ -18,7 +18,7 @@ def denied_of(store: Store, name: str, *, flat_from: float) -> Denied:
     Takedowns of the corpus count, and those of the corpora that its last build of the release was held to. Raises
     `CorpusError` when one of these lists is missing or damaged: then nothing may be shown.
     """
-    denylist = load_denylist(store, read_settings(store).get(DENYLISTS, {}).get(name, ()))
+    denylist = load_denylist(store, denylists_of(store, name))
 
     def is_denied(said: Mapping[str, Any]) -> bool:
         if denylist.is_empty:

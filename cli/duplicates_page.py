@@ -18,7 +18,8 @@ from pipelines.papers.wording import REASONS
 
 MAX_CHARACTERS = 200
 """Of a title or a creator; sources may say anything, at any length."""
-MAX_URL_CHARACTERS = 2_000
+MAX_URL_CHARACTERS = 1_000
+"""A longer one is not linked."""
 Shown = dict[str, Any]
 
 
@@ -115,7 +116,7 @@ def _picture(one: Picture, places: Mapping[str, int]) -> Shown:
         "creator": _short(one.creator),
         "creator_url": _link(one.creator_url),
         "license": plain(license_words(one.license)),
-        "license_url": license_url(one.license),
+        "license_url": _link(license_url(one.license)),
         "page": _link(one.landing_url) or _link(one.url),
         "size": size_text(one),
         "source": plain(one.source),

@@ -87,7 +87,7 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
     _check_measured(store)
     doomed = doomed_by(store, selection)
     releases = versions_with(store, doomed.record_ids, doomed.packs)
-    load_denylist(store, _all_of(_denylists(store, release.name) for release in releases))
+    load_denylist(store, _all_of(denylists_of(store, release.name) for release in releases))
     found = exposed(store, releases, doomed.packs, doomed.sha256s)
     seen = [one for manifest, places in found for one in exposures(manifest, places)]
     prints = pa.table({"fingerprint": _fingerprints(store, doomed)}, schema=PRINT_SCHEMA)
@@ -112,7 +112,7 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
     read_key(store)  # that the fingerprints were made with
     journal = json.loads(store.read_bytes(PENDING))
     names = {name for name, _ in journal["versions"]}
-    denylists = {name: _denylists(store, name) for name in names}
+    denylists = {name: denylists_of(store, name) for name in names}
     load_denylist(store, _all_of(denylists.values()))
     doomed = _doomed(journal["doomed"])
     takedown = add_entries(store, [Entry(**entry) for entry in journal["entries"]])
@@ -152,7 +152,7 @@ def _check_measured(store: Store) -> None:
         )
 
 
-def _denylists(store: Store, name: str) -> list[str]:
+def denylists_of(store: Store, name: str) -> list[str]:
     """Return the other corpora whose takedowns the last build of a release held it to."""
     settings = read_settings(store)
     last = settings.get("last_build", {})
