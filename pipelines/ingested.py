@@ -12,23 +12,36 @@ from catalog.records import RECORD_SCHEMA
 from catalog.storage import Store
 from pipelines.config import SourceConfig
 from pipelines.sources.files import files_of
+from pipelines.sources.unchanged import SourceFiles, remembered
 
 
-def records_path(source: SourceConfig, denylists: Sequence[str] = ()) -> str:
-    """Return the path, named after the bytes of the source's files, how they are read, and what others deny."""
+def records_path(
+    source: SourceConfig, denylists: Sequence[str] = (), store: Store | None = None, *, keep: bool = False
+) -> str:
+    """Return the path, named after the bytes of the source's files, how they are read, and what others deny.
+
+    With the `store` of the corpus, files that were not touched since they were read last are not read again; with
+    `keep` that is remembered there.
+    """
     denied = [read_settings(Store(root)).get(TAKEDOWNS, []) for root in denylists]
     read_as = [source.reader, source.options.model_dump(), source.num_packs]
-    run = digest_of([RECORD_SCHEMA.names, read_as, _digest_of_files(source), denied])[:16]
+    files = files_of(source.path, source=source.name)
+
+    def read() -> str:
+        return _digest_of_files(files, source.path)
+
+    named = SourceFiles(name=source.name, path=source.path, files=files)
+    digest = read() if store is None else remembered(named, read, store, keep=keep)
+    run = digest_of([RECORD_SCHEMA.names, read_as, digest, denied])[:16]
     return f"records/{source.name}/{run}.parquet"
 
 
-def _digest_of_files(source: SourceConfig) -> str | list[tuple[str, str]]:
-    """Return the digest of a file, or of a folder's or a glob's files the digest of each with its name in order."""
-    files = files_of(source.path, source=source.name)
-    if files == [source.path]:
-        return _digest_of_file(source.path)
+def _digest_of_files(files: Sequence[str], path: str) -> str:
+    """Return the digest of a file, or of a folder's or a glob's files: of the digest of each with its name in order."""
+    if files == [path]:
+        return _digest_of_file(path)
     folder = os.path.commonpath([Path(file).parent for file in files])
-    return [(Path(file).relative_to(folder).as_posix(), _digest_of_file(file)) for file in files]
+    return digest_of([(Path(file).relative_to(folder).as_posix(), _digest_of_file(file)) for file in files])
 
 
 def _digest_of_file(path: str) -> str:

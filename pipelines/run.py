@@ -79,7 +79,7 @@ def build(
 def _from_facts(config: CorpusConfig, policy: Policy, meter: Meter) -> dict[str, int] | None:
     """Make the release from what is there, and return what was done; None when a stage before has something to do."""
     store = config.store
-    paths = [records_path(source, config.denylists) for source in config.sources]
+    paths = [records_path(source, config.denylists, store, keep=True) for source in config.sources]
     if not all(store.exists(path) for path in paths):
         return None
     parts = [part for path in paths for part in parts_of(store, path)]

@@ -40,7 +40,7 @@ def _state(source: SourceConfig, config: CorpusConfig, released: str | None) -> 
         files_of(source.path)
     except SourceError:
         return NO_FILE, None
-    path = records_path(source, config.denylists)
+    path = records_path(source, config.denylists, config.store)
     if released is not None:
         return (AS_INGESTED if path == released else CHANGED), released
     if not config.store.exists(path):

@@ -24,7 +24,7 @@ def ingest(source: SourceConfig, store: Store, denylists: Sequence[str] = ()) ->
 
     What was taken down, here or in the corpora that `denylists` name, does not become a record.
     """
-    path = records_path(source, denylists)
+    path = records_path(source, denylists, store, keep=True)
     if not store.exists(path):
         rows = READERS[source.reader](source.path, source.name, source.options)
         counts = write_run(rows, store, path, load_denylist(store, denylists), num_packs=source.num_packs)
