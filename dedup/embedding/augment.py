@@ -43,7 +43,8 @@ def _cropped_or_framed(scenes: Tensor, gentle: NDArray[np.bool_], random: np.ran
     ground = color[:, :, None, None].expand(-1, -1, side_px, side_px).clone()
     collage = np.flatnonzero(framed & (random.random(count) < 0.5))
     others = (collage + 1 + int(random.integers(count - 1))) % count
-    ground[collage] = interpolate(scenes[others], (side_px, side_px), mode="bilinear", align_corners=False)
+    if len(collage):
+        ground[collage] = interpolate(scenes[others], (side_px, side_px), mode="bilinear", align_corners=False)
     return moved[:, :3] + (1 - moved[:, 3:]) * ground
 
 

@@ -93,6 +93,7 @@ class _TransformersEncoder:
 
     def __init__(self, model: str, revision: str) -> None:
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoImageProcessor, AutoModel
 
         options = {"local_files_only": True} if Path(model).is_dir() else {"revision": revision}
@@ -101,7 +102,7 @@ class _TransformersEncoder:
             network: Any = AutoModel.from_pretrained(
                 model, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, **options
             )
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise CheckpointError(f"{model} is no vision model that loads: {_one_line(error)}") from error
         self._network = getattr(network, "vision_model", network).eval()
         self._model = model

@@ -28,6 +28,8 @@ def warp(pixels_BCHW: Tensor, boxes: Boxes, *, side_px: int) -> Tensor:
 
 def paste(canvas_BCHW: Tensor, stamps_BCHW: Tensor, boxes: Boxes) -> Tensor:
     """Lay stamps of four channels, the last one opacity, over the boxes of a square canvas of three."""
+    if not len(stamps_BCHW):
+        return canvas_BCHW
     stamps = stamps_BCHW.clone()
     stamps[:, :3] *= stamps[:, 3:]  # so that no color bleeds in from where the stamp is clear
     inverse = torch.linalg.inv(_matrices(boxes))

@@ -12,8 +12,10 @@ SIMILAR = np.dtype([("i", np.int64), ("j", np.int64), ("cosine", np.float32)])
 """Two rows of the vectors, `i` before `j`, and their cosine."""
 _SLACK = 1e-4
 """How far below the threshold faiss looks: further than its float32 sums can be off."""
-_BLOCK, _PAIRS = 512, 65_536
+_BLOCK, _PAIRS = 2048, 65_536
 """Rows searched, and pairs decided, at once. They bound the memory and do not change the result."""
+_MAX_PAIRS = 50_000_000
+"""A gigabyte of them. Beyond that the threshold finds kinds of pictures and not copies."""
 
 
 def similar_pairs(vectors_ND: NDArray[np.float16], *, min_cosine: float) -> NDArray[np.void]:
@@ -21,7 +23,8 @@ def similar_pairs(vectors_ND: NDArray[np.float16], *, min_cosine: float) -> NDAr
 
     Exact. Of equal vectors only the first is searched; the others pair with it alone, at cosine 1. So a million equal
     pictures cost a million pairs and not a million squared, and each of them is in reach of the first.
-    Memory is the vectors in float32 and the pairs; time is quadratic in the number of different vectors.
+    Memory is the vectors in float32, the pairs, and what 2048 rows find; time is quadratic in the number of different
+    vectors. Raises `ConfigError` for a threshold that finds more than 50 million pairs.
     """
     faiss = _faiss()
     vectors_ND = _checked(vectors_ND, min_cosine)
@@ -35,6 +38,7 @@ def similar_pairs(vectors_ND: NDArray[np.float16], *, min_cosine: float) -> NDAr
         j, i = _candidates(index, block, min_cosine)
         before = i < j + start
         found.append(_decided(vectors_ND, firsts[i[before]], vectors_ND, firsts[j[before] + start], min_cosine))
+        _refuse_too_many(found, min_cosine)
     return _sorted(found)
 
 
@@ -57,7 +61,14 @@ def similar_to(old_ND: NDArray[np.float16], new_ND: NDArray[np.float16], *, min_
     for start in range(0, len(new_ND) if len(old_ND) else 0, _BLOCK):
         j, i = _candidates(index, _units(new_ND[start : start + _BLOCK]), min_cosine)
         found.append(_decided(old_ND, i, new_ND, j + start, min_cosine))
+        _refuse_too_many(found, min_cosine)
     return _sorted(found)
+
+
+def _refuse_too_many(found: list[NDArray[np.void]], min_cosine: float) -> None:
+    count = sum(map(len, found))
+    if count > _MAX_PAIRS:
+        raise ConfigError(f"min_cosine = {min_cosine} finds more than {_MAX_PAIRS:,} pairs of pictures; raise it")
 
 
 def _faiss() -> Any:

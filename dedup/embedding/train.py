@@ -7,13 +7,13 @@ import argparse
 import copy
 import math
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dedup.embedding.augment import edited
 from dedup.embedding.corpus import load_drawings, load_photographs, photographs
@@ -33,47 +33,61 @@ class TrainingConfig(BaseModel, frozen=True, extra="forbid"):
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.03, ge=0)
     temperature: float = Field(default=0.05, gt=0)
-    entropy_weight: float = Field(default=20.0, ge=0)
+    entropy_weight: float = Field(default=10.0, ge=0)
     averaging: float = Field(default=0.99, ge=0, lt=1)
     """Decay of the averaged weights, which are the ones that are kept."""
     seed: int = Field(default=0, ge=0)
 
 
-_STEPS_A_SAVE = 25
+_STEPS_A_SAVE = 100
+_NORM_BATCHES = 6
 
 
 def train(config: TrainingConfig, material: Material, out: Path) -> None:
     """Write the averaged network, without normalization, to `out`: now and then, and at the end."""
     torch.manual_seed(config.seed)
     net = CopyNet(config.network, norm=True).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    decay = get_ema_multi_avg_fn(config.averaging)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(net, multi_avg_fn=decay, use_buffers=True)
+    averaged = copy.deepcopy(net)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     steps = max(1, config.scenes_seen // config.batch)
     start = time.monotonic()
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * _schedule(step, steps)
-        random = np.random.default_rng([config.seed, step])
-        loss = _loss(net, _two_views(material, config, random), config)
+        loss = _loss(net, _two_views(material, config, step), config)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
-        averaged.update_parameters(net)
+        _average(averaged, net, decay=min(config.averaging, (1 + step) / (10 + step)))
         if (step + 1) % _STEPS_A_SAVE == 0 or step == steps - 1:
             seen = (step + 1) * config.batch
             print(f"{seen} scenes, loss {loss.item():.3f}, {time.monotonic() - start:.0f} s", flush=True)
-            save_network(_kept(averaged), out)
+            _measure_norms(averaged, (_two_views(material, config, -batch) for batch in range(1, _NORM_BATCHES + 1)))
+            save_network(folded(averaged), out)
 
 
-def _kept(averaged: AveragedModel) -> CopyNet:
-    net = copy.deepcopy(averaged.module)
-    assert isinstance(net, CopyNet)
-    return folded(net)
+@torch.no_grad()
+def _average(averaged: CopyNet, net: CopyNet, *, decay: float) -> None:
+    for kept, new in zip(averaged.parameters(), net.parameters(), strict=True):
+        kept.lerp_(new, 1 - decay)
 
 
-def _two_views(material: Material, config: TrainingConfig, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+@torch.no_grad()
+def _measure_norms(net: CopyNet, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Measure the means and variances that the normalization uses, which averaged weights have of their own."""
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over the batches
+    net.train()
+    for views in batches:
+        net(torch.cat(views))
+
+
+def _two_views(material: Material, config: TrainingConfig, step: int) -> tuple[Tensor, Tensor]:
+    """Return the batch of a step; below zero are batches that are never trained on."""
+    random = np.random.default_rng([config.seed, abs(step), int(step < 0)])
     shown = scenes(material, config.batch, random)
     side_px = config.network.side_px
     first, second = (edited(shown, material.stamps, random, side_px=side_px) for _ in range(2))

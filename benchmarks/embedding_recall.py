@@ -1,0 +1,189 @@
+"""How many edited copies the embedding finds, and how many strangers it takes for copies, beside pHash.
+
+`python -m benchmarks.embedding_recall MODEL OTHERS [--sheet FALSE.png]`: `MODEL` is a folder of the embedding, `OTHERS`
+one that `benchmarks.other_photographs` has filled. Every other picture decides the threshold; the rest is measured.
+"""
+
+import argparse
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.edits import EDITS, Draw
+from benchmarks.false_pairs import write_sheet
+from benchmarks.side_by_side import write_section
+from dedup.embedding.corpus import photographs
+from dedup.embedding.embedder import Embedder, EmbeddingConfig
+from dedup.hashes import perceptual_hashes
+from dedup.quality import FLAT_FROM, measure_quality
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+LONGER_SIDE_PX, SAME_BITS = 256, 70
+PRECISION = 0.999
+TITLE = "Recall of the copy-detection embedding"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Pictures of different things, none of them flat: those are told apart by their pixels alone."""
+
+    names: list[str]
+    images: list[Image.Image]
+
+    def half(self, odd: int) -> "Pictures":
+        return Pictures(names=self.names[odd::2], images=self.images[odd::2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Cosines of edited pictures (rows) with all originals (columns); NaN where another picture was pasted in."""
+
+    cosines: dict[str, NDArray[np.float32]]
+    bits: dict[str, NDArray[np.int64]]
+    """Distances of the 256-bit pHash, in the same places."""
+    originals: NDArray[np.float32]
+    """Cosines of the pairs of originals."""
+
+    def own(self, edit: str) -> NDArray[np.float32]:
+        return np.asarray(np.diagonal(self.cosines[edit]))
+
+    def strangers(self) -> NDArray[np.float32]:
+        values = [c[~np.eye(len(c), dtype=bool) & ~np.isnan(c)] for c in self.cosines.values()]
+        return np.concatenate([*values, self.originals])
+
+
+def load(paths: Sequence[Path]) -> Pictures:
+    """Shrink to 256 px, as the sample photographs are. Leaves out flat pictures, and second ones of the same scene."""
+    names, images, hashes = [], [], np.zeros((0, 256), bool)
+    for path in paths:
+        image = Image.open(path).convert("RGB")
+        image.thumbnail((LONGER_SIDE_PX, LONGER_SIDE_PX))
+        bits = _bits([image])
+        if measure_quality(image).flatness < FLAT_FROM and not (_distances(bits, hashes) <= SAME_BITS).any():
+            names.append(path.stem)
+            images.append(image)
+            hashes = np.concatenate([hashes, bits])
+    return Pictures(names=names, images=images)
+
+
+def score(pictures: Pictures, embedder: Embedder) -> Scores:
+    originals = embedder.embed(pictures.images).astype(np.float32)
+    hashes = _bits(pictures.images)
+    stamps = sorted((SAMPLES / "drawings").glob("*.png"))
+    cosines, bits = {}, {}
+    for name, edit in EDITS.items():
+        edited = [edit(_draw(pictures, place, name, stamps)) for place in range(len(originals))]
+        cosines[name] = embedder.embed(edited).astype(np.float32) @ originals.T
+        bits[name] = _distances(_bits(edited), hashes)
+        if "collage" in name:
+            for place in range(len(originals)):
+                cosines[name][place, _other(place, len(originals))] = np.nan
+    pairs = np.triu_indices(len(originals), 1)
+    return Scores(cosines=cosines, bits=bits, originals=(originals @ originals.T)[pairs])
+
+
+def threshold_of(scores: Scores) -> float:
+    """Return the lowest cosine, in hundredths, from which on at least 999 of 1000 pairs found are copies."""
+    own = np.concatenate([scores.own(edit) for edit in EDITS])
+    strangers = scores.strangers()
+    grid = np.arange(0.30, 1.0, 0.01)
+    precise = [(own >= t).sum() * (1 - PRECISION) >= (strangers >= t).sum() * PRECISION for t in grid]
+    wrong = np.flatnonzero(~np.asarray(precise))
+    return round(float(grid[min(len(grid) - 1, wrong[-1] + 1 if len(wrong) else 0)]), 2)
+
+
+def recall_table(scores: Scores, cosine: float) -> str:
+    lines = ["| edit | embedding | pHash256, 12 bits | pHash256, 31 bits | strangers |", "|---|---:|---:|---:|---:|"]
+    for edit, bits in scores.bits.items():
+        strangers = scores.cosines[edit][~np.eye(len(bits), dtype=bool)]
+        false = f"{(strangers >= cosine).sum()} of {len(strangers):,}"
+        hashed = " | ".join(f"{(np.diagonal(bits) <= radius).mean():.3f}" for radius in (12, 31))
+        lines.append(f"| {edit} | {(scores.own(edit) >= cosine).mean():.3f} | {hashed} | {false} |")
+    return "\n".join(lines)
+
+
+def threshold_table(scores: Scores, cutouts: Scores, chosen: float) -> str:
+    lines = [
+        "| cosine | crops of 20 % of the area | all edits | precision | strangers | among cut-outs |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    own, strangers = np.concatenate([scores.own(edit) for edit in EDITS]), scores.strangers()
+    crops = scores.own("crop: 20 % of the area cut away")
+    for cosine in sorted({*np.arange(0.5, 0.96, 0.05).round(2), chosen}):
+        found, false = int((own >= cosine).sum()), int((strangers >= cosine).sum())
+        among = cutouts.strangers()
+        lines.append(
+            f"| {cosine:.2f} | {(crops >= cosine).mean():.3f} | {found / len(own):.3f} "
+            f"| {found / max(1, found + false):.4f} | {_rate(strangers, cosine)} | {_rate(among, cosine)} |"
+        )
+    return "\n".join(lines)
+
+
+def _rate(strangers: NDArray[np.float32], cosine: float) -> str:
+    return f"{1e6 * (strangers >= cosine).mean():,.0f} of a million"
+
+
+def _draw(pictures: Pictures, place: int, edit: str, stamps: Sequence[Path]) -> Draw:
+    random = np.random.default_rng([zlib.crc32(edit.encode()), zlib.crc32(pictures.names[place].encode())])
+    return Draw(
+        image=pictures.images[place],
+        random=random,
+        emoji=Image.open(stamps[int(random.integers(len(stamps)))]),
+        other=pictures.images[_other(place, len(pictures.images))],
+    )
+
+
+def _other(place: int, count: int) -> int:
+    return (place + 1 + place % (count - 1)) % count
+
+
+def _bits(images: Sequence[Image.Image]) -> NDArray[np.bool_]:
+    return np.stack([np.unpackbits(np.frombuffer(perceptual_hashes(image)[1], np.uint8)) for image in images]) > 0
+
+
+def _distances(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> NDArray[np.int64]:
+    return np.asarray((left[:, None] != right[None]).sum(axis=2))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("others", type=Path)
+    parser.add_argument("--sheet", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    embedder = Embedder(EmbeddingConfig(model=str(options.model)))
+    held_out = photographs(SAMPLES / "photographs", held_out=True).paths
+    photos = load([*held_out, *sorted((options.others / "photographs").glob("*.jpg"))])
+    cutouts = load(sorted((options.others / "cutouts").glob("*.jpg")))
+    chosen = threshold_of(score(photos.half(0), embedder))
+    measured, stress = score(photos.half(1), embedder), score(cutouts.half(1), embedder)
+    start = time.perf_counter()
+    embedder.embed(photos.images)
+    embed_ms = (time.perf_counter() - start) / len(photos.images) * 1e3
+    if options.sheet:
+        write_sheet(photos.images, embedder.embed(photos.images), options.sheet)
+    num_measured, num_deciding = len(photos.half(1).images), len(photos.half(0).images)
+    text = f"""\
+{num_measured} photographs and wallpapers that training did not see, {len(measured.strangers()):,} pairs of strangers.
+The cosine {chosen:.2f} is the lowest with a precision of {PRECISION} on {num_deciding} others.
+{embed_ms:.0f} ms a picture of 256 px, one thread. pHash is that of the picture as it is, in no other orientation.
+
+{recall_table(measured, chosen)}
+
+Precision is the share of copies among the pairs found, over all edits. Cut-outs are things on white, a hard case: most
+of their area is equal. {len(stress.strangers()):,} pairs of strangers are among them.
+
+{threshold_table(measured, stress, chosen)}"""
+    write_section(TITLE, f"python -m benchmarks.embedding_recall {options.model} OTHERS", text)
+
+
+if __name__ == "__main__":
+    main()
