@@ -7,6 +7,8 @@ from catalog.errors import ConfigError
 
 MIN_QUALITY = 50
 """Below it, PDQ's authors advise, a hash says nothing."""
+REDUCED_PX = 640
+"""Shorter side to which `dedup.decoding.decode` may shrink before: at most 10 bits off then, on sharp photographs."""
 
 
 def pdq(image: Image.Image) -> tuple[bytes, int]:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from dedup.quality import measure_quality
+from dedup.quality import FLAT_FROM, is_flat, measure_quality
 
 
 def noise(size: tuple[int, int] = (64, 48), low: int = 0, high: int = 256) -> Image.Image:
@@ -52,6 +52,13 @@ def test_large_pictures_are_measured_at_512_px():
 )
 def test_flatness_is_the_share_of_the_commonest_tone(image, flatness):
     assert measure_quality(image).flatness == flatness
+
+
+@pytest.mark.parametrize("share", [93, 94, 95, 96, 97])
+def test_a_picture_is_flat_from_that_flatness_on(share):
+    image = Image.new("RGB", (700, 100), "white")
+    image.paste("black", (0, share, 700, 100))
+    assert is_flat(image) == (measure_quality(image).flatness >= FLAT_FROM)
 
 
 @pytest.mark.parametrize(("dark", "light", "contrast"), [(0, 255, 0.5), (7, 7, 0.0), (0, 51, 0.1)])
