@@ -8,7 +8,6 @@ writers one wins. img2dataset's `_stats.json` is beside it. What is fetched late
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 from itertools import accumulate, groupby
 from tarfile import BLOCKSIZE
 from typing import IO
@@ -61,8 +60,6 @@ ENDINGS = {
     "image/bmp": "bmp",
     "image/tiff": "tif",
 }
-COPIED_BYTES = 1 << 20
-"""Of a tar that is hashed, at a time."""
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -187,44 +184,33 @@ def _write_members(
         return name, {place.name: place for place in write_tar(file, listed)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class FileChange:
-    """A file before and after something was removed from it; `after` is none for a file that is gone."""
+def remove_records(store: Store, pack: str, record_ids: Collection[str]) -> list[str]:
+    """Remove these records and their pictures from a pack; return the paths of the files that changed or went.
 
-    before: str
-    before_sha256: str
-    after: str | None
-    after_sha256: str | None
-
-
-def remove_records(store: Store, pack: str, record_ids: Collection[str]) -> list[FileChange]:
-    """Remove these records and their pictures from a pack, by splicing the tars that hold any, and no other.
-
-    No other record may have the same pictures. A segment stays, if need be empty, so that the others keep their
-    numbers. Done again, or after a kill, it ends with the same files.
+    Tars that hold a picture of theirs are spliced, no other is touched. No other record may have the same pictures. A
+    segment stays, if need be empty, so that the others keep their numbers. Done again, or after a kill, it ends with
+    the same files.
     """
-    changes = []
+    changed = []
+    gone = pa.array(sorted(record_ids), pa.string())
     for stem in store.numbered(f"packs/{pack}.", ".parquet"):
         index = store.read_table(f"{stem}.parquet")
-        kept = index.filter(pc.invert(pc.is_in(index["record_id"], pa.array(sorted(record_ids), pa.string()))))
-        if len(kept) == len(index):
+        is_gone = pc.is_in(index["record_id"], gone)
+        removed, kept = index.filter(is_gone), index.filter(pc.invert(is_gone))
+        if not len(removed):
             continue
         for columns in (_STORED, _ORIGINAL):
-            for tar in pc.unique(index[columns.tar].drop_null()).to_pylist():
-                kept, change = _splice(store, stem, tar, kept, columns)
-                changes.append(change)
-        before = sha256_hex(store.read_bytes(f"{stem}.parquet"))
+            for tar in pc.unique(removed[columns.tar].drop_null()).to_pylist():
+                kept = _splice(store, stem, tar, kept, columns)
+                changed.append(f"packs/{tar}")
         store.write_table(f"{stem}.parquet", kept)
-        after = sha256_hex(store.read_bytes(f"{stem}.parquet"))
-        changes.append(
-            FileChange(before=f"{stem}.parquet", before_sha256=before, after=f"{stem}.parquet", after_sha256=after)
-        )
+        changed.append(f"{stem}.parquet")
     left = read_attempts(store, pack, ["tar", "originals"])
     named = {*pc.unique(left["tar"]).to_pylist(), *pc.unique(left["originals"]).to_pylist()}
     for name in store.files("packs", suffix=".tar"):  # what was spliced, and what a killed writer left
         if name.startswith(f"{pack}.") and name not in named:
             store.remove(f"packs/{name}")
-    return changes
+    return changed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +230,7 @@ _ORIGINAL = _TarColumns(
 )
 
 
-def _splice(store: Store, stem: str, tar: str, kept: pa.Table, columns: _TarColumns) -> tuple[pa.Table, FileChange]:
+def _splice(store: Store, stem: str, tar: str, kept: pa.Table, columns: _TarColumns) -> pa.Table:
     """Write the members of a tar that the rows in `kept` name to a new tar; return these rows as they name that one."""
     rows = kept.to_pylist()
     members = {row["sha256"]: row for row in rows if row[columns.tar] == tar}
@@ -254,29 +240,18 @@ def _splice(store: Store, stem: str, tar: str, kept: pa.Table, columns: _TarColu
     sizes = [BLOCKSIZE + whole_blocks(row[columns.size]) for row in listed]
     with store.open(f"packs/{tar}") as old, store.writing(f"packs/{name}") as file:
         pieces = zip((row[columns.offset] - BLOCKSIZE for row in listed), sizes, strict=True)
-        after, _ = write_pieces(file, (_read_at(old, start, size) for start, size in pieces))
+        write_pieces(file, (_read_at(old, start, size) for start, size in pieces))
     offsets = {row["sha256"]: place + BLOCKSIZE for row, place in zip(listed, accumulate([0, *sizes]), strict=False)}
     moved = [
         {**row, columns.tar: name, columns.offset: offsets[row["sha256"]]} if row[columns.tar] == tar else row
         for row in rows
     ]
-    before = _sha256_of(store, f"packs/{tar}")
-    change = FileChange(before=f"packs/{tar}", before_sha256=before, after=f"packs/{name}", after_sha256=after)
-    return pa.Table.from_pylist(moved, schema=INDEX_SCHEMA), change
+    return pa.Table.from_pylist(moved, schema=INDEX_SCHEMA)
 
 
 def _read_at(file: IO[bytes], start: int, size: int) -> bytes:
     file.seek(start)
     return file.read(size)
-
-
-def _sha256_of(store: Store, path: str) -> str:
-    """Return the digest of a file that may be larger than memory: originals are gigabytes."""
-    digest = sha256()
-    with store.open(path) as file:
-        while piece := file.read(COPIED_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def read_images(store: Store, index: pa.Table, *, only: Collection[str]) -> Iterator[tuple[str, bytes]]:

@@ -12,8 +12,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.digests import sha256_hex
-from catalog.packs import FileChange
 from catalog.storage import Store, parquet_bytes
 
 FOLDER = "rechecks"
@@ -112,8 +110,9 @@ def add_checks(store: Store, release: str, pack: str, rows: Iterable[dict[str, A
         number += 1
 
 
-def forget_checks(store: Store, pack: str, record_ids: Collection[str]) -> Iterator[FileChange]:
-    """Remove the checks of these records, and yield every file that changed. Segments keep their numbers.
+def forget_checks(store: Store, pack: str, record_ids: Collection[str]) -> Iterator[str]:
+    """Remove the checks of these records; yield the path of every file that changed or went. Segments keep their
+    numbers.
 
     Deltas that name one of the records go too: the next recheck writes them anew.
     """
@@ -123,10 +122,12 @@ def forget_checks(store: Store, pack: str, record_ids: Collection[str]) -> Itera
             table = store.read_table(f"{stem}.parquet")
             kept = table.filter(pc.invert(pc.is_in(table["record_id"], gone)))
             if len(kept) < len(table):
-                yield _replaced(store, f"{stem}.parquet", parquet_bytes(kept))
+                store.write_table(f"{stem}.parquet", kept)
+                yield f"{stem}.parquet"
         for file in store.files(f"{FOLDER}/{name}", suffix=DELTA):
             if not set(record_ids).isdisjoint(_texts(json.loads(store.read_bytes(f"{FOLDER}/{name}/{file}")))):
-                yield _replaced(store, f"{FOLDER}/{name}/{file}", None)
+                store.remove(f"{FOLDER}/{name}/{file}")
+                yield f"{FOLDER}/{name}/{file}"
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -135,15 +136,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for part in value.values() if isinstance(value, dict) else value:
             yield from _texts(part)
-
-
-def _replaced(store: Store, path: str, data: bytes | None) -> FileChange:
-    before = sha256_hex(store.read_bytes(path))
-    if data is None:
-        store.remove(path)
-        return FileChange(before=path, before_sha256=before, after=None, after_sha256=None)
-    store.write_bytes(path, data)
-    return FileChange(before=path, before_sha256=before, after=path, after_sha256=sha256_hex(data))
 
 
 def _segments(store: Store, release: str, pack: str) -> list[str]:

@@ -61,8 +61,8 @@ def remove(store: Store, doomed: Doomed) -> Iterator[str]:
             if not name.endswith(NOT_RECORDS):
                 yield from _from_records(store, f"records/{source}/{name}", doomed)
     for pack in doomed.packs:
-        yield from (change.before for change in remove_records(store, pack, doomed.record_ids))
-        yield from (change.before for change in forget_checks(store, pack, doomed.record_ids))
+        yield from remove_records(store, pack, doomed.record_ids)
+        yield from forget_checks(store, pack, doomed.record_ids)
     yield from _from_facts(store, doomed)
     yield from _from_pairs(store, doomed)
     for name in store.files(ROWS):

@@ -106,10 +106,26 @@ def test_a_removal_that_is_done_again_changes_nothing(tmp_path):
     assert tree_digest(tmp_path) == before
 
 
-def test_a_removal_tells_the_digest_of_every_file_before_and_after(tmp_path):
+def _digests(folder):
+    return {f"packs/{path.name}": sha256_hex(path.read_bytes()) for path in (folder / "packs").iterdir()}
+
+
+def test_a_removal_tells_every_file_that_changed_or_went(tmp_path):
     store = Store(str(tmp_path))
     write_segment(store, "p", [(*a_row("s:1", b"x"), b"one"), (*a_row("s:2", b"y"), b"two")], {})
-    before = {f"packs/{path.name}": sha256_hex(path.read_bytes()) for path in (tmp_path / "packs").iterdir()}
-    for change in remove_records(store, "p", ["s:1"]):
-        assert change.before_sha256 == before[change.before]
-        assert change.after_sha256 == sha256_hex(store.read_bytes(change.after))
+    before = _digests(tmp_path)
+    told = remove_records(store, "p", ["s:1"])
+    after = _digests(tmp_path)
+    assert sorted(told) == sorted(path for path in before if after.get(path) != before[path])
+
+
+def test_a_removal_leaves_tars_alone_that_hold_nothing_of_it(tmp_path):
+    store = Store(str(tmp_path))
+    rows = [a_row("s:1", None, Outcome.TIMEOUT), a_row("s:2", b"x"), (*a_row("s:3", b"y"), b"fetched")]
+    write_segment(store, "p", rows, {})
+    places = {path: path.stat().st_ino for path in tmp_path.glob("packs/*.tar")}
+    assert remove_records(store, "p", ["s:1"]) == ["packs/p.000.parquet"]
+    assert {path: path.stat().st_ino for path in tmp_path.glob("packs/*.tar")} == places
+    (originals,) = tmp_path.glob("packs/*.originals.tar")
+    remove_records(store, "p", ["s:2"])
+    assert originals.stat().st_ino == places[originals]
