@@ -91,12 +91,12 @@ def _unpack(chunk: pa.Array, first: int) -> tuple[NDArray[np.int64], NDArray[np.
         )
     counts = sizes // VIEW_BYTES
     rows = np.repeat(np.arange(len(chunk)), counts)
-    if not len(rows):
-        return rows, np.zeros((0, VIEW_BYTES), np.uint8)
-    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    starts = edges[:-1][rows] + within * VIEW_BYTES
-    bytes_all = np.frombuffer(data, np.uint8)
-    return rows + first, bytes_all[starts[:, None] + np.arange(VIEW_BYTES)]
+    bytes_all = np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8)
+    if sizes.sum() < edges[-1] - edges[0]:  # a missing value may still have bytes
+        bytes_all = bytes_all[edges[0] : edges[-1]][np.repeat(sizes > 0, np.diff(edges))]
+    else:
+        bytes_all = bytes_all[edges[0] : edges[-1]]
+    return rows + first, bytes_all.reshape(-1, VIEW_BYTES)
 
 
 def _trimmed(image: Image.Image) -> Iterator[View]:

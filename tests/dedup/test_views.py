@@ -203,6 +203,14 @@ def test_unpacking_gives_back_what_was_packed():
     assert [bytes(colors) for colors in colors_V48] == [view.colors for view in views]
 
 
+def test_a_missing_value_that_still_has_bytes_has_no_views():
+    packed = pack_views([a_view()])
+    offsets, is_there = np.array([0, 81, 162], np.int32), np.packbits([0, 1], bitorder="little")
+    buffers = [pa.py_buffer(is_there), pa.py_buffer(offsets), pa.py_buffer(packed * 2)]
+    column = pa.chunked_array([pa.Array.from_buffers(pa.binary(), 2, buffers)])
+    assert unpack_views(column)[0].tolist() == [1]
+
+
 def test_no_views_unpack_to_none():
     row_V, kind_V, code_V32, colors_V48 = unpack_views(pa.chunked_array([], pa.binary()))
     assert (row_V.shape, kind_V.shape, code_V32.shape, colors_V48.shape) == ((0,), (0,), (0, 32), (0, 48))
