@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from catalog.denylist import Denylist
 from catalog.digests import canonical_json
+from catalog.errors import ConfigError
 from catalog.records import (
     RECORD_SCHEMA,
     UNREADABLE_SCHEMA,
@@ -35,6 +36,10 @@ from pipelines.spilling import Spill, write_regrouped
 BATCH_ROWS = 4096
 MAX_GROUPS = 1024
 """Of packs. Of a hundred million records a group has about a hundred thousand."""
+PACK_RECORDS = 10_000
+"""Of a pack, about: see `docs/architecture.md`."""
+MAX_PACK_ROWS = 100_000
+"""A pack is in memory whole, here and in every later stage; what is larger is refused."""
 ROWS_PER_RANGE = 1 << 18
 """Rows of the source, of which the unreadable ones are sorted together."""
 UNREADABLE_ROWS_PER_GROUP = 1 << 16
@@ -64,6 +69,7 @@ def write_run(
     with store.scratch_folder() as scratch, writing_records(store, path, RECORD_SCHEMA) as add:
         run = _Run(scratch, denylist, num_packs)
         run.take(rows, batch_rows)
+        run.refuse_large_packs(path.split("/")[1])
         num_records = 0
         for pack in run.packs():
             add(pack)
@@ -86,6 +92,7 @@ class _Run:
         self._records = Spill(scratch / "records", _SPILLED)
         self._unreadable = Spill(scratch / "unreadable", _TOLD)
         self._groups = groups_of_packs(num_packs)
+        self._pack_rows = np.zeros(num_packs, np.int64)
 
     def take(self, rows: Iterable[Row], batch_rows: int) -> None:
         """Spill all rows, numbered in their order."""
@@ -98,6 +105,18 @@ class _Run:
                 self._spill_records([number for number, _ in records], [record for _, record in records])
             if unreadable:
                 self._tell([number for number, _ in unreadable], unreadable_table([row for _, row in unreadable]))
+
+    def refuse_large_packs(self, source: str) -> None:
+        """Raise `ConfigError` when a pack has more rows than are held at once. Told after the last row, with a number
+        that is right: what is read before lies on the disk.
+        """
+        most, wanted = int(self._pack_rows.max()), -(-int(self._pack_rows.sum()) // PACK_RECORDS)
+        if most > MAX_PACK_ROWS:
+            raise ConfigError(
+                f"source {source}: num_packs = {self.num_packs} makes a pack of {most:,} rows, and at most "
+                f"{MAX_PACK_ROWS:,} are held at once; set num_packs = {wanted}, for about {PACK_RECORDS:,} each, or, "
+                "where this corpus has packs of the source already, name the new rows as a source of their own"
+            )
 
     def packs(self) -> Iterator[pa.Table]:
         """Yield the records of every pack that has some, sorted by pack and id."""
@@ -128,6 +147,7 @@ class _Run:
         is_denied = pa.array([self.denylist.denies_record(record) for record in records], pa.bool_())
         rows = pa.Table.from_arrays([*table.columns, pa.array(numbers, pa.int64()), is_denied], schema=_SPILLED)
         packs = [int(name.rsplit("-", 1)[1]) for name in table["pack"].to_pylist()]
+        self._pack_rows += np.bincount(packs, minlength=self.num_packs)
         self._records.add(rows, self._groups[packs])
 
     def _refuse(self, rows: pa.Table, problem: pa.Array) -> None:

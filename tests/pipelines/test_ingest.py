@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from catalog.denylist import NOTHING_DENIED, Entry, add_entries, load_denylist
-from catalog.errors import SourceError, StorageError
+from catalog.errors import ConfigError, SourceError, StorageError
 from catalog.records import LeftOut, UnreadableRow, records_table, unreadable_table
 from catalog.storage import Store, parquet_bytes
 from pipelines import ingesting, spilling, url_index
@@ -202,6 +202,19 @@ def test_regrouped_rows_are_the_same_rows(sizes):
 
 def _a_source(path: Path, **overrides) -> SourceConfig:
     return SourceConfig(**{"name": "test", "reader": "yfcc", "path": str(path), "num_packs": 3, **overrides})
+
+
+def test_packs_that_are_too_large_are_refused_with_the_number_to_use(tmp_path, monkeypatch):
+    monkeypatch.setattr(ingesting, "MAX_PACK_ROWS", 20)
+    monkeypatch.setattr(ingesting, "PACK_RECORDS", 10)
+    store, rows = Store(str(tmp_path)), [a_record(id=str(number)) for number in range(45)]
+    said = (
+        r"source test: num_packs = 1 makes a pack of 45 rows, and at most 20 are held.* set num_packs = 5, for about 10"
+    )
+    with pytest.raises(ConfigError, match=said):
+        write_run(rows, store, PATH, NOTHING_DENIED, num_packs=1)
+    assert not list(tmp_path.glob("records/**/*"))
+    assert write_run(rows, store, PATH, NOTHING_DENIED, num_packs=5).records == 45
 
 
 def test_the_run_of_a_folder_follows_the_names_and_bytes_of_its_files(tmp_path):
