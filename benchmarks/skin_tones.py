@@ -8,7 +8,7 @@ different groups at the radii in question. PDQ is left out where `pdqhash` is no
 import argparse
 import csv
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from io import BytesIO
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
 from benchmarks.line_plots import Line, Panel, draw
+from benchmarks.pictures import flattened
 from benchmarks.side_by_side import write_section
 from catalog.policy import DuplicateRules
 from dedup.colors import color_grid
@@ -82,13 +83,6 @@ def scores(way: Way, pairs: Pairs, radius_bits: int) -> tuple[int, float, float]
     found = way.found(radius_bits)
     right = int((found & pairs.are_copies).sum())
     return int(found.sum()) - right, right / found.sum() if found.any() else np.nan, right / pairs.are_copies.sum()
-
-
-def _pictures() -> Iterator[tuple[str, Image.Image]]:
-    for path in sorted(DRAWINGS.glob("openmoji-*.png")):
-        with Image.open(path) as opened:
-            drawing = opened.convert("RGBA")
-        yield path.name, Image.alpha_composite(Image.new("RGBA", drawing.size, "white"), drawing).convert("RGB")
 
 
 def _pairs(pictures: dict[str, Image.Image]) -> Pairs:
@@ -262,7 +256,7 @@ def write_sheet(path: Path, way: Way, pairs: Pairs, pictures: dict[str, Image.Im
 
 def main(sheets: Path | None) -> None:
     """Measure, draw the plot, write the section."""
-    pictures = dict(_pictures())
+    pictures = {path.name: flattened(path) for path in sorted(DRAWINGS.glob("openmoji-*.png"))}
     pairs = _pairs(pictures)
     long, short = _ways(pictures, pairs)
     PLOT.write_text(_plot(long, short, pairs), encoding="utf-8")
