@@ -1,6 +1,5 @@
 """What a corpus on disk says of itself in `corpus.toml`, and who may write in it."""
 
-import fcntl
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Any
 import tomli_w
 
 from catalog.errors import ConfigError, CorpusError
+from catalog.locks import take_lock
 from catalog.storage import Store
 
 SETTINGS = "corpus.toml"
@@ -57,9 +57,7 @@ def owned(store: Store) -> Iterator[None]:
     except OSError as error:
         raise CorpusError(f"cannot make a corpus at {store.root}: {error}") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CorpusError(f"another build or takedown is at work in {store.root}; wait for it to end") from error
+        if not take_lock(file):
+            raise CorpusError(f"another build or takedown is at work in {store.root}; wait for it to end")
         store.remove_partial(with_own=True)
         yield

@@ -13,20 +13,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from catalog.license_ids import cc_id, other_id
 from catalog.license_names import (
     CODES,
-    ELEMENTS,
     FLICKR_FIELDS,
     FLICKR_IDS,
-    GNU,
     PAGES,
-    PORTS,
     RETIRED,
     RIGHTS_STATEMENTS,
     SCOPES,
-    SPDX_PORTED,
     TOOL_PAGES,
-    UNPORTED,
     VERSIONED,
     WHOLE_NAMES,
 )
@@ -51,9 +47,6 @@ _CC_NAME = re.compile(
     r"(?: (?P<version>\d+(?:\.\d)?)(?:(?P<list>(?: V \d\.\d)+)| (?P<where>[a-z]+))?)?"
 )
 _CC_TOOL = re.compile(r"(cczero|pdm)(?: 1(?:\.0)?)?(?: universal)?")
-_OTHER_NAME = re.compile(
-    r"(?P<name>[a-z]+)(?P<niv> niv)?(?: (?P<version>\d+(?:\.\d+)?))?(?P<no> no invariants)?(?P<more> \+| only)?"
-)
 _WHOLE = {normalized(name): spdx for name, spdx in {**WHOLE_NAMES, **RETIRED}.items()}
 _STEMS = [stem for stem, _ in VERSIONED.values()]
 _UNSETTLED = re.compile("LicenseRef-(?:" + "|".join(["CC-[A-Z-]+", "unknown|missing|contradicted|OGL", *_STEMS]) + ")")
@@ -196,7 +189,7 @@ def _read_url(url: str) -> _Read:
         return (tools[match["tool"]], "cc-url") if version is None else _NOT_READ
     if spdx := RETIRED.get(f"{code} {version}"):
         return (spdx, "cc-url") if match["port"] is None else _NOT_READ
-    spdx = _cc_id(code.split("-"), version, match["port"]) if code in CODES else None
+    spdx = cc_id(code.split("-"), version, match["port"]) if code in CODES else None
     return (spdx, "cc-url") if spdx else _NOT_READ
 
 
@@ -240,7 +233,7 @@ def _is_offered(spdx: str) -> bool:
 def _read_one(name: str) -> _Read:
     if name in _WHOLE:
         return _WHOLE[name], "known-name"
-    if spdx := _other_id(name):
+    if spdx := other_id(name):
         return spdx, "versioned-name"
     if "cczero" in name:
         name = re.sub(r" ?\b(?:pd|dedication)\b", "", name)
@@ -262,44 +255,7 @@ def _read_cc_name(name: str) -> _Read:
     if port in SCOPES:
         version, port = version if version in SCOPES[port] else "none such", None
     versions = [version, *(match["list"] or "").replace("V", "").split()]
-    spdx_ids = {_cc_id(match["elements"].split(), version, port) for version in versions}
+    spdx_ids = {cc_id(match["elements"].split(), version, port) for version in versions}
     if None in spdx_ids or len(spdx_ids) < len(versions):
         return _NOT_READ
     return " OR ".join(sorted(filter(None, spdx_ids))), "cc-name" if len(versions) == 1 else "choice"
-
-
-def _cc_id(elements: Sequence[str], version: str | None, port: str | None) -> str | None:
-    """Return the id of a Creative Commons license, or None when there is no such license."""
-    unique = set(elements)
-    if len(unique) < len(elements) or not unique <= set(ELEMENTS) or {"nd", "sa"} <= unique:
-        return None
-    if "by" not in unique and version != "1.0" and (version, port) != ("2.0", "jp"):
-        return None
-    name = "-".join(["CC", *(e.upper() for e in ELEMENTS if e in unique)])
-    if version is None:
-        return f"LicenseRef-{name}"
-    if port is None:
-        prefix = "" if "by" in unique or name == "CC-SA" else "LicenseRef-"
-        return f"{prefix}{name}-{version}" if version in UNPORTED else None
-    if port not in PORTS.get(version, "").split():
-        return None
-    spdx = f"{name}-{version}-{port.upper()}"
-    return spdx if spdx in SPDX_PORTED else f"LicenseRef-{spdx}"
-
-
-def _other_id(name: str) -> str | None:
-    """Return the id of a license outside Creative Commons that has versions, or None."""
-    match = _OTHER_NAME.fullmatch(re.sub(r"^([a-z]+) \1\b", r"\1", name))  # "Open Font License (OFL)"
-    if match is None or match["name"] not in VERSIONED:
-        return None
-    stem, versions = VERSIONED[match["name"]]
-    invariants = "-no-invariants" if match["niv"] or match["no"] else ""
-    if (invariants and stem != "GFDL") or (match["more"] and stem not in GNU):
-        return None
-    if match["version"] is None:
-        return None if invariants or match["more"] else f"LicenseRef-{stem}"
-    version = match["version"] if "." in match["version"] else match["version"] + ".0"
-    if version not in versions:
-        return None
-    ending = ("-or-later" if match["more"] == " +" else "-only") if stem in GNU else ""
-    return f"{stem}-{version}{invariants}{ending}"

@@ -104,7 +104,7 @@ def read_attempts(store: Store, pack: str, columns: list[str] | None = None) -> 
 def read_index(store: Store, pack: str) -> pa.Table:
     """Return the newest index row of each record of a pack at each of its URLs, sorted by record_id."""
     attempts = read_attempts(store, pack).combine_chunks()
-    ids = pc.dictionary_encode(_asked(attempts))
+    ids = pc.dictionary_encode(asked_for(attempts))
     codes = ids.combine_chunks().indices.to_numpy() if len(attempts) else np.zeros(0, np.int32)
     last = np.zeros(codes.max(initial=-1) + 1, np.int64)
     last[codes] = np.arange(len(codes))  # of equal ids the last one stays
@@ -120,12 +120,12 @@ def read_rows_of(store: Store, pack: str, records: pa.Table, columns: list[str])
     stems = store.numbered(f"packs/{pack}.", ".parquet")
     tables = [store.read_table(f"{stem}.parquet", names) for stem in reversed(stems)]
     newest_first = pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables])
-    places = pc.index_in(_asked(records), value_set=_asked(newest_first).combine_chunks())
+    places = pc.index_in(asked_for(records), value_set=asked_for(newest_first).combine_chunks())
     return newest_first.select(columns).take(places)
 
 
-def _asked(rows: pa.Table) -> pa.ChunkedArray:
-    """Return what was asked for in each row: a record at a URL."""
+def asked_for(rows: pa.Table) -> pa.ChunkedArray:
+    """Return what each row (`record_id`, `url`) is about: a record at a URL."""
     return pc.binary_join_element_wise(rows["record_id"], rows["url"], "\n")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.packs import asked_for
 from catalog.storage import Store, parquet_bytes
 
 FOLDER = "rechecks"
@@ -80,11 +81,11 @@ def newest_findings(store: Store, pack: str, records: pa.Table) -> pa.Table:
     checks = read_checks(store, pack)
     if not len(checks):
         return pa.table({name: pa.nulls(len(records), pa.string()) for name in NEWEST_COLUMNS})
-    asked = _asked(records)
+    asked = asked_for(records)
 
     def newest(chosen: pa.ChunkedArray | None, columns: list[str]) -> pa.Table:
         rows = checks if chosen is None else checks.filter(chosen)
-        return rows.select(columns).take(pc.index_in(asked, value_set=_asked(rows).combine_chunks()))
+        return rows.select(columns).take(pc.index_in(asked, value_set=asked_for(rows).combine_chunks()))
 
     told = newest(pc.not_equal(checks["finding"], str(Finding.UNREACHABLE)), ["finding", "consent"])
     any_finding = newest(None, ["finding"])["finding"]
@@ -98,7 +99,7 @@ def last_checked(store: Store, pack: str, records: pa.Table) -> pa.ChunkedArray:
     checks = read_checks(store, pack)
     if not len(checks):
         return pa.chunked_array([pa.nulls(len(records), RECHECK_SCHEMA.field("checked_at").type)])
-    return checks["checked_at"].take(pc.index_in(_asked(records), value_set=_asked(checks).combine_chunks()))
+    return checks["checked_at"].take(pc.index_in(asked_for(records), value_set=asked_for(checks).combine_chunks()))
 
 
 def add_checks(store: Store, release: str, pack: str, rows: Iterable[dict[str, Any]]) -> None:
@@ -140,7 +141,3 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _segments(store: Store, release: str, pack: str) -> list[str]:
     return store.numbered(f"{FOLDER}/{release}/{pack}.", ".parquet")
-
-
-def _asked(rows: pa.Table) -> pa.ChunkedArray:
-    return pc.binary_join_element_wise(rows["record_id"], rows["url"], "\n")

@@ -4,7 +4,6 @@ On a local disk a file is written beside its place under `.partial/` and renamed
 what is atomic, and there is no rename. Every path given to a `Store` is relative to its root, with `/`.
 """
 
-import errno
 import os
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.errors import StorageError
+from catalog.storage_errors import explained, is_of_object_store
 
 T = TypeVar("T")
 PARTIAL = ".partial"
@@ -32,8 +32,6 @@ DIGESTS = frozenset(
 """Columns in which no two values have much in common: stored plain, which is read several times faster."""
 IDS = frozenset(("record_id", "keeper_record_id", "keeper_sha256"))
 """Columns in which no two values are equal: a dictionary of them would be made in vain."""
-CLIENT_LIBRARIES = ("botocore", "aiobotocore", "google", "gcsfs", "azure", "adlfs")
-"""What object stores raise their own errors from (no credentials, no such endpoint)."""
 
 
 @dataclass(frozen=True)
@@ -226,14 +224,14 @@ class Store:
         try:
             handle, name = tempfile.mkstemp(dir=self._partial_folder())
         except OSError as error:
-            raise self._explained(error, path, writing=True) from error
+            raise explained(error, self.url(path), writing=True) from error
         try:
             with os.fdopen(handle, "w+b") as file:
                 yield name, file
         except FileExistsError:
             raise
         except OSError as error:
-            raise self._explained(error, path, writing=True) from error
+            raise explained(error, self.url(path), writing=True) from error
         finally:
             Path(name).unlink(missing_ok=True)
 
@@ -263,21 +261,11 @@ class Store:
         except FileExistsError:
             raise
         except OSError as error:
-            raise self._explained(error, path, writing=writing) from error
+            raise explained(error, self.url(path), writing=writing) from error
         except Exception as error:
-            if type(error).__module__.split(".")[0] not in CLIENT_LIBRARIES:
+            if not is_of_object_store(error):
                 raise
             raise StorageError(f"cannot reach {self.url(path)}: {error}") from error
-
-    def _explained(self, error: OSError, path: str, *, writing: bool) -> StorageError:
-        where = self.url(path)
-        if error.errno == errno.ENOSPC:
-            return StorageError(
-                f"no space left to write {where}; free some and run the same command again, nothing is lost"
-            )
-        if isinstance(error, FileNotFoundError) and not writing:
-            return StorageError(f"nothing at {where}")
-        return StorageError(f"cannot {'write' if writing else 'read'} {where}: {error}")
 
 
 def _is_running(process_id: int) -> bool:

@@ -32,7 +32,7 @@ def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: D
         "url": request["url"],
         "key": "",
         "fetched_at": datetime.now(UTC).replace(microsecond=0),
-        "consent": consent_evidence(_signals(answer)),
+        "consent": consent_evidence(signals_of(answer)),
         **{name: getattr(answer, name) for name in ANSWER_FIELDS if getattr(answer, name) is not None},
     }
     if answer.body is None:
@@ -59,7 +59,8 @@ def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: D
     return row, image.data, answer.body if pixels.keep_originals else None
 
 
-def _signals(answer: Answer) -> tuple[Signal, ...]:
+def signals_of(answer: Answer) -> tuple[Signal, ...]:
+    """Return what an answer says of the use of a picture: its headers, then its bytes."""
     return answer.consent if answer.body is None else (*answer.consent, *embedded_signals(answer.body))
 
 

@@ -1,6 +1,5 @@
 """The file of a harvest: one whole answer a line, in order. What a kill tore off is cut, nothing is written twice."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import IO, Any
 
 from catalog.digests import sha256_hex
 from catalog.errors import ConfigError, SourceError
+from catalog.locks import take_lock
 from pipelines.harvest.asking import Answered
 
 _BEGINNING = b'{"request": "'
@@ -107,8 +107,6 @@ def open_saved(path: str) -> Iterator[SavedFile]:
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}; give another file as --out") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(f"another byline harvest writes {path}; wait for it, or give another --out") from error
+        if not take_lock(file):
+            raise ConfigError(f"another byline harvest writes {path}; wait for it, or give another --out")
         yield SavedFile(path, file)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from catalog.consent import Signal, consent_evidence, read_consent
+from catalog.consent import consent_evidence, read_consent
 from catalog.digests import sha256_hex
 from catalog.licenses import read_claims
 from catalog.packs import Outcome
 from catalog.rechecks import Finding
-from pipelines.embedded import embedded_signals
+from pipelines.fetching.index_rows import signals_of
 from pipelines.recheck.due import Picture
 from pipelines.transport import Answer, Known, Transport
 
@@ -86,15 +86,11 @@ def _read(claims: str) -> str:
 
 def _heard(answer: Answer) -> Mapping[str, str | None]:
     return {
-        "consent": consent_evidence(_signals(answer)) if answer.outcome in HEARD else None,
+        "consent": consent_evidence(signals_of(answer)) if answer.outcome in HEARD else None,
         "etag": answer.etag,
         "last_modified": answer.last_modified,
         "sha256": None if answer.body is None else sha256_hex(answer.body),
     }
-
-
-def _signals(answer: Answer) -> tuple[Signal, ...]:
-    return answer.consent if answer.body is None else (*answer.consent, *embedded_signals(answer.body))
 
 
 def _became(picture: Picture, answer: Answer) -> Finding:

@@ -5,7 +5,6 @@ or writes a file holds its lock, which the system frees when a process dies, how
 """
 
 import asyncio
-import fcntl
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from catalog.digests import canonical_json
+from catalog.locks import take_lock
 from pipelines.transport.host_table import place_of, seconds_since_boot
 
 MAX_AGE_S = 86_400.0
@@ -92,9 +92,7 @@ class SharedSites:
     @contextmanager
     def _locked(self, origin: str) -> Iterator[IO[bytes] | None]:
         with (self.folder / f"{place_of(origin)[0]}.json").open("a+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not take_lock(file):
                 yield None
                 return
             file.seek(0)

@@ -1,0 +1,24 @@
+"""What the errors of disks and object stores mean to people."""
+
+import errno
+
+from catalog.errors import StorageError
+
+CLIENT_LIBRARIES = ("botocore", "aiobotocore", "google", "gcsfs", "azure", "adlfs")
+"""What object stores raise their own errors from (no credentials, no such endpoint)."""
+
+
+def is_of_object_store(error: Exception) -> bool:
+    """Return whether an error comes from the client library of an object store."""
+    return type(error).__module__.split(".")[0] in CLIENT_LIBRARIES
+
+
+def explained(error: OSError, where: str, *, writing: bool) -> StorageError:
+    """Return the error to raise in place of one that came of reading or writing at a URL."""
+    if error.errno == errno.ENOSPC:
+        return StorageError(
+            f"no space left to write {where}; free some and run the same command again, nothing is lost"
+        )
+    if isinstance(error, FileNotFoundError) and not writing:
+        return StorageError(f"nothing at {where}")
+    return StorageError(f"cannot {'write' if writing else 'read'} {where}: {error}")
