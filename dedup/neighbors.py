@@ -1,110 +1,191 @@
-"""Find all near-duplicate pairs of 256-bit codes exactly, by multi-index hashing (Norouzi et al. 2012)."""
+"""Find near-duplicate pairs of codes: all of them up to a distance, all but very few beyond (`dedup.banding`)."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
-CODE_BYTES = 32
-NUM_BANDS = 16
-MAX_RADIUS_BITS = 31
-PAIR = np.dtype([("i", np.int64), ("j", np.int64), ("distance", np.uint16)])
-"""Two image indices, `i < j`, and their distance in bits."""
+from dedup.band_probe import filter_of, lookup_of, probe, values_of, windows_of
+from dedup.band_search import search_band
+from dedup.banding import Plan, plan_of
 
-_CANDIDATES_AT_ONCE = 1 << 21
-# A pHash's neighboring frequencies vary together; scattered, the bands fill more evenly. Any
-# permutation finds the same pairs.
-_SCATTER = np.random.default_rng(0).permutation(8 * CODE_BYTES)
+PAIR = np.dtype([("i", np.uint32), ("j", np.uint32), ("distance", np.uint32)])
+"""Two rows, and the distance of their codes in bits."""
+GATHERED_CODES = 1 << 24
+"""Codes (40 bytes each) that one unit of a search gathers, about, whatever the number of all."""
+STREAMED_CODES = 1 << 18
 
-Codes = NDArray[np.uint8]
-Words = NDArray[np.uint64]
-Indices = NDArray[np.int64]
+Codes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+T = TypeVar("T")
+R = TypeVar("R")
+Unit = tuple[int, int, int, int]
+"""A part of a search: banding, band, and from which value of the band to which, exclusive."""
 
 
-def near_pairs(codes: Codes, *, radius_bits: int) -> NDArray[np.void]:
-    """Return every pair of different codes within `radius_bits` (0 to 31), as `PAIR` rows sorted by `i`, then `j`.
+def near_pairs(codes: Codes, *, radius_bits: int) -> npt.NDArray[np.void]:
+    """Return the pairs of codes within `radius_bits`, as `PAIR` rows with `i < j`, sorted by `i`, then `j`.
 
-    Exact: two codes at most 31 bits apart differ by at most 1 bit in one of 16 bands of 16 bits, and every such band is
-    looked up. Equal codes are collapsed: each image is paired, at distance 0, with the first image that has its code,
-    and only that first image is paired further, so n equal codes give n - 1 pairs. Memory is that of the codes, the
-    pairs and a bounded block of candidates.
+    `codes` is `(N, 32)`, with a radius up to 31, or `(N, 8)`, up to 8. Of the pairs at a distance it finds
+    `dedup.banding.promised_recall`: all up to 20 of 256 bits and up to 8 of 64, and .9997 at 31 of 256. Which pairs
+    are found depends on their codes alone.
+
+    Equal codes are collapsed: each row is paired, at distance 0, with the first row that has its code, and only that
+    one is paired further, so n equal codes give n - 1 pairs. Memory is that of the codes, twice that of the pairs, and
+    about 0.7 GB a thread. Raises `ValueError` for other codes, and for a radius at which too much would be missed.
     """
-    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != CODE_BYTES:
-        raise ValueError(f"codes must be uint8 of shape (N, {CODE_BYTES}), got {codes.dtype} {codes.shape}")
-    if not 0 <= radius_bits <= MAX_RADIUS_BITS:
-        raise ValueError(f"radius_bits must be 0 to {MAX_RADIUS_BITS}, got {radius_bits}; beyond, pairs get lost")
-    first_of = _first_of_equals(codes)
-    firsts = np.flatnonzero(first_of == np.arange(len(codes)))
-    others = np.flatnonzero(first_of != np.arange(len(codes)))
-    blocks = [_pairs(first_of[others], others, np.zeros(len(others), dtype=np.uint16))]
-    if radius_bits > 0:
-        bits = np.unpackbits(codes[firsts], axis=1)[:, _SCATTER]
-        scattered = np.ascontiguousarray(np.packbits(bits, axis=1))
-        for left, right, distance in _near_distinct(scattered, radius_bits):
-            blocks.append(_pairs(firsts[left], firsts[right], distance))
-    pairs = np.concatenate(blocks)
-    return pairs[np.lexsort((pairs["j"], pairs["i"]))]
+    plan, words = _checked(codes, radius_bits)
+    first_of = first_of_equals(codes)
+    is_first = first_of == np.arange(len(codes), dtype=first_of.dtype)
+    others = np.flatnonzero(~is_first)
+    equal = np.empty(len(others), PAIR)
+    equal["i"], equal["j"], equal["distance"] = first_of[others], others, 0
+    del first_of
+    units = units_of(len(codes), plan) if radius_bits else []
+    found = _in_threads(lambda unit: search_unit(words, is_first, unit, plan=plan, radius_bits=radius_bits), units)
+    return _sorted([equal, *found])
 
 
-def _first_of_equals(codes: Codes) -> Indices:
-    """Return, for each code, the index of the first code equal to it."""
-    words = np.ascontiguousarray(codes).view(np.uint64)
-    by_code = np.lexsort(words.T)
-    ordered = words[by_code]
-    starts_run = np.ones(len(codes), dtype=bool)
-    starts_run[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    first_of = np.empty(len(codes), dtype=np.int64)
+def units_of(num_codes: int, plan: Plan) -> list[Unit]:
+    """Return the parts of a search: each can be made by itself, anywhere, and together they find every pair once."""
+    units: list[Unit] = []
+    for banding, band in np.ndindex(plan.pieces.shape[:2]):
+        num_cells = 1 << int(plan.pieces[banding, band, :, 2].sum())
+        num_ranges = min(num_cells, -(-num_codes // GATHERED_CODES))
+        edges = [num_cells * place // num_ranges for place in range(num_ranges + 1)] if num_codes else []
+        units += [(banding, band, low, high) for low, high in pairwise(edges)]
+    return units
+
+
+def search_unit(
+    words_NW: npt.NDArray[np.uint64],
+    is_first_N: npt.NDArray[np.bool_],
+    unit: Unit,
+    *,
+    plan: Plan,
+    radius_bits: int,
+) -> npt.NDArray[np.void]:
+    """Return the pairs that one part of a search finds, among codes that are the first of their equals."""
+    banding, band, low, high = unit
+    room = 1 << 16
+    while True:
+        found = np.empty((room, 3), np.uint32)
+        num = search_band(words_NW, is_first_N, plan.pieces, (banding, band), low, high, radius_bits, found)
+        if num <= room:
+            return found[:num].view(PAIR)[:, 0].copy()
+        room = num
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Window:
+    """What an index has of two neighboring bands."""
+
+    where: tuple[int, int]
+    """Banding and first band."""
+    after: int
+    first_bits: int
+    """Of the window, those of the first band."""
+    bits: int
+    filled: npt.NDArray[np.uint8]
+    lookups: tuple[Any, Any, Any]
+
+
+class NearIndex:
+    """A few codes (up to some hundred thousand), among which the near ones of many others are found in one stream."""
+
+    def __init__(self, codes: Codes, *, radius_bits: int) -> None:
+        self.plan, self.words = _checked(codes, radius_bits)
+        self.radius_bits, self.num_codes = radius_bits, len(codes)
+        places = [(int(banding), int(band)) for banding, band in np.ndindex(self.plan.pieces.shape[:2])]
+        self.windows = list(_in_threads(self._window, places))
+
+    def _window(self, where: tuple[int, int]) -> _Window:
+        banding, band = where
+        after = (band + 1) % self.plan.num_bands
+        first_bits, second_bits = (int(self.plan.pieces[banding, one, :, 2].sum()) for one in (band, after))
+        values = values_of(self.words, 0, len(self.words), self.plan.pieces[banding, [band, after]])
+        windows, bits = windows_of(*values, first_bits), first_bits + second_bits
+        return _Window(
+            where=where,
+            after=after,
+            first_bits=first_bits,
+            bits=bits,
+            filled=filter_of(windows, bits),
+            lookups=(lookup_of(windows, 0, bits), lookup_of(windows, 1, bits), lookup_of(windows, 2, bits)),
+        )
+
+    def pairs_with(self, codes: Codes) -> npt.NDArray[np.void]:
+        """Return the pairs of one of `codes` (`i`) and one of the index (`j`) within the radius, sorted.
+
+        The same that `near_pairs` finds between them, except that equal codes are not collapsed.
+        """
+        plan, words = _checked(codes, self.radius_bits)
+        if plan is not self.plan:
+            raise ValueError(f"codes of {plan.bits} bits cannot be compared with an index of {self.plan.bits}")
+        starts = range(0, len(words) if self.num_codes else 0, STREAMED_CODES)
+        return _sorted(list(_in_threads(lambda start: self._against(words, start), starts)))
+
+    def _against(self, words: npt.NDArray[np.uint64], start: int) -> npt.NDArray[np.void]:
+        stop = min(len(words), start + STREAMED_CODES)
+        pieces, room = self.plan.pieces, 1 << 12
+        values = [values_of(words, start, stop, banding) for banding in pieces]
+        while True:
+            found, num = np.empty((room, 3), np.uint32), 0
+            for one in self.windows:
+                both = (values[one.where[0]][band] for band in (one.where[1], one.after))
+                windows = windows_of(*both, one.first_bits)
+                few = (self.words, one.bits, one.filled, one.lookups)
+                num = probe(words, start, windows, *few, one.where, pieces, self.radius_bits, found, num)
+            if num <= room:
+                return found[:num].view(PAIR)[:, 0].copy()
+            room = num
+
+
+def first_of_equals(codes: Codes) -> Ints:
+    """Return, for each code, the row of the first code equal to it."""
+    words = _words(codes)
+    first_of = np.arange(len(codes))
+    order = np.argsort(words[:, 0])
+    ordered = words[order, 0]
+    is_like_last = ordered[1:] == ordered[:-1]
+    recurs = np.zeros(len(codes), np.bool_)
+    recurs[1:] |= is_like_last
+    recurs[:-1] |= is_like_last
+    rows = np.sort(order[recurs])  # all others differ in their first words
+    by_code = rows[np.lexsort(words[rows].T)]
+    starts_run = np.ones(len(by_code), np.bool_)
+    starts_run[1:] = (words[by_code[1:]] != words[by_code[:-1]]).any(axis=1)
     first_of[by_code] = by_code[np.flatnonzero(starts_run)][np.cumsum(starts_run) - 1]  # lexsort is stable
     return first_of
 
 
-def _near_distinct(codes: Codes, radius_bits: int) -> Iterator[tuple[Indices, Indices, NDArray[np.uint16]]]:
-    """Yield each near pair of distinct codes once: in the first band where the two agree closely enough."""
-    bands = codes.view(np.uint16)
-    words = codes.view(np.uint64)
-    band_radius = radius_bits // NUM_BANDS
-    for band in range(NUM_BANDS):
-        for left, right in _candidates(bands[:, band], band_radius):
-            distance = np.bitwise_count(words[left] ^ words[right]).sum(axis=1, dtype=np.uint16)
-            is_near = distance <= radius_bits
-            left, right, distance = left[is_near], right[is_near], distance[is_near]
-            earlier = np.bitwise_count(bands[left, :band] ^ bands[right, :band]) <= band_radius
-            is_new = ~earlier.any(axis=1)
-            yield np.minimum(left, right)[is_new], np.maximum(left, right)[is_new], distance[is_new]
+def _checked(codes: Codes, radius_bits: int) -> tuple[Plan, npt.NDArray[np.uint64]]:
+    if codes.dtype != np.uint8 or codes.ndim != 2:
+        raise ValueError(f"codes must be uint8 of shape (N, bytes), got {codes.dtype} {codes.shape}")
+    plan = plan_of(8 * codes.shape[1])
+    if not 0 <= radius_bits <= plan.max_radius_bits:
+        raise ValueError(
+            f"radius_bits must be 0 to {plan.max_radius_bits} for codes of {plan.bits} bits, got {radius_bits}; "
+            "beyond, pairs would get lost"
+        )
+    return plan, _words(codes)
 
 
-def _candidates(keys: NDArray[np.uint16], band_radius: int) -> Iterator[tuple[Indices, Indices]]:
-    """Yield, in blocks and once each, the pairs whose keys differ by at most `band_radius` (0 or 1) bits."""
-    by_key = np.argsort(keys, kind="stable")
-    ordered = keys[by_key]
-    bounds = np.searchsorted(ordered, np.arange((1 << 16) + 1))
-    positions = np.arange(len(keys))
-    ranges = [(positions, positions + 1, bounds[ordered.astype(np.int64) + 1])]
-    for bit in range(16 if band_radius else 0):
-        lower = np.flatnonzero(ordered & (1 << bit) == 0)
-        partner = ordered[lower].astype(np.int64) + (1 << bit)
-        ranges.append((lower, bounds[partner], bounds[partner + 1]))
-    for rows, starts, stops in ranges:
-        for left, right in _crossed(rows, starts, stops):
-            yield by_key[left], by_key[right]
+def _words(codes: Codes) -> npt.NDArray[np.uint64]:
+    return np.ascontiguousarray(codes).view("<u8")
 
 
-def _crossed(rows: Indices, starts: Indices, stops: Indices) -> Iterator[tuple[Indices, Indices]]:
-    """Yield each row beside every position of its range `[start, stop)`, a bounded number of them at once."""
-    has_any = stops > starts
-    rows, starts, counts = rows[has_any], starts[has_any], (stops - starts)[has_any]
-    ends = np.cumsum(counts)
-    done = 0
-    while done < len(rows):
-        before = int(ends[done - 1]) if done else 0
-        until = max(done + 1, int(np.searchsorted(ends, before + _CANDIDATES_AT_ONCE, side="right")))
-        sizes = counts[done:until]
-        offsets = np.arange(sizes.sum()) - np.repeat(ends[done:until] - sizes - before, sizes)
-        yield np.repeat(rows[done:until], sizes), np.repeat(starts[done:until], sizes) + offsets
-        done = until
+def _sorted(blocks: Iterable[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
+    pairs = np.concatenate([np.empty(0, PAIR), *blocks])
+    return pairs[np.lexsort((pairs["j"], pairs["i"]))]
 
 
-def _pairs(i: Indices, j: Indices, distance: NDArray[np.uint16]) -> NDArray[np.void]:
-    pairs = np.empty(len(i), dtype=PAIR)
-    pairs["i"], pairs["j"], pairs["distance"] = i, j, distance
-    return pairs
+def _in_threads(work: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
+    """The compiled searches leave Python's lock alone, so threads are enough."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        yield from threads.map(work, parts)
