@@ -14,6 +14,8 @@ from catalog.facts import instrument_name
 from dedup.embedding.encoders import Encoder, load_encoder, pinned_weights
 
 _VERSION = "1"
+PLAIN_BELOW = 0.11
+"""A picture with less contrast (`dedup.quality`) shows too little to be known again by our vectors."""
 
 
 class EmbeddingConfig(BaseModel, frozen=True, extra="forbid"):
@@ -55,6 +57,11 @@ class Embedder:
     @cached_property
     def _encoder(self) -> Encoder:
         return load_encoder(self.config.model, self.config.revision)
+
+
+def is_plain(contrast: float) -> bool:
+    """Return whether vectors should not decide about a picture of this contrast: gradients, sky, paper are alike."""
+    return contrast < PLAIN_BELOW
 
 
 def _opaque(image: Image.Image) -> Image.Image:
