@@ -2,6 +2,9 @@
 
 import pytest
 
+from pipelines.run import build
+from tests.builders import a_corpus
+
 
 @pytest.fixture
 def s3_root(monkeypatch):
@@ -25,3 +28,10 @@ def s3_root(monkeypatch):
     boto3.client("s3").create_bucket(Bucket="corpora")
     yield "s3://corpora/small"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """Return the config and the release of a small corpus, built once; tests must not change it."""
+    config = a_corpus(tmp_path_factory.mktemp("small"))
+    return config, build(str(config), workers=1)
