@@ -18,7 +18,7 @@ def recheck(
     older_than: Annotated[int, typer.Option(min=0, help="Days since a picture was looked at last.")] = 7,
     rate_per_s: Annotated[
         float | None,
-        typer.Option(help="Requests to one host in a second, where that is fewer than [fetch] of the corpus allows."),
+        typer.Option(help="Requests to one host in a second, where the corpus config allows more."),
     ] = None,
     api: Annotated[
         list[str] | None,
@@ -29,7 +29,7 @@ def recheck(
 
     Pictures that were never looked at come first, then the oldest look. What was found is kept in rechecks/, so that a
     sweep that was stopped goes on where it was. Each request, redirects included, counts for the budget. Hosts are
-    asked as [fetch] says; of a host that answers 429 nothing is found, its pictures stay due.
+    asked as the last build asked them; of a host that answers 429 nothing is found, its pictures stay due.
 
     Example: byline recheck demo/corpus/releases/demo --budget 1000
 

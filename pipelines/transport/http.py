@@ -1,7 +1,6 @@
 """GET over http and https: polite, and to public addresses only."""
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,21 +16,19 @@ from catalog.consent import Signal, consent_evidence, header_signals, read_conse
 from catalog.errors import ConfigError
 from catalog.packs import Outcome
 from pipelines.fetch_config import FetchConfig
-from pipelines.transport.addresses import Guard, guarded_connector, refusal_in
+from pipelines.transport.addresses import Guard, guarded_connector
 from pipelines.transport.answers import Answer, Known, NotYetError, user_agent
-from pipelines.transport.hosts import Hosts, Lease, retry_after_s
+from pipelines.transport.hosts import Hosts, Lease
+from pipelines.transport.responses import LARGE_AT_ONCE, answer_of, failure, header_lines
 from pipelines.transport.shared_sites import SharedSites
 from pipelines.transport.sites import Sites
 from pipelines.transport.urls import host_of, problem_of, redacted_in
 
 T = TypeVar("T")
 MAX_REDIRECTS = 5
-REDIRECTS = (301, 302, 303, 307, 308)
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 DNS_THREADS = 512
 """A lookup takes one until the system gives it up, long after we did: with few, dead names would hold up all others."""
-LARGE_BYTES, LARGE_AT_ONCE = 4_000_000, 8
-"""Bodies that grow past the first are read so many at a time, so that memory does not follow what servers send."""
 MAX_HEADER_BYTES = 16_384
 UNSAFE = "%/:=&?~#+!$,;'@()*[]"
 """What a Location may hold as it is; the rest, spaces above all, is percent-encoded."""
@@ -223,48 +220,16 @@ class HttpTransport:
                     )
                 waited = f"no whole answer in {whole_s:g} s"
                 async with response:
-                    heard += header_signals(_lines(response))
-                    return await self._answer_of(response)
+                    heard += header_signals(header_lines(response))
+                    return await answer_of(response, max_bytes=self.config.max_bytes, large=self.large)
         except TimeoutError:
             return Answer(outcome=Outcome.TIMEOUT, message=waited)
         except aiohttp.ClientConnectorCertificateError as error:  # a ValueError too
-            return _failure(error)
+            return failure(error)
         except (aiohttp.InvalidURL, ValueError) as error:
             return Answer(outcome=Outcome.BAD_URL, message=redacted_in(str(error)))
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
-            return _failure(error)
-
-    async def _answer_of(self, response: aiohttp.ClientResponse) -> "Answer | str":
-        status, headers = response.status, response.headers
-        if status in REDIRECTS and "Location" in headers:
-            return headers["Location"]
-        if status == 304:
-            return Answer(outcome=Outcome.UNCHANGED, status=status)
-        if status != 200:
-            may_recover = status == 429 or status >= 500
-            return Answer(
-                outcome=Outcome.SERVER_ERROR if may_recover else Outcome.HTTP_ERROR,
-                message=f"HTTP {status}",
-                status=status,
-                retry_after_s=retry_after_s(headers.get("Retry-After", ""), headers.get("Date")),
-            )
-        answer = await self._read(response)
-        etag, last_modified = _kept(headers.get("ETag")), _kept(headers.get("Last-Modified"))
-        return replace(answer, status=status, etag=etag, last_modified=last_modified)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
-        body, is_large = bytearray(), False
-        try:
-            async for block in response.content.iter_chunked(1 << 16):
-                body += block
-                if len(body) > self.config.max_bytes:
-                    return Answer(outcome=Outcome.TOO_LARGE, message=f"over {self.config.max_bytes:,} bytes")
-                if len(body) > LARGE_BYTES and not is_large:
-                    is_large = await self.large.acquire()
-        finally:
-            if is_large:
-                self.large.release()
-        return Answer(body=bytes(body))
+            return failure(error)
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]], retries: int) -> T | Answer:
@@ -298,27 +263,3 @@ def _asked_host(url: str) -> str:
 def _conditions(known: Known | None) -> dict[str, str]:
     said = {} if known is None else {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
     return {name: value for name, value in said.items() if value}
-
-
-def _failure(error: BaseException) -> Answer:
-    refusal = refusal_in(error)
-    if refusal is not None:
-        return Answer(outcome=Outcome.PRIVATE_ADDRESS, message=str(refusal))
-    wrong = getattr(error, "certificate_error", error)
-    if isinstance(wrong, ssl.SSLCertVerificationError):
-        when = "; is this machine's clock right?" if "not yet valid" in str(wrong.verify_message) else ""
-        return Answer(outcome=Outcome.BAD_CERTIFICATE, message=f"{wrong.verify_message}{when}")
-    return Answer(outcome=Outcome.UNREACHABLE, message=f"{type(error).__name__}: {redacted_in(str(error))}")
-
-
-def _kept(value: str | None) -> str | None:
-    """Return a validator as it can be sent back, none when it is odd."""
-    return value if value and len(value) < 500 and value.isascii() and value.isprintable() else None
-
-
-def _lines(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
-    """Return every line of the header; bytes that are no UTF-8 are shown as escapes."""
-    return [
-        (name, value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
-        for name, value in response.headers.items()
-    ]

@@ -1,0 +1,77 @@
+"""What a response, or the lack of one, answers: the bytes within limits, an outcome, or where to look instead."""
+
+import asyncio
+import ssl
+from dataclasses import replace
+
+import aiohttp
+
+from catalog.packs import Outcome
+from pipelines.transport.addresses import refusal_in
+from pipelines.transport.answers import Answer
+from pipelines.transport.hosts import retry_after_s
+from pipelines.transport.urls import redacted_in
+
+REDIRECTS = (301, 302, 303, 307, 308)
+LARGE_BYTES, LARGE_AT_ONCE = 4_000_000, 8
+"""Bodies that grow past the first are read so many at a time, so that memory does not follow what servers send."""
+
+
+async def answer_of(response: aiohttp.ClientResponse, *, max_bytes: int, large: asyncio.Semaphore) -> "Answer | str":
+    """Return what a response answers, or where it redirects to. `large` limits large bodies that are read at once."""
+    status, headers = response.status, response.headers
+    if status in REDIRECTS and "Location" in headers:
+        return headers["Location"]
+    if status == 304:
+        return Answer(outcome=Outcome.UNCHANGED, status=status)
+    if status != 200:
+        may_recover = status == 429 or status >= 500
+        return Answer(
+            outcome=Outcome.SERVER_ERROR if may_recover else Outcome.HTTP_ERROR,
+            message=f"HTTP {status}",
+            status=status,
+            retry_after_s=retry_after_s(headers.get("Retry-After", ""), headers.get("Date")),
+        )
+    answer = await _read(response, max_bytes, large)
+    etag, last_modified = _kept(headers.get("ETag")), _kept(headers.get("Last-Modified"))
+    return replace(answer, status=status, etag=etag, last_modified=last_modified)
+
+
+async def _read(response: aiohttp.ClientResponse, max_bytes: int, large: asyncio.Semaphore) -> Answer:
+    body, is_large = bytearray(), False
+    try:
+        async for block in response.content.iter_chunked(1 << 16):
+            body += block
+            if len(body) > max_bytes:
+                return Answer(outcome=Outcome.TOO_LARGE, message=f"over {max_bytes:,} bytes")
+            if len(body) > LARGE_BYTES and not is_large:
+                is_large = await large.acquire()
+    finally:
+        if is_large:
+            large.release()
+    return Answer(body=bytes(body))
+
+
+def failure(error: BaseException) -> Answer:
+    """Return what an error of a connection says of a request."""
+    refusal = refusal_in(error)
+    if refusal is not None:
+        return Answer(outcome=Outcome.PRIVATE_ADDRESS, message=str(refusal))
+    wrong = getattr(error, "certificate_error", error)
+    if isinstance(wrong, ssl.SSLCertVerificationError):
+        when = "; is this machine's clock right?" if "not yet valid" in str(wrong.verify_message) else ""
+        return Answer(outcome=Outcome.BAD_CERTIFICATE, message=f"{wrong.verify_message}{when}")
+    return Answer(outcome=Outcome.UNREACHABLE, message=f"{type(error).__name__}: {redacted_in(str(error))}")
+
+
+def header_lines(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:
+    """Return every line of the header; bytes that are no UTF-8 are shown as escapes."""
+    return [
+        (name, value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+        for name, value in response.headers.items()
+    ]
+
+
+def _kept(value: str | None) -> str | None:
+    """Return a validator as it can be sent back, none when it is odd."""
+    return value if value and len(value) < 500 and value.isascii() and value.isprintable() else None
