@@ -13,6 +13,7 @@ from cli.build import build
 from cli.diff import diff
 from cli.duplicates import duplicates
 from cli.harvest import app as harvest
+from cli.hashes import hashes
 from cli.lint import lint
 from cli.plan import plan
 from cli.recheck import recheck
@@ -36,6 +37,7 @@ for verb, panel in (
     (build, "Corpus"),
     (verify, "Corpus"),
     (lint, "Corpus"),
+    (hashes, "Corpus"),
     (plan, "Rights"),
     (diff, "Rights"),
     (trace, "Rights"),

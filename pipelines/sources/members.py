@@ -70,7 +70,7 @@ def _members_of_tar(tar: Path, keys: Collection[str]) -> Members:
     try:
         with open(tar, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            for info in _headers(file):
+            for info in tar_headers(file):
                 if info.offset_data + info.size > size:
                     raise tarfile.ReadError("unexpected end of data")
                 key, _, suffix = info.name.removeprefix("./").partition(".")
@@ -84,7 +84,7 @@ def _members_of_tar(tar: Path, keys: Collection[str]) -> Members:
     return members
 
 
-def _headers(file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+def tar_headers(file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
     """Yield the headers of an archive, one in memory at a time. Raises what tarfile raises for a damaged one."""
     if os.fstat(file.fileno()).st_size == 0:
         raise tarfile.ReadError("empty file")
