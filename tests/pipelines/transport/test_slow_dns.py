@@ -17,7 +17,7 @@ from pipelines.stages.fetch import Fetching
 from pipelines.transport import HttpTransport
 from tests.builders import a_fetch_config, a_picture, a_server, encoded
 
-FIRST_BYTE_S = 0.6
+FIRST_BYTE_S = 1.5
 NEVER, LATE, AT_ONCE = "never.example", "late.example", "good.example"
 
 
@@ -53,7 +53,7 @@ def _fetch(folder, urls, resolver):
     requests = [{"record_id": f"test:{number:05}", "url": url, "held": None} for number, url in enumerate(urls)]
     journal = Journal(Store(str(folder / "corpus")), "test-00000")
     fetching = Fetching(requests, PixelConfig(), journal, rows.extend, lambda _: None)
-    config = a_fetch_config(first_byte_s=FIRST_BYTE_S, timeout_s=2.0)
+    config = a_fetch_config(first_byte_s=FIRST_BYTE_S, timeout_s=5.0)
 
     async def ask():
         async with HttpTransport(config, resolver=resolver, hosts_folder=folder / "hosts") as transport:
