@@ -19,6 +19,7 @@ from catalog.policy import Policy, obligations_of
 from catalog.storage import Store, parquet_bytes
 from pipelines.judging import VERDICT_SCHEMA, verdicts_path
 from pipelines.measures import thumbnail_facts
+from pipelines.memorisation import memorisation_risk
 from pipelines.papers import CREDIT_SCHEMA, lacking_credits, write_papers
 from pipelines.papers.account import Account, Publication, SourceAccount, Tool
 from pipelines.papers.credits_page import shown_creators
@@ -72,11 +73,13 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
         records={part.source: part.records_path for part in sorted(parts)},
         papers={},
     )
+    clusters = clusters_of(tables.values())
     account = Account(
         manifest=manifest,
         credits=credits,
         thumbnails=_thumbnails(credits, shards, store),
         sources=tuple(_sources(parts, tables, store, settings)),
+        memorisation=memorisation_risk(shards, parts, tables, clusters, store, policy, settings.instruments),
         tools=settings.tools,
         obligations=tuple(sorted({asked for spdx in counted.licenses for asked in obligations_of(family(spdx))})),
         policy=policy.model_dump(mode="json"),
@@ -87,7 +90,7 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
     papers = {
         "policy.json": canonical_json(policy.model_dump(mode="json")) + b"\n",
         SETTINGS: canonical_json(settings.model_dump(mode="json")) + b"\n",
-        "clusters.parquet": parquet_bytes(clusters_of(tables.values())),
+        "clusters.parquet": parquet_bytes(clusters),
         "credits.parquet": parquet_bytes(credits),
         **{f"shards-{split}.txt": shard_list(shards, split) for split in SPLITS},
         **{f"verdicts/{pack}.parquet": parquet_bytes(table) for pack, table in tables.items()},

@@ -8,6 +8,7 @@ from pipelines.papers.credits import CREDIT_SCHEMA, credits_txt, lacking_credits
 from pipelines.papers.credits_page import credits_html
 from pipelines.papers.croissant import croissant_json
 from pipelines.papers.escaping import safe_url
+from pipelines.papers.memorisation import memorisation_html, memorisation_json
 from pipelines.papers.summary import training_content_summary
 from pipelines.papers.tools import tools_json
 
@@ -19,6 +20,8 @@ PAPERS: dict[str, Callable[[Account], bytes]] = {
     "credits.html": credits_html,
     "credits.txt": credits_txt,
     "croissant.json": croissant_json,
+    "memorisation-risk.html": memorisation_html,
+    "memorisation-risk.json": memorisation_json,
     "tools.json": tools_json,
     "training-content-summary.md": training_content_summary,
 }

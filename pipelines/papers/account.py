@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from catalog.digests import digest_of
 from catalog.manifest import Manifest
+from pipelines.papers.memorisation_counts import MemorisationRisk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,7 @@ class Account:
     thumbnails: Mapping[str, bytes]
     """SHA-256 -> small JPEG. A picture without one is shown by its words."""
     sources: tuple[SourceAccount, ...]
+    memorisation: MemorisationRisk
     tools: tuple[Tool, ...]
     obligations: tuple[str, ...]
     """Which of `attribution`, `share-alike`, `non-commercial` a user of the release takes over."""

@@ -3,6 +3,7 @@
 import json
 from io import BytesIO
 
+import numpy as np
 import pyarrow as pa
 
 from catalog.digests import sha256_hex
@@ -12,6 +13,14 @@ from catalog.storage import parquet_bytes
 from catalog.tars import write_tar
 from pipelines.papers.account import Account, SourceAccount, Tool
 from pipelines.papers.credits import CREDIT_SCHEMA
+from pipelines.papers.memorisation_counts import (
+    CopiesLeft,
+    MemorisationRisk,
+    binned,
+    count_captions,
+    count_clusters,
+    count_creators,
+)
 from tests.builders import a_picture, encoded
 
 CHANGES = "resized to 256 px at most and converted to JPEG"
@@ -80,6 +89,7 @@ def an_account(*credits: dict, shard: bytes = b"no tar", **overrides) -> Account
         "credits": a_table(*rows),
         "thumbnails": {},
         "sources": (a_source(num_records=len(rows) + 3, num_admitted=len(rows)),),
+        "memorisation": a_risk(num_samples=len(rows)),
         "tools": (a_tool(),),
         "obligations": ("attribution",),
         "policy": {"license": {"families": ["CC0", "CC-BY"], "require_version": True}, "caps": None},
@@ -100,6 +110,20 @@ def a_source(**overrides) -> SourceAccount:
         "domains": {"pictures.example": 1},
     }
     return SourceAccount(**{**fields, **overrides})
+
+
+def a_risk(*, num_samples: int = 1, **overrides) -> MemorisationRisk:
+    """Return the counts of a release in which nothing recurs, all by one creator."""
+    numbers = np.arange(num_samples, dtype=np.uint64)
+    captions = count_captions(numbers, np.zeros(num_samples, np.bool_), lambda _: [])
+    fields = {
+        "copies_left": CopiesLeft(radius_bits=31, pictures=binned(np.zeros(num_samples), least=0), most=0),
+        "copies_taken_out": count_clusters(numbers[:0], num_alone_or_keeper=num_samples),
+        "captions": captions,
+        "train_captions": captions,
+        "creators": count_creators(np.ones(num_samples, np.uint64), numbers[:0], None, lambda _: ["Ada L."]),
+    }
+    return MemorisationRisk(**{**fields, **overrides})
 
 
 def a_tool(**overrides) -> Tool:
