@@ -1,129 +1,134 @@
 """The search of many codes for a few, compiled: the pairs of one of the many and one of the few that are met.
 
-Two neighboring bands make a *window*. For each window a filter has a bit for every value that one of the few has there,
-or that is one bit from one: the many pass it in a stream, once. What passes agrees with some of the few in two thirds
-of the window at least, and those are looked up by these two thirds. Runs without Python's lock.
+The few are listed by key (`dedup.band_ring`). The many are taken in blocks, in the order of their keys but for the last
+bits, so that the lists they look at stay in a processor's cache. Runs without Python's lock.
 """
 
-import numpy as np
-from numba import njit
+from typing import Any
 
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from dedup.band_ring import first_band_of, neighbor_of
 from dedup.band_search import bits_set, meeting
 
-
-@njit(cache=True, nogil=True)
-def values_of(words_NW, start, stop, pieces):
-    """Return the value of every band (B, stop - start) of codes."""
-    values = np.empty((pieces.shape[0], stop - start), np.uint16)
-    words = np.empty((words_NW.shape[1], stop - start), np.uint64)
-    for row in range(stop - start):
-        for word in range(words_NW.shape[1]):
-            words[word, row] = words_NW[start + row, word]
-    for band in range(pieces.shape[0]):
-        place = np.uint64(0)
-        values[band] = 0
-        for piece in range(pieces.shape[1]):
-            shift, width = np.uint64(pieces[band, piece, 1]), np.uint64(pieces[band, piece, 2])
-            mask = (np.uint64(1) << width) - np.uint64(1)
-            word, value = words[pieces[band, piece, 0]], values[band]
-            for row in range(np.uint64(stop - start)):  # no branch and no sign: several at once
-                value[row] |= np.uint16((word[row] >> shift & mask) << place)
-            place += width
-    return values
+COMPARED_AT_ONCE = 32
+"""Rests of a list. As many may be read beyond the end of the last one."""
+SHARE_BITS = 6
+"""Upper bits of a key, by which the many are put in order."""
 
 
-@njit(cache=True, nogil=True)
-def windows_of(first_N, second_N, first_bits):
-    """Return the values of two bands as one."""
-    windows, shift = np.empty(len(first_N), np.uint32), np.uint64(first_bits)
-    for row in range(np.uint64(len(first_N))):
-        windows[row] = np.uint64(first_N[row]) | np.uint64(second_N[row]) << shift
-    return windows
+@intrinsic
+def _close_to(typing: Any, rests: Any, first: Any, rest: Any, limit: Any) -> Any:
+    """Return one bit for each of `COMPARED_AT_ONCE` rests, from the first on: whether it is close to `rest`.
 
+    By hand, because the compiler makes no use of a processor's vectors in a loop that is so short.
+    """
+    signature = types.uint64(types.Array(types.uint32, 1, "C"), types.uint64, types.uint32, types.uint32)
 
-@njit(cache=True, nogil=True)
-def filter_of(windows_N, bits):
-    """Return one bit for each value of a window: whether one of the few is there, or one bit away."""
-    filled = np.zeros((1 << bits) + 7 >> 3, np.uint8)
-    for window in windows_N:
-        for bit in range(-1, bits):
-            value = np.uint64(window) if bit < 0 else np.uint64(window) ^ np.uint64(1) << np.uint64(bit)
-            filled[value >> np.uint64(3)] |= np.uint8(1) << np.uint8(value & np.uint64(7))
-    return filled
+    def build(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(32), COMPARED_AT_ONCE)
 
+        def repeated(value: Any) -> Any:
+            one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.IntType(32)(0))
+            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(vector, None))
 
-@njit(cache=True, nogil=True, inline="always")
-def _thirds(window, left_out, low, high):
-    """Return two thirds of a window as one number, and the third that is left out. The thirds end at bits low, high."""
-    one = window & (np.uint64(1) << low) - np.uint64(1)
-    two = (window >> low) & (np.uint64(1) << (high - low)) - np.uint64(1)
-    three = window >> high
-    if left_out == 0:
-        return two | three << (high - low), one
-    if left_out == 1:
-        return one | three << low, two
-    return one | two << low, three
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        several = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
+        differing = builder.xor(builder.load(several, align=4), repeated(arguments[2]))
+        name = f"llvm.ctpop.v{COMPARED_AT_ONCE}i32"
+        count = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector]), name)
+        close = builder.icmp_unsigned("<=", builder.call(count, [differing]), repeated(arguments[3]))
+        return builder.zext(builder.bitcast(close, ir.IntType(COMPARED_AT_ONCE)), ir.IntType(64))
+
+    return signature, build
 
 
 @njit(cache=True, nogil=True)
-def lookup_of(windows_N, left_out, bits):
-    """Return rows by two thirds of their windows: where those of each value start, the rows, and their third thirds."""
-    low, high = np.uint64(bits // 3), np.uint64(2 * bits // 3)
-    num_values = 1 << bits - (
-        bits // 3 if left_out == 0 else 2 * bits // 3 - bits // 3 if left_out == 1 else bits - 2 * bits // 3
-    )
-    starts = np.zeros(num_values + 1, np.int32)
-    for window in windows_N:
-        starts[_thirds(np.uint64(window), left_out, low, high)[0] + np.uint64(1)] += 1
-    for value in range(num_values):
-        starts[value + 1] += starts[value]
-    rows, thirds, ends = np.empty(len(windows_N), np.int32), np.empty(len(windows_N), np.uint8), starts.copy()
-    for row in range(len(windows_N)):
-        value, third = _thirds(np.uint64(windows_N[row]), left_out, low, high)
-        rows[ends[value]], thirds[ends[value]] = row, third
-        ends[value] += 1
-    return starts, rows, thirds
+def by_share(keys_N, rests_N, width):
+    """Return codes in the order of the upper bits of their keys, and where those of each start.
+
+    A code is one word: rest, row, and the lower bits of the key. They have room for 4 million rows.
+    """
+    low, ends = np.uint64(width) - np.uint64(SHARE_BITS), np.zeros((1 << SHARE_BITS) + 1, np.int64)
+    for key in keys_N:
+        ends[(np.uint64(key) >> low) + np.uint64(1)] += 1
+    ends = np.cumsum(ends)
+    ordered = np.empty(len(keys_N), np.uint64)
+    for row in range(np.uint64(len(keys_N))):
+        key = np.uint64(keys_N[row])
+        share = key >> low
+        ordered[ends[share]] = np.uint64(rests_N[row]) << np.uint64(32) | row << low | key ^ share << low
+        ends[share] += 1
+    return ordered, ends
 
 
 @njit(cache=True, nogil=True)
-def _passing(windows_N, filled, rows):
-    """Write down the rows that pass the filter; return how many."""
-    num = 0
-    for row in range(np.uint64(len(windows_N))):
-        value = np.uint64(windows_N[row])
-        rows[num] = row
-        num += filled[value >> np.uint64(3)] >> np.uint8(value & np.uint64(7)) & np.uint8(1)
+def _row_at(place, key, rows, starts):
+    """Return the row whose rest is at this place of the list of a key."""
+    neighbor = 0
+    while True:
+        one = neighbor_of(key, neighbor)
+        num = np.uint64(starts[one + np.uint64(1)] - starts[one])
+        if place < num:
+            return rows[np.uint64(starts[one]) + place]
+        place, neighbor = place - num, neighbor + 1
+
+
+@njit(cache=True, nogil=True)
+def _note(row, other, words, band, search, found, num):
+    """Write a pair down if it is near, met, and a candidate here first; return how many there are by now."""
+    ring, limits, pieces, radius = search
+    many, few = words
+    differing, distance = np.zeros((1, 4), np.uint64), 0
+    for word in range(many.shape[1]):
+        differing[0, word] = many[row, word] ^ few[other, word]
+        distance += bits_set(differing[0, word])
+    if distance > radius or first_band_of(differing, ring, limits) != band or meeting(differing, pieces)[0] < 0:
+        return num
+    if num < found.shape[0]:
+        found[num, 0], found[num, 1], found[num, 2] = row, other, distance
+    return num + 1
+
+
+@njit(cache=True, nogil=True)
+def _note_close(close, entry, key, row, words, lists, band, search, found, num):
+    """Write down the pairs of a row and those that `close` has a bit for, of a list from an entry on."""
+    rows, starts, list_starts = lists[:3]
+    while close:
+        place = entry + np.uint64(bits_set((close & ~close + np.uint64(1)) - np.uint64(1)))
+        if place < np.uint64(list_starts[key + np.uint64(1)]):
+            other = _row_at(place - np.uint64(list_starts[key]), key, rows, starts)
+            num = _note(row, other, words, band, search, found, num)
+        close &= close - np.uint64(1)
     return num
 
 
 @njit(cache=True, nogil=True)
-def probe(many, start, windows_N, few, bits, filled, lookups, where, pieces, radius, found, num):
-    """Write into `found` (room, 3), from `num` on, the pairs met first in a window: row of the many, of the few, bits.
+def probe(words, start, ordered, share_ends, lists, where, search, found, num):
+    """Write into `found` (room, 3), from `num` on, the pairs that are candidates first in a band.
 
-    `windows_N` are the values of the many, from row `start` on, in the window at hand, `(banding, band)` in `where`.
-    Returns how many pairs there are by now: when that is more than there is room, those beyond were not written.
+    `words` are those of the many and of the few; `ordered` are the many from row `start` on, as `by_share` returns
+    them; `where` is the band and the width of its key; `search` the ring, the limits in it, the bands of `meeting`, and
+    the radius. A pair is row of the many, row of the few, distance. Returns how many there are by now: when that is
+    more than there is room, those beyond were not written.
     """
-    passing, differing = np.empty(len(windows_N) + 1, np.int32), np.empty((1, 4), np.uint64)
-    low, high, num_words = np.uint64(bits // 3), np.uint64(2 * bits // 3), many.shape[1]
-    differing[:] = 0
-    num_passing = _passing(windows_N, filled, passing)
-    for left_out in range(3):
-        starts, rows, thirds = lookups[left_out]
-        for place in range(num_passing):
-            row = passing[place]
-            value, third = _thirds(np.uint64(windows_N[row]), left_out, low, high)
-            for entry in range(starts[value], starts[value + np.uint64(1)]):
-                changed = bits_set(np.uint64(thirds[entry]) ^ third)
-                if changed == 1 or (changed == 0 and left_out == 0):  # where all thirds agree, once is enough
-                    distance = 0
-                    for word in range(num_words):
-                        distance += bits_set(many[start + row, word] ^ few[rows[entry], word])
-                    if distance <= radius:
-                        for word in range(num_words):
-                            differing[0, word] = many[start + row, word] ^ few[rows[entry], word]
-                        if meeting(differing, pieces)[:2] == where:
-                            if num < found.shape[0]:
-                                found[num, 0], found[num, 1] = start + row, rows[entry]
-                                found[num, 2] = distance
-                            num += 1
+    list_starts, rests = lists[2], lists[3]
+    limit, low, first = np.uint32(search[1][1]), np.uint64(where[1] - SHARE_BITS), np.uint64(0)
+    lowest = (np.uint64(1) << low) - np.uint64(1)
+    for share in range(np.uint64(1 << SHARE_BITS)):
+        for place in range(first, np.uint64(share_ends[share])):
+            one = ordered[place]
+            key, rest = one & lowest | share << low, np.uint32(one >> np.uint64(32))
+            entry, stop = np.uint64(list_starts[key]), np.uint64(list_starts[key + np.uint64(1)])
+            while entry < stop:
+                close = _close_to(rests, entry, rest, limit)
+                if close:
+                    row = start + np.int64((one & np.uint64(0xFFFFFFFF)) >> low)
+                    num = _note_close(close, entry, key, row, words, lists, where[0], search, found, num)
+                entry += np.uint64(COMPARED_AT_ONCE)
+        first = np.uint64(share_ends[share])
     return num

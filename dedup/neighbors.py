@@ -3,14 +3,14 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from dedup.band_probe import filter_of, lookup_of, probe, values_of, windows_of
+from dedup.band_probe import COMPARED_AT_ONCE, by_share, probe
+from dedup.band_ring import RINGS, fill_lists, limits_of, list_starts_of, rests_of, rows_by, values_of
 from dedup.band_search import search_band
 from dedup.banding import Plan, plan_of
 
@@ -18,7 +18,8 @@ PAIR = np.dtype([("i", np.uint32), ("j", np.uint32), ("distance", np.uint32)])
 """Two rows, and the distance of their codes in bits."""
 GATHERED_CODES = 1 << 24
 """Codes (40 bytes each) that one unit of a search gathers, about, whatever the number of all."""
-STREAMED_CODES = 1 << 18
+STREAMED_CODES = 1 << 19
+"""Codes, at most 4 million, that are searched together for those of an index: more share a look at its lists."""
 
 Codes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -81,43 +82,33 @@ def search_unit(
         room = num
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Window:
-    """What an index has of two neighboring bands."""
-
-    where: tuple[int, int]
-    """Banding and first band."""
-    after: int
-    first_bits: int
-    """Of the window, those of the first band."""
-    bits: int
-    filled: npt.NDArray[np.uint8]
-    lookups: tuple[Any, Any, Any]
-
-
 class NearIndex:
-    """A few codes (up to some hundred thousand), among which the near ones of many others are found in one stream."""
+    """A few codes (up to some hundred thousand), among which the near ones of many others are found in one stream.
+
+    Takes 1.1 KB for each of the few where the radius is 16 bits of 256 or more, and 0.1 KB below.
+    """
 
     def __init__(self, codes: Codes, *, radius_bits: int) -> None:
         self.plan, self.words = _checked(codes, radius_bits)
         self.radius_bits, self.num_codes = radius_bits, len(codes)
-        places = [(int(banding), int(band)) for banding, band in np.ndindex(self.plan.pieces.shape[:2])]
-        self.windows = list(_in_threads(self._window, places))
+        self.ring, self.limits = RINGS[self.plan.bits], limits_of(self.plan.bits, radius_bits)
+        self.widths = [int(width) for width in self.ring[:, :, 2].sum(axis=1)]
+        values = values_of(self.words, 0, len(codes), self.ring)
+        self.lists = list(_in_threads(lambda band: self._lists(values, band), range(len(self.ring))))
 
-    def _window(self, where: tuple[int, int]) -> _Window:
-        banding, band = where
-        after = (band + 1) % self.plan.num_bands
-        first_bits, second_bits = (int(self.plan.pieces[banding, one, :, 2].sum()) for one in (band, after))
-        values = values_of(self.words, 0, len(self.words), self.plan.pieces[banding, [band, after]])
-        windows, bits = windows_of(*values, first_bits), first_bits + second_bits
-        return _Window(
-            where=where,
-            after=after,
-            first_bits=first_bits,
-            bits=bits,
-            filled=filter_of(windows, bits),
-            lookups=(lookup_of(windows, 0, bits), lookup_of(windows, 1, bits), lookup_of(windows, 2, bits)),
-        )
+    def _lists(self, values: npt.NDArray[np.uint16], band: int) -> tuple[Any, ...]:
+        width = self.widths[band]
+        num_neighbors = 1 + self.limits[0] * width
+        rows, starts = rows_by(values[band], 1 << width)
+        list_starts = list_starts_of(starts, num_neighbors)
+        lists = np.empty(int(list_starts[-1]) + COMPARED_AT_ONCE, np.uint32)
+        fill_lists(self._rests(values, band), rows, starts, num_neighbors, lists)
+        return rows, starts, list_starts, lists
+
+    def _rests(self, values: npt.NDArray[np.uint16], band: int) -> npt.NDArray[np.uint32]:
+        one, two = ((band + after) % len(self.ring) for after in (1, 2))
+        rests: npt.NDArray[np.uint32] = rests_of(values[one], values[two], self.widths[one])
+        return rests
 
     def pairs_with(self, codes: Codes) -> npt.NDArray[np.void]:
         """Return the pairs of one of `codes` (`i`) and one of the index (`j`) within the radius, sorted.
@@ -131,16 +122,14 @@ class NearIndex:
         return _sorted(list(_in_threads(lambda start: self._against(words, start), starts)))
 
     def _against(self, words: npt.NDArray[np.uint64], start: int) -> npt.NDArray[np.void]:
-        stop = min(len(words), start + STREAMED_CODES)
-        pieces, room = self.plan.pieces, 1 << 12
-        values = [values_of(words, start, stop, banding) for banding in pieces]
+        values = values_of(words, start, min(len(words), start + STREAMED_CODES), self.ring)
+        both, search = (words, self.words), (self.ring, self.limits, self.plan.pieces, self.radius_bits)
+        room = 1 << 12
         while True:
             found, num = np.empty((room, 3), np.uint32), 0
-            for one in self.windows:
-                both = (values[one.where[0]][band] for band in (one.where[1], one.after))
-                windows = windows_of(*both, one.first_bits)
-                few = (self.words, one.bits, one.filled, one.lookups)
-                num = probe(words, start, windows, *few, one.where, pieces, self.radius_bits, found, num)
+            for band, width in enumerate(self.widths):
+                ordered, ends = by_share(values[band], self._rests(values, band), width)
+                num = probe(both, start, ordered, ends, self.lists[band], (band, width), search, found, num)
             if num <= room:
                 return found[:num].view(PAIR)[:, 0].copy()
             room = num
