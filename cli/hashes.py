@@ -1,5 +1,7 @@
 """byline hashes"""
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,9 +38,10 @@ def hashes(
     from pipelines.evaluation_hashing import make_evaluation_set
     from pipelines.picture_files import find_pictures, size_of
 
-    _write(out, b"")  # hours are not lost to a folder that cannot be written to
+    _prepare(out)
     pixels = load_config(stored_by, CorpusConfig).pixels if stored_by else None
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
         task = progress.add_task("hash", total=size_of(pictures))
         made = make_evaluation_set(
             find_pictures(pictures),
@@ -50,23 +53,35 @@ def hashes(
     _tell(out, made)
 
 
-def _write(path: Path, data: bytes) -> None:
+def _prepare(out: Path) -> None:
+    """Hours of hashing are not to be lost to a folder that cannot be written to."""
     from catalog.storage_errors import explained
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab" if not data else "wb") as file:
-            file.write(data)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(out if out.exists() else out.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        raise explained(error, str(path), writing=True) from error
+        raise explained(error, str(out), writing=True) from error
+
+
+def _write(out: Path, data: bytes) -> None:
+    from catalog.storage_errors import explained
+
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        raise explained(error, str(out), writing=True) from error
 
 
 def _tell(out: Path, made: "Hashed") -> None:
     aside = Console(stderr=True, highlight=False, emoji=False, markup=False)
     for problem in made.problems:
         aside.print(f"{problem.name}: {problem.problem}", soft_wrap=True)
-    if made.problems:
-        aside.print(f"warning: {len(made.problems):,} files were not read, so nothing is compared with them")
+    if num := len(made.problems):
+        was, it = ("was", "it") if num == 1 else ("were", "them")
+        of = f"{num:,} of {num + made.num_pictures:,} files"
+        aside.print(f"warning: {of} {was} not read; nothing is compared with {it}", soft_wrap=True)
     told = [f"{made.num_pictures:,} pictures", f"{made.num_flat:,} of them flat"]
     if made.beside:
         told.append("beside them " + ", ".join(f"{num:,} {suffix}" for suffix, num in made.beside.items()))

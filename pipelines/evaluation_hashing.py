@@ -86,16 +86,16 @@ def evaluation_set_bytes(rows: Iterable[Row], *, name: str, num_pictures: int) -
 
     table = pa.Table.from_pylist(sorted(rows, key=key), schema=EVALUATION_SCHEMA)
     sink = BytesIO()
-    with pq.ParquetWriter(sink, table.schema, compression="zstd", store_schema=False, write_page_checksum=True) as file:
+    said = {
+        "instrument": FINGERPRINT_INSTRUMENT,
+        "name": name,
+        "num_pictures": str(num_pictures),
+        "byline": version("byline"),
+    }
+    options = {"compression": "zstd", "use_dictionary": False, "store_schema": False, "write_page_checksum": True}
+    with pq.ParquetWriter(sink, table.schema, **options) as file:
         file.write_table(table)
-        file.add_key_value_metadata(
-            {
-                "instrument": FINGERPRINT_INSTRUMENT,
-                "name": name,
-                "num_pictures": str(num_pictures),
-                "byline": version("byline"),
-            }
-        )
+        file.add_key_value_metadata(said)
     return sink.getvalue()
 
 

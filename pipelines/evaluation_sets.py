@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.digests import sha256_hex
-from catalog.errors import ConfigError
-from dedup.neighbors import NearIndex, first_of_equals
+from catalog.errors import ConfigError, CorpusError
+from catalog.storage import Store
 from dedup.views import CODE_BYTES, VIEW_BYTES, unpack_views
 from pipelines.measures import FINGERPRINT_INSTRUMENT
 
@@ -67,6 +67,10 @@ class EvaluationSets:
     def __init__(self, lists: Sequence[EvaluationList], *, radius_bits: int) -> None:
         self.lists = tuple(sorted(lists, key=lambda one: (one.name, one.digest)))
         self.radius_bits = radius_bits
+        if self.is_empty:
+            return
+        from dedup.neighbors import NearIndex, first_of_equals  # 0.3 s, and more to load what is compiled
+
         self._rows = pa.concat_tables([EVALUATION_SCHEMA.empty_table(), *(one.rows for one in self.lists)])
         self._pixels = pc.unique(self._rows["pixels"])
         is_flat = np.asarray(self._rows["flat"].to_numpy(), np.bool_)
@@ -94,6 +98,10 @@ class EvaluationSets:
         not asked: better one picture too few. A flat picture is close to equal pixels only; null is equal to none.
         Equal codes, many as they may be, cost what one does. Safe in threads.
         """
+        if self.is_empty:
+            return np.zeros(len(code_N32), np.bool_)
+        from dedup.neighbors import first_of_equals
+
         close_N = np.array(pc.is_in(pixels, value_set=self._pixels).to_numpy(), np.bool_)
         codes_V32, rows_V = looks_of(code_N32, views, is_flat_N)
         firsts, same_V = np.unique(first_of_equals(codes_V32), return_inverse=True)
@@ -104,6 +112,8 @@ class EvaluationSets:
 
     def nearest(self, code: bytes, views: bytes, *, is_flat: bool, pixels: str) -> Nearest | None:
         """Return the picture of a list that makes this one contaminated, the nearest of them; none when none does."""
+        if self.is_empty:
+            return None
         equal = int(pc.index(self._rows["pixels"], pixels).as_py())
         if equal >= 0:
             return self._at(equal, 0)
@@ -142,6 +152,30 @@ def load_evaluation_list(path: Path) -> EvaluationList:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"no evaluation set at {path} ({error.strerror}); {HOW}") from error
+    return _list_of(data, path)
+
+
+def copy_evaluation_sets(paths: Sequence[str | Path], store: Store) -> None:
+    """Keep copies of lists in a corpus, by their digests, so that its releases can be made again without the files."""
+    for path in paths:
+        found = load_evaluation_list(Path(path))
+        store.write_new(_copy(found.digest), Path(path).read_bytes())
+
+
+def corpus_evaluation_sets(store: Store, digests: Sequence[str], radius_bits: int) -> EvaluationSets:
+    """Read the copies of lists that a corpus keeps. Raises `CorpusError` for one that was edited."""
+    lists = [_list_of(store.read_bytes(_copy(digest)), Path(store.url(_copy(digest)))) for digest in digests]
+    for found, digest in zip(lists, digests, strict=True):
+        if found.digest != digest:
+            raise CorpusError(f"{store.url(_copy(digest))} was edited: its name is not its digest; restore it")
+    return EvaluationSets(lists, radius_bits=radius_bits)
+
+
+def _copy(digest: str) -> str:
+    return f"evaluation/{digest}.parquet"
+
+
+def _list_of(data: bytes, path: Path) -> EvaluationList:
     if not data.startswith(PARQUET_MAGIC):
         raise ConfigError(f"{path} is no list of byline's: {_seems(data)}; {HOW}")
     try:
