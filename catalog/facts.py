@@ -33,13 +33,13 @@ class FactTable:
         """Where the segments lie, relative to the corpus."""
         return f"facts/{self.measure}/{self.instrument}"
 
-    def read(self, pack: str, columns: list[str] | None = None) -> pa.Table:
+    def read(self, pack: str, columns: list[str] | None = None, *, first: int = 0, last: int | None = None) -> pa.Table:
         """Return the key and these columns (all by default) of a pack's facts, sorted by key.
 
-        An empty table when nothing was measured yet.
+        `first` and `last` choose segments, as a slice does. An empty table when nothing was measured yet.
         """
         names = self.schema.names if columns is None else [self.key, *columns]
-        tables = [self.store.read_table(f"{name}.parquet", names) for name in self._segments(pack)]
+        tables = [self.store.read_table(f"{name}.parquet", names) for name in self._segments(pack)[first:last]]
         if len(tables) == 1:
             return tables[0]  # a segment is sorted
         return pa.concat_tables([self.schema.empty_table().select(names), *tables]).sort_by(self.key)

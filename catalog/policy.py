@@ -13,6 +13,8 @@ from catalog.licenses import choices, family
 
 Obligation = Literal["attribution", "share-alike", "non-commercial"]
 CreditField = Literal["creator", "title", "source"]
+LEAST_COSINE = 0.6
+"""Down to which cosines of vectors are kept, so that a policy may choose any greater one without a new search."""
 VERSIONED = frozenset({"CC-BY", "CC-BY-SA", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-ND", "CC-BY-NC-ND"})
 """License families whose terms differ by version, so that a credit must state it."""
 
@@ -134,7 +136,18 @@ class DuplicateRules(BaseModel, frozen=True, extra="forbid"):
     """Greatest difference of hue and saturation there. Hashes see neither: a red heart and a blue one are equal."""
     flat_from: float = Field(0.95, ge=0, le=1)
     """A picture this flat is a duplicate only of equal pixels: its hash says nothing."""
-    keeper_order: tuple[Literal["license", "pixels", "sharpness", "earliest"], ...] = ("license", "pixels", "sharpness")
+    min_cosine: float | None = Field(None, ge=LEAST_COSINE, le=1)
+    """Least cosine of the vectors of two copies, by the embedding of the corpus (`[embedding]` in its config), which
+    sees crops and overlays too. Left out, no embedding decides."""
+    views: tuple[Literal["turned", "trimmed"], ...] = ("turned", "trimmed")
+    """As what a picture is looked at beside as it is: flipped and turned by quarters, and without a frame around it. A
+    photograph and its mirror image are copies; to a corpus of drawings an arrow to the left is another picture."""
+    keeper_order: tuple[Literal["license", "pixels", "sharpness", "earliest"], ...] = (
+        "license",
+        "pixels",
+        "sharpness",
+        "earliest",
+    )
     """What decides who stays: the most wanted license, most pixels, sharpest, first retrieved; then the digest."""
     license_conflict: Literal["quarantine", "ignore"] = "quarantine"
     """Copies of one picture whose licenses ask for different things: one of them may not be the owner's."""
@@ -150,7 +163,16 @@ class SplitRules(BaseModel, frozen=True, extra="forbid"):
     """What is held out from training, to measure on."""
 
     heldout_fraction: float = Field(0.05, ge=0, lt=1)
-    """Chosen by the digest of the picture, so that it does not move when others come and go."""
+    """Chosen by the digest of the picture. What is chosen is held out only when all that it looks like are, too."""
+    radius_bits: int = Field(31, ge=0, le=31)
+    """Pictures whose hashes are this near, or that pictures in between link, are on one side, whatever their colors."""
+
+
+class EvaluationRules(BaseModel, frozen=True, extra="forbid"):
+    """What may not be trained on because something is measured with it: the `evaluation_sets` of the corpus."""
+
+    radius_bits: int = Field(31, ge=0, le=31)
+    """A picture this near one of them is refused, whatever the colors: better one too few."""
 
 
 class CapRules(BaseModel, frozen=True, extra="forbid"):
@@ -184,6 +206,7 @@ class Policy(RecordRules, frozen=True, extra="forbid"):
 
     duplicates: DuplicateRules
     split: SplitRules = SplitRules()
+    evaluation: EvaluationRules = EvaluationRules()
     caps: CapRules | None = None
     release: ReleaseRules = ReleaseRules()
     sources: dict[str, dict[str, dict[str, Any]]] = {}

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import imagehash
 import numpy as np
-import scipy.fftpack
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -68,6 +67,8 @@ def hashes_of_bytes(data: bytes, *, exact: bool = False) -> Hashes:
 
 def low_frequencies(gray: Image.Image) -> NDArray[np.float64]:
     """Return the 16x16 lowest frequencies, rows vertical, that the pHash of 256 bits is made of."""
+    import scipy.fftpack  # a quarter of a second, which verbs that hash nothing need not wait
+
     side = _SIDE * _PIXELS_A_BIT
     pixels = np.asarray(gray.resize((side, side), Image.Resampling.LANCZOS))
     frequencies = scipy.fftpack.dct(scipy.fftpack.dct(pixels, axis=0), axis=1)

@@ -12,7 +12,20 @@ from dedup.colors import GRID_BYTES
 COMPILE_FROM = 20_000
 """Pictures from which compiling the loop (a second, once a machine) is worth it."""
 
-# Shapes: N pictures, best first; C distinct codes; P pairs of near codes, each in both directions.
+# Shapes: N pictures, best first; L looks of all of them; C distinct codes; P pairs of near codes.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """How pictures look, in each of the ways that count: those of picture `n` are at `starts[n]` to `starts[n + 1]`."""
+
+    starts: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int64]
+    """Number of the perceptual hash, or of whatever only equal pictures share."""
+    colors: npt.NDArray[np.uint8]
+    """`(L, GRID_BYTES)`: `dedup.colors.color_grid`."""
+    kinds: npt.NDArray[np.uint8]
+    """Bits that say how a picture was turned or trimmed for it; 0 for the picture as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,72 +38,126 @@ class Near:
     """In bits."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Similar:
+    """Which pictures are alike, whatever their codes: those of picture `n` are `others[starts[n] : starts[n + 1]]`."""
+
+    starts: npt.NDArray[np.int64]
+    others: npt.NDArray[np.int64]
+    cosines: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Of each picture the one that stands for it, itself if none does, and how near that is."""
+
+    keeper: npt.NDArray[np.int64]
+    distance_bits: npt.NDArray[np.int32]
+    """0 for a keeper, -1 where only `cosine` says that they are alike."""
+    kinds: npt.NDArray[np.uint8]
+    """How the two had to be looked at: the bits of both."""
+    cosine: npt.NDArray[np.float32]
+    """NaN where hashes say it."""
+
+
 def near_codes(i_P: npt.NDArray[np.int64], j_P: npt.NDArray[np.int64], distance_P: Any, *, num_codes: int) -> Near:
     """Return the pairs (i, j), each given once, by code."""
+    starts, other, order = _both_ways(i_P, j_P, num_codes)
+    return Near(starts=starts, codes=other, distances=np.concatenate([distance_P, distance_P])[order].astype(np.int32))
+
+
+def similar_pictures(
+    i_P: npt.NDArray[np.int64], j_P: npt.NDArray[np.int64], cosine_P: Any, *, num_pictures: int
+) -> Similar:
+    """Return the pairs (i, j), each given once, by picture."""
+    starts, other, order = _both_ways(i_P, j_P, num_pictures)
+    cosines = np.concatenate([cosine_P, cosine_P])[order].astype(np.float32)
+    return Similar(starts=starts, others=other, cosines=cosines)
+
+
+def _both_ways(
+    i_P: npt.NDArray[np.int64], j_P: npt.NDArray[np.int64], num: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     one, other = np.concatenate([i_P, j_P]), np.concatenate([j_P, i_P])
     order = np.argsort(one, kind="stable")
-    return Near(
-        starts=np.concatenate([[0], np.cumsum(np.bincount(one, minlength=num_codes))]).astype(np.int64),
-        codes=other[order],
-        distances=np.concatenate([distance_P, distance_P])[order].astype(np.int32),
-    )
+    starts = np.concatenate([[0], np.cumsum(np.bincount(one, minlength=num))]).astype(np.int64)
+    return starts, other[order], order
 
 
 def choose_keepers(
-    code_N: npt.NDArray[np.int64],
-    colors_NG: npt.NDArray[np.uint8],
+    looks: Looks,
     near: Near,
+    similar: Similar | None = None,
     *,
     max_luma_distance: float,
     max_chroma_distance: float,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Return, for each picture, the place of its keeper and their distance in bits; a keeper stands for itself, at 0.
+) -> Chosen:
+    """Choose the keepers of pictures, which are given best first.
 
-    Pictures are given best first. One joins the best keeper that is near it, by hash and by color; when there is none
-    it becomes a keeper. So every picture is near its own keeper, never only near a neighbor of it; a keeper that is
-    left out promotes the next best; and a million equal pictures cost a million steps. `code_N` numbers the perceptual
-    hashes (or whatever only equal pictures share), `colors_NG` are `dedup.colors.color_grid`. The color limits are in
-    levels of 255, where two grids differ most; luma and chroma are apart, because a copy may well be brighter, but is
-    hardly ever of another hue.
+    A picture joins the best keeper that it is like: one of its looks is near one of the keeper's, by hash and by color,
+    or the two are `similar`. When there is none it becomes a keeper. So every picture is like its own keeper, never
+    only like a neighbor of it; no two keepers are alike; a keeper that is left out promotes the next best; and a
+    million equal pictures cost a million steps. The color limits are in levels of 255, where two grids differ most;
+    luma and chroma are apart, because a copy may well be brighter, but is hardly ever of another hue.
     """
-    assert colors_NG.shape == (len(code_N), GRID_BYTES)
-    loop = _compiled() if len(code_N) >= COMPILE_FROM else _choose
-    return loop(  # type: ignore[no-any-return]
-        code_N,
-        colors_NG.astype(np.float64),
-        near.starts,
-        near.codes,
-        near.distances,
+    num = len(looks.starts) - 1
+    assert looks.colors.shape == (len(looks.codes), GRID_BYTES)
+    assert looks.kinds.shape == looks.codes.shape
+    if similar is None:
+        nothing = np.zeros(0, np.int64)
+        similar = similar_pictures(nothing, nothing, np.zeros(0, np.float32), num_pictures=num)
+    loop = _compiled() if num >= COMPILE_FROM else _choose
+    keeper, distance, kinds, cosine = loop(
+        (looks.starts, looks.codes, looks.colors, looks.kinds),
+        (near.starts, near.codes, near.distances),
+        (similar.starts, similar.others, similar.cosines),
         float(max_luma_distance),
         float(max_chroma_distance) ** 2,
     )
+    return Chosen(keeper=keeper, distance_bits=distance, kinds=kinds, cosine=cosine)
 
 
-def _choose(code_N, colors_NG, starts, codes, distances, max_luma, max_chroma_squared):  # type: ignore[no-untyped-def]
-    keeper_N = np.arange(len(code_N))
-    distance_N = np.zeros(len(code_N), np.int32)
-    newest_C = np.full(len(starts) - 1, -1)  # the last keeper of each code; `before_N` leads to the earlier ones
-    before_N = np.full(len(code_N), -1)
-    for place in range(len(code_N)):
-        code, best = code_N[place], place
-        for pair in range(starts[code] - 1, starts[code + 1]):
-            is_same = pair < starts[code]
-            keeper = newest_C[code] if is_same else newest_C[codes[pair]]
-            while keeper >= 0:
-                if keeper < best:
-                    apart = np.abs(colors_NG[place] - colors_NG[keeper])
-                    if (
-                        apart[0::3].max() <= max_luma
-                        and (apart[1::3] ** 2 + apart[2::3] ** 2).max() <= max_chroma_squared
-                    ):
-                        best = keeper
-                        distance_N[place] = 0 if is_same else distances[pair]
-                keeper = before_N[keeper]
+def _choose(looks, near, similar, max_luma, max_chroma_squared):  # type: ignore[no-untyped-def]
+    (first_N, code_L, colors_L, kinds_L), (starts, codes, distances) = looks, near
+    similar_starts, others, cosines = similar
+    num = len(first_N) - 1
+    keeper_N, distance_N = np.arange(num), np.zeros(num, np.int32)
+    kinds_N, cosine_N = np.zeros(num, np.uint8), np.full(num, np.nan, np.float32)
+    newest_C = np.full(
+        len(starts) - 1, -1
+    )  # the last look with each code of a keeper; `before_L` leads to earlier ones
+    before_L, picture_L = np.full(len(code_L), -1), np.empty(len(code_L), np.int64)
+    for place in range(num):
+        best = place
+        for look in range(first_N[place], first_N[place + 1]):
+            picture_L[look] = place
+            code = code_L[look]
+            for pair in range(starts[code] - 1, starts[code + 1]):
+                is_same = pair < starts[code]
+                there = newest_C[code] if is_same else newest_C[codes[pair]]
+                distance = 0 if is_same else distances[pair]
+                while there >= 0:
+                    keeper = picture_L[there]
+                    if keeper < best or (keeper == best and best < place and distance < distance_N[place]):
+                        apart = np.abs(colors_L[look].astype(np.float64) - colors_L[there])
+                        if (
+                            apart[0::3].max() <= max_luma
+                            and (apart[1::3] ** 2 + apart[2::3] ** 2).max() <= max_chroma_squared
+                        ):
+                            best = keeper
+                            distance_N[place], kinds_N[place] = distance, kinds_L[look] | kinds_L[there]
+                    there = before_L[there]
+        for pair in range(similar_starts[place], similar_starts[place + 1]):
+            other = others[pair]
+            if other < best and keeper_N[other] == other:
+                best = other
+                distance_N[place], kinds_N[place], cosine_N[place] = -1, 0, cosines[pair]
         keeper_N[place] = best
         if best == place:
-            before_N[place] = newest_C[code]
-            newest_C[code] = place
-    return keeper_N, distance_N
+            for look in range(first_N[place], first_N[place + 1]):
+                before_L[look] = newest_C[code_L[look]]
+                newest_C[code_L[look]] = look
+    return keeper_N, distance_N, kinds_N, cosine_N
 
 
 @cache

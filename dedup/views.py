@@ -80,6 +80,25 @@ def unpack_views(packed_N: pa.ChunkedArray) -> UnpackedViews:
     return rows, kind_V[:, 0].copy(), np.ascontiguousarray(code_V32), np.ascontiguousarray(colors_V48)
 
 
+def split_views(packed_N: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+    """Return the views that are only turned, and those that are trimmed, each packed as before."""
+    rows, kind_V, code_V32, colors_V48 = unpack_views(packed_N)
+    whole = np.concatenate([kind_V[:, None], code_V32, colors_V48], axis=1)
+    turned = kind_V == TURNED
+    return (
+        packed_views(rows[turned], whole[turned], len(packed_N)),
+        packed_views(rows[~turned], whole[~turned], len(packed_N)),
+    )
+
+
+def packed_views(row_V: NDArray[np.int64], views: NDArray[np.uint8], num_rows: int) -> pa.Array:
+    """Return a binary column of views `(V, VIEW_BYTES)`, which are given with their rows, in ascending order."""
+    ends = np.cumsum(np.bincount(row_V, minlength=num_rows)) * VIEW_BYTES
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    data = np.ascontiguousarray(views).tobytes()
+    return pa.BinaryArray.from_buffers(pa.binary(), num_rows, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
 def _unpack(chunk: pa.Array, first: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     _, offsets, data = chunk.buffers()
     edges = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -12,6 +13,8 @@ from catalog.configs import load_config
 from catalog.errors import ConfigError
 from catalog.policy import Policy
 from catalog.storage import Store
+from dedup.embedding.embedder import Embedder, EmbeddingConfig
+from pipelines.evaluation_sets import load_evaluation_list
 from pipelines.fetch_config import FetchConfig, PixelConfig
 from pipelines.rows import Instruments
 from pipelines.sources import READERS
@@ -72,6 +75,10 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     caption: CaptionConfig
     safety: SafetyConfig | None = None
     """Left out, nothing is classified."""
+    embedding: EmbeddingConfig | None = None
+    """Left out, no vectors tell copies, and no policy can ask for them."""
+    evaluation_sets: tuple[str, ...] = ()
+    """Files of `byline hashes`: what models are measured with. Pictures too close to theirs are not trained on."""
     weights: dict[Literal["autoencoder", "text encoder"], str] = {}
     """Frozen weights that models of this corpus are trained with: a folder, a hub id or a package. Only their licenses
     are read, for the papers."""
@@ -94,6 +101,8 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
             captions=captioner.instrument,
             captions_see_pixels=captioner.needs_pixels,
             safety=NsfwClassifier(self.safety).instrument if self.safety else None,
+            embedding=Embedder(self.embedding).instrument if self.embedding else None,
+            evaluation=tuple(sorted(load_evaluation_list(Path(path)).digest for path in self.evaluation_sets)),
         )
 
 
@@ -104,6 +113,7 @@ def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
     if len(set(names)) < len(names):
         raise ConfigError(f"{path}: two sources have one name: {', '.join(sorted(names))}")
     policy = load_policy(config.policy, names)
+    check_embedding(config, policy, config.policy)
     return config, policy
 
 
@@ -113,3 +123,12 @@ def load_policy(path: str, sources: Iterable[str]) -> Policy:
     if unknown := sorted(set(policy.sources) - set(known)):
         raise ConfigError(f"{path}: [sources.{unknown[0]}] is no source of the corpus; they are {', '.join(known)}")
     return policy
+
+
+def check_embedding(config: CorpusConfig, policy: Policy, path: str) -> None:
+    """Raise `ConfigError` when a policy asks for vectors that the corpus does not have."""
+    if policy.duplicates.min_cosine is not None and config.embedding is None:
+        raise ConfigError(
+            f"{path}: duplicates.min_cosine needs an [embedding] in the corpus config, which has none; add one "
+            "or leave min_cosine out"
+        )

@@ -13,13 +13,15 @@ import pyarrow.compute as pc
 from catalog.denylist import Denylist
 from catalog.policy import Policy
 from catalog.rules import Mask
+from dedup.colors import GRID_BYTES
+from dedup.views import CODE_BYTES, TRIMMED_TURNED, packed_views, unpack_views
 from pipelines.edges import Suspects, as_bytes, first_word, first_words
+from pipelines.evaluation_sets import EvaluationSets
 from pipelines.placeholders import Recurring
 from pipelines.settling import CONTENDER_SCHEMA
 from pipelines.weighing import Weighed
 
-KEPT_COLUMNS = ["sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id", "creator"]
-"""What it reads of `pipelines.rows.ROW_SCHEMA`, beside what is weighed."""
+_KEPT_COLUMNS = ("sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id", "creator")
 SAME = ("record_id", "sha256", "sharpness", "retrieved_at", "colors")
 COMPARED = [*SAME, "flatness", "original_width", "original_height", "pixels", "phash256"]
 """What contenders are compared by."""
@@ -39,13 +41,25 @@ class Kept:
     digests: npt.NDArray[np.uint64]
 
 
-def keep(rows: pa.Table, weighed: Weighed, policy: Policy, suspects: Suspects) -> Kept:
-    """Return what must be kept of the rows of a pack until all packs are weighed. It holds none of their buffers."""
+def kept_columns(policy: Policy) -> list[str]:
+    """Return what is read of `pipelines.rows.ROW_SCHEMA`, beside what is weighed."""
+    return [*_KEPT_COLUMNS, *policy.duplicates.views]
+
+
+def keep(rows: pa.Table, weighed: Weighed, policy: Policy, suspects: Suspects, similar: Suspects) -> Kept:
+    """Return what must be kept of the rows of a pack until all packs are weighed. It holds none of their buffers.
+
+    `suspects` are of hashes, `similar` of digests that an embedding finds alike.
+    """
     is_picture = weighed.claims.reasons.admitted & rows["pixels"].is_valid().to_numpy()
     pictures = np.flatnonzero(is_picture | weighed.reasons.admitted)
     digests = first_word(rows["sha256"])
-    is_suspect = suspects.has(first_words(rows["phash256"])[pictures]) | _recurs(digests[pictures])
-    suspected = pictures[is_suspect]
+    has_suspect = suspects.has(first_words(rows["phash256"]))
+    for name in policy.duplicates.views:
+        view_rows, _, codes, _ = unpack_views(rows[name])
+        has_suspect[view_rows[suspects.has(codes.view("<u8")[:, 0])]] = True
+    has_suspect |= similar.has(digests)
+    suspected = pictures[has_suspect[pictures] | _recurs(digests[pictures])]
     shown = suspected[is_picture[suspected]]
     admitted = np.flatnonzero(weighed.reasons.admitted)
     chosen = suspected[weighed.reasons.admitted[suspected]]
@@ -57,7 +71,9 @@ def keep(rows: pa.Table, weighed: Weighed, policy: Policy, suspects: Suspects) -
             creators=rows["creator"].to_numpy()[shown],
         ),
         contender_rows=chosen,
-        contenders=_contenders(rows.select(COMPARED).take(pa.array(chosen)), weighed, chosen, policy),
+        contenders=_contenders(
+            rows.select([*COMPARED, *policy.duplicates.views]).take(pa.array(chosen)), weighed, chosen, policy
+        ),
         creators=rows["creator"].to_numpy()[admitted] if policy.caps else np.zeros(0, np.uint64),
         digests=digests[admitted] if policy.caps else np.zeros(0, np.uint64),
     )
@@ -83,6 +99,17 @@ def denied_rows(rows: pa.Table, asked: Mask, denylist: Denylist, policy: Policy)
     return denied
 
 
+def contaminated_rows(rows: pa.Table, asked: Mask, evaluation: EvaluationSets, policy: Policy) -> Mask:
+    """Return which records that the claims admit have pictures that something is measured with."""
+    there = pa.array(np.flatnonzero(asked & rows["pixels"].is_valid().to_numpy()))
+    shown = rows.select(["phash256", "pixels", "flatness", *policy.duplicates.views]).take(there)
+    is_flat = pc.greater_equal(shown["flatness"], policy.duplicates.flat_from).to_numpy()
+    found = np.zeros(len(rows), np.bool_)
+    views = pa.chunked_array([_views(shown, policy)])
+    found[there.to_numpy()] = evaluation.contaminated(as_bytes(shown["phash256"]), views, is_flat, shown["pixels"])
+    return found
+
+
 def _recurs(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     ordered = np.sort(numbers)
     return np.isin(numbers, ordered[1:][ordered[1:] == ordered[:-1]])
@@ -96,6 +123,19 @@ def _contenders(rows: pa.Table, weighed: Weighed, chosen: npt.NDArray[np.int64],
         **{name: rows[name] for name in SAME},
         "license": licenses,
         "pixels": pc.multiply(*sizes),
+        "views": pc.if_else(is_flat, pa.scalar(None, pa.binary()), _views(rows, policy)),
         "code": pc.if_else(is_flat, rows["pixels"].cast(pa.binary()), rows["phash256"].cast(pa.binary())),
     }
     return pa.table({name: columns[name] for name in CONTENDER_SCHEMA.names}, schema=CONTENDER_SCHEMA)
+
+
+def _views(rows: pa.Table, policy: Policy) -> pa.Array:
+    """Return the views that the policy looks at, packed: trimmed ones that are turned too only if it turns pictures."""
+    unpacked = [unpack_views(rows[name]) for name in policy.duplicates.views]
+    none = np.zeros(0, np.int64), *(np.zeros(shape, np.uint8) for shape in (0, (0, CODE_BYTES), (0, GRID_BYTES)))
+    row_V, kind_V, code_V, colors_V = (np.concatenate(parts) for parts in zip(none, *unpacked, strict=True))
+    order = np.argsort(row_V, kind="stable")
+    if "turned" not in policy.duplicates.views:
+        order = order[kind_V[order] != TRIMMED_TURNED]
+    packed = np.concatenate([kind_V[:, None], code_V, colors_V], axis=1)
+    return packed_views(row_V[order], packed[order], len(rows))

@@ -1,6 +1,7 @@
-"""Which pictures of a corpus have similar hashes, as the search left it on disk."""
+"""Which pictures of a corpus have similar hashes, as the search left it on disk; `pipelines.edge_search` searches."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +10,10 @@ import pyarrow.compute as pc
 
 from catalog.digests import digest_of
 from catalog.storage import Store
-from dedup.neighbors import near_pairs
-from pipelines.measures import CODE_SCHEMA, EDGE_INSTRUMENT, EDGE_SCHEMA, SEARCH_RADIUS_BITS, hash_facts
+from pipelines.measures import EDGE_INSTRUMENT, hash_facts
 from pipelines.parts import PackPart
 
+FOLDER = f"facts/edges/{EDGE_INSTRUMENT}"
 _EACH = np.uint64(0x0101010101010101)
 """Bit 0 of each byte of a word."""
 Codes = npt.NDArray[np.uint8]
@@ -37,6 +38,14 @@ def suspect_words(pairs: pa.Table, recurring: pa.Table, radius_bits: int) -> npt
     return np.unique(np.concatenate([first_words(c) for c in (within["a"], within["b"], recurring["phash256"])]))
 
 
+def similar_words(similar: pa.Table | None, min_cosine: float | None) -> npt.NDArray[np.uint64]:
+    """Return, sorted, the first words of the digests of all pictures that an embedding finds alike."""
+    if similar is None or min_cosine is None:
+        return np.zeros(0, np.uint64)
+    within = similar.filter(pc.greater_equal(similar["cosine"], min_cosine))
+    return np.unique(np.concatenate([first_word(within[side]) for side in ("a", "b")]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Suspects:
     """First words of hashes that a look tells from almost all others: most pictures are alone."""
@@ -50,7 +59,7 @@ class Suspects:
         """Tell which words are among them."""
         found = np.asarray(self.may_be[words & np.uint64(len(self.may_be) - 1)], np.bool_)
         rows = np.flatnonzero(found)
-        if len(rows):
+        if len(rows) and len(self.words):
             places = np.minimum(np.searchsorted(self.words, words[rows]), len(self.words) - 1)
             found[rows] = self.words[places] == words[rows]
         return found
@@ -95,42 +104,22 @@ def as_bytes(codes: pa.ChunkedArray) -> Codes:
 
 def edges_stem(store: Store, parts: list[PackPart]) -> str:
     """Where the pairs among the pictures of these packs lie: named by their segments, since facts are only added."""
+    return f"{FOLDER}/{digest_of(searched(store, parts))[:16]}"
+
+
+def searched(store: Store, parts: list[PackPart]) -> list[list[Any]]:
+    """Return which segments of hashes there are: pack and number of them."""
     facts = hash_facts(store)
-    measured = [[part.pack, facts.num_segments(part.pack)] for part in sorted(parts)]
-    return f"facts/edges/{EDGE_INSTRUMENT}/{digest_of(measured)[:16]}"
+    return [[part.pack, facts.num_segments(part.pack)] for part in sorted(parts)]
 
 
-def read_edges(store: Store, parts: list[PackPart]) -> Edges:
-    """Return the pairs among the pictures of these packs: those on disk, or else found now and not written."""
-    stem = edges_stem(store, parts)
-    if not store.exists(f"{stem}.pairs.parquet"):
-        return search_edges(store, parts)
+def is_searched(store: Store, parts: list[PackPart]) -> bool:
+    """Tell whether the pictures of these packs were compared with each other, as they are now."""
+    return store.exists(f"{edges_stem(store, parts)}.pairs.parquet")
+
+
+def stored_edges(store: Store, stem: str) -> Edges:
+    """Return what one search found."""
     return Edges(
         pairs=store.read_table(f"{stem}.pairs.parquet"), recurring=store.read_table(f"{stem}.recurring.parquet")
-    )
-
-
-def search_edges(store: Store, parts: list[PackPart]) -> Edges:
-    """Find the pairs among the pictures of these packs. Minutes for ten million."""
-    facts = hash_facts(store)
-    codes = [as_bytes(facts.read(part.pack, ["phash256"])["phash256"]) for part in parts]
-    return find_duplicates(np.concatenate([np.zeros((0, 32), np.uint8), *codes]))
-
-
-def find_duplicates(code_N32: Codes) -> Edges:
-    """Return every pair of distinct hashes at most `SEARCH_RADIUS_BITS` apart, and the hashes that recur."""
-    whole = np.ascontiguousarray(code_N32).view("V32")[:, 0]
-    distinct, times = np.unique(whole, return_counts=True)
-    codes = distinct.view(np.uint8).reshape(-1, 32)
-    pairs = near_pairs(codes, radius_bits=SEARCH_RADIUS_BITS)
-    sides = [_column(codes[pairs[side]]) for side in ("i", "j")]
-    return Edges(
-        pairs=pa.Table.from_arrays([*sides, pa.array(pairs["distance"], pa.int32())], schema=EDGE_SCHEMA),
-        recurring=pa.Table.from_arrays([_column(codes[times > 1])], schema=CODE_SCHEMA),
-    )
-
-
-def _column(codes: Codes) -> pa.Array:
-    return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(32), len(codes), [None, pa.py_buffer(np.ascontiguousarray(codes).tobytes())]
     )

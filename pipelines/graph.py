@@ -59,9 +59,9 @@ class BuildGraph:
             | "Spread" >> beam.Reshuffle()
             | "JudgeClaims" >> JudgeClaims(store, policy, meter)
             | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter)
-            | "Measure" >> Measure(store, config.safety, meter)
+            | "Measure" >> Measure(store, config.safety, config.embedding, meter)
             | "AllMeasured" >> _AllParts()
-            | "FindDuplicates" >> FindDuplicates(store, meter)
+            | "FindDuplicates" >> FindDuplicates(store, instruments.embedding, meter)
         )
         judged = (
             measured

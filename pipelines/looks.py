@@ -6,10 +6,7 @@ from PIL import Image
 
 from catalog.denylist import Look
 from dedup.hashes import perceptual_hashes, pixel_digest
-from dedup.quality import measure_quality
-
-FLAT_FROM = 0.95
-"""A picture this flat is recognised by equal pixels only: its hash says nothing."""
+from dedup.quality import is_flat
 
 
 def look_of(stored: bytes) -> Look:
@@ -19,5 +16,5 @@ def look_of(stored: bytes) -> Look:
     return Look(
         pixels=pixel_digest(image),
         phash256=perceptual_hashes(image)[1],
-        is_flat=measure_quality(image).flatness >= FLAT_FROM,
+        is_flat=is_flat(image),
     )

@@ -5,13 +5,13 @@ import pyarrow as pa
 from catalog.facts import FactTable, instrument_name
 from catalog.storage import Store
 from dedup.colors import GRID, GRID_BYTES
-from dedup.hashes import HASH_INSTRUMENT
 from dedup.quality import QUALITY_INSTRUMENT
+from dedup.views import VIEW_INSTRUMENT
 
 SEARCH_RADIUS_BITS = 31
 """Pairs are kept up to this distance, so that a policy may choose any smaller one without a new search."""
-FINGERPRINT_INSTRUMENT = f"{HASH_INSTRUMENT}-{instrument_name('colors', '1', {'grid': GRID})}"
-EDGE_INSTRUMENT = instrument_name("pairs", "1", [HASH_INSTRUMENT, SEARCH_RADIUS_BITS])
+FINGERPRINT_INSTRUMENT = f"{VIEW_INSTRUMENT}-{instrument_name('colors', '1', {'grid': GRID})}"
+EDGE_INSTRUMENT = instrument_name("pairs", "2", [VIEW_INSTRUMENT, SEARCH_RADIUS_BITS])
 THUMBNAIL_SIDE_PX = 64
 """Of the longer side, at most: a smaller picture is not enlarged."""
 THUMBNAIL_JPEG_QUALITY = 80
@@ -22,11 +22,14 @@ HASH_SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("phash64", pa.binary(8)),
         ("phash256", pa.binary(32)),
+        ("dhash64", pa.binary(8)),
         ("colors", pa.binary(GRID_BYTES)),
         ("pixels", pa.string()),
+        ("views", pa.binary()),
     ]
 )
-"""Perceptual hashes, bit-identical to imagehash, a grid of mean colors, and a digest of the decoded pixels."""
+"""Perceptual hashes, bit-identical to imagehash, a grid of mean colors, a digest of the decoded pixels, and hash and
+grid of other views of the picture, as `dedup.views.pack_views` packs them."""
 
 QUALITY_SCHEMA = pa.schema(
     [
@@ -41,14 +44,21 @@ QUALITY_SCHEMA = pa.schema(
 SAFETY_SCHEMA = pa.schema([("sha256", pa.string()), ("nsfw", pa.float64())])
 """How likely a picture is pornographic, in `[0, 1]`."""
 
+EMBEDDING_SCHEMA = pa.schema([("sha256", pa.string()), ("vector", pa.binary())])
+"""Unit vectors of float16, little end first, whose cosine tells copies that no hash finds."""
+
 THUMBNAIL_SCHEMA = pa.schema([("sha256", pa.string()), ("jpeg", pa.binary())])
 """Small pictures to look at, about 2 KB each. They decide nothing."""
 
 EDGE_SCHEMA = pa.schema([("a", pa.binary(32)), ("b", pa.binary(32)), ("distance_bits", pa.int32())])
-"""Pairs of distinct 256-bit hashes, a < b, at most `SEARCH_RADIUS_BITS` apart."""
+"""Pairs of distinct 256-bit hashes, of pictures as they are or of other views, a < b, at most `SEARCH_RADIUS_BITS`
+apart: `dedup.banding.promised_recall` of them."""
+
+SIMILAR_SCHEMA = pa.schema([("a", pa.string()), ("b", pa.string()), ("cosine", pa.float32())])
+"""Pairs of images, a < b, whose vectors by one embedding are alike."""
 
 CODE_SCHEMA = pa.schema([("phash256", pa.binary(32))])
-"""256-bit hashes that several pictures have."""
+"""256-bit hashes that several pictures, or views of them, have."""
 
 CAPTION_SCHEMA = pa.schema(
     [
@@ -78,6 +88,11 @@ def quality_facts(store: Store) -> FactTable:
 def safety_facts(store: Store, instrument: str) -> FactTable:
     """Return what one classifier said of the pictures."""
     return FactTable(store=store, measure="safety", instrument=instrument, schema=SAFETY_SCHEMA)
+
+
+def embedding_facts(store: Store, instrument: str) -> FactTable:
+    """Return the vectors that one embedding gave the pictures."""
+    return FactTable(store=store, measure="embeddings", instrument=instrument, schema=EMBEDDING_SCHEMA)
 
 
 def thumbnail_facts(store: Store) -> FactTable:

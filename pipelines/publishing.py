@@ -27,7 +27,10 @@ from pipelines.parts import PackPart
 from pipelines.rows import Instruments
 
 SETTINGS = "settings.json"
-CLUSTER_COLUMNS = ["record_id", "sha256", "license", "keeper_record_id", "keeper_sha256", "distance_bits", "reasons"]
+CLUSTER_COLUMNS = [
+    *("record_id", "sha256", "license", "keeper_record_id", "keeper_sha256"),
+    *("distance_bits", "view", "cosine", "reasons"),
+]
 
 
 class Settings(BaseModel, frozen=True, extra="forbid"):

@@ -11,7 +11,6 @@ import pyarrow as pa
 from catalog.manifest import Release
 from catalog.policy import Policy
 from catalog.storage import Store
-from pipelines.edges import edges_stem
 from pipelines.judging import write_verdicts
 from pipelines.outstanding import lacks_anything
 from pipelines.parts import PackPart
@@ -31,11 +30,6 @@ class Regenerated:
 
 class NotReadyError(Exception):
     """Something must be fetched, measured or captioned first."""
-
-
-def is_measured(parts: list[PackPart], store: Store) -> bool:
-    """Tell whether the pictures of these packs were compared with each other, as they are now."""
-    return store.exists(f"{edges_stem(store, parts)}.pairs.parquet")
 
 
 def regenerate(

@@ -18,6 +18,7 @@ from catalog.packs import Outcome, read_rows_of
 from catalog.rechecks import NEWEST_COLUMNS, newest_findings, num_segments
 from catalog.storage import Store
 from dedup.colors import GRID_BYTES
+from dedup.views import split_views
 from pipelines.measures import caption_facts, hash_facts, quality_facts, safety_facts
 from pipelines.parts import PackPart
 from pipelines.plans.sample_sizes import json_bytes, other_bytes
@@ -28,7 +29,7 @@ CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("land
 """A part of a credit is lacking when all of these columns are blank; the bits of `lacks`, in this order."""
 NOBODY = 0
 """The creator of a record that names none."""
-ROWS_VERSION = 1
+ROWS_VERSION = 2
 """Of what the columns that are derived here mean."""
 LACKS_COLUMNS = sorted({name for columns in CREDIT_COLUMNS.values() for name in columns})
 WORDS = ("license_claims", "outcome", "consent", *NEWEST_COLUMNS)
@@ -57,6 +58,8 @@ ROW_SCHEMA = pa.schema(
         ("phash256", pa.binary(32)),
         ("pixels", pa.string()),
         ("colors", pa.binary(GRID_BYTES)),
+        ("turned", pa.binary()),
+        ("trimmed", pa.binary()),
         ("caption_characters", pa.int32()),
         ("json_bytes", pa.int64()),
         ("other_bytes", pa.int64()),
@@ -65,7 +68,8 @@ ROW_SCHEMA = pa.schema(
 """One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
 `recheck...` is what was found since: see `catalog.rechecks.newest_findings`. `creator` is a number for whoever is
 credited, by page or else by name, within the source; 0 for nobody. A caption that was not made yet is null.
-`json_bytes` and `other_bytes` are what the sample would fill: see `pipelines.plans.sample_sizes`."""
+`turned` and `trimmed` are the views of each kind, packed; what is both is among the latter. `json_bytes` and
+`other_bytes` are what the sample would fill: see `pipelines.plans.sample_sizes`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,9 @@ class Instruments:
     captions: str
     captions_see_pixels: bool
     safety: str | None = None
+    embedding: str | None = None
+    evaluation: tuple[str, ...] = ()
+    """Digests of the corpus' copies of its evaluation sets, `evaluation/<digest>.parquet`."""
 
 
 def read_rows(
@@ -100,7 +107,8 @@ def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
     fetched = len(store.numbered(f"packs/{part.pack}.", ".parquet"))
     facts = [[table.folder, table.num_segments(part.pack)] for table in _tables(store, instruments)]
     checked = sorted(num_segments(store, part.pack).items())
-    said = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, vars(instruments), fetched, facts, checked]
+    made_by = [instruments.captions, instruments.captions_see_pixels, instruments.safety]
+    said = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, made_by, fetched, facts, checked]
     return f"{FOLDER}/{part.pack}-{digest_of(said)[:16]}.arrow"
 
 
@@ -116,7 +124,8 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     wanted = dict.fromkeys([*measured, *INDEX_COLUMNS, "stored_sha256", "size"])
     index = read_rows_of(store, part.pack, records, list(wanted))
     sha256 = pc.if_else(pc.equal(index["outcome"], str(Outcome.FETCHED)), index["key"], pa.scalar(None, pa.string()))
-    hashes = _facts_at(hash_facts(store), part, sha256, ["phash256", "pixels", "colors"])
+    hashes = _facts_at(hash_facts(store), part, sha256, ["phash256", "pixels", "colors", "views"])
+    turned, trimmed = split_views(hashes["views"])
     quality = _facts_at(quality_facts(store), part, sha256, ["contrast", "flatness", "sharpness"])
     nsfw: pa.Array | pa.ChunkedArray = pa.nulls(len(records), pa.float64())
     if instruments.safety is not None:
@@ -133,6 +142,8 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
         **{name: index[name] for name in measured},
         **{name: hashes[name] for name in ("phash256", "pixels", "colors")},
         **{name: quality[name] for name in ("contrast", "flatness", "sharpness")},
+        "turned": turned,
+        "trimmed": trimmed,
         "sha256": sha256,
         "nsfw": nsfw,
         "lacks": pa.array(lacks(records)),

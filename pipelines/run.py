@@ -21,13 +21,16 @@ from catalog.manifest import Release
 from catalog.policy import Policy
 from catalog.storage import Store
 from pipelines.config import CorpusConfig, load_corpus_config
+from pipelines.edges import is_searched
+from pipelines.evaluation_sets import copy_evaluation_sets
 from pipelines.ingested import records_path
 from pipelines.outcomes import outcomes_of
 from pipelines.parts import parts_of
 from pipelines.progress import TOTAL, Meter, watch
-from pipelines.regenerating import NotReadyError, is_measured, regenerate
+from pipelines.regenerating import NotReadyError, regenerate
 from pipelines.serve import serving
 from pipelines.settings import settings
+from pipelines.similar_search import is_compared
 
 STAGES = [
     "ingest",
@@ -83,7 +86,7 @@ def _from_facts(config: CorpusConfig, policy: Policy, meter: Meter) -> dict[str,
     if not all(store.exists(path) for path in paths):
         return None
     parts = [part for path in paths for part in parts_of(store, path)]
-    if not is_measured(parts, store):
+    if not (is_searched(store, parts) and is_compared(store, parts, config.instruments.embedding)):
         return None
     meter.add(TOTAL, sum(part.num_records for part in parts))
     made_with = settings(config, policy)
@@ -150,3 +153,4 @@ def _keep_settings(config: CorpusConfig) -> None:
     denylists = {**before.get(DENYLISTS, {}), config.name: list(config.denylists)}
     write_settings(store, {**before, **now, DENYLISTS: denylists})
     load_denylist(store, config.denylists)  # before anything is built
+    copy_evaluation_sets(config.evaluation_sets, store)

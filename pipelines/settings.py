@@ -32,6 +32,7 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
             "edges": EDGE_INSTRUMENT,
             "captions": instruments.captions,
             **({"safety": instruments.safety} if instruments.safety else {}),
+            **({"embedding": instruments.embedding} if instruments.embedding else {}),
         },
         readers={source.name: source.reader for source in config.sources},
         captioner={name: made_by[name] for name in ("model", "revision", "prompt", "decoding")},

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.licenses import family
-from catalog.policy import CapRules, Policy, license_rank, obligations_of
+from catalog.policy import CapRules, DuplicateRules, Policy, license_rank, obligations_of
 from dedup.colors import GRID_BYTES
-from dedup.keepers import Near, choose_keepers, near_codes
+from dedup.keepers import Looks, Near, Similar, choose_keepers, near_codes, similar_pictures
+from dedup.views import unpack_views
 from pipelines.rows import NOBODY
 
 CONTENDER_SCHEMA = pa.schema(
@@ -28,9 +29,11 @@ CONTENDER_SCHEMA = pa.schema(
         ("retrieved_at", pa.string()),
         ("code", pa.binary()),
         ("colors", pa.binary(GRID_BYTES)),
+        ("views", pa.binary()),
     ]
 )
-"""`code` is the 256-bit hash, or of a flat picture, whose hash says nothing, the digest of its very pixels."""
+"""`code` is the 256-bit hash, or of a flat picture, whose hash says nothing, the digest of its very pixels. `views` are
+those that the policy looks at, packed as `dedup.views` does."""
 REASONS = (
     "duplicate:same-bytes",
     "duplicate:near",
@@ -38,8 +41,9 @@ REASONS = (
     "cap:creator",
     "denied:taken-down",
     "quarantine:placeholder",
+    "contaminated:evaluation-set",
 )
-SAME_BYTES, NEAR, CONFLICT, CAP, DENIED, PLACEHOLDER = (1 << bit for bit in range(len(REASONS)))
+SAME_BYTES, NEAR, CONFLICT, CAP, DENIED, PLACEHOLDER, CONTAMINATED = (1 << bit for bit in range(len(REASONS)))
 Ints = npt.NDArray[np.int64]
 
 
@@ -50,17 +54,30 @@ class Settled:
     bits: Ints
     keeper: Ints
     distance_bits: npt.NDArray[np.int32]
+    """-1 where a cosine says it."""
+    kinds: npt.NDArray[np.uint8]
+    """Bits of the views in which the two are near."""
+    cosine: npt.NDArray[np.float32]
+    """NaN where hashes say it."""
 
 
-def settle(contenders: pa.Table, pairs: pa.Table, policy: Policy) -> Settled:
+def settle(contenders: pa.Table, pairs: pa.Table, policy: Policy, similar: pa.Table | None = None) -> Settled:
     """Choose one record for each image and one image of each cluster of copies, whatever the order of the rows.
 
     Of records with equal bytes the one with the most wanted license counts, then the least id. Clusters are those of
     `dedup.keepers`, best first by the policy's `keeper_order`. Copies whose licenses ask for different things go to
-    quarantine together, if the policy says so. `pairs` are all near hashes, as `EDGE_SCHEMA`.
+    quarantine together, if the policy says so. `pairs` are all near hashes, as `EDGE_SCHEMA`; `similar` what the
+    policy's embedding finds alike, as `SIMILAR_SCHEMA`.
     """
     if not len(contenders):
-        return Settled(bits=np.zeros(0, np.int64), keeper=np.zeros(0, np.int64), distance_bits=np.zeros(0, np.int32))
+        nothing = np.zeros(0, np.int64)
+        return Settled(
+            bits=nothing,
+            keeper=nothing,
+            distance_bits=nothing.astype(np.int32),
+            kinds=nothing.astype(np.uint8),
+            cosine=nothing.astype(np.float32),
+        )
     contenders = contenders.append_column(
         "rank", pa.array(_per_license(contenders, lambda spdx: license_rank(spdx, policy.license)))
     )
@@ -69,22 +86,29 @@ def settle(contenders: pa.Table, pairs: pa.Table, policy: Policy) -> Settled:
     licensing = by_wish[np.flatnonzero(np.diff(image[by_wish], prepend=-1))]  # the first row of each image, by image
     best_first = licensing[_sorted(contenders.take(pa.array(licensing)), _sort_keys(policy))]
     rules = policy.duplicates
-    code, near = _near(contenders["code"].take(pa.array(best_first)), pairs, rules.radius_bits)
-    colors = b"".join(contenders["colors"].take(pa.array(best_first)).to_pylist())
-    keeper_N, distance_N = choose_keepers(
-        code,
-        np.frombuffer(colors, np.uint8).reshape(-1, GRID_BYTES),
+    pictures = contenders.take(pa.array(best_first))
+    looks, near = looks_of(pictures, pairs, rules.radius_bits)
+    chosen = choose_keepers(
+        looks,
         near,
+        _similar(pictures["sha256"], similar, rules),
         max_luma_distance=rules.max_luma_distance,
         max_chroma_distance=rules.max_chroma_distance,
     )
-    keeper_of_image, distance_of_image = np.empty(len(licensing), np.int64), np.empty(len(licensing), np.int32)
-    keeper_of_image[image[best_first]], distance_of_image[image[best_first]] = best_first[keeper_N], distance_N
-    keeper, row = keeper_of_image[image], np.arange(len(contenders))
+    of_image = np.empty(len(licensing), np.int64)
+    of_image[image[best_first]] = np.arange(len(best_first))
+    place = of_image[image]
+    keeper, row = best_first[chosen.keeper[place]], np.arange(len(contenders))
     bits = np.where(licensing[image] != row, SAME_BYTES, np.where(keeper != row, NEAR, 0)).astype(np.int64)
     if rules.license_conflict == "quarantine":
         bits |= np.where(_conflicts(contenders, keeper), CONFLICT, 0)
-    return Settled(bits=bits, keeper=keeper, distance_bits=distance_of_image[image])
+    return Settled(
+        bits=bits,
+        keeper=keeper,
+        distance_bits=chosen.distance_bits[place],
+        kinds=chosen.kinds[place],
+        cosine=chosen.cosine[place],
+    )
 
 
 def over_cap(
@@ -124,17 +148,40 @@ def _codes(column: pa.ChunkedArray) -> Ints:
     return np.asarray(pc.dictionary_encode(column.combine_chunks()).indices.to_numpy(), np.int64)
 
 
-def _near(codes: pa.ChunkedArray, pairs: pa.Table, radius_bits: int) -> tuple[Ints, Near]:
-    encoded = pc.dictionary_encode(codes.combine_chunks())
+def looks_of(pictures: pa.Table, pairs: pa.Table, radius_bits: int) -> tuple[Looks, Near]:
+    """Return how pictures (`CONTENDER_SCHEMA`) look, as they are and in their views, and which codes are that near."""
+    num = len(pictures)
+    view_rows, kinds, view_codes, view_colors = unpack_views(pictures["views"])
+    rows = np.concatenate([np.arange(num), view_rows])
+    order = np.argsort(rows, kind="stable")
+    views = pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(view_rows), [None, pa.py_buffer(view_codes)])
+    codes = pc.dictionary_encode(pa.chunked_array([*pictures["code"].chunks, views.cast(pa.binary())]).combine_chunks())
+    colors = np.frombuffer(b"".join(pictures["colors"].to_pylist()), np.uint8).reshape(-1, GRID_BYTES)
+    looks = Looks(
+        starts=np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=num))]).astype(np.int64),
+        codes=np.asarray(codes.indices.to_numpy(), np.int64)[order],
+        colors=np.concatenate([colors, view_colors])[order],
+        kinds=np.concatenate([np.zeros(num, np.uint8), kinds])[order],
+    )
+    return looks, _near(codes.dictionary, pairs, radius_bits)
+
+
+def _near(codes: pa.Array, pairs: pa.Table, radius_bits: int) -> Near:
     within = pairs.filter(pc.less_equal(pairs["distance_bits"], radius_bits))
-    sides = [pc.index_in(within[side].cast(pa.binary()), value_set=encoded.dictionary) for side in ("a", "b")]
+    sides = [pc.index_in(within[side].cast(pa.binary()), value_set=codes) for side in ("a", "b")]
     both = pc.and_(pc.is_valid(sides[0]), pc.is_valid(sides[1]))
     a, b = (np.asarray(side.filter(both).to_numpy(), np.int64) for side in sides)
-    distance = within["distance_bits"].filter(both).to_numpy()
-    return (
-        np.asarray(encoded.indices.to_numpy(), np.int64),
-        near_codes(a, b, distance, num_codes=len(encoded.dictionary)),
-    )
+    return near_codes(a, b, within["distance_bits"].filter(both).to_numpy(), num_codes=len(codes))
+
+
+def _similar(sha256: pa.ChunkedArray, similar: pa.Table | None, rules: DuplicateRules) -> Similar | None:
+    if similar is None or rules.min_cosine is None:
+        return None
+    within = similar.filter(pc.greater_equal(similar["cosine"], rules.min_cosine))
+    sides = [pc.index_in(within[side], value_set=sha256.combine_chunks()) for side in ("a", "b")]
+    both = pc.and_(pc.is_valid(sides[0]), pc.is_valid(sides[1]))
+    a, b = (np.asarray(side.filter(both).to_numpy(), np.int64) for side in sides)
+    return similar_pictures(a, b, within["cosine"].filter(both).to_numpy(), num_pictures=len(sha256))
 
 
 def _conflicts(contenders: pa.Table, keeper: Ints) -> npt.NDArray[np.bool_]:

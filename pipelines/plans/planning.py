@@ -22,6 +22,7 @@ from catalog.policy import Policy
 from catalog.storage import Store
 from pipelines.config import CorpusConfig
 from pipelines.edges import first_word
+from pipelines.evaluation_sets import load_evaluation_sets
 from pipelines.judging import judge_parts
 from pipelines.outstanding import num_asked_again
 from pipelines.parts import PackPart
@@ -51,7 +52,8 @@ def make_plan(config: CorpusConfig, policy: Policy, count: Callable[[int], None]
     release = newest_release(config)
     sources, parts = sources_of(config, release)
     planner = _planner(store, config.instruments, release)
-    judged = judge_parts(parts, store, policy, config.instruments, config.denylists)
+    evaluation = load_evaluation_sets(config.evaluation_sets, radius_bits=policy.evaluation.radius_bits)
+    judged = judge_parts(parts, store, policy, config.instruments, config.denylists, evaluation)
     totals, creators = Totals(), CreatorTally()
     work = zip(parts, judged, strict=True)
     for number, (part, found) in enumerate(zip(parts, in_threads(lambda one: planner.plan(*one), work), strict=True)):

@@ -1,31 +1,40 @@
 """Find all pairs of similar pictures in the corpus. A pair is a fact; who stays is judged later."""
 
+from collections.abc import Iterator
+
 import apache_beam as beam
-from apache_beam.pvalue import PCollection
+from apache_beam.pvalue import AsList, PCollection
 
 from catalog.storage import Store
-from pipelines.edges import edges_stem, search_edges
+from pipelines.edge_search import DIVIDED_FROM, SearchTask, finish_search, run_task, search_tasks
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
+from pipelines.similar_search import write_similar
 
 
-def find_all_duplicates(parts: list[PackPart], store: Store, meter: Meter) -> list[PackPart]:
-    """Write the pairs of the whole corpus, unless these very pictures were searched before."""
+def divide(
+    parts: list[PackPart], store: Store, embedding: str | None, divided_from: int, meter: Meter
+) -> Iterator[SearchTask]:
+    """Write the pairs of the whole corpus, unless these very pictures were searched before, or yield parts of that."""
     with meter.pack("find duplicates", sum(part.num_records for part in parts)):
-        stem = edges_stem(store, parts)
-        if not store.exists(f"{stem}.pairs.parquet"):
-            edges = search_edges(store, parts)
-            store.write_table(f"{stem}.recurring.parquet", edges.recurring)
-            store.write_table(f"{stem}.pairs.parquet", edges.pairs)
+        write_similar(store, parts, embedding)
+        yield from search_tasks(store, parts, divided_from)
+
+
+def finish(parts: list[PackPart], tasks: list[SearchTask], store: Store) -> list[PackPart]:
+    """Put together what the parts of a search found."""
+    finish_search(store, parts, tasks)
     return parts
 
 
 class FindDuplicates(beam.PTransform[PCollection[list[PackPart]], PCollection[list[PackPart]]]):
     """PCollection[list of every PackPart], one element -> the same, with all pairs on disk."""
 
-    def __init__(self, store: Store, meter: Meter) -> None:
+    def __init__(self, store: Store, embedding: str | None, meter: Meter, divided_from: int = DIVIDED_FROM) -> None:
         super().__init__()
-        self.arguments = (store, meter)
+        self.store, self.arguments = store, (store, embedding, divided_from, meter)
 
     def expand(self, everything: PCollection[list[PackPart]]) -> PCollection[list[PackPart]]:
-        return everything | "Search" >> beam.Map(find_all_duplicates, *self.arguments)
+        tasks = everything | "Divide" >> beam.FlatMap(divide, *self.arguments)
+        done = tasks | "Spread" >> beam.Reshuffle() | "Search" >> beam.Map(lambda task: run_task(self.store, task))
+        return everything | "Finish" >> beam.Map(finish, AsList(done), self.store)

@@ -1,6 +1,6 @@
-"""Measure every fetched picture once: hashes, quality, thumbnail, safety, from one decode. The policy is never seen."""
+"""Measure every fetched picture once, from one decode: hashes, quality, thumbnail, and what models say of it."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain, islice
@@ -16,11 +16,14 @@ from catalog.facts import FactTable
 from catalog.packs import read_images, read_index
 from catalog.storage import Store
 from dedup.colors import color_grid
-from dedup.hashes import perceptual_hashes, pixel_digest
+from dedup.embedding.embedder import Embedder, EmbeddingConfig
+from dedup.hashes import dhash, perceptual_hashes, pixel_digest
 from dedup.quality import measure_quality
+from dedup.views import pack_views, views_of
 from pipelines.measures import (
     THUMBNAIL_JPEG_QUALITY,
     THUMBNAIL_SIDE_PX,
+    embedding_facts,
     hash_facts,
     quality_facts,
     safety_facts,
@@ -45,20 +48,25 @@ class Measurement:
     measure: Callable[[Image.Image], Row]
 
 
-def measurements(store: Store, classifier: NsfwClassifier | None) -> list[Measurement]:
-    """Return THE list of what is measured of a picture. Without a classifier, its safety is not."""
-    always = [
+def measurements(
+    store: Store, classifier: NsfwClassifier | None = None, embedder: Embedder | None = None
+) -> list[Measurement]:
+    """Return THE list of what is measured of a picture. Without a classifier its safety is not, nor is its vector
+    without an embedder."""
+    found = [
         Measurement(hash_facts(store), measure_hashes),
         Measurement(quality_facts(store), measure_numbers),
         Measurement(thumbnail_facts(store), measure_thumbnail),
     ]
-    if classifier is None:
-        return always
-    scores = classifier.score
-    return [
-        *always,
-        Measurement(safety_facts(store, classifier.instrument), lambda image: {"nsfw": scores([image])[0]}),
-    ]
+    if classifier is not None:
+        scores = classifier.score
+        table = safety_facts(store, classifier.instrument)
+        found.append(Measurement(table, lambda image: {"nsfw": scores([image])[0]}))
+    if embedder is not None:
+        embed = embedder.embed
+        table = embedding_facts(store, embedder.instrument)
+        found.append(Measurement(table, lambda image: {"vector": embed([image])[0].astype("<f2").tobytes()}))
+    return found
 
 
 def measure_hashes(image: Image.Image) -> Row:
@@ -67,8 +75,10 @@ def measure_hashes(image: Image.Image) -> Row:
     return {
         "phash64": phash64,
         "phash256": phash256,
+        "dhash64": dhash(image),
         "colors": color_grid(image),
         "pixels": pixel_digest(image),
+        "views": pack_views(views_of(image)),
     }
 
 
@@ -104,7 +114,7 @@ def measure_images(
     return rows
 
 
-def measure_pack(part: PackPart, store: Store, classifier: NsfwClassifier | None, meter: Meter) -> PackPart:
+def measure_pack(part: PackPart, store: Store, measured: Sequence[Measurement], meter: Meter) -> PackPart:
     """Measure what a pack lacks.
 
     Pictures come in a fixed order and are added `SEGMENT_IMAGES` at a time, so a pack that was killed anywhere and is
@@ -113,7 +123,7 @@ def measure_pack(part: PackPart, store: Store, classifier: NsfwClassifier | None
     with meter.pack("measure", part.num_records) as count:
         index = read_index(store, part.pack)
         fetched = [key for key in index["key"].to_pylist() if key]
-        lacking = {one: set(one.table.lacking(part.pack, fetched)) for one in measurements(store, classifier)}
+        lacking = {one: set(one.table.lacking(part.pack, fetched)) for one in measured}
         images = _counted(read_images(store, index, only=set().union(*lacking.values())), count)
         for first in images:
             segment = chain([first], islice(images, SEGMENT_IMAGES - 1))
@@ -129,26 +139,32 @@ def _counted(images: Iterable[T], count: Callable[[int], None]) -> Iterator[T]:
 
 
 class MeasurePack(beam.DoFn):
-    """Measures what is new in a pack; the classifier is loaded once a worker."""
+    """Measures what is new in a pack; the models are loaded once a worker."""
 
-    def __init__(self, store: Store, safety: SafetyConfig | None, meter: Meter) -> None:
-        self.store, self.safety, self.meter = store, safety, meter
+    def __init__(
+        self, store: Store, safety: SafetyConfig | None, embedding: EmbeddingConfig | None, meter: Meter
+    ) -> None:
+        self.store, self.safety, self.embedding, self.meter = store, safety, embedding, meter
 
     def setup(self) -> None:
-        """Make the classifier, if the corpus has one."""
-        self.classifier = NsfwClassifier(self.safety) if self.safety else None
+        """Make the models that the corpus has."""
+        classifier = NsfwClassifier(self.safety) if self.safety else None
+        embedder = Embedder(self.embedding) if self.embedding else None
+        self.measured = measurements(self.store, classifier, embedder)
 
     def process(self, part: PackPart) -> Iterator[PackPart]:
         """Append the facts that the pack lacks, then pass it on."""
-        yield measure_pack(part, self.store, self.classifier, self.meter)
+        yield measure_pack(part, self.store, self.measured, self.meter)
 
 
 class Measure(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
     """PCollection[PackPart] -> the same, each with all its pictures measured."""
 
-    def __init__(self, store: Store, safety: SafetyConfig | None, meter: Meter) -> None:
+    def __init__(
+        self, store: Store, safety: SafetyConfig | None, embedding: EmbeddingConfig | None, meter: Meter
+    ) -> None:
         super().__init__()
-        self.arguments = (store, safety, meter)
+        self.arguments = (store, safety, embedding, meter)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
         return parts | "Decode" >> beam.ParDo(MeasurePack(*self.arguments))

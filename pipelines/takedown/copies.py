@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from catalog.denylist import Look
 from catalog.packs import read_attempts
 from catalog.storage import Store
+from dedup.quality import FLAT_FROM
 from pipelines.edges import as_bytes
-from pipelines.looks import FLAT_FROM
 from pipelines.measures import hash_facts, quality_facts
 
 Row = dict[str, Any]

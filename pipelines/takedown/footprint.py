@@ -29,7 +29,11 @@ def _paths(store: Store, packs: Collection[str]) -> Iterator[str]:
     rechecks = [f"{RECHECKS}/{name}" for name in store.folders(RECHECKS)]
     for folder in ("packs", *instruments, *rechecks):
         for name in store.files(folder):
-            if folder.startswith("facts/edges/") or folder in rechecks or name.partition(".")[0] in packs:
+            if (
+                folder.startswith(("facts/edges/", "facts/similar/"))
+                or folder in rechecks
+                or name.partition(".")[0] in packs
+            ):
                 yield f"{folder}/{name}"
 
 

