@@ -139,9 +139,9 @@ class DuplicateRules(BaseModel, frozen=True, extra="forbid"):
     min_cosine: float | None = Field(None, ge=LEAST_COSINE, le=1)
     """Least cosine of the vectors of two copies, by the embedding of the corpus (`[embedding]` in its config), which
     sees crops and overlays too. Left out, no embedding decides."""
-    views: tuple[Literal["turned", "trimmed"], ...] = ("turned", "trimmed")
-    """As what a picture is looked at beside as it is: flipped and turned by quarters, and without a frame around it. A
-    photograph and its mirror image are copies; to a corpus of drawings an arrow to the left is another picture."""
+    views: tuple[Literal["turned", "trimmed"], ...] = ("trimmed",)
+    """How a picture is looked at beside as it is: flipped and turned by quarters, and without a frame around it. A
+    photograph and its mirror image are copies; among drawings a thumb up and a thumb down are not."""
     keeper_order: tuple[Literal["license", "pixels", "sharpness", "earliest"], ...] = (
         "license",
         "pixels",

@@ -3,9 +3,11 @@ import json
 import pyarrow as pa
 import pytest
 
-from catalog.policy import CapRules, DuplicateRules, LicenseRules, Policy, ReleaseRules
+from catalog.policy import CapRules, DuplicateRules, LicenseRules, Policy, ReleaseRules, SplitRules
+from dedup.views import TRIMMED, TRIMMED_TURNED, TURNED, View, pack_views
+from pipelines.evaluation_sets import EVALUATION_SCHEMA, EvaluationList, EvaluationSets
 from pipelines.judging import Pack, judge_packs
-from pipelines.measures import CODE_SCHEMA, EDGE_SCHEMA
+from pipelines.measures import CODE_SCHEMA, EDGE_SCHEMA, SIMILAR_SCHEMA
 from pipelines.rows import ROW_SCHEMA
 
 POLICY = Policy(
@@ -54,7 +56,7 @@ def not_asked(number, **overrides):
     return {**a_row(number), **dict.fromkeys(measured), **overrides}
 
 
-def _judge(rows, edges=(), policy=POLICY, *, num_packs=1):
+def _judge(rows, edges=(), policy=POLICY, *, num_packs=1, **known):
     """Judge rows that lie in `num_packs` packs in turn; return the verdicts by record."""
 
     def pack(number):
@@ -67,7 +69,7 @@ def _judge(rows, edges=(), policy=POLICY, *, num_packs=1):
         [dict(zip(EDGE_SCHEMA.names, edge, strict=True)) for edge in edges], schema=EDGE_SCHEMA
     )
     packs = [pack(number) for number in range(num_packs)]
-    judged = judge_packs(packs, pairs, pa.table({"phash256": recurring}, schema=CODE_SCHEMA), policy)
+    judged = judge_packs(packs, pairs, pa.table({"phash256": recurring}, schema=CODE_SCHEMA), policy, **known)
     return {verdict["record_id"]: verdict for _, table in judged for verdict in table.to_pylist()}
 
 
@@ -212,3 +214,93 @@ def test_duplicates_do_not_count_towards_a_cap():
 def test_a_source_has_rules_of_its_own():
     policy = Policy.model_validate({**POLICY.model_dump(), "sources": {"s": {"image": {"min_side_px": 128}}}})
     assert _reasons([a_row(1)], policy=policy)["s:1"] == ["image:too-small"]
+
+
+def _seeing(*views):
+    rules = POLICY.duplicates.model_copy(update={"views": views})
+    return POLICY.model_copy(update={"duplicates": rules})
+
+
+def _views(kind, code):
+    return pack_views([View(kind=kind, code=CODES[code], colors=NEUTRAL)])
+
+
+@pytest.mark.parametrize(
+    ("views", "kind", "view"),
+    [
+        (("turned",), TURNED, "turned"),
+        ((), TURNED, None),
+        (("trimmed",), TRIMMED, "trimmed"),
+        (("turned",), TRIMMED, None),
+        (("trimmed",), TRIMMED_TURNED, None),
+        (("turned", "trimmed"), TRIMMED_TURNED, "trimmed and turned"),
+    ],
+)
+def test_a_copy_is_found_by_the_views_that_the_policy_looks_at(views, kind, view):
+    column = "turned" if kind == TURNED else "trimmed"
+    verdicts = _judge([a_row(1), a_row(2, **{column: _views(kind, 3)})], [(CODES[1], CODES[3], 4)], _seeing(*views))
+    verdict = verdicts["s:2"]
+    assert (verdict["keeper_record_id"], verdict["view"], verdict["distance_bits"]) == (
+        ("s:1", view, 4) if view else (None, None, None)
+    )
+
+
+def test_flat_pictures_have_no_views_that_count():
+    rows = [a_row(1), a_row(2, flatness=0.99, turned=_views(TURNED, 3))]
+    assert _reasons(rows, [(CODES[1], CODES[3], 4)], _seeing("turned")) == {"s:1": [], "s:2": []}
+
+
+def _similar(cosine):
+    return pa.Table.from_pylist(
+        [{"a": a_row(1)["sha256"], "b": a_row(2)["sha256"], "cosine": cosine}], schema=SIMILAR_SCHEMA
+    )
+
+
+@pytest.mark.parametrize(("cosine", "is_copy"), [(0.9, True), (0.79, False)])
+def test_what_an_embedding_finds_alike_is_a_copy(cosine, is_copy):
+    rules = POLICY.duplicates.model_copy(update={"min_cosine": 0.8})
+    policy = POLICY.model_copy(update={"duplicates": rules})
+    verdict = _judge([a_row(1), a_row(2)], (), policy, similar=_similar(cosine), num_packs=2)["s:2"]
+    assert verdict["reasons"] == (["duplicate:near"] if is_copy else [])
+    assert (verdict["distance_bits"], verdict["view"]) == (None, None)
+    assert verdict["cosine"] == (pytest.approx(cosine) if is_copy else None)
+
+
+def test_without_a_least_cosine_no_embedding_decides():
+    assert _reasons([a_row(1), a_row(2)], similar=_similar(0.99)) == {"s:1": [], "s:2": []}
+
+
+def test_what_is_admitted_and_looks_alike_is_counted_and_on_one_side():
+    split = SplitRules(heldout_fraction=0.5, radius_bits=20)
+    rows = [a_row(1, sha256="0" * 64), a_row(2, sha256="f" * 64), a_row(3, sha256="1" * 64)]
+    policy = POLICY.model_copy(update={"split": split})
+    verdicts = _judge(rows, [(CODES[1], CODES[2], 16)], policy, num_packs=2)
+    assert {name: (verdict["split"], verdict["near_left"]) for name, verdict in verdicts.items()} == {
+        "s:1": ("train", 1),
+        "s:2": ("train", 1),
+        "s:3": ("heldout", None),
+    }
+
+
+def _evaluation(**shown):
+    row = {"phash256": CODES[5], "views": b"", "flat": False, "pixels": "e" * 64, "name": "a.jpg", **shown}
+    one = EvaluationList(name="exam", digest="d" * 64, rows=pa.Table.from_pylist([row], schema=EVALUATION_SCHEMA))
+    return EvaluationSets([one], radius_bits=8)
+
+
+@pytest.mark.parametrize(
+    ("row", "shown", "is_contaminated"),
+    [
+        (a_row(1), {}, False),
+        (a_row(5), {}, True),
+        (a_row(1), {"phash256": bytes([1]) * 31 + b"\x00"}, True),
+        (a_row(1), {"views": _views(TURNED, 1)}, True),
+        (a_row(1, trimmed=_views(TRIMMED, 5)), {}, True),
+        (a_row(5, flatness=0.99), {}, False),
+        (a_row(5, flatness=0.99, pixels="e" * 64), {}, True),
+        (a_row(5, license_claims=NC), {}, False),
+    ],
+)
+def test_what_is_too_close_to_an_evaluation_set_is_refused(row, shown, is_contaminated):
+    (reasons,) = _reasons([row], evaluation=_evaluation(**shown)).values()
+    assert ("contaminated:evaluation-set" in reasons) == is_contaminated
