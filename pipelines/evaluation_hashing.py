@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from catalog.digests import canonical_json
 from catalog.errors import ConfigError
 from dedup.hashes import hash_of_frequencies, low_frequencies, pixel_digest
 from dedup.quality import is_flat
@@ -78,7 +79,9 @@ def hash_picture(image: Image.Image, name: str) -> Row:
     }
 
 
-def evaluation_set_bytes(rows: Iterable[Row], *, name: str, num_pictures: int) -> bytes:
+def evaluation_set_bytes(
+    rows: Iterable[Row], *, name: str, num_pictures: int, stored_by: PixelConfig | None = None
+) -> bytes:
     """Return a list of hashes as a Parquet file; the same rows, in any order, give the same bytes."""
 
     def key(row: Row) -> tuple[object, ...]:
@@ -91,6 +94,7 @@ def evaluation_set_bytes(rows: Iterable[Row], *, name: str, num_pictures: int) -
         "name": name,
         "num_pictures": str(num_pictures),
         "byline": version("byline"),
+        **({"stored_by": canonical_json(stored_by.model_dump(mode="json")).decode()} if stored_by else {}),
     }
     options = {"compression": "zstd", "use_dictionary": False, "store_schema": False, "write_page_checksum": True}
     with pq.ParquetWriter(sink, table.schema, **options) as file:
@@ -143,7 +147,7 @@ def make_evaluation_set(
             f"none of {len(problems) + sum(beside.values()):,} files is a picture that can be read{first}"
         )
     return Hashed(
-        data=evaluation_set_bytes(rows, name=name, num_pictures=num_pictures),
+        data=evaluation_set_bytes(rows, name=name, num_pictures=num_pictures, stored_by=stored_by),
         num_pictures=num_pictures,
         num_flat=len({row["name"] for row in rows if row["flat"]}),
         problems=tuple(problems),

@@ -18,6 +18,7 @@ from catalog.digests import sha256_hex
 from catalog.errors import ConfigError, CorpusError
 from catalog.storage import Store
 from dedup.views import CODE_BYTES, VIEW_BYTES, unpack_views
+from pipelines.fetch_config import PixelConfig
 from pipelines.measures import FINGERPRINT_INSTRUMENT
 
 DIGEST_DIGITS = 64
@@ -50,6 +51,8 @@ class EvaluationList:
     """SHA-256 of the file."""
     rows: pa.Table
     """Of `EVALUATION_SCHEMA`, checked."""
+    stored_by: PixelConfig | None = None
+    """The corpus settings by which each picture was hashed as well; none if only whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,9 +186,25 @@ def _list_of(data: bytes, path: Path) -> EvaluationList:
             said = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
             _refuse_instrument(path, said.get("instrument"))
             rows = _checked(path, file.read(), file.schema_arrow)
+            stored_by = PixelConfig.model_validate_json(said["stored_by"]) if "stored_by" in said else None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is damaged ({error}); {HOW}") from error
-    return EvaluationList(name=said.get("name", path.stem), digest=sha256_hex(data), rows=rows)
+    return EvaluationList(name=said.get("name", path.stem), digest=sha256_hex(data), rows=rows, stored_by=stored_by)
+
+
+def refuse_uncropped(lists: Sequence[EvaluationList], pixels: PixelConfig) -> None:
+    """Raise `ConfigError` when a corpus stores pictures cropped and a list was not hashed so: no hash finds a crop."""
+    for one in lists:
+        if pixels.resize_mode == "center_crop" and (one.stored_by is None or _crop(one.stored_by) != _crop(pixels)):
+            raise ConfigError(
+                f"the corpus crops pictures to {pixels.image_size} px and the evaluation set {one.name} was not hashed "
+                "so, which would miss its pictures; make it anew with: byline hashes PICTURES --out LIST.parquet "
+                "--stored-by CONFIG (the config of this corpus)"
+            )
+
+
+def _crop(pixels: PixelConfig) -> tuple[object, ...]:
+    return pixels.resize_mode, pixels.image_size, pixels.resize_only_if_bigger
 
 
 def _seems(data: bytes) -> str:

@@ -1,5 +1,6 @@
 """What a list of hashes keeps out, and lists that cannot be used."""
 
+from contextlib import nullcontext
 from io import BytesIO
 
 import numpy as np
@@ -10,7 +11,15 @@ from PIL import Image, ImageOps
 
 from catalog.errors import ConfigError
 from dedup.views import VIEW_BYTES
-from pipelines.evaluation_sets import EVALUATION_SCHEMA, EvaluationSets, Nearest, load_evaluation_sets
+from pipelines.evaluation_sets import (
+    EVALUATION_SCHEMA,
+    EvaluationSets,
+    Nearest,
+    load_evaluation_list,
+    load_evaluation_sets,
+    refuse_uncropped,
+)
+from pipelines.fetch_config import PixelConfig
 from pipelines.measures import FINGERPRINT_INSTRUMENT
 from tests.builders import a_picture, encoded
 from tests.pipelines.evaluation.lists import a_list, a_photograph, measured
@@ -198,3 +207,23 @@ def test_what_is_no_list_is_refused(data, message, tmp_path):
 def test_a_missing_list_says_how_to_make_it(tmp_path):
     with pytest.raises(ConfigError, match="no evaluation set at .*; make it with: byline hashes"):
         load_evaluation_sets([tmp_path / "none.parquet"], radius_bits=31)
+
+
+CROPPED = PixelConfig(resize_mode="center_crop")
+
+
+@pytest.mark.parametrize(
+    ("stored_by", "pixels", "is_refused"),
+    [
+        (None, PixelConfig(), False),
+        (None, CROPPED, True),
+        (PixelConfig(), CROPPED, True),
+        (CROPPED, CROPPED.model_copy(update={"image_size": 64}), True),
+        (CROPPED, CROPPED.model_copy(update={"encode_quality": 90}), False),
+    ],
+)
+def test_a_corpus_that_crops_wants_lists_that_were_cropped_so(stored_by, pixels, is_refused, tmp_path):
+    found = load_evaluation_list(a_list(tmp_path, [a_picture(1)], stored_by=stored_by))
+    expected = pytest.raises(ConfigError, match="--stored-by") if is_refused else nullcontext()
+    with expected:
+        refuse_uncropped([found], pixels)
