@@ -1,6 +1,6 @@
 """What the report on memorisation costs: a made-up release of N samples, counted and written.
 
-python -m benchmarks.memorisation_risk [N]
+python -m benchmarks.memorisation_risk [N] [samples whose numbers alone are counted]
 """
 
 import resource
@@ -29,17 +29,16 @@ WORDS = np.array("a the red blue green old small cat dog house tree river street
 
 
 def main(num_samples: int) -> None:
-    """Print the seconds of reading and counting, those of counting alone, and memory."""
+    """Print the seconds of reading and counting."""
     with tempfile.TemporaryDirectory() as folder:
         store, rng = Store(folder), np.random.default_rng(0)
         parts, shards, tables = _release(store, num_samples, rng)
         clusters = clusters_of(tables.values())
-        before = _rss_mb()
         start = time.perf_counter()
         risk = memorisation_risk(shards, parts, tables, clusters, store, POLICY, INSTRUMENTS)
         seconds = time.perf_counter() - start
         assert risk.creators.num_samples == num_samples
-    print(f"{num_samples:,} samples in {len(parts):,} packs: {seconds:.1f} s, {_rss_mb() - before:.0f} MB more")
+    print(f"{num_samples:,} samples in {len(parts):,} packs: {seconds:.1f} s")
 
 
 def sorts(num_samples: int) -> None:
@@ -118,5 +117,6 @@ def _rss_mb() -> float:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
-    sorts(10_000_000)
+    sizes = [int(argument) for argument in sys.argv[1:]]
+    sorts(sizes[1] if len(sizes) > 1 else 10_000_000)
+    main(sizes[0] if sizes else 1_000_000)

@@ -87,7 +87,7 @@ def memorisation_risk(
     return MemorisationRisk(
         copies_left=None if is_near is None else _copies_left(packs, policy.split.radius_bits),
         copies_taken_out=count_clusters(
-            first_word(clusters["keeper_sha256"]),
+            _keepers(clusters),
             num_alone_or_keeper=sum(one.num_alone_or_keeper for one in packs),
             largest=_largest(clusters),
         ),
@@ -162,8 +162,13 @@ def _copies_left(packs: list[_Pack], radius_bits: int) -> CopiesLeft:
     return CopiesLeft(radius_bits=radius_bits, pictures=bins, most=max(one.most_near_left for one in packs))
 
 
+def _keepers(clusters: pa.Table) -> Words:
+    chunks = clusters["keeper_sha256"].chunks  # all together may be longer than an array of text can be
+    return np.concatenate([np.zeros(0, np.uint64), *(first_word(pa.chunked_array([chunk])) for chunk in chunks)])
+
+
 def _largest(clusters: pa.Table) -> tuple[Cluster, ...]:
-    keepers = first_word(clusters["keeper_sha256"])
+    keepers = _keepers(clusters)
     most, _ = most_frequent(*np.unique(keepers, return_counts=True), least=1)
     found = [_cluster(clusters.filter(pa.array(keepers == keeper))) for keeper in most]
     return tuple(sorted(found, key=lambda one: (-one.num_pictures, one.keeper_record_id)))[:NUM_LISTED]
