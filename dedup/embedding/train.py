@@ -27,7 +27,7 @@ class TrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """What decides the weights, beside the pictures."""
 
     network: NetworkConfig = NetworkConfig()
-    scenes_seen: int = Field(default=240_000, gt=0)
+    scenes_seen: int = Field(default=125_000, gt=0)
     """Two views of each are shown."""
     batch: int = Field(default=128, ge=8)
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--scenes-seen", type=int, default=TrainingConfig().scenes_seen)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     config = TrainingConfig(scenes_seen=options.scenes_seen, seed=options.seed)
