@@ -48,22 +48,22 @@ def _close_to(typing: Any, rests: Any, first: Any, rest: Any, limit: Any) -> Any
 
 
 @njit(cache=True, nogil=True)
-def by_share(keys_N, rests_N, width):
-    """Return codes in the order of the upper bits of their keys, and where those of each start.
+def by_share(keys_N, rests_N, width, ordered):
+    """Write codes in the order of the upper bits of their keys, and return where those of each share start.
 
     A code is one word: rest, row, and the lower bits of the key. They have room for 4 million rows.
     """
-    low, ends = np.uint64(width) - np.uint64(SHARE_BITS), np.zeros((1 << SHARE_BITS) + 1, np.int64)
+    low, starts = np.uint64(width - SHARE_BITS), np.zeros((1 << SHARE_BITS) + 1, np.int64)
     for key in keys_N:
-        ends[(np.uint64(key) >> low) + np.uint64(1)] += 1
-    ends = np.cumsum(ends)
-    ordered = np.empty(len(keys_N), np.uint64)
+        starts[(np.uint64(key) >> low) + np.uint64(1)] += 1
+    starts = np.cumsum(starts)
+    ends = starts.copy()
     for row in range(np.uint64(len(keys_N))):
         key = np.uint64(keys_N[row])
         share = key >> low
         ordered[ends[share]] = np.uint64(rests_N[row]) << np.uint64(32) | row << low | key ^ share << low
         ends[share] += 1
-    return ordered, ends
+    return starts
 
 
 @njit(cache=True, nogil=True)
@@ -79,36 +79,35 @@ def _row_at(place, key, rows, starts):
 
 
 @njit(cache=True, nogil=True)
-def _note(row, other, words, band, search, found, num):
-    """Write a pair down if it is near, met, and a candidate here first; return how many there are by now."""
-    ring, limits, pieces, radius = search
-    many, few = words
-    differing, distance = np.zeros((1, 4), np.uint64), 0
+def _is_told(many, row, few, other, band, search):
+    """Return whether a pair is met, and a candidate in no band before."""
+    ring, limits, pieces, _ = search
+    differing = np.zeros((1, 4), np.uint64)
     for word in range(many.shape[1]):
         differing[0, word] = many[row, word] ^ few[other, word]
-        distance += bits_set(differing[0, word])
-    if distance > radius or first_band_of(differing, ring, limits) != band or meeting(differing, pieces)[0] < 0:
-        return num
-    if num < found.shape[0]:
-        found[num, 0], found[num, 1], found[num, 2] = row, other, distance
-    return num + 1
+    return first_band_of(differing, ring, limits) == band and meeting(differing, pieces)[0] >= 0
 
 
 @njit(cache=True, nogil=True)
-def _note_close(close, entry, key, row, words, lists, band, search, found, num):
-    """Write down the pairs of a row and those that `close` has a bit for, of a list from an entry on."""
-    rows, starts, list_starts = lists[:3]
-    while close:
-        place = entry + np.uint64(bits_set((close & ~close + np.uint64(1)) - np.uint64(1)))
-        if place < np.uint64(list_starts[key + np.uint64(1)]):
-            other = _row_at(place - np.uint64(list_starts[key]), key, rows, starts)
-            num = _note(row, other, words, band, search, found, num)
-        close &= close - np.uint64(1)
+def _passing(ordered, first, last, share, low, list_starts, rests, limit, passing):
+    """Write down the places of codes with a close rest in their list, and return how many.
+
+    It calls nothing and does not branch on what is close, so that several lists are on their way from memory at once.
+    """
+    num, lowest = np.uint64(0), (np.uint64(1) << low) - np.uint64(1)
+    for place in range(np.uint64(first), np.uint64(last)):
+        key, rest = ordered[place] & lowest | share << low, np.uint32(ordered[place] >> np.uint64(32))
+        entry, stop, close = np.uint64(list_starts[key]), np.uint64(list_starts[key + np.uint64(1)]), np.uint64(0)
+        while entry < stop:
+            close |= _close_to(rests, entry, rest, limit)
+            entry += np.uint64(COMPARED_AT_ONCE)
+        passing[num] = place
+        num += np.uint64(close != 0)
     return num
 
 
 @njit(cache=True, nogil=True)
-def probe(words, start, ordered, share_ends, lists, where, search, found, num):
+def probe(words, start, ordered, share_starts, lists, where, search, found, num):
     """Write into `found` (room, 3), from `num` on, the pairs that are candidates first in a band.
 
     `words` are those of the many and of the few; `ordered` are the many from row `start` on, as `by_share` returns
@@ -116,19 +115,25 @@ def probe(words, start, ordered, share_ends, lists, where, search, found, num):
     the radius. A pair is row of the many, row of the few, distance. Returns how many there are by now: when that is
     more than there is room, those beyond were not written.
     """
-    list_starts, rests = lists[2], lists[3]
-    limit, low, first = np.uint32(search[1][1]), np.uint64(where[1] - SHARE_BITS), np.uint64(0)
-    lowest = (np.uint64(1) << low) - np.uint64(1)
+    (many, few), (rows, starts, list_starts, rests), (band, width) = words, lists, where
+    limit, radius, low = np.uint32(search[1][1]), search[3], np.uint64(width - SHARE_BITS)
+    passing = np.empty(np.diff(share_starts).max() + 1, np.uint32)
     for share in range(np.uint64(1 << SHARE_BITS)):
-        for place in range(first, np.uint64(share_ends[share])):
+        first, last = share_starts[share], share_starts[share + np.uint64(1)]
+        num_passing = _passing(ordered, first, last, share, low, list_starts, rests, limit, passing)
+        for place in passing[:num_passing]:
             one = ordered[place]
-            key, rest = one & lowest | share << low, np.uint32(one >> np.uint64(32))
-            entry, stop = np.uint64(list_starts[key]), np.uint64(list_starts[key + np.uint64(1)])
-            while entry < stop:
-                close = _close_to(rests, entry, rest, limit)
-                if close:
-                    row = start + np.int64((one & np.uint64(0xFFFFFFFF)) >> low)
-                    num = _note_close(close, entry, key, row, words, lists, where[0], search, found, num)
-                entry += np.uint64(COMPARED_AT_ONCE)
-        first = np.uint64(share_ends[share])
+            key, rest = one & (np.uint64(1) << low) - np.uint64(1) | share << low, np.uint32(one >> np.uint64(32))
+            row = start + np.int64((one & np.uint64(0xFFFFFFFF)) >> low)
+            own = np.uint64(list_starts[key]) + np.uint64(starts[key + np.uint64(1)] - starts[key])
+            for entry in range(np.uint64(list_starts[key]), np.uint64(list_starts[key + np.uint64(1)])):
+                if bits_set(np.uint64(rests[entry] ^ rest)) + (entry >= own) > limit:  # one more for a key changed
+                    continue
+                other, distance = _row_at(entry - np.uint64(list_starts[key]), key, rows, starts), 0
+                for word in range(many.shape[1]):
+                    distance += bits_set(many[row, word] ^ few[other, word])
+                if distance <= radius and _is_told(many, row, few, other, band, search):
+                    if num < found.shape[0]:
+                        found[num, 0], found[num, 1], found[num, 2] = row, other, distance
+                    num += 1
     return num

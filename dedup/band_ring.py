@@ -120,7 +120,7 @@ def first_band_of(differing, ring, limits):
     for band in range(num_bands):
         errors[band] = bits_set(np.uint64(band_value(differing, 0, ring[band])))
     for band in range(num_bands):
-        rest = errors[(band + 1) % num_bands] + errors[(band + 2) % num_bands]
-        if errors[band] <= limits[0] and rest <= limits[1]:
+        all_three = errors[band] + errors[(band + 1) % num_bands] + errors[(band + 2) % num_bands]
+        if errors[band] <= limits[0] and all_three <= limits[1]:
             return band
     return -1

@@ -124,12 +124,12 @@ class NearIndex:
     def _against(self, words: npt.NDArray[np.uint64], start: int) -> npt.NDArray[np.void]:
         values = values_of(words, start, min(len(words), start + STREAMED_CODES), self.ring)
         both, search = (words, self.words), (self.ring, self.limits, self.plan.pieces, self.radius_bits)
-        room = 1 << 12
+        room, ordered = 1 << 12, np.empty(values.shape[1], np.uint64)
         while True:
             found, num = np.empty((room, 3), np.uint32), 0
             for band, width in enumerate(self.widths):
-                ordered, ends = by_share(values[band], self._rests(values, band), width)
-                num = probe(both, start, ordered, ends, self.lists[band], (band, width), search, found, num)
+                share_starts = by_share(values[band], self._rests(values, band), width, ordered)
+                num = probe(both, start, ordered, share_starts, self.lists[band], (band, width), search, found, num)
             if num <= room:
                 return found[:num].view(PAIR)[:, 0].copy()
             room = num
