@@ -110,7 +110,7 @@ def test_real_work_is_counted_across_processes_and_is_none_the_second_time(tmp_p
             | beam.Reshuffle()
             | Fetch(store, PixelConfig(), a_fetch_config(), (), Meter())
         )
-        _ = fetched | Measure(store, None, Meter())
+        _ = fetched | Measure(store, None, None, Meter())
         result = pipeline.run()
         result.wait_until_finish()
         return _sums(result)
