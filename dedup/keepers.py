@@ -53,9 +53,9 @@ class Chosen:
 
     keeper: npt.NDArray[np.int64]
     distance_bits: npt.NDArray[np.int32]
-    """0 for a keeper, -1 where only `cosine` says that they are alike."""
+    """In those looks. 0 for a keeper, -1 where only `cosine` says that they are alike."""
     kinds: npt.NDArray[np.uint8]
-    """How the two had to be looked at: the bits of both."""
+    """How the two had to be looked at, in the simplest way that shows them alike: the bits of both."""
     cosine: npt.NDArray[np.float32]
     """NaN where hashes say it."""
 
@@ -137,15 +137,16 @@ def _choose(looks, near, similar, max_luma, max_chroma_squared):  # type: ignore
                 there = newest_C[code] if is_same else newest_C[codes[pair]]
                 distance = 0 if is_same else distances[pair]
                 while there >= 0:
-                    keeper = picture_L[there]
-                    if keeper < best or (keeper == best and best < place and distance < distance_N[place]):
+                    keeper, kinds = picture_L[there], kinds_L[look] | kinds_L[there]
+                    is_simpler = kinds < kinds_N[place] or (kinds == kinds_N[place] and distance < distance_N[place])
+                    if keeper < best or (keeper == best and best < place and is_simpler):
                         apart = np.abs(colors_L[look].astype(np.float64) - colors_L[there])
                         if (
                             apart[0::3].max() <= max_luma
                             and (apart[1::3] ** 2 + apart[2::3] ** 2).max() <= max_chroma_squared
                         ):
                             best = keeper
-                            distance_N[place], kinds_N[place] = distance, kinds_L[look] | kinds_L[there]
+                            distance_N[place], kinds_N[place] = distance, kinds
                     there = before_L[there]
         for pair in range(similar_starts[place], similar_starts[place + 1]):
             other = others[pair]

@@ -1,6 +1,7 @@
 import random
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from dedup import keepers
@@ -87,13 +88,24 @@ def test_compiled_and_not_compiled_agree(monkeypatch):
         monkeypatch.undo()
 
 
-def test_pictures_that_are_near_in_any_of_their_looks_are_copies_at_the_least_distance():
-    pictures = [[("A", GRAY, 0), ("B", GRAY, 1)], [("C", GRAY, 0)], [("D", GRAY, 0), ("E", GRAY, 2)]]
-    near = _near("ABCDE", [("A", "D", 8), ("B", "E", 2)])
-    chosen = choose_keepers(_looks(pictures, list("ABCDE")), near, **LIMITS)
+@pytest.mark.parametrize(
+    ("edges", "distance", "kinds"),
+    [
+        ([("B", "E", 2)], 2, 1 | 2),
+        ([("B", "E", 2), ("A", "E", 8)], 8, 2),
+        ([("B", "E", 2), ("A", "E", 8), ("A", "D", 9)], 9, 0),
+        ([("B", "D", 6), ("F", "D", 4)], 4, 1),
+    ],
+)
+def test_pictures_are_copies_by_their_simplest_looks_and_there_at_the_least_distance(edges, distance, kinds):
+    pictures = [
+        [("A", GRAY, 0), ("B", GRAY, 1), ("F", GRAY, 1)],
+        [("C", GRAY, 0)],
+        [("D", GRAY, 0), ("E", GRAY, 2)],
+    ]
+    chosen = choose_keepers(_looks(pictures, list("ABCDEF")), _near("ABCDEF", edges), **LIMITS)
     assert chosen.keeper.tolist() == [0, 1, 0]
-    assert chosen.distance_bits.tolist() == [0, 0, 2]
-    assert chosen.kinds.tolist() == [0, 0, 1 | 2]
+    assert (chosen.distance_bits[2], chosen.kinds[2]) == (distance, kinds)
 
 
 def test_looks_are_compared_in_the_colors_that_they_have_there():
