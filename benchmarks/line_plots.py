@@ -22,7 +22,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One pair of axes: x from 0 to `max_x`, y from 0 to 1."""
+    """One pair of axes: x from `min_x` to `max_x`, y from 0 to 1."""
 
     title: str
     x_label: str
@@ -30,6 +30,10 @@ class Panel:
     lines: Sequence[Line]
     marks: Sequence[tuple[float, str]] = ()
     """Upright lines at x, with what they say."""
+    min_x: float = 0
+    x_ticks: Sequence[tuple[float, str]] = ()
+    y_ticks: Sequence[tuple[float, str]] = ()
+    """Where an axis has a number, and which; five at even distances, when empty."""
 
 
 def draw(panels: Sequence[Panel], *, columns: int, description: str) -> str:
@@ -57,19 +61,23 @@ def _panel(panel: Panel) -> list[str]:
     across, down = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def at(x: float, y: float) -> str:
-        return f"{LEFT + across * x / panel.max_x:.1f} {TOP + down * (1 - y):.1f}"
+        share = (x - panel.min_x) / (panel.max_x - panel.min_x)
+        return f"{LEFT + across * share:.1f} {TOP + down * (1 - y):.1f}"
 
     parts = [f'<text x="{LEFT}" y="18" font-weight="bold">{escape(panel.title)}</text>']
-    for tick in range(TICKS + 1):
-        share = tick / TICKS
-        x, y = LEFT + across * share, TOP + down * (1 - share)
+    shares = [tick / TICKS for tick in range(TICKS + 1)]
+    span = panel.max_x - panel.min_x
+    for share, words in panel.y_ticks or [(share, f"{share:g}") for share in shares]:
+        y = TOP + down * (1 - share)
         parts.append(f'<path d="M{LEFT} {y:.1f}h{across}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share:g}</text>')
-        parts.append(f'<text x="{x:.1f}" y="{TOP + down + 16}" text-anchor="middle">{share * panel.max_x:g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{words}</text>')
+    for at_x, words in panel.x_ticks or [(x, f"{x:g}") for x in (panel.min_x + share * span for share in shares)]:
+        x, _ = at(at_x, 0).split()
+        parts.append(f'<text x="{x}" y="{TOP + down + 16}" text-anchor="middle">{words}</text>')
     middle, bottom = LEFT + across // 2, TOP + down + 32
     parts.append(f'<text x="{middle}" y="{bottom}" text-anchor="middle">{escape(panel.x_label)}</text>')
-    for x, words in panel.marks:
-        left, _ = at(x, 0).split()
+    for at_x, words in panel.marks:
+        left, _ = at(at_x, 0).split()
         parts.append(f'<path d="M{left} {TOP}v{down}" stroke="#999" stroke-dasharray="2 3"/>')
         parts.append(f'<text x="{left}" y="{TOP + 12}" dx="4" fill="#666">{escape(words)}</text>')
     for line in panel.lines:
