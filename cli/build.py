@@ -29,7 +29,8 @@ def build(
 
     console = Console(stderr=True)
     release = run_build(config, workers=workers, beam_args=beam or (), console=console)
-    console.print(_outcomes(last_record(release.store)))
+    record = last_record(release.store)
+    console.print(_outcomes(record))
     counts, reasons = release.manifest.counts, release.manifest.reasons
     table = Table("refused because", "records", box=None)
     for reason, number in sorted(reasons.items(), key=lambda item: -item[1])[:12]:
@@ -40,7 +41,14 @@ def build(
         f"({counts['train']:,} to train on, {counts['heldout']:,} held out); every reason is in verdicts/",
         highlight=False,
     )
+    console.print(_searched(**record["duplicates"]), highlight=False)
     print(release.store.url(release.path))
+
+
+def _searched(radius_bits: int, promised_recall: float) -> str:
+    """Say what the search for copies promises at the radius of the policy."""
+    share = "all are" if promised_recall == 1 else f"at least {promised_recall:.4f} of them are"
+    return f"copies were sought among hashes up to {radius_bits} bits apart, of which {share} found"
 
 
 def _outcomes(record: dict[str, Any]) -> Table:

@@ -14,7 +14,7 @@ from catalog.errors import ConfigError
 from catalog.policy import Policy
 from catalog.storage import Store
 from dedup.embedding.embedder import Embedder, EmbeddingConfig
-from pipelines.evaluation_sets import load_evaluation_list
+from pipelines.evaluation_sets import load_evaluation_list, refuse_uncropped
 from pipelines.fetch_config import FetchConfig, PixelConfig
 from pipelines.rows import Instruments
 from pipelines.sources import READERS
@@ -114,6 +114,7 @@ def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
         raise ConfigError(f"{path}: two sources have one name: {', '.join(sorted(names))}")
     policy = load_policy(config.policy, names)
     check_embedding(config, policy, config.policy)
+    refuse_uncropped([load_evaluation_list(Path(path)) for path in config.evaluation_sets], config.pixels)
     return config, policy
 
 

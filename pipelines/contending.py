@@ -3,6 +3,7 @@
 Most pictures are alone, which their hashes tell at once; of these it keeps a few bytes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from pipelines.placeholders import Recurring
 from pipelines.settling import CONTENDER_SCHEMA
 from pipelines.weighing import Weighed
 
+ALL_VIEWS = ("turned", "trimmed")
 _KEPT_COLUMNS = ("sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id", "creator")
 SAME = ("record_id", "sha256", "sharpness", "retrieved_at", "colors")
 COMPARED = [*SAME, "flatness", "original_width", "original_height", "pixels", "phash256"]
@@ -41,9 +43,9 @@ class Kept:
     digests: npt.NDArray[np.uint64]
 
 
-def kept_columns(policy: Policy) -> list[str]:
+def kept_columns(policy: Policy, *, is_evaluated: bool) -> list[str]:
     """Return what is read of `pipelines.rows.ROW_SCHEMA`, beside what is weighed."""
-    return [*_KEPT_COLUMNS, *policy.duplicates.views]
+    return [*_KEPT_COLUMNS, *(ALL_VIEWS if is_evaluated else policy.duplicates.views)]
 
 
 def keep(rows: pa.Table, weighed: Weighed, policy: Policy, suspects: Suspects, similar: Suspects) -> Kept:
@@ -100,12 +102,15 @@ def denied_rows(rows: pa.Table, asked: Mask, denylist: Denylist, policy: Policy)
 
 
 def contaminated_rows(rows: pa.Table, asked: Mask, evaluation: EvaluationSets, policy: Policy) -> Mask:
-    """Return which records that the claims admit have pictures that something is measured with."""
+    """Return which records that the claims admit have pictures that something is measured with.
+
+    They are looked at in every way, whatever the policy counts as a copy: a mirrored exercise is one, too.
+    """
     there = pa.array(np.flatnonzero(asked & rows["pixels"].is_valid().to_numpy()))
-    shown = rows.select(["phash256", "pixels", "flatness", *policy.duplicates.views]).take(there)
+    shown = rows.select(["phash256", "pixels", "flatness", *ALL_VIEWS]).take(there)
     is_flat = pc.greater_equal(shown["flatness"], policy.duplicates.flat_from).to_numpy()
     found = np.zeros(len(rows), np.bool_)
-    views = pa.chunked_array([_views(shown, policy)])
+    views = pa.chunked_array([_views(shown, ALL_VIEWS)])
     found[there.to_numpy()] = evaluation.contaminated(as_bytes(shown["phash256"]), views, is_flat, shown["pixels"])
     return found
 
@@ -123,19 +128,19 @@ def _contenders(rows: pa.Table, weighed: Weighed, chosen: npt.NDArray[np.int64],
         **{name: rows[name] for name in SAME},
         "license": licenses,
         "pixels": pc.multiply(*sizes),
-        "views": pc.if_else(is_flat, pa.scalar(None, pa.binary()), _views(rows, policy)),
+        "views": pc.if_else(is_flat, pa.scalar(None, pa.binary()), _views(rows, policy.duplicates.views)),
         "code": pc.if_else(is_flat, rows["pixels"].cast(pa.binary()), rows["phash256"].cast(pa.binary())),
     }
     return pa.table({name: columns[name] for name in CONTENDER_SCHEMA.names}, schema=CONTENDER_SCHEMA)
 
 
-def _views(rows: pa.Table, policy: Policy) -> pa.Array:
-    """Return the views that the policy looks at, packed: trimmed ones that are turned too only if it turns pictures."""
-    unpacked = [unpack_views(rows[name]) for name in policy.duplicates.views]
+def _views(rows: pa.Table, columns: Sequence[str]) -> pa.Array:
+    """Return the views of these columns, packed: trimmed ones that are turned too only where turned ones are."""
+    unpacked = [unpack_views(rows[name]) for name in columns]
     none = np.zeros(0, np.int64), *(np.zeros(shape, np.uint8) for shape in (0, (0, CODE_BYTES), (0, GRID_BYTES)))
     row_V, kind_V, code_V, colors_V = (np.concatenate(parts) for parts in zip(none, *unpacked, strict=True))
     order = np.argsort(row_V, kind="stable")
-    if "turned" not in policy.duplicates.views:
+    if "turned" not in columns:
         order = order[kind_V[order] != TRIMMED_TURNED]
     packed = np.concatenate([kind_V[:, None], code_V, colors_V], axis=1)
     return packed_views(row_V[order], packed[order], len(rows))

@@ -133,12 +133,13 @@ def _weighed(
     *,
     is_classified: bool,
 ) -> tuple[pa.Table, Weighed]:
-    rows = pack.read([*WEIGHED_COLUMNS, *kept_columns(policy)])
+    is_evaluated = evaluation is not None and not evaluation.is_empty
+    rows = pack.read([*WEIGHED_COLUMNS, *kept_columns(policy, is_evaluated=is_evaluated)])
     weighed = weigh(rows, rules, is_classified=is_classified)
     asked, bits = weighed.claims.reasons.admitted, np.zeros(len(rows), np.int64)
     if not denylist.is_empty:
         bits |= np.where(denied_rows(rows, asked, denylist, policy), DENIED, 0)
-    if evaluation is not None and not evaluation.is_empty:
+    if evaluation is not None and is_evaluated:
         bits |= np.where(contaminated_rows(rows, asked, evaluation, policy), CONTAMINATED, 0)
     return rows, replace(weighed, reasons=_with(weighed.reasons, bits)) if bits.any() else weighed
 

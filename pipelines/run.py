@@ -20,7 +20,9 @@ from catalog.errors import ConfigError, CorpusError
 from catalog.manifest import Release
 from catalog.policy import Policy
 from catalog.storage import Store
+from dedup.banding import promised_recall
 from pipelines.config import CorpusConfig, load_corpus_config
+from pipelines.edge_search import PLAN
 from pipelines.edges import is_searched
 from pipelines.evaluation_sets import copy_evaluation_sets
 from pipelines.ingested import records_path
@@ -118,7 +120,14 @@ def _keep_record(release: Release, policy: Policy, done: dict[str, int]) -> None
     """Write `builds/NNNNN.json`: which release a build made, how much it did that was not done before, and what became
     of every row of its sources."""
     store = release.store
-    record = {"release": release.path, "policy": digest_of(policy), "done": done, "outcomes": outcomes_of(release)}
+    radius_bits = policy.duplicates.radius_bits
+    record = {
+        "release": release.path,
+        "policy": digest_of(policy),
+        "done": done,
+        "outcomes": outcomes_of(release),
+        "duplicates": {"radius_bits": radius_bits, "promised_recall": promised_recall(PLAN.bits, radius_bits)},
+    }
     number = len(store.files(BUILDS, suffix=".json"))
     store.write_bytes(f"{BUILDS}/{number:05d}.json", canonical_json(record) + b"\n")
 

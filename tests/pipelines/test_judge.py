@@ -296,6 +296,7 @@ def _evaluation(**shown):
         (a_row(1), {"phash256": bytes([1]) * 31 + b"\x00"}, True),
         (a_row(1), {"views": _views(TURNED, 1)}, True),
         (a_row(1, trimmed=_views(TRIMMED, 5)), {}, True),
+        (a_row(1, turned=_views(TURNED, 5)), {}, True),
         (a_row(5, flatness=0.99), {}, False),
         (a_row(5, flatness=0.99, pixels="e" * 64), {}, True),
         (a_row(5, license_claims=NC), {}, False),
