@@ -106,7 +106,7 @@ def _unpack(chunk: pa.Array, first: int) -> tuple[NDArray[np.int64], NDArray[np.
     if (sizes % VIEW_BYTES).any():
         row = int(np.flatnonzero(sizes % VIEW_BYTES)[0])
         raise ValueError(
-            f"views of row {first + row} have {sizes[row]} bytes, no multiple of {VIEW_BYTES}; measure it again"
+            f"views of row {first + row} have {sizes[row]} bytes, no multiple of {VIEW_BYTES}"
         )
     counts = sizes // VIEW_BYTES
     rows = np.repeat(np.arange(len(chunk)), counts)

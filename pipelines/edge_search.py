@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.digests import canonical_json
+from catalog.errors import CorpusError
 from catalog.storage import Store
 from dedup.banding import plan_of
 from dedup.neighbors import NearIndex, Unit, first_of_equals, near_pairs, search_unit, units_of
@@ -160,11 +161,22 @@ def _searched_before(store: Store, now: list[list[Any]]) -> tuple[str, dict[str,
 
 
 def _codes(store: Store, segments: Iterable[Sequence[Any]], without: Mapping[str, int]) -> Codes:
-    """Return the codes of all pictures and their views in segments of hashes, but for those that are `without`."""
+    """Return the codes of all pictures and their views in segments of hashes, but for those that are `without`.
+
+    Raises `CorpusError` where a hash is missing or the views are damaged: a search would pass over them in silence.
+    """
     facts, blocks = hash_facts(store), [np.zeros((0, 32), np.uint8)]
     for pack, number in segments:
         table = facts.read(pack, ["phash256", "views"], first=without.get(pack, 0), last=number)
-        blocks += [as_bytes(table["phash256"]), unpack_views(table["views"])[2]]
+        try:
+            if table["phash256"].type != pa.binary(32):
+                raise ValueError(f"their type is {table['phash256'].type}")
+            if missing := table["phash256"].null_count:
+                raise ValueError(f"{missing} of them are missing")
+            blocks += [as_bytes(table["phash256"]), unpack_views(table["views"])[2]]
+        except ValueError as error:
+            where = store.url(f"{facts.folder}/{pack}.*.parquet")
+            raise CorpusError(f"{where} holds damaged hashes ({error}); delete these files and build again") from error
     return np.concatenate(blocks)
 
 

@@ -31,6 +31,8 @@ CLUSTER_COLUMNS = [
     *("record_id", "sha256", "license", "keeper_record_id", "keeper_sha256"),
     *("distance_bits", "view", "cosine", "reasons"),
 ]
+CREDITED = pa.schema([(name, pa.string()) for name in ("title", "creator", "creator_url", "landing_url", "url")])
+"""What the ledger says of a copy beside its verdict: whose it is, and where."""
 
 
 class Settings(BaseModel, frozen=True, extra="forbid"):
@@ -76,7 +78,7 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
         records={part.source: part.records_path for part in sorted(parts)},
         papers={},
     )
-    clusters = clusters_of(tables.values())
+    clusters = clusters_of(tables, parts, store)
     account = Account(
         manifest=manifest,
         credits=credits,
@@ -151,12 +153,22 @@ def _num_duplicates(table: pa.Table) -> int:
     return len(pc.unique(rows.filter(pc.starts_with(values, "duplicate:"))))
 
 
-def clusters_of(tables: Iterable[pa.Table]) -> pa.Table:
-    """Return every record that another one stands for, by that one: the ledger of copies, with their licenses."""
-    found = [table.filter(pc.is_valid(table["keeper_record_id"])).select(CLUSTER_COLUMNS) for table in tables]
-    schema = pa.schema([VERDICT_SCHEMA.field(name) for name in CLUSTER_COLUMNS])
+def clusters_of(tables: Mapping[str, pa.Table], parts: Iterable[PackPart], store: Store) -> pa.Table:
+    """Return every record that another one stands for, by that one: the ledger of copies, with whose they are."""
+    schema = pa.schema([*(VERDICT_SCHEMA.field(name) for name in CLUSTER_COLUMNS), *CREDITED])
+    found = [schema.empty_table()]
+    for part in sorted(parts):
+        is_copy = pc.is_valid(tables[part.pack]["keeper_record_id"])
+        if not pc.any(is_copy).as_py():
+            continue
+        copies, records = tables[part.pack].filter(is_copy), part.read_records(store, CREDITED.names).filter(is_copy)
+        columns = {
+            **{name: copies[name] for name in CLUSTER_COLUMNS},
+            **{name: records[name] for name in CREDITED.names},
+        }
+        found.append(pa.table(columns).cast(schema))
     keys = [("keeper_sha256", "ascending"), ("distance_bits", "ascending"), ("record_id", "ascending")]
-    return pa.concat_tables([schema.empty_table(), *found]).sort_by(keys)
+    return pa.concat_tables(found).sort_by(keys)
 
 
 def credits_of(shards: Iterable[Shard], store: Store, changes: str) -> pa.Table:

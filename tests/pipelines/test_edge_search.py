@@ -1,9 +1,12 @@
+import re
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
+from catalog.errors import CorpusError
 from catalog.storage import Store
 from dedup.views import TURNED, View, pack_views
 from pipelines.edge_search import (
@@ -137,11 +140,27 @@ def test_the_stage_divides_a_search_over_workers(store):
     assert read_edges(store, parts()).pairs == whole.pairs
 
 
-def test_hashes_with_damaged_views_are_told(store):
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("views", pa.array([b"\x01" * 80] * 3, pa.binary()), "views of row 0 have 80 bytes, no multiple of 81"),
+        ("phash256", pa.array([None] * 3, pa.binary(32)), "3 of them are missing"),
+    ],
+)
+def test_damaged_hashes_are_told_and_never_passed_over(store, column, values, said):
     measure(store, some_codes(9, seed=1))
     path = f"{hash_facts(store).folder}/s-00000.000.parquet"
     table = store.read_table(path)
-    views = pa.array([b"\x01" * 80] * len(table), pa.binary())
-    store.write_table(path, table.set_column(table.schema.get_field_index("views"), "views", views))
-    with pytest.raises(ValueError, match="views of row 0 have 80 bytes, no multiple of 81; measure it again"):
+    store.write_table(path, table.set_column(table.schema.get_field_index(column), column, values))
+    with pytest.raises(CorpusError, match=re.escape(f"s-00000.*.parquet holds damaged hashes ({said}); delete these")):
+        search_edges(store, parts())
+
+
+def test_hashes_of_another_width_are_told(store):
+    measure(store, some_codes(9, seed=1))
+    path = f"{hash_facts(store).folder}/s-00000.000.parquet"
+    table = store.read_table(path)
+    short = pa.array([bytes(16)] * 3, pa.binary(16))
+    store.write_table(path, table.set_column(table.schema.get_field_index("phash256"), "phash256", short))
+    with pytest.raises(CorpusError, match="holds damaged hashes"):
         search_edges(store, parts())
