@@ -56,6 +56,8 @@ class Look:
     phash256: bytes
     is_flat: bool
     """Whether the hash says nothing."""
+    views: tuple[tuple[int, bytes], ...] = ()
+    """Kind and hash of other ways to look at it, turned or without a frame (`dedup.views`); a flat picture has none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,9 +51,11 @@ class Picture:
     """Digest of the decoded pixels."""
     phash256: bytes | None
     distance_bits: int | None = None
-    """From its keeper; none for a keeper."""
+    """From its keeper; none for a keeper, and for a copy that an embedding found."""
     view: str | None = None
-    """How it must be turned or trimmed to be that near, where the release says it."""
+    """How the two must be turned or trimmed to be that near, where the release says it."""
+    cosine: float | None = None
+    """How alike an embedding finds the two, where it decided."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +188,6 @@ def _cluster(chosen: Chosen, pictures: Mapping[str, Picture]) -> Cluster:
     copies = []
     for row in chosen.copies:
         if (picture := pictures.get(row["record_id"])) is not None:
-            placed = {"distance_bits": row["distance_bits"], "view": row.get("view")}
+            placed = {name: row.get(name) for name in ("distance_bits", "view", "cosine")}
             copies.append(Picture(**{**vars(picture), **placed}))
     return Cluster(keeper=pictures.get(chosen.keeper_record_id), copies=tuple(copies), num_copies=chosen.num_copies)

@@ -17,7 +17,7 @@ MIN_COPIES = 2_000
 COPIES_PER_CLUSTER = 4
 """On average, over the clusters that were asked for: more makes a page that browsers open slowly."""
 REQUIRED = ("record_id", "sha256", "license", "keeper_record_id", "keeper_sha256", "distance_bits", "reasons")
-OPTIONAL = ("view",)
+OPTIONAL = ("view", "cosine")
 """Columns that ledgers of older releases lack."""
 CONFLICT = "quarantine:license-conflict"
 Row = dict[str, Any]
@@ -102,13 +102,19 @@ def _rows_of(file: pq.ParquetFile, keepers: list[str], each: int) -> dict[str, l
     is_chosen = pc.is_in(_column(file, "keeper_sha256"), value_set=pa.array(keepers, pa.string()))
     names = [*REQUIRED, *(name for name in OPTIONAL if name in file.schema_arrow.names)]
     table = pa.table({name: _column(file, name).filter(is_chosen) for name in names})
-    table = table.sort_by([(name, "ascending") for name in ("keeper_sha256", "distance_bits", "record_id")])
+    table = table.sort_by(_order(names))
     codes = pc.dictionary_encode(table["keeper_sha256"].combine_chunks()).indices.to_numpy()
     from_end = np.searchsorted(codes, codes, side="right") - np.arange(len(codes))
     found: dict[str, list[Row]] = {}
     for row in table.filter(pa.array(from_end <= each)).to_pylist():
         found.setdefault(row["keeper_sha256"], []).append(row)
     return found
+
+
+def _order(names: list[str]) -> list[tuple[str, str]]:
+    """Sort the copies of a keeper by distance; those that only an embedding finds are the farthest."""
+    alike = [("cosine", "descending")] if "cosine" in names else []
+    return [("keeper_sha256", "ascending"), ("distance_bits", "ascending"), *alike, ("record_id", "ascending")]
 
 
 def _column(file: pq.ParquetFile, name: str) -> pa.ChunkedArray:

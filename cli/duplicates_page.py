@@ -11,7 +11,8 @@ from catalog.licenses import license_url
 from catalog.manifest import Release
 from cli.duplicates_data import Cluster, Duplicates, Picture
 from cli.duplicates_ledger import CONFLICT
-from cli.duplicates_words import distance_text, kind_of, size_text, why_kept
+from cli.duplicates_words import kind_of, size_text, why_kept
+from pipelines.papers.distances import distance_text
 from pipelines.papers.escaping import html_templates, jpeg_url, plain, safe_url
 from pipelines.papers.licenses import license_words
 from pipelines.papers.wording import REASONS
@@ -20,6 +21,8 @@ MAX_CHARACTERS = 200
 """Of a title or a creator; sources may say anything, at any length."""
 MAX_URL_CHARACTERS = 1_000
 """A longer one is not linked."""
+ALIKE_BITS = 256
+"""What a copy that only an embedding finds is sorted by: farther than any that hashes find."""
 Shown = dict[str, Any]
 
 
@@ -40,6 +43,7 @@ def page(release: Release, found: Duplicates) -> bytes:
             version=release.version,
             order=[plain(key) for key in found.policy.duplicates.keeper_order],
             radius_bits=found.policy.duplicates.radius_bits,
+            min_cosine=found.policy.duplicates.min_cosine,
             totals=[
                 (ledger.num_clusters, "cluster", "clusters"),
                 (ledger.num_copies, "copy", "copies"),
@@ -81,13 +85,12 @@ def _cluster(cluster: Cluster, found: Duplicates, places: Mapping[str, int]) -> 
     members = [*cluster.copies] if keeper is None else [keeper, *cluster.copies]
     is_conflict = any(CONFLICT in one.reasons for one in members)
     whys = Counter(copy["why"].partition(":")[0] for copy in copies if copy["why"])
-    bits = [copy["bits"] for copy in copies if copy["bits"] is not None]
     return {
         "keeper": None if keeper is None else _picture(keeper, places),
         "copies": copies,
         "size": cluster.num_copies,
         "num_hidden": cluster.num_copies - len(copies),
-        "farthest": max(bits, default=0),
+        "farthest": max((ALIKE_BITS if copy["bits"] is None else copy["bits"] for copy in copies), default=0),
         "whys": [why for why, _ in whys.most_common()],
         "conflict": _asked(members) if is_conflict else None,
     }
@@ -103,7 +106,7 @@ def _copy(copy: Picture, cluster: Cluster, found: Duplicates, places: Mapping[st
     return {
         **_picture(copy, places),
         "bits": copy.distance_bits,
-        "distance": plain(distance_text(copy)),
+        "distance": plain(distance_text(copy.distance_bits, copy.view, copy.cosine)),
         "kind": kind_of(copy, keeper),
         "why": None if keeper is None else plain(why_kept(keeper, copy, cluster.copies, found.policy)),
     }

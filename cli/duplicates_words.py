@@ -1,4 +1,4 @@
-"""What the page of duplicates says in words: how far a copy is, of which kind it is, why its keeper was kept."""
+"""What the page of duplicates says in words: of which kind a copy is, and why its keeper was kept."""
 
 from collections.abc import Callable, Iterable
 
@@ -11,14 +11,6 @@ LAST = "by digest: equal in all else"
 NOT_KNOWN = "not known"
 Compared = tuple[bool, bool, str]
 """Whether the keeper is ahead, whether the two are equal, and what to say when they are not."""
-
-
-def distance_text(copy: Picture) -> str:
-    """Return how far a copy is from its keeper. The one place where a distance becomes words."""
-    if copy.distance_bits is None:
-        return "distance not known"
-    bits = "1 bit" if copy.distance_bits == 1 else f"{copy.distance_bits:,} bits"
-    return bits if copy.view in (None, "upright") else f"{bits}, {copy.view}"
 
 
 def kind_of(copy: Picture, keeper: Picture | None) -> str:

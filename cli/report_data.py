@@ -14,6 +14,7 @@ from catalog.licenses import license_url
 from catalog.manifest import Release, shard_table_path
 from pipelines.measures import THUMBNAIL_SIDE_PX, thumbnail_facts
 from pipelines.papers import safe_url
+from pipelines.papers.distances import distance_text
 
 THUMBNAIL_PX = THUMBNAIL_SIDE_PX
 """Side of a cell of the atlas."""
@@ -89,9 +90,11 @@ def _row(verdict: Row, record: Row, caption: str | None) -> Row:
         "sha256",
         "split",
     )
-    keeper = ("keeper_record_id", "keeper_sha256", "distance_bits")
+    distance = {name: verdict.get(name) for name in ("distance_bits", "view", "cosine")}
     return {
-        **{name: verdict[name] for name in (*shown, *keeper)},
+        **{name: verdict[name] for name in (*shown, "keeper_record_id", "keeper_sha256")},
+        **distance,
+        "distance": distance_text(**distance) if verdict["keeper_record_id"] else None,
         "caption": caption,
         "title": (record["title"] or "")[:200],
         "creator": (record["creator"] or "")[:200],

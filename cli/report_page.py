@@ -11,6 +11,7 @@ from markupsafe import Markup
 from catalog.digests import digest_of, sha256_hex
 from catalog.manifest import Release
 from cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, ReportData, Row
+from pipelines.papers.distances import nearest_first
 
 MAX_CLUSTERS = 48
 
@@ -93,7 +94,10 @@ def _clusters(rows: list[Row]) -> list[dict[str, Any]]:
     return [
         {
             "keeper": _placed(by_id[keeper]),
-            "members": [_placed(row) for row in sorted(group, key=lambda row: row["distance_bits"])],
+            "members": [
+                _placed(row)
+                for row in sorted(group, key=lambda row: nearest_first(row["distance_bits"], row["cosine"]))
+            ],
         }
         for keeper, group in ordered
     ]

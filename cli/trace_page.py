@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from catalog.text import one_line
-from pipelines.traces.release_traces import InRelease
+from pipelines.papers.distances import distance_text
+from pipelines.traces.release_traces import Copy, InRelease, Keeper
 from pipelines.traces.tracing import Attempt, Kind, Said, Trace
 
 Line = tuple[str, str]
@@ -32,7 +33,7 @@ def print_traces(traces: Sequence[Trace], not_known: Sequence[str]) -> None:
     """Print a table for each record."""
     console = Console(highlight=False)
     for one in traces:
-        away = "" if one.distance_bits is None else f" ({one.distance_bits} bits away)"
+        away = "" if one.distance_bits is None else f" ({distance_text(one.distance_bits, one.view)})"
         console.rule(f"[bold]{escape(one_line(one.record_id))}[/]{away}", align="left")
         table = Table.grid(padding=(0, 1))
         table.add_column(style="cyan", no_wrap=True)
@@ -111,14 +112,18 @@ def _release(release: InRelease) -> Iterator[Line]:
     if release.place:
         yield "  shard", f"{release.place.shard}, sample {release.place.row}"
     if keeper := release.keeper:
-        yield "  keeper", f"{keeper.record_id}, {keeper.distance_bits} bits away"
+        yield "  keeper", f"{keeper.record_id}, {_distance(keeper)}"
         yield "", keeper.sha256
     for copy in release.stands_for[:COPIES]:
-        yield "  keeps", f"{copy.record_id} ({copy.license}), {copy.distance_bits} bits away"
+        yield "  keeps", f"{copy.record_id} ({copy.license}), {_distance(copy)}"
     if len(release.stands_for) > COPIES:
         yield "", f"and {len(release.stands_for) - COPIES:,} more"
     for one in release.seen_by:
         yield "  seen", f"{_times(one.times_seen)} in {one.images_seen:,} images: {one.checkpoint}"
+
+
+def _distance(one: Keeper | Copy) -> str:
+    return distance_text(one.distance_bits, one.view, one.cosine)
 
 
 def _times(number: int) -> str:

@@ -7,6 +7,7 @@ from PIL import Image
 from catalog.denylist import Look
 from dedup.hashes import perceptual_hashes, pixel_digest
 from dedup.quality import is_flat
+from dedup.views import views_of
 
 
 def look_of(stored: bytes) -> Look:
@@ -17,4 +18,5 @@ def look_of(stored: bytes) -> Look:
         pixels=pixel_digest(image),
         phash256=perceptual_hashes(image)[1],
         is_flat=is_flat(image),
+        views=tuple((view.kind, view.code) for view in views_of(image)),
     )

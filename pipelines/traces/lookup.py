@@ -7,7 +7,7 @@ the same record, the part is of the run that the newest release judged. Nothing 
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -27,15 +27,26 @@ from pipelines.threads import in_threads
 from pipelines.url_index import URL_COLUMNS, row_groups_of
 
 if TYPE_CHECKING:
-    from catalog.denylist import Look
+    from pipelines.alike import Likeness
 
 RADIUS_BITS = 12
 """Within it a picture counts as a copy, unless the caller says otherwise."""
+AS_IT_IS = "upright"
+"""The view of a picture that needs no other (`dedup.views.KIND_NAMES`)."""
 Found = dict[str, PackPart]
 Mask: TypeAlias = Any
 """Arrow booleans, one a row."""
 _NO_RECORDS = (".unreadable.parquet", ".urls.parquet")
 _BUILDS = "builds"
+
+
+class FoundPicture(NamedTuple):
+    """A record of a picture."""
+
+    part: PackPart
+    distance_bits: int
+    view: str
+    """How the two must be looked at to be that near: see `pipelines.alike.Likeness`."""
 
 
 def all_parts(store: Store) -> list[PackPart]:
@@ -103,32 +114,37 @@ def find_sha256(store: Store, sha256: str) -> Found:
     return _placed(store, parts, dict(zip(packs, found, strict=True)))
 
 
-def find_picture(store: Store, data: bytes, radius_bits: int = RADIUS_BITS) -> dict[str, tuple[PackPart, int]]:
-    """Find the records of a picture, given as the bytes of a file, each with its distance in bits.
+def find_picture(store: Store, data: bytes, radius_bits: int = RADIUS_BITS) -> dict[str, FoundPicture]:
+    """Find the records of a picture, given as the bytes of a file, and how near each is.
 
     The distance is 0 for equal bytes and for equal pixels once stored, otherwise that of the 256-bit perceptual hashes
-    of luminance: a copy in other colors is found too. A flat picture has no hash worth the name and is found only by
-    equal pixels. Raises a `BylineError` for bytes that are no picture and that no record had.
+    of luminance: a copy in other colors is found too, and one that is mirrored, turned by quarters or framed. A flat
+    picture has no hash worth the name and is found only by equal pixels. Raises a `BylineError` for bytes that are no
+    picture and that no record had.
     """
-    exact = find_sha256(store, sha256_hex(data))
+    same = find_sha256(store, sha256_hex(data))
+    exact = {record_id: FoundPicture(part, 0, AS_IT_IS) for record_id, part in same.items()}
     try:
-        near = _distances(store, data, radius_bits)
+        near = _likenesses(store, data, radius_bits)
     except BylineError:
         if exact:
-            return {record_id: (part, 0) for record_id, part in exact.items()}
+            return exact
         raise
-    by_pack: dict[str, dict[str, int]] = {}
-    for pack, sha256, distance in near:
-        by_pack.setdefault(pack, {})[sha256] = distance
-    parts, found = all_parts(store), {record_id: (part, 0) for record_id, part in exact.items()}
-    for pack, distances in by_pack.items():
+    by_pack: dict[str, dict[str, Likeness]] = {}
+    for pack, one in near:
+        known = by_pack.setdefault(pack, {})
+        known[one.sha256] = min(one, known.get(one.sha256, one), key=_nearness)
+    parts, found = all_parts(store), exact
+    for pack, likeness in by_pack.items():
         rows = read_attempts(store, pack, ["record_id", "sha256"])
-        rows = rows.filter(pc.is_in(rows["sha256"], value_set=pa.array(sorted(distances)))).to_pylist()
-        distance_of: dict[str, int] = {}
+        rows = rows.filter(pc.is_in(rows["sha256"], value_set=pa.array(sorted(likeness)))).to_pylist()
+        nearest: dict[str, Likeness] = {}
         for row in rows:
-            distance_of[row["record_id"]] = min(distances[row["sha256"]], distance_of.get(row["record_id"], 256))
-        for record_id, part in _placed(store, parts, {pack: list(distance_of)}).items():
-            found.setdefault(record_id, (part, distance_of[record_id]))
+            one = likeness[row["sha256"]]
+            nearest[row["record_id"]] = min(one, nearest.get(row["record_id"], one), key=_nearness)
+        for record_id, part in _placed(store, parts, {pack: list(nearest)}).items():
+            one = nearest[record_id]
+            found.setdefault(record_id, FoundPicture(part, one.distance_bits, one.view))
     return dict(sorted(found.items()))
 
 
@@ -213,6 +229,10 @@ def _placed(store: Store, parts: list[PackPart], ids: Mapping[str, list[str]]) -
     return dict(sorted(found.items()))
 
 
+def _nearness(one: "Likeness") -> tuple[int, bool]:
+    return one.distance_bits, one.view != AS_IT_IS
+
+
 def _any(masks: Iterable[Mask]) -> Mask:
     first, *others = (pc.fill_null(mask, False) for mask in masks)
     for mask in others:
@@ -228,8 +248,9 @@ def _has_key(urls: pa.ChunkedArray, key: str) -> Mask:
     return pa.array(may)
 
 
-def _distances(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, str, int]]:
-    """Return (pack, sha256, distance) of all measured pictures that look like this one."""
+def _likenesses(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, "Likeness"]]:
+    """Return, with their packs, all measured pictures that look like this one."""
+    from pipelines.alike import PackLooks
     from pipelines.looks import look_of
     from pipelines.measures import HASH_SCHEMA
     from pipelines.pixels import UnusableError, store_image
@@ -244,24 +265,8 @@ def _distances(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, s
     instruments = store.folders("facts/hashes")
     tables = [FactTable(store=store, measure="hashes", instrument=name, schema=HASH_SCHEMA) for name in instruments]
     work = [(table, pack) for table in tables for pack in _packs(all_parts(store))]
-    found = list(in_threads(lambda both: _alike(store, *both, look, radius_bits), work))
-    return [one for ones in found for one in ones]
 
+    def like(both: tuple[FactTable, str]) -> list[tuple[str, "Likeness"]]:
+        return [(both[1], one) for one in PackLooks(*both).like(look, radius_bits)]
 
-def _alike(store: Store, table: FactTable, pack: str, look: "Look", radius_bits: int) -> list[tuple[str, str, int]]:
-    from dedup.quality import FLAT_FROM
-    from pipelines.edges import as_bytes
-    from pipelines.measures import quality_facts
-
-    facts = table.read(pack, ["phash256", "pixels"])
-    is_same = pc.equal(facts["pixels"], look.pixels).to_numpy()
-    differing = as_bytes(facts["phash256"]).view(np.uint64) ^ np.frombuffer(look.phash256, np.uint64)
-    distances = np.where(is_same, 0, np.bitwise_count(differing).sum(axis=1, dtype=np.int64))
-    places = np.flatnonzero(is_same if look.is_flat else is_same | (distances <= radius_bits))
-    if not len(places):
-        return []
-    quality = quality_facts(store).read(pack, ["flatness"])
-    flat = set(quality["sha256"].filter(pc.greater_equal(quality["flatness"], FLAT_FROM)).to_pylist())
-    sha256s = facts["sha256"].take(pa.array(places)).to_pylist()
-    near = zip(sha256s, distances[places].tolist(), is_same[places].tolist(), strict=True)
-    return [(pack, sha256, distance) for sha256, distance, same in near if same or sha256 not in flat]
+    return [one for ones in in_threads(like, work) for one in ones]

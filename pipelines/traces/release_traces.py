@@ -1,9 +1,10 @@
 """What became of a record in each version of each release: verdict, place, cluster, and who saw the picture."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,7 +60,11 @@ class Keeper:
 
     record_id: str
     sha256: str
-    distance_bits: int
+    distance_bits: int | None
+    """None when an embedding found the two alike: then `cosine` says how much."""
+    view: str | None
+    """How they were looked at: `upright`, `turned`, `trimmed`; none in releases made before it was told."""
+    cosine: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +74,10 @@ class Copy:
     record_id: str
     sha256: str
     license: str
-    distance_bits: int
+    distance_bits: int | None
+    """As in `Keeper`."""
+    view: str | None
+    cosine: float | None
     reasons: tuple[str, ...]
 
 
@@ -162,9 +170,7 @@ class Version:
         row = verdicts.read([*_VERDICT, *_KEEPER], pa.array(rows[:1])).to_pylist()[0]
         keeper = None
         if row["keeper_record_id"] is not None:
-            keeper = Keeper(
-                record_id=row["keeper_record_id"], sha256=row["keeper_sha256"], distance_bits=row["distance_bits"]
-            )
+            keeper = Keeper(record_id=row["keeper_record_id"], sha256=row["keeper_sha256"], **_distance(row))
         place = self._place(manifest, row, keeper, pack)
         verdict = Verdict(**{name: row[name] for name in _VERDICT if name != "reasons"}, reasons=tuple(row["reasons"]))
         stands_for = self._stands_for(record_id, row["sha256"]) if verdict.admitted else ()
@@ -202,10 +208,10 @@ class Version:
         rows = _places(table.read(columns=["keeper_sha256"], use_threads=False)["keeper_sha256"], sha256)
         if not rows:
             return ()
-        columns = ["keeper_record_id", "record_id", "sha256", "license", "distance_bits", "reasons"]
+        columns = ["keeper_record_id", "record_id", "sha256", "license", "reasons", *_DISTANCE]
         found = table.read(columns=columns, use_threads=False).take(pa.array(rows)).to_pylist()
         own = [row for row in found if row.pop("keeper_record_id") == record_id]
-        return tuple(Copy(**{**row, "reasons": tuple(row["reasons"])}) for row in own)
+        return tuple(Copy(**{**row, "reasons": tuple(row["reasons"]), **_distance(row)}) for row in own)
 
     def _checked(self, path: str, sha256: str) -> pq.ParquetFile:
         data = self.store.read_bytes(path)
@@ -215,7 +221,9 @@ class Version:
 
 
 _VERDICT = ("admitted", "reasons", "license", "license_rule", "license_seen", "outcome", "split")
-_KEEPER = ("sha256", "keeper_record_id", "keeper_sha256", "distance_bits")
+_DISTANCE = ("distance_bits", "view", "cosine")
+"""Files of older releases lack the last two, and Arrow reads what there is."""
+_KEEPER = ("sha256", "keeper_record_id", "keeper_sha256", *_DISTANCE)
 
 
 def versions_of(store: Store) -> list[Version]:
@@ -227,6 +235,10 @@ def versions_of(store: Store) -> list[Version]:
         versions = sorted(store.folders(f"releases/{name}"), key=lambda version: (version != newest, version))
         found += [Version(store, name, version, is_newest=version == newest) for version in versions]
     return found
+
+
+def _distance(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row.get(name) for name in _DISTANCE}
 
 
 def _places(column: pa.ChunkedArray, value: str) -> list[int]:

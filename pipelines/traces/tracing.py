@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -107,6 +107,8 @@ class Trace:
     pack: str
     distance_bits: int | None
     """From the picture that was looked for; none when none was."""
+    view: str | None
+    """How the two must be looked at for that: `upright`, or `turned`, `trimmed` (without a frame) or both."""
     said: tuple[Said, ...]
     """By every run that has the record, the one that the newest release judged first."""
     attempts: tuple[Attempt, ...]
@@ -134,18 +136,17 @@ def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:
 
     `seen` tells which checkpoints saw a picture of a release. What is damaged in a release is told, not raised.
     """
-    nearest_first = sorted(_found(store, x).items(), key=lambda item: (item[1][1] or 0, item[0]))
+    nearest_first = sorted(_found(store, x).items(), key=lambda item: (item[1].distance_bits or 0, item[0]))
     versions = versions_of(store) if nearest_first else []
     opened = lru_cache(maxsize=8)(lambda pack: _Pack(store, pack))
     return [
-        _traced(opened(part.pack), record_id, part, distance, versions, seen or _nobody)
-        for record_id, (part, distance) in nearest_first
+        _traced(opened(found.part.pack), record_id, found, versions, seen or _nobody)
+        for record_id, found in nearest_first
     ]
 
 
-def _traced(
-    pack: "_Pack", record_id: str, part: PackPart, distance: int | None, versions: Sequence[Version], seen: Seen
-) -> Trace:
+def _traced(pack: "_Pack", record_id: str, found: "_Found", versions: Sequence[Version], seen: Seen) -> Trace:
+    part = found.part
     said = tuple(_said(pack.store, part.source, part.pack, record_id))
     attempts = tuple(pack.attempts(record_id))
     sha256 = _fetched(attempts)
@@ -154,7 +155,8 @@ def _traced(
         record_id=record_id,
         source=part.source,
         pack=part.pack,
-        distance_bits=distance,
+        distance_bits=found.distance_bits,
+        view=found.view,
         said=tuple(one for one, _ in said),
         attempts=attempts,
         facts=tuple(pack.facts(keys)),
@@ -170,12 +172,21 @@ def _nobody(manifest: Manifest, place: Place | None) -> tuple[SeenBy, ...]:
     return ()
 
 
-def _found(store: Store, x: str) -> dict[str, tuple[PackPart, int | None]]:
+class _Found(NamedTuple):
+    """Where a record is, and how near its picture is to the one that was looked for, if one was."""
+
+    part: PackPart
+    distance_bits: int | None = None
+    view: str | None = None
+
+
+def _found(store: Store, x: str) -> dict[str, _Found]:
     kind = kind_of(x)
     if kind == "picture":
-        return dict(find_picture(store, Path(x).read_bytes(), RADIUS_BITS))
+        pictures = find_picture(store, Path(x).read_bytes(), RADIUS_BITS)
+        return {record_id: _Found(*one) for record_id, one in pictures.items()}
     find = {"sha256": find_sha256, "url": find_url, "record": find_record}[kind]
-    return {record_id: (part, None) for record_id, part in find(store, x).items()}
+    return {record_id: _Found(part) for record_id, part in find(store, x).items()}
 
 
 def _said(store: Store, source: str, pack: str, record_id: str) -> Iterator[tuple[Said, str]]:

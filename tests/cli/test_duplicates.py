@@ -1,14 +1,17 @@
 """`byline duplicates`, on a release that a real build made."""
 
+import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from catalog.denylist import Entry, add_entries
+from catalog.digests import sha256_hex
 from catalog.errors import BylineError, CorpusError
 from catalog.manifest import Release
 from cli.duplicates_data import collect
@@ -190,3 +193,26 @@ def test_a_ledger_counts_all_and_lists_the_largest_first(built):
     ledger = read_ledger(_release(built), limit=2)
     assert (ledger.num_clusters, ledger.num_copies, len(ledger.chosen)) == (4, 4, 2)
     assert [one.keeper_sha256 for one in ledger.chosen] == sorted(one.keeper_sha256 for one in ledger.chosen)
+
+
+def _with_ledger(corpus, rows):
+    """Put another ledger into the release, and name it in the manifest."""
+    release = _release(corpus)
+    table = pa.Table.from_pylist(rows, schema=pq.read_schema(corpus / release.path / "clusters.parquet"))
+    pq.write_table(table, corpus / release.path / "clusters.parquet")
+    path = corpus / release.path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["papers"]["clusters.parquet"] = sha256_hex((corpus / release.path / "clusters.parquet").read_bytes())
+    path.write_text(json.dumps(manifest))
+    return _release(corpus)
+
+
+def test_copies_that_only_an_embedding_finds_come_last_the_least_alike_at_the_end(corpus):
+    said = {"license": "CC-BY-4.0", "keeper_record_id": "test:0", "keeper_sha256": "a" * 64, "reasons": []}
+    found = {"a": (None, 0.7), "b": (None, 0.9), "c": (9, None), "d": (0, None)}
+    rows = [
+        {**said, "record_id": name, "sha256": name * 64, "distance_bits": distance, "cosine": cosine}
+        for name, (distance, cosine) in found.items()
+    ]
+    (cluster,) = read_ledger(_with_ledger(corpus, rows), limit=9).chosen
+    assert [row["record_id"] for row in cluster.copies] == ["d", "c", "b", "a"]

@@ -117,6 +117,14 @@ def test_what_is_filtered_by_is_on_the_elements():
     assert shown.select_one("#most")["max"] == "9"
 
 
+def test_a_copy_that_an_embedding_found_has_its_cosine_and_is_farther_than_any_other():
+    alike = a_copy(3, distance_bits=None, cosine=0.912)
+    shown = _page(a_cluster(a_copy(2, view="turned"), alike, keeper=a_picture()))
+    assert [_words(one) for one in shown.select(".copy .tags strong")] == ["4 bits, turned", "cosine 0.91"]
+    assert [copy["data-bits"] for copy in shown.select(".copy")] == ["4", ""]
+    assert (shown.select_one(".cluster")["data-farthest"], shown.select_one("#most")["max"]) == ("256", "4")
+
+
 def test_without_scripts_everything_is_shown_and_nothing_pretends_to_filter():
     shown = _page(a_cluster(a_copy(2), keeper=a_picture()))
     assert shown.select_one("#tools").has_attr("hidden")

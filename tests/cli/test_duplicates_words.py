@@ -1,4 +1,4 @@
-"""What the page of duplicates says of a distance, of a kind, and of why a picture was kept."""
+"""What the page of duplicates says of a kind, and of why a picture was kept."""
 
 from typing import get_args
 
@@ -6,7 +6,7 @@ import pytest
 
 from catalog.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules
 from cli.duplicates_data import Picture
-from cli.duplicates_words import _KEYS, distance_text, kind_of, why_kept
+from cli.duplicates_words import _KEYS, kind_of, why_kept
 from tests.cli.clusters import a_picture
 
 POLICY = Policy(
@@ -60,20 +60,6 @@ def test_a_copy_with_the_bytes_of_another_is_compared_as_that_one():
 def test_every_key_of_a_keeper_order_has_words():
     (keys, _) = get_args(DuplicateRules.model_fields["keeper_order"].annotation)
     assert set(get_args(keys)) == set(_KEYS)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "words"),
-    [
-        ({"distance_bits": 1}, "1 bit"),
-        ({"distance_bits": 0}, "0 bits"),
-        ({"distance_bits": 6, "view": "upright"}, "6 bits"),
-        ({"distance_bits": 6, "view": "turned"}, "6 bits, turned"),
-        ({"distance_bits": None}, "distance not known"),
-    ],
-)
-def test_a_distance_in_words(overrides, words):
-    assert distance_text(a_copy(**overrides)) == words
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What the report shows of a release is read from facts; no stored picture is opened."""
 
 import base64
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from catalog.packs import read_images, read_index
 from cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, collect
+from cli.report_page import page
 from pipelines.run import build
 from tests.builders import a_corpus
 
@@ -64,3 +66,13 @@ def test_a_picture_without_a_thumbnail_has_no_cell(release, tmp_path):
         away.rename(folder)
     assert {row["cell"] for row in data.rows} == {None}
     assert _atlas(data).size == (ATLAS_COLUMNS * THUMBNAIL_PX, THUMBNAIL_PX)
+
+
+def test_copies_are_shown_nearest_first_and_each_says_how_near_it_is(release):
+    data = collect(release)
+    keeper, *others = data.rows[:4]
+    found = ({"cosine": 0.91, "distance": "cosine 0.91"}, {"distance_bits": 9, "distance": "9 bits, turned"}, {})
+    copies = [{**row, "keeper_record_id": keeper["record_id"], **one} for row, one in zip(others, found, strict=True)]
+    text = page(release, replace(data, rows=[keeper, *copies]), None, "shown")
+    clusters = text[text.index('class="clusters"') : text.index('id="gallery"')]
+    assert 0 < clusters.index("9 bits, turned") < clusters.index("cosine 0.91")

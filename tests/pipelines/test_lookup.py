@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from catalog.digests import sha256_hex
 from catalog.errors import BylineError
@@ -136,14 +136,14 @@ def test_a_picture_is_found_by_the_digest_of_its_bytes_as_fetched_and_as_stored(
     assert row["sha256"] != row["stored_sha256"]
     assert list(find_sha256(store, row["stored_sha256"])) == _ids(2)
     ((_, stored),) = read_images(store, index, only=[row["sha256"]])
-    assert find_picture(store, stored)[f"{SOURCE}:2"] == (part, 0)
+    assert find_picture(store, stored)[f"{SOURCE}:2"] == (part, 0, "upright")
     assert find_sha256(store, "0" * 64) == {}
 
 
 def test_a_picture_in_other_files_with_equal_pixels_is_found_at_distance_0(store):
     with Image.open(PHOTOGRAPHS[1]) as image:
         copy = encoded(image.convert("RGB"), "PNG")
-    ((record_id, (part, distance)),) = find_picture(store, copy, radius_bits=0).items()
+    ((record_id, (part, distance, _)),) = find_picture(store, copy, radius_bits=0).items()
     assert (record_id, distance) == (f"{SOURCE}:1", 0)
     assert part == find_record(store, record_id)[record_id]
 
@@ -159,6 +159,22 @@ def test_reencoded_and_resized_copies_are_found_and_no_other_picture(store, scal
         found = find_picture(store, copy, radius_bits)
         assert list(found) == _ids(number)
         assert 0 <= found[f"{SOURCE}:{number}"][1] <= radius_bits
+
+
+@pytest.mark.parametrize(
+    ("changed", "view"),
+    [
+        (ImageOps.mirror, "turned"),
+        (lambda image: image.transpose(Image.Transpose.ROTATE_90), "turned"),
+        (lambda image: ImageOps.expand(image, 24, "white"), "trimmed"),
+        (lambda image: ImageOps.expand(ImageOps.mirror(image), 24, "white"), "trimmed and turned"),
+    ],
+)
+def test_mirrored_turned_and_framed_copies_are_found_and_say_how(store, changed, view):
+    with Image.open(PHOTOGRAPHS[2]) as image:
+        copy = encoded(changed(image.convert("RGB")), quality=90)
+    ((record_id, found),) = find_picture(store, copy).items()
+    assert (record_id, found.view) == (f"{SOURCE}:2", view)
 
 
 def test_a_flat_picture_is_found_by_equal_pixels_only(store):
@@ -260,5 +276,5 @@ def test_an_empty_source_is_searched_too(tmp_path):
 
 
 def test_a_file_that_was_no_picture_is_found_by_its_bytes(store):
-    assert [distance for _, distance in find_picture(store, b"no picture").values()] == [0]
+    assert [one.distance_bits for one in find_picture(store, b"no picture").values()] == [0]
     assert list(find_picture(store, b"no picture")) == _ids("broken")

@@ -56,7 +56,7 @@ def test_json_is_complete_stable_and_ascii(folder):
     assert told["looked_for"] == {"kind": "record", "value": "test:1"}
     (record,) = told["records"]
     assert set(record) == {
-        "record_id", "source", "pack", "distance_bits", "said", "attempts", "facts", "releases"
+        "record_id", "source", "pack", "distance_bits", "view", "said", "attempts", "facts", "releases"
     }  # fmt: skip
     assert {release["is_newest"] for release in record["releases"]} == {True, False}
     assert len(told["checkpoints_not_known"]) >= 1
