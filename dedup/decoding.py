@@ -26,21 +26,20 @@ def decode_gray(data: bytes, *, at_least_px: int | None) -> Image.Image:
 
 
 def _decode(data: bytes, mode: str, at_least_px: int | None) -> Image.Image:
-    if at_least_px is None:
-        return _converted(data, mode)
-    if at_least_px < 1:
+    if at_least_px is not None and at_least_px < 1:
         raise ValueError(f"at_least_px must be 1 or more, got {at_least_px}; say None for the full size")
-    with Image.open(BytesIO(data)) as opened:
-        is_tiny_part = opened.format == "JPEG" and min(opened.size) >= _MOST * at_least_px
-        if is_tiny_part and opened.info.get("progressive"):
-            data = means_only(data, needs_color=mode != "L")
-    return _converted(data, mode, at_least_px)
-
-
-def _converted(data: bytes, mode: str, at_least_px: int | None = None) -> Image.Image:
     with Image.open(BytesIO(data)) as opened:
         if opened.has_transparency_data:
             raise ValueError(f"picture of mode {opened.mode} has transparency; flatten it on a background first")
-        if at_least_px is not None:
+        if at_least_px is not None and opened.format == "JPEG":
+            is_tiny_part = min(opened.size) >= _MOST * at_least_px
+            if is_tiny_part and opened.info.get("progressive"):
+                return _of_means(data, mode, at_least_px)
             opened.draft(mode, (at_least_px, at_least_px))
+        return opened.convert(mode)
+
+
+def _of_means(data: bytes, mode: str, at_least_px: int) -> Image.Image:
+    with Image.open(BytesIO(means_only(data, needs_color=mode != "L"))) as opened:
+        opened.draft(mode, (at_least_px, at_least_px))
         return opened.convert(mode)

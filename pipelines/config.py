@@ -75,6 +75,8 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     caption: CaptionConfig
     safety: SafetyConfig | None = None
     """Left out, nothing is classified."""
+    pdq: bool = False
+    """Measure PDQ too (needs the extra `pdq`), for lists of hashes that others share. No rule here asks for it."""
     embedding: EmbeddingConfig | None = None
     """Left out, no vectors tell copies, and no policy can ask for them."""
     evaluation_sets: tuple[str, ...] = ()

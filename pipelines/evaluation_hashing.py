@@ -11,12 +11,13 @@ from PIL import Image
 
 from catalog.digests import canonical_json
 from catalog.errors import ConfigError
+from dedup.decoding import decode as decode_stored
 from dedup.hashes import hash_of_frequencies, low_frequencies, pixel_digest
 from dedup.quality import is_flat
 from dedup.views import pack_views, views_of
 from pipelines.evaluation_sets import EVALUATION_SCHEMA
 from pipelines.fetch_config import PixelConfig
-from pipelines.measures import FINGERPRINT_INSTRUMENT
+from pipelines.measures import FINGERPRINT_INSTRUMENT, MEASURED_PX
 from pipelines.picture_files import FoundFile
 from pipelines.pixels import UnusableError, store_image
 from pipelines.pixels.colors import to_srgb
@@ -64,8 +65,7 @@ def _looks(data: bytes, stored_by: PixelConfig | None) -> Iterator[Image.Image]:
             stored = store_image(data, **stored_by.model_dump())
         except UnusableError:
             return  # that corpus cannot have it
-        with Image.open(BytesIO(stored.data)) as opened:
-            yield opened.convert("RGB")
+        yield decode_stored(stored.data, at_least_px=MEASURED_PX)
 
 
 def hash_picture(image: Image.Image, name: str) -> Row:

@@ -18,7 +18,7 @@ from pipelines.stages.find_duplicates import FindDuplicates
 from pipelines.stages.ingest import Ingest
 from pipelines.stages.judge import Judge
 from pipelines.stages.judge_claims import JudgeClaims
-from pipelines.stages.measure import Measure
+from pipelines.stages.measure import Measure, Measured
 from pipelines.stages.publish import Publish
 from pipelines.stages.write_shards import WriteShards
 
@@ -52,19 +52,20 @@ class BuildGraph:
         fetch = config.fetch.model_copy(update={"mirrors": {**config.fetch.mirrors, **self.mirrors}})
         made_with = settings(config, policy)
         instruments = made_with.instruments
-        measured = (
+        measured = Measured(safety=config.safety, embedding=config.embedding, pdq=config.pdq)
+        compared = (
             pipeline
             | "Sources" >> beam.Create(list(config.sources))
             | "Ingest" >> Ingest(store, config.denylists, meter)
             | "Spread" >> beam.Reshuffle()
             | "JudgeClaims" >> JudgeClaims(store, policy, meter)
             | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter)
-            | "Measure" >> Measure(store, config.safety, config.embedding, meter)
+            | "Measure" >> Measure(store, meter, measured)
             | "AllMeasured" >> _AllParts()
             | "FindDuplicates" >> FindDuplicates(store, instruments.embedding, meter)
         )
         judged = (
-            measured
+            compared
             | "ToCaption" >> _EachPart()
             | "WriteCaptions" >> WriteCaptions(store, config.caption, policy, instruments, meter)
             | "AllCaptioned" >> _AllParts()

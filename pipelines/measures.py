@@ -10,7 +10,12 @@ from dedup.views import VIEW_INSTRUMENT
 
 SEARCH_RADIUS_BITS = 31
 """Pairs are kept up to this distance, so that a policy may choose any smaller one without a new search."""
-FINGERPRINT_INSTRUMENT = f"{VIEW_INSTRUMENT}-{instrument_name('colors', '1', {'grid': GRID})}"
+MEASURED_PX = 640
+"""A stored JPEG whose shorter side is twice this or more is decoded at a fraction of its size, whatever is measured."""
+_DECODED = {"at_least_px": MEASURED_PX}
+FINGERPRINT_INSTRUMENT = f"{VIEW_INSTRUMENT}-{instrument_name('colors', '1', {'grid': GRID, **_DECODED})}"
+MEASURED_QUALITY_INSTRUMENT = instrument_name(QUALITY_INSTRUMENT, "1", _DECODED)
+PDQ_INSTRUMENT = instrument_name("pdq", "1", _DECODED)
 EDGE_INSTRUMENT = instrument_name("pairs", "2", [VIEW_INSTRUMENT, SEARCH_RADIUS_BITS])
 THUMBNAIL_SIDE_PX = 64
 """Of the longer side, at most: a smaller picture is not enlarged."""
@@ -28,8 +33,11 @@ HASH_SCHEMA = pa.schema(
         ("views", pa.binary()),
     ]
 )
-"""Perceptual hashes, bit-identical to imagehash, a grid of mean colors, a digest of the decoded pixels, and hash and
-grid of other views of the picture, as `dedup.views.pack_views` packs them."""
+"""Perceptual hashes, those of imagehash for the picture as it is decoded, bit for bit; a grid of mean colors; a digest
+of the decoded pixels; and hash and grid of other views of the picture, as `dedup.views.pack_views` packs them."""
+
+PDQ_SCHEMA = pa.schema([("sha256", pa.string()), ("pdq", pa.binary(32)), ("quality", pa.int32())])
+"""PDQ, for lists of hashes that others share; `dedup.pdq.MIN_QUALITY` says which to leave out."""
 
 QUALITY_SCHEMA = pa.schema(
     [
@@ -82,7 +90,12 @@ def hash_facts(store: Store) -> FactTable:
 
 def quality_facts(store: Store) -> FactTable:
     """Return the quality numbers of the corpus."""
-    return FactTable(store=store, measure="quality", instrument=QUALITY_INSTRUMENT, schema=QUALITY_SCHEMA)
+    return FactTable(store=store, measure="quality", instrument=MEASURED_QUALITY_INSTRUMENT, schema=QUALITY_SCHEMA)
+
+
+def pdq_facts(store: Store) -> FactTable:
+    """Return the PDQ hashes of the corpus, if it is configured to have them."""
+    return FactTable(store=store, measure="pdq", instrument=PDQ_INSTRUMENT, schema=PDQ_SCHEMA)
 
 
 def safety_facts(store: Store, instrument: str) -> FactTable:

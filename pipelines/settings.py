@@ -5,9 +5,8 @@ from importlib.metadata import version
 from captioning import make_captioner
 from catalog.facts import instrument_name
 from catalog.policy import Policy
-from dedup.quality import QUALITY_INSTRUMENT
 from pipelines.config import CorpusConfig
-from pipelines.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT
+from pipelines.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT, MEASURED_QUALITY_INSTRUMENT
 from pipelines.papers.account import Publication
 from pipelines.papers.tools import tools_of
 from pipelines.publishing import Settings
@@ -28,7 +27,7 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
                 [version("simplejpeg"), config.pixels.model_dump(mode="json")],
             ),
             "hashes": FINGERPRINT_INSTRUMENT,
-            "quality": QUALITY_INSTRUMENT,
+            "quality": MEASURED_QUALITY_INSTRUMENT,
             "edges": EDGE_INSTRUMENT,
             "captions": instruments.captions,
             **({"safety": instruments.safety} if instruments.safety else {}),

@@ -16,15 +16,19 @@ from catalog.facts import FactTable
 from catalog.packs import read_images, read_index
 from catalog.storage import Store
 from dedup.colors import color_grid
+from dedup.decoding import decode
 from dedup.embedding.embedder import Embedder, EmbeddingConfig
 from dedup.hashes import dhash, perceptual_hashes, pixel_digest
+from dedup.pdq import pdq
 from dedup.quality import measure_quality
 from dedup.views import pack_views, views_of
 from pipelines.measures import (
+    MEASURED_PX,
     THUMBNAIL_JPEG_QUALITY,
     THUMBNAIL_SIDE_PX,
     embedding_facts,
     hash_facts,
+    pdq_facts,
     quality_facts,
     safety_facts,
     thumbnail_facts,
@@ -40,6 +44,15 @@ Row = dict[str, object]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a corpus has measured beside what every corpus has."""
+
+    safety: SafetyConfig | None = None
+    embedding: EmbeddingConfig | None = None
+    pdq: bool = False
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A fact table and what fills it: a function of the decoded picture, in RGB, that must not change it."""
@@ -49,7 +62,11 @@ class Measurement:
 
 
 def measurements(
-    store: Store, classifier: NsfwClassifier | None = None, embedder: Embedder | None = None
+    store: Store,
+    classifier: NsfwClassifier | None = None,
+    embedder: Embedder | None = None,
+    *,
+    with_pdq: bool = False,
 ) -> list[Measurement]:
     """Return THE list of what is measured of a picture. Without a classifier its safety is not, nor is its vector
     without an embedder."""
@@ -58,6 +75,8 @@ def measurements(
         Measurement(quality_facts(store), measure_numbers),
         Measurement(thumbnail_facts(store), measure_thumbnail),
     ]
+    if with_pdq:
+        found.append(Measurement(pdq_facts(store), measure_pdq))
     if classifier is not None:
         scores = classifier.score
         table = safety_facts(store, classifier.instrument)
@@ -80,6 +99,12 @@ def measure_hashes(image: Image.Image) -> Row:
         "pixels": pixel_digest(image),
         "views": pack_views(views_of(image)),
     }
+
+
+def measure_pdq(image: Image.Image) -> Row:
+    """Return the hash that others share, and how far it can be trusted."""
+    code, quality = pdq(image)
+    return {"pdq": code, "quality": quality}
 
 
 def measure_numbers(image: Image.Image) -> Row:
@@ -105,8 +130,7 @@ def measure_images(
     """Return new rows for each table, of stored pictures by digest: each decoded once, measured only where lacking."""
     rows: dict[Measurement, list[Row]] = {one: [] for one in lacking}
     for sha256, data in images:
-        with Image.open(BytesIO(data)) as stored:
-            image = stored.convert("RGB")
+        image = decode(data, at_least_px=MEASURED_PX)
         for one, keys in lacking.items():
             if sha256 in keys:
                 rows[one].append({"sha256": sha256, **one.measure(image)})
@@ -141,16 +165,14 @@ def _counted(images: Iterable[T], count: Callable[[int], None]) -> Iterator[T]:
 class MeasurePack(beam.DoFn):
     """Measures what is new in a pack; the models are loaded once a worker."""
 
-    def __init__(
-        self, store: Store, safety: SafetyConfig | None, embedding: EmbeddingConfig | None, meter: Meter
-    ) -> None:
-        self.store, self.safety, self.embedding, self.meter = store, safety, embedding, meter
+    def __init__(self, store: Store, meter: Meter, what: Measured) -> None:
+        self.store, self.meter, self.what = store, meter, what
 
     def setup(self) -> None:
         """Make the models that the corpus has."""
-        classifier = NsfwClassifier(self.safety) if self.safety else None
-        embedder = Embedder(self.embedding) if self.embedding else None
-        self.measured = measurements(self.store, classifier, embedder)
+        classifier = NsfwClassifier(self.what.safety) if self.what.safety else None
+        embedder = Embedder(self.what.embedding) if self.what.embedding else None
+        self.measured = measurements(self.store, classifier, embedder, with_pdq=self.what.pdq)
 
     def process(self, part: PackPart) -> Iterator[PackPart]:
         """Append the facts that the pack lacks, then pass it on."""
@@ -160,11 +182,9 @@ class MeasurePack(beam.DoFn):
 class Measure(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
     """PCollection[PackPart] -> the same, each with all its pictures measured."""
 
-    def __init__(
-        self, store: Store, safety: SafetyConfig | None, embedding: EmbeddingConfig | None, meter: Meter
-    ) -> None:
+    def __init__(self, store: Store, meter: Meter, what: Measured) -> None:
         super().__init__()
-        self.arguments = (store, safety, embedding, meter)
+        self.arguments = (store, meter, what)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
         return parts | "Decode" >> beam.ParDo(MeasurePack(*self.arguments))

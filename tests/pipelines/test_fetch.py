@@ -17,7 +17,7 @@ from pipelines.parts import PackPart
 from pipelines.progress import Meter
 from pipelines.stages.fetch import Fetch, PixelConfig, fetch_pack
 from pipelines.stages.judge_claims import CLAIM_SCHEMA, claims_path
-from pipelines.stages.measure import Measure
+from pipelines.stages.measure import Measure, Measured
 from tests.builders import a_fetch_config, a_picture, a_server, encoded
 
 
@@ -110,7 +110,7 @@ def test_real_work_is_counted_across_processes_and_is_none_the_second_time(tmp_p
             | beam.Reshuffle()
             | Fetch(store, PixelConfig(), a_fetch_config(), (), Meter())
         )
-        _ = fetched | Measure(store, None, None, Meter())
+        _ = fetched | Measure(store, Meter(), Measured())
         result = pipeline.run()
         result.wait_until_finish()
         return _sums(result)

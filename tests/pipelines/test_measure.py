@@ -10,11 +10,12 @@ from captioning import safety
 from captioning.safety import NsfwClassifier, SafetyConfig
 from catalog.errors import ConfigError
 from catalog.facts import FactTable
-from catalog.packs import Outcome, write_segment
+from catalog.packs import Outcome, read_images, read_index, write_segment
 from catalog.storage import Store
+from dedup.hashes import perceptual_hashes
 from pipelines.fetch_config import PixelConfig
 from pipelines.fetching.index_rows import index_row
-from pipelines.measures import hash_facts, quality_facts, safety_facts, thumbnail_facts
+from pipelines.measures import hash_facts, pdq_facts, quality_facts, safety_facts, thumbnail_facts
 from pipelines.parts import PackPart
 from pipelines.pixels import store_image
 from pipelines.progress import Meter
@@ -27,19 +28,16 @@ from tests.builders import a_corpus, a_picture, encoded, tree_digest
 PACK = PackPart(pack="test-00000", records_path="unused", row_group=0, num_records=0)
 
 
-def a_corpus_of(folder, pictures):
+def a_corpus_of(folder, pictures, pixels=PixelConfig()):  # noqa: B008
     """Write a pack of these pictures, already fetched."""
     store = Store(str(folder))
-    add_segment(store, pictures)
+    add_segment(store, pictures, pixels)
     return store
 
 
-def add_segment(store, pictures):
+def add_segment(store, pictures, pixels=PixelConfig()):  # noqa: B008
     requests = [{"record_id": f"test:{i:03}", "url": "u"} for i in range(len(pictures))]
-    rows = [
-        index_row(request, Answer(body=body), PixelConfig())[:2]
-        for request, body in zip(requests, pictures, strict=True)
-    ]
+    rows = [index_row(request, Answer(body=body), pixels)[:2] for request, body in zip(requests, pictures, strict=True)]
     assert {row["outcome"] for row, _ in rows} == {Outcome.FETCHED}
     assert write_segment(store, PACK.pack, rows, {})
 
@@ -190,3 +188,24 @@ def test_without_the_package_a_build_stops_with_one_line(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"pip install 'byline\[safety\]'"):
         build(str(config), workers=1)
     assert not (tmp_path / "corpus/packs").exists()
+
+
+def test_large_pictures_are_decoded_at_a_fraction_and_small_ones_whole(tmp_path):
+    large, small = a_picture(1, size=(1600, 1280)), a_picture(2, size=(900, 700))
+    store = a_corpus_of(tmp_path, [encoded(large), encoded(small)], PixelConfig(resize_mode="no"))
+    measure_pack(PACK, store, measurements(store), Meter())
+    keys = hash_facts(store).read(PACK.pack)["sha256"].to_pylist()
+    stored = [data for _, data in read_images(store, read_index(store, PACK.pack), only=set(keys))]
+    exact = [perceptual_hashes(Image.open(BytesIO(data)).convert("RGB"))[1] for data in sorted(stored, key=len)][::-1]
+    found = set(hash_facts(store).read(PACK.pack)["phash256"].to_pylist())
+    assert exact[1] in found
+    (other,) = found - {exact[1]}
+    assert (int.from_bytes(other) ^ int.from_bytes(exact[0])).bit_count() <= 8
+
+
+def test_pdq_is_measured_where_the_corpus_asks_for_it(tmp_path):
+    store = a_corpus_of(tmp_path, pictures([1, 2]))
+    measure_pack(PACK, store, measurements(store, with_pdq=True), Meter())
+    rows = pdq_facts(store).read(PACK.pack).to_pylist()
+    assert [0 <= row["quality"] <= 100 for row in rows] == [True, True]
+    assert len({row["pdq"] for row in rows}) == 2
