@@ -99,6 +99,8 @@ def as_bytes(codes: pa.ChunkedArray) -> Codes:
         for chunk in codes.chunks
         if len(chunk)
     ]
+    if len(blocks) == 1:
+        return blocks[0]  # not copied: a file that is mapped stays one that processes share
     return np.concatenate([np.zeros((0, width), np.uint8), *blocks])
 
 
