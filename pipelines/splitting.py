@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from catalog.policy import SplitRules
 from catalog.rules import heldout
@@ -44,6 +42,9 @@ def alike(pictures: pa.Table, pairs: pa.Table, rules: SplitRules) -> Alike:
 
 def _groups(looks: Looks, near: Near) -> Ints:
     """Return the group of each picture: two are in one when a chain of near codes leads from one to the other."""
+    from scipy.sparse import coo_array  # a seventh of a second, where verbs start that judge nothing
+    from scipy.sparse.csgraph import connected_components
+
     num, num_codes = len(looks.starts) - 1, len(near.starts) - 1
     picture_L = np.repeat(np.arange(num), np.diff(looks.starts))
     code_P = np.repeat(np.arange(num_codes), np.diff(near.starts))
