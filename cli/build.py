@@ -47,8 +47,8 @@ def build(
 
 def _searched(radius_bits: int, promised_recall: float) -> str:
     """Say what the search for copies promises at the radius of the policy."""
-    share = "all are" if promised_recall == 1 else f"at least {promised_recall:.4f} of them are"
-    return f"copies were sought among hashes up to {radius_bits} bits apart, of which {share} found"
+    share = "every pair" if promised_recall == 1 else f"at least {promised_recall:.4f} of all pairs"
+    return f"{share} of hashes up to {radius_bits} bits apart was found"
 
 
 def _outcomes(record: dict[str, Any]) -> Table:
