@@ -21,7 +21,8 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 SIDE_PX = 256
 UNRELATED_BITS = 48
 """Sample photographs nearer than this are taken for the same, and but one of them is used."""
-RADII = (12, 31)
+RADII = (12, 24, 31)
+"""Of the policies for drawings and for photographs, and the farthest that pairs are kept to."""
 MAX_LUMA, MAX_CHROMA = 64, 24
 NEVER = 999
 
@@ -163,11 +164,10 @@ def _has_edge_of(image: Image.Image, tone: int) -> bool:
 
 def _recall_table(images: list[Image.Image]) -> str:
     original, every = looks_at(images), np.arange(len(images))
-    lines = [
-        "| change | pictures | aim | upright, 12 | upright, 31 | views, 12 | views, 31 | views and colors, 12"
-        " | views and colors, 31 | radius for the aim | wrong pairs, views, 31 | wrong pairs, views and colors, 31 |",
-        "|:--|" + "---:|" * 11,
-    ]
+    found = [f"{looks}, {radius}" for looks in ("upright", "views", "views and colors") for radius in RADII]
+    wrong = [f"wrong pairs, {looks}, {max(RADII)}" for looks in ("views", "views and colors")]
+    heads = ["change", "pictures", "aim", *found, "radius for the aim", *wrong]
+    lines = ["| " + " | ".join(heads) + " |", "|:--|" + "---:|" * (len(heads) - 1)]
     for name, (target, change) in changes().items():
         copy = looks_at(as_jpeg(change(image)) if "JPEG" not in name else change(image) for image in images)
         lines.append(_line(name, target, original, copy, every, len(images)))
@@ -203,7 +203,7 @@ if __name__ == "__main__":
     lines = [
         f"{len(images)} sample photographs of {SIDE_PX} px, no two within {UNRELATED_BITS} bits, and a changed copy of"
         " each, saved as a JPEG of quality 95 where nothing else is said. Found is a copy of which any look (as it is,"
-        " turned, without its frame) is within 12 or 31 bits of 256 of any of the original; upright, only the pictures"
+        " turned, without its frame) is within so many bits of 256 of any of the original; upright, only the pictures"
         f" as they are. With colors: `max_luma` {MAX_LUMA}, `max_chroma` {MAX_CHROMA}. Wrong pairs are those of an"
         f" original and another's copy, of {pairs:,} for each change. A border of the tone that most of a picture's"
         " outermost pixels have (a cut-out on white, a planet in the dark) cannot be told from it; a second line leaves"
