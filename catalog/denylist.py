@@ -2,9 +2,8 @@
 
 `denylist/key` is a secret of the corpus, `denylist/<id>.parquet` the entries of one takedown; the id is the beginning
 of the file's own digest, and `corpus.toml` names every id that must be there. Entries are HMACs of what they deny, so
-that they can be matched and not read. A perceptual hash must be matched within a radius: its 256 bits are permuted and
-flipped in an order that only the key tells, which keeps every distance. Without the key that is noise; what it does
-show is how far the entries of one list are from each other.
+that they can be matched and not read; perceptual hashes must be matched within a radius: see `catalog.keyed_hashes`. Of
+a picture that can be turned or trimmed each look is an entry, and each look of a picture that is offered is compared.
 """
 
 import hashlib
@@ -19,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from catalog import keyed_hashes
 from catalog.corpus import PENDING, SETTINGS, TAKEDOWNS, read_settings, write_settings
 from catalog.digests import sha256_hex
 from catalog.errors import CorpusError, StorageError
+from catalog.keyed_hashes import Codes, KeyedHashes, as_codes, scramble
 from catalog.records import ImageRecord
 from catalog.storage import Store, parquet_bytes
 from catalog.urls import creator_key, url_key
@@ -29,17 +30,18 @@ from catalog.urls import creator_key, url_key
 FOLDER = "denylist"
 KEY = f"{FOLDER}/key"
 ENTRY_SCHEMA = pa.schema([("kind", pa.string()), ("keyed", pa.binary(32)), ("radius_bits", pa.int32())])
-KINDS = ("record", "url", "creator", "domain", "sha256", "pixels", "phash256")
+EQUAL = ("record", "url", "creator", "domain", "sha256", "pixels")
+"""Kinds of entries that equal what they deny; others (`keyed_hashes.KINDS`) are near it."""
+KINDS = (*EQUAL, *keyed_hashes.KINDS)
 CHECK = "key"
 """Kind of the entry that tells whether the key is the one that the file was made with."""
-Codes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One thing to deny. A `creator` or `domain` is denied in every source, a `url` as picture and as page.
 
-    `phash256` is in hex. Values that are the same, as `canonical` says, give the same entry.
+    Perceptual hashes are in hex. Values that are the same, as `canonical` says, give the same entry.
     """
 
     kind: str
@@ -66,21 +68,12 @@ class _List:
 
     key: bytes
     keyed: dict[str, frozenset[bytes]]
-    hashes: Codes
-    """`(N, 32)`: keyed perceptual hashes, each with its radius."""
-    radii: npt.NDArray[np.int64]
+    hashes: KeyedHashes
 
     def has(self, kind: str, value: str) -> bool:
         entries = self.keyed.get(kind)
         forms = {value, canonical(kind, value)} if entries else set()  # a list may hold values as they were said
         return any(_hmac(self.key, kind, form) in entries for form in forms)  # type: ignore[operator]
-
-    def near(self, codes: Codes) -> npt.NDArray[np.bool_]:
-        found = np.zeros(len(codes), np.bool_)
-        scrambled = scramble(self.key, codes) if len(self.hashes) and len(codes) else codes
-        for entry, radius in zip(self.hashes, self.radii, strict=True):
-            found |= np.bitwise_count(scrambled ^ entry).sum(axis=1, dtype=np.int64) <= radius
-        return found
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,12 @@ class Denylist:
     @cached_property
     def sees_pictures(self) -> bool:
         """Whether a picture must be hashed to be judged."""
-        return bool(self.kinds & {"pixels", "phash256"})
+        return bool(self.kinds & {"pixels", *keyed_hashes.KINDS})
+
+    @cached_property
+    def sees_views(self) -> bool:
+        """Whether a picture must also be looked at turned, and without its frame."""
+        return keyed_hashes.VIEWED in self.kinds
 
     def denies_record(self, record: ImageRecord) -> bool:
         """Tell whether a record is denied by what its source says."""
@@ -115,20 +113,27 @@ class Denylist:
         return any(one.has("sha256", sha256) for one in self.lists)
 
     def denies_picture(self, look: Look) -> bool:
-        """Tell whether a picture is denied by how it looks."""
-        code = np.frombuffer(look.phash256, np.uint8)[None]
-        return bool(self.denied("pixels", [look.pixels])[0] or (not look.is_flat and self.near(code)[0]))
+        """Tell whether a picture is denied by how it looks, in any of the ways to look at it."""
+        if self.denied("pixels", [look.pixels])[0]:
+            return True
+        if look.is_flat:
+            return False
+        views = as_codes([code for _, code in look.views])
+        return bool(self.near(as_codes([look.phash256])).any() or self.near(views, are_views=True).any())
 
     def denied(self, kind: str, values: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Tell which of many values of a kind are denied."""
         lists = [one for one in self.lists if one.keyed.get(kind)]
         return np.array([any(one.has(kind, value) for one in lists) for value in values], np.bool_)
 
-    def near(self, codes: Codes) -> npt.NDArray[np.bool_]:
-        """Tell which perceptual hashes, `(N, 32)`, are denied. That of a flat picture says nothing: do not ask."""
+    def near(self, codes: Codes, *, are_views: bool = False) -> npt.NDArray[np.bool_]:
+        """Tell which perceptual hashes, `(N, 32)`, are denied. That of a flat picture says nothing: do not ask.
+
+        They are of pictures as they are, or of views of them (`Look.views`).
+        """
         found = np.zeros(len(codes), np.bool_)
         for one in self.lists:
-            found |= one.near(codes)
+            found |= one.hashes.near(codes, are_views=are_views)
         return found
 
 
@@ -157,13 +162,6 @@ def _hmac(key: bytes, kind: str, value: str) -> bytes:
     return hmac.digest(key, f"{kind}\n{value}".encode(errors="surrogatepass"), "sha256")
 
 
-def scramble(key: bytes, codes: Codes) -> Codes:
-    """Return 256-bit codes, `(N, 32)`, with their bits permuted and flipped as the key says; distances stay."""
-    order = np.argsort([hmac.digest(key, f"bit {bit}".encode(), "sha256") for bit in range(256)])
-    mask = np.frombuffer(hmac.digest(key, b"mask", "sha256"), np.uint8)
-    return np.packbits(np.unpackbits(codes, axis=1)[:, order], axis=1) ^ mask
-
-
 def hosts_of(url: str | None) -> list[str]:
     """Return the host of a URL and the domains above it: `a.b.org`, `b.org`, `org`."""
     try:
@@ -183,8 +181,7 @@ def load_denylist(store: Store, others: Iterable[str] = ()) -> Denylist:
     own = _read(store, read_settings(store).get(TAKEDOWNS, []))
     lists = [own, *(_read_other(root) for root in others)]
     found = tuple(one for one in lists if one is not None)
-    kinds = {kind for one in found for kind in one.keyed} | {"phash256" for one in found if len(one.hashes)}
-    return Denylist(found, frozenset(kinds))
+    return Denylist(found, frozenset(kind for one in found for kind in (*one.keyed, *one.hashes.kinds)))
 
 
 def _read_other(root: str) -> _List | None:
@@ -213,16 +210,13 @@ def _read(store: Store, expected: Sequence[str]) -> _List | None:
     key = read_key(store)
     tables = [_entries(store, name, key) for name in sorted(there)]
     rows = [row for table in tables for row in table.to_pylist()]
-    hashes = [row for row in rows if row["kind"] == "phash256"]
+    near = [(row["kind"], row["keyed"], row["radius_bits"]) for row in rows if row["kind"] in keyed_hashes.KINDS]
     return _List(
         key=key,
         keyed={
-            kind: found
-            for kind in KINDS
-            if kind != "phash256" and (found := frozenset(row["keyed"] for row in rows if row["kind"] == kind))
+            kind: found for kind in EQUAL if (found := frozenset(row["keyed"] for row in rows if row["kind"] == kind))
         },
-        hashes=np.frombuffer(b"".join(row["keyed"] for row in hashes), np.uint8).reshape(-1, 32),
-        radii=np.array([row["radius_bits"] for row in hashes], np.int64),
+        hashes=KeyedHashes.of(key, near),
     )
 
 
@@ -287,8 +281,8 @@ def add_entries(store: Store, entries: Iterable[Entry]) -> str:
     for entry in entries:
         assert entry.kind in KINDS
         value = keyed(key, entry.kind, entry.value)
-        if entry.kind == "phash256":
-            value = scramble(key, np.frombuffer(bytes.fromhex(entry.value), np.uint8)[None])[0].tobytes()
+        if entry.kind in keyed_hashes.KINDS:
+            value = scramble(key, as_codes([bytes.fromhex(entry.value)]))[0].tobytes()
         rows.append({"kind": entry.kind, "keyed": value, "radius_bits": entry.radius_bits})
     unique = sorted({tuple(row.values()) for row in rows}, key=lambda row: (str(row[0]), row[1:]))
     data = parquet_bytes(

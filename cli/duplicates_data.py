@@ -23,7 +23,10 @@ from pipelines.takedown.apply import check_none_pending
 
 VERDICT_COLUMNS = ["record_id", "sha256", "license", "reasons"]
 RECORD_COLUMNS = ["record_id", "url", "landing_url", "title", "creator", "creator_url"]
-MEASURES = ["original_width", "original_height", "sharpness", "flatness", "retrieved_at", "pixels", "phash256"]
+MEASURES = [
+    *("original_width", "original_height", "sharpness", "flatness", "retrieved_at"),
+    *("pixels", "phash256", "turned", "trimmed"),
+]
 Count = Callable[[int], None]
 
 
@@ -50,6 +53,9 @@ class Picture:
     pixels: str | None
     """Digest of the decoded pixels."""
     phash256: bytes | None
+    turned: bytes | None
+    trimmed: bytes | None
+    """Views, as `pipelines.rows.ROW_SCHEMA` has them."""
     distance_bits: int | None = None
     """From its keeper; none for a keeper, and for a copy that an embedding found."""
     view: str | None = None

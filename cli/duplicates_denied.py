@@ -6,6 +6,7 @@ from typing import Any
 from catalog.denylist import Look, load_denylist
 from catalog.records import Evidence, ImageRecord
 from catalog.storage import Store
+from pipelines.alike import views_in
 from pipelines.takedown.apply import denylists_of
 
 Denied = Callable[[Mapping[str, Any]], bool]
@@ -31,6 +32,8 @@ def denied_of(store: Store, name: str, *, flat_from: float) -> Denied:
         if said["pixels"] is None or said["phash256"] is None:
             return False
         is_flat = said["flatness"] is None or said["flatness"] >= flat_from
-        return denylist.denies_picture(Look(pixels=said["pixels"], phash256=said["phash256"], is_flat=is_flat))
+        looks = {name: said[name] for name in ("pixels", "phash256")}
+        views = () if is_flat else views_in(said["turned"], said["trimmed"])
+        return denylist.denies_picture(Look(**looks, is_flat=is_flat, views=views))
 
     return is_denied

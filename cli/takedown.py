@@ -26,6 +26,9 @@ Pictures = Annotated[list[str] | None, typer.Option("--picture", help="A file: t
 Radius = Annotated[
     int, typer.Option(help="Copies to take too: greatest distance of their hashes in bits; 0: equal ones.")
 ]
+Views = Annotated[
+    bool, typer.Option("--views/--no-views", help="Take and deny copies too that are mirrored, turned or framed.")
+]
 Runs = Annotated[list[str] | None, typer.Option("--run", help="Folder of a training run; by default every run here.")]
 Page = Annotated[str, typer.Option(help="Where to write the page to look at before; apply deletes it at the end.")]
 
@@ -40,6 +43,7 @@ def find(
     sha256: Sha256s = None,
     picture: Pictures = None,
     radius: Radius = 12,
+    views: Views = True,
     run: Runs = None,
     page: Page = "takedown.html",
 ) -> None:
@@ -50,7 +54,7 @@ def find(
     from cli.corpus import find_corpus
 
     store = find_corpus(corpus)
-    request = _request(record, url, creator, domain, sha256, picture, radius)
+    request = _request(record, url, creator, domain, sha256, picture, radius, views=views)
     _show(store, request, _select(store, request), run, page)
 
 
@@ -64,6 +68,7 @@ def apply(
     sha256: Sha256s = None,
     picture: Pictures = None,
     radius: Radius = 12,
+    views: Views = True,
     run: Runs = None,
     page: Page = "takedown.html",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -89,7 +94,7 @@ def apply(
             Path(page).unlink(missing_ok=True)
             if not asked:
                 return
-        request = _request(record, url, creator, domain, sha256, picture, radius)
+        request = _request(record, url, creator, domain, sha256, picture, radius, views=views)
         selection = _select(store, request)
         _show(store, request, selection, run, page)
         if not yes:
@@ -150,6 +155,8 @@ def _request(
     sha256s: list[str] | None,
     pictures: list[str] | None,
     radius: int,
+    *,
+    views: bool,
 ) -> "Request":
     from pipelines.takedown.selecting import Request
 
@@ -161,6 +168,7 @@ def _request(
         sha256s=tuple(sha256s or ()),
         pictures=tuple(pictures or ()),
         radius_bits=radius,
+        views=views,
     )
 
 

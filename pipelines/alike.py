@@ -28,6 +28,14 @@ class Likeness:
     """0 for equal pixels. Of the two as they are, if that is within the radius; else of the nearest of their views."""
     view: str
     """How the two must be looked at for that: one of `dedup.views.KIND_NAMES`."""
+    is_same: bool
+    """Whether the two have equal pixels."""
+
+
+def views_in(*packed: bytes | None) -> tuple[tuple[int, bytes], ...]:
+    """Return the views of a `Look` from values of `dedup.views.pack_views`."""
+    _, kinds, codes, _ = unpack_views(pa.chunked_array([pa.array(packed, pa.binary())]))
+    return tuple(zip(kinds.tolist(), map(bytes, codes), strict=True))
 
 
 class PackLooks:
@@ -66,10 +74,12 @@ class PackLooks:
         row_F, kind_F, distance_F = row_F[counts], kind_F[counts], distance_F[counts]
         best = np.lexsort((kind_F, distance_F, kind_F != UPRIGHT, row_F))
         best = best[np.unique(row_F[best], return_index=True)[1]]
-        found = [(row, 0, UPRIGHT) for row in np.flatnonzero(same_N).tolist()]
-        found += zip(row_F[best].tolist(), distance_F[best].tolist(), kind_F[best].tolist(), strict=True)
-        for row, distance, kind in sorted(found):
-            yield Likeness(sha256=self.sha256[row].as_py(), distance_bits=distance, view=KIND_NAMES[kind])
+        for row in np.flatnonzero(same_N).tolist():
+            yield Likeness(sha256=self.sha256[row].as_py(), distance_bits=0, view=KIND_NAMES[UPRIGHT], is_same=True)
+        near = zip(row_F[best].tolist(), distance_F[best].tolist(), kind_F[best].tolist(), strict=True)
+        for row, distance, kind in near:
+            sha256 = self.sha256[row].as_py()
+            yield Likeness(sha256=sha256, distance_bits=distance, view=KIND_NAMES[kind], is_same=False)
 
     def _near(
         self, look: Look, radius_bits: int, *, sees_views: bool

@@ -43,9 +43,9 @@ class Kept:
     digests: npt.NDArray[np.uint64]
 
 
-def kept_columns(policy: Policy, *, is_evaluated: bool) -> list[str]:
+def kept_columns(policy: Policy, *, all_views: bool) -> list[str]:
     """Return what is read of `pipelines.rows.ROW_SCHEMA`, beside what is weighed."""
-    return [*_KEPT_COLUMNS, *(ALL_VIEWS if is_evaluated else policy.duplicates.views)]
+    return [*_KEPT_COLUMNS, *(ALL_VIEWS if all_views else policy.duplicates.views)]
 
 
 def keep(rows: pa.Table, weighed: Weighed, policy: Policy, suspects: Suspects, similar: Suspects) -> Kept:
@@ -90,7 +90,10 @@ def without(kept: Kept, placeholders: npt.NDArray[np.int64]) -> Kept:
 
 
 def denied_rows(rows: pa.Table, asked: Mask, denylist: Denylist, policy: Policy) -> Mask:
-    """Return which records that the claims admit were taken down, by themselves or by their pictures."""
+    """Return which records that the claims admit were taken down, by themselves or by their pictures.
+
+    These are looked at in every way that the denylist sees, whatever the policy counts as a copy.
+    """
     denied = np.zeros(len(rows), np.bool_)
     for kind, name in (("record", "record_id"), ("sha256", "sha256"), ("pixels", "pixels")):
         there = np.flatnonzero(asked & rows[name].is_valid().to_numpy())
@@ -98,6 +101,9 @@ def denied_rows(rows: pa.Table, asked: Mask, denylist: Denylist, policy: Policy)
     is_flat = pc.fill_null(pc.greater_equal(rows["flatness"], policy.duplicates.flat_from), True).to_numpy()
     hashed = np.flatnonzero(asked & ~is_flat & rows["phash256"].is_valid().to_numpy())
     denied[hashed] |= denylist.near(as_bytes(rows["phash256"].take(pa.array(hashed))))
+    for name in ALL_VIEWS if denylist.sees_views else ():
+        view_rows, _, codes, _ = unpack_views(rows[name].take(pa.array(hashed)))
+        denied[hashed[view_rows[denylist.near(codes, are_views=True)]]] = True
     return denied
 
 

@@ -134,7 +134,7 @@ def _weighed(
     is_classified: bool,
 ) -> tuple[pa.Table, Weighed]:
     is_evaluated = evaluation is not None and not evaluation.is_empty
-    rows = pack.read([*WEIGHED_COLUMNS, *kept_columns(policy, is_evaluated=is_evaluated)])
+    rows = pack.read([*WEIGHED_COLUMNS, *kept_columns(policy, all_views=is_evaluated or denylist.sees_views)])
     weighed = weigh(rows, rules, is_classified=is_classified)
     asked, bits = weighed.claims.reasons.admitted, np.zeros(len(rows), np.int64)
     if not denylist.is_empty:

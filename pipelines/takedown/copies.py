@@ -1,10 +1,9 @@
 """What records of a corpus brought, and what equals or looks like a picture. Only what was stored is a picture."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,11 +11,15 @@ from catalog.denylist import Look
 from catalog.packs import read_attempts
 from catalog.storage import Store
 from dedup.quality import FLAT_FROM
-from pipelines.edges import as_bytes
+from dedup.views import KIND_NAMES, UPRIGHT
+from pipelines.alike import PackLooks, views_in
 from pipelines.measures import hash_facts, quality_facts
+from pipelines.papers.distances import distance_text
 
 Row = dict[str, Any]
 """`pack`, `record_id`, `url`, `sha256`, `stored_sha256` of one attempt to fetch."""
+EQUAL_BYTES = "equal bytes"
+EQUAL_PIXELS = "equal pixels"
 COLUMNS = ["record_id", "url", "sha256", "stored_sha256"]
 
 
@@ -36,7 +39,11 @@ class FoundCopy:
 
     row: Row
     of: str | None
-    distance_bits: int
+    reason: str
+    """`equal bytes`, `equal pixels`, or `near: 7 bits, turned`."""
+    distance_bits: int = 0
+    view: str | None = None
+    """How the two must be looked at for that, if not as they are."""
 
 
 def attempts_of(store: Store, packs: Iterable[str], record_ids: Collection[str]) -> list[Row]:
@@ -68,19 +75,44 @@ def held_by_others(
     return {row["sha256"] for row in _rows(store, packs, is_other)} if sha256s else set()
 
 
-def copies_of(store: Store, packs: Iterable[str], sought: Mapping[str, Sought], radius_bits: int) -> list[FoundCopy]:
-    """Return every picture that equals one of these, named by their digests, or looks like it; the nearest first."""
+def copies_of(
+    store: Store, packs: Iterable[str], sought: Mapping[str, Sought], radius_bits: int, *, sees_views: bool
+) -> list[FoundCopy]:
+    """Return every picture that equals one of these, named by their digests, or looks like it; the nearest first.
+
+    With `sees_views` pictures look alike when they do so turned, or without their frames.
+    """
     found = []
     for pack in packs:
-        near = {sha256: (0, one.record_id) for sha256, one in sought.items()}
-        for sha256, of, distance in _alike(store, pack, sought, radius_bits):
-            if sha256 not in near or distance < near[sha256][0]:
-                near[sha256] = distance, sought[of].record_id
+        near = {sha256: FoundCopy(row={}, of=one.record_id, reason=EQUAL_BYTES) for sha256, one in sought.items()}
+        for copy, sha256 in _alike(store, pack, sought, radius_bits, sees_views=sees_views):
+            near[sha256] = min(near.get(sha256, copy), copy, key=_nearness)
         for row in pictures_with(store, [pack], near):
             digests = [row[name] for name in ("sha256", "stored_sha256") if row[name] in near]
-            distance, like = min((near[digest] for digest in digests), key=lambda one: one[0])
-            found.append(FoundCopy(row=row, of=like, distance_bits=distance))
-    return sorted(found, key=lambda copy: (copy.distance_bits, copy.row["record_id"]))
+            found.append(replace(min((near[digest] for digest in digests), key=_nearness), row=row))
+    return sorted(found, key=lambda copy: (*_nearness(copy), copy.row["record_id"]))
+
+
+def _nearness(copy: FoundCopy) -> tuple[int, bool]:
+    return copy.distance_bits, copy.view is not None
+
+
+def _alike(
+    store: Store, pack: str, sought: Mapping[str, Sought], radius_bits: int, *, sees_views: bool
+) -> Iterator[tuple[FoundCopy, str]]:
+    """Yield what looks like a picture that is sought, without its row, and its digest."""
+    looks = PackLooks(hash_facts(store), pack)
+    for one in sought.values():
+        for like in looks.like(one.look, radius_bits, sees_views=sees_views) if one.look else ():
+            said = f"near: {distance_text(like.distance_bits, like.view)}"
+            copy = FoundCopy(
+                row={},
+                of=one.record_id,
+                reason=EQUAL_PIXELS if like.is_same else said,
+                distance_bits=like.distance_bits,
+                view=None if like.view == KIND_NAMES[UPRIGHT] else like.view,
+            )
+            yield copy, like.sha256
 
 
 def looks_of(store: Store, rows: Iterable[Row]) -> dict[str, Look]:
@@ -90,14 +122,15 @@ def looks_of(store: Store, rows: Iterable[Row]) -> dict[str, Look]:
         by_pack.setdefault(row["pack"], set()).add(row["sha256"])
     found = {}
     for pack, sha256s in sorted(by_pack.items()):
-        facts = hash_facts(store).read(pack, ["phash256", "pixels"])
+        facts = hash_facts(store).read(pack, ["phash256", "pixels", "views"])
         facts = facts.filter(pc.is_in(facts["sha256"], pa.array(sorted(sha256s))))
         flatness = dict(
             zip(*(c.to_pylist() for c in quality_facts(store).read(pack, ["flatness"]).columns), strict=True)
         )
         for fact in facts.to_pylist():
             is_flat = flatness.get(fact["sha256"], 0.0) >= FLAT_FROM
-            found[fact["sha256"]] = Look(pixels=fact["pixels"], phash256=fact["phash256"], is_flat=is_flat)
+            views = () if is_flat else views_in(fact["views"])
+            found[fact["sha256"]] = Look(pixels=fact["pixels"], phash256=fact["phash256"], is_flat=is_flat, views=views)
     return found
 
 
@@ -116,18 +149,3 @@ def _rows(store: Store, packs: Iterable[str], wanted: Any) -> list[Row]:
         rows = read_attempts(store, pack, COLUMNS)
         found += [{"pack": pack, **row} for row in rows.filter(wanted(rows)).to_pylist()]
     return found
-
-
-def _alike(store: Store, pack: str, sought: Mapping[str, Sought], radius_bits: int) -> Iterator[tuple[str, str, int]]:
-    """Yield digest, the digest of the picture that it is like, and their distance, for the pictures of a pack."""
-    facts = hash_facts(store).read(pack, ["phash256", "pixels"])
-    quality = quality_facts(store).read(pack, ["flatness"])
-    flat = set(quality["sha256"].filter(pc.greater_equal(quality["flatness"], FLAT_FROM)).to_pylist())
-    codes, sha256s = as_bytes(facts["phash256"]), facts["sha256"].to_pylist()
-    for of, look in ((of, one.look) for of, one in sought.items() if one.look is not None):
-        same = pc.equal(facts["pixels"], look.pixels).to_numpy()
-        apart = np.bitwise_count(codes ^ np.frombuffer(look.phash256, np.uint8)).sum(axis=1, dtype=np.int64)
-        near = np.zeros(len(same), np.bool_) if look.is_flat else apart <= radius_bits
-        for place in np.flatnonzero(same | near).tolist():
-            if same[place] or sha256s[place] not in flat:
-                yield sha256s[place], of, 0 if same[place] else int(apart[place])

@@ -49,7 +49,7 @@ class Case:
     asked: str
     """What was asked for and led to this picture, in words; cases with equal words are shown together."""
     reason: str
-    """`asked for`, `equal bytes` or `near: 7 bits`."""
+    """`asked for`, `equal bytes`, `equal pixels` or `near: 7 bits, turned`."""
     distance_bits: int = 0
     sha256: str | None = None
     """As fetched; none when the picture was never fetched."""
@@ -108,7 +108,7 @@ def _shown(case: Case) -> Shown:
     return {
         "image": _data_url(case.picture),
         "reason": plain(case.reason),
-        "kind": "asked" if case.reason == ASKED_FOR else "near" if case.distance_bits else "equal",
+        "kind": "asked" if case.reason == ASKED_FOR else "near" if case.reason.startswith("near") else "equal",
         "distance_bits": case.distance_bits,
         "sha256": plain(case.sha256),
         "records": [_shown_record(record) for record in case.records],

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from catalog.denylist import Entry, Look
 from catalog.digests import sha256_hex
 from catalog.errors import ConfigError
+from catalog.keyed_hashes import UPRIGHT, VIEWED
 from catalog.storage import Store
 from pipelines.looks import look_of
 from pipelines.parts import PackPart
@@ -47,6 +48,13 @@ class Request:
     """Files on this machine."""
     radius_bits: int = 12
     """Copies are pictures whose 256-bit perceptual hash is at most so far from one that is asked for; 0: equal ones."""
+    views: bool = True
+    """Whether what is mirrored, turned by quarters or framed is a copy too; not with a radius of 0."""
+
+    @property
+    def sees_views(self) -> bool:
+        """Whether pictures are compared in other views than as they are."""
+        return self.views and self.radius_bits > 0
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` when nothing is asked for, or what cannot be."""
@@ -73,10 +81,13 @@ class Victim:
     """Of its picture as fetched; none when it has none."""
     stored_sha256: str | None
     reason: str
-    """`asked for`, `equal bytes`, `near: N bits`, or `same record`: what another URL of a record that goes gave."""
+    """`asked for`, `equal bytes`, `equal pixels`, `near: 7 bits`, or `near: 7 bits, turned`; or `same record`: what
+    another URL of a record that goes gave."""
     asked: str | None = None
     """The record that was asked for and that this one is a copy of; none for a picture from outside."""
     distance_bits: int = 0
+    view: str | None = None
+    """How the two must be looked at for that, if not as they are: `turned`, `trimmed` or `trimmed and turned`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +123,7 @@ def select(store: Store, request: Request, pixels: Mapping[str, Any]) -> Selecti
     looks = looks_of(store, of_asked)
     sought = {row["sha256"]: Sought(record_id=row["record_id"], look=looks.get(row["sha256"])) for row in of_asked}
     outside = {sha256_hex(data): Sought(record_id=None, look=_look(data, pixels)) for data in files.values()}
-    copies = copies_of(store, packs, {**outside, **sought}, request.radius_bits)
+    copies = copies_of(store, packs, {**outside, **sought}, request.radius_bits, sees_views=request.sees_views)
     _check_files(files, outside, copies)
     victims = _victims(asked, of_asked, copies)
     record_ids, in_packs = {one.record_id for one in victims}, {one.pack for one in victims}
@@ -127,7 +138,7 @@ def select(store: Store, request: Request, pixels: Mapping[str, Any]) -> Selecti
         entries=(
             *_asked_entries(request, files.values()),
             *_entries(record_ids, urls, attempts, sha256s),
-            *_look_entries([*looks.values(), *(one.look for one in outside.values())], request.radius_bits),
+            *_look_entries([*looks.values(), *(one.look for one in outside.values())], request),
         ),
         num_records=_num_records(parts),
     )
@@ -188,8 +199,7 @@ def _victims(asked: Mapping[str, str], of_asked: Iterable[Row], copies: Iterable
     for row in of_asked:
         victims[row["record_id"], row["sha256"]] = _victim(row, ASKED_FOR)
     for copy in copies:
-        reason = f"near: {copy.distance_bits} bits" if copy.distance_bits else "equal bytes"
-        victim = _victim(copy.row, reason, copy.of, copy.distance_bits)
+        victim = _victim(copy.row, copy.reason, copy.of, copy.distance_bits, copy.view)
         victims.setdefault((victim.record_id, victim.sha256), victim)
     for record_id in asked.keys() - {record_id for record_id, _ in victims}:
         row = {"record_id": record_id, "pack": asked[record_id], "sha256": None, "stored_sha256": None}
@@ -197,9 +207,9 @@ def _victims(asked: Mapping[str, str], of_asked: Iterable[Row], copies: Iterable
     return list(victims.values())
 
 
-def _victim(row: Row, reason: str, asked: str | None = None, distance_bits: int = 0) -> Victim:
+def _victim(row: Row, reason: str, asked: str | None = None, distance_bits: int = 0, view: str | None = None) -> Victim:
     said = {name: row[name] for name in ("record_id", "pack", "sha256", "stored_sha256")}
-    return Victim(**said, reason=reason, asked=asked, distance_bits=distance_bits)
+    return Victim(**said, reason=reason, asked=asked, distance_bits=distance_bits, view=view)
 
 
 def _only_theirs(
@@ -252,9 +262,12 @@ def _urls(store: Store, parts: Iterable[PackPart], record_ids: Collection[str]) 
     return found
 
 
-def _look_entries(looks: Iterable[Look | None], radius_bits: int) -> Iterator[Entry]:
+def _look_entries(looks: Iterable[Look | None], request: Request) -> Iterator[Entry]:
+    kind = VIEWED if request.sees_views else UPRIGHT
     for look in looks:
-        if look is not None:
-            yield Entry(kind="pixels", value=look.pixels)
-            if radius_bits and not look.is_flat:
-                yield Entry(kind="phash256", value=look.phash256.hex(), radius_bits=radius_bits)
+        if look is None:
+            continue
+        yield Entry(kind="pixels", value=look.pixels)
+        if request.radius_bits and not look.is_flat:
+            codes = [look.phash256, *(code for _, code in look.views if request.sees_views)]
+            yield from (Entry(kind=kind, value=code.hex(), radius_bits=request.radius_bits) for code in codes)

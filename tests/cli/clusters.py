@@ -23,5 +23,7 @@ def a_picture(**overrides) -> Picture:
         "retrieved_at": None,
         "pixels": "c" * 64,
         "phash256": b"\x0f" * 32,
+        "turned": None,
+        "trimmed": None,
     }
     return Picture(**{**fields, **overrides})

@@ -17,6 +17,7 @@ from catalog.manifest import Release
 from cli.duplicates_data import collect
 from cli.duplicates_ledger import copies_each, read_ledger
 from cli.main import app
+from pipelines.alike import views_in
 from pipelines.run import build
 from tests.builders import a_corpus, a_picture, a_yfcc_line, encoded, write_corpus
 
@@ -140,10 +141,11 @@ def test_when_a_keeper_was_taken_down_its_copies_stay(corpus):
     assert _clusters(corpus)[None] == {"2"}
 
 
-def test_a_picture_that_looks_like_what_was_taken_down_is_not_shown(corpus):
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_picture_that_looks_like_what_was_taken_down_is_not_shown(corpus, is_turned):
     (keeper,) = (cluster.keeper for cluster in _found(corpus).clusters if cluster.keeper.record_id == "test:1")
-    entry = Entry(kind="phash256", value=keeper.phash256.hex(), radius_bits=12)
-    add_entries(_release(corpus).store, [entry])
+    code = views_in(keeper.turned)[0][1] if is_turned else keeper.phash256
+    add_entries(_release(corpus).store, [Entry(kind="phash256", value=code.hex(), radius_bits=12)])
     assert not {"1", None} & set(_clusters(corpus))
 
 
