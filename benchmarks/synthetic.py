@@ -18,6 +18,7 @@ from catalog.policy import Policy
 from catalog.records import RECORD_SCHEMA, records_table
 from catalog.storage import Store, parquet_bytes
 from dedup.colors import GRID_BYTES
+from dedup.views import TURNED, packed_views
 from pipelines.config import CorpusConfig
 from pipelines.edges import edges_stem
 from pipelines.judging import VERDICT_SCHEMA, verdicts_path
@@ -83,7 +84,7 @@ def make_corpus(store: Store, num_records: int, *, config: CorpusConfig, policy:
     stem = edges_stem(store, parts)
     store.write_table(f"{stem}.pairs.parquet", pa.concat_tables(edges))
     store.write_table(f"{stem}.recurring.parquet", CODE_SCHEMA.empty_table())
-    pixels = config.pixels.model_dump(mode="json")
+    pixels = config.pixels.model_dump(mode="json", exclude_none=True)
     write_settings(store, {"pixels": pixels, "num_packs": {SOURCE: num_packs}})
     return parts
 
@@ -95,9 +96,8 @@ def make_release(store: Store, parts: list[PackPart], config: CorpusConfig, poli
     for part, verdicts in zip(parts, track(tables, total=len(parts), description="release"), strict=True):
         papers[f"verdicts/{part.pack}.parquet"] = parquet_bytes(verdicts)
         shards += [_shard(store, part, split, samples) for split, samples in _samples(part, store, verdicts, config)]
-    papers["clusters.parquet"] = parquet_bytes(
-        clusters_of(store.read_scratch(verdicts_path(part.pack)).cast(VERDICT_SCHEMA) for part in parts)
-    )
+    judged = {part.pack: store.read_scratch(verdicts_path(part.pack)) for part in parts}
+    papers["clusters.parquet"] = parquet_bytes(clusters_of(judged, parts, store))
     papers["policy.json"] = canonical_json(policy.model_dump(mode="json"))
     papers["settings.json"] = canonical_json(made_with.model_dump(mode="json"))
     manifest = Manifest(
@@ -155,7 +155,7 @@ def _numbers_by_pack(num_records: int, num_packs: int) -> list[list[str]]:
 
 
 def _records(drawn: pa.Table, ids: list[str], pack: int) -> pa.Table:
-    urls = [f"https://pictures.example/{record_id[len(SOURCE) + 1 :]}.jpg" for record_id in ids]
+    urls = [_url(record_id) for record_id in ids]
     pages = [url.replace(".jpg", "/") for url in urls]
     own = {
         "record_id": pa.array(ids),
@@ -182,7 +182,7 @@ def _facts(
     width = random.integers(64, 4000, len(asked))
     height = (width * random.uniform(0.5, 1.6, len(asked))).astype(np.int64)
     index = {
-        "url": pa.array(["https://pictures.example/x.jpg"] * len(asked)),
+        "url": pa.array([_url(ids[row]) for row in asked]),
         "key": pa.array(np.where(is_fetched, digests, "")),
         "status": pa.array(np.where(is_fetched, "success", "failed_to_download")),
         "width": pa.array(np.full(len(asked), 256), pa.int32()),
@@ -199,18 +199,20 @@ def _facts(
     store.write_table(f"packs/{pack}.000.parquet", table)
     rows = asked[is_fetched]
     keys = digests[is_fetched]
-    codes = random.integers(0, 256, (len(rows), 32), dtype=np.uint8)
     copies = np.arange(0, int(len(rows) * NEAR) // 2 * 2, 2)
-    codes[copies + 1] = codes[copies]
-    codes[copies + 1, 0] ^= 0b101
+    codes, turned = _codes(random, len(rows), copies), _codes(random, len(rows), copies)
+    gray = np.full((len(rows), GRID_BYTES), 128, np.uint8)
+    views = np.concatenate([np.full((len(rows), 1), TURNED, np.uint8), turned, gray], axis=1)
     by_key = pa.array(np.argsort(keys))
     hashes = pa.table(
         {
             "sha256": pa.array(keys),
             "phash64": [code.tobytes() for code in codes[:, :8]],
             "phash256": [code.tobytes() for code in codes],
-            "colors": [bytes([128]) * GRID_BYTES] * len(rows),
+            "dhash64": [code.tobytes() for code in turned[:, :8]],
+            "colors": [color.tobytes() for color in gray],
             "pixels": pa.array(keys),
+            "views": packed_views(np.arange(len(rows)), views, len(rows)),
         },
         schema=HASH_SCHEMA,
     )
@@ -233,5 +235,17 @@ def _facts(
         texts = texts.append_column(name, pa.array([value] * len(rows)))
     texts = texts.append_column("seed", pa.array(np.zeros(len(rows), np.int64))).cast(CAPTION_SCHEMA)
     store.write_table(f"{caption_facts(store, captions).folder}/{pack}.000.parquet", texts.sort_by("shown_sha256"))
-    sides = [[codes[place].tobytes() for place in copies + side] for side in (0, 1)]
-    return pa.table({"a": sides[0], "b": sides[1], "distance_bits": np.full(len(copies), 2)}, schema=EDGE_SCHEMA)
+    sides = [[looks[place].tobytes() for looks in (codes, turned) for place in copies + side] for side in (0, 1)]
+    return pa.table({"a": sides[0], "b": sides[1], "distance_bits": np.full(2 * len(copies), 2)}, schema=EDGE_SCHEMA)
+
+
+def _url(record_id: str) -> str:
+    return f"https://pictures.example/{record_id[len(SOURCE) + 1 :]}.jpg"
+
+
+def _codes(random: np.random.Generator, num: int, copies: np.ndarray) -> np.ndarray:
+    """Return random hashes, of which those after `copies` are near these."""
+    codes = random.integers(0, 256, (num, 32), dtype=np.uint8)
+    codes[copies + 1] = codes[copies]
+    codes[copies + 1, 0] ^= 0b101
+    return codes
