@@ -124,6 +124,8 @@ class Denylist:
     def denied(self, kind: str, values: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Tell which of many values of a kind are denied."""
         lists = [one for one in self.lists if one.keyed.get(kind)]
+        if not lists:
+            return np.zeros(len(values), np.bool_)
         return np.array([any(one.has(kind, value) for one in lists) for value in values], np.bool_)
 
     def near(self, codes: Codes, *, are_views: bool = False) -> npt.NDArray[np.bool_]:
