@@ -4,9 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from PIL import Image, ImageOps
+from typer.testing import CliRunner
 
 from catalog.storage import Store
+from cli.main import app
 from pipelines.run import build
 from tests.builders import a_yfcc_line, encoded, write_corpus
 from tests.pipelines.takedown.corpora import HOST, PHOTO, selected, take_down
@@ -76,6 +79,16 @@ def test_changed_copies_are_proposed_and_say_by_which_view(built, asked):
 @pytest.mark.parametrize("options", [{"views": False}, {"radius_bits": 0}])
 def test_changed_copies_stay_where_one_says_so(built, options):
     assert selected(built[1].store, records=("test:photo",), **options) == {"photo": "asked for"}
+
+
+@pytest.mark.parametrize(("option", "num"), [("--views", 5), ("--no-views", 1)])
+def test_the_page_shows_each_copy_and_the_view_in_which_it_is_one(built, tmp_path, option, num):
+    page, corpus = tmp_path / "takedown.html", str(built[0] / "corpus")
+    arguments = ["takedown", "find", "--corpus", corpus, "--record", "test:photo", "--page", str(page), option]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    said = [reason.get_text() for reason in BeautifulSoup(page.read_text(), "html.parser").select(".case .reason")]
+    assert (len(said), said[0]) == (num, "asked for")
+    assert {one.partition(", ")[2] for one in said[1:]} == (set(VIEWS.values()) if num > 1 else set())
 
 
 def test_a_changed_copy_is_refused_when_it_is_fetched(store, tmp_path):
