@@ -33,7 +33,7 @@ def main(num_samples: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store, rng = Store(folder), np.random.default_rng(0)
         parts, shards, tables = _release(store, num_samples, rng)
-        clusters = clusters_of(tables.values())
+        clusters = clusters_of(tables, parts, store)
         start = time.perf_counter()
         risk = memorisation_risk(shards, parts, tables, clusters, store, POLICY, INSTRUMENTS)
         seconds = time.perf_counter() - start
@@ -61,7 +61,7 @@ def _release(
     num_packs = -(-num_samples // PER_PACK)
     sizes = [min(PER_PACK, num_samples - number * PER_PACK) for number in range(num_packs)]
     packs = [f"made-{number:05d}" for number in range(num_packs)]
-    columns = ("record_id", "url", "landing_url", "creator", "creator_url")
+    columns = ("record_id", "url", "landing_url", "title", "creator", "creator_url")
     records = pa.concat_tables(
         pa.table(
             {"pack": [pack] * (size + COPIES_PER_PACK)} | {name: _ids(pack, size + COPIES_PER_PACK) for name in columns}
