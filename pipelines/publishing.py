@@ -167,8 +167,8 @@ def clusters_of(tables: Mapping[str, pa.Table], parts: Iterable[PackPart], store
             **{name: records[name] for name in CREDITED.names},
         }
         found.append(pa.table(columns).cast(schema))
-    keys = [("keeper_sha256", "ascending"), ("distance_bits", "ascending"), ("record_id", "ascending")]
-    return pa.concat_tables(found).sort_by(keys)
+    keys = [("keeper_sha256", "ascending"), ("distance_bits", "ascending"), ("cosine", "descending")]
+    return pa.concat_tables(found).sort_by([*keys, ("record_id", "ascending")])
 
 
 def credits_of(shards: Iterable[Shard], store: Store, changes: str) -> pa.Table:
