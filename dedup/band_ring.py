@@ -116,11 +116,12 @@ def fill_lists(rests_N, rows, starts, num_neighbors, lists):
 @njit(cache=True, nogil=True)
 def first_band_of(differing, ring, limits):
     """Return the first band in which two codes are candidates, so that a pair is told once; -1 for none."""
-    num_bands, errors = ring.shape[0], np.empty(ring.shape[0], np.int64)
+    num_bands = ring.shape[0]
+    one = bits_set(np.uint64(band_value(differing, 0, ring[0])))
+    two = bits_set(np.uint64(band_value(differing, 0, ring[1])))
     for band in range(num_bands):
-        errors[band] = bits_set(np.uint64(band_value(differing, 0, ring[band])))
-    for band in range(num_bands):
-        all_three = errors[band] + errors[(band + 1) % num_bands] + errors[(band + 2) % num_bands]
-        if errors[band] <= limits[0] and all_three <= limits[1]:
+        three = bits_set(np.uint64(band_value(differing, 0, ring[(band + 2) % num_bands])))
+        if one <= limits[0] and one + two + three <= limits[1]:
             return band
+        one, two = two, three
     return -1

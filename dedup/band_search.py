@@ -41,16 +41,17 @@ def band_value(words, row, pieces):
 def meeting(differing, pieces):
     """Return where two codes meet first: banding, first band, and whether that one is whole; -1 for never.
 
-    Every pair is met first in one place only, which keeps it from being told twice.
+    Every pair is met first in one place only, which keeps it from being told twice. Most near pairs are met in one of
+    the first bands, so bands are looked at one after the other.
     """
     num_bands = pieces.shape[1]
-    errors = np.empty(num_bands, np.int64)
     for banding in range(pieces.shape[0]):
+        errors = bits_set(np.uint64(band_value(differing, 0, pieces[banding, 0])))
         for band in range(num_bands):
-            errors[band] = bits_set(np.uint64(band_value(differing, 0, pieces[banding, band])))
-        for band in range(num_bands):
-            if errors[band] + errors[(band + 1) % num_bands] <= 1:
-                return banding, band, errors[band] == 0
+            after = bits_set(np.uint64(band_value(differing, 0, pieces[banding, (band + 1) % num_bands])))
+            if errors + after <= 1:
+                return banding, band, errors == 0
+            errors = after
     return -1, -1, False
 
 
@@ -61,8 +62,8 @@ def _note(codes, row, other, where, beside, half, search, found, num):
     `beside` is -1 where a cell was not divided. `half` is the first bit of the half that is equal: pairs with both
     halves equal count in the first.
     """
-    pieces, radius = search
-    differing, distance = np.empty((1, 4), np.uint64), 0
+    pieces, radius, differing = search
+    distance = 0
     for word in range(4):
         differing[0, word] = codes[word, row] ^ codes[word, other]
         distance += bits_set(differing[0, word])
@@ -150,7 +151,7 @@ def search_band(words_NW, is_first_N, pieces, where, low, high, radius, found):
     Returns how many there are: when that is more than there is room, those beyond were not written. Codes that are not
     the first of their equals are passed over.
     """
-    search = (pieces, radius)
+    search = (pieces, radius, np.empty((1, 4), np.uint64))
     gathered, starts = _cells(words_NW, is_first_N, pieces[where], low, high)
     codes = np.empty((5, np.diff(starts).max()), np.uint64)
     num, num_bands = 0, pieces.shape[1]

@@ -124,7 +124,7 @@ class NearIndex:
     def _against(self, words: npt.NDArray[np.uint64], start: int) -> npt.NDArray[np.void]:
         values = values_of(words, start, min(len(words), start + STREAMED_CODES), self.ring)
         both, search = (words, self.words), (self.ring, self.limits, self.plan.pieces, self.radius_bits)
-        room, ordered = 1 << 12, np.empty(values.shape[1], np.uint64)
+        room, ordered = 1 << 16, np.empty(values.shape[1], np.uint64)
         while True:
             found, num = np.empty((room, 3), np.uint32), 0
             for band, width in enumerate(self.widths):
