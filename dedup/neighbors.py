@@ -13,6 +13,7 @@ from dedup.band_probe import COMPARED_AT_ONCE, by_share, probe
 from dedup.band_ring import RINGS, fill_lists, limits_of, list_starts_of, rests_of, rows_by, values_of
 from dedup.band_search import search_band
 from dedup.banding import Plan, plan_of
+from dedup.equal_codes import first_of_equal_words
 
 PAIR = np.dtype([("i", np.uint32), ("j", np.uint32), ("distance", np.uint32)])
 """Two rows, and the distance of their codes in bits."""
@@ -41,7 +42,7 @@ def near_pairs(codes: Codes, *, radius_bits: int) -> npt.NDArray[np.void]:
     about 0.7 GB a thread. Raises `ValueError` for other codes, and for a radius at which too much would be missed.
     """
     plan, words = _checked(codes, radius_bits)
-    first_of = first_of_equals(codes)
+    first_of = first_of_equal_words(words)
     is_first = first_of == np.arange(len(codes), dtype=first_of.dtype)
     others = np.flatnonzero(~is_first)
     equal = np.empty(len(others), PAIR)
@@ -135,22 +136,9 @@ class NearIndex:
             room = num
 
 
-def first_of_equals(codes: Codes) -> Ints:
-    """Return, for each code, the row of the first code equal to it."""
-    words = _words(codes)
-    first_of = np.arange(len(codes))
-    order = np.argsort(words[:, 0])
-    ordered = words[order, 0]
-    is_like_last = ordered[1:] == ordered[:-1]
-    recurs = np.zeros(len(codes), np.bool_)
-    recurs[1:] |= is_like_last
-    recurs[:-1] |= is_like_last
-    rows = np.sort(order[recurs])  # all others differ in their first words
-    by_code = rows[np.lexsort(words[rows].T)]
-    starts_run = np.ones(len(by_code), np.bool_)
-    starts_run[1:] = (words[by_code[1:]] != words[by_code[:-1]]).any(axis=1)
-    first_of[by_code] = by_code[np.flatnonzero(starts_run)][np.cumsum(starts_run) - 1]  # lexsort is stable
-    return first_of
+def first_of_equals(codes: Codes) -> npt.NDArray[np.uint32]:
+    """Return, for each code, the row of the first code equal to it. Takes 24 bytes a code, at most."""
+    return first_of_equal_words(_words(codes))
 
 
 def _checked(codes: Codes, radius_bits: int) -> tuple[Plan, npt.NDArray[np.uint64]]:

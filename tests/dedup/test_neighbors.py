@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from dedup.band_ring import RINGS, first_band_of, limits_of
 from dedup.banding import promised_recall
 from dedup.neighbors import PAIR, NearIndex, first_of_equals, near_pairs
 
@@ -95,6 +96,24 @@ def test_few_against_many_finds_what_a_search_from_nothing_finds(monkeypatch, co
     found["j"] += 1500
     assert len(between) > 50
     np.testing.assert_array_equal(found, between)
+
+
+@pytest.mark.parametrize(("num_bytes", "radius_bits"), [(32, 31), (32, 16), (32, 15), (8, 8), (8, 4)])
+def test_whatever_bits_differ_within_the_radius_some_band_of_the_ring_tells(num_bytes, radius_bits):
+    ring, limits = RINGS[8 * num_bytes], limits_of(8 * num_bytes, radius_bits)
+    differing = np.zeros((2000, 4), np.uint64)
+    bytes_differing = differing.view(np.uint8)[:, :num_bytes]
+    bytes_differing[:] = changed(bytes_differing, np.full(len(differing), radius_bits))
+    assert all(first_band_of(one[None], ring, limits) >= 0 for one in differing)
+
+
+def test_bits_that_differ_evenly_are_told_by_one_band_of_the_ring_only():
+    differing = np.zeros((1, 4), np.uint64)
+    for band, pieces in enumerate(RINGS[256]):
+        word, first_bit, _ = (int(number) for number in pieces[0])
+        differing[0, word] |= np.uint64((1 if band == 7 else 3) << first_bit)  # 31 bits: 2 in each band but one
+    assert first_band_of(differing, RINGS[256], limits_of(256, 31)) == 7
+    assert first_band_of(differing, RINGS[256], limits_of(256, 15)) == -1
 
 
 def test_an_index_pairs_equal_codes_too():
