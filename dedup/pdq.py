@@ -1,5 +1,7 @@
 """PDQ (Facebook 2019) of 256 bits, and how far it can be trusted. Needs the extra `pdq`."""
 
+from importlib.util import find_spec
+
 import numpy as np
 from PIL import Image
 
@@ -17,11 +19,16 @@ def pdq(image: Image.Image) -> tuple[bytes, int]:
     The hash is of what the reference makes of the picture in RGB; give it a reduced decode to spare its slow filter.
     Refuses transparency.
     """
-    try:
-        import pdqhash
-    except ModuleNotFoundError as error:
-        raise ConfigError('PDQ needs the library pdqhash; install it: pip install "byline[pdq]"') from error
+    check_pdqhash()
+    import pdqhash
+
     if image.has_transparency_data:
         raise ValueError(f"picture of mode {image.mode} has transparency; flatten it on a background first")
     bits, quality = pdqhash.compute(np.asarray(image.convert("RGB")))
     return np.packbits(bits).tobytes(), int(quality)
+
+
+def check_pdqhash() -> None:
+    """Raise `ConfigError` where the library is not installed. Loads nothing."""
+    if find_spec("pdqhash") is None:
+        raise ConfigError('PDQ needs the library pdqhash; install it: pip install "byline[pdq]"')

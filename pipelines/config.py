@@ -11,11 +11,15 @@ from captioning import CaptionConfig, make_captioner
 from captioning.safety import NsfwClassifier, SafetyConfig
 from catalog.configs import load_config
 from catalog.errors import ConfigError
+from catalog.facts import FactTable
 from catalog.policy import Policy
 from catalog.storage import Store
 from dedup.embedding.embedder import Embedder, EmbeddingConfig
+from dedup.embedding.neighbors import check_faiss
+from dedup.pdq import check_pdqhash
 from pipelines.evaluation_sets import load_evaluation_list, refuse_uncropped
 from pipelines.fetch_config import FetchConfig, PixelConfig
+from pipelines.measures import embedding_facts, pdq_facts
 from pipelines.rows import Instruments
 from pipelines.sources import READERS
 from pipelines.sources.options import ReadOptions
@@ -107,6 +111,19 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
             evaluation=tuple(sorted(load_evaluation_list(Path(path)).digest for path in self.evaluation_sets)),
         )
 
+    @property
+    def added_facts(self) -> list[FactTable]:
+        """What is measured here and no judgement of every policy asks for: a corpus may lack it of earlier pictures."""
+        tables = [pdq_facts(self.store)] if self.pdq else []
+        return [*tables, embedding_facts(self.store, Embedder(self.embedding).instrument)] if self.embedding else tables
+
+    def compared_by(self, policy: Policy) -> str | None:
+        """Return the instrument whose vectors are compared with each other: none unless the policy asks for it.
+
+        That is quadratic, and so not done in advance.
+        """
+        return self.instruments.embedding if policy.duplicates.min_cosine is not None else None
+
 
 def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
     """Read a corpus config and the policy that it names. Raises `ConfigError`."""
@@ -135,3 +152,11 @@ def check_embedding(config: CorpusConfig, policy: Policy, path: str) -> None:
             f"{path}: duplicates.min_cosine needs an [embedding] in the corpus config, which has none; add one "
             "or leave min_cosine out"
         )
+
+
+def check_installed(config: CorpusConfig, policy: Policy) -> None:
+    """Raise `ConfigError` when a build would need a library that is not here, before hours of fetching."""
+    if config.pdq:
+        check_pdqhash()
+    if policy.duplicates.min_cosine is not None:
+        check_faiss()

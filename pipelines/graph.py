@@ -62,7 +62,7 @@ class BuildGraph:
             | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter)
             | "Measure" >> Measure(store, meter, measured)
             | "AllMeasured" >> _AllParts()
-            | "FindDuplicates" >> FindDuplicates(store, instruments.embedding, meter)
+            | "FindDuplicates" >> FindDuplicates(store, config.compared_by(policy), meter)
         )
         judged = (
             compared

@@ -16,7 +16,7 @@ _DECODED = {"at_least_px": MEASURED_PX}
 FINGERPRINT_INSTRUMENT = f"{VIEW_INSTRUMENT}-{instrument_name('colors', '1', {'grid': GRID, **_DECODED})}"
 MEASURED_QUALITY_INSTRUMENT = instrument_name(QUALITY_INSTRUMENT, "1", _DECODED)
 PDQ_INSTRUMENT = instrument_name("pdq", "1", _DECODED)
-EDGE_INSTRUMENT = instrument_name("pairs", "2", [VIEW_INSTRUMENT, SEARCH_RADIUS_BITS])
+EDGE_INSTRUMENT = instrument_name("pairs", "2", [FINGERPRINT_INSTRUMENT, SEARCH_RADIUS_BITS])
 THUMBNAIL_SIDE_PX = 64
 """Of the longer side, at most: a smaller picture is not enlarged."""
 THUMBNAIL_JPEG_QUALITY = 80

@@ -1,11 +1,15 @@
 """What a build would still have to do before it judges: asked by builds, which then start Beam, and by plans."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.facts import FactTable
 from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
 from catalog.storage import Store
+from pipelines.measures import hash_facts
 from pipelines.parts import PackPart
 from pipelines.weighing import NOT_ASKED, Weighed
 
@@ -19,6 +23,16 @@ def lacks_anything(part: PackPart, store: Store, weighed: Weighed) -> bool:
     if weighed.lacks_caption.any() or weighed.lacks_measures.any() or NOT_ASKED in said:
         return True
     return num_asked_again(part, store, weighed) > 0
+
+
+def num_lacking(part: PackPart, tables: Iterable[FactTable]) -> int:
+    """Return how many pictures of a pack were measured when the corpus did not have one of these instruments yet."""
+    lacking: set[str] = set()
+    for table in tables:
+        measured = hash_facts(table.store).read(part.pack, [])["sha256"]
+        known = table.read(part.pack, [])["sha256"].combine_chunks()
+        lacking.update(measured.filter(pc.invert(pc.is_in(measured, value_set=known))).to_pylist())
+    return len(lacking)
 
 
 def num_asked_again(part: PackPart, store: Store, weighed: Weighed) -> int:

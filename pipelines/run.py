@@ -21,12 +21,13 @@ from catalog.manifest import Release
 from catalog.policy import Policy
 from catalog.storage import Store
 from dedup.banding import promised_recall
-from pipelines.config import CorpusConfig, load_corpus_config
+from pipelines.config import CorpusConfig, check_installed, load_corpus_config
 from pipelines.edge_search import PLAN
 from pipelines.edges import is_searched
 from pipelines.evaluation_sets import copy_evaluation_sets
 from pipelines.ingested import records_path
 from pipelines.outcomes import outcomes_of
+from pipelines.outstanding import num_lacking
 from pipelines.parts import parts_of
 from pipelines.progress import TOTAL, Meter, watch
 from pipelines.regenerating import NotReadyError, regenerate
@@ -64,6 +65,7 @@ def build(
     Raises a `BylineError` for what people can mend.
     """
     config, policy = load_corpus_config(config_path)
+    check_installed(config, policy)
     if workers < 1:
         raise ConfigError(f"--workers must be 1 or more, got {workers}")
     with ExitStack() as stack:
@@ -88,7 +90,9 @@ def _from_facts(config: CorpusConfig, policy: Policy, meter: Meter) -> dict[str,
     if not all(store.exists(path) for path in paths):
         return None
     parts = [part for path in paths for part in parts_of(store, path)]
-    if not (is_searched(store, parts) and is_compared(store, parts, config.instruments.embedding)):
+    if not (is_searched(store, parts) and is_compared(store, parts, config.compared_by(policy))):
+        return None
+    if any(num_lacking(part, config.added_facts) for part in parts):
         return None
     meter.add(TOTAL, sum(part.num_records for part in parts))
     made_with = settings(config, policy)

@@ -68,15 +68,23 @@ def similar_to(old_ND: NDArray[np.float16], new_ND: NDArray[np.float16], *, min_
 def _refuse_too_many(found: list[NDArray[np.void]], min_cosine: float) -> None:
     count = sum(map(len, found))
     if count > _MAX_PAIRS:
-        raise ConfigError(f"min_cosine = {min_cosine} finds more than {_MAX_PAIRS:,} pairs of pictures; raise it")
+        raise ConfigError(
+            f"more than {_MAX_PAIRS:,} pairs of pictures have a cosine of {min_cosine} or more, too many to decide by; "
+            "take another embedding, or leave min_cosine out of the policy"
+        )
 
 
-def _faiss() -> Any:
+def check_faiss() -> None:
+    """Raise `ConfigError` where faiss is not installed. Loads nothing."""
     if find_spec("faiss") is None:
         raise ConfigError(
             "a threshold on embeddings needs faiss, not installed here: run pip install 'byline[embedding]', "
             "or leave min_cosine out"
         )
+
+
+def _faiss() -> Any:
+    check_faiss()
     import faiss
 
     return faiss

@@ -99,7 +99,7 @@ class Plan(_Part):
     """Records whose picture did not arrive for a reason that may have passed."""
     to_caption: Wanted
     to_measure: int
-    """Pictures that an interrupted build left without measures."""
+    """Pictures that an interrupted build, or one that measured less, left without measures."""
     latents: dict[str, int]
     """Instrument -> training pictures without latents by it; empty when the corpus has no latents."""
     shards: Shards

@@ -24,7 +24,7 @@ from pipelines.config import CorpusConfig
 from pipelines.edges import first_word
 from pipelines.evaluation_sets import load_evaluation_sets
 from pipelines.judging import judge_parts
-from pipelines.outstanding import num_asked_again
+from pipelines.outstanding import num_asked_again, num_lacking
 from pipelines.parts import PackPart
 from pipelines.plans.comparing import Comparison, Tally, compare, tally_gone, tally_of
 from pipelines.plans.creator_changes import CreatorTally, PackChanges, Words, pack_changes
@@ -51,7 +51,7 @@ def make_plan(config: CorpusConfig, policy: Policy, count: Callable[[int], None]
         raise CorpusError(f"no corpus at {store.root}; make one with: byline build CONFIG")
     release = newest_release(config)
     sources, parts = sources_of(config, release)
-    planner = _planner(store, config.instruments, release)
+    planner = _planner(config, release)
     evaluation = load_evaluation_sets(config.evaluation_sets, radius_bits=policy.evaluation.radius_bits)
     judged = judge_parts(parts, store, policy, config.instruments, config.denylists, evaluation)
     totals, creators = Totals(), CreatorTally()
@@ -100,6 +100,8 @@ class _Planner:
     """Packs of the release."""
     shards: ShardPlanner
     latents: tuple[FactTable, ...]
+    added: list[FactTable]
+    """Measures of the corpus that it may not have had from the beginning."""
 
     def plan(self, part: PackPart, judged: tuple[Weighed, pa.Table]) -> _PackPlan:
         """Compare one pack and plan its shards."""
@@ -116,7 +118,7 @@ class _Planner:
             said = joined()
             creators = said["creator"].to_numpy()[rows]
         tally["again", "", ""] += num_asked_again(part, self.store, weighed)
-        tally["measure", "", ""] += int(weighed.lacks_measures.sum())
+        tally["measure", "", ""] += int(weighed.lacks_measures.sum()) + num_lacking(part, self.added)
         gone = compared.before.read("sha256", removed) if len(removed) else pa.chunked_array([[]], pa.string())
         if released is not None and compared.before.places is not None:
             lost = released.lost(verdicts["record_id"])
@@ -142,7 +144,8 @@ class _Planner:
         return lacking
 
 
-def _planner(store: Store, instruments: Instruments, release: Release | None) -> _Planner:
+def _planner(config: CorpusConfig, release: Release | None) -> _Planner:
+    store, instruments = config.store, config.instruments
     shards = release.manifest.shards if release else ()
     return _Planner(
         store=store,
@@ -160,6 +163,7 @@ def _planner(store: Store, instruments: Instruments, release: Release | None) ->
             FactTable(store=store, measure="latents", instrument=name, schema=LATENT_SCHEMA)
             for name in store.folders("facts/latents")
         ),
+        added=config.added_facts,
     )
 
 

@@ -109,7 +109,7 @@ def test_a_threshold_that_means_nothing_is_refused(min_cosine):
 
 def test_a_threshold_that_finds_everything_is_told(monkeypatch):
     monkeypatch.setattr(neighbors, "_MAX_PAIRS", 10)
-    with pytest.raises(ConfigError, match="min_cosine = 0.01 finds more than 10 pairs of pictures; raise it"):
+    with pytest.raises(ConfigError, match="more than 10 pairs of pictures have a cosine of 0.01 or more"):
         similar_pairs(vectors(40), min_cosine=0.01)
 
 

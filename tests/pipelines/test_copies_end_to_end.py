@@ -1,13 +1,18 @@
 """Copies that only views and vectors find, in whole builds of real photographs."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageOps
 
-from pipelines.run import build
+from catalog.errors import ConfigError
+from pipelines.config import load_corpus_config
+from pipelines.measures import pdq_facts
+from pipelines.plans.planning import make_plan
+from pipelines.run import build, last_record
 from pipelines.verify import verify
 from tests.builders import POLICY
 
@@ -91,3 +96,57 @@ def test_a_crop_is_a_copy_to_a_policy_that_asks_for_vectors(tmp_path):
     assert copies_in(release) == {f"crop{number}": (f"a{number}", None, True) for number in range(4)}
     assert release.manifest.instruments["embedding"].startswith("copy-detector-1-")
     assert list(verify(release)) == []
+
+
+def test_pictures_that_came_while_a_corpus_had_no_embedding_are_compared_too(tmp_path):
+    strangers = photographs()[:4]
+    embedding = f'[embedding]\nmodel = "{SAMPLES}/models/copy-detector"\n'
+    asking = POLICY.replace("radius_bits = 12", 'radius_bits = 12\nmin_cosine = 0.7\nkeeper_order = ["pixels"]')
+    pictures = {f"a{number}": picture for number, picture in enumerate(strangers)}
+    build(str(a_folder_corpus(tmp_path, pictures, asking, embedding)), workers=1)
+    shutil.rmtree(tmp_path / "pictures")
+    pictures["crop"] = cropped(strangers[0])
+    assert copies_in(build(str(a_folder_corpus(tmp_path, pictures, POLICY)), workers=1)) == {}
+    shutil.rmtree(tmp_path / "pictures")
+    config = str(a_folder_corpus(tmp_path, pictures, asking, embedding))
+    assert make_plan(*load_corpus_config(config)).to_measure == 1
+    assert copies_in(build(config, workers=1)) == {"crop": ("a0", None, True)}
+
+
+def test_a_measure_that_is_asked_for_later_is_made_of_all_pictures(tmp_path):
+    pictures = {f"a{number}": picture for number, picture in enumerate(photographs()[:2])}
+    config = a_folder_corpus(tmp_path, pictures, POLICY)
+    first = build(str(config), workers=1)
+    config.write_text("pdq = true\n" + config.read_text())
+    assert make_plan(*load_corpus_config(str(config))).to_measure == 2
+    second = build(str(config), workers=1)
+    assert sum(len(pdq_facts(second.store).read(f"own-{number:05d}")) for number in range(2)) == 2
+    assert second.version == first.version
+    build(str(config), workers=1)
+    assert last_record(second.store)["done"]["measured"] == 0
+
+
+@pytest.mark.parametrize(
+    ("room", "policy", "said"),
+    [
+        ("dedup.embedding.neighbors", "radius_bits = 12\nmin_cosine = 0.7", "needs faiss, not installed here"),
+        ("dedup.pdq", "radius_bits = 12", "PDQ needs the library pdqhash"),
+    ],
+)
+def test_a_library_that_is_lacking_is_told_before_anything_is_fetched(tmp_path, monkeypatch, room, policy, said):
+    monkeypatch.setattr(f"{room}.find_spec", lambda name: None)
+    embedding = f'[embedding]\nmodel = "{SAMPLES}/models/copy-detector"\n'
+    config = a_folder_corpus(tmp_path, {}, POLICY.replace("radius_bits = 12", policy), embedding)
+    config.write_text("pdq = true\n" + config.read_text())
+    with pytest.raises(ConfigError, match=said):
+        build(str(config), workers=1)
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_vectors_are_compared_only_for_a_policy_that_asks_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("dedup.embedding.neighbors.find_spec", lambda name: None)
+    embedding = f'[embedding]\nmodel = "{SAMPLES}/models/copy-detector"\n'
+    pictures = {f"a{number}": picture for number, picture in enumerate(photographs()[:2])}
+    release = build(str(a_folder_corpus(tmp_path, pictures, POLICY, embedding)), workers=1)
+    assert release.store.folders("facts/similar") == []
+    assert release.store.folders("facts/embeddings")
