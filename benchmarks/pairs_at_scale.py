@@ -4,7 +4,7 @@ python -m benchmarks.pairs_at_scale 100000 1000000 10000000 70000000
 python -m benchmarks.pairs_at_scale 1000000 --bits 64
 python -m benchmarks.pairs_at_scale 10000000 --more
 
-Each size has a process of its own, which compiles first. 70 million codes take 8 GB.
+Each size has a process of its own, which compiles first. 70 million codes take about 5 GB and 7 minutes on two cores.
 """
 
 import argparse
@@ -217,10 +217,10 @@ def _plot(measured: Sequence[dict[str, Any]]) -> str:
         panels.append(
             Panel(
                 title=title,
-                x_label="codes",
+                x_label="codes, millions",
                 min_x=5,
                 max_x=8,
-                x_ticks=[(5, "100,000"), (6, "1 million"), (7, "10 million"), (8, "100 million")],
+                x_ticks=[(5, "0.1"), (6, "1"), (7, "10"), (8, "100")],
                 y_ticks=[(_share(mark, exponents), f"{10.0**mark:g}") for mark in marks],
                 lines=lines,
             )
