@@ -39,7 +39,8 @@ def near_pairs(codes: Codes, *, radius_bits: int) -> npt.NDArray[np.void]:
 
     Equal codes are collapsed: each row is paired, at distance 0, with the first row that has its code, and only that
     one is paired further, so n equal codes give n - 1 pairs. Memory is that of the codes, 28 bytes a code more while
-    equal ones are looked for, then twice that of the pairs and about 0.7 GB a thread. Raises `ValueError` for other codes, and for a radius at which too much would be missed.
+    equal ones are looked for, then twice that of the pairs and about 0.7 GB a thread. Raises `ValueError` for other
+    codes, and for a radius at which too much would be missed.
     """
     plan, words = _checked(codes, radius_bits)
     first_of = first_of_equal_words(words)
