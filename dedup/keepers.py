@@ -11,6 +11,8 @@ from dedup.colors import GRID_BYTES
 
 COMPILE_FROM = 20_000
 """Pictures from which compiling the loop (a second, once a machine) is worth it."""
+COMPILE_FROM_EQUAL = 1_000
+"""The same for pictures of one code, each of which may have to be told from each by its colors."""
 
 # Shapes: N pictures, best first; L looks of all of them; C distinct codes; P pairs of near codes.
 
@@ -106,7 +108,8 @@ def choose_keepers(
     if similar is None:
         nothing = np.zeros(0, np.int64)
         similar = similar_pictures(nothing, nothing, np.zeros(0, np.float32), num_pictures=num)
-    loop = _compiled() if num >= COMPILE_FROM else _choose
+    is_large = num >= COMPILE_FROM or (num > 0 and np.bincount(looks.codes).max() >= COMPILE_FROM_EQUAL)
+    loop = _compiled() if is_large else _choose
     keeper, distance, kinds, cosine = loop(
         (looks.starts, looks.codes, looks.colors, looks.kinds),
         (near.starts, near.codes, near.distances),
@@ -140,11 +143,14 @@ def _choose(looks, near, similar, max_luma, max_chroma_squared):  # type: ignore
                     keeper, kinds = picture_L[there], kinds_L[look] | kinds_L[there]
                     is_simpler = kinds < kinds_N[place] or (kinds == kinds_N[place] and distance < distance_N[place])
                     if keeper < best or (keeper == best and best < place and is_simpler):
-                        apart = np.abs(colors_L[look].astype(np.float64) - colors_L[there])
-                        if (
-                            apart[0::3].max() <= max_luma
-                            and (apart[1::3] ** 2 + apart[2::3] ** 2).max() <= max_chroma_squared
-                        ):
+                        is_like, cell = True, 0
+                        while is_like and cell < GRID_BYTES:
+                            luma = np.float64(colors_L[look, cell]) - colors_L[there, cell]
+                            blue = np.float64(colors_L[look, cell + 1]) - colors_L[there, cell + 1]
+                            red = np.float64(colors_L[look, cell + 2]) - colors_L[there, cell + 2]
+                            is_like = abs(luma) <= max_luma and blue * blue + red * red <= max_chroma_squared
+                            cell += 3
+                        if is_like:
                             best = keeper
                             distance_N[place], kinds_N[place] = distance, kinds
                     there = before_L[there]

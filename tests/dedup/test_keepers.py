@@ -1,4 +1,5 @@
 import random
+from time import process_time
 
 import numpy as np
 import pytest
@@ -138,6 +139,20 @@ def _are_one(picture, other):
     near = near_codes(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32), num_codes=1)
     limits = {"max_luma_distance": 64, "max_chroma_distance": 24}
     return choose_keepers(looks, near, **limits).keeper.tolist() == [0, 0]
+
+
+def test_thousands_of_colors_of_one_hash_are_told_apart_in_a_second():
+    num = 3_000
+    looks = Looks(
+        starts=np.arange(num + 1),
+        codes=np.zeros(num, np.int64),
+        colors=np.random.default_rng(0).integers(0, 256, (num, 48), dtype=np.uint8),
+        kinds=np.zeros(num, np.uint8),
+    )
+    began = process_time()
+    chosen = choose_keepers(looks, near_codes(*[np.zeros(0, np.int64)] * 3, num_codes=1), **LIMITS)
+    assert chosen.keeper.tolist() == list(range(num))
+    assert process_time() - began < 10  # 15 s and more, and quadratic, where it is not compiled
 
 
 def test_a_darker_copy_is_a_copy():
