@@ -59,7 +59,7 @@ class BuildGraph:
             | "Ingest" >> Ingest(store, config.denylists, meter)
             | "Spread" >> beam.Reshuffle()
             | "JudgeClaims" >> JudgeClaims(store, policy, meter)
-            | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter)
+            | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter, self.mirrors)
             | "Measure" >> Measure(store, meter, measured)
             | "AllMeasured" >> _AllParts()
             | "FindDuplicates" >> FindDuplicates(store, config.compared_by(policy), meter)

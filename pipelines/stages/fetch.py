@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,7 +16,8 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
-from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts, write_segment
+from catalog.errors import CorpusError
+from catalog.packs import MAX_ATTEMPTS, TRANSIENT, Outcome, read_attempts, write_segment
 from catalog.storage import Store
 from pipelines.fetch_config import FetchConfig, PixelConfig
 from pipelines.fetching.held import read_held
@@ -57,8 +58,12 @@ class Fetching:
         write: Callable[[list[IndexRow]], None],
         count: Callable[[int], None],
         denylist: Denylist = NOTHING_DENIED,
+        served: Collection[str] = (),
     ) -> None:
-        """`write` is given the rows of each segment, in their order."""
+        """`write` is given the rows of each segment, in their order. URLs that begin with one of `served` are answered
+        by the build itself.
+        """
+        self.served = tuple(served)
         self.requests, self.pixels, self.denylist = requests, pixels, denylist
         self.journal, self.write, self.count = journal, write, count
         self.asked: list[Asked] = [(request["record_id"], request["url"]) for request in requests]
@@ -81,6 +86,10 @@ class Fetching:
 
         async def use(number: int, answer: Answer) -> None:
             request = self.requests[places[number]]
+            if answer.outcome is Outcome.UNREACHABLE and request["url"].startswith(self.served):
+                raise CorpusError(
+                    f"the server of this build, which has {request['url']}, is gone; run the build again"
+                )  # and that is no outcome of the picture's: the build was killed
             row = await loop.run_in_executor(decoders, index_row, request, answer, self.pixels, self.denylist)
             if note := row[0].get("note"):
                 Metrics.counter("byline", f"{ODD}{str(note).partition(':')[0]}").inc()
@@ -135,8 +144,9 @@ def fetch_pack(
     config: FetchConfig,
     denylists: Sequence[str],
     meter: Meter,
+    served: Collection[str] = (),
 ) -> PackPart:
-    """Fetch what a pack still lacks, into further segments of it."""
+    """Fetch what a pack still lacks, into further segments of it. `served` are URL prefixes of the build's own server."""
     denylist = load_denylist(store, denylists)
     began = datetime.now(UTC)
 
@@ -149,7 +159,7 @@ def fetch_pack(
         while requests := _to_fetch(part, store):
             journal = Journal(store, part.pack)
             with suppress(_OvertakenError):
-                fetching = Fetching(requests, pixels, journal, write, count, denylist)
+                fetching = Fetching(requests, pixels, journal, write, count, denylist, served)
                 asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("sites")))
                 journal.remove()
                 break
@@ -202,10 +212,16 @@ class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
     """PCollection[PackPart] -> the same, each with every admitted record fetched or with the outcome why not."""
 
     def __init__(
-        self, store: Store, pixels: PixelConfig, config: FetchConfig, denylists: Sequence[str], meter: Meter
+        self,
+        store: Store,
+        pixels: PixelConfig,
+        config: FetchConfig,
+        denylists: Sequence[str],
+        meter: Meter,
+        served: Collection[str] = (),
     ) -> None:
         super().__init__()
-        self.arguments = (store, pixels, config, denylists, meter)
+        self.arguments = (store, pixels, config, denylists, meter, tuple(served))
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
         return parts | "Get" >> beam.Map(fetch_pack, *self.arguments)

@@ -11,7 +11,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from catalog.consent import read_consent
-from catalog.packs import INDEX_SCHEMA, read_index
+from catalog.errors import CorpusError
+from catalog.packs import INDEX_SCHEMA, read_attempts, read_index
 from catalog.storage import Store
 from pipelines.parts import PackPart
 from pipelines.progress import Meter
@@ -82,6 +83,16 @@ def _sums(result):
     for counter in counters:
         sums[counter.key.metric.name] += counter.committed
     return dict(sums)
+
+
+def test_what_the_build_itself_serves_is_not_lost_with_it(tmp_path):
+    store = Store(str(tmp_path))
+    with a_server({"/1": (200, "image/jpeg", PICTURE)}) as (base, _):
+        gone = base  # the port of a server that is no more
+    part = a_part(store, [f"{gone}/1"])
+    with pytest.raises(CorpusError, match=r"the server of this build, which has http://.*/1, is gone; run the build"):
+        fetch_pack(part, store, PixelConfig(), a_fetch_config(timeout_s=0.5), (), Meter(), [gone])
+    assert len(read_attempts(store, part.pack)) == 0
 
 
 @pytest.mark.beam
