@@ -146,7 +146,7 @@ def fetch_pack(
     meter: Meter,
     served: Collection[str] = (),
 ) -> PackPart:
-    """Fetch what a pack still lacks, into further segments of it. `served` are URL prefixes of the build's own server."""
+    """Fetch what a pack still lacks, into further segments of it. `served` are prefixes that the build itself serves."""
     denylist = load_denylist(store, denylists)
     began = datetime.now(UTC)
 
