@@ -146,7 +146,7 @@ def fetch_pack(
     meter: Meter,
     served: Collection[str] = (),
 ) -> PackPart:
-    """Fetch what a pack still lacks, into further segments of it. `served` are prefixes that the build itself serves."""
+    """Fetch what a pack still lacks, into further segments of it. `served` are prefixes that the build serves."""
     denylist = load_denylist(store, denylists)
     began = datetime.now(UTC)
 

@@ -69,13 +69,13 @@ def test_the_oldest_look_comes_first(corpus):
 def test_stopped_in_the_middle_it_asks_nothing_twice(corpus, kill):
     web, config, release = corpus
     for number, page in enumerate(web.pages.values()):
-        page.wait_s = 0.0 if number % 2 else 8.0
+        page.wait_s = 0.0 if number % 2 else 1.8
     command = [sys.executable, "-m", "cli.main", "recheck", str(config.parent / "corpus/releases/small")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ)
     deadline = time.monotonic() + 30
     while len(web.asked) < ALL // 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(0.7)
+    time.sleep(0.2)
     process.send_signal(kill)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
