@@ -14,12 +14,12 @@ import pyarrow as pa
 from catalog.manifest import Shard, shard_table_path
 from catalog.policy import DuplicateRules, LicenseRules, Policy
 from catalog.storage import Store, parquet_bytes
-from pipelines.judging import VERDICT_SCHEMA
 from pipelines.memorisation import memorisation_risk
 from pipelines.papers.memorisation_counts import count_captions, count_creators
 from pipelines.parts import PackPart, parts_of, write_records
 from pipelines.publishing import clusters_of
 from pipelines.rows import Instruments, rows_path
+from pipelines.verdicts import VERDICT_SCHEMA
 
 PER_PACK = 10_000
 COPIES_PER_PACK = 2_000

@@ -61,7 +61,7 @@ def _compare_all(words, radius, found):  # type: ignore[no-untyped-def]
         for other in range(row + 1, words.shape[0]):
             distance = 0
             for word in range(words.shape[1]):
-                distance += bits_set(words[row, word] ^ words[other, word])  # type: ignore[call-arg]
+                distance += bits_set(words[row, word] ^ words[other, word])
             if distance <= radius:
                 if num < found.shape[0]:
                     found[num, 0], found[num, 1] = row, other

@@ -21,7 +21,6 @@ from dedup.colors import GRID_BYTES
 from dedup.views import TURNED, packed_views
 from pipelines.config import CorpusConfig
 from pipelines.edges import edges_stem
-from pipelines.judging import VERDICT_SCHEMA, verdicts_path
 from pipelines.measures import (
     CAPTION_SCHEMA,
     CODE_SCHEMA,
@@ -41,6 +40,7 @@ from pipelines.settings import settings
 from pipelines.sources import READERS
 from pipelines.sources.options import AS_IT_IS
 from pipelines.url_index import URL_COLUMNS, UrlIndex
+from pipelines.verdicts import VERDICT_SCHEMA, verdicts_path
 from pipelines.weighing import weigh_claims
 
 SOURCE = "web"

@@ -6,23 +6,19 @@ packs and of the contenders, not of the corpus.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
 from catalog.errors import ConfigError
 from catalog.policy import CapRules, Policy, RecordRules
-from catalog.rules import heldout
 from catalog.storage import Store
-from dedup.views import KIND_NAMES
 from pipelines.contending import Kept, contaminated_rows, denied_rows, keep, kept_columns, without
 from pipelines.edge_search import read_edges
-from pipelines.edges import first_word, similar_words, suspect_words, suspects_of
+from pipelines.edges import similar_words, suspect_words, suspects_of
 from pipelines.evaluation_sets import EvaluationSets, corpus_evaluation_sets
 from pipelines.parts import PackPart
 from pipelines.placeholders import placeholder_rows
@@ -33,7 +29,6 @@ from pipelines.settling import (
     CONTENDER_SCHEMA,
     DENIED,
     PLACEHOLDER,
-    REASONS,
     Settled,
     over_cap,
     settle,
@@ -41,47 +36,8 @@ from pipelines.settling import (
 from pipelines.similar_search import read_similar
 from pipelines.splitting import Alike, alike
 from pipelines.threads import in_threads
-from pipelines.weighing import WEIGHED_COLUMNS, Reasons, Weighed, groups_of, weigh
-
-VERDICT_SCHEMA = pa.schema(
-    [
-        ("record_id", pa.string()),
-        ("pack", pa.string()),
-        ("admitted", pa.bool_()),
-        ("reasons", pa.list_(pa.string())),
-        ("license", pa.string()),
-        ("license_rule", pa.string()),
-        ("license_seen", pa.string()),
-        ("outcome", pa.string()),
-        ("sha256", pa.string()),
-        ("keeper_record_id", pa.string()),
-        ("keeper_sha256", pa.string()),
-        ("distance_bits", pa.int32()),
-        ("view", pa.string()),
-        ("cosine", pa.float32()),
-        ("near_left", pa.int32()),
-        ("split", pa.string()),
-    ]
-)
-"""As on disk; in memory the columns of few words are dictionaries. `license` is what is made use of: of a choice, the
-side that the policy wants most. `keeper_*` name the picture that stands for this one; they are null for what stands for
-itself. `distance_bits` and `view` (`dedup.views.KIND_NAMES`) say how near the two are, by which look at them; where an
-embedding decided, `cosine` does. `near_left` counts the other admitted pictures that are near an admitted one, by the
-radius of the split and whatever their colors; null is 0."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pack:
-    """A pack as a judgement sees it."""
-
-    name: str
-    read: Callable[[list[str]], pa.Table]
-    """Gives columns of `pipelines.rows.ROW_SCHEMA`; twice the same."""
-
-    @property
-    def source(self) -> str:
-        """The source whose rules hold."""
-        return self.name.rsplit("-", 1)[0]
+from pipelines.verdicts import Decisions, Pack, Sides, verdicts_of, verdicts_path, with_reasons
+from pipelines.weighing import WEIGHED_COLUMNS, Weighed, weigh
 
 
 def judge_packs(
@@ -118,8 +74,8 @@ def judge_packs(
     decisions = _by_pack(kept, placeholders, settle(contenders, pairs, policy, similar), policy)
     sides = _sides(kept, decisions, contenders, pairs, policy)
 
-    def second(pack: tuple[Pack, Kept, _Decisions, _Sides]) -> tuple[Weighed, pa.Table]:
-        return pack[1].weighed, _verdicts(*pack, contenders, policy)
+    def second(pack: tuple[Pack, Kept, Decisions, Sides]) -> tuple[Weighed, pa.Table]:
+        return pack[1].weighed, verdicts_of(*pack, contenders, policy)
 
     yield from in_threads(second, zip(packs, kept, decisions, sides, strict=True))
 
@@ -141,33 +97,12 @@ def _weighed(
         bits |= np.where(denied_rows(rows, asked, denylist, policy), DENIED, 0)
     if evaluation is not None and is_evaluated:
         bits |= np.where(contaminated_rows(rows, asked, evaluation, policy), CONTAMINATED, 0)
-    return rows, replace(weighed, reasons=_with(weighed.reasons, bits)) if bits.any() else weighed
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Decisions:
-    """What settling adds to the rows of one pack."""
-
-    bits: npt.NDArray[np.int64]
-    """Of every row."""
-    keeper: npt.NDArray[np.int64]
-    """For each contender of the pack the contender, of all packs, that stands for it; -1 for itself."""
-    distance_bits: npt.NDArray[np.int32]
-    kinds: npt.NDArray[np.uint8]
-    cosine: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Sides:
-    """What is said of the admitted contenders of one pack beside each other."""
-
-    rows: npt.NDArray[np.int64]
-    alike: Alike
+    return rows, replace(weighed, reasons=with_reasons(weighed.reasons, bits)) if bits.any() else weighed
 
 
 def _by_pack(
     kept: list[Kept], placeholders: list[npt.NDArray[np.int64]], settled: Settled, policy: Policy
-) -> list[_Decisions]:
+) -> list[Decisions]:
     decisions, start = [], 0
     for pack, hollow in zip(kept, placeholders, strict=True):
         mine = slice(start, start + len(pack.contender_rows))
@@ -176,7 +111,7 @@ def _by_pack(
         bits[hollow] |= PLACEHOLDER
         keeper = np.where(settled.keeper[mine] == np.arange(mine.start, mine.stop), -1, settled.keeper[mine])
         decisions.append(
-            _Decisions(
+            Decisions(
                 bits=bits,
                 keeper=keeper,
                 distance_bits=settled.distance_bits[mine],
@@ -190,7 +125,7 @@ def _by_pack(
     return decisions
 
 
-def _cap(kept: list[Kept], decisions: list[_Decisions], rules: CapRules) -> None:
+def _cap(kept: list[Kept], decisions: list[Decisions], rules: CapRules) -> None:
     admitted = [np.flatnonzero(one.weighed.reasons.admitted) for one in kept]
     left = [decision.bits[rows] == 0 for decision, rows in zip(decisions, admitted, strict=True)]
     creators = np.concatenate([one.creators[rows] for one, rows in zip(kept, left, strict=True)])
@@ -203,8 +138,8 @@ def _cap(kept: list[Kept], decisions: list[_Decisions], rules: CapRules) -> None
 
 
 def _sides(
-    kept: list[Kept], decisions: list[_Decisions], contenders: pa.Table, pairs: pa.Table, policy: Policy
-) -> list[_Sides]:
+    kept: list[Kept], decisions: list[Decisions], contenders: pa.Table, pairs: pa.Table, policy: Policy
+) -> list[Sides]:
     """Say of what is admitted of all packs how many look like it, and on which side of the split it is for that."""
     admitted = [decision.bits[pack.contender_rows] == 0 for pack, decision in zip(kept, decisions, strict=True)]
     pictures = contenders.filter(pa.array(np.concatenate([np.zeros(0, np.bool_), *admitted])))
@@ -212,71 +147,8 @@ def _sides(
     for pack, is_admitted in zip(kept, admitted, strict=True):
         mine = slice(start, start := start + int(is_admitted.sum()))
         one = Alike(near_left=found.near_left[mine], is_heldout=found.is_heldout[mine])
-        sides.append(_Sides(rows=pack.contender_rows[is_admitted], alike=one))
+        sides.append(Sides(rows=pack.contender_rows[is_admitted], alike=one))
     return sides
-
-
-def _verdicts(
-    pack: Pack, kept: Kept, decisions: _Decisions, sides: _Sides, contenders: pa.Table, policy: Policy
-) -> pa.Table:
-    claims = kept.weighed.claims
-    rows = pack.read(["record_id", "outcome", "sha256"])
-    # what the claims refuse is judged by its claims alone, even if another policy once let it be fetched
-    refused = pa.array(~claims.reasons.admitted)
-    reasons = _with(kept.weighed.reasons, decisions.bits)
-    num = len(rows)
-    keeper, distance, cosine = np.full(num, -1, np.int64), np.full(num, -1, np.int32), np.full(num, np.nan, np.float32)
-    kinds, near_left = np.zeros(num, np.int8), np.zeros(num, np.int32)
-    keeper[kept.contender_rows], distance[kept.contender_rows] = decisions.keeper, decisions.distance_bits
-    kinds[kept.contender_rows], cosine[kept.contender_rows] = decisions.kinds, decisions.cosine
-    is_copy = keeper >= 0
-    stood_for = pa.array(keeper, mask=~is_copy)
-    split = heldout(first_word(rows["sha256"]), policy.split).astype(np.int8)
-    split[sides.rows], near_left[sides.rows] = sides.alike.is_heldout, sides.alike.near_left
-    claim = pa.array(claims.read.codes)
-    rules, seen = (
-        zip(*((reading.rule, reading.seen) for reading in claims.read.readings), strict=True)
-        if claims.read.readings
-        else ((), ())
-    )
-    columns = {
-        "record_id": rows["record_id"],
-        "pack": _words(np.zeros(num, np.int8), [pack.name]),
-        "admitted": pa.array(reasons.admitted),
-        "reasons": reasons.column(),
-        "license": _words(claim, claims.licenses),
-        "license_rule": _words(claim, rules),
-        "license_seen": _words(claim, seen),
-        "outcome": pc.if_else(refused, None, rows["outcome"]),
-        "sha256": pc.if_else(refused, None, rows["sha256"]),
-        "keeper_record_id": contenders["record_id"].take(stood_for),
-        "keeper_sha256": contenders["sha256"].take(stood_for),
-        "distance_bits": pa.array(distance, mask=~is_copy | (distance < 0)),
-        "view": _words(pa.array(kinds, mask=~is_copy | (distance < 0)), KIND_NAMES),
-        "cosine": pa.array(cosine, mask=~is_copy | np.isnan(cosine)),
-        "near_left": pa.array(near_left, mask=~reasons.admitted | (near_left == 0)),
-        "split": _words(pa.array(split, mask=~reasons.admitted), ["train", "heldout"]),
-    }
-    return pa.table(columns)
-
-
-def _words(codes: Any, words: Sequence[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(words, pa.string()))
-
-
-def _with(reasons: Reasons, bits: npt.NDArray[np.int64]) -> Reasons:
-    """Add what settling found to what was weighed."""
-    groups, codes = groups_of(reasons.codes, bits)
-    lists = tuple(
-        reasons.lists[code] + tuple(reason for bit, reason in enumerate(REASONS) if found >> bit & 1)
-        for code, found in groups
-    )
-    return Reasons(codes=codes, lists=lists)
-
-
-def verdicts_path(pack: str) -> str:
-    """Where the verdicts of a pack lie, as scratch, before they are released."""
-    return f"judgements/verdicts/{pack}.arrow"
 
 
 def write_verdicts(

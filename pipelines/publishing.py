@@ -17,7 +17,6 @@ from catalog.manifest import SPLITS, Manifest, Shard, checksums, manifest_bytes,
 from catalog.packs import Outcome
 from catalog.policy import Policy, obligations_of
 from catalog.storage import Store, parquet_bytes
-from pipelines.judging import VERDICT_SCHEMA, verdicts_path
 from pipelines.measures import thumbnail_facts
 from pipelines.memorisation import memorisation_risk
 from pipelines.papers import CREDIT_SCHEMA, lacking_credits, write_papers
@@ -25,6 +24,7 @@ from pipelines.papers.account import Account, Publication, SourceAccount, Tool
 from pipelines.papers.credits_page import shown_creators
 from pipelines.parts import PackPart
 from pipelines.rows import Instruments
+from pipelines.verdicts import VERDICT_SCHEMA, verdicts_path
 
 SETTINGS = "settings.json"
 CLUSTER_COLUMNS = [

@@ -23,11 +23,11 @@ from catalog.manifest import SPLITS, Release, Shard, Split, shard_table_path
 from catalog.packs import read_images, read_index
 from catalog.storage import Store, parquet_bytes
 from catalog.tars import sample_bytes, write_pieces
-from pipelines.judging import verdicts_path
 from pipelines.parts import PackPart
 from pipelines.rows import Instruments
 from pipelines.sample_schema import SAMPLE_COLUMNS, SHARD_SCHEMA
 from pipelines.samples import described, sample_members, samples_of, shard_stem
+from pipelines.verdicts import verdicts_path
 
 BATCH = 256
 """Pictures in memory at once."""

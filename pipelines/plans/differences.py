@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from catalog.errors import CorpusError
 from catalog.manifest import Release
 from catalog.rules import Mask
-from pipelines.judging import VERDICT_SCHEMA
 from pipelines.plans.released import ReleasedPack, check_manifest, read_paper, released_packs
+from pipelines.verdicts import VERDICT_SCHEMA
 
 COLUMNS = ["record_id", "admitted", "reasons", "license", "sha256", "keeper_record_id", "split"]
 CREDITED = {

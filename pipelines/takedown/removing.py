@@ -16,11 +16,11 @@ from catalog.rechecks import forget_checks
 from catalog.storage import Store
 from dedup.views import unpack_views
 from pipelines.edge_search import SEARCHES
-from pipelines.judging import verdicts_path
 from pipelines.measures import hash_facts
 from pipelines.parts import parts_of, write_records
 from pipelines.rows import FOLDER as ROWS
 from pipelines.takedown.selecting import Selection
+from pipelines.verdicts import verdicts_path
 
 NOT_RECORDS = (".unreadable.parquet", ".urls.parquet")
 

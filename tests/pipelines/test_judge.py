@@ -6,9 +6,10 @@ import pytest
 from catalog.policy import CapRules, DuplicateRules, LicenseRules, Policy, ReleaseRules, SplitRules
 from dedup.views import TRIMMED, TRIMMED_TURNED, TURNED, View, pack_views
 from pipelines.evaluation_sets import EVALUATION_SCHEMA, EvaluationList, EvaluationSets
-from pipelines.judging import Pack, judge_packs
+from pipelines.judging import judge_packs
 from pipelines.measures import CODE_SCHEMA, EDGE_SCHEMA, SIMILAR_SCHEMA
 from pipelines.rows import ROW_SCHEMA
+from pipelines.verdicts import Pack
 
 POLICY = Policy(
     license=LicenseRules(families=("CC0", "CC-BY")),

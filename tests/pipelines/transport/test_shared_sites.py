@@ -95,7 +95,7 @@ def test_long_files_are_obeyed_and_not_kept(tmp_path):
 
 def test_every_byte_comes_back(tmp_path):
     host = Host(robots=bytes(range(256)) + b"\nUser-agent: *\nDisallow: /private/\n")
-    first, second = *_learn(host, tmp_path), *_learn(host, tmp_path)
+    (first,), (second,) = _learn(host, tmp_path), _learn(host, tmp_path)
     assert host.asked["robots.txt"] == 1
     urls = [f"{ORIGIN}/private/a.jpg", f"{ORIGIN}/b.jpg"]
     assert [first.robots.allows(url) for url in urls] == [second.robots.allows(url) for url in urls] == [False, True]
