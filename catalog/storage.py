@@ -165,7 +165,7 @@ class Store:
             # end; packs are our parallelism.
             parquet = pq.ParquetFile(self._buffered(path), read_dictionary=list(words) or None, pre_buffer=False)
             return parquet.read(columns=columns, use_threads=False)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise StorageError(
                 f"{self.url(path)} is not a whole Parquet file ({error}); delete it, build again"
             ) from error

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from catalog.columns import is_blank
 from catalog.digests import digest_of, sha256_hex
+from catalog.errors import CorpusError
 from catalog.facts import FactTable
 from catalog.packs import Outcome, read_rows_of
 from catalog.rechecks import NEWEST_COLUMNS, newest_findings, num_segments
@@ -124,9 +125,9 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     wanted = dict.fromkeys([*measured, *INDEX_COLUMNS, "stored_sha256", "size"])
     index = read_rows_of(store, part.pack, records, list(wanted))
     sha256 = pc.if_else(pc.equal(index["outcome"], str(Outcome.FETCHED)), index["key"], pa.scalar(None, pa.string()))
-    hashes = _facts_at(hash_facts(store), part, sha256, ["phash256", "pixels", "colors", "views"])
+    hashes = _measures_at(hash_facts(store), part, sha256, ["phash256", "pixels", "colors", "views"])
     turned, trimmed = split_views(hashes["views"])
-    quality = _facts_at(quality_facts(store), part, sha256, ["contrast", "flatness", "sharpness"])
+    quality = _measures_at(quality_facts(store), part, sha256, ["contrast", "flatness", "sharpness"])
     nsfw: pa.Array | pa.ChunkedArray = pa.nulls(len(records), pa.float64())
     if instruments.safety is not None:
         nsfw = _facts_at(safety_facts(store, instruments.safety), part, sha256, ["nsfw"])["nsfw"]
@@ -159,6 +160,26 @@ def _facts_at(facts: FactTable, part: PackPart, keys: pa.ChunkedArray, columns: 
     """Return one row of facts for each of `keys`, nulls where there is none."""
     table = facts.read(part.pack, columns)
     return table.take(pc.index_in(keys, value_set=table[facts.key]))
+
+
+def _measures_at(facts: FactTable, part: PackPart, keys: pa.ChunkedArray, columns: list[str]) -> pa.Table:
+    """The same of measures: what was measured has them all. Raises `CorpusError`: a picture without a hash is no copy
+    of anything, and would be passed over in silence."""
+    table = facts.read(part.pack, columns)
+    for name in columns:
+        if name not in table.column_names or table[name].null_count:
+            raise _damaged(facts, part, f"{name} is missing")
+    if "views" in columns:
+        try:
+            split_views(table["views"])
+        except ValueError as error:
+            raise _damaged(facts, part, str(error)) from error
+    return table.take(pc.index_in(keys, value_set=table[facts.key]))
+
+
+def _damaged(facts: FactTable, part: PackPart, what: str) -> CorpusError:
+    where = facts.store.url(f"{facts.folder}/{part.pack}.*.parquet")
+    return CorpusError(f"{where} are damaged ({what}); delete these files and build again")
 
 
 def lacks(records: pa.Table) -> npt.NDArray[np.int8]:

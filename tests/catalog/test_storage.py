@@ -77,6 +77,15 @@ def test_a_damaged_table_names_its_file(tmp_path):
         store.read_table("t.parquet")
 
 
+def test_a_table_with_a_damaged_page_names_its_file(tmp_path):
+    store = Store(str(tmp_path))
+    store.write_table("t.parquet", pa.table({"a": list(range(1000))}))
+    data = store.read_bytes("t.parquet")
+    store.write_bytes("t.parquet", data[:4] + b"\x55" * 60 + data[64:])
+    with pytest.raises(StorageError, match=r"t\.parquet is not a whole Parquet file"):
+        store.read_table("t.parquet")
+
+
 def test_an_unknown_kind_of_url_is_told(tmp_path):
     with pytest.raises(StorageError, match="cannot open gopher://x"):
         Store("gopher://x").exists("a")

@@ -1,8 +1,11 @@
 """What is joined of a record, where what a source says is not worth much."""
 
+import re
+
 import pyarrow as pa
 import pytest
 
+from catalog.errors import CorpusError
 from catalog.manifest import Shard
 from catalog.policy import CapRules, LicenseRules
 from catalog.records import records_table
@@ -10,8 +13,9 @@ from catalog.storage import Store
 from pipelines.parts import parts_of, write_records
 from pipelines.publishing import credits_of
 from pipelines.rows import CREDIT_COLUMNS, NOBODY, Instruments, read_rows
+from pipelines.run import build
 from pipelines.sample_schema import SHARD_SCHEMA
-from tests.builders import BY_4, a_record
+from tests.builders import BY_4, a_corpus, a_record
 from tests.pipelines.test_judge import POLICY, _reasons, a_row
 
 BLANK = [None, "", " ", "\u00a0\t"]
@@ -56,6 +60,30 @@ def test_a_blank_page_is_none_and_the_pictures_url_is_the_source(tmp_path, blank
     assert _lacks(row) == []
     assert _source_url(tmp_path, blank) == "https://pictures.example/1.jpg"
     assert _source_url(tmp_path, "https://pictures.example/1") == "https://pictures.example/1"
+
+
+@pytest.mark.parametrize(
+    ("measure", "column", "values", "said"),
+    [
+        ("hashes", "phash256", pa.nulls(12, pa.binary(32)), "phash256 is missing"),
+        ("hashes", "views", pa.array([b"1" * 80] * 12, pa.binary()), "views of row 0 have 80 bytes"),
+        ("quality", "flatness", pa.nulls(12, pa.float64()), "flatness is missing"),
+    ],
+)
+@pytest.mark.beam
+def test_damaged_measures_are_told_where_pairs_were_found_before(tmp_path, measure, column, values, said):
+    """A picture without a hash would be no copy of anything."""
+    config = a_corpus(tmp_path, num_packs=1)
+    store = build(str(config), workers=1).store
+    (instrument,) = store.folders(f"facts/{measure}")
+    (name,) = store.files(f"facts/{measure}/{instrument}", suffix=".parquet")
+    path = f"facts/{measure}/{instrument}/{name}"
+    table = store.read_table(path)
+    store.write_table(path, table.set_column(table.schema.get_field_index(column), column, values))
+    for kept in store.files("judgements/rows"):
+        store.remove(f"judgements/rows/{kept}")
+    with pytest.raises(CorpusError, match=re.escape(f"parquet are damaged ({said}")):
+        build(str(config), workers=1)
 
 
 def _source_url(folder, landing_url):
