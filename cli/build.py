@@ -1,5 +1,6 @@
 """byline build"""
 
+from math import floor
 from typing import Annotated, Any
 
 import typer
@@ -46,8 +47,10 @@ def build(
 
 
 def _searched(radius_bits: int, promised_recall: float) -> str:
-    """Say what the search for copies promises at the radius of the policy."""
-    share = "every pair" if promised_recall == 1 else f"at least {promised_recall:.4f} of all pairs"
+    """Say what the search for copies promises at the radius of the policy; a share is rounded down."""
+    share = (
+        "every pair" if promised_recall == 1 else f"at least {floor(promised_recall * 10_000) / 10_000} of all pairs"
+    )
     return f"{share} of hashes up to {radius_bits} bits apart was found"
 
 
