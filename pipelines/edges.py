@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.digests import digest_of
+from catalog.errors import CorpusError
 from catalog.storage import Store
-from pipelines.measures import EDGE_INSTRUMENT, hash_facts
+from pipelines.measures import CODE_SCHEMA, EDGE_INSTRUMENT, EDGE_SCHEMA, hash_facts
 from pipelines.parts import PackPart
 
 FOLDER = f"facts/edges/{EDGE_INSTRUMENT}"
@@ -123,5 +124,16 @@ def is_searched(store: Store, parts: list[PackPart]) -> bool:
 def stored_edges(store: Store, stem: str) -> Edges:
     """Return what one search found."""
     return Edges(
-        pairs=store.read_table(f"{stem}.pairs.parquet"), recurring=store.read_table(f"{stem}.recurring.parquet")
+        pairs=read_found(store, f"{stem}.pairs.parquet", EDGE_SCHEMA),
+        recurring=read_found(store, f"{stem}.recurring.parquet", CODE_SCHEMA),
     )
+
+
+def read_found(store: Store, path: str, schema: pa.Schema) -> pa.Table:
+    """Return what a search wrote. Raises `CorpusError` where that is damaged: a copy would be missed in silence."""
+    table = store.read_table(path)
+    if table.schema.names != schema.names or table.schema.types != schema.types:
+        raise CorpusError(f"{store.url(path)} has other columns than a search writes; delete it and build again")
+    if any(column.null_count for column in table.columns):
+        raise CorpusError(f"{store.url(path)} is damaged: values are missing; delete it and build again")
+    return table

@@ -11,6 +11,7 @@ from catalog.facts import instrument_name
 from catalog.policy import LEAST_COSINE
 from catalog.storage import Store
 from dedup.embedding.embedder import PLAIN_BELOW
+from pipelines.edges import read_found
 from pipelines.measures import MEASURED_QUALITY_INSTRUMENT, SIMILAR_SCHEMA, embedding_facts, quality_facts
 from pipelines.parts import PackPart
 
@@ -39,7 +40,7 @@ def write_similar(store: Store, parts: list[PackPart], instrument: str | None) -
 def read_similar(store: Store, parts: list[PackPart], instrument: str) -> pa.Table:
     """Return the pairs of similar pictures (`SIMILAR_SCHEMA`): those on disk, or else found now and not written."""
     if is_compared(store, parts, instrument):
-        return store.read_table(similar_path(store, parts, instrument))
+        return read_found(store, similar_path(store, parts, instrument), SIMILAR_SCHEMA)
     return search_similar(store, parts, instrument)
 
 

@@ -164,3 +164,13 @@ def test_hashes_of_another_width_are_told(store):
     store.write_table(path, table.set_column(table.schema.get_field_index("phash256"), "phash256", short))
     with pytest.raises(CorpusError, match="holds damaged hashes"):
         search_edges(store, parts())
+
+
+def test_damaged_pairs_are_told(store):
+    measure(store, some_codes(30, seed=1))
+    write_edges(store, parts(), search_edges(store, parts()))
+    path = f"{edges_stem(store, parts())}.pairs.parquet"
+    table = store.read_table(path)
+    store.write_table(path, table.set_column(0, "a", pa.nulls(len(table), pa.binary(32))))
+    with pytest.raises(CorpusError, match="pairs.parquet is damaged: values are missing; delete it"):
+        read_edges(store, parts())
