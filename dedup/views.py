@@ -105,9 +105,7 @@ def _unpack(chunk: pa.Array, first: int) -> tuple[NDArray[np.int64], NDArray[np.
     sizes = np.where(chunk.is_valid().to_numpy(zero_copy_only=False), np.diff(edges), 0)
     if (sizes % VIEW_BYTES).any():
         row = int(np.flatnonzero(sizes % VIEW_BYTES)[0])
-        raise ValueError(
-            f"views of row {first + row} have {sizes[row]} bytes, no multiple of {VIEW_BYTES}"
-        )
+        raise ValueError(f"views of row {first + row} have {sizes[row]} bytes, no multiple of {VIEW_BYTES}")
     counts = sizes // VIEW_BYTES
     rows = np.repeat(np.arange(len(chunk)), counts)
     bytes_all = np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8)

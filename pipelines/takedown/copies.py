@@ -20,6 +20,10 @@ Row = dict[str, Any]
 """`pack`, `record_id`, `url`, `sha256`, `stored_sha256` of one attempt to fetch."""
 EQUAL_BYTES = "equal bytes"
 EQUAL_PIXELS = "equal pixels"
+BEYOND_BITS = 32
+"""Farther than any radius."""
+ALIKE_FROM = 0.7
+"""Cosine from which pictures are shown as copies that no hash tells, where a corpus compared its vectors."""
 COLUMNS = ["record_id", "url", "sha256", "stored_sha256"]
 
 
@@ -40,8 +44,9 @@ class FoundCopy:
     row: Row
     of: str | None
     reason: str
-    """`equal bytes`, `equal pixels`, or `near: 7 bits, turned`."""
+    """`equal bytes`, `equal pixels`, `near: 7 bits, turned`, or `near: cosine 0.91`."""
     distance_bits: int = 0
+    """`BEYOND_BITS` where only an embedding tells."""
     view: str | None = None
     """How the two must be looked at for that, if not as they are."""
 
@@ -80,11 +85,13 @@ def copies_of(
 ) -> list[FoundCopy]:
     """Return every picture that equals one of these, named by their digests, or looks like it; the nearest first.
 
-    With `sees_views` pictures look alike when they do so turned, or without their frames.
+    With `sees_views` pictures look alike when they do so turned, without their frames, or to the embedding of the
+    corpus, as crops do.
     """
-    found = []
+    found, similar = [], _similar(store, sought) if sees_views else {}
     for pack in packs:
         near = {sha256: FoundCopy(row={}, of=one.record_id, reason=EQUAL_BYTES) for sha256, one in sought.items()}
+        near = {**similar, **near}
         for copy, sha256 in _alike(store, pack, sought, radius_bits, sees_views=sees_views):
             near[sha256] = min(near.get(sha256, copy), copy, key=_nearness)
         for row in pictures_with(store, [pack], near):
@@ -113,6 +120,24 @@ def _alike(
                 view=None if like.view == KIND_NAMES[UPRIGHT] else like.view,
             )
             yield copy, like.sha256
+
+
+def _similar(store: Store, sought: Mapping[str, Sought]) -> dict[str, FoundCopy]:
+    """Return what embeddings found alike to the pictures that are sought, without its row, by digest."""
+    wanted, found = pa.array(sorted(sought), pa.string()), {}
+    for instrument in store.folders("facts/similar"):
+        for name in store.files(f"facts/similar/{instrument}", suffix=".parquet"):
+            pairs = store.read_table(f"facts/similar/{instrument}/{name}")
+            pairs = pairs.filter(pc.greater_equal(pairs["cosine"], ALIKE_FROM)).sort_by("cosine")
+            for one, other in (("a", "b"), ("b", "a")):
+                for row in pairs.filter(pc.is_in(pairs[one], wanted)).to_pylist():
+                    found[row[other]] = FoundCopy(
+                        row={},
+                        of=sought[row[one]].record_id,
+                        reason=f"near: {distance_text(None, cosine=row['cosine'])}",
+                        distance_bits=BEYOND_BITS,
+                    )
+    return found
 
 
 def looks_of(store: Store, rows: Iterable[Row]) -> dict[str, Look]:

@@ -110,21 +110,33 @@ def _only_theirs(owned: Iterable[tuple[str, str]], owners: Collection[str]) -> f
 
 
 def _codes(store: Store, packs: Collection[str], sha256s: Collection[str]) -> frozenset[bytes]:
-    """Return the hashes of these pictures, as they are and of their views, that no other picture of the corpus has."""
-    facts, gone = hash_facts(store), pa.array(sorted(sha256s), pa.string())
-    theirs: set[bytes] = set()
-    for pack in packs:
-        table = facts.read(pack, ["phash256", "views"])
+    """Return the hashes of these pictures, as they are and of their views, that no other picture of the corpus has.
+
+    By every instrument whose facts are there: those of an earlier version of byline too.
+    """
+    gone, theirs = pa.array(sorted(sha256s), pa.string()), set[bytes]()
+    for _, table in _hash_tables(store, packs):
         theirs |= _all_codes(table.filter(pc.is_in(table["sha256"], gone)))
-    for name in store.files(facts.folder, suffix=".parquet") if theirs else []:
-        table = store.read_table(f"{facts.folder}/{name}", ["sha256", "phash256", "views"])
+    for _, table in _hash_tables(store) if theirs else []:
         theirs -= _all_codes(table.filter(pc.invert(pc.is_in(table["sha256"], gone))))
     return frozenset(theirs)
 
 
+def _hash_tables(store: Store, packs: Collection[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """Yield pack and hashes, by any instrument, of these packs or of all."""
+    for instrument in store.folders("facts/hashes"):
+        columns = ["sha256", "phash256", "views"] if instrument == hash_facts(store).instrument else None
+        for name in store.files(f"facts/hashes/{instrument}", suffix=".parquet"):
+            pack = name.split(".")[0]
+            if packs is None or pack in packs:
+                yield pack, store.read_table(f"facts/hashes/{instrument}/{name}", columns)
+
+
 def _all_codes(hashes: pa.Table) -> set[bytes]:
-    views = np.ascontiguousarray(unpack_views(hashes["views"])[2]).view("V32")[:, 0]
-    return {*hashes["phash256"].to_pylist(), *views.tolist()}
+    views: list[bytes] = []
+    if "views" in hashes.column_names:
+        views = np.ascontiguousarray(unpack_views(hashes["views"])[2]).view("V32")[:, 0].tolist()
+    return {*hashes["phash256"].to_pylist(), *views}
 
 
 def _from_records(store: Store, path: str, doomed: Doomed) -> Iterator[str]:

@@ -8,11 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageOps
 
+from catalog.corpus import read_settings
 from catalog.errors import ConfigError
 from pipelines.config import load_corpus_config
 from pipelines.measures import pdq_facts
 from pipelines.plans.planning import make_plan
 from pipelines.run import build, last_record
+from pipelines.takedown.selecting import Request, select
 from pipelines.verify import verify
 from tests.builders import POLICY
 
@@ -96,6 +98,11 @@ def test_a_crop_is_a_copy_to_a_policy_that_asks_for_vectors(tmp_path):
     assert copies_in(release) == {f"crop{number}": (f"a{number}", None, True) for number in range(4)}
     assert release.manifest.instruments["embedding"].startswith("copy-detector-1-")
     assert list(verify(release)) == []
+    selection = select(release.store, Request(records=("own:a0.jpg",)), read_settings(release.store)["pixels"])
+    assert {one.record_id: one.reason.partition(" 0")[0] for one in selection.victims} == {
+        "own:a0.jpg": "asked for",
+        "own:crop0.jpg": "near: cosine",
+    }
 
 
 def test_pictures_that_came_while_a_corpus_had_no_embedding_are_compared_too(tmp_path):
