@@ -155,7 +155,9 @@ def write_sizes(sizes: Sequence[int], bits: int) -> None:
     text += (
         f"1 to {radius} bits away, of bits drawn evenly. One run of each size. GB is the peak of the whole process, "
     )
-    text += "the codes among it. A copy that happens to equal another copy is collapsed with it, and its pair counts as "
+    text += (
+        "the codes among it. A copy that happens to equal another copy is collapsed with it, and its pair counts as "
+    )
     text += "not found: one among 70 million did.\n\n"
     sizes_given = " ".join(map(str, sizes))
     bits_given = "" if bits == 256 else f" --bits {bits}"
