@@ -71,7 +71,13 @@ def test_stopped_in_the_middle_it_asks_nothing_twice(corpus, kill):
     for number, page in enumerate(web.pages.values()):
         page.wait_s = 0.0 if number % 2 else 1.8
     command = [sys.executable, "-m", "cli.main", "recheck", str(config.parent / "corpus/releases/small")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=os.environ,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     deadline = time.monotonic() + 30
     while len(web.asked) < ALL // 2 and time.monotonic() < deadline:
         time.sleep(0.05)
