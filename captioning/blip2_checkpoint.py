@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import CheckpointError
-
-_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+from catalog.model_folders import safetensors_folder
 
 
 def pinned_revision(model: str, revision: str) -> str:
@@ -15,17 +14,9 @@ def pinned_revision(model: str, revision: str) -> str:
     Reads a local folder whole, once. Raises `CheckpointError` when the folder is missing or has no safetensors, and for
     a hub id without a commit.
     """
-    folder = Path(model)
-    if not folder.is_dir():
-        if revision:
-            return revision
-        raise CheckpointError(
-            f"no folder {model!r} with a BLIP-2 checkpoint; name one, or a hub id with its commit as revision"
-        )
-    if not any(folder.glob("*.safetensors")):
-        pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
-        found = f"only pickled weights ({', '.join(pickled)})" if pickled else "no weights"
-        raise CheckpointError(f"{model} holds {found}; save it again as safetensors, pickles can run code")
+    folder = safetensors_folder(model, revision, what="a BLIP-2 checkpoint")
+    if folder is None:
+        return revision
     return f"sha256:{_folder_digest(folder)}"
 
 

@@ -55,15 +55,6 @@ class EvaluationList:
     """The corpus settings by which each picture was hashed as well; none if only whole."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Nearest:
-    """The picture of a list that another one is nearest to."""
-
-    list_name: str
-    picture: str
-    distance_bits: int
-
-
 class EvaluationSets:
     """The looks of all pictures of some lists. The order of the lists does not matter."""
 
@@ -74,12 +65,11 @@ class EvaluationSets:
             return
         from dedup.neighbors import NearIndex, first_of_equals  # 0.3 s, and more to load what is compiled
 
-        self._rows = pa.concat_tables([EVALUATION_SCHEMA.empty_table(), *(one.rows for one in self.lists)])
-        self._pixels = pc.unique(self._rows["pixels"])
-        is_flat = np.asarray(self._rows["flat"].to_numpy(), np.bool_)
-        codes_L32, rows_L = looks_of(_codes(self._rows["phash256"]), self._rows["views"], is_flat)
+        rows = pa.concat_tables([EVALUATION_SCHEMA.empty_table(), *(one.rows for one in self.lists)])
+        self._pixels = pc.unique(rows["pixels"])
+        is_flat = np.asarray(rows["flat"].to_numpy(), np.bool_)
+        codes_L32, _ = looks_of(_codes(rows["phash256"]), rows["views"], is_flat)
         firsts = np.unique(first_of_equals(codes_L32))
-        self._rows_L = rows_L[firsts]
         self._index = NearIndex(codes_L32[firsts], radius_bits=radius_bits)
 
     @property
@@ -112,26 +102,6 @@ class EvaluationSets:
         is_near[self._index.pairs_with(codes_V32[firsts])["i"]] = True
         close_N[rows_V[is_near[same_V]]] = True
         return close_N
-
-    def nearest(self, code: bytes, views: bytes, *, is_flat: bool, pixels: str) -> Nearest | None:
-        """Return the picture of a list that makes this one contaminated, the nearest of them; none when none does."""
-        if self.is_empty:
-            return None
-        equal = int(pc.index(self._rows["pixels"], pixels).as_py())
-        if equal >= 0:
-            return self._at(equal, 0)
-        code_132, packed = np.frombuffer(code, np.uint8)[None], pa.chunked_array([pa.array([views], pa.binary())])
-        pairs = self._index.pairs_with(looks_of(code_132, packed, np.array([is_flat]))[0])
-        if not len(pairs):
-            return None
-        rows = self._rows_L[pairs["j"]]
-        best = np.lexsort((rows, pairs["distance"]))[0]
-        return self._at(int(rows[best]), int(pairs["distance"][best]))
-
-    def _at(self, row: int, distance_bits: int) -> Nearest:
-        ends = np.cumsum([len(one.rows) for one in self.lists])
-        name = self.lists[int(np.searchsorted(ends, row, side="right"))].name
-        return Nearest(list_name=name, picture=self._rows["name"][row].as_py(), distance_bits=distance_bits)
 
 
 def looks_of(code_N32: Codes, views: pa.ChunkedArray | None, is_flat_N: Flags) -> tuple[Codes, Rows]:

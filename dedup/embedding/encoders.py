@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from catalog.errors import CheckpointError
+from catalog.model_folders import safetensors_folder
 
 if TYPE_CHECKING:
     from dedup.embedding.network import CopyNet
 
 OWN_ARCHITECTURE = "byline-copy-detector"
 CONFIG_NAME = "config.json"
-_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 class Encoder(Protocol):
@@ -33,17 +33,9 @@ def pinned_weights(model: str, revision: str) -> str:
 
     Reads a folder whole, once. Raises `CheckpointError` for a folder without safetensors and a hub id without a commit.
     """
-    folder = Path(model)
-    if not folder.is_dir():
-        if revision:
-            return revision
-        raise CheckpointError(
-            f"no folder {model!r} with an embedding model; name one, or a hub id with its commit as revision"
-        )
-    if not any(folder.glob("*.safetensors")):
-        pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
-        found = f"only pickled weights ({', '.join(pickled)})" if pickled else "no weights"
-        raise CheckpointError(f"{model} holds {found}; save it again as safetensors, pickles can run code")
+    folder = safetensors_folder(model, revision, what="an embedding model")
+    if folder is None:
+        return revision
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix in (".safetensors", ".json"):

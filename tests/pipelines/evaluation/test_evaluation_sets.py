@@ -14,7 +14,6 @@ from dedup.views import VIEW_BYTES
 from pipelines.evaluation_sets import (
     EVALUATION_SCHEMA,
     EvaluationSets,
-    Nearest,
     load_evaluation_list,
     load_evaluation_sets,
     refuse_uncropped,
@@ -92,7 +91,6 @@ def test_no_list_keeps_nothing_out():
     sets = EvaluationSets([], radius_bits=31)
     assert sets.is_empty
     assert not sets.contaminated(*measured([a_picture(1)])).any()
-    assert sets.nearest(b"\0" * 32, b"", is_flat=False, pixels="") is None
 
 
 def test_of_several_lists_each_keeps_its_pictures_out_in_any_order(tmp_path):
@@ -102,23 +100,6 @@ def test_of_several_lists_each_keeps_its_pictures_out_in_any_order(tmp_path):
     assert one.contaminated(*measured(images)).tolist() == [True, True, False]
     assert one.digests == other.digests
     assert len(set(one.digests)) == 2
-
-
-@pytest.mark.parametrize(
-    ("image", "expected"),
-    [
-        (a_picture(2), Nearest(list_name="b", picture="0.png", distance_bits=0)),
-        (FLAT, Nearest(list_name="b", picture="1.png", distance_bits=0)),
-        (a_picture(3), None),
-    ],
-    ids=["near", "flat", "none"],
-)
-def test_the_nearest_picture_explains_a_refusal(image, expected, tmp_path):
-    lists = [a_list(tmp_path, [a_picture(1)], name="a"), a_list(tmp_path, [a_picture(2), FLAT], name="b")]
-    code, views, flat, pixels = measured([image])
-    sets = load_evaluation_sets(lists, radius_bits=31)
-    found = sets.nearest(code[0].tobytes(), views[0].as_py(), is_flat=bool(flat[0]), pixels=pixels[0].as_py())
-    assert found == expected
 
 
 def _rewritten(path, change, **metadata):
