@@ -51,6 +51,7 @@ class ImageRecord:
     def __post_init__(self) -> None:
         """Raise `ValueError` for text that is not Unicode and for sizes that are not."""
         said = [value for value in vars(self).values() if isinstance(value, str)]
+        said += [value for value in vars(self.evidence).values() if isinstance(value, str)]
         pairs = (*self.license_claims, *self.extras)
         if not _is_unicode("".join([*said, *self.tags, *(text for pair in pairs for text in pair)])):
             raise ValueError(f"{self._not_unicode()} is not Unicode")
@@ -61,7 +62,8 @@ class ImageRecord:
 
     def _not_unicode(self) -> str:
         texts = {name: value for name, value in vars(self).items() if isinstance(value, str)}
-        texts |= {"a tag": "".join(self.tags)}
+        texts |= {"a tag": "".join(self.tags), "when it was retrieved": self.evidence.retrieved_at or ""}
+        texts |= {"the request": self.evidence.file}
         return next(
             (name for name, text in texts.items() if not _is_unicode(text)), "a license claim or an extra column"
         )

@@ -1,9 +1,12 @@
 """Where the records of a source's file, as it is now, lie once they are ingested. Loads no Beam."""
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from catalog.corpus import TAKEDOWNS, read_settings
 from catalog.digests import digest_of
@@ -34,6 +37,32 @@ def records_path(
     digest = read() if store is None else remembered(named, read, store, keep=keep)
     run = digest_of([RECORD_SCHEMA.names, read_as, digest, denied])[:16]
     return f"records/{source.name}/{run}.parquet"
+
+
+def why_no_records(sources: Sequence[SourceConfig], denylists: Sequence[str], store: Store) -> str | None:
+    """Return what became of the rows of sources that were ingested and gave no record; none when one gave some, or when
+    they have no rows.
+    """
+    told = []
+    for source in sources:
+        stem = records_path(source, denylists, store).removesuffix(".parquet")
+        if not store.exists(f"{stem}.counts.json"):
+            return None
+        counts = json.loads(store.read_bytes(f"{stem}.counts.json"))
+        if counts["records"]:
+            return None
+        if counts["unreadable"]:
+            first = _first_row(store, f"{stem}.unreadable.parquet")
+            listed = store.url(f"{stem}.unreadable.parquet")
+            told.append(f"source {source.name}: {counts['unreadable']:,} unreadable, listed in {listed}; first {first}")
+        told += [f"source {source.name}: {number:,} left out: {kind}" for kind, number in counts["left_out"].items()]
+    return "; ".join(told) or None
+
+
+def _first_row(store: Store, path: str) -> str:
+    with store.open(path) as file:
+        row = next(pq.ParquetFile(file).iter_batches(1)).to_pylist()[0]
+    return f"{row['place']}: {row['problem']}"
 
 
 def _digest_of_files(files: Sequence[str], path: str) -> str:

@@ -152,7 +152,8 @@ class _Run:
 
     def _refuse(self, rows: pa.Table, problem: pa.Array) -> None:
         if len(rows):
-            told = pa.table({"place": rows["evidence_place"], "problem": problem}, schema=UNREADABLE_SCHEMA)
+            places = pc.binary_join_element_wise(rows["evidence_file"], rows["evidence_place"], " ")
+            told = pa.table({"place": places, "problem": problem}, schema=UNREADABLE_SCHEMA)
             self._tell(rows["number"].to_pylist(), told)
 
     def _tell(self, numbers: list[int], told: pa.Table) -> None:

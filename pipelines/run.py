@@ -25,7 +25,7 @@ from pipelines.config import CorpusConfig, check_installed, load_corpus_config
 from pipelines.edge_search import PLAN
 from pipelines.edges import is_searched
 from pipelines.evaluation_sets import copy_evaluation_sets
-from pipelines.ingested import records_path
+from pipelines.ingested import records_path, why_no_records
 from pipelines.outcomes import outcomes_of
 from pipelines.outstanding import num_lacking
 from pipelines.parts import parts_of
@@ -75,9 +75,14 @@ def build(
         if console is not None:
             stack.enter_context(watch(progress, STAGES, console))
         meter = Meter(str(progress))
-        done = None if beam_args else _from_facts(config, policy, meter)
-        if done is None:
-            done = _with_beam(config, policy, meter, workers, beam_args, stack)
+        try:
+            done = None if beam_args else _from_facts(config, policy, meter)
+            if done is None:
+                done = _with_beam(config, policy, meter, workers, beam_args, stack)
+        except CorpusError as error:
+            if why := why_no_records(config.sources, config.denylists, config.store):
+                raise CorpusError(f"release {config.name} would be empty, no row became a record: {why}") from error
+            raise
         release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
         _keep_record(release, policy, done)
     return release

@@ -10,10 +10,12 @@ from typing import Any
 from catalog.records import ImageRecord, Row, UnreadableRow
 from catalog.text import plain_text
 from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import extras_of, needed_text, read_row, refuse_columns, text_at
+from pipelines.sources.rows import extras_of, in_file, needed_text, read_row, refuse_columns, text_at
 from pipelines.sources.saved_json import SavedAnswer, read_answers
 
 LICENSE_FIELDS = ("License", "LicenseShortName", "LicenseUrl", "UsageTerms")
+ANSWERS = frozenset({"query", "batchcomplete", "continue"})
+"""Keys of which MediaWiki's answers to queries have one."""
 
 Waiting = dict[str, tuple[SavedAnswer, Any, str]]
 """Pages of a batch that is not complete, by id: the answer, the page, its place in the answer."""
@@ -31,14 +33,24 @@ def read_commons(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Ite
         if isinstance(saved, UnreadableRow):
             yield saved
             continue
+        if not _is_answer(saved.answer):
+            yield from in_file([saved.unreadable("pages")], saved.file, of=path)
+            continue
         for index, page in enumerate(_pages(saved.answer), start=1):
-            key = str(page.get("pageid") or f"{saved.place} {index}") if isinstance(page, dict) else str(index)
+            key = str((isinstance(page, dict) and page.get("pageid")) or f"{saved.place} {index}")
             if key not in waiting or (_has_image(page) and not _has_image(waiting[key][1])):
                 waiting[key] = (saved, page, f"page {index}")
         if "batchcomplete" in saved.answer or "continue" not in saved.answer:
-            yield from _read_batch(waiting, source, options)
+            yield from _read_batch(waiting, source, options, path)
             waiting = {}
-    yield from _read_batch(waiting, source, options)
+    yield from _read_batch(waiting, source, options, path)
+
+
+def _is_answer(answer: dict[str, Any]) -> bool:
+    """Tell whether MediaWiki answered, if only that there is nothing, or nothing yet."""
+    query = answer.get("query", [])
+    pages = query.get("pages", []) if isinstance(query, dict) else query
+    return "error" not in answer and bool(ANSWERS & answer.keys()) and isinstance(pages, dict | list)
 
 
 def _pages(answer: dict[str, Any]) -> list[Any]:
@@ -49,17 +61,22 @@ def _pages(answer: dict[str, Any]) -> list[Any]:
 
 
 def _has_image(page: Any) -> bool:
-    return isinstance(page, dict) and bool(page.get("imageinfo"))
+    return isinstance(page, dict) and isinstance(page.get("imageinfo"), list) and bool(page["imageinfo"])
 
 
-def _read_batch(waiting: Waiting, source: str, options: ReadOptions) -> Iterator[Row]:
+def _read_batch(waiting: Waiting, source: str, options: ReadOptions, path: str) -> Iterator[Row]:
     for saved, page, place in waiting.values():
-        yield read_row(partial(_read_page, page, saved, source, place, options), place=f"{saved.place}, {place}")
+        row = read_row(partial(_read_page, page, saved, source, place, options), place=f"{saved.place}, {place}")
+        yield from in_file([row], saved.file, of=path)
 
 
 def _read_page(page: dict[str, Any], saved: SavedAnswer, source: str, place: str, options: ReadOptions) -> ImageRecord:
-    if page.get("missing") or page.get("invalid"):
+    if any(page.get(word, False) is not False for word in ("missing", "invalid")):  # version 1 writes "" for true
         raise ValueError(f"no page of that name: {page.get('title')!r:.100}")
+    if not _has_image(page):
+        raise KeyError("imageinfo")
+    if not isinstance(page["pageid"], int):
+        raise ValueError(f"pageid is no number: {page['pageid']!r:.60}")
     info = page["imageinfo"][0]
     if info.get("filemissing"):
         raise ValueError("the page has lost its file")

@@ -9,12 +9,13 @@ from catalog.errors import SourceError
 from catalog.records import Evidence, ImageRecord, Row, UnreadableRow
 from pipelines.sources.files import lines_of
 from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import read_row
+from pipelines.sources.rows import in_file, read_row
 from pipelines.sources.tables import Columns, columns_of, record_of, tables_at
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PACKED = ("", ".gz", ".bz2")
 SUFFIXES = tuple(f"{name}{packed}" for name in DELIMITERS for packed in PACKED)
+OTHER_MARKS = (";", "\t", ",", "|")
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -24,7 +25,7 @@ def read_csv(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterato
     A row's place is its first line: a quoted text may have several. A row that is not UTF-8 is unreadable.
     """
     for file in tables_at(path, SUFFIXES):
-        yield from _read_file(file, source, options)
+        yield from in_file(_read_file(file, source, options), file, of=path)
 
 
 class _Lines:
@@ -53,7 +54,7 @@ class _Lines:
 def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
     lines = _Lines(path)
     reader = csv.reader(lines, delimiter=_delimiter(path), strict=True)
-    header = _header(reader, lines, path)
+    header = _header(reader, lines, path, options)
     columns = columns_of(header, options, path)
     while True:
         first = lines.start()
@@ -78,15 +79,26 @@ def _delimiter(path: str) -> str:
     return delimiter
 
 
-def _header(reader: Iterator[list[str]], lines: _Lines, path: str) -> list[str]:
+def _header(reader: Iterator[list[str]], lines: _Lines, path: str, options: ReadOptions) -> list[str]:
     try:
         header = next(reader, [])
         "".join(header).encode()
     except (csv.Error, UnicodeEncodeError) as error:
+        if isinstance(error, csv.Error) and b"\r" in lines.taken[0].rstrip(b"\r\n"):
+            raise SourceError(f"the lines of {path} end in CR alone; save it with LF or CR LF") from error
         hint = "save it as UTF-8" if lines.taken[0].startswith(UTF_16) or isinstance(error, ValueError) else str(error)
         raise SourceError(f"the header row of {path} cannot be read: {hint}") from error
     if not header:
         raise SourceError(f"{path} has no header row; its first line must name the columns")
+    if (
+        len(header) == 1
+        and header[0] not in options.columns.values()
+        and (found := [mark for mark in OTHER_MARKS if mark in header[0]])
+    ):
+        raise SourceError(
+            f"{path} has {found[0]!r} between its columns, its name says {_delimiter(path)!r}; save it with that, "
+            "or give it the name of what it is (.csv, .tsv)"
+        )
     return [name.strip() for name in header]
 
 

@@ -1,19 +1,21 @@
 """The files that the `path` of a source names, and their lines; compressed ones are told by their content."""
 
-import bz2
 import gzip
+import os
 import zlib
+from bz2 import BZ2Decompressor
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import glob, has_magic
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from catalog.errors import SourceError
 
 MAX_LINE_BYTES = 1 << 24
 """A longer line is no metadata; it is not held in memory either."""
+BLOCK_BYTES = 1 << 16
 
 
 def files_of(path: str, *, source: str | None = None) -> list[str]:
@@ -22,18 +24,46 @@ def files_of(path: str, *, source: str | None = None) -> list[str]:
     Raises `SourceError` when there is none.
     """
     place = Path(path)
-    if place.is_file():
-        return [path]
-    if place.is_dir():
-        found = [file for file in place.rglob("*") if file.is_file() and not _is_hidden(file, place)]
-    else:
-        names = glob(path, recursive=True) if has_magic(path) else []  # noqa: PTH207 - `path` may be absolute
-        found = [Path(name) for name in names if Path(name).is_file()]
-    if not found:
-        of_source = f" of source {source}" if source else " in the corpus config"
-        kind = "in the folder" if place.is_dir() else "for" if has_magic(path) else "at"
-        raise SourceError(f"no source file {kind} {path}; check `path`{of_source}")
+    of_source = f" of source {source}" if source else " in the corpus config"
+    try:
+        if path and place.is_file():
+            return [path]
+        if path and place.is_dir():
+            found = [file for file in place.rglob("*") if file.is_file() and not _is_hidden(file, place)]
+        else:
+            names = glob(path, recursive=True) if has_magic(path) else []  # noqa: PTH207 - `path` may be absolute
+            found = [Path(name) for name in names if Path(name).is_file()]
+        if not found:
+            raise SourceError(f"no source file {_why_none(path)}; check `path`{of_source}")
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}; check `path`{of_source}") from error
     return [str(file) for file in sorted(found)]
+
+
+def _why_none(path: str) -> str:
+    place = Path(path)
+    if "://" in path:
+        return f"at {path}, a URL: nothing is fetched for a source, download it and give where it lies"
+    if path.startswith("~"):
+        return f"at {path}: ~ is not read as your home, write the path out"
+    if has_magic(path):
+        return f"for {path}"
+    if path and place.is_dir():
+        return f"in the folder {path}"
+    return f"at {path}, which is a pipe or a device" if path and place.exists() else f"at {path or 'an empty path'}"
+
+
+def metadata_of(path: str) -> list[str]:
+    """Return `files_of`, for files of metadata: the evidence of every record has their names, so these must be text.
+
+    Raises `SourceError` for one that is not UTF-8.
+    """
+    files = files_of(path)
+    for file in files:
+        shown = os.fsencode(file).decode("utf-8", "backslashreplace")
+        if shown != file:
+            raise SourceError(f"the name of {shown} is not UTF-8; rename it")
+    return files
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:
@@ -47,16 +77,51 @@ def opened(path: str) -> Iterator[IO[bytes]]:
         with open(path, "rb") as file:
             magic = file.read(3)
             file.seek(0)
+            if not magic and path.lower().endswith((".gz", ".bz2")):
+                raise SourceError(f"{path} is empty, which no packed file is; get the file again")
             unpacked: BufferedIOBase | IO[bytes] = file
             if magic[:2] == b"\x1f\x8b":
                 unpacked = gzip.GzipFile(fileobj=file)
             elif magic == b"BZh":
-                unpacked = bz2.BZ2File(file)
+                unpacked = BufferedReader(_Bzip2(file), BLOCK_BYTES)
             yield cast(IO[bytes], unpacked)
     except FileNotFoundError as error:
         raise SourceError(f"no source file at {path}; check `path` in the corpus config") from error
     except (IsADirectoryError, PermissionError) as error:
         raise SourceError(f"cannot read {path}: {error.strerror}; check `path` in the corpus config") from error
+
+
+class _Bzip2(RawIOBase):
+    """The text of a file of bzip2, of one stream or several.
+
+    `bz2.BZ2File` takes a later stream that is damaged at its start for rubbish after the end, and ends there without a
+    word. Here it is an error.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._stream = BZ2Decompressor()
+
+    def readable(self) -> bool:
+        """It is only read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, or some of it. Raises `EOFError` for a stream without end, `OSError` for a damaged one."""
+        while True:
+            packed = b""
+            if self._stream.eof:
+                packed = self._stream.unused_data or self._file.read(BLOCK_BYTES)
+                if not packed:
+                    return 0
+                self._stream = BZ2Decompressor()
+            elif self._stream.needs_input:
+                packed = self._file.read(BLOCK_BYTES)
+                if not packed:
+                    raise EOFError("a stream of bzip2 has no end")
+            if data := self._stream.decompress(packed, len(buffer)):
+                buffer[: len(data)] = data
+                return len(data)
 
 
 def lines_of(path: str) -> Iterator[bytes]:

@@ -139,6 +139,8 @@ class _Folder:
     def _place_of(self, name: str) -> str:
         """Return where a file really lies. Raises `ValueError` unless it is a regular file in the folder."""
         place = self.root / name
+        if _shown(name) != name:
+            raise ValueError("a name that is not UTF-8; give it another")
         if place.is_symlink():
             try:
                 place = place.resolve(strict=True)

@@ -57,9 +57,11 @@ def _read_shard(parquet: Path, source: str, options: ReadOptions) -> Iterator[Ro
             members = members_beside(parquet, _keys(shard))
             retrieved_at = _end_of(parquet.with_name(f"{parquet.stem}_stats.json"))
             for batch in shard.iter_batches(BATCH_ROWS, use_threads=False):
-                for row in rows_of(without_times(batch)):
+                for row in rows_of(without_times(batch, str(parquet))):
                     number += 1
                     yield _read_row(row, columns, members, source, str(parquet), f"row {number}", retrieved_at)
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{parquet} has a column whose name is not UTF-8; give it another") from error
     except (pa.ArrowException, OSError) as error:
         problem = str(error).split("\n")[0][:160]
         where = f"damaged after row {number}" if number else "not a whole Parquet file"

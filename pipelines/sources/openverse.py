@@ -7,7 +7,7 @@ from typing import Any
 from catalog.records import ImageRecord, Row, UnreadableRow
 from catalog.text import one_line
 from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import extras_of, needed_text, read_row, refuse_columns, text_at
+from pipelines.sources.rows import extras_of, in_file, needed_text, read_row, refuse_columns, text_at
 from pipelines.sources.saved_json import SavedAnswer, read_answers
 
 
@@ -19,10 +19,13 @@ def read_openverse(path: str, source: str, options: ReadOptions = AS_IT_IS) -> I
             yield saved
             continue
         results = saved.answer.get("results")
-        for index, result in enumerate(results if isinstance(results, list) else [], start=1):
+        if not isinstance(results, list):
+            yield from in_file([saved.unreadable("results")], saved.file, of=path)
+            continue
+        for index, result in enumerate(results, start=1):
             place = f"result {index}"
             read = partial(_read_result, result, saved, source, place, options)
-            yield read_row(read, place=f"{saved.place}, {place}")
+            yield from in_file([read_row(read, place=f"{saved.place}, {place}")], saved.file, of=path)
 
 
 def _read_result(

@@ -1,6 +1,5 @@
 """Tables in Parquet, as LAION and DataComp publish them: one file, or the parts in a folder or of a glob."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +11,8 @@ from catalog.digests import sha256_hex
 from catalog.errors import SourceError
 from catalog.records import Evidence, ImageRecord, Row, UnreadableRow
 from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import read_row
-from pipelines.sources.tables import Columns, columns_of, record_of, tables_at
+from pipelines.sources.rows import in_file, read_row
+from pipelines.sources.tables import Columns, columns_of, record_of, row_json, tables_at
 
 BATCH_ROWS = 4096
 BUFFER_BYTES = 1 << 20
@@ -23,7 +22,7 @@ BUFFER_BYTES = 1 << 20
 def read_parquet(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
     """Yield a record for every row, file after file in the order of their names."""
     for file in tables_at(path, (".parquet",)):
-        yield from _read_file(file, source, options)
+        yield from in_file(_read_file(file, source, options), file, of=path)
 
 
 def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
@@ -33,9 +32,11 @@ def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
             columns = columns_of(parquet.schema_arrow.names, options, path)
             _check_urls(parquet.schema_arrow.field(columns.fields["url"]), path)
             for batch in parquet.iter_batches(BATCH_ROWS, use_threads=False):
-                for row in rows_of(without_times(batch)):
+                for row in rows_of(without_times(batch, path)):
                     number += 1
                     yield _read_row(row, columns, path, source, f"row {number}")
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} has a column whose name is not UTF-8; give it another") from error
     except (pa.ArrowException, OSError) as error:
         problem = str(error).split("\n")[0][:200]
         where = f"is damaged after row {number}" if number else "is not a whole Parquet file"
@@ -44,16 +45,25 @@ def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
 
 def _check_urls(field: pa.Field, path: str) -> None:
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         raise SourceError(f"{path}: column {field.name!r} holds no URLs but {field.type}; say in `columns` which does")
 
 
-def without_times(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return times and dates as text in ISO 8601: Python's own cannot hold all that Arrow's can."""
-    columns = [
-        pc.replace_substring(column.cast(pa.string()), " ", "T") if pa.types.is_temporal(column.type) else column
-        for column in batch.columns
-    ]
+def without_times(batch: pa.RecordBatch, path: str) -> pa.RecordBatch:
+    """Return times and dates as text in ISO 8601: Python's own cannot hold all that Arrow's can.
+
+    Raises `SourceError` for those that have no such text.
+    """
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            is_time = pa.types.is_temporal(column.type)
+            columns.append(pc.replace_substring(column.cast(pa.string()), " ", "T") if is_time else column)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:  # of a time zone that this machine has not
+            why = str(error).split("\n")[0]
+            raise SourceError(
+                f"{path}: column {name!r} of {column.type} cannot be written as text ({why:.120})"
+            ) from error
     return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
@@ -86,9 +96,4 @@ def _retrieved(row: dict[str, Any], columns: Columns) -> str | None:
 
 def row_digest(row: dict[str, Any]) -> str:
     """Return the SHA-256 of all columns of a row as JSON with sorted keys and no spaces, bytes in hex."""
-    text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_as_json)
-    return sha256_hex(text.encode(errors="surrogatepass"))
-
-
-def _as_json(value: Any) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
+    return sha256_hex(row_json(row).encode(errors="surrogatepass"))

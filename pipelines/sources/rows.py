@@ -1,12 +1,15 @@
 """Reading one row of a source, so that a row that cannot be read is told and costs nothing else."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from catalog.digests import canonical_json
 from catalog.errors import SourceError
 from catalog.records import ImageRecord, UnreadableRow
 from pipelines.sources.options import ReadOptions
+
+RowT = TypeVar("RowT")
 
 
 def read_row(read: Callable[[], ImageRecord], *, place: str) -> ImageRecord | UnreadableRow:
@@ -15,8 +18,16 @@ def read_row(read: Callable[[], ImageRecord], *, place: str) -> ImageRecord | Un
         return read()
     except KeyError as error:
         return UnreadableRow(place=place, problem=f"no {error.args[0]}")
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
+    except ValueError as error:
         return UnreadableRow(place=place, problem=str(error).split("\n")[0][:200])
+    except (TypeError, AttributeError, IndexError, RecursionError) as error:
+        return UnreadableRow(place=place, problem=f"of another shape than expected: {error}".split("\n")[0][:200])
+
+
+def in_file(rows: Iterable[RowT], file: str, *, of: str) -> Iterator[RowT | UnreadableRow]:
+    """Yield the rows of one of the files of a source; those that are unreadable say of which, where `of` is not it."""
+    for row in rows:
+        yield replace(row, place=f"{file} {row.place}") if file != of and isinstance(row, UnreadableRow) else row
 
 
 def text_at(row: Mapping[str, Any], name: str) -> str | None:

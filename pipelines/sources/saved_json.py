@@ -6,6 +6,7 @@ checked. One answer is held in memory at a time.
 
 import codecs
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from catalog.digests import canonical_json, sha256_hex
 from catalog.errors import SourceError
 from catalog.records import Evidence, UnreadableRow
 from catalog.text import one_line
-from pipelines.sources.files import MAX_LINE_BYTES, files_of, lines_of, opened
+from pipelines.sources.files import MAX_LINE_BYTES, lines_of, metadata_of, opened
+from pipelines.sources.rows import in_file
 
 SUFFIXES = tuple(f"{name}{packed}" for name in (".json", ".jsonl") for packed in ("", ".gz", ".bz2"))
 MAX_ANSWER_CHARACTERS = 1 << 26
@@ -22,6 +24,8 @@ MAX_ANSWER_CHARACTERS = 1 << 26
 BLOCK_BYTES = 1 << 16
 HARVESTED = frozenset({"request", "retrieved_at", "sha256", "pictures", "body"})
 """Keys of a line that `byline harvest` wrote. `body` is the answer, as text: its bytes in UTF-8 have that digest."""
+REFUSALS = ("error", "errors", "detail")
+"""Keys under which APIs say why there is no answer."""
 _DECODER = json.JSONDecoder()
 _SPACE = " \t\r\n"
 
@@ -49,20 +53,30 @@ class SavedAnswer:
             retrieved_at=retrieved_at or self.retrieved_at,
         )
 
+    def unreadable(self, key: str) -> UnreadableRow:
+        """Return the row for an answer without what its reader wants under a key: a refusal, or another API's."""
+        refusals = [name for name in REFUSALS if self.answer.get(name)]
+        if shown := [*refusals, *[key] * (key in self.answer)]:
+            said = f"it says {shown[0]} = {canonical_json(self.answer[shown[0]]).decode('utf-8', 'replace')}"
+        else:
+            said = f"it has {', '.join(sorted(self.answer)) or 'nothing'}"
+        return UnreadableRow(place=self.place, problem=one_line(f"an answer without {key}: {said}")[:200])
+
 
 def read_answers(path: str) -> Iterator[SavedAnswer | UnreadableRow]:
     """Yield the answers of a file, or of the files of a folder or glob, in order.
 
     A line that holds none is unreadable. Raises `SourceError` for a file that is missing or holds something else.
     """
-    files = files_of(path)
+    files = metadata_of(path)
     if files != [path]:
         files = [file for file in files if file.lower().endswith(SUFFIXES)]
         if not files:
             raise SourceError(f"no {' or '.join(SUFFIXES)} file in {path}; check `path` in the corpus config")
     for file in files:
         name = file.lower().removesuffix(".gz").removesuffix(".bz2")
-        yield from _read_lines(file) if name.endswith(".jsonl") else _read_json(file)
+        rows = _read_lines(file) if name.endswith(".jsonl") else _read_json(file)
+        yield from in_file(rows, file, of=path)
 
 
 def _read_lines(path: str) -> Iterator[SavedAnswer | UnreadableRow]:
@@ -94,7 +108,7 @@ def _read_json(path: str) -> Iterator[SavedAnswer | UnreadableRow]:
             yield saved
     except SourceError:
         raise
-    except (ValueError, RecursionError, EOFError, OSError) as error:
+    except (ValueError, RecursionError, EOFError, OSError, zlib.error) as error:
         after = f" after answer {number}" if number else ""
         raise SourceError(f"{path} is not JSON{after}: {_why(error)}; fetch it again") from error
 

@@ -4,17 +4,20 @@ A column with the name of a field is that field, in any case; so are those that 
 kept as a claim of the column that it stands in.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from catalog.digests import canonical_json, sha256_hex
+from catalog.digests import sha256_hex
 from catalog.errors import SourceError
 from catalog.records import Evidence, ImageRecord
 from catalog.text import one_line
-from pipelines.sources.files import files_of
+from pipelines.sources.files import metadata_of
 from pipelines.sources.options import FIELDS, ReadOptions
 
 OTHER_NAMES = {
@@ -39,7 +42,7 @@ class Columns:
 
 def tables_at(path: str, suffixes: tuple[str, ...]) -> list[str]:
     """Return the files that a path names; of a folder those with these suffixes. Raises `SourceError` without any."""
-    files = files_of(path)
+    files = metadata_of(path)
     if not Path(path).is_dir():
         return files
     tables = [file for file in files if file.lower().endswith(suffixes)]
@@ -113,8 +116,22 @@ def record_of(row: Mapping[str, Any], columns: Columns, source: str, evidence: E
 
 
 def as_text(value: Any) -> str:
-    """Return a value of any kind as text: text as it is, the rest as JSON."""
-    return value if isinstance(value, str) else canonical_json(value).decode()
+    """Return a value of any kind as text: text as it is, bytes in hex, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes | Decimal | time | date | timedelta):
+        return plain(value)
+    return row_json(value)
+
+
+def plain(value: Any) -> str:
+    """Return as text what JSON has no word for: bytes in hex."""
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def row_json(value: Any) -> str:
+    """Return JSON with sorted keys and no spaces, of what a row of a table may hold."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain)
 
 
 def _text(field: str, value: Any) -> str | None:

@@ -15,9 +15,9 @@ from catalog.digests import sha256_hex
 from catalog.errors import SourceError
 from catalog.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
 from catalog.text import one_line
-from pipelines.sources.files import MAX_LINE_BYTES, files_of, lines_of
+from pipelines.sources.files import MAX_LINE_BYTES, lines_of, metadata_of
 from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import read_row
+from pipelines.sources.rows import in_file, read_row
 
 COLUMNS = (
     "photoid uid unickname datetaken dateuploaded capturedevice title description usertags machinetags longitude "
@@ -39,8 +39,8 @@ def read_yfcc(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterat
     """
     if options.columns:
         raise SourceError(f"source {source}: the columns of YFCC100M are known; remove `columns` from the config")
-    for file in files_of(path):
-        yield from _read_file(file, source, options)
+    for file in metadata_of(path):
+        yield from in_file(_read_file(file, source, options), file, of=path)
 
 
 def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
@@ -81,6 +81,8 @@ def _read_line(line: bytes, columns: list[str], path: str, source: str, place: s
         return UnreadableRow(place=place, problem=f"marker is {row['marker']!r:.60}; expected 0 or 1")
     if not row["photoid"] or not row["downloadurl"]:
         return UnreadableRow(place=place, problem="no photoid or no downloadurl")
+    if "\ufffd" in row["photoid"] + row["downloadurl"]:  # it would be another picture's
+        return UnreadableRow(place=place, problem="photoid or downloadurl is not UTF-8")
     evidence = Evidence(file=path, place=place, sha256=sha256_hex(line))
     return read_row(lambda: _record(row, source, evidence, extras), place=place)
 

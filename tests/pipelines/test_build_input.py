@@ -124,3 +124,13 @@ def test_pixel_settings_cannot_change_under_a_corpus(tmp_path):
     config.write_text(config.read_text() + "\n[pixels]\nimage_size = 64\n")
     with pytest.raises(ConfigError, match=r"\[pixels\] differs from .*; name a new root"):
         build(str(config), workers=1)
+
+
+def test_a_source_of_which_no_row_can_be_read_says_how_many_and_shows_the_first(tmp_path):
+    good = a_yfcc_line("1", "http://127.0.0.1:9/a")
+    config = write_corpus(tmp_path, [good + "\tx", a_yfcc_line("", "http://127.0.0.1:9/a"), good + "\tx"])
+    told = r"no row became a record: source test: 3 unreadable, listed in .*parquet; first line 1: 24 columns"
+    with pytest.raises(CorpusError, match=told):
+        build(str(config), workers=1)
+    with pytest.raises(CorpusError, match=told):
+        build(str(config), workers=1)

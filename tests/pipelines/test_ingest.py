@@ -16,7 +16,7 @@ import pytest
 
 from catalog.denylist import NOTHING_DENIED, Entry, add_entries, load_denylist
 from catalog.errors import ConfigError, SourceError, StorageError
-from catalog.records import LeftOut, UnreadableRow, records_table, unreadable_table
+from catalog.records import ImageRecord, LeftOut, UnreadableRow, records_table, unreadable_table
 from catalog.storage import Store, parquet_bytes
 from pipelines import ingesting, spilling, url_index
 from pipelines.config import SourceConfig
@@ -46,6 +46,10 @@ def _some_rows(number: int, *, seed: int = 0) -> list:
     return rows
 
 
+def _place(record: ImageRecord) -> str:
+    return f"{record.evidence.file} {record.evidence.place}"
+
+
 def _in_memory(rows, denylist, num_packs) -> dict[str, bytes]:
     """Return the files of an ingest run, made in the plainest way: everything in memory, sorted at once."""
     records, unreadable = {}, []
@@ -55,9 +59,9 @@ def _in_memory(rows, denylist, num_packs) -> dict[str, bytes]:
         elif isinstance(row, LeftOut):
             continue
         elif row.record_id in records:
-            unreadable.append(UnreadableRow(place=row.evidence.place, problem=f"id {row.id} came before"))
+            unreadable.append(UnreadableRow(place=_place(row), problem=f"id {row.id} came before"))
         elif denylist.denies_record(row):
-            unreadable.append(UnreadableRow(place=row.evidence.place, problem="taken down"))
+            unreadable.append(UnreadableRow(place=_place(row), problem="taken down"))
         else:
             records[row.record_id] = row
     table = records_table(records.values(), num_packs=num_packs)
@@ -274,3 +278,10 @@ def test_killed_at_any_moment_and_run_again_it_gives_the_same_bytes(tmp_path):
     assert not list((tmp_path / "killed").rglob("*.arrows"))
     ingest(source, store)
     assert tree_digest(tmp_path / "killed" / "records") == tree_digest(tmp_path / "expected" / "records")
+
+
+def test_a_row_that_came_before_is_told_with_its_file(tmp_path):
+    store = Store(str(tmp_path))
+    write_run([a_record(id="7"), a_record(id="7")], store, PATH, NOTHING_DENIED, num_packs=1)
+    told = store.read_table(PATH.replace(".parquet", ".unreadable.parquet")).to_pylist()
+    assert told == [{"place": "a.json line 1", "problem": "id 7 came before"}]

@@ -36,7 +36,7 @@ def test_commons_values_lose_their_html_and_licenses_stay_as_written(tmp_path):
 def test_a_commons_page_without_an_image_is_kept_as_unreadable(tmp_path):
     answer = {"query": {"pages": {"7": _commons_page(imageinfo=[])}}}
     assert list(read_commons(_saved(tmp_path, answer), "c")) == [
-        UnreadableRow(place="answer 1, page 1", problem="list index out of range")
+        UnreadableRow(place="answer 1, page 1", problem="no imageinfo")
     ]
 
 

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -266,3 +267,53 @@ def test_a_field_that_no_column_can_be_is_an_error_of_the_config(field):
     table = {"name": "web", "reader": "csv", "path": "t.csv", "num_packs": 1, "columns": {field: "x"}}
     with pytest.raises(ConfigError, match=f"columns: no field '{field}'; the fields are id, url, .*, retrieved_at"):
         parse_config(table, SourceConfig, where="corpus.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("id;url\n1;http://x/1\n", "t.csv has ';' between its columns, its name says ','; save it with that"),
+        ("id\turl\n1\thttp://x/1\n", r"t.csv has '\\t' between its columns, its name says ','"),
+        ("id,url\r1,http://x/1\r", "the lines of .*t.csv end in CR alone; save it with LF or CR LF"),
+    ],
+)
+def test_a_table_of_another_kind_than_its_name_says_is_told(content, told, tmp_path):
+    with pytest.raises(SourceError, match=told):
+        _csv(tmp_path, content)
+
+
+def test_one_column_whose_name_has_a_semicolon_may_be_that_of_urls(tmp_path):
+    (record,) = _csv(tmp_path, "link;href\nhttp://x/1\n", ReadOptions(columns={"url": "link;href"}))
+    assert record.url == "http://x/1"
+
+
+def test_columns_of_any_kind_can_be_saved(tmp_path):
+    kinds = {
+        "hash": pa.array([b"\x00\xff"]),
+        "price": pa.array([Decimal("1.50")]),
+        "boxes": pa.array([[{"at": b"\x01"}]]),
+        "name": pa.array(["text"]),
+    }
+    options = ReadOptions(save_additional_columns=tuple(kinds))
+    (record,) = _parquet(tmp_path, {"url": ["http://x/1"], **kinds}, options)
+    assert dict(record.extras) == {"hash": "00ff", "price": "1.50", "boxes": '[{"at":"01"}]', "name": "text"}
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_every_kind_of_text_may_be_a_url(kind, tmp_path):
+    (record,) = _parquet(tmp_path, {"url": pa.array(["http://x/1"], kind)})
+    assert record.url == "http://x/1"
+
+
+def test_a_time_zone_that_is_not_known_is_told_with_its_column(tmp_path):
+    at = pa.array([1], pa.timestamp("us", tz="Mars/Base"))
+    with pytest.raises(SourceError, match=r"t.parquet: column 'at' of timestamp\[us, tz=Mars/Base\] cannot be written"):
+        _parquet(tmp_path, {"url": ["http://x/1"], "at": at})
+
+
+def test_a_column_whose_name_is_not_utf_8_is_told(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"url": ["http://x/1"], "qqqq": [1]}), path)
+    path.write_bytes(path.read_bytes().replace(b"qqqq", b"qq\xff\xfe"))
+    with pytest.raises(SourceError, match="t.parquet has a column whose name is not UTF-8; give it another"):
+        list(read_parquet(str(path), "web"))

@@ -138,3 +138,12 @@ def test_a_line_without_end_is_not_held_in_memory(tmp_path, monkeypatch):
 def test_columns_that_yfcc_has_not_are_told(options, told, tmp_path):
     with pytest.raises(SourceError, match=told):
         _yfcc(tmp_path, _lines(1), ReadOptions(**options))
+
+
+@pytest.mark.parametrize("column", ["photoid", "downloadurl"])
+def test_an_id_or_url_that_is_not_utf_8_is_unreadable_and_not_another_pictures(column, tmp_path):
+    fields = {"photoid": "1", "downloadurl": "http://x/1", column: "QQ"}
+    line = a_yfcc_line(fields["photoid"], fields["downloadurl"]).encode().replace(b"QQ", b"\xff")
+    assert _yfcc(tmp_path, line) == [
+        UnreadableRow(place="line 1", problem="photoid or downloadurl is not UTF-8"),
+    ]
