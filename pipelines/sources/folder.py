@@ -57,7 +57,7 @@ def read_folder(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iter
     """Yield a record for every picture: of a folder, sorted, then of those below it. No link is followed out of it."""
     root = Path(path)
     if not root.exists():
-        raise SourceError(f"no source file at {path}; check `path` in the corpus config")
+        raise SourceError(f"no source file at {path}; check `path`, which is a folder of pictures")
     if not root.is_dir():
         raise SourceError(f"{path} is a file; give a folder of pictures as `path`")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it prints of damaged files what is told in rows
@@ -66,6 +66,7 @@ def read_folder(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iter
     reader = _Folder(root.resolve(), path, source, options, table)
     yield from reader.rows()
     yield from table.left()
+    yield from reader.never_said()
 
 
 class _Folder:
@@ -77,6 +78,9 @@ class _Folder:
         self.source = source
         self.options = options
         self.table = table
+        self.num_read = 0
+        self._unsaid = set(options.columns.values())
+        """What the config names, and no picture so far has."""
 
     def rows(self) -> Iterator[Row]:
         """Yield what becomes of every file below."""
@@ -94,6 +98,13 @@ class _Folder:
             inner = [entry.name for entry in seen if entry.is_dir(follow_symlinks=False)]
             folders += [f"{below}{name}/" for name in reversed(inner)]
             yield from self._files(below, [e.name for e in seen if not e.is_dir(follow_symlinks=False)])
+
+    def never_said(self) -> Iterator[UnreadableRow]:
+        """Yield what the config names and no picture has, so that a name that is misspelt is told."""
+        for field, name in self.options.columns.items():
+            if self.num_read and name in self._unsaid:
+                problem = f"no picture says {name!r:.60}, which the config names for {field}"
+                yield UnreadableRow(place=self.path, problem=problem)
 
     def _files(self, below: str, names: Sequence[str]) -> Iterator[Row]:
         pictures = [name for name in names if not name.lower().endswith(SIDECAR)]
@@ -157,6 +168,8 @@ class _Folder:
 
     def _record(self, name: str, held: str, said: Sequence[tuple[str, Said]], inside: Inside) -> ImageRecord:
         layers: list[Said] = [*(layer for _, layer in said), inside.statements]
+        self.num_read += 1
+        self._unsaid.difference_update(*layers)
         first = {field: self._first(field, layers) for field in NAMES}
         lines = {
             field: one_line(_text(field, first[field]) or "") or None for field in ("title", "creator", "description")

@@ -22,7 +22,7 @@ from pipelines.sources.members import Members, members_beside
 from pipelines.sources.options import AS_IT_IS, ReadOptions
 from pipelines.sources.parquet import BATCH_ROWS, BUFFER_BYTES, row_digest, rows_of, without_times
 from pipelines.sources.rows import read_row
-from pipelines.sources.tables import Columns, columns_of, record_of
+from pipelines.sources.tables import Columns, columns_of, record_of, told_of
 
 NEEDED = ("key", "status")
 SUCCESS = "success"
@@ -36,7 +36,7 @@ def read_img2dataset(path: str, source: str, options: ReadOptions = AS_IT_IS) ->
     """
     folder = Path(path)
     if not folder.exists():
-        raise SourceError(f"no source file at {path}; check `path` in the corpus config")
+        raise SourceError(f"no source file at {path}; check `path`, which is the folder that img2dataset wrote")
     if not folder.is_dir():
         raise SourceError(f"{path} is a file; give the folder that img2dataset wrote as `path`")
     names = sorted(file.stem for file in folder.glob("*.parquet") if _SHARD.fullmatch(file.stem))
@@ -51,6 +51,9 @@ def read_img2dataset(path: str, source: str, options: ReadOptions = AS_IT_IS) ->
 
 def _read_shard(parquet: Path, source: str, options: ReadOptions) -> Iterator[Row]:
     number = 0
+    if not parquet.is_file():  # a pipe would be waited for
+        yield UnreadableRow(place=parquet.name, problem="no regular file")
+        return
     try:
         with pq.ParquetFile(parquet, buffer_size=BUFFER_BYTES, pre_buffer=False) as shard:
             columns = _columns(shard.schema_arrow.names, options, str(parquet))
@@ -76,8 +79,8 @@ def _read_shard(parquet: Path, source: str, options: ReadOptions) -> Iterator[Ro
 def _columns(names: list[str], options: ReadOptions, path: str) -> Columns:
     """Return what the columns are. A caption is a title, like LAION's alternative text, unless the config says else."""
     if missing := [name for name in NEEDED if name not in names]:
-        told = f"its columns are {', '.join(names)}"
-        raise SourceError(f"{path} has no column {missing[0]!r}, which img2dataset writes; {told}; check `reader`")
+        lacking = f"{path} has no column {missing[0]!r}, which img2dataset writes"
+        raise SourceError(f"{lacking}; {told_of(names)}; check `reader`")
     chosen = options.columns
     if "caption" in names and "title" not in chosen and "caption" not in chosen.values():
         options = options.model_copy(update={"columns": {**chosen, "title": "caption"}})

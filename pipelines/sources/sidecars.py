@@ -10,6 +10,7 @@ from typing import Any
 from catalog.errors import SourceError
 from catalog.records import UnreadableRow
 from pipelines.sources.files import MAX_LINE_BYTES, lines_of
+from pipelines.sources.tables import told_of
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 FILE_NAME = "file_name"
@@ -71,10 +72,10 @@ def _csv_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
             if FILE_NAME not in header or len(set(header)) < len(header):
-                told = ", ".join(header) or "none"
-                raise SourceError(f"{path} needs a column {FILE_NAME!r}, and each name once; its columns are {told}")
+                raise SourceError(f"{path} needs a column {FILE_NAME!r}, and each name once; {told_of(header)}")
+            before = reader.line_num
             for fields in reader:
-                place = f"{path.name} line {reader.line_num}"
+                place, before = f"{path.name} line {before + 1}", reader.line_num  # of its first line
                 if len(fields) == len(header):
                     yield place, dict(zip(header, fields, strict=True))
                 elif fields:

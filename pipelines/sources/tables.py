@@ -56,7 +56,7 @@ def columns_of(names: Sequence[str], options: ReadOptions, path: str) -> Columns
 
     Raises `SourceError`, with the names that there are, without a URL or when the config names what is not there.
     """
-    told = f"its columns are {', '.join(names)}"
+    told = told_of(names)
     for field, name in options.columns.items():
         if name not in names:
             raise SourceError(f"{path} has no column {name!r}, which the config names for {field}; {told}")
@@ -71,6 +71,11 @@ def columns_of(names: Sequence[str], options: ReadOptions, path: str) -> Columns
         if names.count(name) > 1:
             raise SourceError(f"{path} has {names.count(name)} columns called {name!r}; give them names of their own")
     return Columns(fields=found, extras=options.save_additional_columns)
+
+
+def told_of(names: Sequence[str]) -> str:
+    """Return the columns of a file in words, on one line: what is taken for a header may be anything."""
+    return f"its columns are {one_line(', '.join(names)) or 'none':.2000}"
 
 
 def _by_name(field: str, names: Sequence[str], path: str) -> str | None:

@@ -317,3 +317,8 @@ def test_a_column_whose_name_is_not_utf_8_is_told(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"qqqq", b"qq\xff\xfe"))
     with pytest.raises(SourceError, match="t.parquet has a column whose name is not UTF-8; give it another"):
         list(read_parquet(str(path), "web"))
+
+
+def test_columns_are_told_on_one_line(tmp_path):
+    with pytest.raises(SourceError, match="its columns are a b, c: say which"):
+        _csv(tmp_path, '"a\nb",c\n')

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from catalog.errors import SourceError
+from catalog.records import UnreadableRow
 from pipelines.sources.folder import read_folder
 from pipelines.sources.options import ReadOptions
 from tests.pipelines.sources.folders import a_folder, a_jpeg, an_exif, one_record, problems_in
@@ -131,3 +132,17 @@ def test_a_table_of_no_use_is_one_line(files, line, tmp_path):
     with pytest.raises(SourceError, match=re.escape(line)) as told:
         list(read_folder(a_folder(tmp_path, files), "f"))
     assert "\n" not in str(told.value)
+
+
+def test_a_row_of_several_lines_has_the_number_of_its_first(tmp_path):
+    table = b'file_name,title\na.jpg,"A\nB"\nb.jpg,"B\nC\nD",too\n'
+    path = a_folder(tmp_path, {"a.jpg": a_jpeg(), "metadata.csv": table})
+    assert problems_in(path) == [("metadata.csv line 4", "3 columns; expected 2")]
+
+
+def test_a_name_in_the_config_that_no_picture_has_is_told(tmp_path):
+    path = a_folder(tmp_path, {"a.jpg": a_jpeg(), "a.json": {"licence": "CC0", "who": "Ada"}})
+    options = ReadOptions(columns={"license": "license_", "creator": "who"})
+    told = [row for row in read_folder(path, "f", options) if isinstance(row, UnreadableRow)]
+    problem = "no picture says 'license_', which the config names for license"
+    assert told == [UnreadableRow(place=path, problem=problem)]

@@ -290,3 +290,9 @@ def test_what_is_no_output_of_img2dataset_is_one_line(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"")
     with pytest.raises(SourceError, match="is a file; give the folder that img2dataset wrote as `path`"):
         list(read_img2dataset(str(tmp_path / "a.parquet"), "i"))
+
+
+def test_a_shard_whose_parquet_is_a_pipe_is_told_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "00000.parquet")
+    (row,) = read_img2dataset(str(tmp_path), "i")
+    assert row == UnreadableRow(place="00000.parquet", problem="no regular file")
