@@ -37,6 +37,8 @@ class Commons:
     def __init__(self, api: str, batches: list[dict[str, str]]) -> None:
         self.api = checked_api(api)
         self.batches = [{**ASKED, **batch} for batch in batches]
+        self._followed: set[int] = set()
+        """Hashes of the requests of this run, for an API that leads in a circle."""
 
     def first(self) -> str:
         """Return the first request."""
@@ -57,8 +59,9 @@ class Commons:
         if not isinstance(rest, dict) or not all(isinstance(value, str | int) for value in rest.values()):
             raise SourceError(f"{self.name} says in a way of its own how to go on: {rest!r:.120}")
         following = self._url({**{key: str(value) for key, value in rest.items()}, **self.batches[number]})
-        if following == request:
+        if following == request or hash(following) in self._followed:
             raise SourceError(f"{self.name} sends the same answer without end; narrow what you ask for")
+        self._followed.add(hash(following))
         return following
 
     def pictures_in(self, answer: dict[str, Any]) -> int:

@@ -69,7 +69,11 @@ class Openverse:
     def complaint_in(self, status: int, answer: dict[str, Any]) -> Complaint | None:
         """Return what Openverse has against a request."""
         if status == 200:
-            if {"results", "access_token"} & answer.keys():
+            if isinstance(answer.get("results"), list):
+                return _complaint_of_page(answer)
+            if "results" in answer:
+                return Complaint(text=f"its results are {answer['results']!r:.60}, no list", may_pass=True)
+            if "access_token" in answer:
                 return None
             return Complaint(text=f"neither results nor an error, but {', '.join(sorted(answer)) or 'nothing'}")
         words = answer.get("detail") or answer.get("error_description") or answer.get("error")
@@ -99,6 +103,14 @@ class Openverse:
 
     def _url(self, page: int) -> str:
         return f"{self.api}/v1/images/?{urlencode(sorted({**self.asked, 'page': str(page)}.items()))}"
+
+
+def _complaint_of_page(answer: dict[str, Any]) -> Complaint | None:
+    """Return what is odd about a page without results that is not the last: pages could go on so without end."""
+    page, num_pages = answer.get("page", 1), answer.get("page_count")
+    if answer["results"] or not (isinstance(page, int) and isinstance(num_pages, int)) or page >= num_pages:
+        return None
+    return Complaint(text=f"page {page} of {num_pages:,} has no results", may_pass=True)
 
 
 def openverse(*, page_size: int, api: str = API, **filters: str | None) -> Openverse:

@@ -96,6 +96,33 @@ def test_the_same_answer_without_end_is_told(commons, apis):
     assert len(apis.asked) == 2
 
 
+def test_answers_that_lead_in_a_circle_are_told(commons, apis):
+    two = [b'{"query": {}, "continue": {"gcmcontinue": "%d"}}' % (number % 2) for number in range(9)]
+    apis.faults = [(200, {}, body) for body in two]
+    assert "sends the same answer without end" in commons()[1][0]
+    assert len(apis.asked) == 3
+
+
+EMPTY = [
+    (b'{"results": null, "page_count": 3}', "its results are None, no list"),
+    (b'{"results": [], "page": 1, "page_count": 1000000}', "page 1 of 1,000,000 has no results"),
+]
+
+
+@pytest.mark.parametrize(("body", "line"), EMPTY)
+def test_a_page_without_results_is_asked_for_again_and_not_saved(openverse, apis, body, line, tmp_path):
+    apis.faults = [(200, {}, body)] * 9
+    code, lines = openverse("--tries", 2)
+    assert (code, len(apis.asked)) == (2, 2)
+    assert all(line in said for said in lines)
+    assert (tmp_path / "o.jsonl").read_bytes() == b""
+
+
+def test_a_search_that_finds_nothing_is_complete(openverse, apis):
+    apis.num_pictures = 0
+    assert "0 pictures, 1 answers asked for; complete." in openverse()[1][0]
+
+
 def test_a_refused_key_is_one_line_without_the_key(openverse, apis, monkeypatch):
     monkeypatch.setenv("OPENVERSE_CLIENT_ID", KEY[0])
     monkeypatch.setenv("OPENVERSE_CLIENT_SECRET", "wrong-secret")
