@@ -1,8 +1,8 @@
 """How pictures are asked for and stored: the tables `[fetch]` and `[pixels]` of a corpus config. Loads no Beam."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 Interpolation = Literal["nearest", "linear", "bilinear", "cubic", "bicubic", "area", "lanczos", "lanczos4"]
 
@@ -16,6 +16,9 @@ class PixelConfig(BaseModel, frozen=True, extra="forbid"):
     resize_only_if_bigger: bool = True
     upscale_interpolation: Interpolation = "lanczos"
     downscale_interpolation: Interpolation = "area"
+    decoding: Literal["full", "reduced"] = "full"
+    """`reduced`: libjpeg shrinks JPEGs that are to be shrunk a lot by 2, 4 or 8 while it decodes them: faster, other
+    pixels."""
     encode_format: Literal["jpg"] = "jpg"
     """Packs and shards hold JPEG only."""
     encode_quality: int = Field(95, ge=1, le=100)
@@ -31,6 +34,16 @@ class PixelConfig(BaseModel, frozen=True, extra="forbid"):
     """A picture with more is not decoded, nor made by enlarging."""
     keep_originals: bool = False
     """Keep the bytes as fetched too, in a tar beside the pack's own."""
+
+    @model_validator(mode="after")
+    def _reduced_only_before_area(self) -> Self:
+        if self.decoding == "reduced" and self.downscale_interpolation != "area":
+            raise ValueError(
+                f'decoding = "reduced" goes with downscale_interpolation = "area" alone, got '
+                f'"{self.downscale_interpolation}": the other filters look at single pixels of the full picture, which '
+                "are not there then; change one of the two"
+            )
+        return self
 
 
 class FetchConfig(BaseModel, frozen=True, extra="forbid"):

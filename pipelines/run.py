@@ -25,6 +25,7 @@ from pipelines.config import CorpusConfig, check_installed, load_corpus_config
 from pipelines.edge_search import PLAN
 from pipelines.edges import is_searched
 from pipelines.evaluation_sets import copy_evaluation_sets
+from pipelines.fetch_config import PixelConfig
 from pipelines.ingested import records_path, why_no_records
 from pipelines.outcomes import outcomes_of
 from pipelines.outstanding import num_lacking
@@ -34,6 +35,7 @@ from pipelines.regenerating import NotReadyError, regenerate
 from pipelines.serve import serving
 from pipelines.settings import settings
 from pipelines.similar_search import is_compared
+from pipelines.workers import quick_imports, worker_server
 
 STAGES = [
     "ingest",
@@ -112,10 +114,12 @@ def _with_beam(
     config: CorpusConfig, policy: Policy, meter: Meter, workers: int, beam_args: Sequence[str], stack: ExitStack
 ) -> dict[str, int]:
     """Run every stage, and return what was done."""
-    from pipelines.graph import BuildGraph
-    from pipelines.running import options_of, run_graph
+    server = stack.enter_context(worker_server(workers, beam_args))
+    with quick_imports():
+        from pipelines.graph import BuildGraph
+        from pipelines.running import options_of, run_graph
 
-    options = options_of(workers, beam_args)
+    options = options_of(workers, beam_args, server)
     if config.serve and options.runner is None:
         raise ConfigError(
             "[serve] answers on this machine's loopback, where another runner's workers are not; remove it"
@@ -156,7 +160,8 @@ def _keep_settings(config: CorpusConfig) -> None:
     if store.exists(PENDING):
         raise CorpusError(f"in {store.root} a takedown was begun and not completed; run: byline takedown apply")
     where = store.url(SETTINGS)
-    if before.get("pixels", pixels) != pixels:
+    defaults = PixelConfig().model_dump(mode="json", exclude_none=True)  # of keys that an older corpus does not name
+    if {**defaults, **before.get("pixels", pixels)} != pixels:
         raise ConfigError(f"[pixels] differs from {where}; name a new root, every picture would be another")
     packs_before: dict[str, int] = before.get("num_packs", {})
     for name, number in num_packs.items():

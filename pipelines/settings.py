@@ -22,9 +22,7 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
         instruments=instruments,
         measured={
             "pixels": instrument_name(
-                "opencv",
-                version("opencv-python-headless"),
-                [version("simplejpeg"), config.pixels.model_dump(mode="json")],
+                "opencv", version("opencv-python-headless"), [version("simplejpeg"), _pixels(config)]
             ),
             "hashes": FINGERPRINT_INSTRUMENT,
             "quality": MEASURED_QUALITY_INSTRUMENT,
@@ -41,12 +39,19 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
     )
 
 
+def _pixels(config: CorpusConfig) -> dict[str, object]:
+    """Return what makes stored pixels what they are, as corpora named it that are older than `decoding`."""
+    pixels = config.pixels
+    return pixels.model_dump(mode="json", exclude={"decoding"} if pixels.decoding == "full" else None)
+
+
 def changes(config: CorpusConfig) -> str:
     """Say, as the licenses ask, what was done to the pictures."""
     pixels = config.pixels
     if pixels.resize_mode == "no":
         return f"converted to JPEG (quality {pixels.encode_quality}) on white"
+    reduced = "; JPEGs decoded at reduced size" if pixels.decoding == "reduced" else ""
     return (
-        f"resized to {pixels.image_size} px at most ({pixels.resize_mode}) "
+        f"resized to {pixels.image_size} px at most ({pixels.resize_mode}{reduced}) "
         f"and converted to JPEG (quality {pixels.encode_quality}) on white"
     )

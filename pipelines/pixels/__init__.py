@@ -8,9 +8,10 @@ import cv2
 from catalog.packs import Outcome
 from pipelines.fetch_config import PixelConfig
 from pipelines.pixels.colors import Pixels, to_srgb
-from pipelines.pixels.decoding import Surveyed, decode, survey
+from pipelines.pixels.decoding import Surveyed, decode, decode_as_stored, survey, turn
 from pipelines.pixels.jpegs import bare_jpeg
-from pipelines.pixels.resizing import is_resized, pad, refuse_size, resize
+from pipelines.pixels.kinds import Kind
+from pipelines.pixels.resizing import crop, is_resized, pad, reduction, refuse_size, resize, resize_reduced
 from pipelines.pixels.surveys import UnusableError
 
 __all__ = ["StoredImage", "UnusableError", "store_image"]
@@ -37,13 +38,13 @@ def store_image(data: bytes, **pixels: Any) -> StoredImage:
     """Decode fetched bytes, turn, resize and encode them. Raises `UnusableError`.
 
     `pixels` are the fields of `PixelConfig`. The pixels of an 8-bit sRGB JPEG that lies upright are those that
-    img2dataset's Resizer gives, to the bit.
+    img2dataset's Resizer gives, to the bit, if `decoding` is `full`.
     """
     config = PixelConfig(**pixels)
     surveyed = survey(data, max_pixels=config.max_pixels)
     width, height = surveyed.survey.upright_size
     refuse_size(width, height, config)
-    small = resize(decode(surveyed), config)
+    small = _small(surveyed, config)
     in_srgb, note = to_srgb(small, surveyed.survey.profile)
     padded = pad(in_srgb, width, height, config)
     is_kept = config.skip_reencode and in_srgb is small and _may_keep(surveyed, config)
@@ -56,6 +57,16 @@ def store_image(data: bytes, **pixels: Any) -> StoredImage:
         media_type=surveyed.kind.value,
         note=note,
     )
+
+
+def _small(surveyed: Surveyed, config: PixelConfig) -> Pixels:
+    """Decode, turn and resize. What is reduced is resized first: turned, a part of a pixel might be its first one."""
+    found = surveyed.survey
+    by = reduction(found.width, found.height, config) if surveyed.kind == Kind.JPEG else 1
+    if by == 1:
+        return resize(decode(surveyed), config)
+    reduced = decode_as_stored(surveyed, reduction=by)
+    return crop(turn(resize_reduced(reduced, found.width, found.height, by, config), found.orientation), config)
 
 
 def _may_keep(surveyed: Surveyed, config: PixelConfig) -> bool:

@@ -93,52 +93,74 @@ def decode(surveyed: Surveyed) -> Pixels:
     Transparency is laid on white, more than 8 bits are scaled, palettes looked up, and of an animation the first frame
     is taken. No picture of which a part is missing is returned.
     """
+    return turn(decode_as_stored(surveyed), surveyed.survey.orientation)
+
+
+def decode_as_stored(surveyed: Surveyed, *, reduction: int = 1) -> Pixels:
+    """Return what `decode` does before it is turned; of a JPEG, shrunk by a `reduction` of 2, 4 or 8.
+
+    Its sides are then those of the file, divided by that and rounded up.
+    """
+    found = surveyed.survey
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pixels = _samples(surveyed)
+            pixels = _samples(surveyed, reduction)
     except UnusableError:
         raise
     except Exception as error:  # hostile bytes make decoders raise anything at all, MemoryError too
         raise damaged(f"decoding failed: {error or type(error).__name__}") from error
-    if pixels.shape[:2] != (surveyed.survey.height, surveyed.survey.width):
+    if pixels.shape[:2] != (-(-found.height // reduction), -(-found.width // reduction)):
         raise damaged(f"the {surveyed.kind.name} says two sizes")
-    turn = TURNS.get(surveyed.survey.orientation)
-    return turn(pixels) if turn else pixels
+    return pixels
 
 
-def _samples(surveyed: Surveyed) -> Pixels:
-    if surveyed.kind == Kind.JPEG and (space := _jpeg_space(surveyed.data)):
-        pixels = _decode_jpeg(surveyed.data, space, surveyed.survey.end)
+def turn(pixels: Pixels, orientation: int) -> Pixels:
+    """Make upright what EXIF says lies otherwise."""
+    return TURNS[orientation](pixels) if orientation in TURNS else pixels
+
+
+def _samples(surveyed: Surveyed, reduction: int) -> Pixels:
+    if surveyed.kind == Kind.JPEG and (space := _jpeg_space(surveyed)):
+        pixels = _decode_jpeg(surveyed, space, reduction)
         if space == "CMYK":  # Adobe stores paper, not ink, and so does everybody after it
             return 255 - pixels
         return pixels[..., 0] if space == "GRAY" else pixels
     with PLUGINS[surveyed.kind](BytesIO(surveyed.survey.picture)) as image:
         if image.size != (surveyed.survey.width, surveyed.survey.height):
             raise damaged(f"the {surveyed.kind.name} says two sizes")
+        if reduction > 1:
+            image.draft(None, (image.width // reduction, image.height // reduction))
         image.load()
         return _to_8_bits(image)
 
 
-def _jpeg_space(data: bytes) -> str | None:
+def _jpeg_space(surveyed: Surveyed) -> str | None:
     """Return what to decode a JPEG to; none for samplings that TurboJPEG has no name for."""
     try:
-        space = simplejpeg.decode_jpeg_header(data)[2]
+        height, width, space, _ = simplejpeg.decode_jpeg_header(surveyed.data)
     except ValueError:
         return None
+    if (width, height) != (surveyed.survey.width, surveyed.survey.height):  # a reduced size might not tell
+        raise damaged("the JPEG says two sizes")
     return {"Gray": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}.get(space, "RGB")
 
 
-def _decode_jpeg(data: bytes, space: str, end: int) -> Pixels:
+def _decode_jpeg(surveyed: Surveyed, space: str, reduction: int) -> Pixels:
     """Decode with libjpeg's warnings as errors: it fills with grey what is missing, and only warns."""
+    data, end = surveyed.data, surveyed.survey.end
+    # TurboJPEG shrinks to the least n/8 that is not below this size. Of the 32 px and more that are ever reduced, no
+    # other n gives the same size.
+    least = (-(-side // reduction) for side in (surveyed.survey.height, surveyed.survey.width))
+    size = dict(zip(("min_height", "min_width"), least, strict=True)) if reduction > 1 else {}
     try:
-        return np.asarray(simplejpeg.decode_jpeg(data, space, strict=True))
+        return np.asarray(simplejpeg.decode_jpeg(data, space, strict=True, **size))
     except ValueError as error:
         rubbish = RUBBISH_BEFORE_END.search(str(error))
         is_padded = rubbish and not data[end - 2 - int(rubbish[1]) : end - 2].strip(b"\0\xff")
         if not is_padded and not HARMLESS.search(str(error)):
             raise
-        return np.asarray(simplejpeg.decode_jpeg(data, space, strict=False))
+        return np.asarray(simplejpeg.decode_jpeg(data, space, strict=False, **size))
 
 
 def _to_8_bits(image: Image.Image) -> Pixels:

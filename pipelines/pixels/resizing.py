@@ -22,6 +22,10 @@ BY_SHORTEST = ("keep_ratio", "center_crop")
 BY_LONGEST = ("keep_ratio_largest", "border")
 JPEG_SIDE_PX = 65_500
 """libjpeg writes no more."""
+REDUCTIONS = (8, 4, 2)
+"""What libjpeg shrinks by while it decodes, without the odd eighths in between."""
+MARGIN = 2
+"""What the filter still shrinks a reduced picture by, at least: by less, it shows that libjpeg shrinks otherwise."""
 cv2.setNumThreads(1)  # workers are processes
 
 
@@ -57,6 +61,22 @@ def new_size(width: int, height: int, config: PixelConfig) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+def reduction(width: int, height: int, config: PixelConfig) -> int:
+    """Return what a JPEG of this size is shrunk by while it is decoded: 1, 2, 4 or 8.
+
+    The size, either way up, and the config alone decide. What is left is at least as large as what is kept of it.
+    """
+    if config.decoding == "full" or not is_resized(width, height, config):
+        return 1
+    sides = ((MARGIN * config.image_size, _decisive_side(width, height, config)), *_sides(width, height, config))
+    return next((by for by in REDUCTIONS if all(by * kept <= side for kept, side in sides)), 1)
+
+
+def _sides(width: int, height: int, config: PixelConfig) -> tuple[tuple[int, int], tuple[int, int]]:
+    new_width, new_height = new_size(width, height, config)
+    return (new_width, width), (new_height, height)
+
+
 def resize(pixels: Pixels, config: PixelConfig) -> Pixels:
     """Resize and crop. `pad` comes later: white is white in the color space of the end."""
     height, width = pixels.shape[:2]
@@ -67,6 +87,22 @@ def resize(pixels: Pixels, config: PixelConfig) -> Pixels:
     size = new_size(width, height, config)
     if size != (width, height):
         pixels = cv2.resize(pixels, size, interpolation=FILTERS[name])
+    return crop(pixels, config)
+
+
+def resize_reduced(pixels: Pixels, width: int, height: int, by: int, config: PixelConfig) -> Pixels:
+    """Resize, before it is turned and cropped, what was shrunk by `reduction` out of `width` x `height`.
+
+    Where these are no multiples of `by`, the last pixels are parts of one: the filter is told, lest it stretch them.
+    """
+    new_width, new_height = new_size(width, height, config)
+    fx, fy = new_width / (width / by), new_height / (height / by)
+    resized = cv2.resize(pixels, None, fx=fx, fy=fy, interpolation=FILTERS[config.downscale_interpolation])
+    return np.ascontiguousarray(resized[:new_height, :new_width])
+
+
+def crop(pixels: Pixels, config: PixelConfig) -> Pixels:
+    """Keep the middle, if the mode is `center_crop`, of an upright picture that was resized."""
     return _center(pixels, config.image_size) if config.resize_mode == "center_crop" else pixels
 
 
