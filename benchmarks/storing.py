@@ -62,7 +62,7 @@ def _pixels(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(BytesIO(data)).convert("RGB"))
 
 
-def _psnr_db(a: np.ndarray, b: np.ndarray) -> float:
+def psnr_db(a: np.ndarray, b: np.ndarray) -> float:
     """Return the peak signal-to-noise ratio of two pictures of 8 bits; infinite if they are equal."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return 10 * np.log10(255**2 / error) if error else np.inf
@@ -79,7 +79,7 @@ def _loss(pictures: Pictures) -> str:
     for quality in (FULL.encode_quality, 100):
         full, less = ({**config.model_dump(), "encode_quality": quality} for config in (FULL, REDUCED))
         pairs = ((store_image(data, **full).data, store_image(data, **less).data) for data in reduced)
-        losses = [_psnr_db(_pixels(a), _pixels(b)) for a, b in pairs]
+        losses = [psnr_db(_pixels(a), _pixels(b)) for a, b in pairs]
         told.append(f"{min(losses):.1f} dB (median {median(losses):.1f}) at quality {quality}")
     return f"{len(reduced)} of {len(pictures)} are reduced; the least PSNR of these is {', '.join(told)}"
 
