@@ -41,13 +41,18 @@ def _sets(megapixels: int, folder: Path | None) -> dict[str, Pictures]:
         number = max(2, int(megapixels * 1e6 / (size[0] * size[1])))
         sets[f"{size[0]}x{size[1]}"] = [a_jpeg(seed, size=size, noise=4) for seed in range(number)]
     if folder is not None:
-        files = sorted({path.read_bytes() for path in folder.rglob("*.jp*g") if path.is_file()})
-        sets["real photographs"] = [data for data in files if _is_large(data)]
+        sets["real photographs"] = large_photographs(folder, above_px=2 * FULL.image_size)
     return sets
 
 
-def _is_large(data: bytes) -> bool:
-    """Tell whether a JPEG is large enough, upright and in sRGB, where img2dataset's pixels are ours."""
+def large_photographs(folder: Path, *, above_px: int) -> Pictures:
+    """Return the upright JPEGs in sRGB below a folder of which the longest side is above this, each once, in order."""
+    files = sorted({path.read_bytes() for path in folder.rglob("*.jp*g") if path.is_file()})
+    return [data for data in files if _is_used(data, above_px)]
+
+
+def _is_used(data: bytes, above_px: int) -> bool:
+    """Tell whether a JPEG is large enough and one of which img2dataset's pixels are ours."""
     try:
         found = survey(data, max_pixels=MAX_PIXELS).survey
         store_image(data)
@@ -55,7 +60,7 @@ def _is_large(data: bytes) -> bool:
         print(f"left out: {error}")
         return False
     is_plain = found.is_plain and found.orientation == 1 and (found.profile is None or is_srgb(found.profile))
-    return is_plain and max(found.width, found.height) > 2 * FULL.image_size
+    return is_plain and max(found.width, found.height) > above_px
 
 
 def _pixels(data: bytes) -> np.ndarray:
