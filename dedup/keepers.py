@@ -14,7 +14,7 @@ COMPILE_FROM = 20_000
 COMPILE_FROM_EQUAL = 1_000
 """The same for pictures of one code, each of which may have to be told from each by its colors."""
 
-# Shapes: N pictures, best first; L looks of all of them; C distinct codes; P pairs of near codes.
+# Shapes: N pictures, best first; L looks of all of them; C distinct codes; V vectors; P pairs.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,12 @@ class Near:
 
 @dataclass(frozen=True, kw_only=True)
 class Similar:
-    """Which pictures are alike, whatever their codes: those of picture `n` are `others[starts[n] : starts[n + 1]]`."""
+    """Which pictures are alike, whatever their codes: those of one vector, and those of vectors that are alike."""
 
+    vectors: npt.NDArray[np.int64]
+    """Number of the vector of each picture."""
     starts: npt.NDArray[np.int64]
+    """The vectors that are like vector `v` are `others[starts[v] : starts[v + 1]]`."""
     others: npt.NDArray[np.int64]
     cosines: npt.NDArray[np.float32]
 
@@ -69,12 +72,37 @@ def near_codes(i_P: npt.NDArray[np.int64], j_P: npt.NDArray[np.int64], distance_
 
 
 def similar_pictures(
-    i_P: npt.NDArray[np.int64], j_P: npt.NDArray[np.int64], cosine_P: Any, *, num_pictures: int
+    i_P: npt.NDArray[np.int64], j_P: npt.NDArray[np.int64], cosine_P: Any, *, images_N: npt.NDArray[Any]
 ) -> Similar:
-    """Return the pairs (i, j), each given once, by picture."""
-    starts, other, order = _both_ways(i_P, j_P, num_pictures)
-    cosines = np.concatenate([cosine_P, cosine_P])[order].astype(np.float32)
-    return Similar(starts=starts, others=other, cosines=cosines)
+    """Return what pairs (i, j) of numbered images, each given once, say of the pictures with these numbers.
+
+    Images of cosine 1 have one vector, and are like whatever any of them is paired with: a search pairs only the first
+    of equal vectors. So they are told even by pairs with images that are none of the pictures.
+    """
+    from scipy.sparse import coo_array  # a seventh of a second, where no embedding decides
+    from scipy.sparse.csgraph import connected_components
+
+    num = max((int(numbers.max()) + 1 for numbers in (i_P, j_P, images_N) if len(numbers)), default=0)
+    is_one = np.asarray(cosine_P) >= 1
+    ones = coo_array((is_one[is_one], (i_P[is_one], j_P[is_one])), shape=(num, num))
+    num_vectors, vector_of = connected_components(ones, directed=False) if num else (0, np.zeros(0, np.int64))
+    one, other, cosine = vector_of[i_P[~is_one]], vector_of[j_P[~is_one]], np.asarray(cosine_P)[~is_one]
+    starts, others, order = _both_ways(one, other, num_vectors)
+    return Similar(
+        vectors=vector_of[images_N].astype(np.int64),
+        starts=starts,
+        others=others.astype(np.int64),
+        cosines=np.concatenate([cosine, cosine])[order].astype(np.float32),
+    )
+
+
+def _none_similar(num: int) -> Similar:
+    return Similar(
+        vectors=np.arange(num),
+        starts=np.zeros(num + 1, np.int64),
+        others=np.zeros(0, np.int64),
+        cosines=np.zeros(0, np.float32),
+    )
 
 
 def _both_ways(
@@ -105,15 +133,13 @@ def choose_keepers(
     num = len(looks.starts) - 1
     assert looks.colors.shape == (len(looks.codes), GRID_BYTES)
     assert looks.kinds.shape == looks.codes.shape
-    if similar is None:
-        nothing = np.zeros(0, np.int64)
-        similar = similar_pictures(nothing, nothing, np.zeros(0, np.float32), num_pictures=num)
+    similar = similar or _none_similar(num)
     is_large = num >= COMPILE_FROM or (num > 0 and np.bincount(looks.codes).max() >= COMPILE_FROM_EQUAL)
     loop = _compiled() if is_large else _choose
     keeper, distance, kinds, cosine = loop(
         (looks.starts, looks.codes, looks.colors, looks.kinds),
         (near.starts, near.codes, near.distances),
-        (similar.starts, similar.others, similar.cosines),
+        (similar.vectors, similar.starts, similar.others, similar.cosines),
         float(max_luma_distance),
         float(max_chroma_distance) ** 2,
     )
@@ -122,13 +148,13 @@ def choose_keepers(
 
 def _choose(looks, near, similar, max_luma, max_chroma_squared):  # type: ignore[no-untyped-def]
     (first_N, code_L, colors_L, kinds_L), (starts, codes, distances) = looks, near
-    similar_starts, others, cosines = similar
+    vector_N, similar_starts, others, cosines = similar
     num = len(first_N) - 1
     keeper_N, distance_N = np.arange(num), np.zeros(num, np.int32)
     kinds_N, cosine_N = np.zeros(num, np.uint8), np.full(num, np.nan, np.float32)
-    newest_C = np.full(
-        len(starts) - 1, -1
-    )  # the last look with each code of a keeper; `before_L` leads to earlier ones
+    keeper_V = np.full(len(similar_starts) - 1, -1)  # at most one: a second one would be like it
+    # the last look with each code of a keeper; `before_L` leads to earlier ones
+    newest_C = np.full(len(starts) - 1, -1)
     before_L, picture_L = np.full(len(code_L), -1), np.empty(len(code_L), np.int64)
     for place in range(num):
         best = place
@@ -154,13 +180,16 @@ def _choose(looks, near, similar, max_luma, max_chroma_squared):  # type: ignore
                             best = keeper
                             distance_N[place], kinds_N[place] = distance, kinds
                     there = before_L[there]
-        for pair in range(similar_starts[place], similar_starts[place + 1]):
-            other = others[pair]
-            if other < best and keeper_N[other] == other:
-                best = other
-                distance_N[place], kinds_N[place], cosine_N[place] = -1, 0, cosines[pair]
+        vector = vector_N[place]
+        for pair in range(similar_starts[vector] - 1, similar_starts[vector + 1]):
+            is_same = pair < similar_starts[vector]
+            keeper, cosine = keeper_V[vector if is_same else others[pair]], 1.0 if is_same else cosines[pair]
+            if keeper >= 0 and (keeper < best or (keeper == best and cosine > cosine_N[place])):
+                best = keeper
+                distance_N[place], kinds_N[place], cosine_N[place] = -1, 0, cosine
         keeper_N[place] = best
         if best == place:
+            keeper_V[vector] = place
             for look in range(first_N[place], first_N[place + 1]):
                 before_L[look] = newest_C[code_L[look]]
                 newest_C[code_L[look]] = look

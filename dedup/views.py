@@ -70,24 +70,36 @@ def pack_views(views: Iterable[View]) -> bytes:
 
 def unpack_views(packed_N: pa.ChunkedArray) -> UnpackedViews:
     """Return the row, kind, code and colors of all views of a binary column; an empty or missing value has none."""
-    blocks, first = [], 0
-    for chunk in packed_N.chunks:
-        blocks.append(_unpack(chunk.cast(pa.large_binary()), first))
-        first += len(chunk)
-    rows = np.concatenate([np.zeros(0, np.int64), *(row for row, _ in blocks)])
-    views = np.concatenate([np.zeros((0, VIEW_BYTES), np.uint8), *(views for _, views in blocks)])
+    rows, views = rows_of_views(packed_N)
     kind_V, code_V32, colors_V48 = np.split(views, [1, 1 + CODE_BYTES], axis=1)
     return rows, kind_V[:, 0].copy(), np.ascontiguousarray(code_V32), np.ascontiguousarray(colors_V48)
 
 
+def rows_of_views(packed_N: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return the rows of all views of a binary column, ascending, and the views: `(V, VIEW_BYTES)`.
+
+    The views of a column of one chunk are not copied.
+    """
+    blocks, first = [], 0
+    for chunk in packed_N.chunks:
+        if len(chunk):
+            blocks.append(_unpack(chunk.cast(pa.large_binary()), first))
+        first += len(chunk)
+    if len(blocks) == 1:
+        return blocks[0]
+    return (
+        np.concatenate([np.zeros(0, np.int64), *(row for row, _ in blocks)]),
+        np.concatenate([np.zeros((0, VIEW_BYTES), np.uint8), *(views for _, views in blocks)]),
+    )
+
+
 def split_views(packed_N: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
     """Return the views that are only turned, and those that are trimmed, each packed as before."""
-    rows, kind_V, code_V32, colors_V48 = unpack_views(packed_N)
-    whole = np.concatenate([kind_V[:, None], code_V32, colors_V48], axis=1)
-    turned = kind_V == TURNED
+    rows, views = rows_of_views(packed_N)
+    turned = views[:, 0] == TURNED
     return (
-        packed_views(rows[turned], whole[turned], len(packed_N)),
-        packed_views(rows[~turned], whole[~turned], len(packed_N)),
+        packed_views(rows[turned], views[turned], len(packed_N)),
+        packed_views(rows[~turned], views[~turned], len(packed_N)),
     )
 
 

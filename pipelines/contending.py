@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 from catalog.denylist import Denylist
 from catalog.policy import Policy
 from catalog.rules import Mask
-from dedup.colors import GRID_BYTES
-from dedup.views import CODE_BYTES, TRIMMED_TURNED, packed_views, unpack_views
+from dedup.views import TRIMMED_TURNED, VIEW_BYTES, packed_views, rows_of_views, unpack_views
 from pipelines.edges import Suspects, as_bytes, first_word, first_words
 from pipelines.evaluation_sets import EvaluationSets
 from pipelines.placeholders import Recurring
@@ -142,11 +141,10 @@ def _contenders(rows: pa.Table, weighed: Weighed, chosen: npt.NDArray[np.int64],
 
 def _views(rows: pa.Table, columns: Sequence[str]) -> pa.Array:
     """Return the views of these columns, packed: trimmed ones that are turned too only where turned ones are."""
-    unpacked = [unpack_views(rows[name]) for name in columns]
-    none = np.zeros(0, np.int64), *(np.zeros(shape, np.uint8) for shape in (0, (0, CODE_BYTES), (0, GRID_BYTES)))
-    row_V, kind_V, code_V, colors_V = (np.concatenate(parts) for parts in zip(none, *unpacked, strict=True))
+    unpacked = [rows_of_views(rows[name]) for name in columns]
+    row_V = np.concatenate([np.zeros(0, np.int64), *(row for row, _ in unpacked)])
+    views_V = np.concatenate([np.zeros((0, VIEW_BYTES), np.uint8), *(views for _, views in unpacked)])
     order = np.argsort(row_V, kind="stable")
     if "turned" not in columns:
-        order = order[kind_V[order] != TRIMMED_TURNED]
-    packed = np.concatenate([kind_V[:, None], code_V, colors_V], axis=1)
-    return packed_views(row_V[order], packed[order], len(rows))
+        order = order[views_V[order, 0] != TRIMMED_TURNED]
+    return packed_views(row_V[order], views_V[order], len(rows))

@@ -79,17 +79,26 @@ def first_words(codes: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
 
 def first_word(digests: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     """Return the first 64 bits of each SHA-256, which is given in hex; 0 where there is none."""
-    text = pc.fill_null(digests, "0" * 64).combine_chunks()
-    if not len(text):
-        return np.zeros(0, np.uint64)
-    offsets = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
-    assert (np.diff(offsets) == 64).all()
-    characters = np.frombuffer(text.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(-1, 64)[:, :16]
+    characters = digits_of(pc.fill_null(digests, "0" * 64))[:, :16]
     ascii_8 = np.ascontiguousarray(characters).view(">u8").astype(np.uint64)
     digits = (ascii_8 & _EACH * np.uint64(0x0F)) + (ascii_8 >> 6 & _EACH) * np.uint64(9)  # letters have bit 6
     for shift, keep in ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0xFFFFFFFF)):
         digits = (digits | digits >> shift) & np.uint64(keep)
     return np.asarray(digits[:, 0] << 32 | digits[:, 1], np.uint64)
+
+
+def digits_of(digests: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """Return the characters of SHA-256s in hex as an array, `(N, 64)`: not copied, where the column is one chunk."""
+    blocks = [_digits(chunk) for chunk in digests.chunks if len(chunk)]
+    return blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros((0, 64), np.uint8), *blocks])
+
+
+def _digits(chunk: pa.Array) -> npt.NDArray[np.uint8]:
+    _, offsets, data = chunk.buffers()
+    offset_type = np.int64 if pa.types.is_large_string(chunk.type) else np.int32
+    ends = np.frombuffer(offsets, offset_type)[chunk.offset : chunk.offset + len(chunk) + 1]
+    assert (np.diff(ends) == 64).all()
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(-1, 64)
 
 
 def as_bytes(codes: pa.ChunkedArray) -> Codes:

@@ -71,6 +71,7 @@ def judge_packs(
     placeholders = placeholder_rows([one.recurring for one in kept], limits)
     kept = [without(one, rows) for one, rows in zip(kept, placeholders, strict=True)]
     contenders = pa.concat_tables([CONTENDER_SCHEMA.empty_table(), *(one.contenders for one in kept)]).combine_chunks()
+    kept = [replace(one, contenders=CONTENDER_SCHEMA.empty_table()) for one in kept]  # not held twice
     decisions = _by_pack(kept, placeholders, settle(contenders, pairs, policy, similar), policy)
     sides = _sides(kept, decisions, contenders, pairs, policy)
 
@@ -142,8 +143,8 @@ def _sides(
 ) -> list[Sides]:
     """Say of what is admitted of all packs how many look like it, and on which side of the split it is for that."""
     admitted = [decision.bits[pack.contender_rows] == 0 for pack, decision in zip(kept, decisions, strict=True)]
-    pictures = contenders.filter(pa.array(np.concatenate([np.zeros(0, np.bool_), *admitted])))
-    found, sides, start = alike(pictures, pairs, policy.split), [], 0
+    rows = np.flatnonzero(np.concatenate([np.zeros(0, np.bool_), *admitted]))
+    found, sides, start = alike(contenders, rows, pairs, policy.split), [], 0
     for pack, is_admitted in zip(kept, admitted, strict=True):
         mine = slice(start, start := start + int(is_admitted.sum()))
         one = Alike(near_left=found.near_left[mine], is_heldout=found.is_heldout[mine])

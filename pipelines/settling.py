@@ -1,11 +1,13 @@
 """Choose among copies and among the many pictures of one hand: the second half of every judgement, over all packs.
 
-Only contenders come here: admitted records whose hash is near another one or recurs. They are few, so this is metadata
-of a few percent of a corpus, whatever its size.
+Only contenders come here: admitted records whose hash is near another one or recurs. As a rule they are few. But all of
+a corpus may be: then a contender of 2.2 codes takes 400 bytes in their table and at most 450 more while it is settled,
+and none is a Python object.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,25 +17,28 @@ import pyarrow.compute as pc
 from catalog.licenses import family
 from catalog.policy import CapRules, DuplicateRules, Policy, license_rank, obligations_of
 from dedup.colors import GRID_BYTES
-from dedup.keepers import Looks, Near, Similar, choose_keepers, near_codes, similar_pictures
-from dedup.views import unpack_views
+from dedup.keepers import choose_keepers, similar_pictures
+from dedup.numbering import Numbers, num_of, numbered
+from pipelines.contender_looks import looks_of
+from pipelines.edges import digits_of
 from pipelines.rows import NOBODY
 
 CONTENDER_SCHEMA = pa.schema(
     [
-        ("record_id", pa.string()),
-        ("sha256", pa.string()),
-        ("license", pa.string()),
+        ("record_id", pa.large_string()),
+        ("sha256", pa.large_string()),
+        ("license", pa.large_string()),
         ("pixels", pa.float64()),
         ("sharpness", pa.float64()),
-        ("retrieved_at", pa.string()),
-        ("code", pa.binary()),
+        ("retrieved_at", pa.large_string()),
+        ("code", pa.large_binary()),
         ("colors", pa.binary(GRID_BYTES)),
-        ("views", pa.binary()),
+        ("views", pa.large_binary()),
     ]
 )
-"""`code` is the 256-bit hash, or of a flat picture, whose hash says nothing, the digest of its very pixels. `views` are
-those that the policy looks at, packed as `dedup.views` does."""
+"""Offsets have 64 bits: all packs together may have more than 2 GiB in a column. `code` is the 256-bit hash, or of a
+flat picture, whose hash says nothing, the digest of its very pixels. `views` are those that the policy looks at, packed
+as `dedup.views` does."""
 REASONS = (
     "duplicate:same-bytes",
     "duplicate:near",
@@ -78,23 +83,23 @@ def settle(contenders: pa.Table, pairs: pa.Table, policy: Policy, similar: pa.Ta
             kinds=nothing.astype(np.uint8),
             cosine=nothing.astype(np.float32),
         )
+    rules = policy.duplicates
     contenders = contenders.append_column(
         "rank", pa.array(_per_license(contenders, lambda spdx: license_rank(spdx, policy.license)))
     )
-    image = _codes(contenders["sha256"])
-    by_wish = _sorted(contenders.append_column("image", pa.array(image)), ["image", "rank", "record_id"])
-    licensing = by_wish[np.flatnonzero(np.diff(image[by_wish], prepend=-1))]  # the first row of each image, by image
-    best_first = licensing[_sorted(contenders.take(pa.array(licensing)), _sort_keys(policy))]
-    rules = policy.duplicates
-    pictures = contenders.take(pa.array(best_first))
-    looks, near = looks_of(pictures, pairs, rules.radius_bits)
+    image, similar_pairs = _images(contenders["sha256"], similar, rules)
+    licensing = _licensing(contenders, image)
+    by_wish = _sorted(contenders, _sort_keys(policy))
+    best_first = by_wish[licensing[image[by_wish]] == by_wish]
+    looks, near = looks_of(contenders, best_first, pairs, rules.radius_bits)
     chosen = choose_keepers(
         looks,
         near,
-        _similar(pictures["sha256"], similar, rules),
+        None if similar_pairs is None else similar_pictures(*similar_pairs, images_N=image[best_first]),
         max_luma_distance=rules.max_luma_distance,
         max_chroma_distance=rules.max_chroma_distance,
     )
+    del looks, near, by_wish
     of_image = np.empty(len(licensing), np.int64)
     of_image[image[best_first]] = np.arange(len(best_first))
     place = of_image[image]
@@ -128,7 +133,7 @@ def over_cap(
 
 
 def _per_license(contenders: pa.Table, number: Callable[[str], int]) -> Ints:
-    licenses = pc.dictionary_encode(contenders["license"].combine_chunks())
+    licenses = pc.dictionary_encode(contenders["license"]).combine_chunks()
     numbers = np.array([number(spdx) for spdx in licenses.dictionary.to_pylist()], np.int64)
     return np.asarray(numbers[licenses.indices.to_numpy()], np.int64)
 
@@ -144,44 +149,27 @@ def _sorted(table: pa.Table, keys: Sequence[str]) -> Ints:
     return np.asarray(pc.sort_indices(table, sort_keys=named).to_numpy(), np.int64)
 
 
-def _codes(column: pa.ChunkedArray) -> Ints:
-    return np.asarray(pc.dictionary_encode(column.combine_chunks()).indices.to_numpy(), np.int64)
+def _images(sha256: pa.ChunkedArray, similar: pa.Table | None, rules: DuplicateRules) -> tuple[Numbers, Any]:
+    """Return the number of the image of each contender, and the similar pairs of numbers with their cosines, if asked.
 
-
-def looks_of(pictures: pa.Table, pairs: pa.Table, radius_bits: int) -> tuple[Looks, Near]:
-    """Return how pictures (`CONTENDER_SCHEMA`) look, as they are and in their views, and which codes are that near."""
-    num = len(pictures)
-    view_rows, kinds, view_codes, view_colors = unpack_views(pictures["views"])
-    rows = np.concatenate([np.arange(num), view_rows])
-    order = np.argsort(rows, kind="stable")
-    views = pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(view_rows), [None, pa.py_buffer(view_codes)])
-    codes = pc.dictionary_encode(pa.chunked_array([*pictures["code"].chunks, views.cast(pa.binary())]).combine_chunks())
-    colors = np.frombuffer(b"".join(pictures["colors"].to_pylist()), np.uint8).reshape(-1, GRID_BYTES)
-    looks = Looks(
-        starts=np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=num))]).astype(np.int64),
-        codes=np.asarray(codes.indices.to_numpy(), np.int64)[order],
-        colors=np.concatenate([colors, view_colors])[order],
-        kinds=np.concatenate([np.zeros(num, np.uint8), kinds])[order],
-    )
-    return looks, _near(codes.dictionary, pairs, radius_bits)
-
-
-def _near(codes: pa.Array, pairs: pa.Table, radius_bits: int) -> Near:
-    within = pairs.filter(pc.less_equal(pairs["distance_bits"], radius_bits))
-    sides = [pc.index_in(within[side].cast(pa.binary()), value_set=codes) for side in ("a", "b")]
-    both = pc.and_(pc.is_valid(sides[0]), pc.is_valid(sides[1]))
-    a, b = (np.asarray(side.filter(both).to_numpy(), np.int64) for side in sides)
-    return near_codes(a, b, within["distance_bits"].filter(both).to_numpy(), num_codes=len(codes))
-
-
-def _similar(sha256: pa.ChunkedArray, similar: pa.Table | None, rules: DuplicateRules) -> Similar | None:
+    Images that are not among the contenders are numbered after all that are.
+    """
     if similar is None or rules.min_cosine is None:
-        return None
+        return numbered(digits_of(sha256))[0], None
     within = similar.filter(pc.greater_equal(similar["cosine"], rules.min_cosine))
-    sides = [pc.index_in(within[side], value_set=sha256.combine_chunks()) for side in ("a", "b")]
-    both = pc.and_(pc.is_valid(sides[0]), pc.is_valid(sides[1]))
-    a, b = (np.asarray(side.filter(both).to_numpy(), np.int64) for side in sides)
-    return similar_pictures(a, b, within["cosine"].filter(both).to_numpy(), num_pictures=len(sha256))
+    image, a, b = numbered(*(digits_of(column) for column in (sha256, within["a"], within["b"])))
+    return image, (a, b, within["cosine"].to_numpy())
+
+
+def _licensing(contenders: pa.Table, image: Numbers) -> Ints:
+    """Return, for each image, the row with the most wanted license, or of these the one with the least id."""
+    row_of_image = np.empty(num_of(image), np.int64)
+    row_of_image[image] = np.arange(len(image))
+    rows = np.flatnonzero(np.bincount(image)[image] > 1)
+    shared = contenders.select(["rank", "record_id"]).take(pa.array(rows))
+    last_first = rows[_sorted(shared, ["rank", "record_id"])][::-1]
+    row_of_image[image[last_first]] = last_first  # of several rows the last one stays
+    return row_of_image
 
 
 def _conflicts(contenders: pa.Table, keeper: Ints) -> npt.NDArray[np.bool_]:

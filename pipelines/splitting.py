@@ -9,8 +9,8 @@ import pyarrow as pa
 from catalog.policy import SplitRules
 from catalog.rules import heldout
 from dedup.keepers import Looks, Near
+from pipelines.contender_looks import looks_of
 from pipelines.edges import first_word
-from pipelines.settling import looks_of
 
 Ints = npt.NDArray[np.int64]
 
@@ -24,16 +24,17 @@ class Alike:
     is_heldout: npt.NDArray[np.bool_]
 
 
-def alike(pictures: pa.Table, pairs: pa.Table, rules: SplitRules) -> Alike:
+def alike(contenders: pa.Table, rows: Ints, pairs: pa.Table, rules: SplitRules) -> Alike:
     """Say on which side of the split admitted pictures are, given all that any of them is near to.
 
-    `pictures` are rows of `pipelines.settling.CONTENDER_SCHEMA`, one an image. Pictures that are near one another, by
-    any view and whatever their colors, or that others link, are one group; it is held out when the digests of all say
-    so. So a picture that comes can take another one out of what is held out, but never out of training: what a model
-    was trained on stays so.
+    `contenders` are `pipelines.settling.CONTENDER_SCHEMA`, `rows` those that are admitted, one an image. Pictures that
+    are near one another, by any view and whatever their colors, or that others link, are one group; it is held out when
+    the digests of all say so. So a picture that comes can take another one out of what is held out, but never out of
+    training: what a model was trained on stays so. Cosines are not asked: of two pictures that the policy's
+    `min_cosine` calls copies only one is admitted.
     """
-    looks, near = looks_of(pictures, pairs, rules.radius_bits)
-    by_digest = heldout(first_word(pictures["sha256"]), rules)
+    looks, near = looks_of(contenders, rows, pairs, rules.radius_bits)
+    by_digest = heldout(first_word(contenders["sha256"])[rows], rules)
     group = _groups(looks, near)
     all_heldout = np.ones(len(group), np.bool_)
     np.logical_and.at(all_heldout, group, by_digest)

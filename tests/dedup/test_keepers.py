@@ -117,7 +117,7 @@ def test_looks_are_compared_in_the_colors_that_they_have_there():
 
 def _similar(pairs, num_pictures):
     i, j, cosine = (np.array(side) for side in zip(*pairs, strict=True))
-    return similar_pictures(i.astype(np.int64), j.astype(np.int64), cosine, num_pictures=num_pictures)
+    return similar_pictures(i.astype(np.int64), j.astype(np.int64), cosine, images_N=np.arange(num_pictures))
 
 
 def test_what_an_embedding_finds_alike_is_a_copy_and_makes_no_chains():
@@ -127,6 +127,23 @@ def test_what_an_embedding_finds_alike_is_a_copy_and_makes_no_chains():
     assert chosen.distance_bits.tolist() == [0, -1, 0]
     assert chosen.cosine[1] == np.float32(0.9)
     assert np.isnan(chosen.cosine[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("compile_from", [0, 20_000])
+def test_of_equal_vectors_each_is_like_what_the_first_is_paired_with(monkeypatch, compile_from):
+    monkeypatch.setattr(keepers, "COMPILE_FROM", compile_from)
+    looks = _looks([[(letter, GRAY, 0)] for letter in "ABC"], list("ABC"))
+    similar = _similar([(0, 1, 0.9), (1, 2, 1.0)], 3)
+    chosen = choose_keepers(looks, _near("ABC", []), similar, **LIMITS)
+    assert chosen.keeper.tolist() == [0, 0, 0]
+    assert chosen.cosine[1:].tolist() == [np.float32(0.9)] * 2
+
+
+def test_equal_vectors_are_one_though_the_first_is_no_picture():
+    looks = _looks([[(letter, GRAY, 0)] for letter in "ABC"], list("ABC"))
+    i, j, cosine = np.array([9, 9, 9]), np.array([7, 5, 3]), np.array([0.9, 1.0, 1.0])
+    similar = similar_pictures(i, j, cosine, images_N=np.array([7, 3, 5]))
+    assert choose_keepers(looks, _near("ABC", []), similar, **LIMITS).keeper.tolist() == [0, 0, 0]
 
 
 def test_a_million_equal_pictures_cost_a_step_each():

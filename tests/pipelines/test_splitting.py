@@ -1,3 +1,4 @@
+import numpy as np
 import pyarrow as pa
 
 from catalog.policy import SplitRules
@@ -31,7 +32,7 @@ def _alike(pictures, edges=(), rules=HALF):
     pairs = pa.Table.from_pylist(
         [dict(zip(EDGE_SCHEMA.names, (CODES[a], CODES[b], bits), strict=True)) for a, b, bits in edges], EDGE_SCHEMA
     )
-    found = alike(pa.Table.from_pylist(pictures, CONTENDER_SCHEMA), pairs, rules)
+    found = alike(pa.Table.from_pylist(pictures, CONTENDER_SCHEMA), np.arange(len(pictures)), pairs, rules)
     return found.is_heldout.tolist(), found.near_left.tolist()
 
 
@@ -66,3 +67,10 @@ def test_many_equal_hashes_are_counted_without_being_paired():
 
 def test_no_pictures_are_no_groups():
     assert _alike([]) == ([], [])
+
+
+def test_what_is_refused_links_nothing():
+    pictures = [a_picture(1, HELDOUT, 1), a_picture(2, TRAINED, 2), a_picture(3, HELDOUT, 3, 4)]
+    pairs = pa.table([[CODES[1], CODES[2]], [CODES[2], CODES[4]], [9, 9]], EDGE_SCHEMA)
+    found = alike(pa.Table.from_pylist(pictures, CONTENDER_SCHEMA), np.array([2, 0]), pairs, HALF)
+    assert (found.is_heldout.tolist(), found.near_left.tolist()) == ([True, True], [0, 0])
