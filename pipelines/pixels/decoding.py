@@ -139,7 +139,7 @@ def _jpeg_space(surveyed: Surveyed) -> str | None:
     """Return what to decode a JPEG to; none for samplings that TurboJPEG has no name for."""
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(surveyed.data)
-    except ValueError:
+    except (ValueError, KeyError):  # simplejpeg's own table of names lacks 4:4:1
         return None
     if (width, height) != (surveyed.survey.width, surveyed.survey.height):  # a reduced size might not tell
         raise damaged("the JPEG says two sizes")

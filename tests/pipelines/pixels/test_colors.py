@@ -4,8 +4,10 @@ import zlib
 from io import BytesIO
 from struct import pack
 
+import cv2
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image, ImageCms, ImageOps
 
 from pipelines.pixels import store_image
@@ -43,6 +45,15 @@ def test_every_orientation_becomes_upright(kind, orientation):
     stored = store_image(data)
     assert np.array_equal(_decoded(data), np.asarray(upright))
     assert (stored.original_width, stored.original_height) == upright.size
+
+
+def test_a_jpeg_of_4_4_1_is_read():
+    grey = np.full((32, 32, 3), 128, np.uint8)
+    data = bytearray(cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x411111])[1].tobytes())
+    data[data.index(b"\xff\xc0") + 11] = 0x14  # as many blocks as 4:1:1 has, the other way round
+    with pytest.raises(KeyError):
+        simplejpeg.decode_jpeg_header(bytes(data))
+    assert (_decoded(bytes(data)) == 128).all()
 
 
 @pytest.mark.parametrize("exif", [b"", b"Exif\0\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff" + b"\1" * 99])
