@@ -18,6 +18,7 @@ from catalog.packs import read_attempts
 from catalog.storage import Store
 from pipelines.config import CorpusConfig, load_corpus_config
 from pipelines.sources.yfcc import COLUMNS
+from pipelines.workers import quick_imports, worker_server
 
 WORKERS = 2
 POLL_S = 0.02
@@ -129,26 +130,27 @@ def asked(config: Path) -> list[dict[str, object]]:
 
 
 def _fetch(config: CorpusConfig, policy_path: str) -> None:
-    import apache_beam as beam
+    with worker_server(WORKERS) as server, quick_imports():
+        import apache_beam as beam
 
-    from pipelines.config import load_policy
-    from pipelines.progress import Meter
-    from pipelines.running import options_of
-    from pipelines.stages.fetch import Fetch
-    from pipelines.stages.ingest import Ingest
-    from pipelines.stages.judge_claims import JudgeClaims
+        from pipelines.config import load_policy
+        from pipelines.progress import Meter
+        from pipelines.running import options_of
+        from pipelines.stages.fetch import Fetch
+        from pipelines.stages.ingest import Ingest
+        from pipelines.stages.judge_claims import JudgeClaims
 
-    policy = load_policy(policy_path, [source.name for source in config.sources])
-    options, meter, store = options_of(WORKERS, ()), Meter(), Store(config.root)
-    with beam.Pipeline(runner=options.runner, options=options.pipeline) as pipeline:
-        _ = (
-            pipeline
-            | "Sources" >> beam.Create(list(config.sources))
-            | "Ingest" >> Ingest(store, config.denylists, meter)
-            | "Spread" >> beam.Reshuffle()
-            | "JudgeClaims" >> JudgeClaims(store, policy, meter)
-            | "Fetch" >> Fetch(store, config.pixels, config.fetch, config.denylists, meter)
-        )
+        policy = load_policy(policy_path, [source.name for source in config.sources])
+        options, meter, store = options_of(WORKERS, (), server), Meter(), Store(config.root)
+        with beam.Pipeline(runner=options.runner, options=options.pipeline) as pipeline:
+            _ = (
+                pipeline
+                | "Sources" >> beam.Create(list(config.sources))
+                | "Ingest" >> Ingest(store, config.denylists, meter)
+                | "Spread" >> beam.Reshuffle()
+                | "JudgeClaims" >> JudgeClaims(store, policy, meter)
+                | "Fetch" >> Fetch(store, config.pixels, config.fetch, config.denylists, meter)
+            )
 
 
 if __name__ == "__main__":

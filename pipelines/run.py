@@ -35,6 +35,7 @@ from pipelines.regenerating import NotReadyError, regenerate
 from pipelines.serve import serving
 from pipelines.settings import settings
 from pipelines.similar_search import is_compared
+from pipelines.workers import quick_imports, worker_server
 
 STAGES = [
     "ingest",
@@ -113,10 +114,12 @@ def _with_beam(
     config: CorpusConfig, policy: Policy, meter: Meter, workers: int, beam_args: Sequence[str], stack: ExitStack
 ) -> dict[str, int]:
     """Run every stage, and return what was done."""
-    from pipelines.graph import BuildGraph
-    from pipelines.running import options_of, run_graph
+    server = stack.enter_context(worker_server(workers, beam_args))
+    with quick_imports():
+        from pipelines.graph import BuildGraph
+        from pipelines.running import options_of, run_graph
 
-    options = options_of(workers, beam_args)
+    options = options_of(workers, beam_args, server)
     if config.serve and options.runner is None:
         raise ConfigError(
             "[serve] answers on this machine's loopback, where another runner's workers are not; remove it"

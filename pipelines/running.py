@@ -2,8 +2,10 @@
 
 import logging
 import re
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -15,22 +17,32 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from catalog import errors
 from catalog.errors import BylineError, ConfigError
 from pipelines.graph import BuildGraph
+from pipelines.worker_handler import ForkedEnvironment
+from pipelines.workers import WorkerServer
+
+READERS = ("beam_control_read", "read_grpc_client_inputs")
+"""Beam's names of the threads that read what workers answer."""
+TOLD_WITHIN_S = 1.0
+"""A worker's connection may break so long before its end is told."""
 
 
 def run_graph(graph: BuildGraph, options: "Options") -> dict[str, int]:
     """Run the graph, and return what the stages counted as really done."""
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
         pipeline = beam.Pipeline(runner=options.runner, options=options.pipeline)
     except ValueError as error:
         raise ConfigError(f"Beam refuses the options after --: {error}") from error
     try:
-        with pipeline:
+        with _quiet_threads(), pipeline:
             graph.apply(pipeline)
     except BylineError as error:
         raise type(error)(_message_of(str(error))) from error
-    except RuntimeError as error:
-        raise _told_by_worker(error) from error
+    except Exception as error:
+        if told := _told_by_worker(error):
+            raise told from error
+        if options.server and (death := options.server.death(within_s=TOLD_WITHIN_S)):
+            raise BylineError(death) from error
+        raise
     counters = pipeline.result.metrics().query(MetricsFilter().with_namespace("byline"))["counters"]
     done: Counter[str] = Counter()
     for counter in counters:
@@ -42,16 +54,19 @@ def run_graph(graph: BuildGraph, options: "Options") -> dict[str, int]:
 class Options:
     pipeline: PipelineOptions
     runner: FnApiRunner | None
+    server: WorkerServer | None
 
 
-def options_of(workers: int, beam_args: Sequence[str]) -> Options:
-    mode = "in_memory" if workers == 1 else "multi_processing"
-    local = [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}"]
+def options_of(workers: int, beam_args: Sequence[str], server: WorkerServer | None) -> Options:
+    """Return the options of a run on `workers` processes that the server forks, in this process without a server."""
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    # Of Beam's modes, this one leaves alone what workers the runner was made for.
+    local = [f"--direct_num_workers={workers if server else 1}", "--direct_running_mode=in_memory"]
     elsewhere = PipelineOptions(list(beam_args)).view_as(StandardOptions).runner
     if not elsewhere and (unknown := _unknown_to_beam(beam_args)):
         raise ConfigError(f"{unknown[0]!r} is no option of byline build or of Beam; see byline build --help")
     options = PipelineOptions([*([] if elsewhere else local), *beam_args])
-    return Options(options, None if elsewhere else _quiet_runner())
+    return Options(options, None if elsewhere else _quiet_runner(server), server)
 
 
 def _unknown_to_beam(beam_args: Sequence[str]) -> list[str]:
@@ -62,20 +77,37 @@ def _unknown_to_beam(beam_args: Sequence[str]) -> list[str]:
     return parser.parse_known_args(list(beam_args))[1]
 
 
-def _quiet_runner() -> FnApiRunner:
+def _quiet_runner(server: WorkerServer | None) -> FnApiRunner:
     """Return Beam's in-process portable runner, whose worker processes log nothing: errors come back as exceptions."""
     told = beam_provision_api_pb2.ProvisionInfo(retrieval_token="unused")
     told.pipeline_options.update({"default_sdk_harness_log_level": "CRITICAL"})
-    return FnApiRunner(provision_info=ExtendedProvisionInfo(told))
+    environment = ForkedEnvironment(server) if server else None
+    return FnApiRunner(default_environment=environment, provision_info=ExtendedProvisionInfo(told))
 
 
-def _told_by_worker(error: RuntimeError) -> Exception:
+@contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """Let Beam's threads print nothing of a worker whose connection breaks: whoever waits for it is told."""
+    before = threading.excepthook
+
+    def tell(said: threading.ExceptHookArgs) -> None:
+        if said.thread is None or said.thread.name not in READERS:
+            before(said)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _told_by_worker(error: Exception) -> BylineError | None:
     """Turn a worker's traceback back into the error that the worker raised, where it is one of ours."""
     for name, message in reversed(re.findall(r"^(?:catalog\.errors\.)?(\w+Error): (.*)$", str(error), re.M)):
-        kind: type[Exception] | None = getattr(errors, name, None)
+        kind: type[BylineError] | None = getattr(errors, name, None)
         if kind is not None:
             return kind(_message_of(message))
-    return error
+    return None
 
 
 def _message_of(message: str) -> str:
