@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from captioning import CaptionConfig, make_captioner
+from captioning import CaptionConfig, Captioner, make_captioner
 from captioning.safety import NsfwClassifier, SafetyConfig
 from catalog.configs import load_config
 from catalog.errors import ConfigError
@@ -17,7 +18,7 @@ from catalog.storage import Store
 from dedup.embedding.embedder import Embedder, EmbeddingConfig
 from dedup.embedding.neighbors import check_faiss
 from dedup.pdq import check_pdqhash
-from pipelines.evaluation_sets import load_evaluation_list, refuse_uncropped
+from pipelines.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
 from pipelines.fetch_config import FetchConfig, PixelConfig
 from pipelines.measures import embedding_facts, pdq_facts
 from pipelines.rows import Instruments
@@ -99,23 +100,35 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
         """The corpus on disk."""
         return Store(self.root)
 
-    @property
+    # What follows is read from files once for each config that is loaded: a build loads its own, and sees them as they
+    # are then.
+
+    @cached_property
+    def captioner(self) -> Captioner:
+        """Says how captions are made here. Digests weights and loads none."""
+        return make_captioner(self.caption)
+
+    @cached_property
+    def evaluation_lists(self) -> tuple[EvaluationList, ...]:
+        """The evaluation sets, checked."""
+        return tuple(load_evaluation_list(Path(path)) for path in self.evaluation_sets)
+
+    @cached_property
     def instruments(self) -> Instruments:
-        """Whose facts a build of this config judges and releases. Loads no weights."""
-        captioner = make_captioner(self.caption)
+        """Whose facts a build of this config judges and releases. Digests weights and loads none."""
         return Instruments(
-            captions=captioner.instrument,
-            captions_see_pixels=captioner.needs_pixels,
+            captions=self.captioner.instrument,
+            captions_see_pixels=self.captioner.needs_pixels,
             safety=NsfwClassifier(self.safety).instrument if self.safety else None,
             embedding=Embedder(self.embedding).instrument if self.embedding else None,
-            evaluation=tuple(sorted(load_evaluation_list(Path(path)).digest for path in self.evaluation_sets)),
+            evaluation=tuple(sorted(one.digest for one in self.evaluation_lists)),
         )
 
     @property
     def added_facts(self) -> list[FactTable]:
         """What is measured here and no judgement of every policy asks for: a corpus may lack it of earlier pictures."""
-        tables = [pdq_facts(self.store)] if self.pdq else []
-        return [*tables, embedding_facts(self.store, Embedder(self.embedding).instrument)] if self.embedding else tables
+        tables, embedding = [pdq_facts(self.store)] if self.pdq else [], self.instruments.embedding
+        return [*tables, embedding_facts(self.store, embedding)] if embedding else tables
 
     def compared_by(self, policy: Policy) -> str | None:
         """Return the instrument whose vectors are compared with each other: none unless the policy asks for it.
@@ -133,7 +146,7 @@ def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
         raise ConfigError(f"{path}: two sources have one name: {', '.join(sorted(names))}")
     policy = load_policy(config.policy, names)
     check_embedding(config, policy, config.policy)
-    refuse_uncropped([load_evaluation_list(Path(path)) for path in config.evaluation_sets], config.pixels)
+    refuse_uncropped(config.evaluation_lists, config.pixels)
     return config, policy
 
 

@@ -121,18 +121,21 @@ def load_evaluation_sets(paths: Sequence[str | Path], *, radius_bits: int) -> Ev
 
 def load_evaluation_list(path: Path) -> EvaluationList:
     """Read one list of hashes and check every row. Raises `ConfigError` that says what is wrong, and in which row."""
+    return _list_of(_bytes_of(path), path)
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"no evaluation set at {path} ({error.strerror}); {HOW}") from error
-    return _list_of(data, path)
 
 
 def copy_evaluation_sets(paths: Sequence[str | Path], store: Store) -> None:
     """Keep copies of lists in a corpus, by their digests, so that its releases can be made again without the files."""
     for path in paths:
-        found = load_evaluation_list(Path(path))
-        store.write_new(_copy(found.digest), Path(path).read_bytes())
+        data = _bytes_of(Path(path))
+        store.write_new(_copy(_list_of(data, Path(path)).digest), data)
 
 
 def corpus_evaluation_sets(store: Store, digests: Sequence[str], radius_bits: int) -> EvaluationSets:

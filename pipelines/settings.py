@@ -2,7 +2,6 @@
 
 from importlib.metadata import version
 
-from captioning import make_captioner
 from catalog.facts import instrument_name
 from catalog.policy import Policy
 from pipelines.config import CorpusConfig
@@ -15,7 +14,7 @@ from pipelines.publishing import Settings
 def settings(config: CorpusConfig, policy: Policy) -> Settings:
     """Say what a release of this config is made with."""
     instruments = config.instruments
-    made_by = vars(make_captioner(config.caption).attributed(""))
+    made_by = vars(config.captioner.attributed(""))
     weights = [("captioner", made_by["model"]), *sorted(config.weights.items())]
     return Settings(
         name=config.name,
