@@ -74,3 +74,7 @@ def test_what_is_refused_links_nothing():
     pairs = pa.table([[CODES[1], CODES[2]], [CODES[2], CODES[4]], [9, 9]], EDGE_SCHEMA)
     found = alike(pa.Table.from_pylist(pictures, CONTENDER_SCHEMA), np.array([2, 0]), pairs, HALF)
     assert (found.is_heldout.tolist(), found.near_left.tolist()) == ([True, True], [0, 0])
+
+
+def test_no_column_of_contenders_ends_at_2_gib():
+    assert not {pa.string(), pa.binary()} & set(CONTENDER_SCHEMA.types)
