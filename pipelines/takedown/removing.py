@@ -179,6 +179,15 @@ def _from_pairs(store: Store, doomed: Doomed) -> Iterator[str]:
                 for column in table.column_names:
                     if kept[column].type == gone.type:
                         kept = kept.filter(pc.invert(pc.is_in(kept[column], gone)))
-                if len(kept) < len(table):
+                if measure == "similar" and _stood_for_others(table, gone):
+                    store.remove(path)  # and the vectors that are left are compared anew
+                    yield path
+                elif len(kept) < len(table):
                     store.write_table(path, kept)
                     yield path
+
+
+def _stood_for_others(pairs: pa.Table, gone: pa.Array) -> bool:
+    """Tell whether one that goes has an equal vector that stays: of equal ones, only the first was compared."""
+    goes = [pc.is_in(pairs[side], gone) for side in ("a", "b")]
+    return bool(pc.any(pc.and_(pc.equal(pairs["cosine"], 1), pc.xor(*goes))).as_py())

@@ -8,6 +8,7 @@ from catalog.storage import Store
 from pipelines.measures import embedding_facts, quality_facts
 from pipelines.parts import PackPart
 from pipelines.similar_search import is_compared, read_similar, search_similar, write_similar
+from pipelines.takedown.removing import Doomed, remove
 
 MODEL = "a-model-1-00000000"
 
@@ -16,10 +17,11 @@ def parts():
     return [PackPart(pack=f"s-{n:05d}", records_path="unused", row_group=n, num_records=0) for n in range(2)]
 
 
-def measure(store, vectors, *, first=0, contrast=0.5):
+def measure(store, vectors, *, first=0, contrast=0.5, without=None):
     """Add pictures with these vectors to the packs in turn, named by their place."""
     for number, part in enumerate(parts()):
-        mine = [(f"{first + place:064x}", one) for place, one in enumerate(vectors) if place % 2 == number]
+        places = [place for place in range(number, len(vectors), 2) if place != without]
+        mine = [(f"{first + place:064x}", vectors[place]) for place in places]
         embedding_facts(store, MODEL).append(part.pack, [{"sha256": name, "vector": one} for name, one in mine])
         quality = {"sharpness": 1.0, "flatness": 0.0, "contrast": contrast}
         quality_facts(store).append(part.pack, [{"sha256": name, **quality} for name, _ in mine])
@@ -54,6 +56,19 @@ def test_what_was_compared_is_read_until_there_are_more_vectors(store):
     measure(store, [a_vector(1, 0)], first=2)
     assert not is_compared(store, parts(), MODEL)
     assert len(read_similar(store, parts(), MODEL)) == 2
+
+
+@pytest.mark.parametrize("taken", range(4))
+def test_after_a_takedown_the_pairs_are_those_of_a_corpus_that_never_had_it(tmp_path, taken):
+    vectors = [a_vector(1, 0, 0), a_vector(1, 0, 0), a_vector(1, 0.5, 0), a_vector(0, 0, 1)]
+    store, other = Store(f"{tmp_path}/with"), Store(f"{tmp_path}/without")
+    measure(store, vectors)
+    write_similar(store, parts(), MODEL)
+    measure(other, vectors, without=taken)
+    empty = dict.fromkeys(("record_ids", "texts", "captions", "codes"), frozenset())
+    packs = tuple(part.pack for part in parts())
+    list(remove(store, Doomed(**empty, sha256s=frozenset({f"{taken:064x}"}), packs=packs)))
+    assert read_similar(store, parts(), MODEL).equals(search_similar(other, parts(), MODEL))
 
 
 @pytest.mark.parametrize(
