@@ -124,20 +124,30 @@ def _alike(
 
 def _similar(store: Store, sought: Mapping[str, Sought]) -> dict[str, FoundCopy]:
     """Return what embeddings found alike to the pictures that are sought, without its row, by digest."""
-    wanted, found = pa.array(sorted(sought), pa.string()), {}
+    found = {}
     for instrument in store.folders("facts/similar"):
         for name in store.files(f"facts/similar/{instrument}", suffix=".parquet"):
             pairs = store.read_table(f"facts/similar/{instrument}/{name}")
             pairs = pairs.filter(pc.greater_equal(pairs["cosine"], ALIKE_FROM)).sort_by("cosine")
+            stands_for = {**_of_equal_vector(pairs, sought), **{sha256: sha256 for sha256 in sought}}
+            wanted = pa.array(sorted(stands_for), pa.string())
             for one, other in (("a", "b"), ("b", "a")):
                 for row in pairs.filter(pc.is_in(pairs[one], wanted)).to_pylist():
                     found[row[other]] = FoundCopy(
                         row={},
-                        of=sought[row[one]].record_id,
+                        of=sought[stands_for[row[one]]].record_id,
                         reason=f"near: {distance_text(None, cosine=row['cosine'])}",
                         distance_bits=BEYOND_BITS,
                     )
     return found
+
+
+def _of_equal_vector(pairs: pa.Table, sought: Mapping[str, Sought]) -> dict[str, str]:
+    """Return what has the vector of a picture that is sought, which the value is: of equal ones only the first has
+    further pairs."""
+    equal = pairs.filter(pc.equal(pairs["cosine"], 1))
+    sides = zip(equal["a"].to_pylist(), equal["b"].to_pylist(), strict=True)
+    return {first: other for first, other in sides if other in sought}
 
 
 def looks_of(store: Store, rows: Iterable[Row]) -> dict[str, Look]:

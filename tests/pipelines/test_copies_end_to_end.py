@@ -105,6 +105,21 @@ def test_a_crop_is_a_copy_to_a_policy_that_asks_for_vectors(tmp_path):
     }
 
 
+def test_a_takedown_finds_the_crop_whichever_of_two_with_equal_pixels_it_is_asked_for(tmp_path):
+    whole = photographs()[0]
+    embedding = f'[embedding]\nmodel = "{SAMPLES}/models/copy-detector"\n'
+    asking = POLICY.replace("radius_bits = 12", "radius_bits = 12\nmin_cosine = 0.7")
+    pictures = {"one": whole, "two": whole, "crop": cropped(whole)}
+    config = a_folder_corpus(tmp_path, pictures, asking, embedding)
+    whole.save(tmp_path / "pictures/two.jpg", quality=92, comment=b"other bytes")
+    store = build(str(config), workers=1).store
+    for asked in ("own:one.jpg", "own:two.jpg"):
+        selection = select(store, Request(records=(asked,)), read_settings(store)["pixels"])
+        reasons = {one.record_id: one.reason.partition(" 0")[0] for one in selection.victims}
+        (other,) = {"own:one.jpg", "own:two.jpg"} - {asked}
+        assert reasons == {asked: "asked for", other: "equal pixels", "own:crop.jpg": "near: cosine"}
+
+
 def test_pictures_that_came_while_a_corpus_had_no_embedding_are_compared_too(tmp_path):
     strangers = photographs()[:4]
     embedding = f'[embedding]\nmodel = "{SAMPLES}/models/copy-detector"\n'
