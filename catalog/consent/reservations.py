@@ -3,6 +3,7 @@
 import json
 
 from catalog.consent.states import UNSTATED, ConsentReading, allowed, doubtful, opted_out
+from catalog.consent.usage import UNREACHABLE
 
 MALFORMED = "malformed"
 """Value of the signal `tdmrep.json` where the file is none that can be read."""
@@ -15,8 +16,8 @@ def read_tdm_header(value: str) -> ConsentReading:
 
 def read_tdm_file(value: str) -> ConsentReading:
     """Read the entry for the path of the picture; one without a reservation says nothing, as the protocol has it."""
-    if value == MALFORMED:
-        return doubtful(f"tdmrep.json:{MALFORMED}")
+    if value in (MALFORMED, UNREACHABLE):
+        return doubtful(f"tdmrep.json:{value}")
     try:
         entry = json.loads(value)
     except (ValueError, RecursionError):

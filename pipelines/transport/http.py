@@ -19,13 +19,16 @@ from pipelines.fetch_config import FetchConfig
 from pipelines.transport.addresses import Guard, guarded_connector
 from pipelines.transport.answers import Answer, Known, NotYetError, user_agent
 from pipelines.transport.hosts import Hosts, Lease
-from pipelines.transport.responses import LARGE_AT_ONCE, answer_of, failure, header_lines
+from pipelines.transport.responses import LARGE_AT_ONCE, failure, file_of, header_lines, is_dropped, picture_of
+from pipelines.transport.robots import MAX_BYTES as MAX_FILE_BYTES
+from pipelines.transport.robots import TOO_MANY_REQUESTS
 from pipelines.transport.shared_sites import SharedSites
 from pipelines.transport.sites import Sites
 from pipelines.transport.urls import host_of, problem_of, redacted_in
 
 T = TypeVar("T")
 MAX_REDIRECTS = 5
+OF_AN_ADDRESS = frozenset({Outcome.BAD_URL, Outcome.PRIVATE_ADDRESS, Outcome.BAD_CERTIFICATE})
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 DNS_THREADS = 512
 """A lookup takes one until the system gives it up, long after we did: with few, dead names would hold up all others."""
@@ -147,13 +150,18 @@ class HttpTransport:
         return any(url.startswith(replacement) for _, replacement in self.mirrors)
 
     async def _read_file(self, url: str) -> tuple[int | None, Answer]:
-        """Return the status and the text of a file that speaks for a host; None when there was no answer."""
-        for _ in range(MAX_REDIRECTS + 1):
+        """Return the status and the text of a file that speaks for a host; None when there was no answer.
+
+        What is wrong with an address that it redirects to may be right tomorrow, and is not of the host's own.
+        """
+        for hop in range(MAX_REDIRECTS + 1):
             if problem := problem_of(url):
-                return None, Answer(outcome=Outcome.BAD_URL, message=problem)
-            ask = partial(self._ask, url, None, [], self.session, counts=False)
+                return None, Answer(outcome=Outcome.UNREACHABLE, message=f"it leads to: {problem}")
+            ask = partial(self._ask, url, None, [], self.session, is_file=True)
             answer = await _patiently(ask, self.config.retries)
             if isinstance(answer, Answer):
+                if hop and answer.outcome in OF_AN_ADDRESS:
+                    answer = replace(answer, outcome=Outcome.UNREACHABLE)
                 return answer.status, answer
             url = _redirected(url, answer)
         return 404, Answer(outcome=Outcome.HTTP_ERROR, message="too many redirects")
@@ -165,7 +173,7 @@ class HttpTransport:
         heard: list[Signal],
         session: aiohttp.ClientSession,
         *,
-        counts: bool = True,
+        is_file: bool = False,
     ) -> "Answer | str":
         """Return the answer, or where it redirects to; put what the response says about use into `heard`."""
         host = _asked_host(url)
@@ -173,12 +181,14 @@ class HttpTransport:
         if isinstance(lease, Answer):
             return lease
         with lease:
-            self.num_requests += counts
-            answer = await self._request(url, known, heard, session)
+            self.num_requests += not is_file
+            answer, was_dropped = await self._request(url, known, heard, session, is_file)
         if not isinstance(answer, Answer):
             self.hosts.succeeded(host)
             return answer
-        if answer.outcome in (Outcome.UNREACHABLE, Outcome.TIMEOUT):
+        if was_dropped:
+            self._rest(host, answer)
+        elif answer.outcome in (Outcome.UNREACHABLE, Outcome.TIMEOUT):
             self.hosts.failed(host)
         elif answer.outcome == Outcome.SERVER_ERROR:
             self._rest(host, answer)
@@ -198,38 +208,46 @@ class HttpTransport:
         raise NotYetError(lease)
 
     def _rest(self, host: str, answer: Answer) -> None:
-        """Let a host that is busy or ill rest as long as it asks, or as we think; raises `NotYetError`."""
-        if answer.retry_after_s is None:
+        """Let a host that is busy or ill rest as long as it asks, or as we think; raises `NotYetError`.
+
+        A host that says when to come back has not failed, unless it is now, or it is ill.
+        """
+        if not answer.retry_after_s or answer.status != TOO_MANY_REQUESTS:
             self.hosts.failed(host)
-        else:
+        if answer.retry_after_s:
             self.hosts.hold_off(host, answer.retry_after_s)
         seconds = self.hosts.wait_s(host)
         if seconds <= self.config.max_wait_s:
             raise NotYetError(seconds, answer)
 
     async def _request(
-        self, url: str, known: Known | None, heard: list[Signal], session: aiohttp.ClientSession
-    ) -> "Answer | str":
+        self, url: str, known: Known | None, heard: list[Signal], session: aiohttp.ClientSession, is_file: bool
+    ) -> "tuple[Answer | str, bool]":
+        """Return as `_ask` does, and whether the connection was dropped before an answer."""
+        conditions, has_head = _conditions(known), False
         head_s, whole_s = self.config.first_byte_s, self.config.timeout_s
         waited = f"no answer in {head_s:g} s" if head_s < whole_s else f"no whole answer in {whole_s:g} s"
         try:
             async with asyncio.timeout(whole_s):
                 async with asyncio.timeout(head_s):
-                    response = await session.get(
-                        url, allow_redirects=False, timeout=NO_TIMEOUT, headers=_conditions(known)
-                    )
+                    response = await session.get(url, allow_redirects=False, timeout=NO_TIMEOUT, headers=conditions)
+                has_head = True
                 waited = f"no whole answer in {whole_s:g} s"
                 async with response:
                     heard += header_signals(header_lines(response))
-                    return await answer_of(response, max_bytes=self.config.max_bytes, large=self.large)
+                    if is_file:
+                        return await file_of(response, num_bytes=MAX_FILE_BYTES + 1), False
+                    max_bytes, large = self.config.max_bytes, self.large
+                    answer = picture_of(response, is_conditional=bool(conditions), max_bytes=max_bytes, large=large)
+                    return await answer, False
         except TimeoutError:
-            return Answer(outcome=Outcome.TIMEOUT, message=waited)
+            return Answer(outcome=Outcome.TIMEOUT, message=waited), False
         except aiohttp.ClientConnectorCertificateError as error:  # a ValueError too
-            return failure(error)
+            return failure(error), False
         except (aiohttp.InvalidURL, ValueError) as error:
-            return Answer(outcome=Outcome.BAD_URL, message=redacted_in(str(error)))
+            return Answer(outcome=Outcome.BAD_URL, message=redacted_in(str(error))), False
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
-            return failure(error)
+            return failure(error), not has_head and is_dropped(error)
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]], retries: int) -> T | Answer:

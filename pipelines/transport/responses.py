@@ -1,7 +1,9 @@
 """What a response, or the lack of one, answers: the bytes within limits, an outcome, or where to look instead."""
 
 import asyncio
+import re
 import ssl
+import zlib
 from dataclasses import replace
 
 import aiohttp
@@ -15,26 +17,70 @@ from pipelines.transport.urls import redacted_in
 REDIRECTS = (301, 302, 303, 307, 308)
 LARGE_BYTES, LARGE_AT_ONCE = 4_000_000, 8
 """Bodies that grow past the first are read so many at a time, so that memory does not follow what servers send."""
+_QUOTED = re.compile(r"\s*:?\s*\bb?\\*['\"].*", re.DOTALL)
 
 
-async def answer_of(response: aiohttp.ClientResponse, *, max_bytes: int, large: asyncio.Semaphore) -> "Answer | str":
+async def picture_of(
+    response: aiohttp.ClientResponse, *, is_conditional: bool, max_bytes: int, large: asyncio.Semaphore
+) -> "Answer | str":
     """Return what a response answers, or where it redirects to. `large` limits large bodies that are read at once."""
     status, headers = response.status, response.headers
-    if status in REDIRECTS and "Location" in headers:
-        return headers["Location"]
-    if status == 304:
+    if status == 304 and is_conditional:
         return Answer(outcome=Outcome.UNCHANGED, status=status)
     if status != 200:
-        may_recover = status == 429 or status >= 500
-        return Answer(
-            outcome=Outcome.SERVER_ERROR if may_recover else Outcome.HTTP_ERROR,
-            message=f"HTTP {status}",
-            status=status,
-            retry_after_s=retry_after_s(headers.get("Retry-After", ""), headers.get("Date")),
-        )
+        return _of_status(response)
     answer = await _read(response, max_bytes, large)
     etag, last_modified = _kept(headers.get("ETag")), _kept(headers.get("Last-Modified"))
     return replace(answer, status=status, etag=etag, last_modified=last_modified)
+
+
+async def file_of(response: aiohttp.ClientResponse, *, num_bytes: int) -> "Answer | str":
+    """Return a text that speaks for a host, or where it redirects to: the first `num_bytes` of it, unpacked.
+
+    2xx is the file, whichever. Without a status where its encoding is none that we read: it was not asked for.
+    """
+    if not 200 <= response.status < 300:
+        return _of_status(response)
+    packed = bytearray()
+    async for block in response.content.iter_chunked(1 << 16):
+        packed += block
+        if len(packed) >= num_bytes:
+            break
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    body = unpacked(bytes(packed[:num_bytes]), encoding, num_bytes=num_bytes)
+    if body is None:
+        return Answer(outcome=Outcome.HTTP_ERROR, message="sent in an encoding that was not asked for")
+    return Answer(body=body, status=response.status)
+
+
+def unpacked(data: bytes, encoding: str, *, num_bytes: int) -> bytes | None:
+    """Return the first `num_bytes` of what was sent in a Content-Encoding, none where that cannot be read.
+
+    Servers send gzip to those who ask for none, and call gzip what is none: the first bytes decide.
+    """
+    if data.startswith(b"\x1f\x8b"):
+        window = zlib.MAX_WBITS | 16
+    elif encoding == "deflate":
+        window = zlib.MAX_WBITS if data.startswith(b"x") else -zlib.MAX_WBITS
+    else:
+        return data if encoding in ("", "identity", "gzip", "x-gzip") else None
+    try:
+        return zlib.decompressobj(window).decompress(data, num_bytes)
+    except zlib.error:
+        return None
+
+
+def _of_status(response: aiohttp.ClientResponse) -> "Answer | str":
+    status, headers = response.status, response.headers
+    if status in REDIRECTS and "Location" in headers:
+        return headers["Location"]
+    may_recover = status == 429 or status >= 500
+    return Answer(
+        outcome=Outcome.SERVER_ERROR if may_recover else Outcome.HTTP_ERROR,
+        message=f"HTTP {status}",
+        status=status,
+        retry_after_s=retry_after_s(headers.get("Retry-After", ""), headers.get("Date")),
+    )
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int, large: asyncio.Semaphore) -> Answer:
@@ -61,7 +107,21 @@ def failure(error: BaseException) -> Answer:
     if isinstance(wrong, ssl.SSLCertVerificationError):
         when = "; is this machine's clock right?" if "not yet valid" in str(wrong.verify_message) else ""
         return Answer(outcome=Outcome.BAD_CERTIFICATE, message=f"{wrong.verify_message}{when}")
-    return Answer(outcome=Outcome.UNREACHABLE, message=f"{type(error).__name__}: {redacted_in(str(error))}")
+    return Answer(outcome=Outcome.UNREACHABLE, message=f"{type(error).__name__}: {_shown(error)}")
+
+
+def is_dropped(error: BaseException) -> bool:
+    """Return whether a connection ended before a byte of the answer, as kept ones do when a server has had enough."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return True
+    return isinstance(error, aiohttp.ClientOSError) and not isinstance(error, aiohttp.ClientConnectorError)
+
+
+def _shown(error: BaseException) -> str:
+    """Return what an error says, without what it quotes of the answer: a Location, and the secrets in it, for one."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return redacted_in(" ".join(_QUOTED.sub("", error.message).split()))
+    return redacted_in(str(error))
 
 
 def header_lines(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 Both are text of strangers: nothing raises, and neither length nor odd characters make a line mean another.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,8 @@ MAX_RULES = 1_000
 REMEMBERED_CHARACTERS = 500
 FORBIDS_ALL = "User-agent: *\nDisallow: /"
 TOO_MANY_REQUESTS = 429
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""What some editors begin a text with. RFC 9309 wants UTF-8; who forbids in another encoding forbids."""
 
 _AGENT_LINE = re.compile(r"user[ -]?agent[ \t]*[: \t][ \t]*(.*)", re.IGNORECASE)
 _USAGE_LINE = re.compile(r"(content-usage|content-signal)[ \t]*:(.*)", re.IGNORECASE)
@@ -169,7 +172,8 @@ def _lines(text: str | bytes) -> list[str]:
     """Return the lines that are not empty, without the byte order mark; odd characters in them are percent-encoded."""
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     raw = raw.removeprefix(b"\xef\xbb\xbf")
-    lines = _NEW_LINE.split(raw[:MAX_BYTES].decode("utf-8", "replace"))
+    encoding = "utf-16" if raw.startswith(UTF_16_MARKS) else "utf-8"
+    lines = _NEW_LINE.split(raw[:MAX_BYTES].decode(encoding, "replace"))
     if len(raw) > MAX_BYTES:
         lines.pop()
     plain = (_ODD.sub(lambda odd: " " if odd[0] == "\t" else quote(odd[0], errors="replace"), line) for line in lines)
@@ -195,27 +199,45 @@ def _groups(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
 class TdmRepFile:
     """One /.well-known/tdmrep.json: an array of `location`, `tdm-reservation` and perhaps `tdm-policy`."""
 
-    def __init__(self, data: bytes) -> None:
-        self.is_malformed = False
+    def __init__(self, data: bytes, *, is_unreachable: bool = False) -> None:
+        """`is_unreachable` says that the file could not be had."""
+        self.is_unreachable, self.is_malformed = is_unreachable, False
         self.entries: tuple[dict[str, object], ...] = ()
         """Those with a location, in their order."""
-        try:
-            listed = json.loads(data[: MAX_BYTES + 1].decode("utf-8-sig")) if len(data) <= MAX_BYTES else None
-        except (ValueError, RecursionError):
-            listed = None
-        if not isinstance(listed, list):
-            self.is_malformed = True
+        if is_unreachable:
             return
+        try:
+            said = json.loads(data) if len(data) <= MAX_BYTES else None
+        except (ValueError, RecursionError):
+            said = None
+        # in UTF-16, or without its array, a no is plain all the same
+        listed = said if isinstance(said, list) else [said]
         self.entries = tuple(one for one in listed if isinstance(one, dict) and isinstance(one.get("location"), str))
-        self.is_malformed = len(self.entries) < len(listed)
+        is_whole = listed is said and len(self.entries) == len(listed)
+        self.is_malformed = not is_whole or not json.detect_encoding(data).startswith("utf-8")
 
     def signals(self, url: str) -> tuple[Signal, ...]:
-        """Return the first entry whose location `url` is under, as JSON; and `malformed` where not all can be read."""
+        """Return the first entry whose location `url` is under, as JSON; and `malformed` where not all can be read.
+
+        `unreachable` alone where the file could not be had.
+        """
+        if self.is_unreachable:
+            return (("tdmrep.json", UNREACHABLE),)
         found = next((entry for entry in self.entries if is_under(url, str(entry["location"]))), None)
         signals: list[Signal] = [] if found is None else [("tdmrep.json", _shown(found))]
         if self.is_malformed:
             signals.append(("tdmrep.json", MALFORMED))
         return tuple(signals)
+
+
+def tdmrep_of(status: int | None, data: bytes) -> TdmRepFile | None:
+    """Return what an answer to a request for tdmrep.json means; None where there is no such file.
+
+    2xx is the file, unless it is empty. 5xx, 429 and no answer (`status` None) are no file that could be had.
+    """
+    if status is None or status >= 500 or status == TOO_MANY_REQUESTS:
+        return TdmRepFile(b"", is_unreachable=True)
+    return TdmRepFile(data) if status < 300 and data else None
 
 
 def _shown(entry: dict[str, object]) -> str:
@@ -227,4 +249,6 @@ def _shown(entry: dict[str, object]) -> str:
 def _plain(said: object) -> object:
     if isinstance(said, bool) or (isinstance(said, int) and said in (0, 1)):
         return said
+    if said == 1.0:
+        return 1
     return str(said)[:300].encode("utf-8", "replace").decode()

@@ -30,8 +30,9 @@ class SaidOfAll:
 
     robots_status: int
     robots: bytes
-    tdmrep: bytes | None
-    """None where there is no such file."""
+    tdmrep_status: int | None
+    """None where there was no answer."""
+    tdmrep: bytes
 
 
 class Turn:
@@ -47,25 +48,26 @@ class Turn:
             age_s = seconds_since_boot() - kept["at_s"]
             if kept["origin"] != self.origin or not 0 <= age_s < MAX_AGE_S:
                 return None
-            tdmrep = kept["tdmrep"]
             return SaidOfAll(
                 robots_status=kept["robots_status"],
                 robots=_bytes(kept["robots"]),
-                tdmrep=None if tdmrep is None else _bytes(tdmrep),
+                tdmrep_status=kept["tdmrep_status"],
+                tdmrep=_bytes(kept["tdmrep"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def write(self, said: SaidOfAll) -> None:
         """Keep what the origin said just now, in place of what was kept in its slot."""
-        if len(said.robots) + len(said.tdmrep or b"") > MAX_SHARED_BYTES:
+        if len(said.robots) + len(said.tdmrep) > MAX_SHARED_BYTES:
             return
         kept = {
             "origin": self.origin,
             "at_s": seconds_since_boot(),
             "robots_status": said.robots_status,
             "robots": _text(said.robots),
-            "tdmrep": None if said.tdmrep is None else _text(said.tdmrep),
+            "tdmrep_status": said.tdmrep_status,
+            "tdmrep": _text(said.tdmrep),
         }
         self.file.seek(0)
         self.file.truncate()

@@ -8,7 +8,7 @@ from catalog.consent import Signal
 from catalog.packs import Outcome
 from pipelines.transport.answers import Answer, NotYetError
 from pipelines.transport.host_table import seconds_since_boot
-from pipelines.transport.robots import TOO_MANY_REQUESTS, RobotsFile, TdmRepFile, robots_of
+from pipelines.transport.robots import TOO_MANY_REQUESTS, RobotsFile, TdmRepFile, robots_of, tdmrep_of
 from pipelines.transport.shared_sites import MAX_AGE_S, SaidOfAll, SharedSites
 from pipelines.transport.urls import origin_of
 
@@ -77,16 +77,16 @@ class Sites:
         status, answer = await self.read(f"{origin}/robots.txt")
         robots = robots_of(status, answer.body or b"")
         if status is None or robots.is_unreachable:
-            outcome = answer.outcome if status is None else Outcome.SERVER_ERROR
+            is_kept = status is None and answer.outcome != Outcome.HTTP_ERROR
+            outcome = answer.outcome if is_kept else Outcome.SERVER_ERROR
             rest_s = answer.retry_after_s if status != TOO_MANY_REQUESTS else answer.retry_after_s or 0.0
             problem = Answer(outcome=outcome, message=f"robots.txt: {answer.message}", retry_after_s=rest_s)
             return Site(robots=robots, problem=problem)
         body = answer.body or b""
         found, answer = await self.read(f"{origin}/.well-known/tdmrep.json")
-        tdmrep = answer.body if found == 200 and answer.body else None
-        return SaidOfAll(robots_status=status, robots=body, tdmrep=tdmrep)
+        return SaidOfAll(robots_status=status, robots=body, tdmrep_status=found, tdmrep=answer.body or b"")
 
 
 def _site_of(said: SaidOfAll) -> Site:
-    tdmrep = None if said.tdmrep is None else TdmRepFile(said.tdmrep)
-    return Site(robots=robots_of(said.robots_status, said.robots), tdmrep=tdmrep)
+    robots = robots_of(said.robots_status, said.robots)
+    return Site(robots=robots, tdmrep=tdmrep_of(said.tdmrep_status, said.tdmrep))

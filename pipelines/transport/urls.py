@@ -21,7 +21,7 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\\]")
 _AUTHORITY = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _NOT_IN_HOSTS = re.compile(r"[^\w.:-]", re.ASCII)
 _HOST_AND_PORT = re.compile(r"(\[[^\]@]*\]|[^:@\[\]]*)(:\d{0,5})?", re.ASCII)
-_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+|\?\S+")
 _VALUE = re.compile(r"([\w.~\[\]-]{1,40})=(?!=*$).*", re.ASCII | re.DOTALL)
 
 
@@ -38,6 +38,8 @@ def problem_of(url: str) -> str | None:
         return f"scheme {scheme[0].lower() if scheme else ''!r}; only http:// and https:// are asked for"
     if "@" in authority[1]:
         return "credentials in the URL"
+    if not _HOST_AND_PORT.fullmatch(authority[1]):
+        return "host or port cannot be read"  # `:+80` and digits of other scripts are read otherwise by others
     return _problem_of_parts(url)
 
 
@@ -99,7 +101,7 @@ def redacted(url: str) -> str:
 
 
 def redacted_in(text: str) -> str:
-    """Return a message, such as an error's of another library, with every URL in it redacted."""
+    """Return a message, such as an error's of another library, with every URL and every query in it redacted."""
     return _IN_TEXT.sub(lambda found: redacted(found[0]), text)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.consent import CUT, consent_evidence, read_consent
-from pipelines.transport.robots import MAX_BYTES, MAX_RULES, RobotsFile, TdmRepFile, is_under, robots_of
+from pipelines.transport.robots import MAX_BYTES, MAX_RULES, RobotsFile, TdmRepFile, is_under, robots_of, tdmrep_of
 
 HOST = "https://example.org"
 EVERYBODY = "User-agent: *\n"
@@ -188,6 +188,48 @@ def test_an_entry_is_recorded_with_the_keys_of_the_protocol_only():
 )
 def test_a_malformed_file_is_evidence(data):
     assert TdmRepFile(data).signals(f"{HOST}/a") == (("tdmrep.json", "malformed"),)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps({"location": "/", "tdm-reservation": 1}).encode(),
+        json.dumps([{"location": "/", "tdm-reservation": 1}]).encode("utf-16"),
+        b'[7, {"location": "/", "tdm-reservation": 1.0}]',
+    ],
+)
+def test_a_plain_no_counts_in_a_file_that_is_not_as_specified(data):
+    signals = TdmRepFile(data).signals(f"{HOST}/a")
+    assert read_consent(consent_evidence(signals)).rule == "tdmrep.json:1"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps({"location": "/", "tdm-reservation": 0}).encode(),
+        json.dumps([{"location": "/", "tdm-reservation": 0}]).encode("utf-16"),
+        b'[{"location": "/", "tdm-reservation": 0.0}]',
+    ],
+)
+def test_a_yes_is_believed_in_a_file_as_specified_only(data):
+    assert read_consent(consent_evidence(TdmRepFile(data).signals(f"{HOST}/a"))).state == "unstated"
+
+
+@pytest.mark.parametrize(
+    ("status", "rule"),
+    [(200, "tdmrep.json:1"), (203, "tdmrep.json:1"), (None, "tdmrep.json:unreachable"), (404, ""), (403, "")]
+    + [(status, "tdmrep.json:unreachable") for status in (429, 500, 503)],
+)
+def test_what_a_status_of_tdmrep_json_means(status, rule):
+    file = tdmrep_of(status, b'[{"location": "/", "tdm-reservation": 1}]')
+    signals = () if file is None else file.signals(f"{HOST}/a")
+    assert read_consent(consent_evidence(signals)).rule == rule
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_robots_txt_in_utf_16_is_obeyed(encoding):
+    text = "\ufeffUser-agent: *\nDisallow: /\n" if encoding != "utf-16" else "User-agent: *\nDisallow: /\n"
+    assert not RobotsFile(text.encode(encoding)).allows(f"{HOST}/a")
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,9 @@ def test_a_plain_url_has_no_problem(url):
         ("http://example.org/\udcff", "character '\\udcff' at 19; percent-encode it"),
         ("http://example.org:99999/", "host or port cannot be read"),
         ("http://example.org:http/", "host or port cannot be read"),
+        ("http://example.org:+80/", "host or port cannot be read"),
+        ("http://example.org:８０/", "host or port cannot be read"),
+        ("http://[::1]x:80/", "host or port cannot be read"),
         ("http://[::1/", "host or port cannot be read"),
         ("http://example.org:0/", "port 0, which is not for http"),
         ("http://example.org:25/", "port 25, which is not for http"),
@@ -121,8 +124,22 @@ def test_whatever_stands_around_a_secret_it_is_hidden(path, name):
     assert "SECRET" not in redacted(f"https://me:SECRET@example.org/{path}?{name}=SECRET")
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "message='no', url='https://example.org/?a=it'SECRET'",
+        'url="https://example.org/a?token=x"SECRET"',
+        "<https://example.org/?token=<SECRET>>",
+        "URL('/a?token=SECRET')",
+        "GET //example.org/a?token=SECRET",
+    ],
+)
+def test_no_message_ends_a_url_before_its_secret(message):
+    assert "SECRET" not in redacted_in(message)
+
+
 def test_urls_within_a_message_are_redacted():
     message = "Cannot connect to 'https://me:abc@example.org/1?token=abc' [refused], see http://other.example/?q=abc"
     assert redacted_in(message) == (
-        "Cannot connect to 'https://...@example.org/1?token=...' [refused], see http://other.example/?q=..."
+        "Cannot connect to 'https://...@example.org/1?token=... [refused], see http://other.example/?q=..."
     )
