@@ -15,7 +15,8 @@ async def answer_all(hosts: Sequence[str], ask: Ask, use: Use, *, window: int, p
     """Give `use` the answer to every request, which is its place in `hosts`; no more than `window` are under way.
 
     `use` counts as under way, so that answers do not pile up. Requests to a host go in their order, at most `per_host`
-    at once. Where `ask` raises `NotYetError`, the host rests; an answer that it brings counts after `retries` more.
+    at once. Where `ask` raises `NotYetError`, the host rests; an answer that it brings counts after `retries` more. A
+    request that a redirect led to another host waits among that host's.
     """
     await _Queue(hosts, ask, use, window, per_host, retries).run()
 
@@ -70,20 +71,22 @@ class _Queue:
         return self._request(host, place)
 
     async def _request(self, host: str, place: int) -> None:
-        rest_s = 0.0
+        rest_s, resting = 0.0, host
         try:
             answer = await self._answer(place)
             if isinstance(answer, Answer):
                 await self.use(place, answer)
             else:
-                rest_s = answer
-                self.waiting[host].appendleft(place)
+                rest_s, resting = answer.seconds, answer.host or host
+                self.waiting[resting].appendleft(place)
         finally:
             self.under_way[host] -= 1
-        self._give_turn(host, asyncio.get_running_loop().time() + rest_s)
+        now = asyncio.get_running_loop().time()
+        self._give_turn(resting, now + rest_s)
+        self._give_turn(host, now)  # nothing where it is the one that rests
 
-    async def _answer(self, place: int) -> Answer | float:
-        """Return the answer, or for how long its host rests."""
+    async def _answer(self, place: int) -> Answer | NotYetError:
+        """Return the answer, or which host rests for how long."""
         try:
             return await self.ask(place)
         except NotYetError as later:
@@ -91,4 +94,4 @@ class _Queue:
                 if self.refused[place] == self.retries:
                     return later.answer
                 self.refused[place] += 1
-            return later.seconds
+            return later

@@ -42,11 +42,14 @@ class Answer:
 
 
 class NotYetError(Exception):
-    """A host is not to be asked for so many seconds. `answer` is what it said, when it was asked."""
+    """A host is not to be asked for so many seconds. `answer` is what it said, when it was asked.
 
-    def __init__(self, seconds: float, answer: Answer | None = None) -> None:
+    `host` is given where it is not that of the URL: a redirect leads there, and the next attempt goes on from there.
+    """
+
+    def __init__(self, seconds: float, answer: Answer | None = None, *, host: str | None = None) -> None:
         super().__init__(f"ask again in {seconds:g} s")
-        self.seconds, self.answer = seconds, answer
+        self.seconds, self.answer, self.host = seconds, answer, host
 
 
 class Transport(Protocol):

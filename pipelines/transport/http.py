@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -29,12 +29,26 @@ from pipelines.transport.urls import host_of, problem_of, redacted_in
 T = TypeVar("T")
 MAX_REDIRECTS = 5
 OF_AN_ADDRESS = frozenset({Outcome.BAD_URL, Outcome.PRIVATE_ADDRESS, Outcome.BAD_CERTIFICATE})
+MAX_WAYS = 1_000
+"""Places that redirects led to and that have to be waited for: of more URLs, the first request is made again."""
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 DNS_THREADS = 512
 """A lookup takes one until the system gives it up, long after we did: with few, dead names would hold up all others."""
 MAX_HEADER_BYTES = 16_384
 UNSAFE = "%/:=&?~#+!$,;'@()*[]"
 """What a Location may hold as it is; the rest, spaces above all, is percent-encoded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """How far redirects led."""
+
+    url: str
+    num_hops: int = 0
+    heard: tuple[Signal, ...] = ()
+    """On the way, before `url` was asked."""
+    is_ours: bool
+    """Whether all of it are copies of our own."""
 
 
 class HttpTransport:
@@ -64,6 +78,8 @@ class HttpTransport:
         self.sites = Sites(self._read_file, SharedSites(sites_folder) if sites_folder else None)
         self.num_requests = 0
         """For pictures, begun so far. A redirect that is followed is one more; a URL that is not asked is none."""
+        self.ways: dict[str, _Way] = {}
+        """URL -> where its next attempt goes on."""
 
     async def __aenter__(self) -> "HttpTransport":
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DNS_THREADS))
@@ -94,41 +110,39 @@ class HttpTransport:
 
     async def attempt(self, url: str, known: Known | None = None) -> Answer:
         """As `get`, but raises `NotYetError` where `get` would wait for the host."""
-        asked = url
-        for prefix, replacement in self.mirrors:
-            if url.startswith(prefix):
-                url = replacement + url.removeprefix(prefix)
-        heard: list[Signal] = []
-        try:
-            answer = await self._follow(url, known, heard, is_ours=url != asked)
-        except NotYetError as later:
-            if later.answer is None:
-                raise
-            said = replace(later.answer, consent=tuple(heard))
-            if read_consent(consent_evidence(heard)).state == "opted-out":
-                return said  # who says no is not asked again
-            raise NotYetError(later.seconds, said) from None
-        return replace(answer, consent=tuple(heard))
-
-    async def _follow(self, url: str, known: Known | None, heard: list[Signal], *, is_ours: bool) -> Answer:
         first = url
-        for hop in range(MAX_REDIRECTS + 1):
-            problem = problem_of(url)
-            if problem:
-                return Answer(outcome=Outcome.BAD_URL, message=problem)
-            at, is_ours = url, is_ours and self._is_mirror(url)  # no redirect of others leads to a mirror
+        for prefix, replacement in self.mirrors:
+            if first.startswith(prefix):
+                first = replacement + first.removeprefix(prefix)
+        way = self.ways.pop(url, None) or _Way(url=first, is_ours=first != url)
+        heard = list(way.heard)
+        try:
+            while isinstance(answer := await self._step(way, known, heard), str):
+                at = _redirected(way.url, answer)
+                # no redirect of others leads to a mirror
+                is_ours = way.is_ours and self._is_mirror(at)
+                way = _Way(url=at, num_hops=way.num_hops + 1, heard=tuple(heard), is_ours=is_ours)
+        except NotYetError as later:
+            said = later.answer and replace(later.answer, consent=tuple(heard), final_url=_unless(first, way.url))
+            if said and read_consent(consent_evidence(heard)).state == "opted-out":
+                return said  # who says no is not asked again
+            if not way.num_hops or len(self.ways) >= MAX_WAYS:
+                raise NotYetError(later.seconds, said) from None
+            self.ways[url] = way
+            raise NotYetError(later.seconds, said, host=urlsplit(way.url).netloc) from None
+        return replace(answer, consent=tuple(heard), final_url=_unless(first, answer.final_url))
 
-            async def ask(at: str = at, is_ours: bool = is_ours) -> "Answer | str":
-                if is_ours:
-                    return await self._ask(at, known, heard, self.session_of_mirrors)
-                return await self._hop(at, known, heard)
-
-            # what a redirect leads to is waited for: the way to it was free
-            answer = await (ask() if hop == 0 else _patiently(ask, self.config.retries))
-            if isinstance(answer, Answer):
-                return replace(answer, final_url=None if at == first else at)
-            url = _redirected(url, answer)
-        return Answer(outcome=Outcome.HTTP_ERROR, message=f"more than {MAX_REDIRECTS} redirects")
+    async def _step(self, way: _Way, known: Known | None, heard: list[Signal]) -> "Answer | str":
+        """Return the answer at `way`, with its URL if that was asked, or where it redirects to."""
+        if way.num_hops > MAX_REDIRECTS:
+            return Answer(outcome=Outcome.HTTP_ERROR, message=f"more than {MAX_REDIRECTS} redirects")
+        if problem := problem_of(way.url):
+            return Answer(outcome=Outcome.BAD_URL, message=problem)
+        if way.is_ours:
+            answer = await self._ask(way.url, known, heard, self.session_of_mirrors)
+        else:
+            answer = await self._hop(way.url, known, heard)
+        return replace(answer, final_url=way.url) if isinstance(answer, Answer) else answer
 
     async def _hop(self, url: str, known: Known | None, heard: list[Signal]) -> "Answer | str":
         if self.config.contact is None:
@@ -262,6 +276,10 @@ async def _patiently(ask: Callable[[], Awaitable[T]], retries: int) -> T | Answe
                     return later.answer
                 refused += 1
             await asyncio.sleep(later.seconds)
+
+
+def _unless(first: str, url: str | None) -> str | None:
+    return None if url == first else url
 
 
 def _redirected(url: str, location: str) -> str:

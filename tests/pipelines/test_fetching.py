@@ -59,6 +59,20 @@ def test_a_host_that_rests_holds_up_no_other():
     assert max(times[1], times[2]) < 0.3 <= times[0]
 
 
+def test_a_host_that_rests_holds_up_no_other_whose_redirect_leads_there():
+    led = set()
+
+    async def ask(place):
+        if place in (0, 1) and place not in led:
+            led.add(place)
+            raise NotYetError(0.3, host="slow")
+        return Answer(body=b"x")
+
+    answers, times = _asked(["a", "b", "a", "b", "c"], ask, window=1)
+    assert len(answers) == 5
+    assert max(times[2], times[3], times[4]) < 0.3 <= min(times[0], times[1])
+
+
 def test_an_answer_that_may_pass_counts_after_the_retries():
     refused = Answer(outcome=Outcome.SERVER_ERROR, message="HTTP 429")
     asked = Counter()

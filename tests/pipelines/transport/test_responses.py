@@ -8,6 +8,7 @@ import pytest
 
 from catalog.consent import consent_evidence, read_consent
 from catalog.packs import Outcome
+from pipelines.transport import NotYetError
 from pipelines.transport.responses import unpacked
 from pipelines.transport.robots import MAX_BYTES
 from tests.pipelines.transport.raw_server import HANG_UP, got, sent, served
@@ -139,3 +140,20 @@ def test_a_tdmrep_json_is_heard_or_said_not_to_be(tmp_path, tdmrep, rule):
 
 def test_no_more_is_unpacked_than_is_read():
     assert len(unpacked(gzip.compress(bytes(50_000_000)), "gzip", num_bytes=1_000)) == 1_000
+
+
+def test_a_wait_for_what_a_redirect_leads_to_is_the_queues_and_goes_on_from_there(tmp_path):
+    async def twice(transport, base):
+        with pytest.raises(NotYetError) as later:
+            await transport.attempt(f"{base}/a.jpg")
+        await asyncio.sleep(later.value.seconds)
+        return later.value.host, base, await transport.attempt(f"{base}/a.jpg")
+
+    answers = {
+        "/a.jpg": sent(b"", "Location: /b.jpg", "X-Robots-Tag: all", status="302 Found"),
+        "/b.jpg": lambda n: sent(b"", "Retry-After: 0.2", "X-Robots-Tag: all", status="429 Slow") if n == 1 else sent(),
+    }
+    (host, base, answer), asked = served(answers, twice, tmp_path=tmp_path)
+    assert (answer.body, answer.final_url, host) == (b"abc", f"{base}/b.jpg", base.removeprefix("http://"))
+    assert answer.consent == (("x-robots-tag", "all"),)  # of the answers that led here, not of those that failed
+    assert (asked["/a.jpg"], asked["/b.jpg"]) == (1, 2)
