@@ -98,8 +98,12 @@ class Hosts:
         self.failures_to_open = max(FAILURES_TO_OPEN, per_host + 1)
         self.table = shared_table(folder)
 
-    def try_lease(self, host: str) -> "Lease | float":
-        """Return a lease, or the seconds to wait before trying again; never waits itself."""
+    def try_lease(self, host: str, *, delay_s: float = 0.0) -> "Lease | float":
+        """Return a lease, or the seconds to wait before trying again; never waits itself.
+
+        `delay_s` is for how long nobody is to ask the host after this lease, where that is longer than our own pace.
+        """
+        interval_s = max(self.interval_s, delay_s)
         slot, tag = _place_of(host)
         table = self.table
         with table.lock:
@@ -107,10 +111,10 @@ class Hosts:
             wait_s = self._wait_s(slot, place, seconds_since_boot())
             if wait_s > 0:
                 return wait_s
-            if not self.interval_s and (place < 0 or not table.doubles[place + OPENED]):
+            if not interval_s and (place < 0 or not table.doubles[place + OPENED]):
                 number = table.take(slot, self.per_host)
                 return BUSY_S if number is None else Lease(table, slot, number)
-            return self._lease_and_note(slot, tag)
+            return self._lease_and_note(slot, tag, interval_s)
 
     def hold_off(self, host: str, seconds: float) -> None:
         """Let nobody ask `host` for so long, as its Retry-After says; at most `max_hold_off_s`. Never shortens one."""
@@ -160,7 +164,7 @@ class Hosts:
             until = max(until, self.table.in_force_until(place))
         return until - now if 0 < until - now <= LONGEST_S else 0.0
 
-    def _lease_and_note(self, slot: int, tag: float) -> "Lease | float":
+    def _lease_and_note(self, slot: int, tag: float, interval_s: float) -> "Lease | float":
         """Take a lease of a host that is paced or on trial, and write down that it was taken."""
         table = self.table
         if not table.begin_update(slot, patience_s=0.0):
@@ -174,8 +178,8 @@ class Hosts:
             number = table.take(slot, self.per_host)
             if number is None:
                 return BUSY_S
-            if self.interval_s:
-                table.doubles[slot] = now + self.interval_s
+            if interval_s:
+                table.doubles[slot] = now + interval_s
             if place >= 0 and table.doubles[place + OPENED]:
                 table.doubles[place + TRIAL] = 1.0
                 table.doubles[place + OPEN_UNTIL] = now + TRIAL_S

@@ -155,10 +155,7 @@ class HttpTransport:
         heard += site.signals(url)
         if not site.robots.allows(url):
             return Answer(outcome=Outcome.DISALLOWED, message="forbidden by robots.txt")
-        answer = await self._ask(url, known, heard, self.session)
-        if site.delay_s:
-            self.hosts.hold_off(_asked_host(url), site.delay_s)
-        return answer
+        return await self._ask(url, known, heard, self.session, delay_s=site.delay_s)
 
     def _is_mirror(self, url: str) -> bool:
         return any(url.startswith(replacement) for _, replacement in self.mirrors)
@@ -188,10 +185,11 @@ class HttpTransport:
         session: aiohttp.ClientSession,
         *,
         is_file: bool = False,
+        delay_s: float = 0.0,
     ) -> "Answer | str":
         """Return the answer, or where it redirects to; put what the response says about use into `heard`."""
         host = _asked_host(url)
-        lease = self._lease_of(host)
+        lease = self._lease_of(host, delay_s)
         if isinstance(lease, Answer):
             return lease
         with lease:
@@ -210,10 +208,10 @@ class HttpTransport:
             self.hosts.succeeded(host)
         return answer
 
-    def _lease_of(self, host: str) -> Lease | Answer:
+    def _lease_of(self, host: str, delay_s: float) -> Lease | Answer:
         if self.hosts.is_open(host):
             return Answer(outcome=Outcome.UNREACHABLE, message="the host failed again and again, and rests")
-        lease = self.hosts.try_lease(host)
+        lease = self.hosts.try_lease(host, delay_s=delay_s)
         if isinstance(lease, Lease):
             return lease
         if lease > self.config.max_wait_s:

@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import itertools
+import time
 import zlib
 
 import pytest
@@ -157,3 +159,19 @@ def test_a_wait_for_what_a_redirect_leads_to_is_the_queues_and_goes_on_from_ther
     assert (answer.body, answer.final_url, host) == (b"abc", f"{base}/b.jpg", base.removeprefix("http://"))
     assert answer.consent == (("x-robots-tag", "all"),)  # of the answers that led here, not of those that failed
     assert (asked["/a.jpg"], asked["/b.jpg"]) == (1, 2)
+
+
+def test_a_crawl_delay_is_kept_to_however_many_wait(tmp_path):
+    began = []
+
+    def picture(_):
+        began.append(time.monotonic())
+        return sent()
+
+    async def at_once(transport, base):
+        return await asyncio.gather(*(transport.get(f"{base}/{number}.jpg") for number in range(4)))
+
+    robots = {"/robots.txt": sent(b"User-agent: *\nCrawl-delay: 0.3\n")}
+    answers, _ = served(robots | {f"/{number}.jpg": picture for number in range(4)}, at_once, tmp_path=tmp_path)
+    assert {answer.body for answer in answers} == {b"abc"}
+    assert min(later - earlier for earlier, later in itertools.pairwise(began)) >= 0.28
