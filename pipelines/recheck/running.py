@@ -75,10 +75,11 @@ async def _sweep(due: Due, config: FetchConfig, limit: int, apis: Mapping[str, S
     with suppress(NotImplementedError, ValueError):  # not everywhere, and in the main thread only
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this_task.cancel)
     async with AsyncExitStack() as stack:
-        pictures = await stack.enter_async_context(HttpTransport(config))
-        of_apis = await stack.enter_async_context(HttpTransport(config, reads_robots=False)) if apis else pictures
-        transports = (pictures, of_apis) if apis else (pictures,)
-        budget = Budget(limit=limit, transports=transports)
+        budget = Budget(limit=limit)
+        pictures = await stack.enter_async_context(HttpTransport(config, may_ask=budget.is_left))
+        api = HttpTransport(config, reads_robots=False, may_ask=budget.is_left)
+        of_apis = await stack.enter_async_context(api) if apis else pictures
+        budget.transports = (pictures, of_apis) if apis else (pictures,)
         return await sweep(due, pictures, budget, apis=apis, api_transport=of_apis, count=count)
 
 

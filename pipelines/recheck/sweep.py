@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,12 +13,16 @@ from pipelines.parts import PackPart
 from pipelines.recheck.asking import Stated, ask, check_of, is_busy
 from pipelines.recheck.due import Due, Picture
 from pipelines.recheck.source_apis import SourceApi
-from pipelines.transport import Transport
+from pipelines.transport import Answer, Transport
+from pipelines.transport.http import MAX_REDIRECTS, NO_REQUEST_LEFT
 
 BATCH = 500
 """Pictures that are kept at once: a kill loses at most what was heard of these."""
 API_SILENT = "no answer of the source's API"
 BUSY = "hosts that want to rest"
+HALF_WAY = "redirects that the budget ended in"
+MOST = 1 + MAX_REDIRECTS
+"""Requests that one picture may take."""
 WINDOW = 64
 """Pictures under way at once. How many of one host is the transport's to say."""
 
@@ -30,18 +35,42 @@ class Budget:
     num_asked: int = 0
     transports: Sequence[Any] = ()
     """Those that count their requests (`num_requests`), redirects included, are believed."""
+    under_way: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def num_requests(self) -> int:
+        """Requests that transports counted."""
+        return sum(getattr(one, "num_requests", 0) for one in self.transports)
 
     @property
     def spent(self) -> int:
         """Requests so far."""
-        return max(self.num_asked, sum(getattr(one, "num_requests", 0) for one in self.transports))
+        return max(self.num_asked, self.num_requests)
 
-    def take(self) -> bool:
-        """Take one request out of the budget, and tell whether it was there."""
-        if self.spent >= self.limit:
-            return False
-        self.num_asked += 1
-        return True
+    def is_left(self) -> bool:
+        """Return whether one more request may be made."""
+        return self.num_requests < self.limit
+
+    @asynccontextmanager
+    async def request(self) -> AsyncIterator[bool]:
+        """Take a request out of the budget, and tell whether it was there. In the order in which it is asked for.
+
+        Near the end they are made one after the other, so that redirects of all leave none of them half done.
+        """
+        async with self.turn:
+            while self.under_way and self.spent < self.limit < self.spent + MOST * (self.under_way + 1):
+                self.ended.clear()
+                await self.ended.wait()
+            is_left = self.spent < self.limit
+            self.num_asked += is_left
+            self.under_way += is_left
+        try:
+            yield is_left
+        finally:
+            self.under_way -= is_left
+            self.ended.set()
 
     def give_back(self) -> None:
         """Put back a request that was taken and not made."""
@@ -124,10 +153,11 @@ class _Look:
     async def _at_group(self, source: str, pictures: Sequence[Picture]) -> None:
         stated: Mapping[str, Stated] = {}
         if self.api is not None:
-            if not self.budget.take():
-                return
             ids = {picture.record_id.removeprefix(f"{source}:"): picture.record_id for picture in pictures}
-            said = await self.api.ask(list(ids), self.api_transport)
+            async with self.budget.request() as is_left:
+                if not is_left:
+                    return
+                said = await self.api.ask(list(ids), self.api_transport)
             stated = {ids[id]: one for id, one in said.items()}
             if len(stated) < len(pictures):
                 self.outcomes[API_SILENT] += len(pictures) - len(stated)
@@ -136,10 +166,11 @@ class _Look:
     async def _at_picture(self, picture: Picture, stated: Stated | None) -> None:
         answer = None
         if stated is None or stated.license_claims is not None:
-            if not self.budget.take():
-                return
-            answer = await ask(picture, self.transport)
-            self.outcomes[BUSY if is_busy(answer) else str(answer.outcome)] += 1
+            async with self.budget.request() as is_left:
+                if not is_left:
+                    return
+                answer = await ask(picture, self.transport)
+            self.outcomes[_told(answer)] += 1
             if is_busy(answer):
                 if answer.status is None:
                     self.budget.give_back()
@@ -148,3 +179,9 @@ class _Look:
                 answer = None
         self.rows.append(check_of(picture, stated, answer, self.clock()))
         self.count(1)
+
+
+def _told(answer: Answer) -> str:
+    if not is_busy(answer):
+        return str(answer.outcome)
+    return HALF_WAY if answer.message == NO_REQUEST_LEFT else BUSY

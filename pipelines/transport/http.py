@@ -31,6 +31,7 @@ MAX_REDIRECTS = 5
 OF_AN_ADDRESS = frozenset({Outcome.BAD_URL, Outcome.PRIVATE_ADDRESS, Outcome.BAD_CERTIFICATE})
 MAX_WAYS = 1_000
 """Places that redirects led to and that have to be waited for: of more URLs, the first request is made again."""
+NO_REQUEST_LEFT = "no request is left"
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 DNS_THREADS = 512
 """A lookup takes one until the system gives it up, long after we did: with few, dead names would hold up all others."""
@@ -67,11 +68,13 @@ class HttpTransport:
         resolver: AbstractResolver | None = None,
         hosts_folder: Path | None = None,
         sites_folder: Path | None = None,
+        may_ask: Callable[[], bool] = lambda: True,
     ) -> None:
         """`reads_robots` is false for APIs, which are asked as their terms say, not crawled. Processes with one
-        `sites_folder` read the robots.txt of a host once.
+        `sites_folder` read the robots.txt of a host once. `may_ask` is asked before each request for a picture; where
+        it says no, the answer is one of a host that was not asked.
         """
-        self.reads_robots, self.resolver = reads_robots, resolver
+        self.reads_robots, self.resolver, self.may_ask = reads_robots, resolver, may_ask
         self.config, self.mirrors = config, tuple(config.mirrors.items())
         self.hosts = Hosts(per_host=config.per_host, rate_per_s=config.rate_per_s, folder=hosts_folder)
         self.guard = Guard(config.allow)
@@ -193,6 +196,8 @@ class HttpTransport:
         if isinstance(lease, Answer):
             return lease
         with lease:
+            if not is_file and not self.may_ask():
+                return Answer(outcome=Outcome.UNREACHABLE, message=NO_REQUEST_LEFT, retry_after_s=0.0)
             self.num_requests += not is_file
             answer, was_dropped = await self._request(url, known, heard, session, is_file)
         if not isinstance(answer, Answer):

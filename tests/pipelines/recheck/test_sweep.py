@@ -13,7 +13,7 @@ import pytest
 
 from catalog.rechecks import read_checks
 from pipelines.recheck.due import find_due
-from pipelines.recheck.sweep import BUSY, Budget, sweep
+from pipelines.recheck.sweep import BUSY, HALF_WAY, Budget, sweep
 from pipelines.run import build
 from pipelines.transport import HttpTransport
 from tests.builders import POLICY, a_fetch_config
@@ -49,8 +49,23 @@ def test_a_redirect_counts_for_the_budget(corpus):
         web.pages[f"/moved{name}"] = web.pages[name]
         web.pages[name] = Page(b"", 301, {"Location": f"{web.base}/moved{name}"})
     done = recheck_now(release, budget=ALL)
-    assert done.swept.num_requests == len(web.paths)
-    assert done.swept.num_checked < ALL
+    assert done.swept.num_requests == len(web.paths) <= ALL
+    assert done.swept.num_checked == ALL // 2
+    assert done.swept.outcomes == {"fetched": ALL // 2, HALF_WAY: 1}
+
+
+@pytest.mark.parametrize("budget", [2, 3, 7])
+def test_small_budgets_get_there_though_every_picture_redirects(corpus, budget):
+    web, _, release = corpus
+    for name in list(web.pages):
+        web.pages[f"/moved{name}"] = web.pages[name]
+        web.pages[name] = Page(b"", 301, {"Location": f"{web.base}/moved{name}"})
+    checked = 0
+    for _ in range(2 * ALL // (budget // 2 * 2) + 1):
+        web.asked.clear()
+        checked += recheck_now(release, budget=budget).swept.num_checked
+        assert len(web.paths) <= budget
+    assert checked == ALL
 
 
 def test_the_oldest_look_comes_first(corpus):
