@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.errors import StorageError
-from catalog.storage_errors import explained, is_of_object_store
+from catalog.storage_errors import damaged_parquet, explained, is_of_object_store
 
 T = TypeVar("T")
 PARTIAL = ".partial"
@@ -166,9 +166,7 @@ class Store:
             parquet = pq.ParquetFile(self._buffered(path), read_dictionary=list(words) or None, pre_buffer=False)
             return parquet.read(columns=columns, use_threads=False)
         except (pa.ArrowException, OSError) as error:
-            raise StorageError(
-                f"{self.url(path)} is not a whole Parquet file ({error}); delete it, build again"
-            ) from error
+            raise damaged_parquet(self.url(path), error) from error
 
     def _buffered(self, path: str) -> pa.NativeFile:
         """Return the bytes of `path`, on a disk without reading those that nobody asks for."""

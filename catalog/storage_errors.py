@@ -22,3 +22,8 @@ def explained(error: OSError, where: str, *, writing: bool) -> StorageError:
     if isinstance(error, FileNotFoundError) and not writing:
         return StorageError(f"nothing at {where}")
     return StorageError(f"cannot {'write' if writing else 'read'} {where}: {error}")
+
+
+def damaged_parquet(where: str, error: Exception) -> StorageError:
+    """Return the error to raise for a file of ours, at a URL, that Arrow cannot read."""
+    return StorageError(f"{where} is not a whole Parquet file ({error}); delete it, build again")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.storage import Store
+from catalog.storage_errors import damaged_parquet
 from pipelines.url_index import UrlIndex
 
 
@@ -28,8 +29,11 @@ class PackPart:
         return self.pack.rsplit("-", 1)[0]
 
     def read_records(self, store: Store, columns: list[str] | None = None, words: tuple[str, ...] = ()) -> pa.Table:
-        """Return the records of the pack, sorted by record_id; the columns in `words` come as dictionaries."""
-        with store.open(self.records_path) as file:
+        """Return the records of the pack, sorted by record_id; the columns in `words` come as dictionaries.
+
+        Raises `StorageError` when the file is damaged.
+        """
+        with _told_if_damaged(store, self.records_path), store.open(self.records_path) as file:
             footer = _footer(store, self.records_path, store.state(self.records_path))
             ahead = not store.is_local  # on a disk it gains nothing, and its threads can abort a process as it ends
             parquet = pq.ParquetFile(file, metadata=footer, read_dictionary=list(words) or None, pre_buffer=ahead)
@@ -37,7 +41,7 @@ class PackPart:
 
 
 def parts_of(store: Store, records_path: str) -> list[PackPart]:
-    """Return the packs of an ingest run, in order."""
+    """Return the packs of an ingest run, in order. Raises `StorageError` when the file is damaged."""
     footer = _footer(store, records_path, store.state(records_path))
     place = footer.schema.names.index("pack")
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
@@ -87,5 +91,13 @@ def packs_of(records: pa.Table) -> Iterator[pa.Table]:
 @lru_cache(maxsize=64)
 def _footer(store: Store, path: str, state: str) -> pq.FileMetaData:
     """Return what a Parquet file says of itself, at length if it has a thousand packs. `state` changes with it."""
-    with store.open(path) as file:
+    with _told_if_damaged(store, path), store.open(path) as file:
         return pq.ParquetFile(file).metadata
+
+
+@contextmanager
+def _told_if_damaged(store: Store, path: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise damaged_parquet(store.url(path), error) from error

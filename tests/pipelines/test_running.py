@@ -1,5 +1,6 @@
 """What the command says when a stage fails, in this process and in a worker."""
 
+import shutil
 import subprocess
 import sys
 
@@ -49,3 +50,16 @@ def test_what_nobody_foresaw_shows_where_it_happened_once(workers, tmp_path):
     assert code == 1
     assert any(line.endswith("in fetch_pack") for line in told)
     assert sum(line.startswith("RuntimeError: FileExistsError: ") for line in told) == 1
+
+
+@pytest.mark.parametrize("damage", [lambda whole: bytes(500), lambda whole: whole[:4] + bytes(200) + whole[204:]])
+@pytest.mark.parametrize("lost", [(), ("verdicts", "judgements", "rows")])
+def test_a_damaged_file_of_records_is_one_line(damage, lost, tmp_path):
+    config = a_corpus(tmp_path, num_pictures=4, num_packs=1)
+    root = build(str(config), workers=1).store.local_path("")
+    (records,) = (path for path in root.glob("records/*/*.parquet") if path.name.count(".") == 1)
+    records.write_bytes(damage(records.read_bytes()))
+    for folder in lost:
+        shutil.rmtree(root / folder, ignore_errors=True)
+    code, (line,) = build_told(config, 1)
+    assert (code, line[: line.index(" (")]) == (2, f"byline: {records} is not a whole Parquet file")
