@@ -61,7 +61,7 @@ class FetchConfig(BaseModel, frozen=True, extra="forbid"):
     rate_per_s: float | None = Field(None, gt=0)
     """Requests to one host in a second, of all processes of this machine. Left out, `per_host` alone limits."""
     retries: int = Field(2, ge=0)
-    """After an answer that may be another one soon: 429 and 5xx."""
+    """After 429, 5xx, and a connection that is dropped before an answer."""
     max_wait_s: float = Field(60.0, ge=0)
     """A host that asks for a longer rest is left to a later build."""
     allow: tuple[str, ...] = ()

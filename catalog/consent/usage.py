@@ -17,12 +17,12 @@ def read_content_usage(value: str) -> ConsentReading:
     """Read one Content-Usage field. No counts wherever it is said plainly, yes only as RFC 9651 and the draft have it.
 
     So of a repeated key each `n` counts, and the last value alone can be a `y`; and in a field that is no dictionary
-    (a trailing comma, capital letters) an `n` still counts.
+    (a trailing comma, capital letters), or in quotes, an `n` still counts.
     """
     members = dictionary_members(value)
     pairs = _plain_pairs(value) if members is None else members
     for use, answer in pairs:
-        if use in TRAINING_USES and answer.lower() == "n":
+        if use in TRAINING_USES and answer.strip('"').lower() == "n":
             return opted_out(f"content-usage:{use}=n")
     if members is not None and dict(members).get("train-ai") == "y":
         return allowed("content-usage:train-ai=y")
