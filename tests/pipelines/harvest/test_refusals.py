@@ -187,11 +187,15 @@ def test_a_file_that_cannot_be_written_is_told(commons, tmp_path, out):
 
 
 @pytest.mark.parametrize(
-    ("is_trusted", "why"),
-    [(True, "certificate has expired; or this machine's clock is wrong: 20"), (False, "self-signed certificate")],
+    ("begins", "is_trusted", "why"),
+    [
+        (2020, True, "certificate has expired; or this machine's clock is wrong: 20"),
+        (2090, True, "certificate is not yet valid; or this machine's clock is wrong: 20"),
+        (2020, False, "self-signed certificate"),
+    ],
 )
-def test_a_bad_certificate_is_one_line_and_not_tried_again(byline, tmp_path, monkeypatch, is_trusted, why):
-    certificate = a_certificate(tmp_path, begins=2020, ends=2021)
+def test_a_bad_certificate_is_one_line_and_not_tried_again(byline, tmp_path, monkeypatch, begins, is_trusted, why):
+    certificate = a_certificate(tmp_path, begins=begins, ends=begins + 1)
     if is_trusted:
         monkeypatch.setenv("SSL_CERT_FILE", certificate)
     with the_apis(certificate=certificate) as apis:
