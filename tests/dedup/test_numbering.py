@@ -1,6 +1,14 @@
 import numpy as np
+import pytest
 
+from dedup import numbering
 from dedup.numbering import num_of, numbered
+
+
+@pytest.fixture(autouse=True, params=["few rows", "many rows"])
+def way(request, monkeypatch):
+    """Number by both ways, whatever the number of rows."""
+    monkeypatch.setattr(numbering, "FEW", numbering.FEW if request.param == "few rows" else 0)
 
 
 def _rows(*letters):
