@@ -5,7 +5,7 @@ here with `alpha = 0.5` and `n = 50`. Under 1 the nearest picture stands out fro
 pictures that look alike fill each other's neighborhood and can hide a copy, so the count is a lower bound: a release
 holds one picture of each cluster of duplicates, but families (skin tones, flags) stay.
 
-python -m audits.memorization demo/corpus/releases/demo demo/run "a red circle" "a flag"
+python -m byline.audits.memorization demo/corpus/releases/demo demo/run "a red circle" "a flag"
 """
 
 # Shapes: N generated pictures, M training pictures, P values of a picture, K nearest ones.
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from catalog.errors import BylineError
-from catalog.manifest import Release
-from diffusion.checkpoint import require_trained_on
-from diffusion.sampling import SamplingConfig, TextToImage
-from evaluation.pictures import read_pictures
-from evaluation.report import Report, proportion_interval
+from byline.catalog.errors import BylineError
+from byline.catalog.manifest import Release
+from byline.diffusion.checkpoint import require_trained_on
+from byline.diffusion.sampling import SamplingConfig, TextToImage
+from byline.evaluation.pictures import read_pictures
+from byline.evaluation.report import Report, proportion_interval
 
 ALPHA = 0.5
 NEIGHBORS = 50
@@ -112,7 +112,7 @@ def audit_memorization(
         n=len(copies),
         seed=SEED,
         digests={"release": release.manifest.digest, "checkpoint": model.info.digest},
-        command=f"python -m audits.memorization {release_url} {checkpoint} {' '.join(map(repr, prompts))}",
+        command=f"python -m byline.audits.memorization {release_url} {checkpoint} {' '.join(map(repr, prompts))}",
     )
     return report, [(found, training.facts[found.index]) for found in nearest]
 

@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.side_by_side import measure, table, write_section
-from dedup.decoding import decode
-from dedup.hashes import REDUCED_PX, hashes_of_bytes
-from dedup.pdq import REDUCED_PX as PDQ_PX
-from dedup.pdq import pdq
+from byline.dedup.decoding import decode
+from byline.dedup.hashes import REDUCED_PX, hashes_of_bytes
+from byline.dedup.pdq import REDUCED_PX as PDQ_PX
+from byline.dedup.pdq import pdq
 
 MIN_SIZE = (1024, 768)
 MAX_PIXELS = 10_000_000

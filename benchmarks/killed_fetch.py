@@ -21,10 +21,10 @@ from benchmarks.pictures import a_jpeg
 from benchmarks.side_by_side import write_section
 from benchmarks.web import Web, a_web
 from benchmarks.web_log import Request, times_asked
-from catalog.digests import sha256_hex
-from catalog.manifest import Release
-from catalog.storage import Store
-from pipelines.stages.fetch import WINDOW
+from byline.catalog.digests import sha256_hex
+from byline.catalog.manifest import Release
+from byline.catalog.storage import Store
+from byline.pipelines.stages.fetch import WINDOW
 
 NUM_URLS, NUM_KILLS = 2_000, 10
 NUM_HOSTS = 50
@@ -92,7 +92,7 @@ def kill_and_compare(
 
 
 def _command(config: Path) -> list[str]:
-    return [sys.executable, "-m", "cli.main", "build", str(config), "--workers", str(WORKERS)]
+    return [sys.executable, "-m", "byline.cli.main", "build", str(config), "--workers", str(WORKERS)]
 
 
 def _build(config: Path) -> None:

@@ -11,15 +11,15 @@ import time
 import numpy as np
 import pyarrow as pa
 
-from catalog.manifest import Shard, shard_table_path
-from catalog.policy import DuplicateRules, LicenseRules, Policy
-from catalog.storage import Store, parquet_bytes
-from pipelines.memorisation import memorisation_risk
-from pipelines.papers.memorisation_counts import count_captions, count_creators
-from pipelines.parts import PackPart, parts_of, write_records
-from pipelines.publishing import clusters_of
-from pipelines.rows import Instruments, rows_path
-from pipelines.verdicts import VERDICT_SCHEMA
+from byline.catalog.manifest import Shard, shard_table_path
+from byline.catalog.policy import DuplicateRules, LicenseRules, Policy
+from byline.catalog.storage import Store, parquet_bytes
+from byline.pipelines.memorisation import memorisation_risk
+from byline.pipelines.papers.memorisation_counts import count_captions, count_creators
+from byline.pipelines.parts import PackPart, parts_of, write_records
+from byline.pipelines.publishing import clusters_of
+from byline.pipelines.rows import Instruments, rows_path
+from byline.pipelines.verdicts import VERDICT_SCHEMA
 
 PER_PACK = 10_000
 COPIES_PER_PACK = 2_000

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.side_by_side import ROUNDS, write_section
-from catalog.consent import AGENT, OPT_OUTS, consent_evidence, is_synthetic, read_consent
-from pipelines.embedded import embedded_signals
+from byline.catalog.consent import AGENT, OPT_OUTS, consent_evidence, is_synthetic, read_consent
+from byline.pipelines.embedded import embedded_signals
 from tests.consent_cases import Case, load_cases
 
 with warnings.catch_warnings():

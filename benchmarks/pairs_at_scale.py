@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from benchmarks.line_plots import Line, Panel, draw
 from benchmarks.side_by_side import write_section
-from dedup.banding import plan_of
-from dedup.neighbors import PAIR, NearIndex, near_pairs
+from byline.dedup.banding import plan_of
+from byline.dedup.neighbors import PAIR, NearIndex, near_pairs
 
 PLOT = Path("docs/images/pairs_at_scale.svg")
 BLOCK = 1_000_000

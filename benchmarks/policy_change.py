@@ -16,9 +16,9 @@ from PIL import Image
 from rich.progress import track
 
 from benchmarks.side_by_side import write_section
-from catalog.manifest import Release
-from catalog.storage import Store
-from pipelines.sources.yfcc import COLUMNS
+from byline.catalog.manifest import Release
+from byline.catalog.storage import Store
+from byline.pipelines.sources.yfcc import COLUMNS
 
 SIZES = (2_000, 10_000, 40_000)
 SHARES = {0.001: "ox", 0.05: "sky"}
@@ -83,7 +83,7 @@ def _build(config: Path, *, characters: int = 2, families: str = ALL) -> float:
     """Run `byline build` under a policy, and return its seconds."""
     (config.parent / "policy.toml").write_text(POLICY.format(characters=characters, families=families))
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "cli.main", "build", str(config)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "byline.cli.main", "build", str(config)], check=True, capture_output=True)
     return time.perf_counter() - start
 
 

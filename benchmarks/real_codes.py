@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from benchmarks.pictures import flattened
-from dedup.hashes import perceptual_hashes
+from byline.dedup.hashes import perceptual_hashes
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 COPIES = 8

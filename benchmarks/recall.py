@@ -11,11 +11,11 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks.pictures import flattened
 from benchmarks.side_by_side import write_section
-from dedup.colors import GRID_BYTES, color_grid
-from dedup.frames import STEP
-from dedup.hashes import perceptual_hashes
-from dedup.quality import is_flat
-from dedup.views import CODE_BYTES, TRIMMED, TURNED, UPRIGHT, views_of
+from byline.dedup.colors import GRID_BYTES, color_grid
+from byline.dedup.frames import STEP
+from byline.dedup.hashes import perceptual_hashes
+from byline.dedup.quality import is_flat
+from byline.dedup.views import CODE_BYTES, TRIMMED, TURNED, UPRIGHT, views_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SIDE_PX = 256

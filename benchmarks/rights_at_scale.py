@@ -9,12 +9,12 @@ from statistics import median
 
 from benchmarks.side_by_side import write_section
 from benchmarks.synthetic import SOURCE, make_corpus, make_release
-from catalog.configs import load_config
-from catalog.policy import Policy
-from catalog.storage import Store
-from pipelines.config import load_corpus_config
-from pipelines.judging import judge_parts, write_verdicts
-from pipelines.parts import parts_of
+from byline.catalog.configs import load_config
+from byline.catalog.policy import Policy
+from byline.catalog.storage import Store
+from byline.pipelines.config import load_corpus_config
+from byline.pipelines.judging import judge_parts, write_verdicts
+from byline.pipelines.parts import parts_of
 
 SIZES = (1_000_000, 10_000_000)
 POLICY = "configs/policies/commercial.toml"
@@ -66,7 +66,7 @@ def _command(*arguments: str) -> str:
     seconds = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "cli.main", *arguments], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "byline.cli.main", *arguments], check=True, capture_output=True)
         seconds.append(time.perf_counter() - start)
     return f"{median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
 

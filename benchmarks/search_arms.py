@@ -17,8 +17,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dedup.band_search import bits_set
-from dedup.neighbors import near_pairs
+from byline.dedup.band_search import bits_set
+from byline.dedup.neighbors import near_pairs
 
 Codes = NDArray[np.uint8]
 Pairs = NDArray[np.int64]

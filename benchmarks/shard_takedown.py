@@ -9,13 +9,13 @@ import pyarrow as pa
 import webdataset
 
 from benchmarks.side_by_side import measure, table, write_section
-from catalog.digests import sha256_hex
-from catalog.manifest import Shard, shard_table_path
-from catalog.packs import write_segment
-from catalog.storage import Store
-from pipelines.parts import PackPart
-from pipelines.sample_schema import SAMPLE_COLUMNS, SAMPLE_SCHEMA
-from pipelines.shard_writing import write_shard
+from byline.catalog.digests import sha256_hex
+from byline.catalog.manifest import Shard, shard_table_path
+from byline.catalog.packs import write_segment
+from byline.catalog.storage import Store
+from byline.pipelines.parts import PackPart
+from byline.pipelines.sample_schema import SAMPLE_COLUMNS, SAMPLE_SCHEMA
+from byline.pipelines.shard_writing import write_shard
 
 SIZES = (900, 3600, 14400)
 REMOVED = 5
@@ -88,5 +88,7 @@ if __name__ == "__main__":
         f"{REMOVED} samples leave a shard of N, each a picture of {PICTURE_BYTES // 1000} kB, a JSON and a caption; "
         "both end with the same samples. Ours also checks what it copies, computes the new shard's SHA-256, writes its "
         "table, and syncs to the disk, which here is memory so that the disk does not decide.\n\n"
-        + table("samples", "pipelines.shard_writing", f"webdataset {webdataset.__version__}, read and written", rows),
+        + table(
+            "samples", "byline.pipelines.shard_writing", f"webdataset {webdataset.__version__}, read and written", rows
+        ),
     )

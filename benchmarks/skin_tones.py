@@ -22,10 +22,10 @@ from PIL import Image, ImageEnhance
 from benchmarks.line_plots import Line, Panel, draw
 from benchmarks.pictures import flattened
 from benchmarks.side_by_side import write_section
-from catalog.policy import DuplicateRules
-from dedup.colors import color_grid
-from dedup.hashes import perceptual_hashes
-from dedup.quality import measure_quality
+from byline.catalog.policy import DuplicateRules
+from byline.dedup.colors import color_grid
+from byline.dedup.hashes import perceptual_hashes
+from byline.dedup.quality import measure_quality
 
 HOME = Path(__file__).parent
 LABELS = HOME / "skin_tones.tsv"

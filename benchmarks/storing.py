@@ -18,11 +18,11 @@ from PIL import Image
 
 from benchmarks.pictures import a_jpeg
 from benchmarks.side_by_side import write_section
-from pipelines.fetch_config import PixelConfig
-from pipelines.pixels import UnusableError, store_image
-from pipelines.pixels.colors import is_srgb
-from pipelines.pixels.decoding import survey
-from pipelines.pixels.resizing import reduction
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.pixels import UnusableError, store_image
+from byline.pipelines.pixels.colors import is_srgb
+from byline.pipelines.pixels.decoding import survey
+from byline.pipelines.pixels.resizing import reduction
 
 PHOTOGRAPHS = Path(__file__).parents[1] / "samples/photographs"
 SIZES = ((640, 480), (1024, 768), (2048, 1536), (4000, 3000))

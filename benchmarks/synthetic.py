@@ -10,18 +10,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.progress import track
 
-from catalog.corpus import write_settings
-from catalog.digests import canonical_json, digest_of, sha256_hex
-from catalog.manifest import SPLITS, Manifest, Shard, Split, manifest_bytes, shard_table_path
-from catalog.packs import INDEX_SCHEMA
-from catalog.policy import Policy
-from catalog.records import RECORD_SCHEMA, records_table
-from catalog.storage import Store, parquet_bytes
-from dedup.colors import GRID_BYTES
-from dedup.views import TURNED, packed_views
-from pipelines.config import CorpusConfig
-from pipelines.edges import edges_stem
-from pipelines.measures import (
+from byline.catalog.corpus import write_settings
+from byline.catalog.digests import canonical_json, digest_of, sha256_hex
+from byline.catalog.manifest import SPLITS, Manifest, Shard, Split, manifest_bytes, shard_table_path
+from byline.catalog.packs import INDEX_SCHEMA
+from byline.catalog.policy import Policy
+from byline.catalog.records import RECORD_SCHEMA, records_table
+from byline.catalog.storage import Store, parquet_bytes
+from byline.dedup.colors import GRID_BYTES
+from byline.dedup.views import TURNED, packed_views
+from byline.pipelines.config import CorpusConfig
+from byline.pipelines.edges import edges_stem
+from byline.pipelines.measures import (
     CAPTION_SCHEMA,
     CODE_SCHEMA,
     EDGE_SCHEMA,
@@ -31,17 +31,17 @@ from pipelines.measures import (
     hash_facts,
     quality_facts,
 )
-from pipelines.parts import PackPart, parts_of
-from pipelines.publishing import clusters_of
-from pipelines.rows import lacks
-from pipelines.sample_schema import SHARD_SCHEMA
-from pipelines.samples import samples_of, shard_stem
-from pipelines.settings import settings
-from pipelines.sources import READERS
-from pipelines.sources.options import AS_IT_IS
-from pipelines.url_index import URL_COLUMNS, UrlIndex
-from pipelines.verdicts import VERDICT_SCHEMA, verdicts_path
-from pipelines.weighing import weigh_claims
+from byline.pipelines.parts import PackPart, parts_of
+from byline.pipelines.publishing import clusters_of
+from byline.pipelines.rows import lacks
+from byline.pipelines.sample_schema import SHARD_SCHEMA
+from byline.pipelines.samples import samples_of, shard_stem
+from byline.pipelines.settings import settings
+from byline.pipelines.sources import READERS
+from byline.pipelines.sources.options import AS_IT_IS
+from byline.pipelines.url_index import URL_COLUMNS, UrlIndex
+from byline.pipelines.verdicts import VERDICT_SCHEMA, verdicts_path
+from byline.pipelines.weighing import weigh_claims
 
 SOURCE = "web"
 PACK_RECORDS = 10_000

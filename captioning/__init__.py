@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from captioning.blip2 import Blip2Captioner, Blip2Config
-from captioning.captioners import Caption, Captioner, CaptionRequest
-from captioning.source_text import SourceTextCaptioner, SourceTextConfig
+from byline.captioning.blip2 import Blip2Captioner, Blip2Config
+from byline.captioning.captioners import Caption, Captioner, CaptionRequest
+from byline.captioning.source_text import SourceTextCaptioner, SourceTextConfig
 
 __all__ = ["Caption", "CaptionConfig", "CaptionRequest", "Captioner", "make_captioner"]
 

@@ -10,12 +10,12 @@ from typing import Any, Literal, Self
 from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import BaseModel, Field, model_validator
 
-from captioning.blip2_checkpoint import load_blip2, pinned_revision
-from captioning.captioners import Caption, CaptionRequest
-from captioning.hygiene import clean_caption
-from catalog.digests import canonical_json
-from catalog.errors import CorpusError
-from catalog.facts import instrument_name
+from byline.captioning.blip2_checkpoint import load_blip2, pinned_revision
+from byline.captioning.captioners import Caption, CaptionRequest
+from byline.captioning.hygiene import clean_caption
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import CorpusError
+from byline.catalog.facts import instrument_name
 
 _VERSION = "1"
 

@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from catalog.errors import CheckpointError
-from catalog.model_folders import safetensors_folder
+from byline.catalog.errors import CheckpointError
+from byline.catalog.model_folders import safetensors_folder
 
 
 def pinned_revision(model: str, revision: str) -> str:

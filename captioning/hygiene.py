@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from catalog.text import without_markup
+from byline.catalog.text import without_markup
 
 _FILE_PREFIX = re.compile(r"^\s*(?:file|image|datei|fichier|archivo)\s*:\s*(?=\S.*\.\w{3,4}\s*$)", re.IGNORECASE)
 _FILE_EXTENSION = re.compile(

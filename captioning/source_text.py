@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from captioning.captioners import Caption, CaptionRequest
-from captioning.hygiene import clean_tags, clean_title
-from catalog.facts import instrument_name
+from byline.captioning.captioners import Caption, CaptionRequest
+from byline.captioning.hygiene import clean_tags, clean_title
+from byline.catalog.facts import instrument_name
 
 _VERSION = "1"
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.licenses import LicenseReading, read_claims
+from byline.catalog.licenses import LicenseReading, read_claims
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from catalog.errors import ConfigError
+from byline.catalog.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

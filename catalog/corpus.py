@@ -7,9 +7,9 @@ from typing import Any
 
 import tomli_w
 
-from catalog.errors import ConfigError, CorpusError
-from catalog.locks import take_lock
-from catalog.storage import Store
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.locks import take_lock
+from byline.catalog.storage import Store
 
 SETTINGS = "corpus.toml"
 FORMAT = 2

@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog import keyed_hashes
-from catalog.corpus import PENDING, SETTINGS, TAKEDOWNS, read_settings, write_settings
-from catalog.digests import sha256_hex
-from catalog.errors import CorpusError, StorageError
-from catalog.keyed_hashes import Codes, KeyedHashes, as_codes, scramble
-from catalog.records import ImageRecord
-from catalog.storage import Store, parquet_bytes
-from catalog.urls import creator_key, url_key
+from byline.catalog import keyed_hashes
+from byline.catalog.corpus import PENDING, SETTINGS, TAKEDOWNS, read_settings, write_settings
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import CorpusError, StorageError
+from byline.catalog.keyed_hashes import Codes, KeyedHashes, as_codes, scramble
+from byline.catalog.records import ImageRecord
+from byline.catalog.storage import Store, parquet_bytes
+from byline.catalog.urls import creator_key, url_key
 
 FOLDER = "denylist"
 KEY = f"{FOLDER}/key"

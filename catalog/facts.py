@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catalog.digests import digest_of
-from catalog.storage import Store, parquet_bytes
+from byline.catalog.digests import digest_of
+from byline.catalog.storage import Store, parquet_bytes
 
 
 def instrument_name(name: str, version: str, settings: object) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from catalog.license_names import ELEMENTS, GNU, PORTS, SPDX_PORTED, UNPORTED, VERSIONED
+from byline.catalog.license_names import ELEMENTS, GNU, PORTS, SPDX_PORTED, UNPORTED, VERSIONED
 
 _OTHER_NAME = re.compile(
     r"(?P<name>[a-z]+)(?P<niv> niv)?(?: (?P<version>\d+(?:\.\d+)?))?(?P<no> no invariants)?(?P<more> \+| only)?"

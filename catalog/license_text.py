@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from catalog.license_names import FILLER, REWRITES
+from byline.catalog.license_names import FILLER, REWRITES
 
 _HARMLESS_TAGS = frozenset(
     "a abbr address article b bdi big blockquote br center code dd div dl dt em figcaption figure font h1 h2 h3 h4 h5"

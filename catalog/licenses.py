@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from catalog.license_ids import cc_id, other_id
-from catalog.license_names import (
+from byline.catalog.license_ids import cc_id, other_id
+from byline.catalog.license_names import (
     CODES,
     FLICKR_FIELDS,
     FLICKR_IDS,
@@ -26,7 +26,7 @@ from catalog.license_names import (
     VERSIONED,
     WHOLE_NAMES,
 )
-from catalog.license_text import Claim, mentions_restriction, normalized, take_apart
+from byline.catalog.license_text import Claim, mentions_restriction, normalized, take_apart
 
 UNKNOWN = "LicenseRef-unknown"
 MISSING = "LicenseRef-missing"

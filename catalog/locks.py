@@ -3,7 +3,7 @@
 import fcntl
 from typing import IO, Any
 
-from catalog.errors import StorageError
+from byline.catalog.errors import StorageError
 
 
 def take_lock(file: IO[Any]) -> bool:

@@ -9,10 +9,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from catalog.digests import canonical_json, digest_of
-from catalog.errors import CorpusError
-from catalog.storage import Store
-from catalog.tars import read_tar
+from byline.catalog.digests import canonical_json, digest_of
+from byline.catalog.errors import CorpusError
+from byline.catalog.storage import Store
+from byline.catalog.tars import read_tar
 
 Split = Literal["train", "heldout"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")

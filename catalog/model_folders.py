@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from catalog.errors import CheckpointError
+from byline.catalog.errors import CheckpointError
 
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.digests import canonical_json, sha256_hex
-from catalog.errors import CorpusError
-from catalog.storage import Store, parquet_bytes
-from catalog.tars import TarMember, whole_blocks, write_pieces, write_tar
+from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.errors import CorpusError
+from byline.catalog.storage import Store, parquet_bytes
+from byline.catalog.tars import TarMember, whole_blocks, write_pieces, write_tar
 
 
 class Outcome(StrEnum):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from catalog.licenses import choices, family
+from byline.catalog.licenses import choices, family
 
 Obligation = Literal["attribution", "share-alike", "non-commercial"]
 CreditField = Literal["creator", "title", "source"]

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.packs import asked_for
-from catalog.storage import Store, parquet_bytes
+from byline.catalog.packs import asked_for
+from byline.catalog.storage import Store, parquet_bytes
 
 FOLDER = "rechecks"
 DELTA = ".delta.json"

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from catalog.digests import canonical_json, digest_of, sha256_hex
+from byline.catalog.digests import canonical_json, digest_of, sha256_hex
 
 
 @dataclass(frozen=True, kw_only=True)

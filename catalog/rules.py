@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from catalog.licenses import family, has_version
-from catalog.policy import (
+from byline.catalog.licenses import family, has_version
+from byline.catalog.policy import (
     CREDIT_NEEDED,
     VERSIONED,
     CaptionRules,

@@ -20,8 +20,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog.errors import StorageError
-from catalog.storage_errors import damaged_parquet, explained, is_of_object_store
+from byline.catalog.errors import StorageError
+from byline.catalog.storage_errors import damaged_parquet, explained, is_of_object_store
 
 T = TypeVar("T")
 PARTIAL = ".partial"

@@ -2,7 +2,7 @@
 
 import errno
 
-from catalog.errors import StorageError
+from byline.catalog.errors import StorageError
 
 CLIENT_LIBRARIES = ("botocore", "aiobotocore", "google", "gcsfs", "azure", "adlfs")
 """What object stores raise their own errors from (no credentials, no such endpoint)."""

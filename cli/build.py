@@ -21,12 +21,12 @@ def build(
 
     Example: byline build big.toml -- --runner=FlinkRunner --flink_master=host:8081
     """
-    from cli.corpus import leave_pandas_out
+    from byline.cli.corpus import leave_pandas_out
 
     leave_pandas_out()
 
-    from pipelines.run import build as run_build
-    from pipelines.run import last_record
+    from byline.pipelines.run import build as run_build
+    from byline.pipelines.run import last_record
 
     console = Console(stderr=True)
     release = run_build(config, workers=workers, beam_args=beam or (), console=console)
@@ -56,7 +56,7 @@ def _searched(radius_bits: int, promised_recall: float) -> str:
 
 def _outcomes(record: dict[str, Any]) -> Table:
     """Return a table of what became of every row of the sources, and of what was odd about new pictures."""
-    from pipelines.outcomes import ODD
+    from byline.pipelines.outcomes import ODD
 
     table = Table("source", "outcome", "rows", box=None)
     table.columns[2].justify = "right"

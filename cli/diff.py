@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from pipelines.plans.differences import Change, CreditChange, Difference, Group, Moved
+    from byline.pipelines.plans.differences import Change, CreditChange, Difference, Group, Moved
 
 FIRST = 20
 """Of each kind in the terminal, unless all are asked for."""
@@ -30,8 +30,8 @@ def diff(
     """
     import json
 
-    from catalog.manifest import Release
-    from pipelines.plans.differences import difference
+    from byline.catalog.manifest import Release
+    from byline.pipelines.plans.differences import difference
 
     found = difference(Release(a), Release(b))
     if as_json:
@@ -95,6 +95,6 @@ def _credit(one: "CreditChange") -> str:
 
 def _safe(text: str | None) -> str:
     """Return a source's words as they may be shown in a terminal."""
-    from catalog.text import one_line
+    from byline.catalog.text import one_line
 
     return "none" if text is None else escape(one_line(text))

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 if TYPE_CHECKING:
-    from cli.duplicates_data import Count, Duplicates
+    from byline.cli.duplicates_data import Count, Duplicates
 
 
 def duplicates(
@@ -22,13 +22,13 @@ def duplicates(
 
     Example: byline duplicates demo/corpus/releases/demo --out demo/duplicates.html
     """
-    from cli.corpus import leave_pandas_out
+    from byline.cli.corpus import leave_pandas_out
 
     leave_pandas_out()
 
-    from catalog.manifest import Release
-    from cli.duplicates_data import collect
-    from cli.duplicates_page import page
+    from byline.catalog.manifest import Release
+    from byline.cli.duplicates_data import collect
+    from byline.cli.duplicates_page import page
 
     opened = Release(release)
     with Progress(console=Console(stderr=True), transient=True) as progress:

@@ -7,19 +7,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.corpus import read_settings
-from catalog.errors import CorpusError
-from catalog.manifest import Release
-from catalog.policy import Policy
-from catalog.records import pack_of
-from cli.duplicates_denied import Denied, denied_of
-from cli.duplicates_ledger import Chosen, Ledger, read_ledger
-from pipelines.measures import thumbnail_facts
-from pipelines.parts import PackPart, parts_of
-from pipelines.plans.released import ReleasedPack, check_manifest, read_paper, released_packs
-from pipelines.publishing import SETTINGS, Settings
-from pipelines.rows import Instruments, read_rows
-from pipelines.takedown.apply import check_none_pending
+from byline.catalog.corpus import read_settings
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import Release
+from byline.catalog.policy import Policy
+from byline.catalog.records import pack_of
+from byline.cli.duplicates_denied import Denied, denied_of
+from byline.cli.duplicates_ledger import Chosen, Ledger, read_ledger
+from byline.pipelines.measures import thumbnail_facts
+from byline.pipelines.parts import PackPart, parts_of
+from byline.pipelines.plans.released import ReleasedPack, check_manifest, read_paper, released_packs
+from byline.pipelines.publishing import SETTINGS, Settings
+from byline.pipelines.rows import Instruments, read_rows
+from byline.pipelines.takedown.apply import check_none_pending
 
 VERDICT_COLUMNS = ["record_id", "sha256", "license", "reasons"]
 RECORD_COLUMNS = ["record_id", "url", "landing_url", "title", "creator", "creator_url"]

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from catalog.policy import Policy, license_rank
-from cli.duplicates_data import Picture
-from pipelines.papers.licenses import license_words
+from byline.catalog.policy import Policy, license_rank
+from byline.cli.duplicates_data import Picture
+from byline.pipelines.papers.licenses import license_words
 
 SAME_BYTES = "duplicate:same-bytes"
 LAST = "by digest: equal in all else"

@@ -12,8 +12,8 @@ def lint(
 
     Example: byline lint demo/corpus/releases/demo
     """
-    from catalog.text import one_line
-    from pipelines.papers.lint import lint_folder
+    from byline.catalog.text import one_line
+    from byline.pipelines.papers.lint import lint_folder
 
     lines = lint_folder(folder)
     for line in lines:

@@ -7,22 +7,22 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from catalog.errors import BylineError
-from catalog.text import one_line
-from cli.build import build
-from cli.diff import diff
-from cli.duplicates import duplicates
-from cli.harvest import app as harvest
-from cli.hashes import hashes
-from cli.lint import lint
-from cli.plan import plan
-from cli.recheck import recheck
-from cli.report import report
-from cli.sample import sample
-from cli.takedown import app as takedown
-from cli.trace import trace
-from cli.train import train
-from cli.verify import verify
+from byline.catalog.errors import BylineError
+from byline.catalog.text import one_line
+from byline.cli.build import build
+from byline.cli.diff import diff
+from byline.cli.duplicates import duplicates
+from byline.cli.harvest import app as harvest
+from byline.cli.hashes import hashes
+from byline.cli.lint import lint
+from byline.cli.plan import plan
+from byline.cli.recheck import recheck
+from byline.cli.report import report
+from byline.cli.sample import sample
+from byline.cli.takedown import app as takedown
+from byline.cli.trace import trace
+from byline.cli.train import train
+from byline.cli.verify import verify
 
 app = typer.Typer(
     name="byline",

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from pipelines.plans.plan_report import Plan
+    from byline.pipelines.plans.plan_report import Plan
 
 MOST_ROWS = 12
 """Of each table in the terminal; JSON has all."""
@@ -32,12 +32,12 @@ def plan(
     """
     import json
 
-    from cli.corpus import leave_pandas_out
+    from byline.cli.corpus import leave_pandas_out
 
     leave_pandas_out()
 
-    from pipelines.config import check_embedding, load_corpus_config, load_policy
-    from pipelines.plans.planning import make_plan
+    from byline.pipelines.config import check_embedding, load_corpus_config, load_policy
+    from byline.pipelines.plans.planning import make_plan
 
     made, rules = load_corpus_config(config)
     if policy is not None:
@@ -149,6 +149,6 @@ def _bytes(number: int) -> str:
 
 def _safe(text: str) -> str:
     """Return a source's words as they may be shown in a terminal."""
-    from catalog.text import one_line
+    from byline.catalog.text import one_line
 
     return escape(one_line(text))

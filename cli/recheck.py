@@ -9,7 +9,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from pipelines.recheck.running import Rechecked
+    from byline.pipelines.recheck.running import Rechecked
 
 
 def recheck(
@@ -38,12 +38,12 @@ def recheck(
     import asyncio
     from datetime import timedelta
 
-    from cli.corpus import leave_pandas_out
+    from byline.cli.corpus import leave_pandas_out
 
     leave_pandas_out()
 
-    from catalog.manifest import Release
-    from pipelines.recheck.running import recheck as run_recheck
+    from byline.catalog.manifest import Release
+    from byline.pipelines.recheck.running import recheck as run_recheck
 
     opened, console = Release(release), Console(stderr=True)
     bases = dict(_base(text) for text in api or ())
@@ -70,7 +70,7 @@ def recheck(
 
 
 def _base(text: str) -> tuple[str, str]:
-    from catalog.errors import ConfigError
+    from byline.catalog.errors import ConfigError
 
     source, is_pair, base = text.partition("=")
     if not is_pair or not source or not base:

@@ -34,15 +34,15 @@ def report(
 
     Example: byline report demo/corpus/releases/demo demo/run --out demo/report.html
     """
-    from catalog.manifest import Release
-    from cli.report_data import collect
-    from cli.report_page import fingerprint, is_up_to_date, page
+    from byline.catalog.manifest import Release
+    from byline.cli.report_data import collect
+    from byline.cli.report_page import fingerprint, is_up_to_date, page
 
     opened = Release(release)
     prompts = prompt or PROMPTS
     drawn = []
     if run is not None:
-        from cli.report_model import checkpoint_digest, draw
+        from byline.cli.report_model import checkpoint_digest, draw
 
         drawn = [checkpoint_digest(run), prompts, seed]
     shown = fingerprint(opened, drawn)

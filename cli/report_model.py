@@ -8,13 +8,13 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from audits.memorization import nearest_training_pictures
-from catalog.manifest import Release
-from cli.report_data import data_url
-from diffusion.checkpoint import open_checkpoint, require_trained_on
-from diffusion.sampling import SamplingConfig, TextToImage
-from evaluation.pictures import read_pictures
-from training.log import LogEntry, read_log
+from byline.audits.memorization import nearest_training_pictures
+from byline.catalog.manifest import Release
+from byline.cli.report_data import data_url
+from byline.diffusion.checkpoint import open_checkpoint, require_trained_on
+from byline.diffusion.sampling import SamplingConfig, TextToImage
+from byline.evaluation.pictures import read_pictures
+from byline.training.log import LogEntry, read_log
 
 PER_PROMPT = 4
 CURVE_PX = (760, 200)

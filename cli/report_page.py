@@ -8,10 +8,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from catalog.digests import digest_of, sha256_hex
-from catalog.manifest import Release
-from cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, ReportData, Row
-from pipelines.papers.distances import nearest_first
+from byline.catalog.digests import digest_of, sha256_hex
+from byline.catalog.manifest import Release
+from byline.cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, ReportData, Row
+from byline.pipelines.papers.distances import nearest_first
 
 MAX_CLUSTERS = 48
 

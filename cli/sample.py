@@ -22,9 +22,9 @@ def sample(
 
     Example: byline sample demo/run --prompt "a red circle" --prompt "a flag" --out grid.png
     """
-    from catalog.configs import parse_config
-    from diffusion.grid import grid_png
-    from diffusion.sampling import SamplingConfig, TextToImage
+    from byline.catalog.configs import parse_config
+    from byline.diffusion.grid import grid_png
+    from byline.diffusion.sampling import SamplingConfig, TextToImage
 
     settings = {
         "sampler": sampler,

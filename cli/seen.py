@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from catalog.errors import ConfigError
-from catalog.manifest import Manifest
-from cli.corpus import folders_in
-from diffusion.checkpoint import FOLDER, INFO, CheckpointInfo, checkpoint_names
-from pipelines.traces.release_traces import Place, SeenBy
-from training.order import Order
+from byline.catalog.errors import ConfigError
+from byline.catalog.manifest import Manifest
+from byline.cli.corpus import folders_in
+from byline.diffusion.checkpoint import FOLDER, INFO, CheckpointInfo, checkpoint_names
+from byline.pipelines.traces.release_traces import Place, SeenBy
+from byline.training.order import Order
 
 LEVELS = 3
 """Below the current folder, where runs are looked for."""

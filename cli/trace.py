@@ -21,15 +21,15 @@ def trace(
 
     Example: byline trace https://example.org/a.jpg --corpus demo/corpus
     """
-    from cli.corpus import find_corpus, leave_pandas_out
+    from byline.cli.corpus import find_corpus, leave_pandas_out
 
     leave_pandas_out()
 
-    from catalog.text import one_line
-    from cli.seen import find_checkpoints
-    from cli.takedown_receipts import taken_down
-    from pipelines.traces.tracing import RADIUS_BITS, kind_of
-    from pipelines.traces.tracing import trace as trace_of
+    from byline.catalog.text import one_line
+    from byline.cli.seen import find_checkpoints
+    from byline.cli.takedown_receipts import taken_down
+    from byline.pipelines.traces.tracing import RADIUS_BITS, kind_of
+    from byline.pipelines.traces.tracing import trace as trace_of
 
     store, kind = find_corpus(corpus), kind_of(x)
     checkpoints = find_checkpoints(run)
@@ -37,11 +37,11 @@ def trace(
     told = {release.digest for one in traces for release in one.releases if release.seen_by}
     not_known = checkpoints.of_others(told)
     if as_json:
-        from cli.trace_page import json_of
+        from byline.cli.trace_page import json_of
 
         print(json_of(kind, x, traces, not_known))
     elif traces:
-        from cli.trace_page import print_traces
+        from byline.cli.trace_page import print_traces
 
         print_traces(traces, not_known)
     else:

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from catalog.text import one_line
-from pipelines.papers.distances import distance_text
-from pipelines.traces.release_traces import Copy, InRelease, Keeper
-from pipelines.traces.tracing import Attempt, Kind, Said, Trace
+from byline.catalog.text import one_line
+from byline.pipelines.papers.distances import distance_text
+from byline.pipelines.traces.release_traces import Copy, InRelease, Keeper
+from byline.pipelines.traces.tracing import Attempt, Kind, Said, Trace
 
 Line = tuple[str, str]
 """A label and a text."""

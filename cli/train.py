@@ -16,6 +16,6 @@ def train(
     # Threads that spin while they wait make a shared machine crawl. It must be said before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-    from training.run import run
+    from byline.training.run import run
 
     raise typer.Exit(run(config))

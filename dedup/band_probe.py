@@ -12,8 +12,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from dedup.band_ring import first_band_of, neighbor_of
-from dedup.band_search import bits_set, meeting
+from byline.dedup.band_ring import first_band_of, neighbor_of
+from byline.dedup.band_search import bits_set, meeting
 
 COMPARED_AT_ONCE = 32
 """Rests of a list. As many may be read beyond the end of the last one."""

@@ -11,7 +11,7 @@ within the radius is missed.
 import numpy as np
 from numba import njit
 
-from dedup.band_search import band_value, bits_set
+from byline.dedup.band_search import band_value, bits_set
 
 VALUED_AT_ONCE = 1 << 12
 """Codes whose words stay in a processor's cache while their bands are put together."""

@@ -4,7 +4,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from dedup.progressive import means_only
+from byline.dedup.progressive import means_only
 
 _MOST = 8  # the most that libjpeg shrinks by: then every block is one pixel
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from catalog.facts import instrument_name
-from dedup.decoding import decode, decode_gray
+from byline.catalog.facts import instrument_name
+from byline.dedup.decoding import decode, decode_gray
 
 HASH_INSTRUMENT = instrument_name(
     "imagehash",

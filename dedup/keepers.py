@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dedup.colors import GRID_BYTES
+from byline.dedup.colors import GRID_BYTES
 
 COMPILE_FROM = 20_000
 """Pictures from which compiling the loop (a second, once a machine) is worth it."""

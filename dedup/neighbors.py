@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dedup.band_probe import COMPARED_AT_ONCE, by_share, probe
-from dedup.band_ring import RINGS, fill_lists, limits_of, list_starts_of, rests_of, rows_by, values_of
-from dedup.band_search import search_band
-from dedup.banding import Plan, plan_of
-from dedup.equal_codes import first_of_equal_words
+from byline.dedup.band_probe import COMPARED_AT_ONCE, by_share, probe
+from byline.dedup.band_ring import RINGS, fill_lists, limits_of, list_starts_of, rests_of, rows_by, values_of
+from byline.dedup.band_search import search_band
+from byline.dedup.banding import Plan, plan_of
+from byline.dedup.equal_codes import first_of_equal_words
 
 PAIR = np.dtype([("i", np.uint32), ("j", np.uint32), ("distance", np.uint32)])
 """Two rows, and the distance of their codes in bits."""

@@ -25,7 +25,7 @@ def _first_of_equals(rows: npt.NDArray[np.uint8]) -> Numbers:
         whole = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1]))).ravel()
         _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
         return np.asarray(first[inverse], np.uint32)
-    from dedup.neighbors import first_of_equals
+    from byline.dedup.neighbors import first_of_equals
 
     return first_of_equals(rows)
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import numpy as np
 from PIL import Image
 
-from catalog.errors import ConfigError
+from byline.catalog.errors import ConfigError
 
 MIN_QUALITY = 50
 """Below it, PDQ's authors advise, a hash says nothing."""

@@ -12,11 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from catalog.facts import instrument_name
-from dedup.colors import GRID, GRID_BYTES, color_grid
-from dedup.frames import find_frame
-from dedup.hashes import HASH_INSTRUMENT, hash_of_frequencies, low_frequencies
-from dedup.quality import is_flat
+from byline.catalog.facts import instrument_name
+from byline.dedup.colors import GRID, GRID_BYTES, color_grid
+from byline.dedup.frames import find_frame
+from byline.dedup.hashes import HASH_INSTRUMENT, hash_of_frequencies, low_frequencies
+from byline.dedup.quality import is_flat
 
 UPRIGHT, TURNED, TRIMMED, TRIMMED_TURNED = range(4)
 """Kinds of views. The upright one is stored in columns of its own, never in a list of views."""

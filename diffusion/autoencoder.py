@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from diffusion.weights import load_pretrained
+from byline.diffusion.weights import load_pretrained
 
 Precision = Literal["fp32", "bf16"]
 """What matrix products are computed in. `bf16` is faster on GPUs and on CPUs with AMX only."""

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from catalog.digests import digest_of
-from catalog.errors import CheckpointError, CorpusError
-from catalog.manifest import Release
+from byline.catalog.digests import digest_of
+from byline.catalog.errors import CheckpointError, CorpusError
+from byline.catalog.manifest import Release
 
 INFO = "byline.json"
 FOLDER = "checkpoints"
@@ -47,7 +47,7 @@ def open_checkpoint(path: str | Path) -> tuple[Path, CheckpointInfo]:
     Every file is checked against its SHA-256. Raises `CheckpointError` for a missing, damaged or incomplete one, for
     one with a file too many, and for one that holds a pickle.
     """
-    from diffusion.weights import refuse_pickles  # loads torch, which descriptions do not need
+    from byline.diffusion.weights import refuse_pickles  # loads torch, which descriptions do not need
 
     folder = Path(path)
     if not (folder / INFO).exists():

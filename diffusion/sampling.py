@@ -17,13 +17,13 @@ from diffusers import (
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from catalog.errors import CheckpointError, ConfigError
-from diffusion.autoencoder import Precision, autocast, decode, denormalize, load_autoencoder
-from diffusion.checkpoint import CheckpointInfo, open_checkpoint
-from diffusion.networks import predict
-from diffusion.pixels import to_bytes
-from diffusion.text import TextEncoder, TextEncoderConfig, pad_tokens
-from diffusion.weights import load_pretrained
+from byline.catalog.errors import CheckpointError, ConfigError
+from byline.diffusion.autoencoder import Precision, autocast, decode, denormalize, load_autoencoder
+from byline.diffusion.checkpoint import CheckpointInfo, open_checkpoint
+from byline.diffusion.networks import predict
+from byline.diffusion.pixels import to_bytes
+from byline.diffusion.text import TextEncoder, TextEncoderConfig, pad_tokens
+from byline.diffusion.weights import load_pretrained
 
 BATCH = 16
 

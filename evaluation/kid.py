@@ -4,7 +4,7 @@ The features are those of a small convolutional network with fixed random weight
 pictures takes part, nothing is downloaded, and the number means something only beside another number of this file.
 0 is no difference; it grows with the difference.
 
-python -m evaluation.kid demo/corpus/releases/demo demo/run
+python -m byline.evaluation.kid demo/corpus/releases/demo demo/run
 """
 
 # Shapes: N and M pictures, C channels, H and W height and width, D features.
@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from catalog.errors import BylineError
-from catalog.manifest import Release
-from diffusion.checkpoint import require_trained_on
-from diffusion.pixels import to_network
-from diffusion.sampling import SamplingConfig, TextToImage
-from evaluation.pictures import read_pictures
-from evaluation.report import Floats, Report
+from byline.catalog.errors import BylineError
+from byline.catalog.manifest import Release
+from byline.diffusion.checkpoint import require_trained_on
+from byline.diffusion.pixels import to_network
+from byline.diffusion.sampling import SamplingConfig, TextToImage
+from byline.evaluation.pictures import read_pictures
+from byline.evaluation.report import Floats, Report
 
 SEED = 0
 SUBSETS = 100
@@ -83,7 +83,7 @@ def measure_kid(release_url: str, checkpoint: str) -> Report:
         n=len(real_ND),
         seed=SEED,
         digests={"release": release.manifest.digest, "checkpoint": model.info.digest},
-        command=f"python -m evaluation.kid {release_url} {checkpoint}",
+        command=f"python -m byline.evaluation.kid {release_url} {checkpoint}",
     )
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from catalog.errors import CorpusError
-from catalog.manifest import Release, Split
-from diffusion.pixels import square
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import Release, Split
+from byline.diffusion.pixels import square
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """How well an autoencoder gives pictures back: PSNR on held-out samples.
 
-python -m evaluation.reconstruction demo/corpus/releases/demo samples/models/tiny-vae
+python -m byline.evaluation.reconstruction demo/corpus/releases/demo samples/models/tiny-vae
 """
 
 # Shapes: N pictures, C colors, H and W height and width in pixels.
@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from catalog.errors import BylineError
-from catalog.manifest import Release
-from diffusion.autoencoder import decode, encode, load_autoencoder
-from diffusion.pixels import to_bytes, to_network
-from diffusion.weights import weights_digest
-from evaluation.pictures import Pictures, read_pictures
-from evaluation.report import Floats, Report, bootstrap_interval
+from byline.catalog.errors import BylineError
+from byline.catalog.manifest import Release
+from byline.diffusion.autoencoder import decode, encode, load_autoencoder
+from byline.diffusion.pixels import to_bytes, to_network
+from byline.diffusion.weights import weights_digest
+from byline.evaluation.pictures import Pictures, read_pictures
+from byline.evaluation.report import Floats, Report, bootstrap_interval
 
 BATCH = 32
 SEED = 0
@@ -37,7 +37,7 @@ def measure_reconstruction(release_url: str, autoencoder_source: str) -> list[Re
     values = _psnr_of(autoencoder, pictures)
     sources = [str(facts["record_id"]).split(":")[0] for facts in pictures.facts]
     digests = {"release": release.manifest.digest, "autoencoder": weights_digest(autoencoder)}
-    command = f"python -m evaluation.reconstruction {release_url} {autoencoder_source}"
+    command = f"python -m byline.evaluation.reconstruction {release_url} {autoencoder_source}"
     groups = {"all sources": np.ones(len(values), bool)}
     groups |= {name: np.array([s == name for s in sources]) for name in sorted(set(sources))}
     return [

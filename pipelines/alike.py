@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.denylist import Look
-from catalog.facts import FactTable
-from dedup.quality import FLAT_FROM
-from dedup.views import KIND_NAMES, UPRIGHT, unpack_views
-from pipelines.edges import as_bytes
-from pipelines.measures import FINGERPRINT_INSTRUMENT, quality_facts
+from byline.catalog.denylist import Look
+from byline.catalog.facts import FactTable
+from byline.dedup.quality import FLAT_FROM
+from byline.dedup.views import KIND_NAMES, UPRIGHT, unpack_views
+from byline.pipelines.edges import as_bytes
+from byline.pipelines.measures import FINGERPRINT_INSTRUMENT, quality_facts
 
 # Shapes: N pictures of a pack; L looks at them, upright ones first; F looks that are near.
 

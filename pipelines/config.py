@@ -8,22 +8,22 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from captioning import CaptionConfig, Captioner, make_captioner
-from captioning.safety import NsfwClassifier, SafetyConfig
-from catalog.configs import load_config
-from catalog.errors import ConfigError
-from catalog.facts import FactTable
-from catalog.policy import Policy
-from catalog.storage import Store
-from dedup.embedding.embedder import Embedder, EmbeddingConfig
-from dedup.embedding.neighbors import check_faiss
-from dedup.pdq import check_pdqhash
-from pipelines.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
-from pipelines.fetch_config import FetchConfig, PixelConfig
-from pipelines.measures import embedding_facts, pdq_facts
-from pipelines.rows import Instruments
-from pipelines.sources import READERS
-from pipelines.sources.options import ReadOptions
+from byline.captioning import CaptionConfig, Captioner, make_captioner
+from byline.captioning.safety import NsfwClassifier, SafetyConfig
+from byline.catalog.configs import load_config
+from byline.catalog.errors import ConfigError
+from byline.catalog.facts import FactTable
+from byline.catalog.policy import Policy
+from byline.catalog.storage import Store
+from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
+from byline.dedup.embedding.neighbors import check_faiss
+from byline.dedup.pdq import check_pdqhash
+from byline.pipelines.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
+from byline.pipelines.fetch_config import FetchConfig, PixelConfig
+from byline.pipelines.measures import embedding_facts, pdq_facts
+from byline.pipelines.rows import Instruments
+from byline.pipelines.sources import READERS
+from byline.pipelines.sources.options import ReadOptions
 
 
 def _plain_name(name: str) -> str:

@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dedup.keepers import Looks, Near, near_codes
-from dedup.numbering import Numbers, num_of, numbered
-from dedup.views import CODE_BYTES, rows_of_views
-from pipelines.edges import as_bytes
+from byline.dedup.keepers import Looks, Near, near_codes
+from byline.dedup.numbering import Numbers, num_of, numbered
+from byline.dedup.views import CODE_BYTES, rows_of_views
+from byline.pipelines.edges import as_bytes
 
 # Shapes: N contenders, V views of all of them; L looks at those that are asked for; P pairs of near codes.
 Ints = npt.NDArray[np.int64]

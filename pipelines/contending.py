@@ -11,15 +11,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.denylist import Denylist
-from catalog.policy import Policy
-from catalog.rules import Mask
-from dedup.views import TRIMMED_TURNED, VIEW_BYTES, packed_views, rows_of_views, unpack_views
-from pipelines.edges import Suspects, as_bytes, first_word, first_words
-from pipelines.evaluation_sets import EvaluationSets
-from pipelines.placeholders import Recurring
-from pipelines.settling import CONTENDER_SCHEMA
-from pipelines.weighing import Weighed
+from byline.catalog.denylist import Denylist
+from byline.catalog.policy import Policy
+from byline.catalog.rules import Mask
+from byline.dedup.views import TRIMMED_TURNED, VIEW_BYTES, packed_views, rows_of_views, unpack_views
+from byline.pipelines.edges import Suspects, as_bytes, first_word, first_words
+from byline.pipelines.evaluation_sets import EvaluationSets
+from byline.pipelines.placeholders import Recurring
+from byline.pipelines.settling import CONTENDER_SCHEMA
+from byline.pipelines.weighing import Weighed
 
 ALL_VIEWS = ("turned", "trimmed")
 _KEPT_COLUMNS = ("sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id", "creator")

@@ -8,11 +8,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.digests import digest_of
-from catalog.errors import CorpusError
-from catalog.storage import Store
-from pipelines.measures import CODE_SCHEMA, EDGE_INSTRUMENT, EDGE_SCHEMA, hash_facts
-from pipelines.parts import PackPart
+from byline.catalog.digests import digest_of
+from byline.catalog.errors import CorpusError
+from byline.catalog.storage import Store
+from byline.pipelines.measures import CODE_SCHEMA, EDGE_INSTRUMENT, EDGE_SCHEMA, hash_facts
+from byline.pipelines.parts import PackPart
 
 FOLDER = f"facts/edges/{EDGE_INSTRUMENT}"
 _EACH = np.uint64(0x0101010101010101)

@@ -9,20 +9,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from catalog.digests import canonical_json
-from catalog.errors import ConfigError
-from dedup.decoding import decode as decode_stored
-from dedup.hashes import hash_of_frequencies, low_frequencies, pixel_digest
-from dedup.quality import is_flat
-from dedup.views import pack_views, views_of
-from pipelines.evaluation_sets import EVALUATION_SCHEMA
-from pipelines.fetch_config import PixelConfig
-from pipelines.measures import FINGERPRINT_INSTRUMENT, MEASURED_PX
-from pipelines.picture_files import FoundFile
-from pipelines.pixels import UnusableError, store_image
-from pipelines.pixels.colors import to_srgb
-from pipelines.pixels.decoding import decode, survey
-from pipelines.threads import in_threads
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import ConfigError
+from byline.dedup.decoding import decode as decode_stored
+from byline.dedup.hashes import hash_of_frequencies, low_frequencies, pixel_digest
+from byline.dedup.quality import is_flat
+from byline.dedup.views import pack_views, views_of
+from byline.pipelines.evaluation_sets import EVALUATION_SCHEMA
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.measures import FINGERPRINT_INSTRUMENT, MEASURED_PX
+from byline.pipelines.picture_files import FoundFile
+from byline.pipelines.pixels import UnusableError, store_image
+from byline.pipelines.pixels.colors import to_srgb
+from byline.pipelines.pixels.decoding import decode, survey
+from byline.pipelines.threads import in_threads
 
 Row = dict[str, object]
 

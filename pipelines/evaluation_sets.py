@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from catalog.digests import sha256_hex
-from catalog.errors import ConfigError, CorpusError
-from catalog.storage import Store
-from dedup.views import CODE_BYTES, VIEW_BYTES, unpack_views
-from pipelines.fetch_config import PixelConfig
-from pipelines.measures import FINGERPRINT_INSTRUMENT
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.storage import Store
+from byline.dedup.views import CODE_BYTES, VIEW_BYTES, unpack_views
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.measures import FINGERPRINT_INSTRUMENT
 
 DIGEST_DIGITS = 64
 PARQUET_MAGIC = b"PAR1"
@@ -63,7 +63,7 @@ class EvaluationSets:
         self.radius_bits = radius_bits
         if self.is_empty:
             return
-        from dedup.neighbors import NearIndex, first_of_equals  # 0.3 s, and more to load what is compiled
+        from byline.dedup.neighbors import NearIndex, first_of_equals  # 0.3 s, and more to load what is compiled
 
         rows = pa.concat_tables([EVALUATION_SCHEMA.empty_table(), *(one.rows for one in self.lists)])
         self._pixels = pc.unique(rows["pixels"])
@@ -93,7 +93,7 @@ class EvaluationSets:
         """
         if self.is_empty:
             return np.zeros(len(code_N32), np.bool_)
-        from dedup.neighbors import first_of_equals
+        from byline.dedup.neighbors import first_of_equals
 
         close_N = np.array(pc.is_in(pixels, value_set=self._pixels).to_numpy(), np.bool_)
         codes_V32, rows_V = looks_of(code_N32, views, is_flat_N)

@@ -6,21 +6,21 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList
 
-from catalog.policy import Policy
-from pipelines.config import CorpusConfig
-from pipelines.parts import PackPart
-from pipelines.progress import Meter
-from pipelines.settings import settings
-from pipelines.shard_writing import earlier_shards
-from pipelines.stages.caption import WriteCaptions
-from pipelines.stages.fetch import Fetch
-from pipelines.stages.find_duplicates import FindDuplicates
-from pipelines.stages.ingest import Ingest
-from pipelines.stages.judge import Judge
-from pipelines.stages.judge_claims import JudgeClaims
-from pipelines.stages.measure import Measure, Measured
-from pipelines.stages.publish import Publish
-from pipelines.stages.write_shards import WriteShards
+from byline.catalog.policy import Policy
+from byline.pipelines.config import CorpusConfig
+from byline.pipelines.parts import PackPart
+from byline.pipelines.progress import Meter
+from byline.pipelines.settings import settings
+from byline.pipelines.shard_writing import earlier_shards
+from byline.pipelines.stages.caption import WriteCaptions
+from byline.pipelines.stages.fetch import Fetch
+from byline.pipelines.stages.find_duplicates import FindDuplicates
+from byline.pipelines.stages.ingest import Ingest
+from byline.pipelines.stages.judge import Judge
+from byline.pipelines.stages.judge_claims import JudgeClaims
+from byline.pipelines.stages.measure import Measure, Measured
+from byline.pipelines.stages.publish import Publish
+from byline.pipelines.stages.write_shards import WriteShards
 
 
 class _AllParts(beam.PTransform[PCollection[PackPart], PCollection[list[PackPart]]]):

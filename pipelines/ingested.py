@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from catalog.corpus import TAKEDOWNS, read_settings
-from catalog.digests import digest_of
-from catalog.errors import SourceError
-from catalog.records import RECORD_SCHEMA
-from catalog.storage import Store
-from pipelines.config import SourceConfig
-from pipelines.sources.files import files_of
-from pipelines.sources.unchanged import SourceFiles, remembered
+from byline.catalog.corpus import TAKEDOWNS, read_settings
+from byline.catalog.digests import digest_of
+from byline.catalog.errors import SourceError
+from byline.catalog.records import RECORD_SCHEMA
+from byline.catalog.storage import Store
+from byline.pipelines.config import SourceConfig
+from byline.pipelines.sources.files import files_of
+from byline.pipelines.sources.unchanged import SourceFiles, remembered
 
 
 def records_path(

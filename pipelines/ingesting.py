@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from catalog.denylist import Denylist
-from catalog.digests import canonical_json
-from catalog.errors import ConfigError
-from catalog.records import (
+from byline.catalog.denylist import Denylist
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import ConfigError
+from byline.catalog.records import (
     RECORD_SCHEMA,
     UNREADABLE_SCHEMA,
     ImageRecord,
@@ -29,9 +29,9 @@ from catalog.records import (
     unreadable_table,
     unsorted_records,
 )
-from catalog.storage import Store
-from pipelines.parts import packs_of, writing_records
-from pipelines.spilling import Spill, write_regrouped
+from byline.catalog.storage import Store
+from byline.pipelines.parts import packs_of, writing_records
+from byline.pipelines.spilling import Spill, write_regrouped
 
 BATCH_ROWS = 4096
 MAX_GROUPS = 1024

@@ -12,18 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
-from catalog.errors import ConfigError
-from catalog.policy import CapRules, Policy, RecordRules
-from catalog.storage import Store
-from pipelines.contending import Kept, contaminated_rows, denied_rows, keep, kept_columns, without
-from pipelines.edge_search import read_edges
-from pipelines.edges import similar_words, suspect_words, suspects_of
-from pipelines.evaluation_sets import EvaluationSets, corpus_evaluation_sets
-from pipelines.parts import PackPart
-from pipelines.placeholders import placeholder_rows
-from pipelines.rows import Instruments, read_rows
-from pipelines.settling import (
+from byline.catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
+from byline.catalog.errors import ConfigError
+from byline.catalog.policy import CapRules, Policy, RecordRules
+from byline.catalog.storage import Store
+from byline.pipelines.contending import Kept, contaminated_rows, denied_rows, keep, kept_columns, without
+from byline.pipelines.edge_search import read_edges
+from byline.pipelines.edges import similar_words, suspect_words, suspects_of
+from byline.pipelines.evaluation_sets import EvaluationSets, corpus_evaluation_sets
+from byline.pipelines.parts import PackPart
+from byline.pipelines.placeholders import placeholder_rows
+from byline.pipelines.rows import Instruments, read_rows
+from byline.pipelines.settling import (
     CAP,
     CONTAMINATED,
     CONTENDER_SCHEMA,
@@ -33,11 +33,11 @@ from pipelines.settling import (
     over_cap,
     settle,
 )
-from pipelines.similar_search import read_similar
-from pipelines.splitting import Alike, alike
-from pipelines.threads import in_threads
-from pipelines.verdicts import Decisions, Pack, Sides, verdicts_of, verdicts_path, with_reasons
-from pipelines.weighing import WEIGHED_COLUMNS, Weighed, weigh
+from byline.pipelines.similar_search import read_similar
+from byline.pipelines.splitting import Alike, alike
+from byline.pipelines.threads import in_threads
+from byline.pipelines.verdicts import Decisions, Pack, Sides, verdicts_of, verdicts_path, with_reasons
+from byline.pipelines.weighing import WEIGHED_COLUMNS, Weighed, weigh
 
 
 def judge_packs(

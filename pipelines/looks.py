@@ -1,11 +1,11 @@
 """How a stored picture looks, in the measures that tell copies of it."""
 
-from catalog.denylist import Look
-from dedup.decoding import decode
-from dedup.hashes import perceptual_hashes, pixel_digest
-from dedup.quality import is_flat
-from dedup.views import views_of
-from pipelines.measures import MEASURED_PX
+from byline.catalog.denylist import Look
+from byline.dedup.decoding import decode
+from byline.dedup.hashes import perceptual_hashes, pixel_digest
+from byline.dedup.quality import is_flat
+from byline.dedup.views import views_of
+from byline.pipelines.measures import MEASURED_PX
 
 
 def look_of(stored: bytes) -> Look:

@@ -2,11 +2,11 @@
 
 import pyarrow as pa
 
-from catalog.facts import FactTable, instrument_name
-from catalog.storage import Store
-from dedup.colors import GRID, GRID_BYTES
-from dedup.quality import QUALITY_INSTRUMENT
-from dedup.views import VIEW_INSTRUMENT
+from byline.catalog.facts import FactTable, instrument_name
+from byline.catalog.storage import Store
+from byline.dedup.colors import GRID, GRID_BYTES
+from byline.dedup.quality import QUALITY_INSTRUMENT
+from byline.dedup.views import VIEW_INSTRUMENT
 
 SEARCH_RADIUS_BITS = 31
 """Pairs are kept up to this distance, so that a policy may choose any smaller one without a new search."""

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.columns import is_blank
-from catalog.manifest import Shard, shard_table_path
-from catalog.policy import Policy
-from catalog.storage import Store
-from pipelines.edges import first_word
-from pipelines.papers.memorisation_counts import (
+from byline.catalog.columns import is_blank
+from byline.catalog.manifest import Shard, shard_table_path
+from byline.catalog.policy import Policy
+from byline.catalog.storage import Store
+from byline.pipelines.edges import first_word
+from byline.pipelines.papers.memorisation_counts import (
     NUM_LISTED,
     Cluster,
     CopiesLeft,
@@ -28,11 +28,11 @@ from pipelines.papers.memorisation_counts import (
     count_creators,
     most_frequent,
 )
-from pipelines.papers.text_numbers import text_numbers
-from pipelines.parts import PackPart
-from pipelines.rows import Instruments, read_rows
-from pipelines.settling import CAP, CONFLICT, REASONS, SAME_BYTES
-from pipelines.threads import in_threads
+from byline.pipelines.papers.text_numbers import text_numbers
+from byline.pipelines.parts import PackPart
+from byline.pipelines.rows import Instruments, read_rows
+from byline.pipelines.settling import CAP, CONFLICT, REASONS, SAME_BYTES
+from byline.pipelines.threads import in_threads
 
 NEAR_LEFT = "near_left"
 """Column of the verdicts: how many other admitted pictures are near this one."""

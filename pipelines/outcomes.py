@@ -5,10 +5,10 @@ from collections import Counter
 
 import pyarrow.compute as pc
 
-from catalog.manifest import Release
-from catalog.storage import Store
-from pipelines.plans.released import FOLDER, released_packs
-from pipelines.threads import in_threads
+from byline.catalog.manifest import Release
+from byline.catalog.storage import Store
+from byline.pipelines.plans.released import FOLDER, released_packs
+from byline.pipelines.threads import in_threads
 
 NOT_ASKED = "not asked for"
 """Of records that the claims refuse, whatever a wider policy once fetched."""

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.facts import FactTable
-from catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
-from catalog.storage import Store
-from pipelines.measures import hash_facts
-from pipelines.parts import PackPart
-from pipelines.weighing import NOT_ASKED, Weighed
+from byline.catalog.facts import FactTable
+from byline.catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
+from byline.catalog.storage import Store
+from byline.pipelines.measures import hash_facts
+from byline.pipelines.parts import PackPart
+from byline.pipelines.weighing import NOT_ASKED, Weighed
 
 AGAIN = frozenset(f"fetch:{outcome}" for outcome in TRANSIENT)
 """Reasons that the next build may find gone, since it asks again."""

@@ -9,9 +9,9 @@ from itertools import accumulate, groupby
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog.storage import Store
-from catalog.storage_errors import damaged_parquet
-from pipelines.url_index import UrlIndex
+from byline.catalog.storage import Store
+from byline.catalog.storage_errors import damaged_parquet
+from byline.pipelines.url_index import UrlIndex
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

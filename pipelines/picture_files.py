@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from catalog.errors import ConfigError
-from catalog.tars import whole_blocks
-from catalog.text import one_line
-from pipelines.pixels.kinds import kind_of
-from pipelines.pixels.surveys import UnusableError
-from pipelines.sources.members import tar_headers
+from byline.catalog.errors import ConfigError
+from byline.catalog.tars import whole_blocks
+from byline.catalog.text import one_line
+from byline.pipelines.pixels.kinds import kind_of
+from byline.pipelines.pixels.surveys import UnusableError
+from byline.pipelines.sources.members import tar_headers
 
 MAX_PICTURE_BYTES = 1 << 27
 PARQUET_MAGIC = b"PAR1"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.rows import NOBODY
+from byline.pipelines.rows import NOBODY
 
 Words = npt.NDArray[np.uint64]
 

@@ -9,22 +9,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from catalog.columns import is_blank
-from catalog.digests import canonical_json, digest_of, sha256_hex
-from catalog.errors import CorpusError
-from catalog.licenses import family
-from catalog.manifest import SPLITS, Manifest, Shard, checksums, manifest_bytes, shard_list, shard_table_path
-from catalog.packs import Outcome
-from catalog.policy import Policy, obligations_of
-from catalog.storage import Store, parquet_bytes
-from pipelines.measures import thumbnail_facts
-from pipelines.memorisation import memorisation_risk
-from pipelines.papers import CREDIT_SCHEMA, lacking_credits, write_papers
-from pipelines.papers.account import Account, Publication, SourceAccount, Tool
-from pipelines.papers.credits_page import shown_creators
-from pipelines.parts import PackPart
-from pipelines.rows import Instruments
-from pipelines.verdicts import VERDICT_SCHEMA, verdicts_path
+from byline.catalog.columns import is_blank
+from byline.catalog.digests import canonical_json, digest_of, sha256_hex
+from byline.catalog.errors import CorpusError
+from byline.catalog.licenses import family
+from byline.catalog.manifest import SPLITS, Manifest, Shard, checksums, manifest_bytes, shard_list, shard_table_path
+from byline.catalog.packs import Outcome
+from byline.catalog.policy import Policy, obligations_of
+from byline.catalog.storage import Store, parquet_bytes
+from byline.pipelines.measures import thumbnail_facts
+from byline.pipelines.memorisation import memorisation_risk
+from byline.pipelines.papers import CREDIT_SCHEMA, lacking_credits, write_papers
+from byline.pipelines.papers.account import Account, Publication, SourceAccount, Tool
+from byline.pipelines.papers.credits_page import shown_creators
+from byline.pipelines.parts import PackPart
+from byline.pipelines.rows import Instruments
+from byline.pipelines.verdicts import VERDICT_SCHEMA, verdicts_path
 
 SETTINGS = "settings.json"
 CLUSTER_COLUMNS = [

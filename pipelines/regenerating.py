@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catalog.manifest import Release
-from catalog.policy import Policy
-from catalog.storage import Store
-from pipelines.judging import write_verdicts
-from pipelines.outstanding import lacks_anything
-from pipelines.parts import PackPart
-from pipelines.publishing import Settings, publish
-from pipelines.shard_writing import WrittenShard, earlier_shards, write_shards_of
-from pipelines.threads import in_threads
-from pipelines.weighing import Weighed
+from byline.catalog.manifest import Release
+from byline.catalog.policy import Policy
+from byline.catalog.storage import Store
+from byline.pipelines.judging import write_verdicts
+from byline.pipelines.outstanding import lacks_anything
+from byline.pipelines.parts import PackPart
+from byline.pipelines.publishing import Settings, publish
+from byline.pipelines.shard_writing import WrittenShard, earlier_shards, write_shards_of
+from byline.pipelines.threads import in_threads
+from byline.pipelines.weighing import Weighed
 
 
 @dataclass(frozen=True, kw_only=True)

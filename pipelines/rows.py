@@ -11,19 +11,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.columns import is_blank
-from catalog.digests import digest_of, sha256_hex
-from catalog.errors import CorpusError
-from catalog.facts import FactTable
-from catalog.packs import Outcome, read_rows_of
-from catalog.rechecks import NEWEST_COLUMNS, newest_findings, num_segments
-from catalog.storage import Store
-from dedup.colors import GRID_BYTES
-from dedup.views import split_views
-from pipelines.measures import caption_facts, hash_facts, quality_facts, safety_facts
-from pipelines.parts import PackPart
-from pipelines.plans.sample_sizes import json_bytes, other_bytes
-from pipelines.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS
+from byline.catalog.columns import is_blank
+from byline.catalog.digests import digest_of, sha256_hex
+from byline.catalog.errors import CorpusError
+from byline.catalog.facts import FactTable
+from byline.catalog.packs import Outcome, read_rows_of
+from byline.catalog.rechecks import NEWEST_COLUMNS, newest_findings, num_segments
+from byline.catalog.storage import Store
+from byline.dedup.colors import GRID_BYTES
+from byline.dedup.views import split_views
+from byline.pipelines.measures import caption_facts, hash_facts, quality_facts, safety_facts
+from byline.pipelines.parts import PackPart
+from byline.pipelines.plans.sample_sizes import json_bytes, other_bytes
+from byline.pipelines.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS
 
 FOLDER = "judgements/rows"
 CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("landing_url", "url")}

@@ -13,29 +13,29 @@ from typing import Any
 
 from rich.console import Console
 
-from catalog.corpus import DENYLISTS, PENDING, SETTINGS, owned, read_settings, write_settings
-from catalog.denylist import load_denylist
-from catalog.digests import canonical_json, digest_of
-from catalog.errors import ConfigError, CorpusError
-from catalog.manifest import Release
-from catalog.policy import Policy
-from catalog.storage import Store
-from dedup.banding import promised_recall
-from pipelines.config import CorpusConfig, check_installed, load_corpus_config
-from pipelines.edge_search import PLAN
-from pipelines.edges import is_searched
-from pipelines.evaluation_sets import copy_evaluation_sets
-from pipelines.fetch_config import PixelConfig
-from pipelines.ingested import records_path, why_no_records
-from pipelines.outcomes import outcomes_of
-from pipelines.outstanding import num_lacking
-from pipelines.parts import parts_of
-from pipelines.progress import TOTAL, Meter, watch
-from pipelines.regenerating import NotReadyError, regenerate
-from pipelines.serve import serving
-from pipelines.settings import settings
-from pipelines.similar_search import is_compared
-from pipelines.workers import quick_imports, worker_server
+from byline.catalog.corpus import DENYLISTS, PENDING, SETTINGS, owned, read_settings, write_settings
+from byline.catalog.denylist import load_denylist
+from byline.catalog.digests import canonical_json, digest_of
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.manifest import Release
+from byline.catalog.policy import Policy
+from byline.catalog.storage import Store
+from byline.dedup.banding import promised_recall
+from byline.pipelines.config import CorpusConfig, check_installed, load_corpus_config
+from byline.pipelines.edge_search import PLAN
+from byline.pipelines.edges import is_searched
+from byline.pipelines.evaluation_sets import copy_evaluation_sets
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.ingested import records_path, why_no_records
+from byline.pipelines.outcomes import outcomes_of
+from byline.pipelines.outstanding import num_lacking
+from byline.pipelines.parts import parts_of
+from byline.pipelines.progress import TOTAL, Meter, watch
+from byline.pipelines.regenerating import NotReadyError, regenerate
+from byline.pipelines.serve import serving
+from byline.pipelines.settings import settings
+from byline.pipelines.similar_search import is_compared
+from byline.pipelines.workers import quick_imports, worker_server
 
 STAGES = [
     "ingest",
@@ -116,8 +116,8 @@ def _with_beam(
     """Run every stage, and return what was done."""
     server = stack.enter_context(worker_server(workers, beam_args))
     with quick_imports():
-        from pipelines.graph import BuildGraph
-        from pipelines.running import options_of, run_graph
+        from byline.pipelines.graph import BuildGraph
+        from byline.pipelines.running import options_of, run_graph
 
     options = options_of(workers, beam_args, server)
     if config.serve and options.runner is None:

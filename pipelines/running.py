@@ -14,11 +14,11 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 
-from catalog import errors
-from catalog.errors import BylineError, ConfigError
-from pipelines.graph import BuildGraph
-from pipelines.worker_handler import ForkedEnvironment
-from pipelines.workers import WorkerServer
+from byline.catalog import errors
+from byline.catalog.errors import BylineError, ConfigError
+from byline.pipelines.graph import BuildGraph
+from byline.pipelines.worker_handler import ForkedEnvironment
+from byline.pipelines.workers import WorkerServer
 
 READERS = ("beam_control_read", "read_grpc_client_inputs")
 """Beam's names of the threads that read what workers answer."""

@@ -9,16 +9,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.columns import table_digest
-from catalog.digests import canonical_json
-from catalog.licenses import license_url
-from catalog.manifest import Shard, Split
-from catalog.packs import read_rows_of
-from catalog.storage import Store
-from pipelines.measures import caption_facts
-from pipelines.parts import PackPart
-from pipelines.rows import Instruments
-from pipelines.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS, SAMPLE_COLUMNS, SAMPLE_SCHEMA
+from byline.catalog.columns import table_digest
+from byline.catalog.digests import canonical_json
+from byline.catalog.licenses import license_url
+from byline.catalog.manifest import Shard, Split
+from byline.catalog.packs import read_rows_of
+from byline.catalog.storage import Store
+from byline.pipelines.measures import caption_facts
+from byline.pipelines.parts import PackPart
+from byline.pipelines.rows import Instruments
+from byline.pipelines.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS, SAMPLE_COLUMNS, SAMPLE_SCHEMA
 
 Row = dict[str, Any]
 

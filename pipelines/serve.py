@@ -7,7 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from catalog.errors import ConfigError
+from byline.catalog.errors import ConfigError
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):

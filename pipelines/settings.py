@@ -2,13 +2,13 @@
 
 from importlib.metadata import version
 
-from catalog.facts import instrument_name
-from catalog.policy import Policy
-from pipelines.config import CorpusConfig
-from pipelines.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT, MEASURED_QUALITY_INSTRUMENT
-from pipelines.papers.account import Publication
-from pipelines.papers.tools import tools_of
-from pipelines.publishing import Settings
+from byline.catalog.facts import instrument_name
+from byline.catalog.policy import Policy
+from byline.pipelines.config import CorpusConfig
+from byline.pipelines.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT, MEASURED_QUALITY_INSTRUMENT
+from byline.pipelines.papers.account import Publication
+from byline.pipelines.papers.tools import tools_of
+from byline.pipelines.publishing import Settings
 
 
 def settings(config: CorpusConfig, policy: Policy) -> Settings:

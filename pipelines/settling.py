@@ -14,14 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.licenses import family
-from catalog.policy import CapRules, DuplicateRules, Policy, license_rank, obligations_of
-from dedup.colors import GRID_BYTES
-from dedup.keepers import choose_keepers, similar_pictures
-from dedup.numbering import Numbers, num_of, numbered
-from pipelines.contender_looks import looks_of
-from pipelines.edges import digits_of
-from pipelines.rows import NOBODY
+from byline.catalog.licenses import family
+from byline.catalog.policy import CapRules, DuplicateRules, Policy, license_rank, obligations_of
+from byline.dedup.colors import GRID_BYTES
+from byline.dedup.keepers import choose_keepers, similar_pictures
+from byline.dedup.numbering import Numbers, num_of, numbered
+from byline.pipelines.contender_looks import looks_of
+from byline.pipelines.edges import digits_of
+from byline.pipelines.rows import NOBODY
 
 CONTENDER_SCHEMA = pa.schema(
     [

@@ -16,18 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest
 
-from catalog.columns import same_rows
-from catalog.digests import canonical_json, sha256_hex
-from catalog.errors import CorpusError
-from catalog.manifest import SPLITS, Release, Shard, Split, shard_table_path
-from catalog.packs import read_images, read_index
-from catalog.storage import Store, parquet_bytes
-from catalog.tars import sample_bytes, write_pieces
-from pipelines.parts import PackPart
-from pipelines.rows import Instruments
-from pipelines.sample_schema import SAMPLE_COLUMNS, SHARD_SCHEMA
-from pipelines.samples import described, sample_members, samples_of, shard_stem
-from pipelines.verdicts import verdicts_path
+from byline.catalog.columns import same_rows
+from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import SPLITS, Release, Shard, Split, shard_table_path
+from byline.catalog.packs import read_images, read_index
+from byline.catalog.storage import Store, parquet_bytes
+from byline.catalog.tars import sample_bytes, write_pieces
+from byline.pipelines.parts import PackPart
+from byline.pipelines.rows import Instruments
+from byline.pipelines.sample_schema import SAMPLE_COLUMNS, SHARD_SCHEMA
+from byline.pipelines.samples import described, sample_members, samples_of, shard_stem
+from byline.pipelines.verdicts import verdicts_path
 
 BATCH = 256
 """Pictures in memory at once."""

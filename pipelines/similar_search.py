@@ -5,15 +5,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.digests import digest_of
-from catalog.errors import CorpusError
-from catalog.facts import instrument_name
-from catalog.policy import LEAST_COSINE
-from catalog.storage import Store
-from dedup.embedding.embedder import PLAIN_BELOW
-from pipelines.edges import read_found
-from pipelines.measures import MEASURED_QUALITY_INSTRUMENT, SIMILAR_SCHEMA, embedding_facts, quality_facts
-from pipelines.parts import PackPart
+from byline.catalog.digests import digest_of
+from byline.catalog.errors import CorpusError
+from byline.catalog.facts import instrument_name
+from byline.catalog.policy import LEAST_COSINE
+from byline.catalog.storage import Store
+from byline.dedup.embedding.embedder import PLAIN_BELOW
+from byline.pipelines.edges import read_found
+from byline.pipelines.measures import MEASURED_QUALITY_INSTRUMENT, SIMILAR_SCHEMA, embedding_facts, quality_facts
+from byline.pipelines.parts import PackPart
 
 Vectors = npt.NDArray[np.float16]
 
@@ -49,7 +49,7 @@ def search_similar(store: Store, parts: list[PackPart], instrument: str) -> pa.T
 
     Exact, and quadratic in the number of pictures. Raises `CorpusError` where a vector is damaged.
     """
-    from dedup.embedding.neighbors import similar_pairs
+    from byline.dedup.embedding.neighbors import similar_pairs
 
     digests, vectors = [], []
     for part in sorted(parts):

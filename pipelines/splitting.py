@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.policy import SplitRules
-from catalog.rules import heldout
-from dedup.keepers import Looks, Near
-from pipelines.contender_looks import looks_of
-from pipelines.edges import first_word
+from byline.catalog.policy import SplitRules
+from byline.catalog.rules import heldout
+from byline.dedup.keepers import Looks, Near
+from byline.pipelines.contender_looks import looks_of
+from byline.pipelines.edges import first_word
 
 Ints = npt.NDArray[np.int64]
 

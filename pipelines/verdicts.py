@@ -9,14 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.policy import Policy
-from catalog.rules import heldout
-from dedup.views import KIND_NAMES
-from pipelines.contending import Kept
-from pipelines.edges import first_word
-from pipelines.settling import REASONS
-from pipelines.splitting import Alike
-from pipelines.weighing import Reasons, groups_of
+from byline.catalog.policy import Policy
+from byline.catalog.rules import heldout
+from byline.dedup.views import KIND_NAMES
+from byline.pipelines.contending import Kept
+from byline.pipelines.edges import first_word
+from byline.pipelines.settling import REASONS
+from byline.pipelines.splitting import Alike
+from byline.pipelines.weighing import Reasons, groups_of
 
 VERDICT_SCHEMA = pa.schema(
     [

@@ -9,11 +9,11 @@ import pyarrow as pa
 from pydantic import ValidationError
 from xxhash import xxh3_64_intdigest
 
-from catalog.digests import sha256_hex
-from catalog.errors import BylineError, StorageError
-from catalog.manifest import SPLITS, Release, Shard, checksums, shard_list, shard_table_path
-from catalog.policy import Policy
-from pipelines.papers.credits import lacking_credits
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import BylineError, StorageError
+from byline.catalog.manifest import SPLITS, Release, Shard, checksums, shard_list, shard_table_path
+from byline.catalog.policy import Policy
+from byline.pipelines.papers.credits import lacking_credits
 
 SUMS = "SHA256SUMS"
 

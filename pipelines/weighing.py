@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.claims import ClaimsColumn, read_claims_column
-from catalog.consent import is_synthetic, read_consent
-from catalog.packs import Outcome
-from catalog.policy import RecordRules, choose_license
-from catalog.rechecks import NEWEST_COLUMNS
-from catalog.rules import (
+from byline.catalog.claims import ClaimsColumn, read_claims_column
+from byline.catalog.consent import is_synthetic, read_consent
+from byline.catalog.packs import Outcome
+from byline.catalog.policy import RecordRules, choose_license
+from byline.catalog.rechecks import NEWEST_COLUMNS
+from byline.catalog.rules import (
     Mask,
     caption_reasons,
     consent_reasons,
@@ -24,7 +24,7 @@ from catalog.rules import (
     origin_reasons,
     safety_reasons,
 )
-from pipelines.rows import CREDIT_COLUMNS
+from byline.pipelines.rows import CREDIT_COLUMNS
 
 Ints = npt.NDArray[np.int32]
 NUMBERS = ("original_width", "original_height", "contrast", "flatness", "sharpness", "nsfw", "caption_characters")

@@ -14,7 +14,7 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
 from apache_beam.transforms.environments import Environment, python_sdk_capabilities
 from google.protobuf import json_format, text_format  # type: ignore[import-untyped]
 
-from pipelines.workers import WorkerServer
+from byline.pipelines.workers import WorkerServer
 
 RETRY_S = 0.1
 

@@ -22,7 +22,7 @@ QUIET = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread
 """Environment under which importing starts no thread. Workers stand side by side, so each has one thread for BLAS."""
 IMPORTED = (
     "apache_beam.runners.worker.sdk_worker_main",
-    "pipelines.graph",
+    "byline.pipelines.graph",
     "scipy.fftpack",
     "scipy.sparse.csgraph",
     "bs4",

@@ -15,9 +15,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from pipelines.worker_server import QUIET
+from byline.pipelines.worker_server import QUIET
 
-PROGRAM = "import sys; sys.path[:] = sys.argv[1:-1]; from pipelines.worker_server import main; main()"
+PROGRAM = "import sys; sys.path[:] = sys.argv[1:-1]; from byline.pipelines.worker_server import main; main()"
 ENDS_WITHIN_S = 10.0
 """A worker that has nothing more to do and is not gone by then is killed."""
 REAPED_WITHIN_S = 0.5

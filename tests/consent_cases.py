@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.consent import Signal, consent_evidence, header_signals
-from pipelines.embedded import embedded_signals
-from pipelines.transport.robots import TdmRepFile, robots_of
+from byline.catalog.consent import Signal, consent_evidence, header_signals
+from byline.pipelines.embedded import embedded_signals
+from byline.pipelines.transport.robots import TdmRepFile, robots_of
 from tests.speaking_pictures import a_packet, signed, tampered, training_mining, with_packet
 
 COLUMNS = ("kind", "how", "text", "state", "rule", "note")

@@ -1,4 +1,4 @@
-"""The wheel holds the rooms and their templates, and no tests."""
+"""The wheel holds every room under one name, their templates, policies and example configs, and no tests."""
 
 import shutil
 import subprocess
@@ -14,17 +14,25 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.slow
-def test_the_wheel_has_every_room_and_no_tests(tmp_path):
+def test_the_wheel_has_one_package_with_every_room_and_its_data(tmp_path):
     sources = tmp_path / "sources"  # not the checkout: what an earlier build left there would go into the wheel
-    for room in (*ARROWS, "tests", "benchmarks", "samples"):
-        shutil.copytree(ROOT / room, sources / room, ignore=shutil.ignore_patterns("__pycache__", "*.png", "*.jpg"))
+    for room in ("byline", "configs", *ARROWS, "tests", "benchmarks", "samples"):
+        ignored = shutil.ignore_patterns("__pycache__", "*.png", "*.jpg")
+        shutil.copytree(ROOT / room, sources / room, symlinks=True, ignore=ignored)
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, sources)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(sources)]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("byline-*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == set(ARROWS)
-    templates = {"cli/report.html.j2", "pipelines/papers/credits.html.j2", "pipelines/takedown/takedown.html.j2"}
-    assert templates | {"pipelines/stages/fetch.py"} <= set(names)
+    names = set(zipfile.ZipFile(wheel).namelist())
+    inside = {name.removeprefix("byline/") for name in names if ".dist-info/" not in name}
+    assert {name for name in names if ".dist-info/" not in name} == {f"byline/{name}" for name in inside}
+    assert {name.split("/")[0] for name in inside} == {*ARROWS, "configs", "__init__.py", "py.typed"}
+    templates = {path for room in ARROWS for path in _files(room, "*.j2")}
+    configs = {*_files("configs", "*.toml"), *_files("configs", "*.json")}
+    assert templates and configs
+    assert templates | configs | {"pipelines/stages/fetch.py"} <= inside
+
+
+def _files(room, pattern):
+    return {str(path.relative_to(ROOT)) for path in (ROOT / room).rglob(pattern)}

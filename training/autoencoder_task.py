@@ -9,12 +9,12 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from catalog.manifest import Release
-from diffusion.autoencoder import autocast, build_autoencoder, encode
-from diffusion.pixels import to_network
-from diffusion.sampling import seed_from
-from training.config import AutoencoderRun
-from training.samples import PixelShards, order_of
+from byline.catalog.manifest import Release
+from byline.diffusion.autoencoder import autocast, build_autoencoder, encode
+from byline.diffusion.pixels import to_network
+from byline.diffusion.sampling import seed_from
+from byline.training.config import AutoencoderRun
+from byline.training.samples import PixelShards, order_of
 
 MEASURED_ON = 512
 """Samples whose latents give `latents_mean` and `scaling_factor`."""

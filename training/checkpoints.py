@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from catalog.digests import canonical_json
-from catalog.errors import CheckpointError
-from diffusion.checkpoint import (
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import CheckpointError
+from byline.diffusion.checkpoint import (
     FOLDER,
     INFO,
     CheckpointInfo,
@@ -18,12 +18,12 @@ from diffusion.checkpoint import (
     file_digest,
     open_checkpoint,
 )
-from diffusion.weights import load_tensors, save_tensors
-from training.config import TrainConfig
-from training.ema import WeightAverage
-from training.engine import optimizer_tensors, read_deepspeed, restore_optimizer, zero_stage
-from training.ranks import Ranks
-from training.task import Task
+from byline.diffusion.weights import load_tensors, save_tensors
+from byline.training.config import TrainConfig
+from byline.training.ema import WeightAverage
+from byline.training.engine import optimizer_tensors, read_deepspeed, restore_optimizer, zero_stage
+from byline.training.ranks import Ranks
+from byline.training.task import Task
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 PARTIAL = ".partial-"

@@ -5,12 +5,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from catalog.configs import parse_config, read_toml
-from catalog.errors import ConfigError
-from diffusion.autoencoder import AutoencoderConfig, Precision
-from diffusion.networks import UNetConfig
-from diffusion.noise import NoiseConfig
-from diffusion.text import TextEncoderConfig
+from byline.catalog.configs import parse_config, read_toml
+from byline.catalog.errors import ConfigError
+from byline.diffusion.autoencoder import AutoencoderConfig, Precision
+from byline.diffusion.networks import UNetConfig
+from byline.diffusion.noise import NoiseConfig
+from byline.diffusion.text import TextEncoderConfig
 
 
 class OptimizerConfig(BaseModel, frozen=True, extra="forbid"):

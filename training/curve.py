@@ -1,6 +1,6 @@
 """Draw the loss of a run over the images it has seen, as a PNG.
 
-python -m training.curve demo/run loss.png
+python -m byline.training.curve demo/run loss.png
 """
 
 import math
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from catalog.errors import BylineError, CheckpointError
-from training.log import read_log
-from training.loop import LOG
+from byline.catalog.errors import BylineError, CheckpointError
+from byline.training.log import read_log
+from byline.training.loop import LOG
 
 SIZE_PX = (640, 320)
 LEFT, TOP, RIGHT, BOTTOM = 56, 28, 624, 276

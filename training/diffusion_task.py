@@ -8,19 +8,19 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
-from catalog.errors import ConfigError
-from catalog.manifest import Release
-from diffusion.autoencoder import Precision, autocast, load_autoencoder, normalize
-from diffusion.networks import build_unet, predict
-from diffusion.noise import Noising
-from diffusion.sampling import seed_from
-from diffusion.text import TextEncoder, pad_tokens
-from diffusion.weights import weights_digest
-from training.config import DiffusionRun
-from training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts
-from training.progress import shown_progress
-from training.ranks import Ranks
-from training.samples import order_of
+from byline.catalog.errors import ConfigError
+from byline.catalog.manifest import Release
+from byline.diffusion.autoencoder import Precision, autocast, load_autoencoder, normalize
+from byline.diffusion.networks import build_unet, predict
+from byline.diffusion.noise import Noising
+from byline.diffusion.sampling import seed_from
+from byline.diffusion.text import TextEncoder, pad_tokens
+from byline.diffusion.weights import weights_digest
+from byline.training.config import DiffusionRun
+from byline.training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts
+from byline.training.progress import shown_progress
+from byline.training.ranks import Ranks
+from byline.training.samples import order_of
 
 
 class DenoisingLoss(nn.Module):

@@ -19,17 +19,17 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from catalog.digests import sha256_hex
-from catalog.errors import CorpusError
-from catalog.facts import FactTable, instrument_name
-from catalog.manifest import Release, Shard
-from catalog.storage import Store
-from diffusion.autoencoder import Precision, encode
-from diffusion.pixels import RULE, square, to_network
-from diffusion.text import TextEncoder
-from diffusion.weights import weights_digest
-from training.ranks import Ranks
-from training.samples import read_samples, shards_of
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import CorpusError
+from byline.catalog.facts import FactTable, instrument_name
+from byline.catalog.manifest import Release, Shard
+from byline.catalog.storage import Store
+from byline.diffusion.autoencoder import Precision, encode
+from byline.diffusion.pixels import RULE, square, to_network
+from byline.diffusion.text import TextEncoder
+from byline.diffusion.weights import weights_digest
+from byline.training.ranks import Ranks
+from byline.training.samples import read_samples, shards_of
 
 BATCH = 64
 ROWS_PER_SEGMENT = 2048

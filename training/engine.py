@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from catalog.errors import CheckpointError, ConfigError
-from training.config import RunConfig
-from training.ranks import Ranks
+from byline.catalog.errors import CheckpointError, ConfigError
+from byline.training.config import RunConfig
+from byline.training.ranks import Ranks
 
 SAID_ELSEWHERE = {
     "bf16": "precision",

@@ -1,13 +1,13 @@
 """Write the averaged autoencoder of a run as a small model folder: float16 safetensors, in diffusers' layout.
 
-python -m training.export demo/autoencoder samples/models/tiny-vae
+python -m byline.training.export demo/autoencoder samples/models/tiny-vae
 """
 
 import sys
 
-from catalog.errors import BylineError, CheckpointError
-from diffusion.autoencoder import load_autoencoder
-from diffusion.checkpoint import open_checkpoint
+from byline.catalog.errors import BylineError, CheckpointError
+from byline.diffusion.autoencoder import load_autoencoder
+from byline.diffusion.checkpoint import open_checkpoint
 
 
 def export_autoencoder(checkpoint: str, destination: str) -> None:

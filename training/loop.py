@@ -10,15 +10,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from catalog.errors import CheckpointError
-from training.checkpoints import Checkpoints
-from training.config import OptimizerConfig, TrainConfig
-from training.ema import WeightAverage
-from training.engine import build_engine, passes_per_step
-from training.log import LogEntry, append_log, rewind_log
-from training.progress import ShownProgress, shown_progress
-from training.ranks import Ranks
-from training.task import Task
+from byline.catalog.errors import CheckpointError
+from byline.training.checkpoints import Checkpoints
+from byline.training.config import OptimizerConfig, TrainConfig
+from byline.training.ema import WeightAverage
+from byline.training.engine import build_engine, passes_per_step
+from byline.training.log import LogEntry, append_log, rewind_log
+from byline.training.progress import ShownProgress, shown_progress
+from byline.training.ranks import Ranks
+from byline.training.task import Task
 
 LOG = "log.jsonl"
 

@@ -1,4 +1,4 @@
-"""Run a training config: check it, start its ranks, train. `python -m training.run CONFIG` is one rank of it."""
+"""Run a training config: check it, start its ranks, train. `python -m byline.training.run CONFIG` is one rank of it."""
 
 import fcntl
 import sys
@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from catalog.errors import BylineError, CheckpointError
-from catalog.manifest import Release
-from diffusion.checkpoint import open_checkpoint
-from training.autoencoder_task import AutoencoderTask
-from training.checkpoints import resumable
-from training.config import AutoencoderRun, TrainConfig, load_train_config
-from training.diffusion_task import DiffusionTask
-from training.engine import read_deepspeed
-from training.loop import fit
-from training.ranks import Ranks, is_launched, join, launch, leave
-from training.samples import shards_of
+from byline.catalog.errors import BylineError, CheckpointError
+from byline.catalog.manifest import Release
+from byline.diffusion.checkpoint import open_checkpoint
+from byline.training.autoencoder_task import AutoencoderTask
+from byline.training.checkpoints import resumable
+from byline.training.config import AutoencoderRun, TrainConfig, load_train_config
+from byline.training.diffusion_task import DiffusionTask
+from byline.training.engine import read_deepspeed
+from byline.training.loop import fit
+from byline.training.ranks import Ranks, is_launched, join, launch, leave
+from byline.training.samples import shards_of
 
 
 def run(path: str | Path) -> int:
@@ -37,7 +37,7 @@ def run(path: str | Path) -> int:
         return 0
     with _only_one(Path(config.run)):
         if config.machine.num_ranks > 1:
-            code = launch("training.run", [str(path)], num_ranks=config.machine.num_ranks)
+            code = launch("byline.training.run", [str(path)], num_ranks=config.machine.num_ranks)
             if code:
                 return code
         else:

@@ -7,12 +7,12 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from catalog.digests import sha256_hex
-from catalog.errors import CorpusError
-from catalog.manifest import Release, Shard, Split
-from diffusion.checkpoint import CheckpointInfo, require_trained_on
-from diffusion.pixels import square
-from training.order import Order
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import Release, Shard, Split
+from byline.diffusion.checkpoint import CheckpointInfo, require_trained_on
+from byline.diffusion.pixels import square
+from byline.training.order import Order
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,19 @@ lower-case name, or one of what `docs/consent.md` lists for robots.txt, tdmrep.j
 does not know says nothing. Nothing here fetches, and nothing raises for what a server sent.
 """
 
-from catalog.consent.embedded import BELIEVED, USES
-from catalog.consent.evidence import CONSENT_HEADERS, CUT, MAX_CHARACTERS, Signal, consent_evidence, header_signals
-from catalog.consent.reading import READERS, is_synthetic, read_consent, synthetic_rule
-from catalog.consent.robots_tag import AGENT, DIRECTIVES, OPT_OUTS, VALUED, robots_directives
-from catalog.consent.states import UNSTATED, ConsentReading, ConsentState
-from catalog.consent.usage import TRAINING_USES, dictionary_members
+from byline.catalog.consent.embedded import BELIEVED, USES
+from byline.catalog.consent.evidence import (
+    CONSENT_HEADERS,
+    CUT,
+    MAX_CHARACTERS,
+    Signal,
+    consent_evidence,
+    header_signals,
+)
+from byline.catalog.consent.reading import READERS, is_synthetic, read_consent, synthetic_rule
+from byline.catalog.consent.robots_tag import AGENT, DIRECTIVES, OPT_OUTS, VALUED, robots_directives
+from byline.catalog.consent.states import UNSTATED, ConsentReading, ConsentState
+from byline.catalog.consent.usage import TRAINING_USES, dictionary_members
 
 __all__ = [
     "AGENT",

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from catalog.consent.states import UNSTATED, ConsentReading, allowed, doubtful, opted_out
+from byline.catalog.consent.states import UNSTATED, ConsentReading, allowed, doubtful, opted_out
 
 UNREAD = "unread"
 """Value of `xmp` and of `c2pa` where there is something that was not, or could not be, read."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from catalog.digests import canonical_json
+from byline.catalog.digests import canonical_json
 
 Signal = tuple[str, str]
 """Name and value. A header's name is in lower case."""

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from catalog.consent.embedded import read_c2pa, read_data_mining, read_xmp, source_types, synthetic_type
-from catalog.consent.evidence import CUT, DATE, Signal, signals_of
-from catalog.consent.reservations import read_tdm_file, read_tdm_header, read_tdm_xmp
-from catalog.consent.robots_tag import http_date, read_robots_tag, read_withdrawal
-from catalog.consent.states import UNSTATED, ConsentReading
-from catalog.consent.usage import read_content_signal, read_content_usage, read_robots_line
+from byline.catalog.consent.embedded import read_c2pa, read_data_mining, read_xmp, source_types, synthetic_type
+from byline.catalog.consent.evidence import CUT, DATE, Signal, signals_of
+from byline.catalog.consent.reservations import read_tdm_file, read_tdm_header, read_tdm_xmp
+from byline.catalog.consent.robots_tag import http_date, read_robots_tag, read_withdrawal
+from byline.catalog.consent.states import UNSTATED, ConsentReading
+from byline.catalog.consent.usage import read_content_signal, read_content_usage, read_robots_line
 
 READERS: Mapping[str, Callable[[str], ConsentReading]] = {
     "x-robots-tag": read_robots_tag,

@@ -2,8 +2,8 @@
 
 import json
 
-from catalog.consent.states import UNSTATED, ConsentReading, allowed, doubtful, opted_out
-from catalog.consent.usage import UNREACHABLE
+from byline.catalog.consent.states import UNSTATED, ConsentReading, allowed, doubtful, opted_out
+from byline.catalog.consent.usage import UNREACHABLE
 
 MALFORMED = "malformed"
 """Value of the signal `tdmrep.json` where the file is none that can be read."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from catalog.consent.states import UNSTATED, ConsentReading, opted_out
+from byline.catalog.consent.states import UNSTATED, ConsentReading, opted_out
 
 AGENT = "byline"
 """Our product token: directives named for it bind us."""

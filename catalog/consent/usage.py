@@ -2,7 +2,7 @@
 
 import re
 
-from catalog.consent.states import UNSTATED, ConsentReading, allowed, doubtful, opted_out
+from byline.catalog.consent.states import UNSTATED, ConsentReading, allowed, doubtful, opted_out
 
 TRAINING_USES = frozenset({"train-ai", "train-genai", "ai-use", "ai", "genai", "tdm", "bots"})
 """Categories of Content-Usage that our use is in. `ai-use` is, since captioners are shown pictures. All after it and

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from dedup.embedding.geometry import Boxes, paste, warp
+from byline.dedup.embedding.geometry import Boxes, paste, warp
 
 # Shapes: B batch, C channels, H and W height and width. Everything is RGB in [0, 1].
 

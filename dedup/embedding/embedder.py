@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from catalog.errors import CheckpointError
-from catalog.facts import instrument_name
-from dedup.embedding.encoders import Encoder, load_encoder, pinned_weights
+from byline.catalog.errors import CheckpointError
+from byline.catalog.facts import instrument_name
+from byline.dedup.embedding.encoders import Encoder, load_encoder, pinned_weights
 
 _VERSION = "1"
 PLAIN_BELOW = 0.11

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from catalog.errors import CheckpointError
-from catalog.model_folders import safetensors_folder
+from byline.catalog.errors import CheckpointError
+from byline.catalog.model_folders import safetensors_folder
 
 if TYPE_CHECKING:
-    from dedup.embedding.network import CopyNet
+    from byline.dedup.embedding.network import CopyNet
 
 OWN_ARCHITECTURE = "byline-copy-detector"
 CONFIG_NAME = "config.json"
@@ -64,7 +64,7 @@ class _OwnEncoder:
     """The sum of the unit vectors of a picture and of its mirror image, so both have the same vector."""
 
     def __init__(self, folder: Path) -> None:
-        from dedup.embedding.network import load_network
+        from byline.dedup.embedding.network import load_network
 
         self._net: CopyNet = load_network(folder)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.errors import ConfigError
+from byline.catalog.errors import ConfigError
 
 SIMILAR = np.dtype([("i", np.int64), ("j", np.int64), ("cosine", np.float32)])
 """Two rows of the vectors, `i` before `j`, and their cosine."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from catalog.errors import CheckpointError
+from byline.catalog.errors import CheckpointError
 
 # Shapes: B batch, C channels, H and W height and width, D embedding.
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"

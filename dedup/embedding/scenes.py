@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from dedup.embedding.geometry import Boxes, paste, warp
+from byline.dedup.embedding.geometry import Boxes, paste, warp
 
 # Shapes: B batch, C channels, H and W height and width.
 SCENE_PX = 128

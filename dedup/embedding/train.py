@@ -1,4 +1,4 @@
-"""Train the copy-detection embedding: `python -m dedup.embedding.train samples samples/models/copy-detector`.
+"""Train the copy-detection embedding: `python -m byline.dedup.embedding.train samples samples/models/copy-detector`.
 
 The same seed, threads and versions on the same processor give the same weights.
 """
@@ -15,12 +15,12 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from dedup.embedding.augment import edited
-from dedup.embedding.corpus import load_drawings, load_photographs, photographs
-from dedup.embedding.loss import contrastive_loss
-from dedup.embedding.network import CopyNet, NetworkConfig, folded, save_network
-from dedup.embedding.scenes import Material, scenes
-from dedup.embedding.stamps import word_stamps
+from byline.dedup.embedding.augment import edited
+from byline.dedup.embedding.corpus import load_drawings, load_photographs, photographs
+from byline.dedup.embedding.loss import contrastive_loss
+from byline.dedup.embedding.network import CopyNet, NetworkConfig, folded, save_network
+from byline.dedup.embedding.scenes import Material, scenes
+from byline.dedup.embedding.stamps import word_stamps
 
 
 class TrainingConfig(BaseModel, frozen=True, extra="forbid"):

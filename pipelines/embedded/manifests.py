@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from catalog.consent import BELIEVED, USES, Signal
-from catalog.digests import canonical_json
-from pipelines.embedded.stores import STORE, check_store, store_of
+from byline.catalog.consent import BELIEVED, USES, Signal
+from byline.catalog.digests import canonical_json
+from byline.pipelines.embedded.stores import STORE, check_store, store_of
 
 MAX_MANIFESTS = 50
 MAX_TEXT_CHARACTERS = 200

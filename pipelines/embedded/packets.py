@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from pipelines.embedded.containers import JPEG, PNG, WEBP, jpeg_segments, png_chunks
+from byline.pipelines.embedded.containers import JPEG, PNG, WEBP, jpeg_segments, png_chunks
 
 MAX_PACKET_BYTES = 4_000_000
 """Of one packet, unpacked and put together. What is longer is handed on cut, and so cannot be parsed."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from catalog.consent import CUT, READERS, Signal
-from pipelines.embedded.manifests import manifest_signals
-from pipelines.embedded.packets import packets_of
-from pipelines.embedded.xmp import PROVENANCE, xmp_signals
+from byline.catalog.consent import CUT, READERS, Signal
+from byline.pipelines.embedded.manifests import manifest_signals
+from byline.pipelines.embedded.packets import packets_of
+from byline.pipelines.embedded.xmp import PROVENANCE, xmp_signals
 
 MAX_SIGNALS = 64
 MAX_VALUE_CHARACTERS = 1_000

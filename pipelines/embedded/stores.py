@@ -3,7 +3,7 @@
 That library fills as much memory as a text claims to be long. So here every length is compared with what there is.
 """
 
-from pipelines.embedded.containers import (
+from byline.pipelines.embedded.containers import (
     GIF,
     JPEG,
     PNG,

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from catalog.consent import Signal
+from byline.catalog.consent import Signal
 
 MAX_PARSED_BYTES = 2_000_000
 """A packet with more is not parsed, only looked through."""

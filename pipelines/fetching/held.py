@@ -4,8 +4,8 @@ import os
 import re
 import stat
 
-from catalog.packs import Outcome
-from pipelines.transport import Answer
+from byline.catalog.packs import Outcome
+from byline.pipelines.transport import Answer
 
 _MEMBER = re.compile(r"(?P<path>.+)#(?P<offset>\d{1,18})\+(?P<size>\d{1,18})", re.DOTALL)
 

@@ -3,15 +3,15 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from catalog.consent import Signal, consent_evidence
-from catalog.denylist import NOTHING_DENIED, Denylist
-from catalog.digests import sha256_hex
-from catalog.packs import Outcome
-from pipelines.embedded import embedded_signals
-from pipelines.fetch_config import PixelConfig
-from pipelines.looks import look_of
-from pipelines.pixels import UnusableError, store_image
-from pipelines.transport import Answer
+from byline.catalog.consent import Signal, consent_evidence
+from byline.catalog.denylist import NOTHING_DENIED, Denylist
+from byline.catalog.digests import sha256_hex
+from byline.catalog.packs import Outcome
+from byline.pipelines.embedded import embedded_signals
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.looks import look_of
+from byline.pipelines.pixels import UnusableError, store_image
+from byline.pipelines.transport import Answer
 
 IMAGE_FIELDS = ("width", "height", "original_width", "original_height", "media_type")
 ANSWER_FIELDS = ("final_url", "etag", "last_modified")

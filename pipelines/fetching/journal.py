@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from catalog.errors import StorageError
-from catalog.packs import INDEX_SCHEMA
-from catalog.storage import Store
-from pipelines.fetching.index_rows import IndexRow
+from byline.catalog.errors import StorageError
+from byline.catalog.packs import INDEX_SCHEMA
+from byline.catalog.storage import Store
+from byline.pipelines.fetching.index_rows import IndexRow
 
 STORED, ORIGINAL = "stored bytes", "original bytes"
 JOURNAL_SCHEMA = pa.schema([*INDEX_SCHEMA, (STORED, pa.large_binary()), (ORIGINAL, pa.large_binary())])

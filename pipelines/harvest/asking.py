@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from catalog.digests import sha256_hex
-from catalog.errors import ConfigError, SourceError
-from catalog.text import one_line
-from pipelines.transport.hosts import retry_after_s
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import ConfigError, SourceError
+from byline.catalog.text import one_line
+from byline.pipelines.transport.hosts import retry_after_s
 
 MAX_BODY_BYTES = 7_000_000
 """Of one answer; as one line of JSON it then stays below what readers take for a line."""

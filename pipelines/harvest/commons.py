@@ -3,8 +3,8 @@
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from catalog.errors import ConfigError, SourceError
-from pipelines.harvest.asking import Asker, Complaint, checked_api
+from byline.catalog.errors import ConfigError, SourceError
+from byline.pipelines.harvest.asking import Asker, Complaint, checked_api
 
 API = "https://commons.wikimedia.org/w/api.php"
 MAX_TITLES = 50

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from catalog.errors import ConfigError, SourceError
-from pipelines.harvest.asking import Asker, Complaint, checked_api
+from byline.catalog.errors import ConfigError, SourceError
+from byline.pipelines.harvest.asking import Asker, Complaint, checked_api
 
 API = "https://api.openverse.org"
 CLIENT_ID, CLIENT_SECRET = "OPENVERSE_CLIENT_ID", "OPENVERSE_CLIENT_SECRET"

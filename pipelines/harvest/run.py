@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from catalog.errors import ConfigError
-from pipelines.harvest.asking import Asker, Complaint, Patience, Tell
-from pipelines.harvest.saved import SavedFile, open_saved
+from byline.catalog.errors import ConfigError
+from byline.pipelines.harvest.asking import Asker, Complaint, Patience, Tell
+from byline.pipelines.harvest.saved import SavedFile, open_saved
 
 
 class Api(Protocol):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from io import SEEK_END
 from typing import IO, Any
 
-from catalog.digests import sha256_hex
-from catalog.errors import ConfigError, SourceError
-from catalog.locks import take_lock
-from pipelines.harvest.asking import Answered
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import ConfigError, SourceError
+from byline.catalog.locks import take_lock
+from byline.pipelines.harvest.asking import Answered
 
 _BEGINNING = b'{"request": "'
 _BLOCK_BYTES = 1 << 20

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-from pipelines.papers.account import Account
-from pipelines.papers.card import license_md, readme
-from pipelines.papers.credits import CREDIT_SCHEMA, credits_txt, lacking_credits
-from pipelines.papers.credits_page import credits_html
-from pipelines.papers.croissant import croissant_json
-from pipelines.papers.escaping import safe_url
-from pipelines.papers.memorisation import memorisation_html, memorisation_json
-from pipelines.papers.summary import training_content_summary
-from pipelines.papers.tools import tools_json
+from byline.pipelines.papers.account import Account
+from byline.pipelines.papers.card import license_md, readme
+from byline.pipelines.papers.credits import CREDIT_SCHEMA, credits_txt, lacking_credits
+from byline.pipelines.papers.credits_page import credits_html
+from byline.pipelines.papers.croissant import croissant_json
+from byline.pipelines.papers.escaping import safe_url
+from byline.pipelines.papers.memorisation import memorisation_html, memorisation_json
+from byline.pipelines.papers.summary import training_content_summary
+from byline.pipelines.papers.tools import tools_json
 
 __all__ = ["CREDIT_SCHEMA", "PAPERS", "lacking_credits", "safe_url", "write_papers"]
 

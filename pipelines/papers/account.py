@@ -6,9 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from catalog.digests import digest_of
-from catalog.manifest import Manifest
-from pipelines.papers.memorisation_counts import MemorisationRisk
+from byline.catalog.digests import digest_of
+from byline.catalog.manifest import Manifest
+from byline.pipelines.papers.memorisation_counts import MemorisationRisk
 
 
 @dataclass(frozen=True, kw_only=True)

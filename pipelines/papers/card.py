@@ -5,13 +5,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from catalog.licenses import license_url
-from catalog.manifest import SHARDS_FROM_RELEASE, SPLITS
-from pipelines.papers.account import Account
-from pipelines.papers.croissant_rai import limitations, personal
-from pipelines.papers.escaping import finalized, markdown_code, markdown_link, plain
-from pipelines.papers.licenses import hub_tag, license_words
-from pipelines.papers.wording import OBLIGATIONS, READERS, TAKEDOWN, captions_by, refusals, rules
+from byline.catalog.licenses import license_url
+from byline.catalog.manifest import SHARDS_FROM_RELEASE, SPLITS
+from byline.pipelines.papers.account import Account
+from byline.pipelines.papers.croissant_rai import limitations, personal
+from byline.pipelines.papers.escaping import finalized, markdown_code, markdown_link, plain
+from byline.pipelines.papers.licenses import hub_tag, license_words
+from byline.pipelines.papers.wording import OBLIGATIONS, READERS, TAKEDOWN, captions_by, refusals, rules
 
 MAX_LISTED_SHARDS = 1_000
 """Of a split; more are named by a pattern, since the Hub reads the whole head of a card."""
@@ -21,7 +21,7 @@ _SIZES = [10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9]
 def templates() -> Environment:
     """Return the Markdown templates. Whatever they put out is escaped unless it was made safe."""
     environment = Environment(
-        loader=PackageLoader("pipelines.papers", "."),
+        loader=PackageLoader("byline.pipelines.papers", "."),
         undefined=StrictUndefined,
         finalize=finalized,
         keep_trailing_newline=True,

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.columns import is_blank
-from catalog.errors import ConfigError
-from catalog.licenses import family
-from catalog.policy import CREDIT_NEEDED, Policy
-from pipelines.papers.account import Account
-from pipelines.papers.escaping import plain, plain_url
-from pipelines.papers.licenses import licensed_as
+from byline.catalog.columns import is_blank
+from byline.catalog.errors import ConfigError
+from byline.catalog.licenses import family
+from byline.catalog.policy import CREDIT_NEEDED, Policy
+from byline.pipelines.papers.account import Account
+from byline.pipelines.papers.escaping import plain, plain_url
+from byline.pipelines.papers.licenses import licensed_as
 
 Row = dict[str, Any]
 

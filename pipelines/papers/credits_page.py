@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.papers.account import Account
-from pipelines.papers.credits import Row, by_creator, creator_order
-from pipelines.papers.escaping import html_templates, jpeg_url, plain, safe_url
-from pipelines.papers.licenses import license_words
+from byline.pipelines.papers.account import Account
+from byline.pipelines.papers.credits import Row, by_creator, creator_order
+from byline.pipelines.papers.escaping import html_templates, jpeg_url, plain, safe_url
+from byline.pipelines.papers.licenses import license_words
 
 MAX_PICTURES = 5_000
 """More make a page that browsers open slowly."""
@@ -24,7 +24,7 @@ def credits_html(account: Account, *, max_pictures: int = MAX_PICTURES) -> bytes
     credits = account.credits
     creators = _creators(account, max_pictures)
     num_shown = sum(len(creator["pictures"]) for creator in creators)
-    environment = html_templates("pipelines.papers")
+    environment = html_templates("byline.pipelines.papers")
     page = environment.get_template("credits.html.j2").render(
         name=plain(account.manifest.name),
         total=credits.num_rows,

@@ -5,15 +5,15 @@
 
 from typing import Any
 
-from catalog.digests import sha256_hex
-from catalog.licenses import license_url
-from catalog.manifest import SHARDS_FROM_RELEASE, Shard
-from catalog.storage import parquet_bytes
-from pipelines.papers.account import Account
-from pipelines.papers.croissant_rai import responsible_ai
-from pipelines.papers.escaping import json_bytes, plain, safe_url
-from pipelines.papers.licenses import license_words
-from pipelines.papers.wording import description
+from byline.catalog.digests import sha256_hex
+from byline.catalog.licenses import license_url
+from byline.catalog.manifest import SHARDS_FROM_RELEASE, Shard
+from byline.catalog.storage import parquet_bytes
+from byline.pipelines.papers.account import Account
+from byline.pipelines.papers.croissant_rai import responsible_ai
+from byline.pipelines.papers.escaping import json_bytes, plain, safe_url
+from byline.pipelines.papers.licenses import license_words
+from byline.pipelines.papers.wording import description
 
 Json = dict[str, Any]
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pipelines.papers.account import Account
-from pipelines.papers.escaping import plain
-from pipelines.papers.wording import READERS, TAKEDOWN, captions_by, refusals, rules
+from byline.pipelines.papers.account import Account
+from byline.pipelines.papers.escaping import plain
+from byline.pipelines.papers.wording import READERS, TAKEDOWN, captions_by, refusals, rules
 
 _COLLECTION_TYPES = {"commons": "Web API", "openverse": "Web API", "yfcc": "Secondary Data analysis"}
 """Reader -> one of the values that the extension recommends."""

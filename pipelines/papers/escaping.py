@@ -11,7 +11,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from catalog.text import one_line
+from byline.catalog.text import one_line
 
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]<>()#+!|~&:@$^=])")
 _SAFE_URL = re.compile(r"[\w%/:?#@!$&'*+,;=~.-]+", re.ASCII)

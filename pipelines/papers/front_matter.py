@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from catalog.errors import CorpusError
+from byline.catalog.errors import CorpusError
 
 
 def front_matter(text: str, where: str) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from catalog.licenses import choices
+from byline.catalog.licenses import choices
 
 _WORDS = {
     "CC-PDM-1.0": "Public Domain Mark 1.0",

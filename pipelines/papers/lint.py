@@ -10,9 +10,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog.errors import CorpusError
-from catalog.licenses import CONTRADICTED, MISSING, UNKNOWN, choices, family, has_version, read_claims, read_license
-from pipelines.papers.front_matter import front_matter
+from byline.catalog.errors import CorpusError
+from byline.catalog.licenses import (
+    CONTRADICTED,
+    MISSING,
+    UNKNOWN,
+    choices,
+    family,
+    has_version,
+    read_claims,
+    read_license,
+)
+from byline.pipelines.papers.front_matter import front_matter
 
 SILENT_TAGS = ("other", "unknown")
 """Tags that promise nothing, so that no row can contradict them."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipelines.papers.account import Account
-from pipelines.papers.escaping import html_templates, json_bytes, plain
-from pipelines.papers.memorisation_counts import BINS, CaptionCounts, CreatorCounts
+from byline.pipelines.papers.account import Account
+from byline.pipelines.papers.escaping import html_templates, json_bytes, plain
+from byline.pipelines.papers.memorisation_counts import BINS, CaptionCounts, CreatorCounts
 
 DIGITS = 6
 """Of shares and means."""
@@ -34,7 +34,7 @@ def memorisation_json(account: Account) -> bytes:
 def memorisation_html(account: Account) -> bytes:
     """Return the page: one file without scripts; its policy (CSP) lets nothing be loaded and nothing run."""
     risk = account.memorisation
-    page = html_templates("pipelines.papers").get_template("memorisation-risk.html.j2")
+    page = html_templates("byline.pipelines.papers").get_template("memorisation-risk.html.j2")
     rendered = page.render(
         name=plain(account.manifest.name),
         content=account.content,

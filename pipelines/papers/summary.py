@@ -1,10 +1,10 @@
 """A draft of the public summary of training content that Article 53(1)(d) of the EU's AI Act asks for."""
 
-from catalog.manifest import Manifest
-from pipelines.papers.account import Account, SourceAccount
-from pipelines.papers.card import templates
-from pipelines.papers.escaping import markdown_code
-from pipelines.papers.wording import READERS, captions_by, refusals, rules_of
+from byline.catalog.manifest import Manifest
+from byline.pipelines.papers.account import Account, SourceAccount
+from byline.pipelines.papers.card import templates
+from byline.pipelines.papers.escaping import markdown_code
+from byline.pipelines.papers.wording import READERS, captions_by, refusals, rules_of
 
 PUBLIC_DATASETS = ("yfcc",)
 """Readers whose records are a dataset that others compiled and published."""

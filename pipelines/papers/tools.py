@@ -7,11 +7,11 @@ from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 
-from catalog.errors import CorpusError
-from catalog.licenses import UNKNOWN, read_license
-from pipelines.papers.account import Account, Tool
-from pipelines.papers.escaping import json_bytes
-from pipelines.papers.front_matter import front_matter
+from byline.catalog.errors import CorpusError
+from byline.catalog.licenses import UNKNOWN, read_license
+from byline.pipelines.papers.account import Account, Tool
+from byline.pipelines.papers.escaping import json_bytes
+from byline.pipelines.papers.front_matter import front_matter
 
 ALLOWED = "allowed"
 LIBRARIES = (

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipelines.papers.account import Account
-from pipelines.papers.escaping import plain
-from pipelines.papers.licenses import license_words
+from byline.pipelines.papers.account import Account
+from byline.pipelines.papers.escaping import plain
+from byline.pipelines.papers.licenses import license_words
 
 READERS = {
     "commons": "answers in the form of Wikimedia Commons' API",

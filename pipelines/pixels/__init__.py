@@ -5,14 +5,14 @@ from typing import Any
 
 import cv2
 
-from catalog.packs import Outcome
-from pipelines.fetch_config import PixelConfig
-from pipelines.pixels.colors import Pixels, to_srgb
-from pipelines.pixels.decoding import Surveyed, decode, decode_as_stored, survey, turn
-from pipelines.pixels.jpegs import bare_jpeg
-from pipelines.pixels.kinds import Kind
-from pipelines.pixels.resizing import crop, is_resized, pad, reduction, refuse_size, resize, resize_reduced
-from pipelines.pixels.surveys import UnusableError
+from byline.catalog.packs import Outcome
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.pixels.colors import Pixels, to_srgb
+from byline.pipelines.pixels.decoding import Surveyed, decode, decode_as_stored, survey, turn
+from byline.pipelines.pixels.jpegs import bare_jpeg
+from byline.pipelines.pixels.kinds import Kind
+from byline.pipelines.pixels.resizing import crop, is_resized, pad, reduction, refuse_size, resize, resize_reduced
+from byline.pipelines.pixels.surveys import UnusableError
 
 __all__ = ["StoredImage", "UnusableError", "store_image"]
 

@@ -17,15 +17,15 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from catalog.packs import Outcome
-from pipelines.pixels.colors import Pixels, on_white, to_8_bits
-from pipelines.pixels.jpegs import survey_jpeg
-from pipelines.pixels.kinds import Kind, kind_of
-from pipelines.pixels.pngs import survey_png
-from pipelines.pixels.polyglots import refuse_polyglot
-from pipelines.pixels.small_formats import survey_bmp, survey_gif, survey_webp
-from pipelines.pixels.surveys import Survey, UnusableError, damaged
-from pipelines.pixels.tiffs import survey_tiff
+from byline.catalog.packs import Outcome
+from byline.pipelines.pixels.colors import Pixels, on_white, to_8_bits
+from byline.pipelines.pixels.jpegs import survey_jpeg
+from byline.pipelines.pixels.kinds import Kind, kind_of
+from byline.pipelines.pixels.pngs import survey_png
+from byline.pipelines.pixels.polyglots import refuse_polyglot
+from byline.pipelines.pixels.small_formats import survey_bmp, survey_gif, survey_webp
+from byline.pipelines.pixels.surveys import Survey, UnusableError, damaged
+from byline.pipelines.pixels.tiffs import survey_tiff
 
 SURVEYS: dict[Kind, Callable[[bytes], Survey]] = {
     Kind.JPEG: survey_jpeg,

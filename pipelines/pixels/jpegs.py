@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from struct import unpack_from
 
-from pipelines.pixels.surveys import Survey, damaged
-from pipelines.pixels.tiffs import orientation_of
+from byline.pipelines.pixels.surveys import Survey, damaged
+from byline.pipelines.pixels.tiffs import orientation_of
 
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """The next marker, over what decoders skip: pixels, restarts, fill bytes, and rubbish between segments."""

@@ -3,8 +3,8 @@
 import re
 from enum import StrEnum
 
-from catalog.packs import Outcome
-from pipelines.pixels.surveys import UnusableError
+from byline.catalog.packs import Outcome
+from byline.pipelines.pixels.surveys import UnusableError
 
 
 class Kind(StrEnum):

@@ -4,8 +4,8 @@ import zlib
 from collections.abc import Iterator
 from struct import unpack_from
 
-from pipelines.pixels.surveys import Survey, damaged
-from pipelines.pixels.tiffs import orientation_of
+from byline.pipelines.pixels.surveys import Survey, damaged
+from byline.pipelines.pixels.tiffs import orientation_of
 
 TO_DECODE = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"}
 TEXTS = {b"tEXt", b"zTXt", b"iTXt"}

@@ -7,9 +7,9 @@ zeros. So unknown bytes pass, and only what another program would open is refuse
 import re
 from struct import unpack_from
 
-from catalog.packs import Outcome
-from pipelines.pixels.kinds import Kind
-from pipelines.pixels.surveys import Survey, UnusableError
+from byline.catalog.packs import Outcome
+from byline.pipelines.pixels.kinds import Kind
+from byline.pipelines.pixels.surveys import Survey, UnusableError
 
 EOCD = b"PK\5\6"
 """End of a ZIP's central directory: it may lie up to 65,557 bytes before the end, and archives are read from there."""

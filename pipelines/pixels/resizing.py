@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from catalog.packs import Outcome
-from pipelines.fetch_config import PixelConfig
-from pipelines.pixels.colors import Pixels
-from pipelines.pixels.surveys import UnusableError
+from byline.catalog.packs import Outcome
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.pixels.colors import Pixels
+from byline.pipelines.pixels.surveys import UnusableError
 
 FILTERS = {
     "nearest": cv2.INTER_NEAREST,

@@ -3,8 +3,8 @@
 import struct
 from struct import unpack_from
 
-from pipelines.pixels.surveys import Survey, damaged
-from pipelines.pixels.tiffs import orientation_of
+from byline.pipelines.pixels.surveys import Survey, damaged
+from byline.pipelines.pixels.tiffs import orientation_of
 
 CUT_OFF = "the {} ends before its picture does"
 MAX_CHUNKS = 100_000

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from catalog.packs import Outcome
+from byline.catalog.packs import Outcome
 
 
 class UnusableError(Exception):

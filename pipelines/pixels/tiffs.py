@@ -3,8 +3,8 @@
 import struct
 from dataclasses import dataclass
 
-from catalog.packs import Outcome
-from pipelines.pixels.surveys import Survey, UnusableError, damaged
+from byline.catalog.packs import Outcome
+from byline.pipelines.pixels.surveys import Survey, UnusableError, damaged
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes of one value of each type."""

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.manifest import SPLITS
-from catalog.rules import Mask
-from pipelines.plans.released import ReleasedPack
-from pipelines.weighing import NOT_ASKED, NOT_MEASURED, Weighed, groups_of
+from byline.catalog.manifest import SPLITS
+from byline.catalog.rules import Mask
+from byline.pipelines.plans.released import ReleasedPack
+from byline.pipelines.weighing import NOT_ASKED, NOT_MEASURED, Weighed, groups_of
 
 Ints = npt.NDArray[np.int64]
 Tally = Counter[tuple[str, str, str]]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from catalog.storage import Store
-from pipelines.parts import PackPart
+from byline.catalog.storage import Store
+from byline.pipelines.parts import PackPart
 
 AT_ONCE = 1 << 20
 Words = npt.NDArray[np.uint64]

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from catalog.errors import CorpusError
-from catalog.manifest import Release
-from catalog.rules import Mask
-from pipelines.plans.released import ReleasedPack, check_manifest, read_paper, released_packs
-from pipelines.verdicts import VERDICT_SCHEMA
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import Release
+from byline.catalog.rules import Mask
+from byline.pipelines.plans.released import ReleasedPack, check_manifest, read_paper, released_packs
+from byline.pipelines.verdicts import VERDICT_SCHEMA
 
 COLUMNS = ["record_id", "admitted", "reasons", "license", "sha256", "keeper_record_id", "split"]
 CREDITED = {

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
-from catalog.digests import digest_of
-from catalog.manifest import Release
-from catalog.policy import Policy
-from pipelines.plans.comparing import Tally
-from pipelines.plans.creator_changes import CreatorChange
-from pipelines.plans.plan_sources import AS_INGESTED, LEFT_OUT
-from pipelines.plans.shard_plan import PlannedShard
+from byline.catalog.digests import digest_of
+from byline.catalog.manifest import Release
+from byline.catalog.policy import Policy
+from byline.pipelines.plans.comparing import Tally
+from byline.pipelines.plans.creator_changes import CreatorChange
+from byline.pipelines.plans.plan_sources import AS_INGESTED, LEFT_OUT
+from byline.pipelines.plans.shard_plan import PlannedShard
 
 Words = npt.NDArray[np.uint64]
 

@@ -1,11 +1,11 @@
 """Which records a plan judges: those of the release, and why others are not among them."""
 
-from catalog.errors import SourceError
-from catalog.manifest import Release
-from pipelines.config import CorpusConfig, SourceConfig
-from pipelines.ingested import records_path
-from pipelines.parts import PackPart, parts_of
-from pipelines.sources.files import files_of
+from byline.catalog.errors import SourceError
+from byline.catalog.manifest import Release
+from byline.pipelines.config import CorpusConfig, SourceConfig
+from byline.pipelines.ingested import records_path
+from byline.pipelines.parts import PackPart, parts_of
+from byline.pipelines.sources.files import files_of
 
 AS_INGESTED = "as ingested"
 CHANGED = "changed since it was ingested"

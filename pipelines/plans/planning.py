@@ -14,27 +14,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.corpus import read_settings
-from catalog.errors import CorpusError
-from catalog.facts import FactTable
-from catalog.manifest import Release
-from catalog.policy import Policy
-from catalog.storage import Store
-from pipelines.config import CorpusConfig
-from pipelines.edges import first_word
-from pipelines.evaluation_sets import load_evaluation_sets
-from pipelines.judging import judge_parts
-from pipelines.outstanding import num_asked_again, num_lacking
-from pipelines.parts import PackPart
-from pipelines.plans.comparing import Comparison, Tally, compare, tally_gone, tally_of
-from pipelines.plans.creator_changes import CreatorTally, PackChanges, Words, pack_changes
-from pipelines.plans.plan_report import Plan, Totals, plan_of
-from pipelines.plans.plan_sources import sources_of
-from pipelines.plans.released import ReleasedPack, check_manifest, released_packs
-from pipelines.plans.shard_plan import SIZE_COLUMNS, PlannedShard, ShardPlanner, dropped, shards_on_disk
-from pipelines.rows import Instruments, read_rows
-from pipelines.threads import in_threads
-from pipelines.weighing import Weighed
+from byline.catalog.corpus import read_settings
+from byline.catalog.errors import CorpusError
+from byline.catalog.facts import FactTable
+from byline.catalog.manifest import Release
+from byline.catalog.policy import Policy
+from byline.catalog.storage import Store
+from byline.pipelines.config import CorpusConfig
+from byline.pipelines.edges import first_word
+from byline.pipelines.evaluation_sets import load_evaluation_sets
+from byline.pipelines.judging import judge_parts
+from byline.pipelines.outstanding import num_asked_again, num_lacking
+from byline.pipelines.parts import PackPart
+from byline.pipelines.plans.comparing import Comparison, Tally, compare, tally_gone, tally_of
+from byline.pipelines.plans.creator_changes import CreatorTally, PackChanges, Words, pack_changes
+from byline.pipelines.plans.plan_report import Plan, Totals, plan_of
+from byline.pipelines.plans.plan_sources import sources_of
+from byline.pipelines.plans.released import ReleasedPack, check_manifest, released_packs
+from byline.pipelines.plans.shard_plan import SIZE_COLUMNS, PlannedShard, ShardPlanner, dropped, shards_on_disk
+from byline.pipelines.rows import Instruments, read_rows
+from byline.pipelines.threads import in_threads
+from byline.pipelines.weighing import Weighed
 
 TOP_CREATORS = 20
 LATENT_SCHEMA = pa.schema([("sha256", pa.string())])

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.digests import canonical_json
-from catalog.licenses import license_url
-from catalog.tars import end_of_tar
-from pipelines.sample_schema import SAMPLE_COLUMNS
+from byline.catalog.digests import canonical_json
+from byline.catalog.licenses import license_url
+from byline.catalog.tars import end_of_tar
+from byline.pipelines.sample_schema import SAMPLE_COLUMNS
 
 Ints = npt.NDArray[np.int64]
 BLOCK = 512

@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.manifest import SPLITS, Shard, Split
-from catalog.packs import Outcome, read_attempts
-from catalog.rules import Mask
-from catalog.storage import Store
-from pipelines.parts import PackPart
-from pipelines.plans.comparing import Comparison, Ints, Side
-from pipelines.plans.sample_sizes import sample_sizes, tar_bytes
-from pipelines.rows import Instruments
-from pipelines.samples import described, samples_of, shard_stem
+from byline.catalog.manifest import SPLITS, Shard, Split
+from byline.catalog.packs import Outcome, read_attempts
+from byline.catalog.rules import Mask
+from byline.catalog.storage import Store
+from byline.pipelines.parts import PackPart
+from byline.pipelines.plans.comparing import Comparison, Ints, Side
+from byline.pipelines.plans.sample_sizes import sample_sizes, tar_bytes
+from byline.pipelines.rows import Instruments
+from byline.pipelines.samples import described, samples_of, shard_stem
 
 Action = Literal["kept", "found", "written", "dropped"]
 SIZE_COLUMNS = ["json_bytes", "other_bytes"]

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from catalog.consent import consent_evidence, read_consent
-from catalog.digests import sha256_hex
-from catalog.licenses import read_claims
-from catalog.packs import Outcome
-from catalog.rechecks import Finding
-from pipelines.fetching.index_rows import signals_of
-from pipelines.recheck.due import Picture
-from pipelines.transport import Answer, Known, Transport
+from byline.catalog.consent import consent_evidence, read_consent
+from byline.catalog.digests import sha256_hex
+from byline.catalog.licenses import read_claims
+from byline.catalog.packs import Outcome
+from byline.catalog.rechecks import Finding
+from byline.pipelines.fetching.index_rows import signals_of
+from byline.pipelines.recheck.due import Picture
+from byline.pipelines.transport import Answer, Known, Transport
 
 GONE = frozenset({"HTTP 404", "HTTP 410", "HTTP 451"})
 """Messages of answers that say that the picture is not there any longer. 403 says only that we may not have it."""

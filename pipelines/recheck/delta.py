@@ -6,12 +6,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.consent import read_consent
-from catalog.digests import canonical_json
-from catalog.manifest import Release
-from catalog.rechecks import DELTA, FOLDER, Finding, newest_findings
-from pipelines.recheck.asking import relicensed
-from pipelines.recheck.due import admitted_parts, admitted_rows
+from byline.catalog.consent import read_consent
+from byline.catalog.digests import canonical_json
+from byline.catalog.manifest import Release
+from byline.catalog.rechecks import DELTA, FOLDER, Finding, newest_findings
+from byline.pipelines.recheck.asking import relicensed
+from byline.pipelines.recheck.due import admitted_parts, admitted_rows
 
 NEVER = "never looked at"
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.manifest import Release
-from catalog.packs import read_rows_of
-from catalog.rechecks import last_checked
-from pipelines.parts import PackPart, parts_of
-from pipelines.plans.released import ReleasedPack, check_manifest, released_packs
+from byline.catalog.manifest import Release
+from byline.catalog.packs import read_rows_of
+from byline.catalog.rechecks import last_checked
+from byline.pipelines.parts import PackPart, parts_of
+from byline.pipelines.plans.released import ReleasedPack, check_manifest, released_packs
 
 MS_PER_DAY = 86_400_000
 NEVER = -1

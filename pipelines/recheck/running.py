@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from catalog.configs import parse_config
-from catalog.corpus import PENDING, owned, read_settings
-from catalog.errors import ConfigError, CorpusError
-from catalog.manifest import Release
-from pipelines.fetch_config import FetchConfig
-from pipelines.publishing import SETTINGS, Settings
-from pipelines.recheck.delta import delta_path, write_delta
-from pipelines.recheck.due import Due, find_due
-from pipelines.recheck.source_apis import SourceApi, apis_of
-from pipelines.recheck.sweep import Budget, Swept, sweep
-from pipelines.serve import serving
-from pipelines.transport import HttpTransport
+from byline.catalog.configs import parse_config
+from byline.catalog.corpus import PENDING, owned, read_settings
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.manifest import Release
+from byline.pipelines.fetch_config import FetchConfig
+from byline.pipelines.publishing import SETTINGS, Settings
+from byline.pipelines.recheck.delta import delta_path, write_delta
+from byline.pipelines.recheck.due import Due, find_due
+from byline.pipelines.recheck.source_apis import SourceApi, apis_of
+from byline.pipelines.recheck.sweep import Budget, Swept, sweep
+from byline.pipelines.serve import serving
+from byline.pipelines.transport import HttpTransport
 
 Count = Callable[[int], None]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from catalog.digests import canonical_json
-from catalog.errors import ConfigError
-from catalog.packs import Outcome
-from pipelines.recheck.asking import GONE, Stated
-from pipelines.sources.commons import LICENSE_FIELDS
-from pipelines.transport import Answer, Transport
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import ConfigError
+from byline.catalog.packs import Outcome
+from byline.pipelines.recheck.asking import GONE, Stated
+from byline.pipelines.sources.commons import LICENSE_FIELDS
+from byline.pipelines.transport import Answer, Transport
 
 PAGES_AT_ONCE = 50
 """What MediaWiki answers for at most, in one request of somebody who is not logged in as a bot."""

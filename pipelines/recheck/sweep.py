@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from catalog.rechecks import add_checks
-from pipelines.parts import PackPart
-from pipelines.recheck.asking import Stated, ask, check_of, is_busy
-from pipelines.recheck.due import Due, Picture
-from pipelines.recheck.source_apis import SourceApi
-from pipelines.transport import Answer, Transport
-from pipelines.transport.http import MAX_REDIRECTS, NO_REQUEST_LEFT
+from byline.catalog.rechecks import add_checks
+from byline.pipelines.parts import PackPart
+from byline.pipelines.recheck.asking import Stated, ask, check_of, is_busy
+from byline.pipelines.recheck.due import Due, Picture
+from byline.pipelines.recheck.source_apis import SourceApi
+from byline.pipelines.transport import Answer, Transport
+from byline.pipelines.transport.http import MAX_REDIRECTS, NO_REQUEST_LEFT
 
 BATCH = 500
 """Pictures that are kept at once: a kill loses at most what was heard of these."""

@@ -7,15 +7,15 @@ cannot read at all is a `SourceError`. docs/sources.md tells of each.
 
 from collections.abc import Callable, Iterator
 
-from catalog.records import Row
-from pipelines.sources.commons import read_commons
-from pipelines.sources.csv import read_csv
-from pipelines.sources.folder import read_folder
-from pipelines.sources.img2dataset_output import read_img2dataset
-from pipelines.sources.openverse import read_openverse
-from pipelines.sources.options import ReadOptions
-from pipelines.sources.parquet import read_parquet
-from pipelines.sources.yfcc import read_yfcc
+from byline.catalog.records import Row
+from byline.pipelines.sources.commons import read_commons
+from byline.pipelines.sources.csv import read_csv
+from byline.pipelines.sources.folder import read_folder
+from byline.pipelines.sources.img2dataset_output import read_img2dataset
+from byline.pipelines.sources.openverse import read_openverse
+from byline.pipelines.sources.options import ReadOptions
+from byline.pipelines.sources.parquet import read_parquet
+from byline.pipelines.sources.yfcc import read_yfcc
 
 Reader = Callable[[str, str, ReadOptions], Iterator[Row]]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from catalog.records import ImageRecord, Row, UnreadableRow
-from catalog.text import plain_text
-from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import extras_of, in_file, needed_text, read_row, refuse_columns, text_at
-from pipelines.sources.saved_json import SavedAnswer, read_answers
+from byline.catalog.records import ImageRecord, Row, UnreadableRow
+from byline.catalog.text import plain_text
+from byline.pipelines.sources.options import AS_IT_IS, ReadOptions
+from byline.pipelines.sources.rows import extras_of, in_file, needed_text, read_row, refuse_columns, text_at
+from byline.pipelines.sources.saved_json import SavedAnswer, read_answers
 
 LICENSE_FIELDS = ("License", "LicenseShortName", "LicenseUrl", "UsageTerms")
 ANSWERS = frozenset({"query", "batchcomplete", "continue"})

@@ -4,13 +4,13 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from catalog.digests import sha256_hex
-from catalog.errors import SourceError
-from catalog.records import Evidence, ImageRecord, Row, UnreadableRow
-from pipelines.sources.files import lines_of
-from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import in_file, read_row
-from pipelines.sources.tables import Columns, columns_of, record_of, tables_at
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import SourceError
+from byline.catalog.records import Evidence, ImageRecord, Row, UnreadableRow
+from byline.pipelines.sources.files import lines_of
+from byline.pipelines.sources.options import AS_IT_IS, ReadOptions
+from byline.pipelines.sources.rows import in_file, read_row
+from byline.pipelines.sources.tables import Columns, columns_of, record_of, tables_at
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PACKED = ("", ".gz", ".bz2")

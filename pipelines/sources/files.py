@@ -11,7 +11,7 @@ from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, Any, cast
 
-from catalog.errors import SourceError
+from byline.catalog.errors import SourceError
 
 MAX_LINE_BYTES = 1 << 24
 """A longer line is no metadata; it is not held in memory either."""

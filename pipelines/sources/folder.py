@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from catalog.errors import SourceError
-from catalog.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
-from catalog.text import one_line
-from pipelines.sources.inside import Inside, look_inside
-from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.parquet import row_digest
-from pipelines.sources.rows import read_row
-from pipelines.sources.sidecars import MAX_SIDECAR_BYTES, TABLES, Said, Table, read_sidecar, read_table
-from pipelines.sources.tables import as_text
+from byline.catalog.errors import SourceError
+from byline.catalog.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
+from byline.catalog.text import one_line
+from byline.pipelines.sources.inside import Inside, look_inside
+from byline.pipelines.sources.options import AS_IT_IS, ReadOptions
+from byline.pipelines.sources.parquet import row_digest
+from byline.pipelines.sources.rows import read_row
+from byline.pipelines.sources.sidecars import MAX_SIDECAR_BYTES, TABLES, Said, Table, read_sidecar, read_table
+from byline.pipelines.sources.tables import as_text
 
 NAMES = {
     "id": ("id", "uid"),

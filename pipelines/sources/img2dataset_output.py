@@ -16,13 +16,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog.errors import SourceError
-from catalog.records import Evidence, ImageRecord, Row, UnreadableRow
-from pipelines.sources.members import Members, members_beside
-from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.parquet import BATCH_ROWS, BUFFER_BYTES, row_digest, rows_of, without_times
-from pipelines.sources.rows import read_row
-from pipelines.sources.tables import Columns, columns_of, record_of, told_of
+from byline.catalog.errors import SourceError
+from byline.catalog.records import Evidence, ImageRecord, Row, UnreadableRow
+from byline.pipelines.sources.members import Members, members_beside
+from byline.pipelines.sources.options import AS_IT_IS, ReadOptions
+from byline.pipelines.sources.parquet import BATCH_ROWS, BUFFER_BYTES, row_digest, rows_of, without_times
+from byline.pipelines.sources.rows import read_row
+from byline.pipelines.sources.tables import Columns, columns_of, record_of, told_of
 
 NEEDED = ("key", "status")
 SUCCESS = "success"

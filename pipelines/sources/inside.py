@@ -13,7 +13,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from PIL import Image, ImageFile, IptcImagePlugin
 
-from pipelines.embedded.packets import packets_of
+from byline.pipelines.embedded.packets import packets_of
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 MAX_XMP_FILE_BYTES = 1 << 26

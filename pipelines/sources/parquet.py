@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from catalog.digests import sha256_hex
-from catalog.errors import SourceError
-from catalog.records import Evidence, ImageRecord, Row, UnreadableRow
-from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import in_file, read_row
-from pipelines.sources.tables import Columns, columns_of, record_of, row_json, tables_at
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import SourceError
+from byline.catalog.records import Evidence, ImageRecord, Row, UnreadableRow
+from byline.pipelines.sources.options import AS_IT_IS, ReadOptions
+from byline.pipelines.sources.rows import in_file, read_row
+from byline.pipelines.sources.tables import Columns, columns_of, record_of, row_json, tables_at
 
 BATCH_ROWS = 4096
 BUFFER_BYTES = 1 << 20

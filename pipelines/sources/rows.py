@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from catalog.digests import canonical_json
-from catalog.errors import SourceError
-from catalog.records import ImageRecord, UnreadableRow
-from pipelines.sources.options import ReadOptions
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import SourceError
+from byline.catalog.records import ImageRecord, UnreadableRow
+from byline.pipelines.sources.options import ReadOptions
 
 RowT = TypeVar("RowT")
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.digests import canonical_json, sha256_hex
-from catalog.errors import SourceError
-from catalog.records import Evidence, UnreadableRow
-from catalog.text import one_line
-from pipelines.sources.files import MAX_LINE_BYTES, lines_of, metadata_of, opened
-from pipelines.sources.rows import in_file
+from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.errors import SourceError
+from byline.catalog.records import Evidence, UnreadableRow
+from byline.catalog.text import one_line
+from byline.pipelines.sources.files import MAX_LINE_BYTES, lines_of, metadata_of, opened
+from byline.pipelines.sources.rows import in_file
 
 SUFFIXES = tuple(f"{name}{packed}" for name in (".json", ".jsonl") for packed in ("", ".gz", ".bz2"))
 MAX_ANSWER_CHARACTERS = 1 << 26

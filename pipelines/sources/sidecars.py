@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from catalog.errors import SourceError
-from catalog.records import UnreadableRow
-from pipelines.sources.files import MAX_LINE_BYTES, lines_of
-from pipelines.sources.tables import told_of
+from byline.catalog.errors import SourceError
+from byline.catalog.records import UnreadableRow
+from byline.pipelines.sources.files import MAX_LINE_BYTES, lines_of
+from byline.pipelines.sources.tables import told_of
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 FILE_NAME = "file_name"

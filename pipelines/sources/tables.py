@@ -13,12 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from catalog.digests import sha256_hex
-from catalog.errors import SourceError
-from catalog.records import Evidence, ImageRecord
-from catalog.text import one_line
-from pipelines.sources.files import metadata_of
-from pipelines.sources.options import FIELDS, ReadOptions
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import SourceError
+from byline.catalog.records import Evidence, ImageRecord
+from byline.catalog.text import one_line
+from byline.pipelines.sources.files import metadata_of
+from byline.pipelines.sources.options import FIELDS, ReadOptions
 
 OTHER_NAMES = {
     "id": ("uid", "id"),

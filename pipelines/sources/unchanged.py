@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from catalog.digests import canonical_json
-from catalog.errors import SourceError
-from catalog.storage import Store
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import SourceError
+from byline.catalog.storage import Store
 
 FOLDER = "judgements/sources"
 SETTLED_S = 3.0

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from urllib.parse import unquote_plus
 
-from catalog.digests import sha256_hex
-from catalog.errors import SourceError
-from catalog.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
-from catalog.text import one_line
-from pipelines.sources.files import MAX_LINE_BYTES, lines_of, metadata_of
-from pipelines.sources.options import AS_IT_IS, ReadOptions
-from pipelines.sources.rows import in_file, read_row
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import SourceError
+from byline.catalog.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
+from byline.catalog.text import one_line
+from byline.pipelines.sources.files import MAX_LINE_BYTES, lines_of, metadata_of
+from byline.pipelines.sources.options import AS_IT_IS, ReadOptions
+from byline.pipelines.sources.rows import in_file, read_row
 
 COLUMNS = (
     "photoid uid unickname datetaken dateuploaded capturedevice title description usertags machinetags longitude "

@@ -9,15 +9,15 @@ import pyarrow as pa
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from captioning import CaptionConfig, Captioner, CaptionRequest, make_captioner
-from catalog.packs import read_images, read_index
-from catalog.policy import Policy
-from catalog.storage import Store
-from pipelines.measures import caption_facts
-from pipelines.parts import PackPart
-from pipelines.progress import Meter
-from pipelines.rows import Instruments, read_rows
-from pipelines.weighing import weigh
+from byline.captioning import CaptionConfig, Captioner, CaptionRequest, make_captioner
+from byline.catalog.packs import read_images, read_index
+from byline.catalog.policy import Policy
+from byline.catalog.storage import Store
+from byline.pipelines.measures import caption_facts
+from byline.pipelines.parts import PackPart
+from byline.pipelines.progress import Meter
+from byline.pipelines.rows import Instruments, read_rows
+from byline.pipelines.weighing import weigh
 
 BATCH = 16
 SEGMENT_CAPTIONS = 512

@@ -15,20 +15,20 @@ import pyarrow.compute as pc
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
-from catalog.errors import CorpusError
-from catalog.packs import MAX_ATTEMPTS, TRANSIENT, Outcome, read_attempts, write_segment
-from catalog.storage import Store
-from pipelines.fetch_config import FetchConfig, PixelConfig
-from pipelines.fetching.held import read_held
-from pipelines.fetching.index_rows import IndexRow, Request, index_row
-from pipelines.fetching.journal import Asked, Journal
-from pipelines.fetching.queue import answer_all
-from pipelines.outcomes import ODD
-from pipelines.parts import PackPart
-from pipelines.progress import Meter
-from pipelines.stages.judge_claims import claims_path
-from pipelines.transport import Answer, HttpTransport, Transport
+from byline.catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
+from byline.catalog.errors import CorpusError
+from byline.catalog.packs import MAX_ATTEMPTS, TRANSIENT, Outcome, read_attempts, write_segment
+from byline.catalog.storage import Store
+from byline.pipelines.fetch_config import FetchConfig, PixelConfig
+from byline.pipelines.fetching.held import read_held
+from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row
+from byline.pipelines.fetching.journal import Asked, Journal
+from byline.pipelines.fetching.queue import answer_all
+from byline.pipelines.outcomes import ODD
+from byline.pipelines.parts import PackPart
+from byline.pipelines.progress import Meter
+from byline.pipelines.stages.judge_claims import claims_path
+from byline.pipelines.transport import Answer, HttpTransport, Transport
 
 WINDOW = 256
 """A batch: pictures of one worker that a kill may cost, those under way and those that are not in the journal yet."""

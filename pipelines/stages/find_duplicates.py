@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
-from catalog.storage import Store
-from pipelines.edge_search import DIVIDED_FROM, SearchTask, finish_search, run_task, search_tasks
-from pipelines.parts import PackPart
-from pipelines.progress import Meter
-from pipelines.similar_search import write_similar
+from byline.catalog.storage import Store
+from byline.pipelines.edge_search import DIVIDED_FROM, SearchTask, finish_search, run_task, search_tasks
+from byline.pipelines.parts import PackPart
+from byline.pipelines.progress import Meter
+from byline.pipelines.similar_search import write_similar
 
 
 def divide(

@@ -6,14 +6,14 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from catalog.denylist import load_denylist
-from catalog.storage import Store
-from pipelines.config import SourceConfig
-from pipelines.ingested import records_path
-from pipelines.ingesting import write_run
-from pipelines.parts import PackPart, parts_of
-from pipelines.progress import TOTAL, Meter
-from pipelines.sources import READERS
+from byline.catalog.denylist import load_denylist
+from byline.catalog.storage import Store
+from byline.pipelines.config import SourceConfig
+from byline.pipelines.ingested import records_path
+from byline.pipelines.ingesting import write_run
+from byline.pipelines.parts import PackPart, parts_of
+from byline.pipelines.progress import TOTAL, Meter
+from byline.pipelines.sources import READERS
 
 INGESTED = Metrics.counter("byline", "ingested")
 """Rows that were read from source files, unreadable ones included; what is left out has counters of its own."""

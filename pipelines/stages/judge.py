@@ -6,13 +6,13 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from catalog.policy import Policy
-from catalog.storage import Store
-from pipelines.judging import write_verdicts
-from pipelines.parts import PackPart
-from pipelines.progress import Meter
-from pipelines.rows import Instruments
-from pipelines.weighing import NOT_ASKED, Weighed
+from byline.catalog.policy import Policy
+from byline.catalog.storage import Store
+from byline.pipelines.judging import write_verdicts
+from byline.pipelines.parts import PackPart
+from byline.pipelines.progress import Meter
+from byline.pipelines.rows import Instruments
+from byline.pipelines.weighing import NOT_ASKED, Weighed
 
 
 def judge_corpus(

@@ -4,12 +4,12 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from catalog.policy import Policy, RecordRules
-from catalog.storage import Store
-from pipelines.parts import PackPart
-from pipelines.progress import Meter
-from pipelines.rows import LACKS_COLUMNS, lacks
-from pipelines.weighing import weigh_claims
+from byline.catalog.policy import Policy, RecordRules
+from byline.catalog.storage import Store
+from byline.pipelines.parts import PackPart
+from byline.pipelines.progress import Meter
+from byline.pipelines.rows import LACKS_COLUMNS, lacks
+from byline.pipelines.weighing import weigh_claims
 
 CLAIM_SCHEMA = pa.schema([("record_id", pa.string()), ("reasons", pa.list_(pa.string()))])
 

@@ -11,18 +11,18 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 from PIL import Image
 
-from captioning.safety import NsfwClassifier, SafetyConfig
-from catalog.facts import FactTable
-from catalog.packs import read_images, read_index
-from catalog.storage import Store
-from dedup.colors import color_grid
-from dedup.decoding import decode
-from dedup.embedding.embedder import Embedder, EmbeddingConfig
-from dedup.hashes import dhash, perceptual_hashes, pixel_digest
-from dedup.pdq import pdq
-from dedup.quality import measure_quality
-from dedup.views import pack_views, views_of
-from pipelines.measures import (
+from byline.captioning.safety import NsfwClassifier, SafetyConfig
+from byline.catalog.facts import FactTable
+from byline.catalog.packs import read_images, read_index
+from byline.catalog.storage import Store
+from byline.dedup.colors import color_grid
+from byline.dedup.decoding import decode
+from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
+from byline.dedup.hashes import dhash, perceptual_hashes, pixel_digest
+from byline.dedup.pdq import pdq
+from byline.dedup.quality import measure_quality
+from byline.dedup.views import pack_views, views_of
+from byline.pipelines.measures import (
     MEASURED_PX,
     THUMBNAIL_JPEG_QUALITY,
     THUMBNAIL_SIDE_PX,
@@ -33,8 +33,8 @@ from pipelines.measures import (
     safety_facts,
     thumbnail_facts,
 )
-from pipelines.parts import PackPart
-from pipelines.progress import Meter
+from byline.pipelines.parts import PackPart
+from byline.pipelines.progress import Meter
 
 SEGMENT_IMAGES = 2000
 """Pictures whose facts a worker holds in memory at most (about 5 MB), and that a kill can lose."""

@@ -4,11 +4,11 @@ import apache_beam as beam
 from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
-from catalog.manifest import Shard
-from catalog.policy import Policy
-from catalog.storage import Store
-from pipelines.parts import PackPart
-from pipelines.publishing import Settings, publish
+from byline.catalog.manifest import Shard
+from byline.catalog.policy import Policy
+from byline.catalog.storage import Store
+from byline.pipelines.parts import PackPart
+from byline.pipelines.publishing import Settings, publish
 
 
 class Publish(beam.PTransform[PCollection[Shard], PCollection[str]]):

@@ -6,12 +6,12 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from catalog.manifest import Shard
-from catalog.storage import Store
-from pipelines.parts import PackPart
-from pipelines.progress import Meter
-from pipelines.rows import Instruments
-from pipelines.shard_writing import Earlier, write_shards_of
+from byline.catalog.manifest import Shard
+from byline.catalog.storage import Store
+from byline.pipelines.parts import PackPart
+from byline.pipelines.progress import Meter
+from byline.pipelines.rows import Instruments
+from byline.pipelines.shard_writing import Earlier, write_shards_of
 
 
 def write_and_count(

@@ -14,18 +14,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.corpus import DENYLISTS, PENDING, read_settings
-from catalog.denylist import Entry, add_entries, load_denylist, make_key, read_key
-from catalog.digests import canonical_json
-from catalog.errors import CorpusError
-from catalog.manifest import WITHDRAWN, Manifest, Release
-from catalog.packs import read_attempts, read_images
-from catalog.storage import Store
-from pipelines.measures import thumbnail_facts
-from pipelines.takedown.copies import unmeasured
-from pipelines.takedown.exposed import Exposures, exposed
-from pipelines.takedown.footprint import changed, footprint
-from pipelines.takedown.remaking import (
+from byline.catalog.corpus import DENYLISTS, PENDING, read_settings
+from byline.catalog.denylist import Entry, add_entries, load_denylist, make_key, read_key
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import WITHDRAWN, Manifest, Release
+from byline.catalog.packs import read_attempts, read_images
+from byline.catalog.storage import Store
+from byline.pipelines.measures import thumbnail_facts
+from byline.pipelines.takedown.copies import unmeasured
+from byline.pipelines.takedown.exposed import Exposures, exposed
+from byline.pipelines.takedown.footprint import changed, footprint
+from byline.pipelines.takedown.remaking import (
     latest_of,
     point_latest,
     remake,
@@ -36,10 +36,10 @@ from pipelines.takedown.remaking import (
     versions_with,
     withdraw,
 )
-from pipelines.takedown.removing import Doomed, doomed_by, remove
-from pipelines.takedown.selecting import Request, Selection
-from pipelines.takedown.windows import fingerprints
-from pipelines.traces.lookup import all_parts
+from byline.pipelines.takedown.removing import Doomed, doomed_by, remove
+from byline.pipelines.takedown.selecting import Request, Selection
+from byline.pipelines.takedown.windows import fingerprints
+from byline.pipelines.traces.lookup import all_parts
 
 PENDING_PRINTS = "takedowns/pending.parquet"
 RECEIPTS = "receipts"

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow.compute as pc
 
-from catalog.corpus import TAKEDOWNS, read_settings
-from catalog.denylist import load_denylist, read_key
-from catalog.errors import CorpusError
-from catalog.storage import Store
-from pipelines.takedown.apply import RECEIPTS, check_none_pending
-from pipelines.takedown.scan import Hit, scan
-from pipelines.takedown.windows import Words, fingerprints
+from byline.catalog.corpus import TAKEDOWNS, read_settings
+from byline.catalog.denylist import load_denylist, read_key
+from byline.catalog.errors import CorpusError
+from byline.catalog.storage import Store
+from byline.pipelines.takedown.apply import RECEIPTS, check_none_pending
+from byline.pipelines.takedown.scan import Hit, scan
+from byline.pipelines.takedown.windows import Words, fingerprints
 
 PRINTS = ".fingerprints.parquet"
 

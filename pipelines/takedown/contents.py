@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from catalog.errors import StorageError
-from catalog.storage import Store
-from catalog.tars import TarMember
-from pipelines.takedown.windows import WINDOW_BYTES, Places
+from byline.catalog.errors import StorageError
+from byline.catalog.storage import Store
+from byline.catalog.tars import TarMember
+from byline.pipelines.takedown.windows import WINDOW_BYTES, Places
 
 LOCK = ".lock"
 BLOCK_BYTES = 4 << 20

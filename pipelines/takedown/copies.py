@@ -7,14 +7,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.denylist import Look
-from catalog.packs import read_attempts
-from catalog.storage import Store
-from dedup.quality import FLAT_FROM
-from dedup.views import KIND_NAMES, UPRIGHT
-from pipelines.alike import PackLooks, views_in
-from pipelines.measures import hash_facts, quality_facts
-from pipelines.papers.distances import distance_text
+from byline.catalog.denylist import Look
+from byline.catalog.packs import read_attempts
+from byline.catalog.storage import Store
+from byline.dedup.quality import FLAT_FROM
+from byline.dedup.views import KIND_NAMES, UPRIGHT
+from byline.pipelines.alike import PackLooks, views_in
+from byline.pipelines.measures import hash_facts, quality_facts
+from byline.pipelines.papers.distances import distance_text
 
 Row = dict[str, Any]
 """`pack`, `record_id`, `url`, `sha256`, `stored_sha256` of one attempt to fetch."""

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from catalog.errors import CorpusError
-from catalog.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Manifest, Release, shard_table_path
-from catalog.storage import Store
-from pipelines.traces.release_traces import Place
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Manifest, Release, shard_table_path
+from byline.catalog.storage import Store
+from byline.pipelines.traces.release_traces import Place
 
 Places = Mapping[Place, str]
 """Place in a release -> digest of the picture there."""

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Collection, Iterator
 
-from catalog.rechecks import FOLDER as RECHECKS
-from catalog.storage import Store
+from byline.catalog.rechecks import FOLDER as RECHECKS
+from byline.catalog.storage import Store
 
 Footprint = dict[str, str]
 """Path -> SHA-256."""

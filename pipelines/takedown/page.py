@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.papers.escaping import html_templates, jpeg_url, plain, safe_url
-from pipelines.papers.licenses import license_words
+from byline.pipelines.papers.escaping import html_templates, jpeg_url, plain, safe_url
+from byline.pipelines.papers.licenses import license_words
 
 ASKED_FOR = "asked for"
 Shown = dict[str, Any]
@@ -70,7 +70,7 @@ def review_page(cases: Sequence[Case], title: str) -> bytes:
     Groups come in the order of their first case. Everything is escaped, and the page's policy forbids every script but
     its own, so nothing that a source said can run. Equal cases give equal bytes.
     """
-    environment = html_templates("pipelines.takedown")
+    environment = html_templates("byline.pipelines.takedown")
     groups: dict[str, list[Case]] = {}
     for case in cases:
         groups.setdefault(case.asked, []).append(case)

@@ -7,14 +7,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from catalog.digests import canonical_json, sha256_hex
-from catalog.errors import CorpusError
-from catalog.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Release, Shard, shard_table_path
-from catalog.policy import Policy
-from catalog.storage import Store
-from pipelines.parts import parts_of
-from pipelines.publishing import SETTINGS, Settings
-from pipelines.regenerating import regenerate
+from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Release, Shard, shard_table_path
+from byline.catalog.policy import Policy
+from byline.catalog.storage import Store
+from byline.pipelines.parts import parts_of
+from byline.pipelines.publishing import SETTINGS, Settings
+from byline.pipelines.regenerating import regenerate
 
 
 def versions_with(store: Store, record_ids: Collection[str], packs: Collection[str]) -> list[Release]:

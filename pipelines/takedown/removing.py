@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.digests import sha256_hex
-from catalog.packs import remove_records
-from catalog.rechecks import forget_checks
-from catalog.storage import Store
-from dedup.views import unpack_views
-from pipelines.edge_search import SEARCHES
-from pipelines.measures import hash_facts
-from pipelines.parts import parts_of, write_records
-from pipelines.rows import FOLDER as ROWS
-from pipelines.takedown.selecting import Selection
-from pipelines.verdicts import verdicts_path
+from byline.catalog.digests import sha256_hex
+from byline.catalog.packs import remove_records
+from byline.catalog.rechecks import forget_checks
+from byline.catalog.storage import Store
+from byline.dedup.views import unpack_views
+from byline.pipelines.edge_search import SEARCHES
+from byline.pipelines.measures import hash_facts
+from byline.pipelines.parts import parts_of, write_records
+from byline.pipelines.rows import FOLDER as ROWS
+from byline.pipelines.takedown.selecting import Selection
+from byline.pipelines.verdicts import verdicts_path
 
 NOT_RECORDS = (".unreadable.parquet", ".urls.parquet")
 

@@ -28,9 +28,9 @@ from typing import IO, Literal
 import numpy as np
 import pyarrow as pa
 
-from catalog.storage import Store
-from catalog.tars import TarMember
-from pipelines.takedown.contents import (
+from byline.catalog.storage import Store
+from byline.catalog.tars import TarMember
+from byline.pipelines.takedown.contents import (
     GZIP,
     HEAD_BYTES,
     Cells,
@@ -48,7 +48,7 @@ from pipelines.takedown.contents import (
     read_blocks,
     tar_members,
 )
-from pipelines.takedown.windows import SURE_BYTES, WINDOW_BYTES, Matcher, Places, Words, fingerprints
+from byline.pipelines.takedown.windows import SURE_BYTES, WINDOW_BYTES, Matcher, Places, Words, fingerprints
 
 __all__ = ["SURE_BYTES", "Hit", "Scan", "fingerprints", "scan"]
 

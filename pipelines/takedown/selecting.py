@@ -9,15 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.denylist import Entry, Look
-from catalog.digests import sha256_hex
-from catalog.errors import ConfigError
-from catalog.keyed_hashes import UPRIGHT, VIEWED
-from catalog.storage import Store
-from pipelines.looks import look_of
-from pipelines.parts import PackPart
-from pipelines.pixels import UnusableError, store_image
-from pipelines.takedown.copies import (
+from byline.catalog.denylist import Entry, Look
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import ConfigError
+from byline.catalog.keyed_hashes import UPRIGHT, VIEWED
+from byline.catalog.storage import Store
+from byline.pipelines.looks import look_of
+from byline.pipelines.parts import PackPart
+from byline.pipelines.pixels import UnusableError, store_image
+from byline.pipelines.takedown.copies import (
     FoundCopy,
     Row,
     Sought,
@@ -27,7 +27,7 @@ from pipelines.takedown.copies import (
     looks_of,
     pictures_with,
 )
-from pipelines.traces.lookup import all_parts, find_creator, find_domain, find_record, find_url
+from byline.pipelines.traces.lookup import all_parts, find_creator, find_domain, find_record, find_url
 
 ASKED_FOR = "asked for"
 SAME_RECORD = "same record"

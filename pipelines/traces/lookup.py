@@ -13,21 +13,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.corpus import read_settings
-from catalog.digests import sha256_hex
-from catalog.errors import BylineError, CorpusError
-from catalog.facts import FactTable
-from catalog.manifest import Release
-from catalog.packs import read_attempts
-from catalog.records import pack_of
-from catalog.storage import Store
-from catalog.urls import creator_key, url_key
-from pipelines.parts import PackPart, parts_of
-from pipelines.threads import in_threads
-from pipelines.url_index import URL_COLUMNS, row_groups_of
+from byline.catalog.corpus import read_settings
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import BylineError, CorpusError
+from byline.catalog.facts import FactTable
+from byline.catalog.manifest import Release
+from byline.catalog.packs import read_attempts
+from byline.catalog.records import pack_of
+from byline.catalog.storage import Store
+from byline.catalog.urls import creator_key, url_key
+from byline.pipelines.parts import PackPart, parts_of
+from byline.pipelines.threads import in_threads
+from byline.pipelines.url_index import URL_COLUMNS, row_groups_of
 
 if TYPE_CHECKING:
-    from pipelines.alike import Likeness
+    from byline.pipelines.alike import Likeness
 
 RADIUS_BITS = 12
 """Within it a picture counts as a copy, unless the caller says otherwise."""
@@ -250,10 +250,10 @@ def _has_key(urls: pa.ChunkedArray, key: str) -> Mask:
 
 def _likenesses(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, "Likeness"]]:
     """Return, with their packs, all measured pictures that look like this one."""
-    from pipelines.alike import PackLooks
-    from pipelines.looks import look_of
-    from pipelines.measures import HASH_SCHEMA
-    from pipelines.pixels import UnusableError, store_image
+    from byline.pipelines.alike import PackLooks
+    from byline.pipelines.looks import look_of
+    from byline.pipelines.measures import HASH_SCHEMA
+    from byline.pipelines.pixels import UnusableError, store_image
 
     pixels = read_settings(store).get("pixels")
     if pixels is None:

@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from catalog.digests import sha256_hex
-from catalog.errors import BylineError, CorpusError
-from catalog.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Manifest, Release, shard_table_path
-from catalog.storage import Store
-from pipelines.plans.released import ReleasedPack, check_manifest
-from pipelines.traces.lookup import find_record
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import BylineError, CorpusError
+from byline.catalog.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Manifest, Release, shard_table_path
+from byline.catalog.storage import Store
+from byline.pipelines.plans.released import ReleasedPack, check_manifest
+from byline.pipelines.traces.lookup import find_record
 
 CLUSTERS = "clusters.parquet"
 

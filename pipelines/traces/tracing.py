@@ -13,16 +13,16 @@ from typing import Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.consent import read_consent
-from catalog.digests import sha256_hex
-from catalog.licenses import choices, read_claims
-from catalog.manifest import Manifest
-from catalog.packs import read_attempts
-from catalog.storage import Store
-from pipelines.parts import PackPart
-from pipelines.threads import in_threads
-from pipelines.traces.lookup import find_picture, find_record, find_sha256, find_url, parts_of_source
-from pipelines.traces.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of
+from byline.catalog.consent import read_consent
+from byline.catalog.digests import sha256_hex
+from byline.catalog.licenses import choices, read_claims
+from byline.catalog.manifest import Manifest
+from byline.catalog.packs import read_attempts
+from byline.catalog.storage import Store
+from byline.pipelines.parts import PackPart
+from byline.pipelines.threads import in_threads
+from byline.pipelines.traces.lookup import find_picture, find_record, find_sha256, find_url, parts_of_source
+from byline.pipelines.traces.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of
 
 Kind = Literal["picture", "sha256", "url", "record"]
 RADIUS_BITS = 31

@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import TCPConnector, ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from catalog.errors import ConfigError
-from pipelines.transport.urls import problem_of_port
+from byline.catalog.errors import ConfigError
+from byline.pipelines.transport.urls import problem_of_port
 
 DNS_CACHE_S = 300
 AddrInfo = tuple[int, int, int, str, tuple[Any, ...]]

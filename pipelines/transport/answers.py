@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from catalog.consent import Signal
-from catalog.packs import Outcome
+from byline.catalog.consent import Signal
+from byline.catalog.packs import Outcome
 
 PRODUCT = "byline/0.1"
 

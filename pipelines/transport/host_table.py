@@ -15,7 +15,7 @@ import time
 from hashlib import blake2b
 from pathlib import Path
 
-from catalog.errors import StorageError
+from byline.catalog.errors import StorageError
 
 NUM_SLOTS = 1 << 16
 NUM_WAYS = 4

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
-from catalog.errors import ConfigError
-from pipelines.transport.host_table import (
+from byline.catalog.errors import ConfigError
+from byline.pipelines.transport.host_table import (
     BACK_OFF_UNTIL,
     FAILURES,
     HELD_UNTIL,

@@ -12,19 +12,19 @@ from urllib.parse import quote, urljoin, urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from catalog.consent import Signal, consent_evidence, header_signals, read_consent
-from catalog.errors import ConfigError
-from catalog.packs import Outcome
-from pipelines.fetch_config import FetchConfig
-from pipelines.transport.addresses import Guard, guarded_connector
-from pipelines.transport.answers import Answer, Known, NotYetError, user_agent
-from pipelines.transport.hosts import Hosts, Lease
-from pipelines.transport.responses import LARGE_AT_ONCE, failure, file_of, header_lines, is_dropped, picture_of
-from pipelines.transport.robots import MAX_BYTES as MAX_FILE_BYTES
-from pipelines.transport.robots import TOO_MANY_REQUESTS
-from pipelines.transport.shared_sites import SharedSites
-from pipelines.transport.sites import Sites
-from pipelines.transport.urls import host_of, problem_of, redacted_in
+from byline.catalog.consent import Signal, consent_evidence, header_signals, read_consent
+from byline.catalog.errors import ConfigError
+from byline.catalog.packs import Outcome
+from byline.pipelines.fetch_config import FetchConfig
+from byline.pipelines.transport.addresses import Guard, guarded_connector
+from byline.pipelines.transport.answers import Answer, Known, NotYetError, user_agent
+from byline.pipelines.transport.hosts import Hosts, Lease
+from byline.pipelines.transport.responses import LARGE_AT_ONCE, failure, file_of, header_lines, is_dropped, picture_of
+from byline.pipelines.transport.robots import MAX_BYTES as MAX_FILE_BYTES
+from byline.pipelines.transport.robots import TOO_MANY_REQUESTS
+from byline.pipelines.transport.shared_sites import SharedSites
+from byline.pipelines.transport.sites import Sites
+from byline.pipelines.transport.urls import host_of, problem_of, redacted_in
 
 T = TypeVar("T")
 MAX_REDIRECTS = 5

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import aiohttp
 
-from catalog.packs import Outcome
-from pipelines.transport.addresses import refusal_in
-from pipelines.transport.answers import Answer
-from pipelines.transport.hosts import retry_after_s
-from pipelines.transport.urls import redacted_in
+from byline.catalog.packs import Outcome
+from byline.pipelines.transport.addresses import refusal_in
+from byline.pipelines.transport.answers import Answer
+from byline.pipelines.transport.hosts import retry_after_s
+from byline.pipelines.transport.urls import redacted_in
 
 REDIRECTS = (301, 302, 303, 307, 308)
 LARGE_BYTES, LARGE_AT_ONCE = 4_000_000, 8

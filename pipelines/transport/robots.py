@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 from protego import Protego
 
-from catalog.consent import AGENT, CUT, Signal
-from catalog.consent.reservations import MALFORMED
-from catalog.consent.usage import UNREACHABLE, usage_of_rule
-from catalog.digests import canonical_json
+from byline.catalog.consent import AGENT, CUT, Signal
+from byline.catalog.consent.reservations import MALFORMED
+from byline.catalog.consent.usage import UNREACHABLE, usage_of_rule
+from byline.catalog.digests import canonical_json
 
 MAX_BYTES = 500 * 1024
 """Of a file that are read, RFC 9309 2.5; a line that this cuts is left out."""

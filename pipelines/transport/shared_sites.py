@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from catalog.digests import canonical_json
-from catalog.locks import take_lock
-from pipelines.transport.host_table import place_of, seconds_since_boot
+from byline.catalog.digests import canonical_json
+from byline.catalog.locks import take_lock
+from byline.pipelines.transport.host_table import place_of, seconds_since_boot
 
 MAX_AGE_S = 86_400.0
 """After that a host is asked again: RFC 9309, 2.4."""

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from catalog.consent import Signal
-from catalog.packs import Outcome
-from pipelines.transport.answers import Answer, NotYetError
-from pipelines.transport.host_table import seconds_since_boot
-from pipelines.transport.robots import TOO_MANY_REQUESTS, RobotsFile, TdmRepFile, robots_of, tdmrep_of
-from pipelines.transport.shared_sites import MAX_AGE_S, SaidOfAll, SharedSites
-from pipelines.transport.urls import origin_of
+from byline.catalog.consent import Signal
+from byline.catalog.packs import Outcome
+from byline.pipelines.transport.answers import Answer, NotYetError
+from byline.pipelines.transport.host_table import seconds_since_boot
+from byline.pipelines.transport.robots import TOO_MANY_REQUESTS, RobotsFile, TdmRepFile, robots_of, tdmrep_of
+from byline.pipelines.transport.shared_sites import MAX_AGE_S, SaidOfAll, SharedSites
+from byline.pipelines.transport.urls import origin_of
 
 MAX_SITES = 20_000
 MAX_DELAY_S = 30.0

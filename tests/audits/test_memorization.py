@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from audits.memorization import nearest_training_pictures
+from byline.audits.memorization import nearest_training_pictures
 
 
 def natural_pictures(seed, count, side=32):

@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from captioning import CaptionRequest, make_captioner
-from captioning.blip2 import Blip2Captioner, Blip2Config
-from catalog.errors import CheckpointError, CorpusError
+from byline.captioning import CaptionRequest, make_captioner
+from byline.captioning.blip2 import Blip2Captioner, Blip2Config
+from byline.catalog.errors import CheckpointError, CorpusError
 
 WORDS = "a photo of red green blue heart flag japan cat dog bird tree house car boat".split()
 COLORS = ("red", "lime", "blue", "white", "black", "yellow")

@@ -4,9 +4,9 @@ import sys
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from captioning import CaptionConfig
-from captioning.blip2 import Blip2Config
-from captioning.source_text import SourceTextConfig
+from byline.captioning import CaptionConfig
+from byline.captioning.blip2 import Blip2Config
+from byline.captioning.source_text import SourceTextConfig
 
 CONFIG = TypeAdapter(CaptionConfig)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.hygiene import clean_caption, clean_tags, clean_title
+from byline.captioning.hygiene import clean_caption, clean_tags, clean_title
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning import safety
-from captioning.safety import NsfwClassifier, SafetyConfig
-from catalog.configs import parse_config
-from catalog.errors import ConfigError
+from byline.captioning import safety
+from byline.captioning.safety import NsfwClassifier, SafetyConfig
+from byline.catalog.configs import parse_config
+from byline.catalog.errors import ConfigError
 from tests.builders import a_picture
 
 CONFIG = SafetyConfig(classifier="yahoo-open-nsfw")
@@ -88,7 +88,7 @@ def test_an_unknown_classifier_is_told():
 
 def test_making_and_naming_a_classifier_loads_no_runtime(classifier):
     code = (
-        "import sys; from captioning.safety import NsfwClassifier, SafetyConfig; "
+        "import sys; from byline.captioning.safety import NsfwClassifier, SafetyConfig; "
         "NsfwClassifier(SafetyConfig(classifier='yahoo-open-nsfw')).instrument; "
         "print([m for m in ('onnxruntime', 'torch', 'apache_beam') if m in sys.modules])"
     )

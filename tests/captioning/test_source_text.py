@@ -1,7 +1,7 @@
 import pytest
 
-from captioning import CaptionRequest, make_captioner
-from captioning.source_text import SourceTextConfig
+from byline.captioning import CaptionRequest, make_captioner
+from byline.captioning.source_text import SourceTextConfig
 
 
 def a_request(**overrides):

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import BaseModel, Field
 
-from catalog.configs import load_config
-from catalog.errors import ConfigError
+from byline.catalog.configs import load_config
+from byline.catalog.errors import ConfigError
 
 
 class Inner(BaseModel, frozen=True, extra="forbid"):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.consent import (
+from byline.catalog.consent import (
     CUT,
     MAX_CHARACTERS,
     OPT_OUTS,

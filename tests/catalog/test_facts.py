@@ -1,7 +1,7 @@
 import pyarrow as pa
 
-from catalog.facts import FactTable, instrument_name
-from catalog.storage import Store
+from byline.catalog.facts import FactTable, instrument_name
+from byline.catalog.storage import Store
 
 SCHEMA = pa.schema([("sha256", pa.string()), ("value", pa.int64())])
 

@@ -1,10 +1,10 @@
 import pytest
 
-from catalog.digests import sha256_hex
-from catalog.errors import CorpusError
-from catalog.packs import Outcome, read_images, read_index, remove_records, write_segment
-from catalog.storage import Store
-from catalog.tars import read_tar
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import CorpusError
+from byline.catalog.packs import Outcome, read_images, read_index, remove_records, write_segment
+from byline.catalog.storage import Store
+from byline.catalog.tars import read_tar
 from tests.builders import tree_digest
 
 

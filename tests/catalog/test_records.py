@@ -1,7 +1,7 @@
 import pytest
 
-from catalog.records import pack_of, records_table
-from catalog.text import one_line, plain_text
+from byline.catalog.records import pack_of, records_table
+from byline.catalog.text import one_line, plain_text
 from tests.builders import a_record
 
 

@@ -3,8 +3,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from catalog.licenses import read_license
-from catalog.policy import (
+from byline.catalog.licenses import read_license
+from byline.catalog.policy import (
     CaptionRules,
     ConsentRules,
     CreditRules,
@@ -13,7 +13,7 @@ from catalog.policy import (
     SafetyRules,
     SplitRules,
 )
-from catalog.rules import (
+from byline.catalog.rules import (
     caption_reasons,
     consent_reasons,
     credit_reasons,

@@ -4,8 +4,8 @@ import os
 import pyarrow as pa
 import pytest
 
-from catalog.errors import StorageError
-from catalog.storage import Store
+from byline.catalog.errors import StorageError
+from byline.catalog.storage import Store
 
 
 def test_a_file_is_absent_when_its_writer_fails(tmp_path):

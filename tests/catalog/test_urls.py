@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalog.urls import creator_key, url_key
+from byline.catalog.urls import creator_key, url_key
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from cli.build import _searched
+from byline.cli.build import _searched
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
-from pipelines.run import build
+from byline.cli.main import app
+from byline.pipelines.run import build
 from tests.builders import a_corpus, a_picture, a_yfcc_line, encoded, write_corpus
 
 
 def _byline(*arguments, cwd=None):
-    command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "byline.cli.main", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 

@@ -7,10 +7,10 @@ import re
 import pytest
 from bs4 import BeautifulSoup
 
-from catalog.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules
-from cli.duplicates_data import Cluster, Duplicates
-from cli.duplicates_ledger import Chosen, Ledger
-from cli.duplicates_page import page
+from byline.catalog.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules
+from byline.cli.duplicates_data import Cluster, Duplicates
+from byline.cli.duplicates_ledger import Chosen, Ledger
+from byline.cli.duplicates_page import page
 from tests.builders import a_picture as an_image
 from tests.builders import encoded
 from tests.cli.clusters import a_picture

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from pipelines.evaluation_sets import load_evaluation_list
+from byline.pipelines.evaluation_sets import load_evaluation_list
 from tests.builders import a_picture, encoded
 
 
 def _hashes(*arguments):
-    command = [sys.executable, "-m", "cli.main", "hashes", *map(str, arguments)]
+    command = [sys.executable, "-m", "byline.cli.main", "hashes", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

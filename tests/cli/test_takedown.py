@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from catalog.manifest import Release
-from catalog.storage import Store
-from pipelines.run import build
+from byline.catalog.manifest import Release
+from byline.catalog.storage import Store
+from byline.pipelines.run import build
 from tests.builders import a_corpus, encoded, tree_digest
 
 PHOTO = Path("samples/photographs/lomiri-dragonfly-by-bolly.jpg").resolve()
@@ -18,7 +18,7 @@ OTHER = Path("samples/photographs/lomiri-wine-by-jakkub-mede.jpg").resolve()
 
 
 def _byline(*arguments, cwd):
-    command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "byline.cli.main", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, stdin=subprocess.DEVNULL)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dedup.decoding import decode, decode_gray
-from dedup.hashes import hashes_of_bytes
-from dedup.progressive import means_only
+from byline.dedup.decoding import decode, decode_gray
+from byline.dedup.hashes import hashes_of_bytes
+from byline.dedup.progressive import means_only
 from tests.builders import a_picture, encoded
 
 LARGE = (1200, 900)

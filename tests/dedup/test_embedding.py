@@ -7,10 +7,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from benchmarks.edits import EDITS, Draw
-from catalog.errors import CheckpointError
-from dedup.embedding.corpus import photographs
-from dedup.embedding.embedder import Embedder, EmbeddingConfig
-from dedup.embedding.network import CopyNet, NetworkConfig, folded, save_network
+from byline.catalog.errors import CheckpointError
+from byline.dedup.embedding.corpus import photographs
+from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
+from byline.dedup.embedding.network import CopyNet, NetworkConfig, folded, save_network
 from tests.builders import a_picture
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.errors import ConfigError
-from dedup.embedding import neighbors
-from dedup.embedding.neighbors import similar_pairs, similar_to
+from byline.catalog.errors import ConfigError
+from byline.dedup.embedding import neighbors
+from byline.dedup.embedding.neighbors import similar_pairs, similar_to
 
 
 def vectors(count, *, seed=0, dim=16):

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from dedup.embedding.augment import edited
-from dedup.embedding.corpus import group_of, is_held_out, load_drawings, load_photographs, photographs
-from dedup.embedding.geometry import Boxes, paste, warp
-from dedup.embedding.loss import contrastive_loss
-from dedup.embedding.network import NetworkConfig, load_network
-from dedup.embedding.scenes import Material, scenes
-from dedup.embedding.stamps import word_stamps
-from dedup.embedding.train import TrainingConfig, train
+from byline.dedup.embedding.augment import edited
+from byline.dedup.embedding.corpus import group_of, is_held_out, load_drawings, load_photographs, photographs
+from byline.dedup.embedding.geometry import Boxes, paste, warp
+from byline.dedup.embedding.loss import contrastive_loss
+from byline.dedup.embedding.network import NetworkConfig, load_network
+from byline.dedup.embedding.scenes import Material, scenes
+from byline.dedup.embedding.stamps import word_stamps
+from byline.dedup.embedding.train import TrainingConfig, train
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 TINY = TrainingConfig(network=NetworkConfig(side_px=32, widths=(8, 8), dim=16), scenes_seen=24, batch=8)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catalog.errors import ConfigError
-from dedup.hashes import HASH_INSTRUMENT, Hashes, dhash, hashes_of_bytes, perceptual_hashes, pixel_digest
-from dedup.pdq import MIN_QUALITY, pdq
+from byline.catalog.errors import ConfigError
+from byline.dedup.hashes import HASH_INSTRUMENT, Hashes, dhash, hashes_of_bytes, perceptual_hashes, pixel_digest
+from byline.dedup.pdq import MIN_QUALITY, pdq
 from tests.builders import encoded
 
 

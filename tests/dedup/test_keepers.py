@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dedup import keepers
-from dedup.colors import color_grid
-from dedup.keepers import Looks, choose_keepers, near_codes, similar_pictures
+from byline.dedup import keepers
+from byline.dedup.colors import color_grid
+from byline.dedup.keepers import Looks, choose_keepers, near_codes, similar_pictures
 from tests.builders import a_picture
 
 GRAY = b"\x80" * 48

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from dedup.band_ring import RINGS, first_band_of, limits_of
-from dedup.banding import promised_recall
-from dedup.neighbors import PAIR, NearIndex, first_of_equals, near_pairs
+from byline.dedup.band_ring import RINGS, first_band_of, limits_of
+from byline.dedup.banding import promised_recall
+from byline.dedup.neighbors import PAIR, NearIndex, first_of_equals, near_pairs
 
 
 def random_codes(num_codes: int, seed: int = 0, *, num_bytes: int = 32) -> np.ndarray:
@@ -82,14 +82,14 @@ def test_crowded_buckets_lose_nothing(radius_bits):
 
 def test_how_a_search_is_divided_does_not_change_the_pairs(monkeypatch):
     whole = near_pairs(PLANTED, radius_bits=31)
-    monkeypatch.setattr("dedup.neighbors.GATHERED_CODES", 100)
+    monkeypatch.setattr("byline.dedup.neighbors.GATHERED_CODES", 100)
     np.testing.assert_array_equal(near_pairs(PLANTED, radius_bits=31), whole)
 
 
 @pytest.mark.parametrize(("codes", "radius_bits"), [(PLANTED, 31), (PLANTED, 12), (PLANTED_64, 8)])
 @pytest.mark.parametrize("num_streamed", [97, 1 << 18])
 def test_few_against_many_finds_what_a_search_from_nothing_finds(monkeypatch, codes, radius_bits, num_streamed):
-    monkeypatch.setattr("dedup.neighbors.STREAMED_CODES", num_streamed)
+    monkeypatch.setattr("byline.dedup.neighbors.STREAMED_CODES", num_streamed)
     whole = near_pairs(codes, radius_bits=radius_bits)
     between = whole[(whole["i"] < 1500) & (whole["j"] >= 1500)]
     found = NearIndex(codes[1500:], radius_bits=radius_bits).pairs_with(codes[:1500])

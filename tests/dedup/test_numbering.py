@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from dedup import numbering
-from dedup.numbering import num_of, numbered
+from byline.dedup import numbering
+from byline.dedup.numbering import num_of, numbered
 
 
 @pytest.fixture(autouse=True, params=["few rows", "many rows"])

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from dedup.colors import GRID_BYTES, color_grid
-from dedup.frames import Frame, find_frame
-from dedup.hashes import hash_of_frequencies, low_frequencies, perceptual_hashes
-from dedup.views import (
+from byline.dedup.colors import GRID_BYTES, color_grid
+from byline.dedup.frames import Frame, find_frame
+from byline.dedup.hashes import hash_of_frequencies, low_frequencies, perceptual_hashes
+from byline.dedup.views import (
     AMBIGUOUS,
     TRIMMED,
     TRIMMED_TURNED,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from diffusion.autoencoder import AutoencoderConfig, build_autoencoder, denormalize, normalize
+from byline.diffusion.autoencoder import AutoencoderConfig, build_autoencoder, denormalize, normalize
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from diffusion.grid import grid_png
+from byline.diffusion.grid import grid_png
 
 
 def pictures(count):

@@ -2,9 +2,9 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from catalog.configs import parse_config
-from catalog.errors import ConfigError
-from diffusion.noise import NoiseConfig, Noising
+from byline.catalog.configs import parse_config
+from byline.catalog.errors import ConfigError
+from byline.diffusion.noise import NoiseConfig, Noising
 
 T = torch.tensor([0, 1, 250, 998, 999])
 

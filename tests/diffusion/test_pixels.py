@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion.pixels import square, to_bytes, to_network
+from byline.diffusion.pixels import square, to_bytes, to_network
 
 
 def a_png(mode, size, color):

@@ -4,9 +4,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from catalog.errors import ConfigError
-from diffusion.noise import NoiseConfig, Noising
-from diffusion.sampling import SamplingConfig, build_scheduler, guide, seed_from, set_timesteps
+from byline.catalog.errors import ConfigError
+from byline.diffusion.noise import NoiseConfig, Noising
+from byline.diffusion.sampling import SamplingConfig, build_scheduler, guide, seed_from, set_timesteps
 
 MEAN, SPREAD = 1.5, 0.4
 

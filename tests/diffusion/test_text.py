@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from catalog.errors import ConfigError
-from diffusion.text import TextEncoder, TextEncoderConfig, pad_tokens
+from byline.catalog.errors import ConfigError
+from byline.diffusion.text import TextEncoder, TextEncoderConfig, pad_tokens
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
 import pytest
 
-from catalog.errors import CheckpointError
-from diffusion.grid import grid_png
-from diffusion.sampling import SamplingConfig, TextToImage
+from byline.catalog.errors import CheckpointError
+from byline.diffusion.grid import grid_png
+from byline.diffusion.sampling import SamplingConfig, TextToImage
+from byline.training.run import run
 from tests.training.builders import (
     a_diffusion_run,
     a_release,
@@ -10,7 +11,6 @@ from tests.training.builders import (
     an_autoencoder_run,
     write_toml,
 )
-from training.run import run
 
 QUICK = SamplingConfig(num_inference_steps=2, images_per_prompt=2)
 

@@ -5,10 +5,10 @@ import torch
 from diffusers import AutoencoderKL
 from torch import nn
 
-from catalog.errors import BylineError, CheckpointError
-from diffusion.autoencoder import AutoencoderConfig, build_autoencoder
-from diffusion.text import TextEncoder, TextEncoderConfig
-from diffusion.weights import load_pretrained, load_tensors, refuse_pickles, save_tensors, weights_digest
+from byline.catalog.errors import BylineError, CheckpointError
+from byline.diffusion.autoencoder import AutoencoderConfig, build_autoencoder
+from byline.diffusion.text import TextEncoder, TextEncoderConfig
+from byline.diffusion.weights import load_pretrained, load_tensors, refuse_pickles, save_tensors, weights_digest
 from tests.training.builders import an_autoencoder
 
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from catalog.errors import CorpusError
-from evaluation.kid import kernel_distance, random_features
-from evaluation.reconstruction import measure_reconstruction, psnr
-from evaluation.report import bootstrap_interval
+from byline.catalog.errors import CorpusError
+from byline.evaluation.kid import kernel_distance, random_features
+from byline.evaluation.reconstruction import measure_reconstruction, psnr
+from byline.evaluation.report import bootstrap_interval
 from tests.training.builders import a_release, an_autoencoder
 
 

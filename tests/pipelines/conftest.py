@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.run import build
+from byline.pipelines.run import build
 from tests.builders import a_corpus
 
 

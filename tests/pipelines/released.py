@@ -1,6 +1,6 @@
 """What a release says of its records."""
 
-from catalog.manifest import shard_table_path
+from byline.catalog.manifest import shard_table_path
 
 
 def captions_of(release):

@@ -10,9 +10,9 @@ import pytest
 import webdataset as wds
 from PIL import Image
 
-from catalog.packs import read_index
-from pipelines.run import build
-from pipelines.verify import verify
+from byline.catalog.packs import read_index
+from byline.pipelines.run import build
+from byline.pipelines.verify import verify
 from tests.builders import (
     POLICY,
     a_corpus,
@@ -81,7 +81,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_release(small, tmp_path):
     _, release = small
     config = a_corpus(tmp_path)
     corpus = tmp_path / "corpus"
-    command = [sys.executable, "-m", "cli.main", "build", str(config), "--workers", "2"]
+    command = [sys.executable, "-m", "byline.cli.main", "build", str(config), "--workers", "2"]
     for what in ("judgements/claims/*", "packs/*.tar", "facts/hashes/*/*", "facts/captions/*/*", "shards/*.tar"):
         _kill_when(command, lambda what=what: any(corpus.glob(what)))
     again = build(str(config), workers=1)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catalog.errors import ConfigError, CorpusError, SourceError
-from catalog.packs import read_index
-from pipelines.measures import caption_facts
-from pipelines.run import build
-from pipelines.verify import verify
+from byline.catalog.errors import ConfigError, CorpusError, SourceError
+from byline.catalog.packs import read_index
+from byline.pipelines.measures import caption_facts
+from byline.pipelines.run import build
+from byline.pipelines.verify import verify
 from tests.builders import (
     a_corpus,
     a_picture,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from catalog.errors import ConfigError, CorpusError, StorageError
-from catalog.storage import Store
-from pipelines.run import build
-from pipelines.verify import verify
+from byline.catalog.errors import ConfigError, CorpusError, StorageError
+from byline.catalog.storage import Store
+from byline.pipelines.run import build
+from byline.pipelines.verify import verify
 from tests.builders import (
     CountingRunner,
     a_corpus,

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from pipelines.config import load_corpus_config
-from pipelines.plans.planning import make_plan
-from pipelines.run import build
+from byline.pipelines.config import load_corpus_config
+from byline.pipelines.plans.planning import make_plan
+from byline.pipelines.run import build
 from tests.builders import POLICY, a_corpus, a_picture, encoded
 
 pytestmark = pytest.mark.beam

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.config import load_corpus_config
-from pipelines.settings import settings
+from byline.pipelines.config import load_corpus_config
+from byline.pipelines.settings import settings
 from tests.builders import a_corpus
 from tests.pipelines.evaluation.lists import a_list, a_photograph
 

@@ -8,14 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageOps
 
-from catalog.corpus import read_settings
-from catalog.errors import ConfigError
-from pipelines.config import load_corpus_config
-from pipelines.measures import pdq_facts
-from pipelines.plans.planning import make_plan
-from pipelines.run import build, last_record
-from pipelines.takedown.selecting import Request, select
-from pipelines.verify import verify
+from byline.catalog.corpus import read_settings
+from byline.catalog.errors import ConfigError
+from byline.pipelines.config import load_corpus_config
+from byline.pipelines.measures import pdq_facts
+from byline.pipelines.plans.planning import make_plan
+from byline.pipelines.run import build, last_record
+from byline.pipelines.takedown.selecting import Request, select
+from byline.pipelines.verify import verify
 from tests.builders import POLICY
 
 pytestmark = pytest.mark.beam
@@ -151,8 +151,8 @@ def test_a_measure_that_is_asked_for_later_is_made_of_all_pictures(tmp_path):
 @pytest.mark.parametrize(
     ("room", "policy", "said"),
     [
-        ("dedup.embedding.neighbors", "radius_bits = 12\nmin_cosine = 0.7", "needs faiss, not installed here"),
-        ("dedup.pdq", "radius_bits = 12", "PDQ needs the library pdqhash"),
+        ("byline.dedup.embedding.neighbors", "radius_bits = 12\nmin_cosine = 0.7", "needs faiss, not installed here"),
+        ("byline.dedup.pdq", "radius_bits = 12", "PDQ needs the library pdqhash"),
     ],
 )
 def test_a_library_that_is_lacking_is_told_before_anything_is_fetched(tmp_path, monkeypatch, room, policy, said):
@@ -166,7 +166,7 @@ def test_a_library_that_is_lacking_is_told_before_anything_is_fetched(tmp_path, 
 
 
 def test_vectors_are_compared_only_for_a_policy_that_asks_for_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("dedup.embedding.neighbors.find_spec", lambda name: None)
+    monkeypatch.setattr("byline.dedup.embedding.neighbors.find_spec", lambda name: None)
     embedding = f'[embedding]\nmodel = "{SAMPLES}/models/copy-detector"\n'
     pictures = {f"a{number}": picture for number, picture in enumerate(photographs()[:2])}
     release = build(str(a_folder_corpus(tmp_path, pictures, POLICY, embedding)), workers=1)

@@ -7,11 +7,11 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from catalog.errors import CorpusError
-from catalog.manifest import Release
-from cli.diff import diff as diff_verb
-from pipelines.plans.differences import difference
-from pipelines.run import build
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import Release
+from byline.cli.diff import diff as diff_verb
+from byline.pipelines.plans.differences import difference
+from byline.pipelines.run import build
 from tests.builders import POLICY, a_picture, a_yfcc_line, encoded, write_corpus
 
 pytestmark = pytest.mark.beam
@@ -159,7 +159,7 @@ def test_the_terminal_shows_it_and_nothing_that_a_source_could_do(releases, monk
     assert "title: blobs number 7 -> [red]Eve [2J" in result.stdout
     assert "\x1b" not in result.stdout
     assert "creator:missing" in result.stdout
-    monkeypatch.setattr("cli.diff.FIRST", 1)
+    monkeypatch.setattr("byline.cli.diff.FIRST", 1)
     short, whole = _run(_place(a), _place(b)).stdout, _run(_place(a), _place(b), "--all").stdout
     assert "and 2 more; --all shows them" in short
     assert len(whole.splitlines()) > len(short.splitlines())

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from catalog.errors import CorpusError
-from catalog.storage import Store
-from dedup.views import TURNED, View, pack_views
-from pipelines.edge_search import (
+from byline.catalog.errors import CorpusError
+from byline.catalog.storage import Store
+from byline.dedup.views import TURNED, View, pack_views
+from byline.pipelines.edge_search import (
     SEARCHES,
     finish_search,
     read_edges,
@@ -18,11 +18,11 @@ from pipelines.edge_search import (
     search_tasks,
     write_edges,
 )
-from pipelines.edges import FOLDER, edges_stem, is_searched
-from pipelines.measures import hash_facts
-from pipelines.parts import PackPart
-from pipelines.progress import Meter
-from pipelines.stages.find_duplicates import FindDuplicates
+from byline.pipelines.edges import FOLDER, edges_stem, is_searched
+from byline.pipelines.measures import hash_facts
+from byline.pipelines.parts import PackPart
+from byline.pipelines.progress import Meter
+from byline.pipelines.stages.find_duplicates import FindDuplicates
 
 NUM_PACKS = 3
 GRAY = b"\x80" * 48
@@ -94,7 +94,7 @@ def test_a_search_that_is_continued_finds_what_one_from_nothing_finds(store, tmp
 
 
 def test_it_is_continued_only_when_little_is_new(store, monkeypatch):
-    monkeypatch.setattr("pipelines.edge_search.find_more", lambda *args, **kwargs: pytest.fail("continued"))
+    monkeypatch.setattr("byline.pipelines.edge_search.find_more", lambda *args, **kwargs: pytest.fail("continued"))
     measure(store, some_codes(90, seed=1))
     write_edges(store, parts(), search_edges(store, parts()))
     measure(store, some_codes(90, seed=2), first=90)

@@ -10,15 +10,15 @@ from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from catalog.consent import read_consent
-from catalog.errors import CorpusError
-from catalog.packs import INDEX_SCHEMA, read_attempts, read_index
-from catalog.storage import Store
-from pipelines.parts import PackPart
-from pipelines.progress import Meter
-from pipelines.stages.fetch import Fetch, PixelConfig, fetch_pack
-from pipelines.stages.judge_claims import CLAIM_SCHEMA, claims_path
-from pipelines.stages.measure import Measure, Measured
+from byline.catalog.consent import read_consent
+from byline.catalog.errors import CorpusError
+from byline.catalog.packs import INDEX_SCHEMA, read_attempts, read_index
+from byline.catalog.storage import Store
+from byline.pipelines.parts import PackPart
+from byline.pipelines.progress import Meter
+from byline.pipelines.stages.fetch import Fetch, PixelConfig, fetch_pack
+from byline.pipelines.stages.judge_claims import CLAIM_SCHEMA, claims_path
+from byline.pipelines.stages.measure import Measure, Measured
 from tests.builders import a_fetch_config, a_picture, a_server, encoded
 
 

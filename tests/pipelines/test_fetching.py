@@ -7,13 +7,13 @@ from collections import Counter
 
 import pytest
 
-from catalog.digests import sha256_hex
-from catalog.packs import Outcome
-from catalog.storage import Store
-from pipelines.fetching.held import read_held
-from pipelines.fetching.journal import Journal
-from pipelines.fetching.queue import answer_all
-from pipelines.transport import Answer, HttpTransport, NotYetError
+from byline.catalog.digests import sha256_hex
+from byline.catalog.packs import Outcome
+from byline.catalog.storage import Store
+from byline.pipelines.fetching.held import read_held
+from byline.pipelines.fetching.journal import Journal
+from byline.pipelines.fetching.queue import answer_all
+from byline.pipelines.transport import Answer, HttpTransport, NotYetError
 from tests.builders import a_fetch_config
 
 

@@ -12,9 +12,9 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from catalog.packs import Outcome
-from pipelines.fetch_config import PixelConfig
-from pipelines.pixels import UnusableError, store_image
+from byline.catalog.packs import Outcome
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.pixels import UnusableError, store_image
 from tests.builders import a_picture, encoded
 
 KINDS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")

@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from catalog.denylist import NOTHING_DENIED, Entry, add_entries, load_denylist
-from catalog.errors import ConfigError, SourceError, StorageError
-from catalog.records import ImageRecord, LeftOut, UnreadableRow, records_table, unreadable_table
-from catalog.storage import Store, parquet_bytes
-from pipelines import ingesting, spilling, url_index
-from pipelines.config import SourceConfig
-from pipelines.ingested import records_path
-from pipelines.ingesting import groups_of_packs, sort_out, write_run
-from pipelines.spilling import Spill, regrouped
-from pipelines.stages.ingest import ingest
+from byline.catalog.denylist import NOTHING_DENIED, Entry, add_entries, load_denylist
+from byline.catalog.errors import ConfigError, SourceError, StorageError
+from byline.catalog.records import ImageRecord, LeftOut, UnreadableRow, records_table, unreadable_table
+from byline.catalog.storage import Store, parquet_bytes
+from byline.pipelines import ingesting, spilling, url_index
+from byline.pipelines.config import SourceConfig
+from byline.pipelines.ingested import records_path
+from byline.pipelines.ingesting import groups_of_packs, sort_out, write_run
+from byline.pipelines.spilling import Spill, regrouped
+from byline.pipelines.stages.ingest import ingest
 from tests.builders import a_record, a_yfcc_line, tree_digest
 
 PATH = "records/test/1.parquet"
@@ -244,9 +244,9 @@ def test_a_path_without_files_is_told_with_its_source(path, tmp_path):
 
 SCRIPT = """
 import sys
-from catalog.storage import Store
-from pipelines.config import SourceConfig
-from pipelines.stages.ingest import ingest
+from byline.catalog.storage import Store
+from byline.pipelines.config import SourceConfig
+from byline.pipelines.stages.ingest import ingest
 source = SourceConfig(name="test", reader="yfcc", path=sys.argv[1], num_packs=50)
 print("begins", flush=True)
 ingest(source, Store(sys.argv[2]))

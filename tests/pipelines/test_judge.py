@@ -3,13 +3,13 @@ import json
 import pyarrow as pa
 import pytest
 
-from catalog.policy import CapRules, DuplicateRules, LicenseRules, Policy, ReleaseRules, SplitRules
-from dedup.views import TRIMMED, TRIMMED_TURNED, TURNED, View, pack_views
-from pipelines.evaluation_sets import EVALUATION_SCHEMA, EvaluationList, EvaluationSets
-from pipelines.judging import judge_packs
-from pipelines.measures import CODE_SCHEMA, EDGE_SCHEMA, SIMILAR_SCHEMA
-from pipelines.rows import ROW_SCHEMA
-from pipelines.verdicts import Pack
+from byline.catalog.policy import CapRules, DuplicateRules, LicenseRules, Policy, ReleaseRules, SplitRules
+from byline.dedup.views import TRIMMED, TRIMMED_TURNED, TURNED, View, pack_views
+from byline.pipelines.evaluation_sets import EVALUATION_SCHEMA, EvaluationList, EvaluationSets
+from byline.pipelines.judging import judge_packs
+from byline.pipelines.measures import CODE_SCHEMA, EDGE_SCHEMA, SIMILAR_SCHEMA
+from byline.pipelines.rows import ROW_SCHEMA
+from byline.pipelines.verdicts import Pack
 
 POLICY = Policy(
     license=LicenseRules(families=("CC0", "CC-BY")),

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.fetch_only import WORKERS
 from benchmarks.killed_fetch import kill_and_compare
-from pipelines.stages.fetch import WINDOW
+from byline.pipelines.stages.fetch import WINDOW
 
 pytestmark = [pytest.mark.beam, pytest.mark.slow]
 

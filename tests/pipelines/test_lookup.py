@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps
 
-from catalog.digests import sha256_hex
-from catalog.errors import BylineError
-from catalog.packs import read_images, read_index
-from catalog.records import records_table
-from catalog.storage import Store
-from pipelines.parts import parts_of, write_records
-from pipelines.run import build
-from pipelines.traces.lookup import (
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import BylineError
+from byline.catalog.packs import read_images, read_index
+from byline.catalog.records import records_table
+from byline.catalog.storage import Store
+from byline.pipelines.parts import parts_of, write_records
+from byline.pipelines.run import build
+from byline.pipelines.traces.lookup import (
     all_parts,
     find_creator,
     find_domain,
@@ -24,7 +24,7 @@ from pipelines.traces.lookup import (
     find_sha256,
     find_url,
 )
-from pipelines.url_index import row_groups_of, url_index_path
+from byline.pipelines.url_index import row_groups_of, url_index_path
 from tests.builders import a_record, a_yfcc_line, encoded, write_corpus
 
 PHOTOGRAPHS = sorted((Path(__file__).parents[2] / "samples/photographs").glob("lomiri-*.jpg"))[:8]
@@ -102,7 +102,7 @@ def test_of_two_runs_the_newest_that_was_released_is_given(store):
 @pytest.mark.parametrize("indexed", [True, False])
 def test_a_record_is_found_by_the_url_of_picture_or_page(store, url, indexed, monkeypatch):
     if not indexed:
-        monkeypatch.setattr("pipelines.traces.lookup.row_groups_of", lambda *_: None)
+        monkeypatch.setattr("byline.pipelines.traces.lookup.row_groups_of", lambda *_: None)
     assert list(find_url(store, url)) == _ids(3)
 
 
@@ -245,8 +245,8 @@ def test_lookups_leave_no_thread_of_arrow_that_could_abort_a_short_process(tmp_p
 import os
 import time
 import pyarrow.compute as pc
-from catalog.storage import Store
-from pipelines.traces.lookup import find_record, find_url
+from byline.catalog.storage import Store
+from byline.pipelines.traces.lookup import find_record, find_url
 pc.add(1, 1)
 before = len(os.listdir("/proc/self/task"))
 store = Store({str(tmp_path)!r})

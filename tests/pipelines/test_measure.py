@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning import safety
-from captioning.safety import NsfwClassifier, SafetyConfig
-from catalog.errors import ConfigError
-from catalog.facts import FactTable
-from catalog.packs import Outcome, read_images, read_index, write_segment
-from catalog.storage import Store
-from dedup.hashes import perceptual_hashes
-from pipelines.fetch_config import PixelConfig
-from pipelines.fetching.index_rows import index_row
-from pipelines.measures import hash_facts, pdq_facts, quality_facts, safety_facts, thumbnail_facts
-from pipelines.parts import PackPart
-from pipelines.pixels import store_image
-from pipelines.progress import Meter
-from pipelines.run import build
-from pipelines.stages import measure
-from pipelines.stages.measure import measure_pack, measure_thumbnail, measurements
-from pipelines.transport import Answer
+from byline.captioning import safety
+from byline.captioning.safety import NsfwClassifier, SafetyConfig
+from byline.catalog.errors import ConfigError
+from byline.catalog.facts import FactTable
+from byline.catalog.packs import Outcome, read_images, read_index, write_segment
+from byline.catalog.storage import Store
+from byline.dedup.hashes import perceptual_hashes
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.fetching.index_rows import index_row
+from byline.pipelines.measures import hash_facts, pdq_facts, quality_facts, safety_facts, thumbnail_facts
+from byline.pipelines.parts import PackPart
+from byline.pipelines.pixels import store_image
+from byline.pipelines.progress import Meter
+from byline.pipelines.run import build
+from byline.pipelines.stages import measure
+from byline.pipelines.stages.measure import measure_pack, measure_thumbnail, measurements
+from byline.pipelines.transport import Answer
 from tests.builders import a_corpus, a_picture, encoded, tree_digest
 
 PACK = PackPart(pack="test-00000", records_path="unused", row_group=0, num_records=0)

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from PIL import Image
 
-from catalog.storage import Store
-from pipelines.run import build
+from byline.catalog.storage import Store
+from byline.pipelines.run import build
 from tests.builders import POLICY, a_picture, a_yfcc_line, encoded, write_corpus
 from tests.pipelines.takedown.corpora import HOST, PHOTO, latest, take_down
 

@@ -6,9 +6,9 @@ import pytest
 from PIL import ImageCms
 from typer.testing import CliRunner
 
-from cli.main import app
-from pipelines.outcomes import outcomes_of
-from pipelines.run import build, last_record
+from byline.cli.main import app
+from byline.pipelines.outcomes import outcomes_of
+from byline.pipelines.run import build, last_record
 from tests.builders import a_picture, a_server, a_yfcc_line, encoded, write_corpus
 
 pytestmark = pytest.mark.beam

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catalog.packs import Outcome
-from pipelines.fetch_config import PixelConfig
-from pipelines.pixels import UnusableError, store_image
+from byline.catalog.packs import Outcome
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.pixels import UnusableError, store_image
 from tests.builders import a_picture, encoded
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

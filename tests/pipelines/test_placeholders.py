@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from catalog.policy import ImageRules, Policy
-from catalog.storage import Store
-from pipelines.config import load_corpus_config, load_policy
-from pipelines.placeholders import Recurring, num_hands, placeholder_rows
-from pipelines.plans.planning import make_plan
-from pipelines.run import build
-from pipelines.traces.tracing import trace
+from byline.catalog.policy import ImageRules, Policy
+from byline.catalog.storage import Store
+from byline.pipelines.config import load_corpus_config, load_policy
+from byline.pipelines.placeholders import Recurring, num_hands, placeholder_rows
+from byline.pipelines.plans.planning import make_plan
+from byline.pipelines.run import build
+from byline.pipelines.traces.tracing import trace
 from tests.builders import POLICY as POLICY_TOML
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 from tests.pipelines.test_judge import CODES, NC, NEUTRAL, POLICY, _judge, _reasons, a_row

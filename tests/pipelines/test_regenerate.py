@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from catalog.manifest import Release
-from catalog.storage import Store
-from pipelines.run import build
-from pipelines.verify import verify
+from byline.catalog.manifest import Release
+from byline.catalog.storage import Store
+from byline.pipelines.run import build
+from byline.pipelines.verify import verify
 from tests.builders import POLICY, a_picture, a_yfcc_line, encoded, tree_digest, write_corpus
 
 pytestmark = pytest.mark.beam

@@ -5,16 +5,16 @@ import re
 import pyarrow as pa
 import pytest
 
-from catalog.errors import CorpusError
-from catalog.manifest import Shard
-from catalog.policy import CapRules, LicenseRules
-from catalog.records import records_table
-from catalog.storage import Store
-from pipelines.parts import parts_of, write_records
-from pipelines.publishing import credits_of
-from pipelines.rows import CREDIT_COLUMNS, NOBODY, Instruments, read_rows
-from pipelines.run import build
-from pipelines.sample_schema import SHARD_SCHEMA
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import Shard
+from byline.catalog.policy import CapRules, LicenseRules
+from byline.catalog.records import records_table
+from byline.catalog.storage import Store
+from byline.pipelines.parts import parts_of, write_records
+from byline.pipelines.publishing import credits_of
+from byline.pipelines.rows import CREDIT_COLUMNS, NOBODY, Instruments, read_rows
+from byline.pipelines.run import build
+from byline.pipelines.sample_schema import SHARD_SCHEMA
 from tests.builders import BY_4, a_corpus, a_record
 from tests.pipelines.test_judge import POLICY, _reasons, a_row
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipelines.run import build
+from byline.pipelines.run import build
 from tests.builders import a_corpus
 from tests.pipelines.test_workers import STAGES
 
@@ -16,7 +16,7 @@ both = pytest.mark.parametrize("workers", [1, 2])
 
 def build_told(config, workers):
     """Run the command, and return its exit code and what it says on standard error but for the bars of its stages."""
-    command = [sys.executable, "-m", "cli.main", "build", str(config), "--workers", str(workers)]
+    command = [sys.executable, "-m", "byline.cli.main", "build", str(config), "--workers", str(workers)]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith(STAGES)]
 

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from catalog.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules, SplitRules
-from dedup.embedding.neighbors import similar_pairs
-from pipelines.judging import judge_packs
-from pipelines.measures import CODE_SCHEMA, EDGE_SCHEMA, SIMILAR_SCHEMA
-from pipelines.rows import ROW_SCHEMA
-from pipelines.verdicts import Pack
+from byline.catalog.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules, SplitRules
+from byline.dedup.embedding.neighbors import similar_pairs
+from byline.pipelines.judging import judge_packs
+from byline.pipelines.measures import CODE_SCHEMA, EDGE_SCHEMA, SIMILAR_SCHEMA
+from byline.pipelines.rows import ROW_SCHEMA
+from byline.pipelines.verdicts import Pack
 
 MIN_COSINE = 0.7
 POLICY = Policy(

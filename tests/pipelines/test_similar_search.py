@@ -3,12 +3,12 @@ import re
 import numpy as np
 import pytest
 
-from catalog.errors import CorpusError
-from catalog.storage import Store
-from pipelines.measures import embedding_facts, quality_facts
-from pipelines.parts import PackPart
-from pipelines.similar_search import is_compared, read_similar, search_similar, write_similar
-from pipelines.takedown.removing import Doomed, remove
+from byline.catalog.errors import CorpusError
+from byline.catalog.storage import Store
+from byline.pipelines.measures import embedding_facts, quality_facts
+from byline.pipelines.parts import PackPart
+from byline.pipelines.similar_search import is_compared, read_similar, search_similar, write_similar
+from byline.pipelines.takedown.removing import Doomed, remove
 
 MODEL = "a-model-1-00000000"
 

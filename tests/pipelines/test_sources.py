@@ -2,13 +2,13 @@ import json
 
 import pytest
 
-from catalog.errors import SourceError
-from catalog.records import LeftOut, UnreadableRow
-from pipelines.sources import READERS
-from pipelines.sources.commons import read_commons
-from pipelines.sources.openverse import read_openverse
-from pipelines.sources.options import AS_IT_IS
-from pipelines.sources.yfcc import read_yfcc
+from byline.catalog.errors import SourceError
+from byline.catalog.records import LeftOut, UnreadableRow
+from byline.pipelines.sources import READERS
+from byline.pipelines.sources.commons import read_commons
+from byline.pipelines.sources.openverse import read_openverse
+from byline.pipelines.sources.options import AS_IT_IS
+from byline.pipelines.sources.yfcc import read_yfcc
 from tests.builders import a_yfcc_line
 
 

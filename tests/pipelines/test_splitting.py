@@ -1,11 +1,11 @@
 import numpy as np
 import pyarrow as pa
 
-from catalog.policy import SplitRules
-from dedup.views import TRIMMED, View, pack_views
-from pipelines.measures import EDGE_SCHEMA
-from pipelines.settling import CONTENDER_SCHEMA
-from pipelines.splitting import alike
+from byline.catalog.policy import SplitRules
+from byline.dedup.views import TRIMMED, View, pack_views
+from byline.pipelines.measures import EDGE_SCHEMA
+from byline.pipelines.settling import CONTENDER_SCHEMA
+from byline.pipelines.splitting import alike
 
 GRAY = b"\x80" * 48
 CODES = [bytes([number]) * 32 for number in range(9)]

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from catalog.configs import parse_config
-from catalog.digests import sha256_hex
-from catalog.errors import ConfigError, SourceError
-from catalog.records import ImageRecord, UnreadableRow
-from pipelines.config import SourceConfig
-from pipelines.sources.csv import read_csv
-from pipelines.sources.options import ReadOptions
-from pipelines.sources.parquet import read_parquet, row_digest
+from byline.catalog.configs import parse_config
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import ConfigError, SourceError
+from byline.catalog.records import ImageRecord, UnreadableRow
+from byline.pipelines.config import SourceConfig
+from byline.pipelines.sources.csv import read_csv
+from byline.pipelines.sources.options import ReadOptions
+from byline.pipelines.sources.parquet import read_parquet, row_digest
 from tests.builders import BY_4
 
 PACKERS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog.packs import Outcome
-from pipelines.transport import HttpTransport
+from byline.catalog.packs import Outcome
+from byline.pipelines.transport import HttpTransport
 from tests.apis import the_apis
 from tests.builders import a_fetch_config, a_server
 from tests.certificates import a_certificate
@@ -140,7 +140,7 @@ def test_requests_are_counted_and_what_is_not_asked_is_none():
 
 GET = """
 import asyncio, sys
-from pipelines.transport import HttpTransport
+from byline.pipelines.transport import HttpTransport
 from tests.builders import a_fetch_config
 
 async def ask():

@@ -8,9 +8,9 @@ import subprocess
 import pyarrow as pa
 import pytest
 
-from catalog.manifest import Release
-from pipelines.run import build
-from pipelines.verify import verify
+from byline.catalog.manifest import Release
+from byline.pipelines.run import build
+from byline.pipelines.verify import verify
 from tests.builders import a_corpus
 
 pytestmark = pytest.mark.beam

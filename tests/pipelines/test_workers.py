@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fetch_only import write_corpus
-from pipelines.workers import WorkerServer, worker_server
+from byline.pipelines.workers import WorkerServer, worker_server
 from tests.builders import a_server
 
 PATIENCE_S = 60
@@ -47,7 +47,7 @@ def a_build_that_fetches(folder):
     for."""
     with a_server({}) as (base, asked):
         config = write_corpus(folder, [f"{base}/hangs"] * 8, num_packs=8)
-        command = [sys.executable, "-m", "cli.main", "build", str(config)]
+        command = [sys.executable, "-m", "byline.cli.main", "build", str(config)]
         process = subprocess.Popen(
             command,
             stderr=subprocess.PIPE,

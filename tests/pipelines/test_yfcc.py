@@ -6,12 +6,12 @@ import zlib
 
 import pytest
 
-from catalog.digests import sha256_hex
-from catalog.errors import SourceError
-from catalog.records import ImageRecord, LeftOut, UnreadableRow
-from pipelines.sources import files
-from pipelines.sources.options import ReadOptions
-from pipelines.sources.yfcc import read_yfcc
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import SourceError
+from byline.catalog.records import ImageRecord, LeftOut, UnreadableRow
+from byline.pipelines.sources import files
+from byline.pipelines.sources.options import ReadOptions
+from byline.pipelines.sources.yfcc import read_yfcc
 from tests.builders import a_yfcc_line
 
 UNPACKERS = {".gz": lambda: zlib.decompressobj(wbits=31), ".bz2": bz2.BZ2Decompressor}
@@ -120,8 +120,8 @@ def test_bad_lines_before_a_good_one_are_told_each(tmp_path):
 
 
 def test_a_line_without_end_is_not_held_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.sources.files.MAX_LINE_BYTES", 1000)
-    monkeypatch.setattr("pipelines.sources.yfcc.MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr("byline.pipelines.sources.files.MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr("byline.pipelines.sources.yfcc.MAX_LINE_BYTES", 1000)
     rows = _yfcc(tmp_path, _lines(1) + "x" * 5000 + "\n" + _lines(1))
     assert rows[1] == UnreadableRow(place="line 2", problem="longer than 1000 bytes")
     assert [len(line) for line in files.lines_of(str(tmp_path / "y"))][1] == 1000

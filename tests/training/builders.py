@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from catalog.digests import sha256_hex
-from catalog.manifest import Manifest, Shard, Split, manifest_bytes
-from catalog.storage import Store
-from catalog.tars import write_tar
-from diffusion.autoencoder import AutoencoderConfig, build_autoencoder
-from training.config import AutoencoderRun, DiffusionRun
+from byline.catalog.digests import sha256_hex
+from byline.catalog.manifest import Manifest, Shard, Split, manifest_bytes
+from byline.catalog.storage import Store
+from byline.catalog.tars import write_tar
+from byline.diffusion.autoencoder import AutoencoderConfig, build_autoencoder
+from byline.training.config import AutoencoderRun, DiffusionRun
 
 SIDE_PX = 16
 

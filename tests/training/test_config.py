@@ -1,8 +1,8 @@
 import pytest
 
-from catalog.errors import ConfigError
+from byline.catalog.errors import ConfigError
+from byline.training.config import load_train_config
 from tests.training.builders import a_diffusion_run, write_toml
-from training.config import load_train_config
 
 
 def written(tmp_path, **overrides):

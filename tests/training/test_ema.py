@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.ema import RAMP, WeightAverage
+from byline.training.ema import RAMP, WeightAverage
 
 
 def test_a_step_of_one_half_life_goes_half_the_way():

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from catalog.errors import CorpusError
-from catalog.manifest import Release
-from diffusion.autoencoder import load_autoencoder
-from diffusion.text import TextEncoder, TextEncoderConfig
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import Release
+from byline.diffusion.autoencoder import load_autoencoder
+from byline.diffusion.text import TextEncoder, TextEncoderConfig
+from byline.training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts
+from byline.training.ranks import Ranks
+from byline.training.samples import read_samples, shards_of
 from tests.training.builders import SIDE_PX, a_release, an_autoencoder
-from training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts
-from training.ranks import Ranks
-from training.samples import read_samples, shards_of
 
 ALONE = Ranks(rank=0, size=1, device=torch.device("cpu"))
 

@@ -3,10 +3,10 @@ import json
 import pytest
 import torch
 
-from catalog.errors import ConfigError
+from byline.catalog.errors import ConfigError
+from byline.training.engine import passes_per_step, read_deepspeed
+from byline.training.ranks import Ranks
 from tests.training.builders import an_autoencoder_run
-from training.engine import passes_per_step, read_deepspeed
-from training.ranks import Ranks
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from training.log import LogEntry, append_log, read_log, rewind_log
+from byline.training.log import LogEntry, append_log, read_log, rewind_log
 
 
 def an_entry(images_seen):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.order import Order
+from byline.training.order import Order
 
 SIZES = (5, 3, 7, 2)
 

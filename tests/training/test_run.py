@@ -13,8 +13,10 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from catalog.errors import CheckpointError, ConfigError, CorpusError
-from diffusion.checkpoint import checkpoint_names, file_digest, open_checkpoint
+from byline.catalog.errors import CheckpointError, ConfigError, CorpusError
+from byline.diffusion.checkpoint import checkpoint_names, file_digest, open_checkpoint
+from byline.training.log import read_log
+from byline.training.run import run
 from tests.training.builders import (
     a_diffusion_run,
     a_release,
@@ -22,8 +24,6 @@ from tests.training.builders import (
     an_autoencoder_run,
     write_toml,
 )
-from training.log import read_log
-from training.run import run
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -48,7 +48,7 @@ def losses_of(run_folder: Path) -> list[tuple[int, float]]:
 
 def start(config: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "training.run", str(config)]
+    command = [sys.executable, "-m", "byline.training.run", str(config)]
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True)
 
 

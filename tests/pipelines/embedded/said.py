@@ -5,8 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from catalog.consent import consent_evidence, read_consent
-from pipelines.embedded import embedded_signals
+from byline.catalog.consent import consent_evidence, read_consent
+from byline.pipelines.embedded import embedded_signals
 from tests.speaking_pictures import (
     training_mining,
 )

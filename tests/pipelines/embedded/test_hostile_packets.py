@@ -10,9 +10,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from catalog.consent import CUT, consent_evidence, read_consent, synthetic_rule
-from pipelines.embedded import embedded_signals
-from pipelines.embedded.stores import check_cbor, check_store, store_of
+from byline.catalog.consent import CUT, consent_evidence, read_consent, synthetic_rule
+from byline.pipelines.embedded import embedded_signals
+from byline.pipelines.embedded.stores import check_cbor, check_store, store_of
 from tests.pipelines.embedded.said import NO_TRAINING, PROHIBITED, a_photograph, reading_of
 from tests.speaking_pictures import (
     MEDIA_TYPES,

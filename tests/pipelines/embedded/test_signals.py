@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from catalog.consent import consent_evidence
-from pipelines.embedded import embedded_signals
+from byline.catalog.consent import consent_evidence
+from byline.pipelines.embedded import embedded_signals
 from tests.pipelines.embedded.said import NO_TRAINING, PROHIBITED, SAID, reading_of
 from tests.speaking_pictures import (
     MEDIA_TYPES,

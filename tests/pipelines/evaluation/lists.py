@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from pipelines.evaluation_hashing import hash_picture, make_evaluation_set
-from pipelines.picture_files import FoundFile
+from byline.pipelines.evaluation_hashing import hash_picture, make_evaluation_set
+from byline.pipelines.picture_files import FoundFile
 from tests.builders import encoded
 
 

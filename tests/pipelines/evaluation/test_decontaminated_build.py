@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import ImageOps
 
-from pipelines.run import build
+from byline.pipelines.run import build
 from tests.builders import a_corpus, encoded
 from tests.pipelines.evaluation.lists import a_list, a_photograph
 

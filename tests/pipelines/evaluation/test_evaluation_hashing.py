@@ -8,15 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from catalog.errors import ConfigError
-from dedup.hashes import perceptual_hashes, pixel_digest
-from dedup.views import pack_views, views_of
-from pipelines.evaluation_hashing import make_evaluation_set
-from pipelines.evaluation_sets import load_evaluation_list, load_evaluation_sets
-from pipelines.fetch_config import PixelConfig
-from pipelines.picture_files import FoundFile
-from pipelines.pixels import store_image
-from pipelines.stages.measure import measure_hashes
+from byline.catalog.errors import ConfigError
+from byline.dedup.hashes import perceptual_hashes, pixel_digest
+from byline.dedup.views import pack_views, views_of
+from byline.pipelines.evaluation_hashing import make_evaluation_set
+from byline.pipelines.evaluation_sets import load_evaluation_list, load_evaluation_sets
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.picture_files import FoundFile
+from byline.pipelines.pixels import store_image
+from byline.pipelines.stages.measure import measure_hashes
 from tests.builders import a_picture, encoded
 from tests.pipelines.evaluation.lists import a_list, a_photograph, measured
 

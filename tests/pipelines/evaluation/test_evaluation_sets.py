@@ -9,17 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageOps
 
-from catalog.errors import ConfigError
-from dedup.views import VIEW_BYTES
-from pipelines.evaluation_sets import (
+from byline.catalog.errors import ConfigError
+from byline.dedup.views import VIEW_BYTES
+from byline.pipelines.evaluation_sets import (
     EVALUATION_SCHEMA,
     EvaluationSets,
     load_evaluation_list,
     load_evaluation_sets,
     refuse_uncropped,
 )
-from pipelines.fetch_config import PixelConfig
-from pipelines.measures import FINGERPRINT_INSTRUMENT
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.measures import FINGERPRINT_INSTRUMENT
 from tests.builders import a_picture, encoded
 from tests.pipelines.evaluation.lists import a_list, a_photograph, measured
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from catalog.errors import ConfigError
-from catalog.tars import write_tar
-from pipelines.picture_files import MAX_PICTURE_BYTES, find_pictures, size_of
+from byline.catalog.errors import ConfigError
+from byline.catalog.tars import write_tar
+from byline.pipelines.picture_files import MAX_PICTURE_BYTES, find_pictures, size_of
 from tests.builders import a_picture, encoded
 
 PICTURE, OTHER = encoded(a_picture(1)), encoded(a_picture(2), "PNG")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from cli.main import main
+from byline.cli.main import main
 from tests.apis import the_apis
 from tests.pipelines.harvest.answers import CONTACT
 

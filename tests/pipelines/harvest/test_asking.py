@@ -3,10 +3,10 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from catalog.digests import sha256_hex
-from catalog.records import ImageRecord, UnreadableRow
-from pipelines.sources.commons import read_commons
-from pipelines.sources.openverse import read_openverse
+from byline.catalog.digests import sha256_hex
+from byline.catalog.records import ImageRecord, UnreadableRow
+from byline.pipelines.sources.commons import read_commons
+from byline.pipelines.sources.openverse import read_openverse
 from tests.pipelines.harvest.answers import CONTACT, query_of, saved_lines
 
 

@@ -54,7 +54,7 @@ def test_a_whole_harvest_is_asked_nothing(commons, apis):
 def test_a_killed_harvest_asks_for_no_answer_twice(apis, tmp_path):
     out = tmp_path / "c.jsonl"
     apis.num_pictures = 40
-    command = [sys.executable, "-m", "cli.main", "harvest", "commons", "--out", out, "--category", "A"]
+    command = [sys.executable, "-m", "byline.cli.main", "harvest", "commons", "--out", out, "--category", "A"]
     command += ["--api", f"{apis.url}/w/api.php", "--contact", CONTACT, "--page-size", "1"]
     for number in (10, 20):
         process = subprocess.Popen(command)
@@ -77,7 +77,7 @@ def test_another_question_is_not_added_to_a_harvest(commons, apis):
 
 
 def test_two_at_once_do_not_write_one_file(commons, tmp_path):
-    from pipelines.harvest.saved import open_saved
+    from byline.pipelines.harvest.saved import open_saved
 
     with open_saved(str(tmp_path / "c.jsonl")):
         assert "another byline harvest writes" in commons()[1][0]

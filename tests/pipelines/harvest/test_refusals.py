@@ -213,7 +213,7 @@ def test_a_clock_that_is_wrong_is_told_once_and_the_answers_time_is_saved(openve
 
 def test_help_names_every_way_of_asking():
     told = subprocess.run(
-        [sys.executable, "-m", "cli.main", "harvest", "commons", "--help"],
+        [sys.executable, "-m", "byline.cli.main", "harvest", "commons", "--help"],
         capture_output=True,
         check=True,
         text=True,

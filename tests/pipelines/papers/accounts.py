@@ -6,14 +6,14 @@ from io import BytesIO
 import numpy as np
 import pyarrow as pa
 
-from catalog.digests import sha256_hex
-from catalog.licenses import license_url
-from catalog.manifest import Manifest, Shard
-from catalog.storage import parquet_bytes
-from catalog.tars import write_tar
-from pipelines.papers.account import Account, SourceAccount, Tool
-from pipelines.papers.credits import CREDIT_SCHEMA
-from pipelines.papers.memorisation_counts import (
+from byline.catalog.digests import sha256_hex
+from byline.catalog.licenses import license_url
+from byline.catalog.manifest import Manifest, Shard
+from byline.catalog.storage import parquet_bytes
+from byline.catalog.tars import write_tar
+from byline.pipelines.papers.account import Account, SourceAccount, Tool
+from byline.pipelines.papers.credits import CREDIT_SCHEMA
+from byline.pipelines.papers.memorisation_counts import (
     CopiesLeft,
     MemorisationRisk,
     binned,

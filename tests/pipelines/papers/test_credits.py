@@ -5,10 +5,10 @@ import re
 import pytest
 from bs4 import BeautifulSoup
 
-from catalog.errors import ConfigError
-from pipelines.papers.credits import credit_line, credits_txt, missing_credits
-from pipelines.papers.credits_page import credits_html, shown_creators
-from pipelines.papers.licenses import licensed_as
+from byline.catalog.errors import ConfigError
+from byline.pipelines.papers.credits import credit_line, credits_txt, missing_credits
+from byline.pipelines.papers.credits_page import credits_html, shown_creators
+from byline.pipelines.papers.licenses import licensed_as
 from tests.builders import a_picture, encoded
 from tests.pipelines.papers.accounts import CHANGES, EVIL, a_credit, a_table, an_account
 

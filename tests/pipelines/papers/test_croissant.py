@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from pipelines.papers.account import Publication
-from pipelines.papers.croissant import croissant_json
+from byline.pipelines.papers.account import Publication
+from byline.pipelines.papers.croissant import croissant_json
 from tests.pipelines.papers.accounts import EVIL, a_credit, a_release_folder, a_source, an_account
 
 ROWS = [a_credit(0), a_credit(1, license="CC-BY-SA-4.0"), a_credit(2, license="LicenseRef-public-domain", creator=None)]

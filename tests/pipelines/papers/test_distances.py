@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.papers.distances import distance_text, nearest_first
+from byline.pipelines.papers.distances import distance_text, nearest_first
 
 
 @pytest.mark.parametrize(

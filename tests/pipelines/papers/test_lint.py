@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from catalog.errors import CorpusError
-from cli.lint import lint
-from pipelines.papers import write_papers
-from pipelines.papers.lint import contradictions, lint_folder
+from byline.catalog.errors import CorpusError
+from byline.cli.lint import lint
+from byline.pipelines.papers import write_papers
+from byline.pipelines.papers.lint import contradictions, lint_folder
 from tests.pipelines.papers.accounts import a_credit, a_release_folder, an_account
 
 SA = "asks that adaptations keep the license"

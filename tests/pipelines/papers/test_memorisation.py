@@ -12,9 +12,9 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.papers.escaping import csp_hash
-from pipelines.papers.memorisation import memorisation_html, memorisation_json
-from pipelines.papers.memorisation_counts import (
+from byline.pipelines.papers.escaping import csp_hash
+from byline.pipelines.papers.memorisation import memorisation_html, memorisation_json
+from byline.pipelines.papers.memorisation_counts import (
     BINS,
     Cluster,
     CopiesLeft,
@@ -24,7 +24,7 @@ from pipelines.papers.memorisation_counts import (
     count_creators,
     most_frequent,
 )
-from pipelines.papers.text_numbers import text_numbers
+from byline.pipelines.papers.text_numbers import text_numbers
 from tests.pipelines.papers.accounts import EVIL, a_credit, a_risk, an_account
 
 TEXTS = ["", "a", "a\0", "a\0\0", "b", "ab", "a cat", "a cat ", "eight8ch", "eight8ch9", "ü", "x" * 5_000, None]

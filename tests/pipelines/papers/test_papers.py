@@ -11,15 +11,15 @@ import yaml
 from huggingface_hub import DatasetCard
 from markdown_it import MarkdownIt
 
-from pipelines.papers import PAPERS
-from pipelines.papers.card import metadata, readme, size_category
-from pipelines.papers.credits import credits_txt
-from pipelines.papers.credits_page import credits_html
-from pipelines.papers.front_matter import front_matter
-from pipelines.papers.lint import contradictions
-from pipelines.papers.summary import image_range, top_tenth, training_content_summary
-from pipelines.papers.tools import tools_json
-from pipelines.papers.wording import rules_of
+from byline.pipelines.papers import PAPERS
+from byline.pipelines.papers.card import metadata, readme, size_category
+from byline.pipelines.papers.credits import credits_txt
+from byline.pipelines.papers.credits_page import credits_html
+from byline.pipelines.papers.front_matter import front_matter
+from byline.pipelines.papers.lint import contradictions
+from byline.pipelines.papers.summary import image_range, top_tenth, training_content_summary
+from byline.pipelines.papers.tools import tools_json
+from byline.pipelines.papers.wording import rules_of
 from tests.pipelines.papers.accounts import EVIL, a_credit, a_source, a_tool, an_account
 
 MARKDOWN = [name for name in PAPERS if name.endswith(".md")]
@@ -46,7 +46,8 @@ def _an_evil_account():
 
 def test_equal_accounts_give_equal_papers():
     code = (
-        "from tests.pipelines.papers.accounts import *; from pipelines.papers import write_papers; import hashlib; "
+        "from tests.pipelines.papers.accounts import *; from byline.pipelines.papers import write_papers; "
+        "import hashlib; "
         "sources = (a_source(domains={f'h{n}': 1 for n in range(9)}), a_source(name='b', reader='commons'));"
         "account = an_account(*(a_credit(n, creator=f'c{n % 3}') for n in range(9)), sources=sources);"
         "print(hashlib.sha256(repr(write_papers(account)).encode()).hexdigest())"

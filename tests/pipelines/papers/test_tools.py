@@ -2,8 +2,8 @@
 
 import pytest
 
-from catalog.licenses import UNKNOWN
-from pipelines.papers.tools import ALLOWED, opinion, tools_of
+from byline.catalog.licenses import UNKNOWN
+from byline.pipelines.papers.tools import ALLOWED, opinion, tools_of
 
 COMMERCIAL = ("CC0", "CC-BY")
 ANY_USE = ("CC0", "CC-BY-NC")

@@ -5,8 +5,8 @@ from io import BytesIO
 from struct import pack
 from zipfile import ZipFile
 
-from catalog.packs import Outcome
-from pipelines.pixels import UnusableError, store_image
+from byline.catalog.packs import Outcome
+from byline.pipelines.pixels import UnusableError, store_image
 from tests.builders import a_picture, encoded
 
 JPEG, PROGRESSIVE = encoded(a_picture(), quality=90), encoded(a_picture(), quality=90, progressive=True)

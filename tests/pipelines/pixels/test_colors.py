@@ -10,9 +10,9 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageCms, ImageOps
 
-from pipelines.pixels import store_image
-from pipelines.pixels.colors import is_srgb, to_8_bits, to_srgb
-from pipelines.pixels.decoding import decode, survey
+from byline.pipelines.pixels import store_image
+from byline.pipelines.pixels.colors import is_srgb, to_8_bits, to_srgb
+from byline.pipelines.pixels.decoding import decode, survey
 from tests.builders import a_picture, encoded
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

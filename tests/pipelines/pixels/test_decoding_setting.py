@@ -2,12 +2,12 @@
 
 import pytest
 
-from catalog.corpus import read_settings, write_settings
-from catalog.errors import ConfigError
-from catalog.storage import Store
-from pipelines.config import load_corpus_config
-from pipelines.run import build
-from pipelines.settings import settings
+from byline.catalog.corpus import read_settings, write_settings
+from byline.catalog.errors import ConfigError
+from byline.catalog.storage import Store
+from byline.pipelines.config import load_corpus_config
+from byline.pipelines.run import build
+from byline.pipelines.settings import settings
 from tests.builders import a_corpus
 
 

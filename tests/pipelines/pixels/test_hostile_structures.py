@@ -6,7 +6,7 @@ from struct import pack
 
 import pytest
 
-from catalog.packs import Outcome
+from byline.catalog.packs import Outcome
 from tests.pipelines.pixels.structures import (
     BMP,
     GIF,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catalog.packs import Outcome
-from pipelines.pixels import UnusableError, store_image
+from byline.catalog.packs import Outcome
+from byline.pipelines.pixels import UnusableError, store_image
 from tests.builders import a_picture, encoded
 from tests.pipelines.pixels.structures import (
     BMP,

@@ -10,11 +10,11 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageCms
 
-from catalog.packs import Outcome
-from pipelines.fetch_config import PixelConfig
-from pipelines.pixels import UnusableError, store_image
-from pipelines.pixels.decoding import decode_as_stored, survey
-from pipelines.pixels.resizing import reduction
+from byline.catalog.packs import Outcome
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.pixels import UnusableError, store_image
+from byline.pipelines.pixels.decoding import decode_as_stored, survey
+from byline.pipelines.pixels.resizing import reduction
 from tests.builders import a_picture, encoded
 
 PHOTOGRAPHS = sorted(Path("samples/photographs").rglob("*.jpg"))[::7]

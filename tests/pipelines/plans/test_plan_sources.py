@@ -5,10 +5,10 @@ import os
 import pyarrow.compute as pc
 import pytest
 
-from catalog.errors import CorpusError
-from pipelines.config import load_corpus_config
-from pipelines.parts import write_records
-from pipelines.plans.planning import make_plan
+from byline.catalog.errors import CorpusError
+from byline.pipelines.config import load_corpus_config
+from byline.pipelines.parts import write_records
+from byline.pipelines.plans.planning import make_plan
 from tests.builders import POLICY
 from tests.pipelines.plans.planned import NARROW, WIDE, a_line, forget_rows, newest_of, plan_of, state_of
 

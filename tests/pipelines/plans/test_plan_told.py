@@ -8,10 +8,10 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from catalog.errors import ConfigError, CorpusError
-from cli.plan import plan as plan_verb
-from pipelines.config import load_corpus_config, load_policy
-from pipelines.plans.planning import make_plan
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.cli.plan import plan as plan_verb
+from byline.pipelines.config import load_corpus_config, load_policy
+from byline.pipelines.plans.planning import make_plan
 from tests.builders import POLICY
 from tests.pipelines.plans.planned import (
     LAX,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from catalog.facts import FactTable
-from pipelines.config import load_corpus_config
-from pipelines.plans.planning import LATENT_SCHEMA, make_plan
-from pipelines.run import build
+from byline.catalog.facts import FactTable
+from byline.pipelines.config import load_corpus_config
+from byline.pipelines.plans.planning import LATENT_SCHEMA, make_plan
+from byline.pipelines.run import build
 from tests.builders import POLICY, a_picture, a_server, a_yfcc_line, encoded, write_corpus
 from tests.pipelines.plans.planned import WIDE, assert_agrees, plan_of
 

@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from catalog.digests import canonical_json
-from catalog.licenses import license_url
-from catalog.tars import sample_bytes
-from pipelines.plans.sample_sizes import JUDGED, json_bytes, other_bytes, sample_sizes
-from pipelines.sample_schema import SAMPLE_COLUMNS, SAMPLE_SCHEMA
-from pipelines.samples import sample_members
+from byline.catalog.digests import canonical_json
+from byline.catalog.licenses import license_url
+from byline.catalog.tars import sample_bytes
+from byline.pipelines.plans.sample_sizes import JUDGED, json_bytes, other_bytes, sample_sizes
+from byline.pipelines.sample_schema import SAMPLE_COLUMNS, SAMPLE_SCHEMA
+from byline.pipelines.samples import sample_members
 
 pytestmark = pytest.mark.beam
 TEXTS = ["", "plain", 'a "quoted" \\ path', "tab\tnewline\n\x00\x1f\x7f", "和平 é 🙂", None]

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipelines.run import build
+from byline.pipelines.run import build
 from tests.pipelines.recheck.looks import (
     release_of,
 )

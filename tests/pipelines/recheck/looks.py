@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from catalog.manifest import Release
-from catalog.rechecks import read_checks
-from pipelines.recheck.running import recheck
+from byline.catalog.manifest import Release
+from byline.catalog.rechecks import read_checks
+from byline.pipelines.recheck.running import recheck
 from tests.builders import a_picture, encoded
 from tests.pipelines.recheck.web import NUM_COMMONS, NUM_OPENVERSE, NUM_YFCC, Page
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from catalog.consent import read_consent
-from catalog.digests import sha256_hex
-from catalog.packs import Outcome
-from catalog.rechecks import Finding
-from pipelines.recheck.asking import Stated, check_of
-from pipelines.recheck.due import Picture
-from pipelines.transport import Answer
+from byline.catalog.consent import read_consent
+from byline.catalog.digests import sha256_hex
+from byline.catalog.packs import Outcome
+from byline.catalog.rechecks import Finding
+from byline.pipelines.recheck.asking import Stated, check_of
+from byline.pipelines.recheck.due import Picture
+from byline.pipelines.transport import Answer
 
 BY = '[["license","by 4.0"]]'
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from pipelines.config import load_corpus_config
-from pipelines.plans.planning import make_plan
-from pipelines.run import build
-from pipelines.verify import verify
+from byline.pipelines.config import load_corpus_config
+from byline.pipelines.plans.planning import make_plan
+from byline.pipelines.run import build
+from byline.pipelines.verify import verify
 from tests.builders import POLICY
 from tests.pipelines.recheck.looks import ALL, FOUND, apis_on, change, checks_of, reasons_in, recheck_now, release_of
 from tests.pipelines.recheck.web import fill
@@ -79,7 +79,7 @@ def test_the_command_prints_what_was_found_and_what_to_do(corpus):
     web, config, _ = corpus
     change(web)
     apis = [f"--api={name}={base}" for name, base in apis_on(web).items()]
-    command = [sys.executable, "-m", "cli.main", "recheck", str(config.parent / "corpus/releases/small"), *apis]
+    command = [sys.executable, "-m", "byline.cli.main", "recheck", str(config.parent / "corpus/releases/small"), *apis]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith(".delta.json")
     assert "4 removed, 1 opted-out, 2 relicensed, 1 changed" in " ".join(done.stderr.split())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalog.policy import ConsentRules, Policy, RecheckRules
+from byline.catalog.policy import ConsentRules, Policy, RecheckRules
 from tests.pipelines.test_judge import CC0, NC, POLICY, _reasons, a_row, not_asked
 
 NOAI = '[["x-robots-tag","noai"]]'

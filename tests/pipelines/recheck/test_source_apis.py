@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from catalog.errors import ConfigError
-from pipelines.recheck.due import find_due
-from pipelines.recheck.source_apis import CommonsApi, apis_of
-from pipelines.transport import HttpTransport
+from byline.catalog.errors import ConfigError
+from byline.pipelines.recheck.due import find_due
+from byline.pipelines.recheck.source_apis import CommonsApi, apis_of
+from byline.pipelines.transport import HttpTransport
 from tests.builders import a_fetch_config
 from tests.pipelines.recheck.looks import (
     ALL,

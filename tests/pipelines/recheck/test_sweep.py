@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from catalog.rechecks import read_checks
-from pipelines.recheck.due import find_due
-from pipelines.recheck.sweep import BUSY, HALF_WAY, Budget, sweep
-from pipelines.run import build
-from pipelines.transport import HttpTransport
+from byline.catalog.rechecks import read_checks
+from byline.pipelines.recheck.due import find_due
+from byline.pipelines.recheck.sweep import BUSY, HALF_WAY, Budget, sweep
+from byline.pipelines.run import build
+from byline.pipelines.transport import HttpTransport
 from tests.builders import POLICY, a_fetch_config
 from tests.pipelines.recheck.looks import (
     ALL,
@@ -85,7 +85,7 @@ def test_stopped_in_the_middle_it_asks_nothing_twice(corpus, kill):
     web, config, release = corpus
     for number, page in enumerate(web.pages.values()):
         page.wait_s = 0.0 if number % 2 else 1.8
-    command = [sys.executable, "-m", "cli.main", "recheck", str(config.parent / "corpus/releases/small")]
+    command = [sys.executable, "-m", "byline.cli.main", "recheck", str(config.parent / "corpus/releases/small")]
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from catalog.digests import sha256_hex
+from byline.catalog.digests import sha256_hex
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 
 BY = {

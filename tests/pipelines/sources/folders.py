@@ -5,9 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from catalog.records import ImageRecord, UnreadableRow
-from pipelines.sources.folder import read_folder
-from pipelines.sources.options import ReadOptions
+from byline.catalog.records import ImageRecord, UnreadableRow
+from byline.pipelines.sources.folder import read_folder
+from byline.pipelines.sources.options import ReadOptions
 from tests.builders import a_picture, encoded
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "samples" / "photographs"

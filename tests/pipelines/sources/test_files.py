@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from catalog.errors import SourceError
-from catalog.records import ImageRecord, UnreadableRow
-from pipelines.sources import READERS
-from pipelines.sources.files import files_of, lines_of
-from pipelines.sources.options import AS_IT_IS
+from byline.catalog.errors import SourceError
+from byline.catalog.records import ImageRecord, UnreadableRow
+from byline.pipelines.sources import READERS
+from byline.pipelines.sources.files import files_of, lines_of
+from byline.pipelines.sources.options import AS_IT_IS
 from tests.apis import a_commons_page, an_openverse_result
 from tests.builders import a_yfcc_line
 

@@ -6,10 +6,10 @@ import os
 import pytest
 from PIL import Image
 
-from catalog.errors import SourceError
-from catalog.records import ImageRecord, LeftOut, records_table
-from pipelines.fetching.held import read_held
-from pipelines.sources.folder import read_folder
+from byline.catalog.errors import SourceError
+from byline.catalog.records import ImageRecord, LeftOut, records_table
+from byline.pipelines.fetching.held import read_held
+from byline.pipelines.sources.folder import read_folder
 from tests.builders import a_picture, encoded
 from tests.pipelines.sources.folders import (
     PHOTOGRAPHS,

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from catalog.errors import SourceError
-from catalog.records import UnreadableRow
-from pipelines.sources.folder import read_folder
-from pipelines.sources.options import ReadOptions
+from byline.catalog.errors import SourceError
+from byline.catalog.records import UnreadableRow
+from byline.pipelines.sources.folder import read_folder
+from byline.pipelines.sources.options import ReadOptions
 from tests.pipelines.sources.folders import a_folder, a_jpeg, an_exif, one_record, problems_in
 
 

@@ -3,10 +3,10 @@
 import pytest
 from PIL import TiffImagePlugin
 
-from catalog.licenses import read_claims
-from catalog.records import UnreadableRow
-from pipelines.sources.folder import read_folder
-from pipelines.sources.options import ReadOptions
+from byline.catalog.licenses import read_claims
+from byline.catalog.records import UnreadableRow
+from byline.pipelines.sources.folder import read_folder
+from byline.pipelines.sources.options import ReadOptions
 from tests.builders import a_picture, encoded
 from tests.pipelines.sources.folders import (
     BY_4,

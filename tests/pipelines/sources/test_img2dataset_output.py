@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from catalog.digests import sha256_hex
-from catalog.errors import SourceError
-from catalog.records import ImageRecord, UnreadableRow
-from pipelines.fetching.held import read_held
-from pipelines.sources.img2dataset_output import read_img2dataset
-from pipelines.sources.options import ReadOptions
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import SourceError
+from byline.catalog.records import ImageRecord, UnreadableRow
+from byline.pipelines.fetching.held import read_held
+from byline.pipelines.sources.img2dataset_output import read_img2dataset
+from byline.pipelines.sources.options import ReadOptions
 from tests.builders import a_picture, a_server, encoded
 
 NUM_PICTURES = 5

@@ -6,17 +6,17 @@ import tracemalloc
 
 import pytest
 
-from catalog.configs import parse_config
-from catalog.digests import sha256_hex
-from catalog.errors import SourceError
-from catalog.records import UnreadableRow
-from pipelines.config import SourceConfig
-from pipelines.ingested import records_path
-from pipelines.sources import saved_json
-from pipelines.sources.commons import read_commons
-from pipelines.sources.openverse import read_openverse
-from pipelines.sources.options import ReadOptions
-from pipelines.sources.saved_json import read_answers
+from byline.catalog.configs import parse_config
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import SourceError
+from byline.catalog.records import UnreadableRow
+from byline.pipelines.config import SourceConfig
+from byline.pipelines.ingested import records_path
+from byline.pipelines.sources import saved_json
+from byline.pipelines.sources.commons import read_commons
+from byline.pipelines.sources.openverse import read_openverse
+from byline.pipelines.sources.options import ReadOptions
+from byline.pipelines.sources.saved_json import read_answers
 from tests.apis import a_commons_page, an_openverse_result
 
 ANSWERS = [{"results": [an_openverse_result(n)]} for n in range(3)]

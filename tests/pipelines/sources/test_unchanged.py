@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from catalog.storage import Store
-from pipelines.config import SourceConfig
-from pipelines.ingested import records_path
-from pipelines.sources.files import files_of
-from pipelines.sources.unchanged import FOLDER, SourceFiles, remembered
+from byline.catalog.storage import Store
+from byline.pipelines.config import SourceConfig
+from byline.pipelines.ingested import records_path
+from byline.pipelines.sources.files import files_of
+from byline.pipelines.sources.unchanged import FOLDER, SourceFiles, remembered
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from catalog.storage import Store
-from pipelines.run import build
+from byline.catalog.storage import Store
+from byline.pipelines.run import build
 from tests.pipelines.takedown.corpora import write_pictures
 
 

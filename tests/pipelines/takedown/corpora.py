@@ -4,11 +4,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from catalog.corpus import owned, read_settings
-from catalog.manifest import Release, shard_table_path
-from catalog.storage import Store
-from pipelines.takedown.apply import begin, complete
-from pipelines.takedown.selecting import Request, select
+from byline.catalog.corpus import owned, read_settings
+from byline.catalog.manifest import Release, shard_table_path
+from byline.catalog.storage import Store
+from byline.pipelines.takedown.apply import begin, complete
+from byline.pipelines.takedown.selecting import Request, select
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 
 HOST = "https://pictures.example"

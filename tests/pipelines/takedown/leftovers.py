@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from catalog.storage import Store
-from pipelines.takedown.scan import fingerprints, scan
+from byline.catalog.storage import Store
+from byline.pipelines.takedown.scan import fingerprints, scan
 from tests.builders import a_picture, encoded
 
 KEY = b"a key of a corpus"

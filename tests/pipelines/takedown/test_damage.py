@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from catalog.corpus import TAKEDOWNS, read_settings, write_settings
-from catalog.errors import CorpusError
-from catalog.packs import read_images, read_index
-from catalog.storage import Store
-from pipelines.takedown.checking import check_corpus
+from byline.catalog.corpus import TAKEDOWNS, read_settings, write_settings
+from byline.catalog.errors import CorpusError
+from byline.catalog.packs import read_images, read_index
+from byline.catalog.storage import Store
+from byline.pipelines.takedown.checking import check_corpus
 from tests.builders import tree_digest
 from tests.pipelines.takedown.corpora import PHOTO, take_down
 

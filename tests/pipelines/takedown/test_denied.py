@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from catalog.denylist import load_denylist
-from catalog.errors import CorpusError
-from catalog.manifest import Release
-from catalog.packs import read_index
-from pipelines.run import build
+from byline.catalog.denylist import load_denylist
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import Release
+from byline.catalog.packs import read_index
+from byline.pipelines.run import build
 from tests.builders import a_yfcc_line
 from tests.pipelines.takedown.corpora import HOST, latest, shipped, smaller, take_down, write_pictures
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from catalog.corpus import PENDING, owned
-from catalog.errors import CorpusError
-from catalog.manifest import Release
-from catalog.storage import Store
-from pipelines.run import build
-from pipelines.takedown.apply import complete, is_pending
-from pipelines.takedown.checking import check_corpus
-from pipelines.traces.lookup import find_record
-from pipelines.verify import verify
+from byline.catalog.corpus import PENDING, owned
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import Release
+from byline.catalog.storage import Store
+from byline.pipelines.run import build
+from byline.pipelines.takedown.apply import complete, is_pending
+from byline.pipelines.takedown.checking import check_corpus
+from byline.pipelines.traces.lookup import find_record
+from byline.pipelines.verify import verify
 from tests.builders import tree_digest
 from tests.pipelines.takedown.corpora import a_request, begun, latest, shipped, stop_after, take_down
 

@@ -4,15 +4,15 @@ import shutil
 
 import pytest
 
-from catalog.corpus import read_settings
-from catalog.denylist import load_denylist
-from catalog.digests import sha256_hex
-from catalog.packs import read_attempts
-from catalog.storage import Store
-from pipelines.run import build
-from pipelines.takedown.checking import check_corpus
-from pipelines.takedown.selecting import select
-from pipelines.verify import verify
+from byline.catalog.corpus import read_settings
+from byline.catalog.denylist import load_denylist
+from byline.catalog.digests import sha256_hex
+from byline.catalog.packs import read_attempts
+from byline.catalog.storage import Store
+from byline.pipelines.run import build
+from byline.pipelines.takedown.checking import check_corpus
+from byline.pipelines.takedown.selecting import select
+from byline.pipelines.verify import verify
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 from tests.pipelines.takedown.corpora import HOST, a_request, latest, selected, shipped, take_down
 

@@ -3,11 +3,11 @@
 import pyarrow as pa
 import pytest
 
-from catalog.digests import sha256_hex
-from catalog.packs import INDEX_SCHEMA
-from catalog.tars import write_tar
-from pipelines.takedown.checking import check_corpus
-from pipelines.traces.lookup import find_record
+from byline.catalog.digests import sha256_hex
+from byline.catalog.packs import INDEX_SCHEMA
+from byline.catalog.tars import write_tar
+from byline.pipelines.takedown.checking import check_corpus
+from byline.pipelines.traces.lookup import find_record
 from tests.pipelines.takedown.corpora import PHOTO, take_down
 
 pytestmark = pytest.mark.beam

@@ -7,7 +7,7 @@ import re
 import pytest
 from bs4 import BeautifulSoup
 
-from pipelines.takedown.page import Case, CaseRecord, Promoted, Seen, review_page
+from byline.pipelines.takedown.page import Case, CaseRecord, Promoted, Seen, review_page
 from tests.builders import a_picture, encoded
 
 PICTURE = encoded(a_picture(1))

@@ -5,17 +5,17 @@ import os
 
 import pytest
 
-from catalog.corpus import read_settings
-from catalog.errors import CorpusError
-from catalog.manifest import Release, shard_table_path
-from catalog.packs import read_index
-from pipelines.run import build
-from pipelines.takedown.apply import begin, complete
-from pipelines.takedown.checking import check_corpus
-from pipelines.takedown.selecting import select
-from pipelines.traces.lookup import find_record
-from pipelines.traces.release_traces import Place
-from pipelines.verify import verify
+from byline.catalog.corpus import read_settings
+from byline.catalog.errors import CorpusError
+from byline.catalog.manifest import Release, shard_table_path
+from byline.catalog.packs import read_index
+from byline.pipelines.run import build
+from byline.pipelines.takedown.apply import begin, complete
+from byline.pipelines.takedown.checking import check_corpus
+from byline.pipelines.takedown.selecting import select
+from byline.pipelines.traces.lookup import find_record
+from byline.pipelines.traces.release_traces import Place
+from byline.pipelines.verify import verify
 from tests.pipelines.takedown.corpora import (
     PHOTO,
     a_request,

@@ -6,12 +6,12 @@ import random
 import pytest
 from PIL import Image
 
-from catalog.errors import StorageError
-from catalog.storage import Store
-from catalog.tars import write_tar
-from pipelines.takedown import contents
-from pipelines.takedown.scan import Scan, fingerprints
-from pipelines.takedown.windows import Matcher
+from byline.catalog.errors import StorageError
+from byline.catalog.storage import Store
+from byline.catalog.tars import write_tar
+from byline.pipelines.takedown import contents
+from byline.pipelines.takedown.scan import Scan, fingerprints
+from byline.pipelines.takedown.windows import Matcher
 from tests.builders import encoded
 from tests.pipelines.takedown.leftovers import DATA, KEY, SAMPLES, VICTIM, a_twin, found_in, hits_in, noise, put
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from catalog.storage import parquet_bytes
+from byline.catalog.storage import parquet_bytes
 from tests.pipelines.takedown.leftovers import DATA, a_twin, found_in, hits_in, noise, put
 
 

@@ -7,9 +7,9 @@ import zlib
 import pyarrow as pa
 import pytest
 
-from catalog.storage import parquet_bytes
-from pipelines.takedown import contents
-from pipelines.takedown.scan import fingerprints
+from byline.catalog.storage import parquet_bytes
+from byline.pipelines.takedown import contents
+from byline.pipelines.takedown.scan import fingerprints
 from tests.pipelines.takedown.leftovers import DATA, KEY, VICTIM, a_twin, found_in, hits_in, noise, put
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from catalog.errors import BylineError, ConfigError
-from pipelines.takedown.selecting import Request
+from byline.catalog.errors import BylineError, ConfigError
+from byline.pipelines.takedown.selecting import Request
 from tests.pipelines.takedown.corpora import HOST, selected, smaller
 
 pytestmark = pytest.mark.beam

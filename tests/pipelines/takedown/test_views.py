@@ -8,9 +8,9 @@ from bs4 import BeautifulSoup
 from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
-from catalog.storage import Store
-from cli.main import app
-from pipelines.run import build
+from byline.catalog.storage import Store
+from byline.cli.main import app
+from byline.pipelines.run import build
 from tests.builders import a_yfcc_line, encoded, write_corpus
 from tests.pipelines.takedown.corpora import HOST, PHOTO, selected, take_down
 

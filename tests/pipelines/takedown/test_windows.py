@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pipelines.takedown.windows import SURE_BYTES, WINDOW_BYTES, Matcher, fingerprinted_parts, fingerprints
+from byline.pipelines.takedown.windows import SURE_BYTES, WINDOW_BYTES, Matcher, fingerprinted_parts, fingerprints
 from tests.builders import a_picture, encoded
 
 KEY = b"a key of a corpus"
@@ -21,7 +21,7 @@ def _finds(data, victim, key=KEY):
 
 def _plainly(window, key):
     """The formula of the module, a byte at a time."""
-    from pipelines.takedown.windows import _drawn
+    from byline.pipelines.takedown.windows import _drawn
 
     multiplier, table = _drawn(key)
     value = 0

@@ -5,14 +5,14 @@ import shutil
 
 import pytest
 
-from catalog.manifest import Release
-from catalog.storage import Store
-from pipelines.run import build
+from byline.catalog.manifest import Release
+from byline.catalog.storage import Store
+from byline.pipelines.run import build
+from byline.training.run import run
 from tests.pipelines.traces.traced import (
     write_traced,
 )
 from tests.training.builders import an_autoencoder_run, write_toml
-from training.run import run
 
 
 @pytest.fixture(scope="session")

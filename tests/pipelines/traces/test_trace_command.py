@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from catalog.errors import ConfigError
-from cli.corpus import find_corpus
-from cli.seen import find_checkpoints
-from pipelines.traces.tracing import kind_of
+from byline.catalog.errors import ConfigError
+from byline.cli.corpus import find_corpus
+from byline.cli.seen import find_checkpoints
+from byline.pipelines.traces.tracing import kind_of
 from tests.builders import BY_4
 from tests.pipelines.traces.traced import (
     PICTURES,

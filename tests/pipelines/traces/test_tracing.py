@@ -6,12 +6,14 @@ import shutil
 import pyarrow as pa
 import pytest
 
-from catalog.errors import ConfigError
-from catalog.manifest import shard_table_path
-from catalog.storage import Store
-from cli.seen import find_checkpoints
-from pipelines.run import build
-from pipelines.traces.release_traces import versions_of
+from byline.catalog.errors import ConfigError
+from byline.catalog.manifest import shard_table_path
+from byline.catalog.storage import Store
+from byline.cli.seen import find_checkpoints
+from byline.pipelines.run import build
+from byline.pipelines.traces.release_traces import versions_of
+from byline.training.order import Order
+from byline.training.samples import times_seen
 from tests.builders import BY_4, a_yfcc_line
 from tests.pipelines.traces.traced import (
     PICTURES,
@@ -20,8 +22,6 @@ from tests.pipelines.traces.traced import (
     one_trace,
     write_traced,
 )
-from training.order import Order
-from training.samples import times_seen
 
 
 def test_a_record_is_told_with_license_evidence_and_creator(store):

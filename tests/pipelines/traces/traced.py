@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipelines.traces.tracing import trace
+from byline.pipelines.traces.tracing import trace
 from tests.builders import a_yfcc_line, encoded, write_corpus
 
 REPOSITORY = Path(__file__).parents[3]

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from pipelines.transport import HttpTransport
+from byline.pipelines.transport import HttpTransport
 from tests.builders import a_fetch_config
 
 HANG_UP = b""

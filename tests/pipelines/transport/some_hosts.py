@@ -4,14 +4,14 @@ import subprocess
 import sys
 from collections import defaultdict
 
-from pipelines.transport.host_table import place_of
-from pipelines.transport.hosts import Hosts
+from byline.pipelines.transport.host_table import place_of
+from byline.pipelines.transport.hosts import Hosts
 
 HOST = "pictures.example"
 HAMMER = """
 import random, sys, time
 from pathlib import Path
-from pipelines.transport.hosts import Hosts, Lease
+from byline.pipelines.transport.hosts import Hosts, Lease
 folder, log, rate = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 hosts = Hosts(per_host=2, rate_per_s=rate or None, folder=folder)
 (folder / f"ready-{log[-1]}").touch()
@@ -37,8 +37,8 @@ Path(log).write_text("".join(lines))
 HOLD = """
 import sys, time
 from pathlib import Path
-from pipelines.transport.host_table import place_of
-from pipelines.transport.hosts import Hosts
+from byline.pipelines.transport.host_table import place_of
+from byline.pipelines.transport.hosts import Hosts
 hosts = Hosts(per_host=1, rate_per_s=None, folder=Path(sys.argv[1]))
 lease = hosts.try_lease("pictures.example")
 hosts.hold_off("slow.example", 50)

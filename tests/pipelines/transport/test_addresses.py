@@ -7,8 +7,8 @@ from urllib.parse import urljoin
 import aiohttp
 import pytest
 
-from catalog.errors import ConfigError
-from pipelines.transport.addresses import (
+from byline.catalog.errors import ConfigError
+from byline.pipelines.transport.addresses import (
     Guard,
     GuardedResolver,
     PrivateAddressError,
@@ -16,7 +16,7 @@ from pipelines.transport.addresses import (
     kind_if_not_public,
     refusal_in,
 )
-from pipelines.transport.urls import problem_of
+from byline.pipelines.transport.urls import problem_of
 from tests.pipelines.transport.hostile_urls import ANSWERS, FRIENDLY, FRIENDLY_ADDRESS, HOSTILE, HostileResolver
 
 PUBLIC = "1.1.1.1 93.184.216.34 100.63.255.255 100.128.0.1 172.15.0.1 172.32.0.1 192.0.1.1 198.17.0.1 198.20.0.1"

@@ -5,8 +5,8 @@ from itertools import count
 
 import pytest
 
-from pipelines.transport.host_table import NUM_WAYS, place_of
-from pipelines.transport.hosts import Lease, retry_after_s
+from byline.pipelines.transport.host_table import NUM_WAYS, place_of
+from byline.pipelines.transport.hosts import Lease, retry_after_s
 from tests.pipelines.transport.some_hosts import HOST, let_pass, some_hosts
 
 DATE = "Tue, 01 Jul 2025 12:00:00 GMT"

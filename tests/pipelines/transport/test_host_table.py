@@ -5,15 +5,15 @@ import tempfile
 
 import pytest
 
-from catalog.errors import StorageError
-from pipelines.transport.host_table import HEADER_BYTES, seconds_since_boot, shared_table
-from pipelines.transport.hosts import Hosts
+from byline.catalog.errors import StorageError
+from byline.pipelines.transport.host_table import HEADER_BYTES, seconds_since_boot, shared_table
+from byline.pipelines.transport.hosts import Hosts
 from tests.pipelines.transport.some_hosts import HOST, let_pass, run, some_hosts
 
 
 def test_times_of_another_boot_bind_nobody(tmp_path):
     some_hosts(tmp_path).hold_off(HOST, 3000)
-    code = "import sys; from pathlib import Path; from pipelines.transport.hosts import Hosts\n"
+    code = "import sys; from pathlib import Path; from byline.pipelines.transport.hosts import Hosts\n"
     code += f"print(Hosts(per_host=1, rate_per_s=None, folder=Path(sys.argv[1])).wait_s({HOST!r}))"
     later = tmp_path / "later"
     later.mkdir(mode=0o700)

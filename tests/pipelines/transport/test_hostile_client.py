@@ -1,7 +1,7 @@
 """The whole client over the hostile set: nothing that an URL or a redirect says reaches a listener."""
 
-from catalog.packs import Outcome
-from pipelines.transport import HttpTransport
+from byline.catalog.packs import Outcome
+from byline.pipelines.transport import HttpTransport
 from tests.builders import a_fetch_config, a_server
 from tests.pipelines.transport.hostile_urls import FRIENDLY, HOSTILE, HostileResolver
 from tests.pipelines.transport.test_addresses import in_a_trap

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from catalog.errors import ConfigError
-from pipelines.transport.hosts import Lease
+from byline.catalog.errors import ConfigError
+from byline.pipelines.transport.hosts import Lease
 from tests.pipelines.transport.some_hosts import HOLD, HOST, hammered, most_at_once, run, some_hosts
 
 

@@ -8,11 +8,11 @@ import zlib
 
 import pytest
 
-from catalog.consent import consent_evidence, read_consent
-from catalog.packs import Outcome
-from pipelines.transport import NotYetError
-from pipelines.transport.responses import unpacked
-from pipelines.transport.robots import MAX_BYTES
+from byline.catalog.consent import consent_evidence, read_consent
+from byline.catalog.packs import Outcome
+from byline.pipelines.transport import NotYetError
+from byline.pipelines.transport.responses import unpacked
+from byline.pipelines.transport.robots import MAX_BYTES
 from tests.pipelines.transport.raw_server import HANG_UP, got, sent, served
 
 FORBIDS = b"User-agent: *\nDisallow: /a\n"

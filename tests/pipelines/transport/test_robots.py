@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.consent import CUT, consent_evidence, read_consent
-from pipelines.transport.robots import MAX_BYTES, MAX_RULES, RobotsFile, TdmRepFile, is_under, robots_of, tdmrep_of
+from byline.catalog.consent import CUT, consent_evidence, read_consent
+from byline.pipelines.transport.robots import (
+    MAX_BYTES,
+    MAX_RULES,
+    RobotsFile,
+    TdmRepFile,
+    is_under,
+    robots_of,
+    tdmrep_of,
+)
 
 HOST = "https://example.org"
 EVERYBODY = "User-agent: *\n"

@@ -9,12 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from catalog.packs import Outcome, read_index
-from catalog.storage import Store
-from pipelines.run import build
-from pipelines.transport.answers import Answer
-from pipelines.transport.shared_sites import MAX_AGE_S, MAX_SHARED_BYTES, SharedSites
-from pipelines.transport.sites import Sites
+from byline.catalog.packs import Outcome, read_index
+from byline.catalog.storage import Store
+from byline.pipelines.run import build
+from byline.pipelines.transport.answers import Answer
+from byline.pipelines.transport.shared_sites import MAX_AGE_S, MAX_SHARED_BYTES, SharedSites
+from byline.pipelines.transport.sites import Sites
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 
 ORIGIN = "http://a.example"

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp.abc import AbstractResolver
 
-from catalog.packs import Outcome
-from catalog.storage import Store
-from pipelines.fetch_config import PixelConfig
-from pipelines.fetching.journal import Journal
-from pipelines.stages.fetch import Fetching
-from pipelines.transport import HttpTransport
+from byline.catalog.packs import Outcome
+from byline.catalog.storage import Store
+from byline.pipelines.fetch_config import PixelConfig
+from byline.pipelines.fetching.journal import Journal
+from byline.pipelines.stages.fetch import Fetching
+from byline.pipelines.transport import HttpTransport
 from tests.builders import a_fetch_config, a_picture, a_server, encoded
 
 FIRST_BYTE_S = 1.5

@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.transport.urls import BAD_PORTS, MAX_SHOWN_CHARACTERS, origin_of, problem_of, redacted, redacted_in
+from byline.pipelines.transport.urls import (
+    BAD_PORTS,
+    MAX_SHOWN_CHARACTERS,
+    origin_of,
+    problem_of,
+    redacted,
+    redacted_in,
+)
 
 
 @pytest.mark.parametrize(
