@@ -1,13 +1,10 @@
-import sys
-
 import imagehash
 import numpy as np
 import pytest
 from PIL import Image
 
-from byline.catalog.errors import ConfigError
 from byline.dedup.hashes import HASH_INSTRUMENT, Hashes, dhash, hashes_of_bytes, perceptual_hashes, pixel_digest
-from byline.dedup.pdq import MIN_QUALITY, pdq
+from byline.dedup.pdq import pdq
 from tests.builders import encoded
 
 
@@ -79,21 +76,3 @@ def test_exact_hashes_of_a_file_are_those_of_imagehash(seed, size):
 def test_dhash_is_that_of_imagehash(mode):
     image = a_picture(mode=mode)
     assert dhash(image).hex() == str(imagehash.dhash(image))
-
-
-def test_pdq_is_that_of_pdqhash():
-    pdqhash = pytest.importorskip("pdqhash")
-    image = a_picture(size=(640, 480))
-    bits, quality = pdqhash.compute(np.asarray(image))
-    assert pdq(image) == (np.packbits(bits).tobytes(), quality)
-
-
-def test_pdq_of_a_flat_picture_has_no_quality():
-    pytest.importorskip("pdqhash")
-    assert pdq(Image.new("RGB", (64, 64), "teal"))[1] < MIN_QUALITY
-
-
-def test_pdq_without_its_library_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pdqhash", None)
-    with pytest.raises(ConfigError, match=r'pip install "byline\[pdq\]"'):
-        pdq(a_picture())
