@@ -14,6 +14,7 @@ from byline.catalog.errors import BylineError, StorageError
 from byline.catalog.manifest import SPLITS, Release, Shard, checksums, shard_list, shard_table_path
 from byline.catalog.policy import Policy
 from byline.pipelines.papers.credits import lacking_credits
+from byline.pipelines.sample_schema import NOT_STATED
 
 SUMS = "SHA256SUMS"
 
@@ -154,7 +155,7 @@ def _wrong_credits(credits: dict[str, Any], shipped: dict[str, Any]) -> Iterator
     for key in sorted(set(shipped) & set(credits)):
         credit = credits[key]
         for name in ("record_id", "title", "creator", "license", "license_url"):
-            if credit[name] != shipped[key].get(name):
+            if (credit[name] or NOT_STATED) != (shipped[key].get(name) or NOT_STATED):
                 yield f"credits.parquet: {key}: {name} is {credit[name]}, the shard says {shipped[key].get(name)}"
 
 
