@@ -205,7 +205,7 @@ class Store:
             return
         for folder in self.local_path(PARTIAL).glob("*"):
             number = int(folder.name)
-            if not _is_running(number) or (with_own and number == os.getpid()):
+            if not is_running(number) or (with_own and number == os.getpid()):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
@@ -266,7 +266,8 @@ class Store:
             raise StorageError(f"cannot reach {self.url(path)}: {error}") from error
 
 
-def _is_running(process_id: int) -> bool:
+def is_running(process_id: int) -> bool:
+    """Tell whether a process of this machine has this number."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:

@@ -34,11 +34,11 @@ def report(
 
     Example: byline report demo/corpus/releases/demo demo/run --out demo/report.html
     """
-    from byline.catalog.manifest import Release
+    from byline.catalog.manifest import in_corpus
     from byline.cli.report_data import collect
     from byline.cli.report_page import fingerprint, is_up_to_date, page
 
-    opened = Release(release)
+    opened = in_corpus(release)
     prompts = prompt or PROMPTS
     drawn = []
     if run is not None:
