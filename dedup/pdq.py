@@ -1,11 +1,9 @@
 """PDQ (Facebook 2019) of 256 bits, and how far it can be trusted. Needs the extra `pdq`."""
 
-from importlib.util import find_spec
-
 import numpy as np
 from PIL import Image
 
-from byline.catalog.errors import ConfigError
+from byline.catalog.extras import require
 
 MIN_QUALITY = 50
 """Below it, PDQ's authors advise, a hash says nothing."""
@@ -30,5 +28,4 @@ def pdq(image: Image.Image) -> tuple[bytes, int]:
 
 def check_pdqhash() -> None:
     """Raise `ConfigError` where the library is not installed. Loads nothing."""
-    if find_spec("pdqhash") is None:
-        raise ConfigError('PDQ needs the library pdqhash; install it: pip install "byline[pdq]"')
+    require("pdq", "PDQ", "pdqhash", otherwise="leave pdq out")

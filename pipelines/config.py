@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from byline.captioning import CaptionConfig, Captioner, make_captioner
+from byline.captioning.blip2 import Blip2Config
+from byline.captioning.blip2_checkpoint import check_transformers
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
 from byline.catalog.configs import load_config
 from byline.catalog.errors import ConfigError
@@ -16,6 +18,7 @@ from byline.catalog.facts import FactTable
 from byline.catalog.policy import Policy
 from byline.catalog.storage import Store
 from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
+from byline.dedup.embedding.encoders import check_torch
 from byline.dedup.embedding.neighbors import check_faiss
 from byline.dedup.pdq import check_pdqhash
 from byline.pipelines.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
@@ -171,5 +174,9 @@ def check_installed(config: CorpusConfig, policy: Policy) -> None:
     """Raise `ConfigError` when a build would need a library that is not here, before hours of fetching."""
     if config.pdq:
         check_pdqhash()
+    if isinstance(config.caption, Blip2Config):
+        check_transformers()
+    if config.embedding:
+        check_torch()
     if policy.duplicates.min_cosine is not None:
         check_faiss()
