@@ -95,5 +95,5 @@ def test_pdq_of_a_flat_picture_has_no_quality():
 
 def test_pdq_without_its_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pdqhash", None)
-    with pytest.raises(ConfigError, match=r'pip install "byline\[pdq\]"'):
+    with pytest.raises(ConfigError, match=r"pip install 'byline\[pdq\]'"):
         pdq(a_picture())
