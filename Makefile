@@ -1,23 +1,28 @@
 # Two commands: `make demo` shows everything, `make test` checks everything. Both install what they need first.
 
-PYTHON ?= python3.11
+PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PINNED := setup.cfg pyproject.toml constraints.txt scripts/install
 
 .PHONY: demo test lint clean
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.runs
 	@BIN=$(BIN) scripts/demo
 
-test: $(VENV)/.installed
+test: $(VENV)/.develops
 	@BIN=$(BIN) scripts/test
 
-lint: $(VENV)/.installed
+lint: $(VENV)/.develops
 	@BIN=$(BIN) scripts/lint
 
-$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt scripts/install
-	@PYTHON=$(PYTHON) VENV=$(VENV) scripts/install
+$(VENV)/.runs: $(PINNED)
+	@PYTHON=$(PYTHON) VENV=$(VENV) EXTRAS=train,text scripts/install
 	@touch $@
+
+$(VENV)/.develops: $(PINNED)
+	@PYTHON=$(PYTHON) VENV=$(VENV) EXTRAS=dev scripts/install
+	@touch $@ $(VENV)/.runs
 
 clean:
 	rm -rf $(VENV) demo

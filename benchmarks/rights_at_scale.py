@@ -17,7 +17,6 @@ from byline.pipelines.judging import judge_parts, write_verdicts
 from byline.pipelines.parts import parts_of
 
 SIZES = (1_000_000, 10_000_000)
-POLICY = "configs/policies/commercial.toml"
 NEW_POLICY = "configs/policies/public-domain.toml"
 ROUNDS = 3
 
@@ -25,7 +24,7 @@ ROUNDS = 3
 def _config(folder: Path) -> Path:
     path = folder / "corpus.toml"
     path.write_text(
-        f'name = "big"\nroot = "{folder}/corpus"\npolicy = "{POLICY}"\n[caption]\ncaptioner = "source-text"\n'
+        f'name = "big"\nroot = "{folder}/corpus"\npolicy = "commercial"\n[caption]\ncaptioner = "source-text"\n'
         f'[[sources]]\nname = "{SOURCE}"\nreader = "yfcc"\npath = "none.tsv"\nnum_packs = 1\n'
     )
     return path

@@ -16,6 +16,7 @@ from byline.captioning.hygiene import clean_caption
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import CorpusError
 from byline.catalog.facts import instrument_name
+from byline.catalog.places import ModelPlace
 
 _VERSION = "1"
 
@@ -32,7 +33,7 @@ class Blip2Config(BaseModel, frozen=True, extra="forbid"):
     """A BLIP-2 checkpoint and how to decode it. Deterministic beams unless there is a `sampling` table."""
 
     captioner: Literal["blip2"]
-    model: str = Field(min_length=1)
+    model: ModelPlace = Field(min_length=1)
     """A local folder in the transformers layout, or a hub id such as `Salesforce/blip2-opt-2.7b`."""
     revision: str = Field(default="", pattern=r"^(?:[0-9a-f]{40})?$")
     """The hub's commit, 40 hex digits: a branch name would move. A local folder needs none; its weights are digested.

@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from byline.catalog.errors import CheckpointError
+from byline.catalog.extras import needs, require
 from byline.catalog.model_folders import safetensors_folder
+
+WHAT = "the captioner blip2"
+
+
+def check_transformers() -> None:
+    """Raise `ConfigError` where what loads a checkpoint is not installed. Loads nothing."""
+    require("caption", WHAT, "torch", "transformers")
 
 
 def pinned_revision(model: str, revision: str) -> str:
@@ -26,8 +34,9 @@ def load_blip2(model: str, revision: str, *, dtype: str, device: str) -> tuple[A
     Raises `CheckpointError` when transformers cannot load it, and when its processor would not put the picture's tokens
     into a prompt: BLIP-2 then captions without looking, and says nothing.
     """
-    import torch
-    from transformers import Blip2ForConditionalGeneration, Blip2Processor
+    with needs("caption", WHAT):
+        import torch
+        from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
     is_local = Path(model).is_dir()
     options = {"local_files_only": True} if is_local else {"revision": revision}

@@ -15,7 +15,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import ConfigError
+from byline.catalog.extras import require
 from byline.catalog.facts import instrument_name
 
 if TYPE_CHECKING:
@@ -37,12 +37,8 @@ class NsfwClassifier:
 
     def __init__(self, config: SafetyConfig) -> None:
         """Check that the packages are there. Raises `ConfigError`; loads nothing yet."""
-        missing = [name for name in (PACKAGE, "onnxruntime") if find_spec(name) is None]
-        if missing:
-            raise ConfigError(
-                f"[safety] classifier {config.classifier!r} needs {' and '.join(missing)}, not installed here: "
-                "run pip install 'byline[safety]', or leave the table out"
-            )
+        what = f"[safety] classifier {config.classifier!r}"
+        require("safety", what, PACKAGE, "onnxruntime", otherwise="leave the table out")
 
     @cached_property
     def instrument(self) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from byline.catalog.errors import ConfigError
+from byline.catalog.places import context_of
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -16,10 +17,10 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 def load_config(path: str | Path, model: type[ModelT]) -> ModelT:
     """Read `path` as TOML and check it against `model`.
 
-    Raises `ConfigError`, one line, for a missing file, for bad TOML, and for every key that is unknown (the known
-    ones are listed) or that has a value of the wrong kind.
+    Paths in it count from its folder (`catalog.places`). Raises `ConfigError`, one line, for a missing file, for bad
+    TOML, and for every key that is unknown (the known ones are listed) or that has a value of the wrong kind.
     """
-    return parse_config(read_toml(path), model, where=str(path))
+    return parse_config(read_toml(path), model, where=str(path), file=path)
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
@@ -35,10 +36,11 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not TOML: {error}") from error
 
 
-def parse_config(table: dict[str, Any], model: type[ModelT], *, where: str) -> ModelT:
-    """Check a table that is already read. `where` names it in errors."""
+def parse_config(table: dict[str, Any], model: type[ModelT], *, where: str, file: str | Path | None = None) -> ModelT:
+    """Check a table that is already read. `where` names it in errors; `file` is the one whose folder paths count from,
+    where there is one."""
     try:
-        return model.model_validate(table)
+        return model.model_validate(table, context=None if file is None else context_of(file))
     except ValidationError as error:
         details = "; ".join(_explain(model, detail) for detail in error.errors())
         raise ConfigError(f"{where}: {details}") from error

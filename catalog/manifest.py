@@ -21,6 +21,8 @@ WITHDRAWN = "withdrawn.json"
 WITHDRAWN_SAMPLES = "samples.parquet"
 """Beside it: shard and key of each of its samples, in order, by which checkpoints can still be asked what they saw."""
 SHARDS_FROM_RELEASE = "../../../shards/"
+EXPORT = "export.json"
+"""In a folder that `byline export` made: which release it holds."""
 
 
 class Shard(BaseModel, frozen=True, extra="forbid"):
@@ -63,19 +65,44 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         return digest_of(self)
 
 
+class Export(BaseModel, frozen=True, extra="forbid"):
+    """What a folder of its own holds, which has all of a release: `byline export` makes one."""
+
+    name: str
+    version: str
+
+
 class Release:
-    """A release on disk: `<corpus>/releases/<name>/<version>`, or `<corpus>/releases/<name>` for its latest version."""
+    """A release: `<corpus>/releases/<name>/<version>`, `<corpus>/releases/<name>` for its latest version, or an export."""
 
     def __init__(self, url: str) -> None:
         """Open a release. Raises `CorpusError` when there is none at `url`."""
-        match = re.fullmatch(r"(?:(.*)/)?releases/([^/]+)(?:/([^/]+))?/*", url)
-        if match is None:
-            raise CorpusError(f"{url} is not a release; it must look like <corpus>/releases/<name>[/<version>]")
-        corpus, self.name, version = match.groups()
-        self.store = Store("." if corpus is None else corpus or "/")
-        self.version = version or self._latest()
-        self.path = f"releases/{self.name}/{self.version}"
+        self.export = _export_at(url)
+        if self.export is not None:
+            self.name, self.version = self.export.name, self.export.version
+            self.store, self.path = _folder_in_store(url)
+            self._shards = f"{self.path}/shards"
+        else:
+            match = re.fullmatch(r"(?:(.*)/)?releases/([^/]+)(?:/([^/]+))?/*", url)
+            if match is None:
+                raise CorpusError(
+                    f"{url} is not a release; it must look like <corpus>/releases/<name>[/<version>], or be a folder "
+                    "that byline export made"
+                )
+            corpus, self.name, version = match.groups()
+            self.store = Store("." if corpus is None else corpus or "/")
+            self.version = version or self._latest()
+            self.path = f"releases/{self.name}/{self.version}"
+            self._shards = "shards"
         self.manifest = self._read_manifest()
+
+    def shard_path(self, shard: Shard) -> str:
+        """Return where the tar of a shard lies in the store."""
+        return f"{self._shards}/{shard.name}"
+
+    def table_path(self, shard: Shard) -> str:
+        """Return where the table of a shard lies in the store."""
+        return f"{self._shards}/{shard.name.removesuffix('.tar')}.parquet"
 
     def _latest(self) -> str:
         path = f"releases/{self.name}/LATEST"
@@ -92,6 +119,8 @@ class Release:
                 f"{'nothing was left of it' if note['successor'] is None else 'use version ' + note['successor']}"
             )
         if not self.store.exists(path):
+            if self.export is not None:
+                raise CorpusError(f"{self.store.url(self.path)} is not whole; run its byline export again")
             raise CorpusError(f"no release at {self.store.url(self.path)}; make one with: byline build CONFIG")
         try:
             return Manifest.model_validate_json(self.store.read_bytes(path))
@@ -104,7 +133,7 @@ class Release:
 
     def read_shard(self, shard: Shard) -> bytes:
         """Return the tar of a shard, unchecked. Raises `StorageError` when it is missing."""
-        return self.store.read_bytes(f"shards/{shard.name}")
+        return self.store.read_bytes(self.shard_path(shard))
 
     def samples(self, shard: Shard, tar: bytes | None = None) -> Iterator[dict[str, bytes]]:
         """Yield the samples of a shard as webdataset shows them: `__key__`, `jpg`, `json`, `txt`, as bytes.
@@ -128,6 +157,31 @@ class Release:
             yield from read_tar(BytesIO(tar))
         except TarError as error:
             raise CorpusError(f"{shard.name} is not a readable tar: {error}; build the release again") from error
+
+
+def in_corpus(url: str) -> Release:
+    """Open a release that lies in its corpus. Raises `CorpusError` for an export: its corpus is elsewhere."""
+    release = Release(url)
+    if release.export is not None:
+        raise CorpusError(f"{url} is an export, and this needs the corpus that release {release.name} was built in")
+    return release
+
+
+def _folder_in_store(url: str) -> tuple[Store, str]:
+    parent, _, folder = url.rstrip("/").rpartition("/")
+    if parent.endswith(":/"):  # a whole bucket
+        parent += "/"
+    return Store(parent or ("/" if url.startswith("/") else ".")), folder
+
+
+def _export_at(url: str) -> Export | None:
+    store = Store(url.rstrip("/") or "/")
+    if not store.exists(EXPORT):
+        return None
+    try:
+        return Export.model_validate_json(store.read_bytes(EXPORT))
+    except ValidationError as error:
+        raise CorpusError(f"{store.url(EXPORT)} is damaged: {error.errors()[0]['msg']}; export again") from error
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:

@@ -19,8 +19,10 @@ from typing import IO, Any, TypeVar, cast
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.registry import known_implementations
 
-from byline.catalog.errors import StorageError
+from byline.catalog.errors import BylineError, StorageError
+from byline.catalog.extras import extra_with, missing
 from byline.catalog.storage_errors import damaged_parquet, explained, is_of_object_store
 
 T = TypeVar("T")
@@ -45,7 +47,9 @@ class Store:
         try:
             # Without the cache: other processes write here too.
             filesystem, path = fsspec.core.url_to_fs(self.root, use_listings_cache=False)
-        except (ValueError, ImportError) as error:
+        except ImportError as error:
+            raise _no_library(self.root, error) from error
+        except ValueError as error:
             raise StorageError(f"cannot open {self.root}: {error}") from error
         return filesystem, path.rstrip("/")
 
@@ -205,7 +209,7 @@ class Store:
             return
         for folder in self.local_path(PARTIAL).glob("*"):
             number = int(folder.name)
-            if not _is_running(number) or (with_own and number == os.getpid()):
+            if not is_running(number) or (with_own and number == os.getpid()):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
@@ -266,7 +270,15 @@ class Store:
             raise StorageError(f"cannot reach {self.url(path)}: {error}") from error
 
 
-def _is_running(process_id: int) -> bool:
+def _no_library(root: str, error: ImportError) -> BylineError:
+    """Return the error to raise for a kind of URL whose library is not installed, which fsspec knows the name of."""
+    known = known_implementations.get(root.split("://")[0], {}).get("class", "").split(".")[0]
+    extra = extra_with(known)
+    return StorageError(f"cannot open {root}: {error}") if extra is None else missing(extra, root, known)
+
+
+def is_running(process_id: int) -> bool:
+    """Tell whether a process of this machine has this number."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:

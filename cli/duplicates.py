@@ -26,11 +26,11 @@ def duplicates(
 
     leave_pandas_out()
 
-    from byline.catalog.manifest import Release
+    from byline.catalog.manifest import in_corpus
     from byline.cli.duplicates_data import collect
     from byline.cli.duplicates_page import page
 
-    opened = Release(release)
+    opened = in_corpus(release)
     with Progress(console=Console(stderr=True), transient=True) as progress:
 
         def begin(total: int) -> "Count":

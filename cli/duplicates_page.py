@@ -36,7 +36,7 @@ def page(release: Release, found: Duplicates) -> bytes:
     copies = [copy for cluster in clusters for copy in cluster["copies"]]
     ledger = found.ledger
     return (
-        html_templates("cli")
+        html_templates("byline.cli")
         .get_template("duplicates.html.j2")
         .render(
             name=plain(release.name),

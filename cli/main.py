@@ -12,6 +12,7 @@ from byline.catalog.text import one_line
 from byline.cli.build import build
 from byline.cli.diff import diff
 from byline.cli.duplicates import duplicates
+from byline.cli.export import export
 from byline.cli.harvest import app as harvest
 from byline.cli.hashes import hashes
 from byline.cli.lint import lint
@@ -37,6 +38,7 @@ for verb, panel in (
     (build, "Corpus"),
     (verify, "Corpus"),
     (lint, "Corpus"),
+    (export, "Corpus"),
     (hashes, "Corpus"),
     (plan, "Rights"),
     (diff, "Rights"),

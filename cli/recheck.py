@@ -42,10 +42,10 @@ def recheck(
 
     leave_pandas_out()
 
-    from byline.catalog.manifest import Release
+    from byline.catalog.manifest import in_corpus
     from byline.pipelines.recheck.running import recheck as run_recheck
 
-    opened, console = Release(release), Console(stderr=True)
+    opened, console = in_corpus(release), Console(stderr=True)
     bases = dict(_base(text) for text in api or ())
     with Progress(console=console, transient=True) as progress:
 

@@ -34,16 +34,19 @@ def report(
 
     Example: byline report demo/corpus/releases/demo demo/run --out demo/report.html
     """
-    from byline.catalog.manifest import Release
+    from byline.catalog.extras import needs
+    from byline.catalog.manifest import in_corpus
     from byline.cli.report_data import collect
     from byline.cli.report_page import fingerprint, is_up_to_date, page
 
-    opened = Release(release)
+    if run is not None:
+        with needs("train", "byline report with a run"):
+            from byline.cli.report_model import checkpoint_digest, draw
+
+    opened = in_corpus(release)
     prompts = prompt or PROMPTS
     drawn = []
     if run is not None:
-        from byline.cli.report_model import checkpoint_digest, draw
-
         drawn = [checkpoint_digest(run), prompts, seed]
     shown = fingerprint(opened, drawn)
     if is_up_to_date(out, shown):

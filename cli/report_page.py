@@ -33,7 +33,7 @@ def is_up_to_date(path: Path, shown: str) -> bool:
 
 def page(release: Release, data: ReportData, model: dict[str, Any] | None, shown: str) -> str:
     """Return the page, which carries its fingerprint `shown`. Everything that a source said is escaped."""
-    environment = Environment(loader=PackageLoader("cli", "."), autoescape=True)
+    environment = Environment(loader=PackageLoader("byline.cli", "."), autoescape=True)
     environment.filters["thousands"] = lambda number: f"{number:,}"
     manifest = release.manifest
     clusters = _clusters(data.rows)

@@ -23,8 +23,11 @@ def sample(
     Example: byline sample demo/run --prompt "a red circle" --prompt "a flag" --out grid.png
     """
     from byline.catalog.configs import parse_config
-    from byline.diffusion.grid import grid_png
-    from byline.diffusion.sampling import SamplingConfig, TextToImage
+    from byline.catalog.extras import needs
+
+    with needs("train", "byline sample"):
+        from byline.diffusion.grid import grid_png
+        from byline.diffusion.sampling import SamplingConfig, TextToImage
 
     settings = {
         "sampler": sampler,

@@ -16,6 +16,9 @@ def train(
     # Threads that spin while they wait make a shared machine crawl. It must be said before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-    from byline.training.run import run
+    from byline.catalog.extras import needs
+
+    with needs("train", "byline train"):
+        from byline.training.run import run
 
     raise typer.Exit(run(config))

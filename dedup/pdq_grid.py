@@ -1,8 +1,8 @@
 """The arithmetic of PDQ, compiled: picture to grid to frequencies, in the reference's order of operations.
 
-A perceptual hash is a row of comparisons, and on flat areas rounding decides them. So every sum here is of float32, taken
-one term after the other in the order in which the reference takes it; what may be done side by side, done several at once
-or left out is only what no sum depends on. Runs without Python's lock.
+A hash is a row of comparisons, and in flat pictures rounding decides them. So every sum is of float32 and takes its terms
+in the order in which the reference does. Only what shares no sum is done side by side, and only what nothing reads is
+left out. Runs without Python's lock.
 """
 
 import math
@@ -17,11 +17,10 @@ GRID = 64
 FREQUENCIES = 16
 """Cosines in each direction. They start at the first: the mean, which is the zeroth, says nothing about the pattern."""
 ROWS_AT_ONCE = 64
-"""Rows that are filtered side by side: as many numbers as a few of a processor's vectors hold."""
-
-_SCALE = float(np.float32(math.sqrt(2 / GRID)))
+"""Rows that are filtered side by side, several in each of a processor's vectors."""
 COLUMNS_AT_ONCE = 32
-"""Of those rows: a corner of a picture that is turned on its side within a processor's nearest cache."""
+"""Of those rows: a piece that is turned on its side within a processor's nearest cache."""
+_SCALE = float(np.float32(math.sqrt(2 / GRID)))
 COSINES = np.array(
     [
         [_SCALE * math.cos(math.pi / 2 / GRID * wave * (2 * cell + 1)) for cell in range(GRID)]
@@ -29,7 +28,8 @@ COSINES = np.array(
     ],
     np.float32,
 )
-"""Those of the orthonormal transform; the scale is rounded before the product is."""
+"""Those of the orthonormal transform, `(frequencies, cells)`. The scale is rounded before the product is; no product is
+near enough to a boundary of rounding (5e-10 of it at the least) for the cosines of another library to change one."""
 
 
 @njit(cache=True, nogil=True)
@@ -45,10 +45,10 @@ def _luma_side_by_side(pixels_HWC, luma_WN):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _box(values_LN, width, kept_K, means_KN):
-    """Write the mean of the `width` values around each kept place of a column, and of fewer near its ends.
+    """Write the mean of the `width` values around each kept place of each column, and of fewer near its ends.
 
-    `kept_K` ascends and may repeat. The sum slides over every place: a value is added as it enters the box, and then the
-    one that leaves is taken off.
+    `kept_K` ascends and may repeat. The sum slides over every place: a value is added as it enters the box, then the one
+    that leaves is taken off.
     """
     length, ahead, num_inside, num_kept = len(values_LN), width // 2, 0, 0
     sums_N = np.zeros(values_LN.shape[1], np.float32)

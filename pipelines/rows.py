@@ -30,7 +30,7 @@ CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("land
 """A part of a credit is lacking when all of these columns are blank; the bits of `lacks`, in this order."""
 NOBODY = 0
 """The creator of a record that names none."""
-ROWS_VERSION = 2
+ROWS_VERSION = 3
 """Of what the columns that are derived here mean."""
 LACKS_COLUMNS = sorted({name for columns in CREDIT_COLUMNS.values() for name in columns})
 WORDS = ("license_claims", "outcome", "consent", *NEWEST_COLUMNS)

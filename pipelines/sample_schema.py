@@ -1,6 +1,13 @@
-"""What travels with a picture: the columns of samples and of shard tables, and where each comes from."""
+"""What travels with a picture: the columns of samples and of shard tables, and where each comes from.
+
+Every sample says all of it, with one type each: what a source does not state is the empty text, never null. Readers
+take types from the first samples that they meet, and a field that is null in those and text later has none.
+"""
+
+from collections.abc import Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 INDEX_COLUMNS = (
     "url",
@@ -27,7 +34,22 @@ SAMPLE_COLUMNS = (
 )  # fmt: skip
 """What travels with a picture, in this order: img2dataset's columns, then whose it is and why it is in."""
 SAMPLE_SCHEMA = pa.schema([(name, pa.int32() if name in _NUMBERS else pa.string()) for name in SAMPLE_COLUMNS])
+NOT_STATED = ""
+"""What a sample says where a source says nothing. Numbers are those of a decoded picture: there is none without."""
 SHARD_SCHEMA = pa.schema(
     [*SAMPLE_SCHEMA, pa.field("offset", pa.int64()), pa.field("size", pa.int64()), pa.field("xxh3", pa.uint64())]
 )
 """`offset`, `size` and `xxh3` (64 bits) are those of all members of a sample in the tar, headers included."""
+
+
+def samples_table(columns: Mapping[str, pa.ChunkedArray]) -> pa.Table:
+    """Return these columns as `SAMPLE_SCHEMA`, without a null: what is not stated is `NOT_STATED`."""
+    said = {name: columns[name] if name in _NUMBERS else stated(columns[name]) for name in SAMPLE_COLUMNS}
+    table = pa.table(said, schema=SAMPLE_SCHEMA)
+    assert not any(table[name].null_count for name in _NUMBERS), "a picture that was fetched has its sizes"
+    return table
+
+
+def stated(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return text as samples say it."""
+    return pc.fill_null(text, NOT_STATED)

@@ -18,7 +18,13 @@ from byline.catalog.storage import Store
 from byline.pipelines.measures import caption_facts
 from byline.pipelines.parts import PackPart
 from byline.pipelines.rows import Instruments
-from byline.pipelines.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS, SAMPLE_COLUMNS, SAMPLE_SCHEMA
+from byline.pipelines.sample_schema import (
+    CAPTION_COLUMNS,
+    INDEX_COLUMNS,
+    RECORD_COLUMNS,
+    SAMPLE_COLUMNS,
+    samples_table,
+)
 
 Row = dict[str, Any]
 
@@ -41,7 +47,7 @@ def samples_of(part: PackPart, store: Store, verdicts: pa.Table, instruments: In
         **{name: captions[column] for name, column in CAPTION_COLUMNS.items()},
         "license_url": urls.take(licenses.indices) if len(rows) else pa.array([], pa.string()),
     }
-    return pa.table({name: columns[name] for name in SAMPLE_COLUMNS}, schema=SAMPLE_SCHEMA).sort_by("key")
+    return samples_table(columns).sort_by("key")
 
 
 def sample_members(sample: Row, picture: bytes) -> list[tuple[str, bytes]]:

@@ -26,7 +26,7 @@ class _Server(ThreadingHTTPServer):
 def serving(folder: str) -> Iterator[str]:
     """Serve `folder` on a free port of 127.0.0.1 and give its base URL, which ends in `/`."""
     if not Path(folder).is_dir():
-        raise ConfigError(f"no folder at {folder} to serve; run byline where the config's paths begin")
+        raise ConfigError(f"no folder at {folder} to serve; [serve] names folders, from the folder of the config")
     handler = partial(_QuietHandler, directory=folder)
     with _Server(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, daemon=True)

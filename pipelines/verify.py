@@ -11,9 +11,11 @@ from xxhash import xxh3_64_intdigest
 
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import BylineError, StorageError
-from byline.catalog.manifest import SPLITS, Release, Shard, checksums, shard_list, shard_table_path
+from byline.catalog.manifest import EXPORT, SPLITS, Release, Shard, checksums, shard_list, shard_table_path
 from byline.catalog.policy import Policy
+from byline.pipelines.exporting.places import exported_checksums, from_export, is_placed
 from byline.pipelines.papers.credits import lacking_credits
+from byline.pipelines.sample_schema import NOT_STATED
 
 SUMS = "SHA256SUMS"
 
@@ -50,16 +52,41 @@ def verify(release: Release, count: Callable[[int], None] = lambda _: None) -> I
 
 def _wrong_papers(release: Release) -> Iterator[str]:
     store, path, manifest = release.store, release.path, release.manifest
-    expected = {**manifest.papers, SUMS: sha256_hex(checksums(manifest))}
+    expected = {**manifest.papers, SUMS: sha256_hex(_checksums(release))}
     expected |= {f"shards-{split}.txt": sha256_hex(shard_list(manifest.shards, split)) for split in SPLITS}
     for name, digest in sorted(expected.items()):
         if not store.exists(f"{path}/{name}"):
-            yield f"{name}: missing; build the release again"
-        elif sha256_hex(store.read_bytes(f"{path}/{name}")) != digest:
+            yield f"{name}: missing; {_again(release)}"
+        elif sha256_hex(_as_in_corpus(release, name)) != digest:
             yield f"{name}: its bytes are not those that the manifest lists"
     there = set(store.files(path)) | {f"verdicts/{name}" for name in store.files(f"{path}/verdicts")}
-    for name in sorted(there - set(expected) - {"manifest.json"}):
+    own = {"manifest.json"}
+    if release.export is not None:
+        own |= {
+            EXPORT,
+            *(name for shard in manifest.shards for name in (f"shards/{shard.name}", shard_table_path(shard.name))),
+        }
+        there |= {f"shards/{name}" for name in store.files(f"{path}/shards")}
+        there = {name for name in there if not name.startswith(".")}  # what tools of hubs keep beside a data set
+    for name in sorted(there - set(expected) - own):
         yield f"{name}: not listed in the manifest"
+
+
+def _checksums(release: Release) -> bytes:
+    if release.export is None:
+        return checksums(release.manifest)
+    there = [name for name in release.manifest.papers if release.store.exists(f"{release.path}/{name}")]
+    papers = {name: release.store.read_bytes(f"{release.path}/{name}") for name in there if is_placed(name)}
+    return exported_checksums(release.manifest, papers)
+
+
+def _as_in_corpus(release: Release, name: str) -> bytes:
+    data = release.store.read_bytes(f"{release.path}/{name}")
+    return data if release.export is None else from_export(name, data)
+
+
+def _again(release: Release) -> str:
+    return "build the release again" if release.export is None else "export the release again"
 
 
 def _verdicts(release: Release) -> list[dict[str, Any]]:
@@ -71,8 +98,8 @@ def _verdicts(release: Release) -> list[dict[str, Any]]:
 def _wrong_shard(
     release: Release, shard: Shard, shipped: dict[str, dict[str, Any]], count: Callable[[int], None]
 ) -> Iterator[str]:
-    if not release.store.exists(f"shards/{shard.name}"):
-        yield f"{shard.name}: missing; build the release again"
+    if not release.store.exists(release.shard_path(shard)):
+        yield f"{shard.name}: missing; {_again(release)}"
         return
     tar = release.read_shard(shard)
     if sha256_hex(tar) != shard.sha256:
@@ -97,14 +124,14 @@ def _wrong_shard(
 
 
 def _wrong_table(release: Release, shard: Shard, tar: bytes, said: dict[str, dict[str, Any]]) -> Iterator[str]:
-    name = shard_table_path(shard.name)
-    if not release.store.exists(name):
-        yield f"{name}: missing; build the release again"
+    name, path = shard_table_path(shard.name), release.table_path(shard)
+    if not release.store.exists(path):
+        yield f"{name}: missing; {_again(release)}"
         return
-    if sha256_hex(release.store.read_bytes(name)) != shard.table_sha256:
+    if sha256_hex(release.store.read_bytes(path)) != shard.table_sha256:
         yield f"{name}: its bytes are not those that the manifest lists"
         return
-    rows = {row["key"]: row for row in release.store.read_table(name).to_pylist()}
+    rows = {row["key"]: row for row in release.store.read_table(path).to_pylist()}
     for key in sorted(set(rows) ^ set(said)):
         yield f"{name}: {key} is in {'the table' if key in rows else 'the tar'} only"
     for key in sorted(set(rows) & set(said)):
@@ -154,7 +181,7 @@ def _wrong_credits(credits: dict[str, Any], shipped: dict[str, Any]) -> Iterator
     for key in sorted(set(shipped) & set(credits)):
         credit = credits[key]
         for name in ("record_id", "title", "creator", "license", "license_url"):
-            if credit[name] != shipped[key].get(name):
+            if (credit[name] or NOT_STATED) != (shipped[key].get(name) or NOT_STATED):
                 yield f"credits.parquet: {key}: {name} is {credit[name]}, the shard says {shipped[key].get(name)}"
 
 

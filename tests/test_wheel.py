@@ -30,7 +30,8 @@ def test_the_wheel_has_one_package_with_every_room_and_its_data(tmp_path):
     assert {name.split("/")[0] for name in inside} == {*ARROWS, "configs", "__init__.py", "py.typed"}
     templates = {path for room in ARROWS for path in _files(room, "*.j2")}
     configs = {*_files("configs", "*.toml"), *_files("configs", "*.json")}
-    assert templates and configs
+    assert templates
+    assert configs
     assert templates | configs | {"pipelines/stages/fetch.py"} <= inside
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from byline.catalog.configs import parse_config, read_toml
 from byline.catalog.errors import ConfigError
+from byline.catalog.places import DeepSpeedPlace, InputPlace, ModelPlace, OutputPlace
 from byline.diffusion.autoencoder import AutoencoderConfig, Precision
 from byline.diffusion.networks import UNetConfig
 from byline.diffusion.noise import NoiseConfig
@@ -28,8 +29,8 @@ class MachineConfig(BaseModel, frozen=True, extra="forbid"):
 
     num_ranks: int = Field(default=1, ge=1)
     """Processes on this machine. Under torchrun or the deepspeed launcher theirs counts instead."""
-    deepspeed: str = "configs/deepspeed/cpu.json"
-    """How DeepSpeed spreads memory over ranks. What to compute is said in this file only."""
+    deepspeed: DeepSpeedPlace = Field("cpu", validate_default=True)
+    """A file, or `cpu` or `zero2`, which come with byline: how DeepSpeed spreads memory over ranks. What to compute is said in this file only."""
     max_images_per_pass: int = Field(default=64, ge=1)
     """A larger share of a batch is computed in several passes, whose gradients are summed."""
     log_every_images: int = Field(ge=1)
@@ -38,11 +39,11 @@ class MachineConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class RunConfig(BaseModel, frozen=True, extra="forbid"):
-    """What both kinds of run share."""
+    """What both kinds of run share. Paths count from the folder of the config (`catalog.places`)."""
 
-    release: str
+    release: InputPlace
     """`<corpus>/releases/<name>[/<version>]`."""
-    run: str
+    run: OutputPlace
     """Folder for checkpoints and log. The same command resumes what is there."""
     resolution_px: int = Field(ge=8)
     seed: int = Field(default=0, ge=0)
@@ -102,7 +103,7 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     """Train a text-conditioned latent-diffusion model."""
 
     kind: Literal["diffusion"]
-    autoencoder: str
+    autoencoder: ModelPlace
     """Folder or hub name of an `AutoencoderKL`."""
     text_encoder: TextEncoderConfig = TextEncoderConfig()
     unet: UNetConfig
@@ -125,7 +126,7 @@ def load_train_config(path: str | Path) -> TrainConfig:
     table = read_toml(path)
     kind = table.get("kind")
     if kind == "autoencoder":
-        return parse_config(table, AutoencoderRun, where=str(path))
+        return parse_config(table, AutoencoderRun, where=str(path), file=path)
     if kind == "diffusion":
-        return parse_config(table, DiffusionRun, where=str(path))
+        return parse_config(table, DiffusionRun, where=str(path), file=path)
     raise ConfigError(f"{path}: kind must be 'autoencoder' or 'diffusion', got {kind!r}")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from byline.catalog.errors import CheckpointError, ConfigError
+from byline.catalog.extras import needs
 from byline.training.config import RunConfig
 from byline.training.ranks import Ranks
 
@@ -90,7 +91,8 @@ def build_engine(network: nn.Module, config: RunConfig, ranks: Ranks) -> Any:
 def _import_deepspeed(device: torch.device) -> Any:
     if device.type == "cpu":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    import deepspeed
+    with needs("train", "byline train"):
+        import deepspeed
 
     if device.type == "cpu":
         deepspeed.ops.__compatible_ops__ = {}

@@ -42,7 +42,10 @@ def is_launched() -> bool:
 
 
 def launch(module: str, arguments: list[str], *, num_ranks: int) -> int:
-    """Run `python -m module arguments` as ranks of this machine, on a free port; return an exit code."""
+    """Run `python -P -m module arguments` as ranks of this machine, on a free port; return an exit code.
+
+    `-P`: nothing in the current folder is imported.
+    """
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     threads = max(1, (os.cpu_count() or 1) // num_ranks)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
@@ -58,7 +61,7 @@ def launch(module: str, arguments: list[str], *, num_ranks: int) -> int:
         run_id="byline",
     )
     try:
-        elastic_launch(config, sys.executable)("-m", module, *arguments)
+        elastic_launch(config, sys.executable)("-P", "-m", module, *arguments)
     except ChildFailedError as error:
         return max(1, error.get_first_failure()[1].exitcode)
     except SignalException as error:

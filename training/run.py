@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from byline.catalog.errors import BylineError, CheckpointError
+from byline.catalog.extras import require
 from byline.catalog.manifest import Release
 from byline.diffusion.checkpoint import open_checkpoint
 from byline.training.autoencoder_task import AutoencoderTask
@@ -30,6 +31,7 @@ def run(path: str | Path) -> int:
         return 0
     release = Release(config.release)
     shards_of(release, "train")
+    require("train", "byline train", "deepspeed")
     read_deepspeed(config.machine.deepspeed)
     done = resumable(config, release.manifest.digest)
     if done is not None and done.images_seen >= config.images:

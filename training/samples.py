@@ -33,7 +33,7 @@ def read_samples(release: Release, shard: Shard) -> Samples:
     """Read a shard whole. Raises `CorpusError` when its bytes are not what the manifest says."""
     tar = release.read_shard(shard)
     if sha256_hex(tar) != shard.sha256:
-        raise CorpusError(f"{release.store.url(f'shards/{shard.name}')} is damaged; delete it and build again")
+        raise CorpusError(f"{release.store.url(release.shard_path(shard))} is damaged; delete it and build again")
     found = sorted(
         (json.loads(sample["json"])["sha256"], sample["txt"].decode(), sample["jpg"])
         for sample in release.samples(shard, tar)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from byline.catalog.errors import CheckpointError
 from byline.catalog.facts import instrument_name
+from byline.catalog.places import ModelPlace
 from byline.dedup.embedding.encoders import Encoder, load_encoder, pinned_weights
 
 _VERSION = "1"
@@ -21,7 +22,7 @@ PLAIN_BELOW = 0.11
 class EmbeddingConfig(BaseModel, frozen=True, extra="forbid"):
     """Which model embeds the pictures. How near is a copy is not said here: policies differ, facts do not."""
 
-    model: str = Field(min_length=1)
+    model: ModelPlace = Field(min_length=1)
     """A folder of `dedup.embedding.train`, a folder of a transformers vision model, or a hub id of one."""
     revision: str = Field(default="", pattern=r"^(?:[0-9a-f]{40})?$")
     """The hub's commit, 40 hex digits: a branch name would move. A folder needs none; its files are digested."""

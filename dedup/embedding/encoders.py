@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from byline.catalog.errors import CheckpointError
+from byline.catalog.extras import needs, require
 from byline.catalog.model_folders import safetensors_folder
 
 if TYPE_CHECKING:
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
 
 OWN_ARCHITECTURE = "byline-copy-detector"
 CONFIG_NAME = "config.json"
+WHAT = "[embedding]"
 
 
 class Encoder(Protocol):
     """Makes the vector of one opaque RGB picture, float32, of any length but zero."""
 
     def encode(self, image: Image.Image) -> NDArray[np.float32]: ...
+
+
+def check_torch() -> None:
+    """Raise `ConfigError` where what a model is run with is not installed. Loads nothing."""
+    require("embedding", WHAT, "torch", "safetensors", otherwise="leave the table out")
 
 
 def pinned_weights(model: str, revision: str) -> str:
@@ -64,7 +71,8 @@ class _OwnEncoder:
     """The sum of the unit vectors of a picture and of its mirror image, so both have the same vector."""
 
     def __init__(self, folder: Path) -> None:
-        from byline.dedup.embedding.network import load_network
+        with needs("embedding", WHAT):
+            from byline.dedup.embedding.network import load_network
 
         self._net: CopyNet = load_network(folder)
 
@@ -84,9 +92,10 @@ class _TransformersEncoder:
     """The pooled output of a vision model, or where it has none, the first token of its last layer."""
 
     def __init__(self, model: str, revision: str) -> None:
-        import torch
-        from safetensors import SafetensorError
-        from transformers import AutoImageProcessor, AutoModel
+        with needs("embedding", WHAT):
+            import torch
+            from safetensors import SafetensorError
+            from transformers import AutoImageProcessor, AutoModel
 
         options = {"local_files_only": True} if Path(model).is_dir() else {"revision": revision}
         try:

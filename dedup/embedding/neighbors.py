@@ -1,12 +1,12 @@
 """Which vectors are near each other: found by faiss, decided by one computation that no block or thread changes."""
 
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from byline.catalog.errors import ConfigError
+from byline.catalog.extras import require
 
 SIMILAR = np.dtype([("i", np.int64), ("j", np.int64), ("cosine", np.float32)])
 """Two rows of the vectors, `i` before `j`, and their cosine."""
@@ -76,11 +76,7 @@ def _refuse_too_many(found: list[NDArray[np.void]], min_cosine: float) -> None:
 
 def check_faiss() -> None:
     """Raise `ConfigError` where faiss is not installed. Loads nothing."""
-    if find_spec("faiss") is None:
-        raise ConfigError(
-            "a threshold on embeddings needs faiss, not installed here: run pip install 'byline[embedding]', "
-            "or leave min_cosine out"
-        )
+    require("embedding", "a threshold on embeddings", "faiss", otherwise="leave min_cosine out")
 
 
 def _faiss() -> Any:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from byline.catalog.digests import canonical_json
 from byline.catalog.licenses import license_url
 from byline.catalog.tars import end_of_tar
-from byline.pipelines.sample_schema import SAMPLE_COLUMNS
+from byline.pipelines.sample_schema import NOT_STATED, SAMPLE_COLUMNS
 
 Ints = npt.NDArray[np.int64]
 BLOCK = 512
@@ -41,7 +41,8 @@ def sample_sizes(
     json_bytes: Ints, other_bytes: Ints, license: Ints, licenses: Sequence[str], heldout: npt.NDArray[np.bool_]
 ) -> Ints:
     """Return the bytes of all members of each sample, headers and padding included; its license by place."""
-    said = np.array([len(canonical_json(spdx) + canonical_json(license_url(spdx))) for spdx in licenses], np.int64)
+    urls = [license_url(spdx) or NOT_STATED for spdx in licenses]
+    said = np.array([len(canonical_json(spdx) + canonical_json(url)) for spdx, url in zip(licenses, urls, strict=True)])
     split = np.where(heldout, len('"heldout"'), len('"train"'))
     return other_bytes + _member(json_bytes + said[license] + split)
 
@@ -57,12 +58,11 @@ def _member(num_bytes: Ints) -> Ints:
 
 
 def _json_lengths(column: pa.ChunkedArray) -> Ints:
-    """Return the bytes of each value as canonical JSON."""
+    """Return the bytes of each value as canonical JSON. A number that is missing, as where nothing was fetched, has 0."""
     whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     is_text = pa.types.is_string(whole.type)
-    text = pc.fill_null(whole if is_text else whole.cast(pa.string()), "")
-    lengths = _numbers(pc.binary_length(text)) + (_added(text) + 2 if is_text else 0)
-    return np.asarray(np.where(whole.is_null().to_numpy(zero_copy_only=False), len("null"), lengths), np.int64)
+    text = pc.fill_null(whole if is_text else whole.cast(pa.string()), NOT_STATED)
+    return _numbers(pc.binary_length(text)) + (_added(text) + len('""') if is_text else 0)
 
 
 def _added(text: pa.StringArray) -> Ints:

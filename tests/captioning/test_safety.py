@@ -75,7 +75,7 @@ def test_the_instrument_names_package_weights_and_preprocessing(classifier, monk
 
 
 def test_a_missing_package_is_one_line_that_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(safety, "find_spec", lambda name: None)
+    monkeypatch.setattr("byline.catalog.extras.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"needs .*onnxruntime.*pip install 'byline\[safety\]'") as caught:
         NsfwClassifier(CONFIG)
     assert "\n" not in str(caught.value)

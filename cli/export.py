@@ -1,0 +1,47 @@
+"""byline export"""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+FORMATS = ("webdataset", "datasets")
+"""Two names of one folder: what webdataset reads is what `datasets` finds by the head of the card."""
+
+
+def export(
+    release: Annotated[str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>.")],
+    dest: Annotated[str, typer.Argument(help="A new folder, or the URL of one: s3://bucket/folder.")],
+    format: Annotated[str, typer.Option(help=f"{' or '.join(FORMATS)}: the same folder, which both read.")] = FORMATS[
+        0
+    ],
+) -> None:
+    """Copy a release into one folder that needs nothing beside it: to hand on, to upload, to read with other tools.
+
+    Every byte is checked on the way. A folder that is there is whole; run again what was killed.
+
+    Example: byline export demo/corpus/releases/demo demo/export
+    """
+    from byline.cli.corpus import leave_pandas_out
+
+    leave_pandas_out()
+
+    from byline.catalog.errors import ConfigError
+    from byline.catalog.manifest import Release
+    from byline.pipelines.exporting.export import export as write_export
+    from byline.pipelines.exporting.export import is_of_one_schema
+
+    if format not in FORMATS:
+        raise ConfigError(f"no format is called {format!r}; the formats are {', '.join(FORMATS)}")
+    opened, terminal = Release(release), Console(stderr=True)
+    shards = opened.manifest.shards
+    columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
+    with Progress(*columns, TimeRemainingColumn(), console=terminal, transient=True) as progress:
+        task = progress.add_task("export", total=sum(shard.num_bytes for shard in shards))
+        write_export(opened, dest, lambda more: progress.advance(task, more))
+    if not is_of_one_schema(opened):
+        warning = "warning: in this release what is not stated is null, which datasets may refuse; build it again"
+        terminal.print(warning, soft_wrap=True, highlight=False)
+    samples, size = sum(shard.num_samples for shard in shards), sum(shard.num_bytes for shard in shards)
+    print(f"{dest}: {opened.name} {opened.version}, {samples:,} samples in {len(shards)} shards, {size / 1e6:,.1f} MB")
