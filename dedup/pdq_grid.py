@@ -1,8 +1,8 @@
 """The arithmetic of PDQ, compiled: picture to grid to frequencies, in the reference's order of operations.
 
-A hash is a row of comparisons, and in flat pictures rounding decides them. So every sum is of float32 and takes its terms
-in the order in which the reference does. Only what shares no sum is done side by side, and only what nothing reads is
-left out. Runs without Python's lock.
+A hash is a row of comparisons, and in flat pictures rounding decides them. So every sum is of float32 and takes its
+terms in the order in which the reference does. Only what shares no sum is done side by side, and only what nothing
+reads is left out. Runs without Python's lock.
 """
 
 import math
@@ -47,8 +47,8 @@ def _luma_side_by_side(pixels_HWC, luma_WN):
 def _box(values_LN, width, kept_K, means_KN):
     """Write the mean of the `width` values around each kept place of each column, and of fewer near its ends.
 
-    `kept_K` ascends and may repeat. The sum slides over every place: a value is added as it enters the box, then the one
-    that leaves is taken off.
+    `kept_K` ascends and may repeat. The sum slides over every place: a value is added as it enters the box, then the
+    one that leaves is taken off.
     """
     length, ahead, num_inside, num_kept = len(values_LN), width // 2, 0, 0
     sums_N = np.zeros(values_LN.shape[1], np.float32)

@@ -1,4 +1,4 @@
-"""PDQ: what pdqhash 0.2.8 (the reference code, built for x86-64) gave, always; and pdqhash itself, where it is installed."""
+"""PDQ: what pdqhash 0.2.8 (the reference code, built for x86-64) gave, and what it gives where it is installed."""
 
 from pathlib import Path
 
