@@ -13,9 +13,9 @@ FORMATS = ("webdataset", "datasets")
 def export(
     release: Annotated[str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>.")],
     dest: Annotated[str, typer.Argument(help="A new folder, or the URL of one: s3://bucket/folder.")],
-    format: Annotated[
-        str, typer.Option(help=f"{' or '.join(FORMATS)}: the same folder, which both read.")
-    ] = FORMATS[0],
+    format: Annotated[str, typer.Option(help=f"{' or '.join(FORMATS)}: the same folder, which both read.")] = FORMATS[
+        0
+    ],
 ) -> None:
     """Copy a release into one folder that needs nothing beside it: to hand on, to upload, to read with other tools.
 
