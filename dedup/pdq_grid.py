@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import numpy.typing as npt
 
 from byline.catalog.compiling import compiled
 
