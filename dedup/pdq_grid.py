@@ -91,12 +91,12 @@ def _to_columns(rows_NL, columns_LN):
                 columns_LN[place, row] = rows_NL[row, place]
 
 
-def _centers(length):
+def _centers(length: int) -> np.ndarray:
     """Return the place in the middle of each cell; of a picture smaller than the grid, some places stand for two."""
     return ((np.arange(GRID) + 0.5) * length / GRID).astype(np.int64)
 
 
-def _box_width(length):
+def _box_width(length: int) -> int:
     """Return half a cell, rounded up: two passes of such a box reach over a whole one."""
     return -(-length // (2 * GRID))
 
@@ -128,7 +128,7 @@ def _filtered(pixels_HWC, box_width, box_height, centers_X, centers_Y):
     return grid
 
 
-def grid_of(pixels_HWC):
+def grid_of(pixels_HWC: np.ndarray) -> np.ndarray:
     """Return the luminance of a picture (uint8, RGB), smoothed and read at 64x64 places; one of 64x64 as it is."""
     height, width = pixels_HWC.shape[:2]
     if (height, width) == (GRID, GRID):
@@ -148,7 +148,7 @@ def _weighted(weights_MK, values_KN, out_MN):
                 out_MN[row, column] += weights_MK[row, term] * values_KN[term, column]
 
 
-def frequencies_of(grid):
+def frequencies_of(grid: np.ndarray) -> np.ndarray:
     """Return the cosine transform of a grid (16, 16): down the columns first, then along the rows."""
     down, along = np.empty((FREQUENCIES, GRID), np.float32), np.empty((FREQUENCIES, FREQUENCIES), np.float32)
     _weighted(COSINES, grid, down)
