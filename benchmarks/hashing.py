@@ -1,15 +1,20 @@
 """Hashing files beside imagehash and pdqhash, full decode against reduced. python -m benchmarks.hashing FOLDER
 
+pdqhash is left out where it is not installed; to have it: pip install pdqhash (it needs a C++ compiler).
+
 FOLDER holds real photographs, of which JPEGs of at least 1024x768 are used. Debian's wallpapers are some: `apt-get
 download gnome-backgrounds mate-backgrounds plasma-workspace-wallpapers ukui-wallpapers lomiri-wallpapers-16.04
 lomiri-wallpapers-20.04`, then `dpkg -x` of each into FOLDER.
 """
 
 import argparse
+import importlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import imagehash
 import numpy as np
@@ -21,9 +26,11 @@ from byline.dedup.hashes import REDUCED_PX, hashes_of_bytes
 from byline.dedup.pdq import REDUCED_PX as PDQ_PX
 from byline.dedup.pdq import pdq
 
+Item = TypeVar("Item")
 MIN_SIZE = (1024, 768)
 MAX_PIXELS = 10_000_000
 PDQ_EVERY = 3
+"""Of so many files one is timed: pdqhash takes a second for a full one."""
 TRUSTED_PDQ = 80
 """PDQ's quality from which its authors ask implementations to agree, within 10 bits."""
 
@@ -60,10 +67,10 @@ def _histogram(distances: Iterable[int]) -> str:
     return ", ".join(f"{bits}: {number}" for bits, number in sorted(Counter(distances).items()))
 
 
-def _each(work: Callable[[bytes], object], files: list[bytes]) -> Callable[[], None]:
+def _each(work: Callable[[Item], object], items: Sequence[Item]) -> Callable[[], None]:
     def run() -> None:
-        for data in files:
-            work(data)
+        for item in items:
+            work(item)
 
     return run
 
@@ -93,6 +100,24 @@ def _compare(name: str, files: list[bytes], rounds: int) -> str:
     return "\n\n".join(parts)
 
 
+def _by_pdqhash(image: Image.Image) -> tuple[bytes, int]:
+    bits, quality = importlib.import_module("pdqhash").compute(np.asarray(image.convert("RGB")))
+    return np.packbits(bits).tobytes(), quality
+
+
+def _beside_pdqhash(files: list[bytes], rounds: int) -> list[str]:
+    if find_spec("pdqhash") is None:
+        return ["pdqhash is not installed, and left out."]
+    tables = []
+    for name, at_least_px in ((f"reduced to {PDQ_PX} px", PDQ_PX), ("decoded in full", None)):
+        images = [decode(data, at_least_px=at_least_px) for data in files]
+        if [pdq(image) for image in images] != [_by_pdqhash(image) for image in images]:
+            raise SystemExit("PDQ's hashes or qualities are not those of pdqhash")
+        row = measure(len(images), _each(pdq, images), _each(_by_pdqhash, images), rounds=rounds)
+        tables.append(table(f"pictures, {name}", "ours, decoding left out", "pdqhash, decoding left out", [row]))
+    return [*tables, "Every hash and quality is that of pdqhash."]
+
+
 def _compare_pdq(files: list[bytes], rounds: int) -> str:
     def full(data: bytes) -> tuple[bytes, int]:
         return pdq(decode(data, at_least_px=None))
@@ -100,7 +125,7 @@ def _compare_pdq(files: list[bytes], rounds: int) -> str:
     def reduced(data: bytes) -> tuple[bytes, int]:
         return pdq(decode(data, at_least_px=PDQ_PX))
 
-    timed = files[::PDQ_EVERY]  # a full one takes a second
+    timed = files[::PDQ_EVERY]
     row = measure(len(timed), _each(reduced, timed), _each(full, timed), rounds=rounds)
     pairs = [(full(data), reduced(data)) for data in files]
     trusted = [(one, other) for one, other in pairs if one[1] >= TRUSTED_PDQ]
@@ -111,6 +136,7 @@ def _compare_pdq(files: list[bytes], rounds: int) -> str:
             table("files", f"reduced to {PDQ_PX} px", "full decode", [row]),
             f"Of {len(pairs)} files {len(trusted)} have quality {TRUSTED_PDQ} or more;"
             f" bits from the full one, and files: {_histogram(distances)}.",
+            *_beside_pdqhash(timed, rounds),
         ]
     )
 

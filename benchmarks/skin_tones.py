@@ -2,15 +2,13 @@
 
 Pairs of one `skintone_base_hexcode` (one drawing in two colors of skin) are positives, all other pairs of OpenMoji
 drawings negatives. Draws docs/images/skin-tones.svg. `--sheets FOLDER` also writes, as PNGs to look at, the pairs of
-different groups at the radii in question. PDQ is left out where `pdqhash` is not installed.
+different groups at the radii in question.
 """
 
 import argparse
 import csv
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from benchmarks.side_by_side import write_section
 from byline.catalog.policy import DuplicateRules
 from byline.dedup.colors import color_grid
 from byline.dedup.hashes import perceptual_hashes
+from byline.dedup.pdq import MIN_QUALITY, pdq
 from byline.dedup.quality import measure_quality
 
 HOME = Path(__file__).parent
@@ -35,7 +34,6 @@ NTH_PHOTOGRAPH = 3
 PLOT = HOME.parent / "docs" / "images" / "skin-tones.svg"
 TONES = ("yellow", "light", "medium-light", "medium", "medium-dark", "dark")
 RULES = DuplicateRules(radius_bits=12)
-MIN_PDQ_QUALITY = 50
 MAX_RADIUS_256, MAX_RADIUS_64 = 64, 16
 SHOWN_256, SHOWN_64 = (0, 4, 8, 12, 16, 20, 24, 31, 40, 50, 64), (0, 2, 3, 4, 6, 8, 10, 12, 16)
 LIMITS = ((64, 24), (32, 24), (16, 24), (12, 12), (8, 24), (8, 8))
@@ -148,17 +146,13 @@ def _alike(pairs: Pairs, max_luma: float, max_chroma: float) -> Flags:
 
 
 def _pdq_ways(images: Sequence[Image.Image], pairs: Pairs) -> list[Way]:
-    if find_spec("pdqhash") is None:
-        print("PDQ is left out; to have it: pip install pdqhash")
-        return []
-    compute = importlib.import_module("pdqhash").compute
-    hashed = [compute(np.asarray(image)) for image in images]
-    fit = np.array([quality >= MIN_PDQ_QUALITY for _, quality in hashed])
+    hashed = [pdq(image) for image in images]
+    fit = np.array([quality >= MIN_QUALITY for _, quality in hashed])
     return [
         Way(
-            name=f"PDQ, quality {MIN_PDQ_QUALITY} or more ({fit.sum():,} drawings)",
+            name=f"PDQ, quality {MIN_QUALITY} or more ({fit.sum():,} drawings)",
             color="#8e44ad",
-            distances=_distances([np.packbits(bits).tobytes() for bits, _ in hashed], pairs),
+            distances=_distances([code for code, _ in hashed], pairs),
             may=fit[pairs.i] & fit[pairs.j],
         )
     ]

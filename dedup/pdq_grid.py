@@ -93,12 +93,12 @@ def _to_columns(rows_NL, columns_LN):
                 columns_LN[place, row] = rows_NL[row, place]
 
 
-def _centers(length):
+def _centers(length: int) -> np.ndarray:
     """Return the place in the middle of each cell; of a picture smaller than the grid, some places stand for two."""
     return ((np.arange(GRID) + 0.5) * length / GRID).astype(np.int64)
 
 
-def _box_width(length):
+def _box_width(length: int) -> int:
     """Return half a cell, rounded up: two passes of such a box reach over a whole one."""
     return -(-length // (2 * GRID))
 
