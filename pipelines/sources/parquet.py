@@ -12,7 +12,8 @@ from byline.catalog.errors import SourceError
 from byline.catalog.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.pipelines.sources.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.rows import in_file, read_row
-from byline.pipelines.sources.tables import Columns, columns_of, record_of, row_json, tables_at
+from byline.pipelines.sources.tables import Columns, columns_of, record_of, tables_at
+from byline.pipelines.sources.values import row_json
 
 BATCH_ROWS = 4096
 BUFFER_BYTES = 1 << 20
