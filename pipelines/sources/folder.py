@@ -2,8 +2,8 @@
 
 Beside a picture `a.jpg` are `a.jpg.json`, `a.json`, a caption in `a.txt`, and a row of the folder's table, such as
 `metadata.csv`. Of a field the first that says something counts: they in that order, then XMP, IPTC and EXIF. Of
-licenses every statement is a claim of its own, so that no sidecar silences what a picture says of itself; which of them count, a
-config may say.
+licenses every statement is a claim of its own, so that no sidecar silences what a picture says of itself; which of them
+count, a config may say.
 """
 
 import logging

@@ -6,7 +6,7 @@ near a name and is none of them is never taken for the field; it is told (`neare
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
@@ -77,6 +77,12 @@ CLAIMS = (*_FOLDED["license"][:1], *_FOLDED["license_url"][:1], *_FOLDED["licens
 """Folded names of all that states a license."""
 
 
+def field_of(name: str) -> str | None:
+    """Return the field that a name is taken for; `title` for a text, which is that or the description."""
+    found = (field for field, names in _FOLDED.items() if folded(name) in names)
+    return next(found, "title" if folded(name) in _TEXTS else None)
+
+
 def one_of(field: str, names: Iterable[str], *, said: Mapping[str, Any] | None = None) -> str | None:
     """Return the name that is this field, none when none is. Raises `AmbiguousNameError` when two may be: where it is
     known what they say, only if it differs.
@@ -110,9 +116,8 @@ def _first(
     return None
 
 
-def nearest(name: str, taken: Collection[str] = ()) -> str | None:
-    """Return the field that a name comes nearest to, if one is near, never one that is `taken`."""
-    near = [folded(name), *get_close_matches(folded(name), _FIELD_OF, n=3, cutoff=NEAR_ENOUGH)]
+def nearest(name: str) -> str | None:
+    """Return the field that a name which is none of its names comes nearest to, none when none is near."""
     words = [folded(word) for word in re.split(r"[^\w]+|_", name) if len(word) > 2]
-    fields = (_FIELD_OF.get(one) for one in [*near, *words])
-    return next((field for field in fields if field is not None and field not in taken), None)
+    near = [folded(name), *get_close_matches(folded(name), _FIELD_OF, n=3, cutoff=NEAR_ENOUGH), *words]
+    return next((_FIELD_OF[one] for one in near if one in _FIELD_OF), None)

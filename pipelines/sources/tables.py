@@ -58,7 +58,7 @@ def columns_of(names: Sequence[str], options: ReadOptions, path: str) -> Columns
     except AmbiguousNameError as error:
         raise SourceError(f"{path}: {error}") from error
     if "url" not in found:
-        near = next((name for name in names if nearest(name, found) == "url"), "...")
+        near = next((name for name in names if nearest(name) == "url"), "...")
         raise SourceError(f'{path} has no column of URLs; {told}: say which it is, as columns = {{ url = "{near}" }}')
     for name in (*found.values(), *options.save_additional_columns):
         if names.count(name) > 1:
