@@ -54,6 +54,5 @@ def not_used_line(names: Mapping[str, str]) -> str:
 
 
 def say(console: Console, line: str) -> None:
-    """Print a line whole: names and paths are not cut, a terminal wraps them."""
-    indent = line[: len(line) - len(line.lstrip())]
-    console.print(escape(indent + one_line(line)), soft_wrap=True, highlight=False)
+    """Print a line whole, spaces as they are: names and paths are not cut, a terminal wraps them."""
+    console.print(escape(" ".join(one_line(part) for part in line.split(" "))), soft_wrap=True, highlight=False)

@@ -92,10 +92,10 @@ def _folder(path: str, options: ReadOptions) -> Taken:
 
 def _names_beside(folder: Path) -> Iterator[Iterable[str]]:
     yield from (row for _, row in islice(table_rows(folder, Table()), ROWS_LOOKED_AT))
-    captions = (file for file in _files(folder) if file.name.lower().endswith(CAPTIONS))
+    captions = (file for file in files_below(folder) if file.name.lower().endswith(CAPTIONS))
     if next(captions, None):
         yield ["caption"]
-    for file in islice((file for file in _files(folder) if file.name.lower().endswith(SIDECAR)), ROWS_LOOKED_AT):
+    for file in islice((file for file in files_below(folder) if file.name.lower().endswith(SIDECAR)), ROWS_LOOKED_AT):
         try:
             with open(file, "rb") as opened:
                 yield read_sidecar(opened.read(MAX_SIDECAR_BYTES + 1))
@@ -105,7 +105,7 @@ def _names_beside(folder: Path) -> Iterator[Iterable[str]]:
 
 def _names_inside(folder: Path) -> list[str]:
     found: dict[str, None] = {}
-    for file in islice(_files(folder), PICTURES_LOOKED_AT):
+    for file in islice(files_below(folder), PICTURES_LOOKED_AT):
         try:
             with open(file, "rb") as opened:
                 inside = look_inside(opened, size=file.stat().st_size, with_coordinates=False)
@@ -115,7 +115,7 @@ def _names_inside(folder: Path) -> list[str]:
     return list(found)
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
     """Yield the regular files below a folder, in order; hidden ones and links are not among them."""
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
