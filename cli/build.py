@@ -25,6 +25,7 @@ def build(
 
     leave_pandas_out()
 
+    from byline.cli.source_notes import tell_of_sources
     from byline.pipelines.run import build as run_build
     from byline.pipelines.run import last_record
 
@@ -43,6 +44,7 @@ def build(
         highlight=False,
     )
     console.print(_searched(**record["duplicates"]), highlight=False)
+    tell_of_sources(release, record["done"], console)
     print(release.store.url(release.path))
 
 

@@ -15,6 +15,7 @@ from byline.cli.duplicates import duplicates
 from byline.cli.export import export
 from byline.cli.harvest import app as harvest
 from byline.cli.hashes import hashes
+from byline.cli.init import init
 from byline.cli.lint import lint
 from byline.cli.plan import plan
 from byline.cli.recheck import recheck
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 
 for verb, panel in (
+    (init, "Corpus"),
     (build, "Corpus"),
     (verify, "Corpus"),
     (lint, "Corpus"),
