@@ -12,7 +12,7 @@ A rule is a class (an entry point of the group `byline.rules`) whose fields are 
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,8 +20,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from byline.catalog.errors import ConfigError, ExtensionError
-from byline.catalog.extensions import RULES, Extension, extension, in_a_line
-from byline.catalog.policy import RecordRules
+from byline.catalog.extensions import RULES, Extension, check_plain, extension, in_a_line
+from byline.catalog.policy import Policy, RecordRules
 from byline.catalog.rules import FIRST_WORDS, Mask
 
 NUMBERS = ("original_width", "original_height", "contrast", "flatness", "sharpness", "nsfw")
@@ -60,6 +60,7 @@ def rules_in_use(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Ext
     found = {}
     for name, settings in sorted(tables.items()):
         one = extension(RULES, name, FIRST_WORDS)
+        check_plain(one)
         rule = one.configured(Rule, settings, f"[rules.{name}]")
         for column in rule.columns:
             if column not in (*NUMBERS, *RECORD_WORDS) and not column.startswith(METRIC):
@@ -67,6 +68,16 @@ def rules_in_use(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Ext
                 raise ExtensionError(f"{one} reads {column!r}; a rule may read {known}, and {METRIC}<name>")
         found[name] = one, rule
     return found
+
+
+def makers_of_rules(policy: Policy, sources: Iterable[str]) -> dict[str, str]:
+    """Return, for each rule that a policy has for these sources, `rule <name>`, and whose it is in which version.
+
+    That is part of a release's manifest, since another version may refuse other pictures; settings are in the policy.
+    """
+    tables = [policy.rules, *(policy.rules_of(source).rules for source in sources)]
+    found = {name: one.made_by for table in tables for name, (one, _) in rules_in_use(table).items()}
+    return {f"rule {name}": made_by for name, made_by in sorted(found.items())}
 
 
 def metrics_needed(rules: RecordRules) -> list[str]:

@@ -5,10 +5,13 @@ it. Distribution and version are part of every digest of what it makes, so anoth
 and judges again.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -37,6 +40,11 @@ class Extension:
     def made_by(self) -> str:
         """Distribution and version: what digests know it by."""
         return f"{self.distribution}-{self.version}"
+
+    @property
+    def plain_version(self) -> str:
+        """The version as part of the name of a folder."""
+        return re.sub(r"[^0-9A-Za-z.]", ".", self.version)
 
     def __str__(self) -> str:
         return f"{GROUPS[self.group]} {self.name} ({self.distribution} {self.version})"
@@ -92,7 +100,8 @@ def extension(group: str, name: str, ours: Collection[str] = ()) -> Extension:
     """
     found = [one for one in installed(group) if one.name == name]
     if not found:
-        known = ", ".join(names_of(group, ours)) or "none"
+        usable = ours if group in (SOURCES, CAPTIONERS) else ()
+        known = ", ".join(names_of(group, usable)) or "none"
         raise ConfigError(
             f"no {GROUPS[group]} {name!r}; known: {known}. Others are installed as distributions with entry points of "
             f"the group {group}"
@@ -100,6 +109,12 @@ def extension(group: str, name: str, ours: Collection[str] = ()) -> Extension:
     if problem := clash(found[0], ours):
         raise ConfigError(problem)
     return found[0]
+
+
+def check_plain(one: Extension) -> None:
+    """Raise `ExtensionError` unless the name can be a folder and the first word of a reason."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", one.name):
+        raise ExtensionError(f"{one}: its name becomes a folder and a reason; small letters, digits and hyphens only")
 
 
 def clash(one: Extension, ours: Collection[str]) -> str | None:
@@ -120,5 +135,7 @@ def refuse_shadowed(group: str, name: str) -> None:
 
 
 def in_a_line(error: BaseException) -> str:
-    """Return what an extension raised, with its kind, as one line."""
-    return f"{type(error).__name__}: {one_line(str(error))[:300]}".removesuffix(": ")
+    """Return what an extension raised, with its kind and where, as one line."""
+    said = f"{type(error).__name__}: {one_line(str(error))[:300]}".removesuffix(": ")
+    places = [place for place in extract_tb(error.__traceback__) if not place.filename.startswith("<")]
+    return f"{said} ({Path(places[-1].filename).name} line {places[-1].lineno})" if places else said

@@ -8,7 +8,6 @@ A metric is a class (an entry point of the group `byline.metrics`) whose fields 
 """
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from byline.catalog.errors import ConfigError, ExtensionError
-from byline.catalog.extensions import METRICS, Extension, extension, in_a_line
+from byline.catalog.errors import ExtensionError
+from byline.catalog.extensions import METRICS, Extension, check_plain, extension, in_a_line
 from byline.catalog.facts import instrument_name
 from byline.catalog.rules import FIRST_WORDS
 
@@ -50,7 +49,7 @@ class MetricInUse:
     def instrument(self, decoded: object) -> str:
         """Return a name that changes with distribution, version, settings, and how pictures are decoded."""
         said = [self.found.distribution, self.metric.model_dump(mode="json"), decoded]
-        return instrument_name(self.name, re.sub(r"[^0-9A-Za-z.]", ".", self.found.version), said)
+        return instrument_name(self.name, self.found.plain_version, said)
 
     def measure(self, image: Image.Image) -> float:
         """Measure one picture; not a number where the metric has nothing to say. Raises `ExtensionError`."""
@@ -72,6 +71,5 @@ class MetricInUse:
 def use_metric(name: str, settings: Mapping[str, Any]) -> MetricInUse:
     """Return the metric of this name. Raises a `BylineError` when it is not installed, or not with these settings."""
     found = extension(METRICS, name, FIRST_WORDS)
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
-        raise ConfigError(f"{found}: its name becomes a folder; small letters, digits and hyphens only")
+    check_plain(found)
     return MetricInUse(found=found, metric=found.configured(Metric, settings, f"[metrics.{name}]"))

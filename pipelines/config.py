@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from byline.captioning import CaptionConfig, Captioner, make_captioner
+from byline.captioning.added import AddedConfig
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
 from byline.catalog.configs import load_config
 from byline.catalog.custom_rules import refuse_unmeasured
@@ -24,7 +25,7 @@ from byline.pipelines.evaluation_sets import EvaluationList, load_evaluation_lis
 from byline.pipelines.fetch_config import FetchConfig, PixelConfig
 from byline.pipelines.measures import DECODED, embedding_facts, metric_facts, pdq_facts
 from byline.pipelines.rows import Instruments
-from byline.pipelines.sources import READERS
+from byline.pipelines.sources import check_reader
 from byline.pipelines.sources.options import ReadOptions
 
 
@@ -35,8 +36,7 @@ def _plain_name(name: str) -> str:
 
 
 def _known_reader(name: str) -> str:
-    if name not in READERS:
-        raise ValueError(f"no such reader; the readers are {', '.join(sorted(READERS))}")
+    check_reader(name)
     return name
 
 
@@ -158,6 +158,8 @@ def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
         raise ConfigError(f"{path}: two sources have one name: {', '.join(sorted(names))}")
     policy = load_policy(config.policy, names)
     check_measured(config, policy, config.policy)
+    if isinstance(config.caption, AddedConfig):
+        _ = config.captioner
     refuse_uncropped(config.evaluation_lists, config.pixels)
     return config, policy
 

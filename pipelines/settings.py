@@ -1,9 +1,8 @@
 """What a release of a config is made with, and what is said of it in the papers. Loads no Beam."""
 
-from collections.abc import Iterable
 from importlib.metadata import version
 
-from byline.catalog.custom_rules import rules_in_use
+from byline.catalog.custom_rules import makers_of_rules
 from byline.catalog.facts import instrument_name
 from byline.catalog.policy import Policy
 from byline.pipelines.config import CorpusConfig
@@ -32,7 +31,7 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
             **({"safety": instruments.safety} if instruments.safety else {}),
             **({"embedding": instruments.embedding} if instruments.embedding else {}),
             **{f"metric {name}": instrument for name, instrument in instruments.metrics},
-            **_rules(policy, [source.name for source in config.sources]),
+            **makers_of_rules(policy, [source.name for source in config.sources]),
         },
         readers={source.name: source.reader for source in config.sources},
         captioner={name: made_by[name] for name in ("model", "revision", "prompt", "decoding")},
@@ -40,13 +39,6 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
         changes=changes(config),
         publication=Publication(**config.publication.model_dump()),
     )
-
-
-def _rules(policy: Policy, sources: Iterable[str]) -> dict[str, str]:
-    """Name who made the rules of extensions: what they refuse changes with that, their settings are in the policy."""
-    tables = [policy.rules, *(policy.rules_of(source).rules for source in sources)]
-    found = {name: one.made_by for table in tables for name, (one, _) in rules_in_use(table).items()}
-    return {f"rule {name}": made_by for name, made_by in sorted(found.items())}
 
 
 def _pixels(config: CorpusConfig) -> dict[str, object]:

@@ -13,7 +13,7 @@ from byline.pipelines.ingested import records_path
 from byline.pipelines.ingesting import write_run
 from byline.pipelines.parts import PackPart, parts_of
 from byline.pipelines.progress import TOTAL, Meter
-from byline.pipelines.sources import READERS
+from byline.pipelines.sources import read_source
 
 INGESTED = Metrics.counter("byline", "ingested")
 """Rows that were read from source files, unreadable ones included; what is left out has counters of its own."""
@@ -26,7 +26,7 @@ def ingest(source: SourceConfig, store: Store, denylists: Sequence[str] = ()) ->
     """
     path = records_path(source, denylists, store, keep=True)
     if not store.exists(path):
-        rows = READERS[source.reader](source.path, source.name, source.options)
+        rows = read_source(source.reader, source.path, source.name, source.options)
         counts = write_run(rows, store, path, load_denylist(store, denylists), num_packs=source.num_packs)
         INGESTED.inc(counts.records + counts.unreadable)
         for kind, number in counts.left_out.items():
