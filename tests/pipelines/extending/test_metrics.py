@@ -158,7 +158,8 @@ def test_a_takedown_does_not_begin_without_the_rules_of_a_release(built, tmp_pat
 )
 @pytest.mark.beam
 def test_a_metric_that_fails_ends_the_build_with_one_line(built, site, gives, said):
-    module = f"from byline.dedup.metrics import Metric\n\nclass Dim(Metric):\n    def measure(self, image):\n        {gives}\n"
+    body = f"class Dim(Metric):\n    def measure(self, image):\n        {gives}\n"
+    module = f"from byline.dedup.metrics import Metric\n\n{body}"
     install(site, "dim", "[byline.metrics]\ndim = dim:Dim\n", module)
     found_anew()
     add(built, "[metrics.dim]\n")
