@@ -14,6 +14,7 @@ from byline.catalog.errors import SourceError
 from byline.catalog.records import RECORD_SCHEMA
 from byline.catalog.storage import Store
 from byline.pipelines.config import SourceConfig
+from byline.pipelines.sources import check_reader
 from byline.pipelines.sources.files import files_of
 from byline.pipelines.sources.unchanged import SourceFiles, remembered
 
@@ -30,7 +31,9 @@ def records_path(
     `keep` that is remembered there.
     """
     denied = [read_settings(Store(root)).get(TAKEDOWNS, []) for root in denylists]
-    read_as = [source.reader, source.options.model_dump(), source.num_packs, *_READ_BY_NAME.get(source.reader, ())]
+    added = check_reader(source.reader)
+    by_name = [added.made_by] if added else _READ_BY_NAME.get(source.reader, ())
+    read_as = [source.reader, source.options.model_dump(), source.num_packs, *by_name]
     files = files_of(source.path, source=source.name)
 
     def read() -> str:

@@ -14,7 +14,7 @@ from byline.pipelines.ingesting import write_run
 from byline.pipelines.outcomes import READ_ANEW
 from byline.pipelines.parts import PackPart, parts_of
 from byline.pipelines.progress import TOTAL, Meter
-from byline.pipelines.sources import READERS
+from byline.pipelines.sources import read_source
 from byline.pipelines.sources.taken import names_taken
 
 INGESTED = Metrics.counter("byline", "ingested")
@@ -29,7 +29,7 @@ def ingest(source: SourceConfig, store: Store, denylists: Sequence[str] = ()) ->
     path = records_path(source, denylists, store, keep=True)
     if not store.exists(path):
         taken = names_taken(source.reader, source.path, source.options)
-        rows = READERS[source.reader](source.path, source.name, source.options)
+        rows = read_source(source.reader, source.path, source.name, source.options)
         denylist, not_used = load_denylist(store, denylists), taken.not_used if taken else None
         counts = write_run(rows, store, path, denylist, num_packs=source.num_packs, not_used=not_used)
         INGESTED.inc(counts.records + counts.unreadable)
