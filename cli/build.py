@@ -37,7 +37,8 @@ def build(
     table = Table("refused because", "records", box=None)
     for reason, number in sorted(reasons.items(), key=lambda item: -item[1])[:12]:
         table.add_row(reason, f"{number:,}")
-    console.print(table)
+    if reasons:
+        console.print(table)
     console.print(
         f"{counts['admitted']:,} of {counts['records']:,} records admitted "
         f"({counts['train']:,} to train on, {counts['heldout']:,} held out); every reason is in verdicts/",
