@@ -1,5 +1,7 @@
 """The wheel holds every room under one name, their templates, policies and example configs, and no tests."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,17 +15,24 @@ from tests.test_architecture import ARROWS
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.slow
-def test_the_wheel_has_one_package_with_every_room_and_its_data(tmp_path):
-    sources = tmp_path / "sources"  # not the checkout: what an earlier build left there would go into the wheel
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Build the wheel from a copy: what an earlier build left in the checkout would go into it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    sources = folder / "sources"
     for room in ("byline", "configs", *ARROWS, "tests", "benchmarks", "samples"):
         ignored = shutil.ignore_patterns("__pycache__", "*.png", "*.jpg")
         shutil.copytree(ROOT / room, sources / room, symlinks=True, ignore=ignored)
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, sources)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(sources)]
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(sources)]
     subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("byline-*.whl")
+    (built,) = folder.glob("byline-*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_the_wheel_has_one_package_with_every_room_and_its_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     inside = {name.removeprefix("byline/") for name in names if ".dist-info/" not in name}
     assert {name for name in names if ".dist-info/" not in name} == {f"byline/{name}" for name in inside}
@@ -33,6 +42,33 @@ def test_the_wheel_has_one_package_with_every_room_and_its_data(tmp_path):
     assert templates
     assert configs
     assert templates | configs | {"pipelines/stages/fetch.py"} <= inside
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_begins_and_builds_a_corpus_in_a_folder_of_pictures(wheel, tmp_path):
+    """Beside the pictures lie folders called as our rooms are, which must not be imported."""
+    site, home = tmp_path / "site", tmp_path / "home"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
+    subprocess.run(install, check=True)
+    for room in ARROWS:
+        (home / room).mkdir(parents=True)
+        (home / room / "__init__.py").write_text("raise SystemExit('not byline')\n")
+    pictures = sorted((ROOT / "samples/photographs").glob("*.jpg"))[::40]
+    claim = {"license": "CC BY 4.0", "creator": "Ada", "title": "A picture", "source": "https://example.org/ada"}
+    (home / "pictures").mkdir()
+    for picture in pictures:
+        shutil.copy(picture, home / "pictures")
+        (home / "pictures" / f"{picture.stem}.json").write_text(json.dumps(claim))
+    assert _byline(site, "init", "pictures", cwd=home).returncode == 0
+    built = _byline(site, "build", "byline.toml", cwd=home)
+    assert built.returncode == 0, built.stderr
+    assert f"{len(pictures)} of {len(pictures)} records admitted" in built.stderr
+
+
+def _byline(site, *arguments, cwd):
+    program = Path(sys.executable).with_name("byline")
+    environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "200"}
+    return subprocess.run([program, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
 
 
 def _files(room, pattern):

@@ -59,4 +59,7 @@ def test_a_verb_without_its_library_is_one_line(verb, tmp_path):
 def test_a_store_without_its_library_names_the_extra(tmp_path):
     code = WITHOUT.format(library="s3fs", arguments=["verify", "s3://bucket/releases/demo"])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.stderr == "byline: s3://bucket/releases/demo needs s3fs, which is not installed: pip install 'byline[s3]'\n"
+    assert (
+        done.stderr
+        == "byline: s3://bucket/releases/demo needs s3fs, which is not installed: pip install 'byline[s3]'\n"
+    )
