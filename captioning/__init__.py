@@ -3,27 +3,51 @@
 Importing this room loads neither torch nor transformers; BLIP-2 does when it captions its first batch.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Discriminator, Tag
 
+from byline.captioning.added import OURS, AddedCaptioner, AddedConfig, CaptionWriter
 from byline.captioning.blip2 import Blip2Captioner, Blip2Config
 from byline.captioning.captioners import Caption, Captioner, CaptionRequest
 from byline.captioning.source_text import SourceTextCaptioner, SourceTextConfig
+from byline.catalog.extensions import CAPTIONERS, extension, refuse_shadowed
 
-__all__ = ["Caption", "CaptionConfig", "CaptionRequest", "Captioner", "make_captioner"]
-
-CaptionConfig = Annotated[SourceTextConfig | Blip2Config, Field(discriminator="captioner")]
-"""The `[caption]` table of a corpus; its key `captioner` says which of the two it is."""
+__all__ = ["Caption", "CaptionConfig", "CaptionRequest", "CaptionWriter", "Captioner", "make_captioner"]
 
 
-def make_captioner(config: SourceTextConfig | Blip2Config, *, device: str = "auto", batch_size: int = 8) -> Captioner:
+def _kind(table: Any) -> str | None:
+    name = table.get("captioner") if isinstance(table, dict) else getattr(table, "captioner", None)
+    return name if name in OURS or not isinstance(name, str) else "added"
+
+
+CaptionConfig = Annotated[
+    Annotated[SourceTextConfig, Tag("source-text")]
+    | Annotated[Blip2Config, Tag("blip2")]
+    | Annotated[AddedConfig, Tag("added")],
+    Discriminator(
+        _kind,
+        custom_error_type="captioner",
+        custom_error_message=f"its key 'captioner' names one of {', '.join(OURS)}, or one that is installed",
+    ),
+]
+"""The `[caption]` table of a corpus; its key `captioner` says which it is: one of ours, or one that people added."""
+
+
+def make_captioner(
+    config: SourceTextConfig | Blip2Config | AddedConfig, *, device: str = "auto", batch_size: int = 8
+) -> Captioner:
     """Make the captioner that `config` names. Cheap: no weights are loaded yet.
 
-    `device` ("auto", "cpu", "cuda", "cuda:1") and `batch_size` decide speed only, so they are not in the config.
+    `device` ("auto", "cpu", "cuda", "cuda:1") and `batch_size` decide speed only, so they are not in the config. Raises
+    a `BylineError` when an extension is not installed, or not with these settings.
     """
+    if not isinstance(config, AddedConfig):
+        refuse_shadowed(CAPTIONERS, config.captioner)
     match config:
         case SourceTextConfig():
             return SourceTextCaptioner(config)
         case Blip2Config():
             return Blip2Captioner(config, device=device, batch_size=batch_size)
+        case AddedConfig():
+            return AddedCaptioner(extension(CAPTIONERS, config.captioner, OURS), config.settings)

@@ -5,6 +5,7 @@ BylineError
 ├── SourceError      source metadata that no reader can read
 ├── CorpusError      a corpus or release on disk that is damaged or does not fit the request
 ├── CheckpointError  a checkpoint that cannot be loaded or resumed
+├── ExtensionError   somebody's extension that does not load, or that fails at work
 └── StorageError     a file or bucket that cannot be read or written
 
 A bad *element* (one image, one row) is never an error: it becomes a row with an outcome.
@@ -29,6 +30,10 @@ class CorpusError(BylineError):
 
 class CheckpointError(BylineError):
     """A checkpoint cannot be loaded or resumed."""
+
+
+class ExtensionError(BylineError):
+    """An extension does not load, or fails at its work."""
 
 
 class StorageError(BylineError):

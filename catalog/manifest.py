@@ -73,7 +73,7 @@ class Export(BaseModel, frozen=True, extra="forbid"):
 
 
 class Release:
-    """A release: `<corpus>/releases/<name>/<version>`, `<corpus>/releases/<name>` for its latest version, or an export."""
+    """A release: `<corpus>/releases/<name>/<version>`, or without the version for the latest one, or an export."""
 
     def __init__(self, url: str) -> None:
         """Open a release. Raises `CorpusError` when there is none at `url`."""

@@ -5,7 +5,7 @@ on), and rules that contradict each other are errors. Its digest is in the manif
 """
 
 from collections import Counter
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
@@ -125,6 +125,23 @@ class SafetyRules(BaseModel, frozen=True, extra="forbid"):
     """Where the instrument measured nothing."""
 
 
+class MetricRules(BaseModel, frozen=True, extra="forbid"):
+    """Within which bounds a number of a picture must be, by a metric that the corpus measures (`[metrics.<name>]`)."""
+
+    min: float | None = Field(None, allow_inf_nan=False)
+    max: float | None = Field(None, allow_inf_nan=False)
+    missing: Literal["refuse", "admit"] = "refuse"
+    """Where the metric has nothing to say of a picture."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> "MetricRules":
+        if self.min is None and self.max is None:
+            raise ValueError("min, max or both are needed")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min = {self.min} is more than max = {self.max}: nothing would be admitted")
+        return self
+
+
 class DuplicateRules(BaseModel, frozen=True, extra="forbid"):
     """When two pictures count as one, and which of them stays."""
 
@@ -189,6 +206,10 @@ class ReleaseRules(BaseModel, frozen=True, extra="forbid"):
     """Every obligation that an admitted license brings must be named here."""
 
 
+def _is_empty(table: dict[str, Any]) -> bool:
+    return not table
+
+
 class RecordRules(BaseModel, frozen=True, extra="forbid"):
     """The rules that look at one record at a time, and so may differ by source."""
 
@@ -199,6 +220,10 @@ class RecordRules(BaseModel, frozen=True, extra="forbid"):
     image: ImageRules = ImageRules()
     safety: SafetyRules | None = None
     caption: CaptionRules = CaptionRules()
+    metrics: Annotated[dict[str, MetricRules], Field(exclude_if=_is_empty)] = {}
+    """Metric -> its bounds. A policy without any says nothing of them, so that its digest is what it always was."""
+    rules: Annotated[dict[str, dict[str, Any]], Field(exclude_if=_is_empty)] = {}
+    """Rule of an extension (`catalog.custom_rules`) -> its settings."""
 
 
 class Policy(RecordRules, frozen=True, extra="forbid"):

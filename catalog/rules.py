@@ -18,11 +18,17 @@ from byline.catalog.policy import (
     CreditRules,
     ImageRules,
     LicenseRules,
+    MetricRules,
     SafetyRules,
     SplitRules,
     choose_license,
 )
 
+FIRST_WORDS = frozenset(
+    "license creator title source consent fetch measure image quality safety duplicate caption quarantine recheck "
+    "denied cap contaminated contrast flatness sharpness nsfw".split()
+)
+"""What reasons of ours begin with, and numbers of ours: no name of an extension is one of them."""
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]
 
@@ -83,6 +89,16 @@ def safety_reasons(nsfw: Numbers, rules: SafetyRules | None) -> dict[str, Mask]:
         "safety:nsfw": nsfw > rules.max_nsfw,
         "safety:not-measured": np.isnan(nsfw) & (rules.missing == "refuse"),
     }
+
+
+def metric_reasons(name: str, numbers: Numbers, rules: MetricRules) -> dict[str, Mask]:
+    """Return which pictures a metric refuses. What it says nothing of is not a number, and not within any bounds."""
+    masks = {f"{name}:no-value": np.isnan(numbers) & (rules.missing == "refuse")}
+    if rules.min is not None:
+        masks[f"{name}:too-low"] = numbers < rules.min
+    if rules.max is not None:
+        masks[f"{name}:too-high"] = numbers > rules.max
+    return masks
 
 
 def caption_reasons(num_characters: Numbers, rules: CaptionRules) -> dict[str, Mask]:

@@ -25,6 +25,7 @@ def build(
 
     leave_pandas_out()
 
+    from byline.cli.source_notes import tell_of_sources
     from byline.pipelines.run import build as run_build
     from byline.pipelines.run import last_record
 
@@ -36,13 +37,15 @@ def build(
     table = Table("refused because", "records", box=None)
     for reason, number in sorted(reasons.items(), key=lambda item: -item[1])[:12]:
         table.add_row(reason, f"{number:,}")
-    console.print(table)
+    if reasons:
+        console.print(table)
     console.print(
         f"{counts['admitted']:,} of {counts['records']:,} records admitted "
         f"({counts['train']:,} to train on, {counts['heldout']:,} held out); every reason is in verdicts/",
         highlight=False,
     )
     console.print(_searched(**record["duplicates"]), highlight=False)
+    tell_of_sources(release, record["done"], console)
     print(release.store.url(release.path))
 
 

@@ -4,7 +4,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 FORMATS = ("webdataset", "datasets")
 """Two names of one folder: what webdataset reads is what `datasets` finds by the head of the card."""
@@ -13,9 +21,9 @@ FORMATS = ("webdataset", "datasets")
 def export(
     release: Annotated[str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>.")],
     dest: Annotated[str, typer.Argument(help="A new folder, or the URL of one: s3://bucket/folder.")],
-    format: Annotated[
-        str, typer.Option(help=f"{' or '.join(FORMATS)}: the same folder, which both read.")
-    ] = FORMATS[0],
+    format: Annotated[str, typer.Option(help=f"{' or '.join(FORMATS)}: the same folder, which both read.")] = FORMATS[
+        0
+    ],
 ) -> None:
     """Copy a release into one folder that needs nothing beside it: to hand on, to upload, to read with other tools.
 
@@ -36,8 +44,14 @@ def export(
         raise ConfigError(f"no format is called {format!r}; the formats are {', '.join(FORMATS)}")
     opened, terminal = Release(release), Console(stderr=True)
     shards = opened.manifest.shards
-    columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
-    with Progress(*columns, TimeRemainingColumn(), console=terminal, transient=True) as progress:
+    columns: list[ProgressColumn] = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    ]
+    columns.append(TimeRemainingColumn())
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
         task = progress.add_task("export", total=sum(shard.num_bytes for shard in shards))
         write_export(opened, dest, lambda more: progress.advance(task, more))
     if not is_of_one_schema(opened):

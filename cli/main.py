@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from importlib.metadata import version as installed_version
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +17,7 @@ from byline.cli.duplicates import duplicates
 from byline.cli.export import export
 from byline.cli.harvest import app as harvest
 from byline.cli.hashes import hashes
+from byline.cli.init import init
 from byline.cli.lint import lint
 from byline.cli.plan import plan
 from byline.cli.recheck import recheck
@@ -23,18 +26,18 @@ from byline.cli.sample import sample
 from byline.cli.takedown import app as takedown
 from byline.cli.trace import trace
 from byline.cli.train import train
+from byline.cli.verb import Verb
 from byline.cli.verify import verify
 
 app = typer.Typer(
     name="byline",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Image-text corpora whose every picture is licensed and credited, and diffusion models trained on them.",
 )
 
 for verb, panel in (
+    (init, "Corpus"),
     (build, "Corpus"),
     (verify, "Corpus"),
     (lint, "Corpus"),
@@ -51,9 +54,25 @@ for verb, panel in (
 ):
     app.command(rich_help_panel=panel)(verb)
 
-
 app.add_typer(harvest, name="harvest", rich_help_panel="Corpus")
 app.add_typer(takedown, name="takedown", rich_help_panel="Rights")
+for command in (*app.registered_commands, *harvest.registered_commands, *takedown.registered_commands):
+    command.cls = Verb
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"byline {installed_version('byline')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Image-text corpora whose every picture is licensed and credited, and diffusion models trained on them."""
 
 
 def main() -> None:

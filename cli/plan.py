@@ -36,13 +36,13 @@ def plan(
 
     leave_pandas_out()
 
-    from byline.pipelines.config import check_embedding, load_corpus_config, load_policy
+    from byline.pipelines.config import check_measured, load_corpus_config, load_policy
     from byline.pipelines.plans.planning import make_plan
 
     made, rules = load_corpus_config(config)
     if policy is not None:
         rules = load_policy(policy, [source.name for source in made.sources])
-        check_embedding(made, rules, policy)
+        check_measured(made, rules, policy)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("plan", total=None)
         found = make_plan(made, rules, lambda more: progress.advance(task, more))

@@ -62,9 +62,8 @@ def recheck(
                 rate_per_s=rate_per_s,
                 begin=begin,
             )
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            console.print("stopped; what was found is kept, and the same command goes on from there")
-            raise typer.Exit(130) from None
+        except asyncio.CancelledError:  # SIGTERM: as Ctrl-C
+            raise KeyboardInterrupt from None
     _show(done, console)
     print(opened.store.url(done.path))
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from byline.catalog.compiling import compiled
 from byline.dedup.band_ring import first_band_of, neighbor_of
 from byline.dedup.band_search import bits_set, meeting
 
@@ -47,7 +48,7 @@ def _close_to(typing: Any, rests: Any, first: Any, rest: Any, limit: Any) -> Any
     return signature, build
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def by_share(keys_N, rests_N, width, ordered):
     """Write codes in the order of the upper bits of their keys, and return where those of each share start.
 
@@ -66,7 +67,7 @@ def by_share(keys_N, rests_N, width, ordered):
     return starts
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _row_at(place, key, rows, starts):
     """Return the row whose rest is at this place of the list of a key."""
     neighbor = 0
@@ -78,7 +79,7 @@ def _row_at(place, key, rows, starts):
         place, neighbor = place - num, neighbor + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _is_told(many, row, few, other, band, search):
     """Return whether a pair is met, and a candidate in no band before."""
     ring, limits, pieces, _ = search
@@ -88,7 +89,7 @@ def _is_told(many, row, few, other, band, search):
     return first_band_of(differing, ring, limits) == band and meeting(differing, pieces)[0] >= 0
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _passing(ordered, first, last, share, low, list_starts, rests, limit, passing):
     """Write down the places of codes with a close rest in their list, and return how many.
 
@@ -106,7 +107,7 @@ def _passing(ordered, first, last, share, low, list_starts, rests, limit, passin
     return num
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def probe(words, start, ordered, share_starts, lists, where, search, found, num):
     """Write into `found` (room, 3), from `num` on, the pairs that are candidates first in a band.
 

@@ -9,8 +9,8 @@ within the radius is missed.
 """
 
 import numpy as np
-from numba import njit
 
+from byline.catalog.compiling import compiled
 from byline.dedup.band_search import band_value, bits_set
 
 VALUED_AT_ONCE = 1 << 12
@@ -36,7 +36,7 @@ def limits_of(bits: int, radius_bits: int) -> tuple[int, int]:
     return radius_bits // num_bands, 3 * radius_bits // num_bands
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def values_of(words_NW, start, stop, pieces):
     """Return the value of every band (B, stop - start) of codes."""
     values = np.zeros((pieces.shape[0], stop - start), np.uint16)
@@ -58,7 +58,7 @@ def values_of(words_NW, start, stop, pieces):
     return values
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def rests_of(one_N, two_N, width):
     """Return the values of two bands as one; the first is `width` bits wide."""
     rests = np.empty(len(one_N), np.uint32)
@@ -67,13 +67,13 @@ def rests_of(one_N, two_N, width):
     return rests
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def neighbor_of(key, place):
     """Return the key itself at place 0, and at the others those that are one bit away."""
     return key ^ (np.uint64(1) << np.uint64(place) >> np.uint64(1))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def rows_by(keys_N, num_keys):
     """Return the rows in the order of their keys, and where those of each key start."""
     starts, rows = np.zeros(num_keys + 1, np.uint32), np.empty(len(keys_N), np.uint32)
@@ -88,7 +88,7 @@ def rows_by(keys_N, num_keys):
     return rows, starts
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def list_starts_of(starts, num_neighbors):
     """Return where the list of each key starts, of the rows that have one of its first neighbors."""
     list_starts = np.zeros(len(starts), np.uint32)
@@ -101,7 +101,7 @@ def list_starts_of(starts, num_neighbors):
     return list_starts
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def fill_lists(rests_N, rows, starts, num_neighbors, lists):
     """Write the lists of rests, one after the other."""
     ordered, end = rests_N[rows], np.uint64(0)
@@ -113,7 +113,7 @@ def fill_lists(rests_N, rows, starts, num_neighbors, lists):
                 end += np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def first_band_of(differing, ring, limits):
     """Return the first band in which two codes are candidates, so that a pair is told once; -1 for none."""
     num_bands = ring.shape[0]

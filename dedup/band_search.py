@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from byline.catalog.compiling import compiled
 
 COMPARED_AT_ONCE = 600
 """Codes of a cell that are simply all compared: dividing them would cost more."""
@@ -25,7 +27,7 @@ def bits_set(typing: Any, word: Any) -> Any:
     return types.int64(types.uint64), build
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def band_value(words, row, pieces):
     """Return the value of a band of a code."""
     value, place = np.uint64(0), np.uint64(0)
@@ -37,7 +39,7 @@ def band_value(words, row, pieces):
     return np.int64(value)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def meeting(differing, pieces):
     """Return where two codes meet first: banding, first band, and whether that one is whole; -1 for never.
 
@@ -55,7 +57,7 @@ def meeting(differing, pieces):
     return -1, -1, False
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _note(codes, row, other, where, beside, half, search, found, num):
     """Write a pair down if it is near and met here; return how many there are by now.
 
@@ -81,7 +83,7 @@ def _note(codes, row, other, where, beside, half, search, found, num):
     return num + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _all(codes, start, stop, where, beside, half, search, found, num):
     """Write down the pairs in `[start, stop)` that are near and met here; return how many there are by now."""
     words_0, words_1, radius = codes[0], codes[1], search[1]
@@ -96,7 +98,7 @@ def _all(codes, start, stop, where, beside, half, search, found, num):
     return num
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _by_half(codes, stop, where, beside, search, found, num):
     """Compare the codes of a cell that differ in the band `beside` by one bit at most: one half of it is equal then."""
     pieces = search[0][where[0], beside]
@@ -123,7 +125,7 @@ def _by_half(codes, stop, where, beside, search, found, num):
     return num
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _cells(words_NW, is_first_N, pieces, low, high):
     """Return the codes of cells `[low, high)` of a band, `(codes, 5)`: four words and the row; and their starts."""
     starts = np.zeros(high - low + 1, np.int64)
@@ -144,7 +146,7 @@ def _cells(words_NW, is_first_N, pieces, low, high):
     return codes, starts
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def search_band(words_NW, is_first_N, pieces, where, low, high, radius, found):
     """Write into `found` (room, 3) i, j and distance of the pairs met in a band `where`, in its cells `[low, high)`.
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from byline.catalog.compiling import compiled
 
 
 def first_of_equal_words(words_NW: np.ndarray) -> npt.NDArray[np.uint32]:
@@ -13,7 +14,7 @@ def first_of_equal_words(words_NW: np.ndarray) -> npt.NDArray[np.uint32]:
     return first_of
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _mixed(words_NW, row):
     """Return bits that depend on all of a code."""
     mixed = np.uint64(0)
@@ -23,7 +24,7 @@ def _mixed(words_NW, row):
     return mixed
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _are_equal(words_NW, row, other):
     differing = np.uint64(0)
     for word in range(words_NW.shape[1]):
@@ -31,7 +32,7 @@ def _are_equal(words_NW, row, other):
     return differing == 0
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _fill(words_NW, table, first_of):
     """Fill a table of zeros, half again as long as the codes at least and a power of two long; and with it `first_of`.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from byline.catalog.compiling import compiled
 from byline.dedup.colors import GRID_BYTES
 
 COMPILE_FROM = 20_000
@@ -198,6 +199,4 @@ def _choose(looks, near, similar, max_luma, max_chroma_squared):  # type: ignore
 
 @cache
 def _compiled():  # type: ignore[no-untyped-def]
-    from numba import njit
-
-    return njit(cache=True)(_choose)
+    return compiled()(_choose)

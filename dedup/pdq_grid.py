@@ -8,7 +8,9 @@ reads is left out. Runs without Python's lock.
 import math
 
 import numpy as np
-from numba import njit
+import numpy.typing as npt
+
+from byline.catalog.compiling import compiled
 
 # Shapes: H and W height and width of the picture, C color, L along the filter, N side by side, K what is kept of L.
 
@@ -32,7 +34,7 @@ COSINES = np.array(
 near enough to a boundary of rounding (5e-10 of it at the least) for the cosines of another library to change one."""
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _luma_side_by_side(pixels_HWC, luma_WN):
     """Write the luminance of rows, each as a column, so that a filter along them takes them all at once."""
     height, width = pixels_HWC.shape[:2]
@@ -43,7 +45,7 @@ def _luma_side_by_side(pixels_HWC, luma_WN):
                 luma_WN[place, row] = np.float32(red * 0.299 + green * 0.587 + blue * 0.114)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _box(values_LN, width, kept_K, means_KN):
     """Write the mean of the `width` values around each kept place of each column, and of fewer near its ends.
 
@@ -71,7 +73,7 @@ def _box(values_LN, width, kept_K, means_KN):
             num_kept += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _to_rows(columns_LN, rows_NL):
     """Write the first columns as rows, as many as there are rows."""
     num, length = rows_NL.shape
@@ -81,7 +83,7 @@ def _to_rows(columns_LN, rows_NL):
                 rows_NL[row, place] = columns_LN[place, row]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _to_columns(rows_NL, columns_LN):
     """Write rows as the first columns."""
     num, length = rows_NL.shape
@@ -101,7 +103,7 @@ def _box_width(length: int) -> int:
     return -(-length // (2 * GRID))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _filtered(pixels_HWC, box_width, box_height, centers_X, centers_Y):
     """Return the grid: boxes along the rows and along the columns, twice (a tent), read at the cells' centers.
 
@@ -128,7 +130,7 @@ def _filtered(pixels_HWC, box_width, box_height, centers_X, centers_Y):
     return grid
 
 
-def grid_of(pixels_HWC: np.ndarray) -> np.ndarray:
+def grid_of(pixels_HWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Return the luminance of a picture (uint8, RGB), smoothed and read at 64x64 places; one of 64x64 as it is."""
     height, width = pixels_HWC.shape[:2]
     if (height, width) == (GRID, GRID):
@@ -138,7 +140,7 @@ def grid_of(pixels_HWC: np.ndarray) -> np.ndarray:
     return _filtered(pixels_HWC, _box_width(width), _box_width(height), _centers(width), _centers(height))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _weighted(weights_MK, values_KN, out_MN):
     """Write the matrix product, each sum from the first term to the last."""
     out_MN[:] = 0
@@ -148,7 +150,7 @@ def _weighted(weights_MK, values_KN, out_MN):
                 out_MN[row, column] += weights_MK[row, term] * values_KN[term, column]
 
 
-def frequencies_of(grid: np.ndarray) -> np.ndarray:
+def frequencies_of(grid: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return the cosine transform of a grid (16, 16): down the columns first, then along the rows."""
     down, along = np.empty((FREQUENCIES, GRID), np.float32), np.empty((FREQUENCIES, FREQUENCIES), np.float32)
     _weighted(COSINES, grid, down)

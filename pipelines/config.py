@@ -4,15 +4,17 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from byline.captioning import CaptionConfig, Captioner, make_captioner
+from byline.captioning.added import AddedConfig
 from byline.captioning.blip2 import Blip2Config
 from byline.captioning.blip2_checkpoint import check_transformers
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
 from byline.catalog.configs import load_config
+from byline.catalog.custom_rules import refuse_unmeasured
 from byline.catalog.errors import ConfigError
 from byline.catalog.facts import FactTable
 from byline.catalog.places import InputPlace, ModelPlace, OutputPlace, PolicyPlace, shipped_policy
@@ -21,11 +23,12 @@ from byline.catalog.storage import Store
 from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
 from byline.dedup.embedding.encoders import check_torch
 from byline.dedup.embedding.neighbors import check_faiss
+from byline.dedup.metrics import MetricInUse, use_metric
 from byline.pipelines.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
 from byline.pipelines.fetch_config import FetchConfig, PixelConfig
-from byline.pipelines.measures import embedding_facts, pdq_facts
+from byline.pipelines.measures import DECODED, embedding_facts, metric_facts, pdq_facts
 from byline.pipelines.rows import Instruments
-from byline.pipelines.sources import READERS
+from byline.pipelines.sources import check_reader
 from byline.pipelines.sources.options import ReadOptions
 
 
@@ -36,8 +39,7 @@ def _plain_name(name: str) -> str:
 
 
 def _known_reader(name: str) -> str:
-    if name not in READERS:
-        raise ValueError(f"no such reader; the readers are {', '.join(sorted(READERS))}")
+    check_reader(name)
     return name
 
 
@@ -87,6 +89,8 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     """Measure PDQ too, for lists of hashes that others share. No rule here asks for it."""
     embedding: EmbeddingConfig | None = None
     """Left out, no vectors tell copies, and no policy can ask for them."""
+    metrics: dict[str, dict[str, Any]] = {}
+    """Metrics of extensions that are measured -> their settings. A policy may set bounds to them."""
     evaluation_sets: tuple[InputPlace, ...] = ()
     """Files of `byline hashes`: what models are measured with. Pictures too close to theirs are not trained on."""
     weights: dict[Literal["autoencoder", "text encoder"], ModelPlace] = {}
@@ -117,6 +121,11 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
         return tuple(load_evaluation_list(Path(path)) for path in self.evaluation_sets)
 
     @cached_property
+    def metrics_in_use(self) -> tuple[MetricInUse, ...]:
+        """The metrics of extensions, by name. Imports them. Raises a `BylineError` for what is not installed."""
+        return tuple(use_metric(name, settings) for name, settings in sorted(self.metrics.items()))
+
+    @cached_property
     def instruments(self) -> Instruments:
         """Whose facts a build of this config judges and releases. Digests weights and loads none."""
         return Instruments(
@@ -125,12 +134,15 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
             safety=NsfwClassifier(self.safety).instrument if self.safety else None,
             embedding=Embedder(self.embedding).instrument if self.embedding else None,
             evaluation=tuple(sorted(one.digest for one in self.evaluation_lists)),
+            metrics=tuple((one.name, one.instrument(DECODED)) for one in self.metrics_in_use),
         )
 
     @property
     def added_facts(self) -> list[FactTable]:
         """What is measured here and no judgement of every policy asks for: a corpus may lack it of earlier pictures."""
-        tables, embedding = [pdq_facts(self.store)] if self.pdq else [], self.instruments.embedding
+        tables, instruments = [pdq_facts(self.store)] if self.pdq else [], self.instruments
+        tables += [metric_facts(self.store, name, instrument) for name, instrument in instruments.metrics]
+        embedding = instruments.embedding
         return [*tables, embedding_facts(self.store, embedding)] if embedding else tables
 
     def compared_by(self, policy: Policy) -> str | None:
@@ -148,7 +160,9 @@ def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
     if len(set(names)) < len(names):
         raise ConfigError(f"{path}: two sources have one name: {', '.join(sorted(names))}")
     policy = load_policy(config.policy, names)
-    check_embedding(config, policy, config.policy)
+    check_measured(config, policy, config.policy)
+    if isinstance(config.caption, AddedConfig):
+        _ = config.captioner
     refuse_uncropped(config.evaluation_lists, config.pixels)
     for part, place in config.weights.items():
         if Path(place).is_absolute() and not Path(place).is_dir():
@@ -168,8 +182,12 @@ def load_policy(path: str, sources: Iterable[str]) -> Policy:
     return policy
 
 
-def check_embedding(config: CorpusConfig, policy: Policy, path: str) -> None:
-    """Raise `ConfigError` when a policy asks for vectors that the corpus does not have."""
+def check_measured(config: CorpusConfig, policy: Policy, path: str) -> None:
+    """Raise a `BylineError` when a policy asks for vectors or metrics that the corpus does not have, or for rules that
+    are not installed."""
+    measured = [metric.name for metric in config.metrics_in_use]
+    for source in config.sources:
+        refuse_unmeasured(policy.rules_of(source.name), measured, path)
     if policy.duplicates.min_cosine is not None and config.embedding is None:
         raise ConfigError(
             f"{path}: duplicates.min_cosine needs an [embedding] in the corpus config, which has none; add one "

@@ -52,7 +52,7 @@ class BuildGraph:
         fetch = config.fetch.model_copy(update={"mirrors": {**config.fetch.mirrors, **self.mirrors}})
         made_with = settings(config, policy)
         instruments = made_with.instruments
-        measured = Measured(safety=config.safety, embedding=config.embedding, pdq=config.pdq)
+        measured = Measured(safety=config.safety, embedding=config.embedding, pdq=config.pdq, metrics=config.metrics)
         compared = (
             pipeline
             | "Sources" >> beam.Create(list(config.sources))

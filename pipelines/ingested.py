@@ -14,8 +14,12 @@ from byline.catalog.errors import SourceError
 from byline.catalog.records import RECORD_SCHEMA
 from byline.catalog.storage import Store
 from byline.pipelines.config import SourceConfig
+from byline.pipelines.sources import check_reader
 from byline.pipelines.sources.files import files_of
 from byline.pipelines.sources.unchanged import SourceFiles, remembered
+
+_READ_BY_NAME = dict.fromkeys(("csv", "folder", "img2dataset", "parquet"), ("names 2",))
+"""Readers that go by names -> the version of `sources.names` and what it decides: another reads every file anew."""
 
 
 def records_path(
@@ -27,7 +31,9 @@ def records_path(
     `keep` that is remembered there.
     """
     denied = [read_settings(Store(root)).get(TAKEDOWNS, []) for root in denylists]
-    read_as = [source.reader, source.options.model_dump(), source.num_packs]
+    added = check_reader(source.reader)
+    by_name = [added.made_by] if added else _READ_BY_NAME.get(source.reader, ())
+    read_as = [source.reader, source.options.model_dump(), source.num_packs, *by_name]
     files = files_of(source.path, source=source.name)
 
     def read() -> str:
@@ -56,6 +62,17 @@ def why_no_records(sources: Sequence[SourceConfig], denylists: Sequence[str], st
             listed = store.url(f"{stem}.unreadable.parquet")
             told.append(f"source {source.name}: {counts['unreadable']:,} unreadable, listed in {listed}; first {first}")
         told += [f"source {source.name}: {number:,} left out: {kind}" for kind, number in counts["left_out"].items()]
+    return "; ".join(told) or None
+
+
+def near_names(sources: Sequence[SourceConfig], denylists: Sequence[str], store: Store) -> str | None:
+    """Return which names in sources are near a field and taken for none; none when there are none."""
+    told = []
+    for source in sources:
+        path = f"{records_path(source, denylists, store).removesuffix('.parquet')}.counts.json"
+        not_used = json.loads(store.read_bytes(path)).get("not_used", {}) if store.exists(path) else {}
+        near = [f"{name} (nearest: {field})" for name, field in not_used.items() if field]
+        told += [f"source {source.name} has names that are not used: {', '.join(near)}"] if near else []
     return "; ".join(told) or None
 
 

@@ -5,8 +5,8 @@ group for each pack. The bytes depend on the rows and their order alone, never o
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -56,15 +56,24 @@ class Counts:
     unreadable: int
     left_out: dict[str, int]
     """Kind -> rows that speak of no picture."""
+    not_used: dict[str, str] = field(default_factory=dict)
+    """Name in the source that is taken for no field -> the field that it comes nearest to, empty when none is near."""
 
 
 def write_run(
-    rows: Iterable[Row], store: Store, path: str, denylist: Denylist, *, num_packs: int, batch_rows: int = BATCH_ROWS
+    rows: Iterable[Row],
+    store: Store,
+    path: str,
+    denylist: Denylist,
+    *,
+    num_packs: int,
+    not_used: Mapping[str, str] | None = None,
+    batch_rows: int = BATCH_ROWS,
 ) -> Counts:
     """Write the ingest run of one source's rows, and its counts. The records, whose existence makes the run, come last.
 
     Of the rows with one id the first that is not denied becomes the record. Each row that does not become one is
-    listed with its place and the reason, in the order of the source.
+    listed with its place and the reason, in the order of the source. `not_used` is kept among the counts.
     """
     with store.scratch_folder() as scratch, writing_records(store, path, RECORD_SCHEMA) as add:
         run = _Run(scratch, denylist, num_packs)
@@ -77,7 +86,9 @@ def write_run(
         stem = path.removesuffix(".parquet")
         run.write_unreadable(store, f"{stem}.unreadable.parquet")
         left_out = dict(sorted(run.left_out.items()))
-        counts = Counts(records=num_records, unreadable=run.num_unreadable, left_out=left_out)
+        counts = Counts(
+            records=num_records, unreadable=run.num_unreadable, left_out=left_out, not_used=dict(not_used or {})
+        )
         store.write_bytes(f"{stem}.counts.json", canonical_json(asdict(counts)) + b"\n")
     return counts
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from byline.catalog.denylist import NOTHING_DENIED, Denylist, load_denylist
 from byline.catalog.errors import ConfigError
-from byline.catalog.policy import CapRules, Policy, RecordRules
+from byline.catalog.policy import CapRules, Policy
 from byline.catalog.storage import Store
 from byline.pipelines.contending import Kept, contaminated_rows, denied_rows, keep, kept_columns, without
 from byline.pipelines.edge_search import read_edges
@@ -37,7 +37,7 @@ from byline.pipelines.similar_search import read_similar
 from byline.pipelines.splitting import Alike, alike
 from byline.pipelines.threads import in_threads
 from byline.pipelines.verdicts import Decisions, Pack, Sides, verdicts_of, verdicts_path, with_reasons
-from byline.pipelines.weighing import WEIGHED_COLUMNS, Weighed, weigh
+from byline.pipelines.weighing import Weighed, weigh, weighed_columns
 
 
 def judge_packs(
@@ -50,12 +50,13 @@ def judge_packs(
     similar: pa.Table | None = None,
     *,
     is_classified: bool = False,
+    metrics: Sequence[str] = (),
 ) -> Iterator[tuple[Weighed, pa.Table]]:
     """Yield, for every pack in order, what was weighed and the verdicts: one a record, in the order of its rows.
 
     `pairs` (`EDGE_SCHEMA`), `recurring` (`CODE_SCHEMA`) and `similar` (`SIMILAR_SCHEMA`) are what is known of copies;
-    `is_classified` says that the corpus has a safety instrument. The verdict of a record depends on the order of
-    neither packs, rows nor pairs.
+    `is_classified` says that the corpus has a safety instrument, `metrics` which metrics of people's own.
+    The verdict of a record depends on the order of neither packs, rows nor pairs.
     """
     rules = {source: policy.rules_of(source) for source in {pack.source for pack in packs}}
     radius_bits = max(policy.duplicates.radius_bits, policy.split.radius_bits)
@@ -63,7 +64,12 @@ def judge_packs(
     look_alikes = suspects_of(similar_words(similar, policy.duplicates.min_cosine))
 
     def first(pack: Pack) -> Kept:
-        rows, weighed = _weighed(pack, rules[pack.source], policy, denylist, evaluation, is_classified=is_classified)
+        is_evaluated = evaluation is not None and not evaluation.is_empty
+        all_views = is_evaluated or denylist.sees_views
+        columns = [*weighed_columns(rules[pack.source], metrics), *kept_columns(policy, all_views=all_views)]
+        rows = pack.read(list(dict.fromkeys(columns)))
+        alone = weigh(rows, rules[pack.source], is_classified=is_classified, metrics=metrics)
+        weighed = _with_lists(rows, alone, policy, denylist, evaluation if is_evaluated else None)
         return keep(rows, weighed, policy, suspects, look_alikes)
 
     kept = list(in_threads(first, packs))
@@ -81,24 +87,16 @@ def judge_packs(
     yield from in_threads(second, zip(packs, kept, decisions, sides, strict=True))
 
 
-def _weighed(
-    pack: Pack,
-    rules: RecordRules,
-    policy: Policy,
-    denylist: Denylist,
-    evaluation: EvaluationSets | None,
-    *,
-    is_classified: bool,
-) -> tuple[pa.Table, Weighed]:
-    is_evaluated = evaluation is not None and not evaluation.is_empty
-    rows = pack.read([*WEIGHED_COLUMNS, *kept_columns(policy, all_views=is_evaluated or denylist.sees_views)])
-    weighed = weigh(rows, rules, is_classified=is_classified)
+def _with_lists(
+    rows: pa.Table, weighed: Weighed, policy: Policy, denylist: Denylist, evaluation: EvaluationSets | None
+) -> Weighed:
+    """Add what lists of pictures refuse: what was taken down, and what something is measured with."""
     asked, bits = weighed.claims.reasons.admitted, np.zeros(len(rows), np.int64)
     if not denylist.is_empty:
         bits |= np.where(denied_rows(rows, asked, denylist, policy), DENIED, 0)
-    if evaluation is not None and is_evaluated:
+    if evaluation is not None:
         bits |= np.where(contaminated_rows(rows, asked, evaluation, policy), CONTAMINATED, 0)
-    return rows, replace(weighed, reasons=with_reasons(weighed.reasons, bits)) if bits.any() else weighed
+    return replace(weighed, reasons=with_reasons(weighed.reasons, bits)) if bits.any() else weighed
 
 
 def _by_pack(
@@ -204,6 +202,7 @@ def judge_parts(
         evaluation or corpus_evaluation_sets(store, instruments.evaluation, policy.evaluation.radius_bits),
         _similar(parts, store, instruments) if rules.min_cosine is not None else None,
         is_classified=instruments.safety is not None,
+        metrics=instruments.metric_names,
     )
 
 

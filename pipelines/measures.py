@@ -12,10 +12,11 @@ SEARCH_RADIUS_BITS = 31
 """Pairs are kept up to this distance, so that a policy may choose any smaller one without a new search."""
 MEASURED_PX = 640
 """A stored JPEG whose shorter side is twice this or more is decoded at a fraction of its size, whatever is measured."""
-_DECODED = {"at_least_px": MEASURED_PX}
-FINGERPRINT_INSTRUMENT = f"{VIEW_INSTRUMENT}-{instrument_name('colors', '1', {'grid': GRID, **_DECODED})}"
-MEASURED_QUALITY_INSTRUMENT = instrument_name(QUALITY_INSTRUMENT, "1", _DECODED)
-PDQ_INSTRUMENT = instrument_name("pdq", "1", _DECODED)
+DECODED = {"at_least_px": MEASURED_PX}
+"""Part of every instrument that looks at pictures."""
+FINGERPRINT_INSTRUMENT = f"{VIEW_INSTRUMENT}-{instrument_name('colors', '1', {'grid': GRID, **DECODED})}"
+MEASURED_QUALITY_INSTRUMENT = instrument_name(QUALITY_INSTRUMENT, "1", DECODED)
+PDQ_INSTRUMENT = instrument_name("pdq", "1", DECODED)
 EDGE_INSTRUMENT = instrument_name("pairs", "2", [FINGERPRINT_INSTRUMENT, SEARCH_RADIUS_BITS])
 THUMBNAIL_SIDE_PX = 64
 """Of the longer side, at most: a smaller picture is not enlarged."""
@@ -51,6 +52,9 @@ QUALITY_SCHEMA = pa.schema(
 
 SAFETY_SCHEMA = pa.schema([("sha256", pa.string()), ("nsfw", pa.float64())])
 """How likely a picture is pornographic, in `[0, 1]`."""
+
+METRIC_SCHEMA = pa.schema([("sha256", pa.string()), ("value", pa.float64())])
+"""A number of a metric that people added; not a number where it has nothing to say of a picture."""
 
 EMBEDDING_SCHEMA = pa.schema([("sha256", pa.string()), ("vector", pa.binary())])
 """Unit vectors of float16, little end first, whose cosine tells copies that no hash finds."""
@@ -101,6 +105,11 @@ def pdq_facts(store: Store) -> FactTable:
 def safety_facts(store: Store, instrument: str) -> FactTable:
     """Return what one classifier said of the pictures."""
     return FactTable(store=store, measure="safety", instrument=instrument, schema=SAFETY_SCHEMA)
+
+
+def metric_facts(store: Store, name: str, instrument: str) -> FactTable:
+    """Return what a metric that people added said of the pictures."""
+    return FactTable(store=store, measure=f"metric-{name}", instrument=instrument, schema=METRIC_SCHEMA)
 
 
 def embedding_facts(store: Store, instrument: str) -> FactTable:

@@ -16,6 +16,8 @@ UNREADABLE = "unreadable"
 LEFT_OUT = "left out: "
 ODD = "odd: "
 """Begins the name of a counter of pictures that a build fetched in spite of something odd."""
+READ_ANEW = "read anew: "
+"""Begins the name of a counter of the rows of a source that a build read, since it had not before."""
 
 
 def outcomes_of(release: Release) -> dict[str, dict[str, int]]:

@@ -11,7 +11,7 @@ from byline.catalog.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
 from byline.catalog.storage import Store
 from byline.pipelines.measures import hash_facts
 from byline.pipelines.parts import PackPart
-from byline.pipelines.weighing import NOT_ASKED, Weighed
+from byline.pipelines.weighing import NOT_ASKED, NOT_MEASURED, Weighed
 
 AGAIN = frozenset(f"fetch:{outcome}" for outcome in TRANSIENT)
 """Reasons that the next build may find gone, since it asks again."""
@@ -20,7 +20,7 @@ AGAIN = frozenset(f"fetch:{outcome}" for outcome in TRANSIENT)
 def lacks_anything(part: PackPart, store: Store, weighed: Weighed) -> bool:
     """Tell whether a build would fetch, measure or caption something of a pack before it judges it."""
     said = {reason for reasons in weighed.reasons.lists for reason in reasons}
-    if weighed.lacks_caption.any() or weighed.lacks_measures.any() or NOT_ASKED in said:
+    if weighed.lacks_caption.any() or weighed.lacks_measures.any() or not said.isdisjoint({NOT_ASKED, NOT_MEASURED}):
         return True
     return num_asked_again(part, store, weighed) > 0
 

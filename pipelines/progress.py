@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-TOTAL = "total"
+TOTAL, STARTING = "total", "starting"
 COUNTED_AT_ONCE = 16
 
 
@@ -68,7 +68,11 @@ class _RateColumn(TextColumn):
 
 @contextmanager
 def watch(folder: Path, stages: list[str], console: Console) -> Iterator[None]:
-    """Draw a bar for each stage from what the workers append under `folder`, until the block ends."""
+    """Draw a bar for each stage from what the workers append under `folder`, until the block ends.
+
+    A stage that has done nothing yet has no bar, and none at the end if it had nothing to do; before the first one has,
+    it says that the build starts.
+    """
     columns = [
         TextColumn("{task.description:<14}"),
         BarColumn(bar_width=30),
@@ -78,16 +82,23 @@ def watch(folder: Path, stages: list[str], console: Console) -> Iterator[None]:
         TimeRemainingColumn(),
     ]
     with Progress(*columns, console=console) as progress:
-        tasks = {stage: progress.add_task(stage, total=None, start=False) for stage in stages}
+        tasks = {stage: progress.add_task(stage, total=None, start=False, visible=False) for stage in stages}
+        starting = progress.add_task(STARTING, total=None)
         counts, stop = _Counts(folder), Event()
-        thread = Thread(target=_poll, args=(counts, progress, tasks, stop), daemon=True)
+
+        def update() -> None:
+            _update(counts, progress, tasks)
+            progress.update(starting, visible=not counts.totals.keys() & tasks.keys())
+
+        thread = Thread(target=_poll, args=(update, stop), daemon=True)
         thread.start()
         try:
             yield
         finally:
             stop.set()
             thread.join()
-            _update(counts, progress, tasks)
+            update()
+            progress.update(starting, visible=False)
 
 
 class _Counts:
@@ -110,9 +121,9 @@ class _Counts:
                 self.totals[stage] += int(count)
 
 
-def _poll(counts: _Counts, progress: Progress, tasks: dict[str, TaskID], stop: Event) -> None:
+def _poll(update: Callable[[], None], stop: Event) -> None:
     while not stop.wait(0.25):
-        _update(counts, progress, tasks)
+        update()
 
 
 def _update(counts: _Counts, progress: Progress, tasks: dict[str, TaskID]) -> None:
@@ -121,4 +132,4 @@ def _update(counts: _Counts, progress: Progress, tasks: dict[str, TaskID]) -> No
     for stage, task in tasks.items():
         if done[stage]:
             progress.start_task(task)
-        progress.update(task, completed=done[stage], total=done[TOTAL] or None)
+        progress.update(task, visible=done[stage] > 0, completed=done[stage], total=done[TOTAL] or None)

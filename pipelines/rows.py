@@ -5,13 +5,16 @@ segment of any of their parts is added. They can be deleted at any time.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from byline.catalog.columns import is_blank
+from byline.catalog.custom_rules import METRIC, SAID
 from byline.catalog.digests import digest_of, sha256_hex
 from byline.catalog.errors import CorpusError
 from byline.catalog.facts import FactTable
@@ -20,7 +23,7 @@ from byline.catalog.rechecks import NEWEST_COLUMNS, newest_findings, num_segment
 from byline.catalog.storage import Store
 from byline.dedup.colors import GRID_BYTES
 from byline.dedup.views import split_views
-from byline.pipelines.measures import caption_facts, hash_facts, quality_facts, safety_facts
+from byline.pipelines.measures import caption_facts, hash_facts, metric_facts, quality_facts, safety_facts
 from byline.pipelines.parts import PackPart
 from byline.pipelines.plans.sample_sizes import json_bytes, other_bytes
 from byline.pipelines.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS
@@ -70,7 +73,8 @@ ROW_SCHEMA = pa.schema(
 `recheck...` is what was found since: see `catalog.rechecks.newest_findings`. `creator` is a number for whoever is
 credited, by page or else by name, within the source; 0 for nobody. A caption that was not made yet is null.
 `turned` and `trimmed` are the views of each kind, packed; what is both is among the latter. `json_bytes` and
-`other_bytes` are what the sample would fill: see `pipelines.plans.sample_sizes`."""
+`other_bytes` are what the sample would fill: see `pipelines.plans.sample_sizes`. A corpus with metrics of people's own
+has a column `metric:<name>` for each: null where it was not measured, not a number where it has nothing to say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +87,13 @@ class Instruments:
     embedding: str | None = None
     evaluation: tuple[str, ...] = ()
     """Digests of the corpus' copies of its evaluation sets, `evaluation/<digest>.parquet`."""
+    metrics: Annotated[tuple[tuple[str, str], ...], Field(exclude_if=lambda pairs: not pairs)] = ()
+    """Name of each metric that people added, with its instrument. None are not named, as in older releases."""
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The metrics that rules may ask for."""
+        return [name for name, _ in self.metrics]
 
 
 def read_rows(
@@ -90,8 +101,17 @@ def read_rows(
 ) -> pa.Table:
     """Return these columns (all by default) of the joined rows of a pack, words as dictionaries.
 
-    They are joined anew unless they were kept; with `keep` they are kept now.
+    They are joined anew unless they were kept; with `keep` they are kept now. A column `said:<name>` is one of the
+    records themselves, and not kept.
     """
+    if columns is not None and any(name.startswith(SAID) for name in columns):
+        joined = [name for name in columns if not name.startswith(SAID)]
+        rows = read_rows(part, store, instruments, joined, keep=keep)
+        said = [name.removeprefix(SAID) for name in columns if name.startswith(SAID)]
+        records = part.read_records(store, said)
+        for name in said:
+            rows = rows.append_column(f"{SAID}{name}", records[name])
+        return rows
     path = rows_path(part, store, instruments)
     if store.exists(path):
         return store.read_scratch(path, columns)
@@ -108,14 +128,15 @@ def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
     fetched = len(store.numbered(f"packs/{part.pack}.", ".parquet"))
     facts = [[table.folder, table.num_segments(part.pack)] for table in _tables(store, instruments)]
     checked = sorted(num_segments(store, part.pack).items())
-    made_by = [instruments.captions, instruments.captions_see_pixels, instruments.safety]
+    made_by = [instruments.captions, instruments.captions_see_pixels, instruments.safety, *instruments.metrics]
     said = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, made_by, fetched, facts, checked]
     return f"{FOLDER}/{part.pack}-{digest_of(said)[:16]}.arrow"
 
 
 def _tables(store: Store, instruments: Instruments) -> list[FactTable]:
     tables = [hash_facts(store), quality_facts(store), caption_facts(store, instruments.captions)]
-    return tables if instruments.safety is None else [*tables, safety_facts(store, instruments.safety)]
+    tables += [] if instruments.safety is None else [safety_facts(store, instruments.safety)]
+    return tables + [metric_facts(store, name, instrument) for name, instrument in instruments.metrics]
 
 
 def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
@@ -153,7 +174,11 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
         "json_bytes": pa.array(json_bytes(sample)),
         "other_bytes": pa.array(other_bytes(pc.fill_null(index["size"], 0).to_numpy(), captions["text"])),
     }
-    return pa.table({name: columns[name] for name in ROW_SCHEMA.names}, schema=ROW_SCHEMA)
+    rows = pa.table({name: columns[name] for name in ROW_SCHEMA.names}, schema=ROW_SCHEMA)
+    for name, instrument in instruments.metrics:
+        measured_by = metric_facts(store, name, instrument)
+        rows = rows.append_column(f"{METRIC}{name}", _facts_at(measured_by, part, sha256, ["value"])["value"])
+    return rows
 
 
 def _facts_at(facts: FactTable, part: PackPart, keys: pa.ChunkedArray, columns: list[str]) -> pa.Table:

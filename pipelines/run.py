@@ -26,7 +26,7 @@ from byline.pipelines.edge_search import PLAN
 from byline.pipelines.edges import is_searched
 from byline.pipelines.evaluation_sets import copy_evaluation_sets
 from byline.pipelines.fetch_config import PixelConfig
-from byline.pipelines.ingested import records_path, why_no_records
+from byline.pipelines.ingested import near_names, records_path, why_no_records
 from byline.pipelines.outcomes import outcomes_of
 from byline.pipelines.outstanding import num_lacking
 from byline.pipelines.parts import parts_of
@@ -84,6 +84,8 @@ def build(
         except CorpusError as error:
             if why := why_no_records(config.sources, config.denylists, config.store):
                 raise CorpusError(f"release {config.name} would be empty, no row became a record: {why}") from error
+            if "would be empty" in str(error) and (near := near_names(config.sources, config.denylists, config.store)):
+                raise CorpusError(f"{error}; {near}") from error
             raise
         release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
         _keep_record(release, policy, done)

@@ -103,7 +103,7 @@ def _quiet_threads() -> Iterator[None]:
 
 def _told_by_worker(error: Exception) -> BylineError | None:
     """Turn a worker's traceback back into the error that the worker raised, where it is one of ours."""
-    for name, message in reversed(re.findall(r"^(?:catalog\.errors\.)?(\w+Error): (.*)$", str(error), re.M)):
+    for name, message in reversed(re.findall(r"^(?:byline\.catalog\.errors\.)?(\w+Error): (.*)$", str(error), re.M)):
         kind: type[BylineError] | None = getattr(errors, name, None)
         if kind is not None:
             return kind(_message_of(message))

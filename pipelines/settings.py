@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from byline.catalog.custom_rules import makers_of_rules
 from byline.catalog.facts import instrument_name
 from byline.catalog.policy import Policy
 from byline.pipelines.config import CorpusConfig
@@ -29,6 +30,8 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
             "captions": instruments.captions,
             **({"safety": instruments.safety} if instruments.safety else {}),
             **({"embedding": instruments.embedding} if instruments.embedding else {}),
+            **{f"metric {name}": instrument for name, instrument in instruments.metrics},
+            **makers_of_rules(policy, [source.name for source in config.sources]),
         },
         readers={source.name: source.reader for source in config.sources},
         captioner={name: made_by[name] for name in ("model", "revision", "prompt", "decoding")},

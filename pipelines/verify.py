@@ -62,7 +62,10 @@ def _wrong_papers(release: Release) -> Iterator[str]:
     there = set(store.files(path)) | {f"verdicts/{name}" for name in store.files(f"{path}/verdicts")}
     own = {"manifest.json"}
     if release.export is not None:
-        own |= {EXPORT, *(name for shard in manifest.shards for name in (f"shards/{shard.name}", shard_table_path(shard.name)))}
+        own |= {
+            EXPORT,
+            *(name for shard in manifest.shards for name in (f"shards/{shard.name}", shard_table_path(shard.name))),
+        }
         there |= {f"shards/{name}" for name in store.files(f"{path}/shards")}
         there = {name for name in there if not name.startswith(".")}  # what tools of hubs keep beside a data set
     for name in sorted(there - set(expected) - own):

@@ -1,8 +1,9 @@
 """What the rules that look at one record say of a pack: the first half of every judgement. Pure, on columns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from byline.catalog.claims import ClaimsColumn, read_claims_column
 from byline.catalog.consent import is_synthetic, read_consent
+from byline.catalog.custom_rules import METRIC, columns_read, custom_reasons, refuse_unmeasured
 from byline.catalog.packs import Outcome
 from byline.catalog.policy import RecordRules, choose_license
 from byline.catalog.rechecks import NEWEST_COLUMNS
@@ -21,6 +23,7 @@ from byline.catalog.rules import (
     credit_reasons,
     image_reasons,
     license_reasons,
+    metric_reasons,
     origin_reasons,
     safety_reasons,
 )
@@ -29,7 +32,7 @@ from byline.pipelines.rows import CREDIT_COLUMNS
 Ints = npt.NDArray[np.int32]
 NUMBERS = ("original_width", "original_height", "contrast", "flatness", "sharpness", "nsfw", "caption_characters")
 WEIGHED_COLUMNS = ["license_claims", "lacks", "outcome", "consent", *NEWEST_COLUMNS, *NUMBERS]
-"""What `weigh` reads of `pipelines.rows.ROW_SCHEMA`."""
+"""What `weigh` reads of `pipelines.rows.ROW_SCHEMA`, whatever the rules."""
 FEW = 1 << 16
 """Numbers up to this are looked up, larger ones sorted."""
 NOT_ASKED = "fetch:not-asked"
@@ -74,7 +77,8 @@ class Weighed:
     lacks_caption: Mask
     """Which pictures only a caption that was not made yet speaks against."""
     lacks_measures: Mask
-    """Which pictures that the claims admit were not measured yet."""
+    """Which pictures that the claims admit were not measured yet. Where only metrics of people's own are lacking, which
+    a corpus may get later, the reason `NOT_MEASURED` says so."""
 
 
 def weigh_claims(rows: pa.Table, rules: RecordRules) -> Claims:
@@ -92,15 +96,22 @@ def weigh_claims(rows: pa.Table, rules: RecordRules) -> Claims:
     return Claims(read=read, licenses=licenses, reasons=reasons)
 
 
-def weigh(rows: pa.Table, rules: RecordRules, *, is_classified: bool = False) -> Weighed:
-    """Apply every rule that looks at one record to the joined rows of a pack (`WEIGHED_COLUMNS`).
+def weighed_columns(rules: RecordRules, metrics: Sequence[str] = ()) -> list[str]:
+    """Return what `weigh` reads of joined rows, in a corpus with these metrics."""
+    measured = [f"{METRIC}{name}" for name in metrics]
+    return list(dict.fromkeys([*WEIGHED_COLUMNS, *measured, *columns_read(rules)]))
+
+
+def weigh(rows: pa.Table, rules: RecordRules, *, is_classified: bool = False, metrics: Sequence[str] = ()) -> Weighed:
+    """Apply every rule that looks at one record to the joined rows of a pack (`weighed_columns`).
 
     `is_classified` says that the corpus has a safety instrument, so that a picture without its score is yet to be
-    measured.
+    measured; so is one that lacks one of the corpus' `metrics`. Raises `ConfigError` for a rule on any other metric.
 
     What the claims refuse is judged by its claims alone, even if another policy once let it be fetched: a corpus says
     the same whatever was built in it before.
     """
+    refuse_unmeasured(rules, metrics, "policy")
     claims = weigh_claims(rows, rules)
     outcomes, outcome = _words(rows["outcome"])
     fetched = outcomes.index(Outcome.FETCHED) if Outcome.FETCHED in outcomes else len(outcomes)
@@ -108,12 +119,15 @@ def weigh(rows: pa.Table, rules: RecordRules, *, is_classified: bool = False) ->
     masks = _picture_masks(rows, rules)
     length, contrast, nsfw = (_numbers(rows[name]) for name in ("caption_characters", "contrast", "nsfw"))
     lacks_measures = is_picture & (np.isnan(contrast) | (is_classified & np.isnan(nsfw)))
-    usable = is_picture & ~lacks_measures & ~np.logical_or.reduce(list(masks.values()))  # nothing else is captioned
+    unmeasured = lacks_measures.copy()
+    for name in metrics:
+        unmeasured |= is_picture & rows[f"{METRIC}{name}"].is_null().to_numpy()
+    masks |= _added_masks(rows, rules, is_picture & ~unmeasured)
+    usable = is_picture & ~unmeasured & ~np.logical_or.reduce(list(masks.values()))  # nothing else is captioned
     captions = {reason: mask & usable for reason, mask in caption_reasons(np.nan_to_num(length), rules.caption).items()}
-    masks = (
-        {NOT_MEASURED: lacks_measures} | {reason: mask & ~lacks_measures for reason, mask in masks.items()} | captions
-    )
+    masks = {NOT_MEASURED: unmeasured} | {reason: mask & ~unmeasured for reason, mask in masks.items()} | captions
     bits = np.zeros(len(rows), np.int64)
+    masks = {reason: mask for reason, mask in masks.items() if mask.any()}  # a bit each: only for what is said
     for bit, mask in enumerate(masks.values()):
         bits |= np.where(mask & is_picture, 1 << bit, 0)
 
@@ -146,6 +160,25 @@ def _picture_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:
     for reason in sorted({reason for reasons in judged for reason in reasons}):
         masks[reason] = np.array([reason in reasons for reasons in judged], np.bool_)[codes]
     return masks | safety_reasons(columns["nsfw"], rules.safety) | _recheck_masks(rows, rules)
+
+
+def _added_masks(rows: pa.Table, rules: RecordRules, shown: Mask) -> dict[str, Mask]:
+    """Return which pictures the rules on metrics, and rules of extensions, refuse; these see what is `shown` alone."""
+    masks: dict[str, Mask] = {}
+    for name, bounds in sorted(rules.metrics.items()):
+        masks |= metric_reasons(name, _numbers(rows[f"{METRIC}{name}"]), bounds)
+    if not rules.rules or not shown.any():
+        return masks
+    here = np.flatnonzero(shown)
+
+    def column(name: str) -> npt.NDArray[Any]:
+        values = rows[name].take(pa.array(here))
+        return np.array(values.to_pylist(), object) if pa.types.is_string(values.type) else _numbers(values)
+
+    for reason, mask in custom_reasons(rules.rules, column, len(here)).items():
+        masks[reason] = np.zeros(len(rows), np.bool_)
+        masks[reason][here] = mask
+    return masks
 
 
 def _recheck_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:

@@ -30,7 +30,8 @@ class MachineConfig(BaseModel, frozen=True, extra="forbid"):
     num_ranks: int = Field(default=1, ge=1)
     """Processes on this machine. Under torchrun or the deepspeed launcher theirs counts instead."""
     deepspeed: DeepSpeedPlace = Field("cpu", validate_default=True)
-    """A file, or `cpu` or `zero2`, which come with byline: how DeepSpeed spreads memory over ranks. What to compute is said in this file only."""
+    """How DeepSpeed spreads memory over ranks: a file, or `cpu` or `zero2`, which come with byline. What to compute is
+    said in this file only."""
     max_images_per_pass: int = Field(default=64, ge=1)
     """A larger share of a batch is computed in several passes, whose gradients are summed."""
     log_every_images: int = Field(ge=1)

@@ -91,4 +91,6 @@ def _check_objects(store: Store, release: Release) -> None:
         raise ConfigError(f"{store.root} is not empty: it has {sorted(there)[0]}; name a new folder")
     wanted = {EXPORT, "SHA256SUMS", "shards", *(name.split("/")[0] for name in release.manifest.papers)}
     if other := sorted(there - wanted):
-        raise ConfigError(f"{store.root} is not empty: beside an unfinished export it has {other[0]}; name a new folder")
+        raise ConfigError(
+            f"{store.root} is not empty: beside an unfinished export it has {other[0]}; name a new folder"
+        )

@@ -14,7 +14,14 @@ from byline.catalog.errors import CorpusError
 from byline.catalog.manifest import EXPORT, Release, Shard, manifest_bytes, shard_table_path
 from byline.catalog.storage import Store
 from byline.pipelines.exporting.destination import destination
-from byline.pipelines.exporting.places import SHARDS, export_bytes, exported_checksums, from_export, in_export, is_placed
+from byline.pipelines.exporting.places import (
+    SHARDS,
+    export_bytes,
+    exported_checksums,
+    from_export,
+    in_export,
+    is_placed,
+)
 from byline.pipelines.plans.released import check_manifest
 from byline.pipelines.threads import in_threads
 
@@ -42,7 +49,9 @@ def export(release: Release, url: str, count: Count = lambda _: None) -> None:
     check_manifest(release)
     for name in release.manifest.papers:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise CorpusError(f"{release.store.url(release.path)}/manifest.json lists {name}, which is not in its folder")
+            raise CorpusError(
+                f"{release.store.url(release.path)}/manifest.json lists {name}, which is not in its folder"
+            )
     with destination(url, release) as target:
         target.write_bytes(EXPORT, export_bytes(release.manifest))
         for _ in in_threads(lambda shard: _write_shard(release, shard, target, count), release.manifest.shards):
@@ -98,5 +107,7 @@ def _damaged(store: Store, path: str) -> CorpusError:
 
 def is_of_one_schema(release: Release) -> bool:
     """Tell whether the samples say what is not stated as empty text, and not as null, as they once did."""
-    tables = (release.store.read_table(release.table_path(shard), ["error_message"]) for shard in release.manifest.shards)
+    tables = (
+        release.store.read_table(release.table_path(shard), ["error_message"]) for shard in release.manifest.shards
+    )
     return not next(tables)["error_message"].null_count

@@ -33,7 +33,7 @@ def in_export(name: str, data: bytes) -> bytes:
 
 
 def from_export(name: str, data: bytes) -> bytes:
-    """Return a paper of an export as it read in the corpus; bytes that `in_export` cannot have given stay as they are."""
+    """Return a paper of an export as it read in the corpus. Bytes that `in_export` cannot have given stay."""
     before = _replaced(name, data, SHARDS, SHARDS_FROM_RELEASE)
     return before if in_export(name, before) == data else data
 

@@ -58,7 +58,7 @@ def _member(num_bytes: Ints) -> Ints:
 
 
 def _json_lengths(column: pa.ChunkedArray) -> Ints:
-    """Return the bytes of each value as canonical JSON. A number that is missing, as where nothing was fetched, has 0."""
+    """Return the bytes of each value as canonical JSON. A number that is missing (nothing was fetched) has none."""
     whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     is_text = pa.types.is_string(whole.type)
     text = pc.fill_null(whole if is_text else whole.cast(pa.string()), NOT_STATED)

@@ -7,7 +7,9 @@ cannot read at all is a `SourceError`. docs/sources.md tells of each.
 
 from collections.abc import Callable, Iterator
 
+from byline.catalog.extensions import SOURCES, Extension, extension, refuse_shadowed
 from byline.catalog.records import Row
+from byline.pipelines.sources.added import added_reader, told_rows
 from byline.pipelines.sources.commons import read_commons
 from byline.pipelines.sources.csv import read_csv
 from byline.pipelines.sources.folder import read_folder
@@ -29,3 +31,24 @@ READERS: dict[str, Reader] = {
     "yfcc": read_yfcc,
 }
 """Reader's name in a config -> function of (path, name of the source, options)."""
+
+
+def check_reader(name: str) -> Extension | None:
+    """Return the extension that has a reader of this name; None where it is ours. Imports nothing.
+
+    Raises `ConfigError` when there is none, or when it is not known which is meant.
+    """
+    if name in READERS:
+        refuse_shadowed(SOURCES, name)
+        return None
+    return extension(SOURCES, name, READERS)
+
+
+def read_source(reader: str, path: str, source: str, options: ReadOptions) -> Iterator[Row]:
+    """Yield what a reader, ours or an extension's, makes of the rows of a source.
+
+    Raises `SourceError`, one line, for a file that it cannot read and for a row that it stumbles over.
+    """
+    found = check_reader(reader)
+    read = READERS[reader] if found is None else added_reader(found)
+    yield from told_rows(lambda: read(path, source, options), f"reader {reader}", path, source)

@@ -28,6 +28,12 @@ def read_csv(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterato
         yield from in_file(_read_file(file, source, options), file, of=path)
 
 
+def names_in(path: str, options: ReadOptions = AS_IT_IS) -> list[str]:
+    """Return the names of the columns of a file. Raises `SourceError` when they cannot be read."""
+    lines = _Lines(path)
+    return _header(csv.reader(lines, delimiter=_delimiter(path), strict=True), lines, path, options)
+
+
 class _Lines:
     """The lines of a file as text, and those that were taken since the last `start`."""
 

@@ -1,15 +1,16 @@
 """A folder of pictures on this machine, with what stands beside them and what they say themselves.
 
-Beside a picture `a.jpg` are `a.jpg.json`, `a.json`, and a row of `metadata.csv` or `metadata.jsonl`. Of a field the
-first that says something counts: they in that order, then XMP, IPTC and EXIF. Of licenses every statement is a claim of
-its own, so that no sidecar silences what a picture says of itself; which of them count, a config may say.
+Beside a picture `a.jpg` are `a.jpg.json`, `a.json`, a caption in `a.txt`, and a row of the folder's table, such as
+`metadata.csv`. Of a field the first that says something counts: they in that order, then XMP, IPTC and EXIF. Of
+licenses every statement is a claim of its own, so that no sidecar silences what a picture says of itself; which of them
+count, a config may say.
 """
 
 import logging
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,38 +18,25 @@ from urllib.parse import quote
 
 from byline.catalog.errors import SourceError
 from byline.catalog.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
-from byline.catalog.text import one_line
 from byline.pipelines.sources.inside import Inside, look_inside
+from byline.pipelines.sources.layers import Layers, Said
 from byline.pipelines.sources.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.parquet import row_digest
 from byline.pipelines.sources.rows import read_row
-from byline.pipelines.sources.sidecars import MAX_SIDECAR_BYTES, TABLES, Said, Table, read_sidecar, read_table
-from byline.pipelines.sources.tables import as_text
-
-NAMES = {
-    "id": ("id", "uid"),
-    "url": ("url",),
-    "landing_url": ("landing_url",),
-    "title": ("title", "xmp:dc:title", "iptc:ObjectName"),
-    "creator": ("creator", "author", "artist", "xmp:dc:creator", "iptc:By-line", "exif:Artist"),
-    "creator_url": ("creator_url",),
-    "description": (
-        *("description", "caption", "text"),
-        *("xmp:dc:description", "iptc:Caption-Abstract", "exif:ImageDescription"),
-    ),
-    "tags": ("tags", "keywords", "xmp:dc:subject", "iptc:Keywords"),
-    "width": ("width",),
-    "height": ("height",),
-    "retrieved_at": ("retrieved_at",),
-}
-"""Field -> names under which it is said, the most wanted first."""
-CLAIMS = (
-    *("license", "license_url", "rights", "usage_terms", "copyright"),
-    *("xmp:cc:license", "xmp:xmpRights:WebStatement", "xmp:xmpRights:UsageTerms", "xmp:dc:rights"),
-    *("iptc:CopyrightNotice", "exif:Copyright"),
+from byline.pipelines.sources.sidecars import (
+    CAPTIONS,
+    MAX_SIDECAR_BYTES,
+    SIDECAR,
+    Table,
+    captions_beside,
+    read_caption,
+    read_sidecar,
+    read_table,
+    tables_of,
 )
+from byline.pipelines.sources.values import line_of, size_of, tags_of, text_of
+
 COORDINATES = frozenset({"latitude", "longitude"})
-SIDECAR = ".json"
 _LIKE_A_MEMBER = re.compile(r".*#\d+\+\d+", re.DOTALL)
 """A file of such a name would be taken for a member of a tar."""
 
@@ -107,13 +95,15 @@ class _Folder:
                 yield UnreadableRow(place=self.path, problem=problem)
 
     def _files(self, below: str, names: Sequence[str]) -> Iterator[Row]:
-        pictures = [name for name in names if not name.lower().endswith(SIDECAR)]
-        if not below:
-            pictures = [name for name in pictures if name not in TABLES]
-        taken = set()
+        tables = set(tables_of(names) if not below else ())
+        captions, there = captions_beside(names), set(names)
+        of_others = {*captions.values(), *tables}
+        pictures = [name for name in names if not name.lower().endswith(SIDECAR) and name not in of_others]
+        taken = tables
         for name in pictures:
             stem = name.rpartition(".")[0] or name
-            beside = [one for one in dict.fromkeys((f"{name}{SIDECAR}", f"{stem}{SIDECAR}")) if one in names]
+            sidecars = dict.fromkeys((f"{name}{SIDECAR}", f"{stem}{SIDECAR}", captions.get(stem, "")))
+            beside = [one for one in sidecars if one in there]
             taken.update(beside)
             yield from self._read(below, name, beside)
         for name in names:
@@ -143,7 +133,8 @@ class _Folder:
     def _sidecar(self, below: str, sidecar: str) -> Said:
         try:
             with open(os.open(self._place_of(below + sidecar), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-                return read_sidecar(file.read(MAX_SIDECAR_BYTES + 1))
+                data = file.read(MAX_SIDECAR_BYTES + 1)
+                return read_caption(data) if sidecar.lower().endswith(CAPTIONS) else read_sidecar(data)
         except ValueError as error:
             raise ValueError(f"its sidecar {_shown(sidecar)}: {error}") from error
 
@@ -170,89 +161,37 @@ class _Folder:
         layers: list[Said] = [*(layer for _, layer in said), inside.statements]
         self.num_read += 1
         self._unsaid.difference_update(*layers)
-        first = {field: self._first(field, layers) for field in NAMES}
-        lines = {
-            field: one_line(_text(field, first[field]) or "") or None for field in ("title", "creator", "description")
-        }
+        picture = Layers(layers, self.options)
+        first = {field: value for field, (_, value) in picture.fields().items()}
         told = [place for place, _ in said] + (["the picture itself"] if inside.statements else [])
         evidence = Evidence(
             file=f"{self.path.rstrip('/')}/{name}",
             place=", ".join(told) or "its path",
             sha256=row_digest({"file": name, "said": layers}),
-            retrieved_at=_text("retrieved_at", first["retrieved_at"]),
+            retrieved_at=text_of("retrieved_at", first.get("retrieved_at")),
         )
         return ImageRecord(
             source=self.source,
-            id=_text("id", first["id"]) or name,
-            url=_text("url", first["url"]) or f"held:{quote(name)}",
-            landing_url=_text("landing_url", first["landing_url"]),
-            license_claims=self._claims(layers),
-            title=lines["title"],
-            creator=lines["creator"],
-            creator_url=_text("creator_url", first["creator_url"]),
-            description=lines["description"],
-            tags=_tags(first["tags"]),
-            width=_pixels("width", first["width"], inside.width),
-            height=_pixels("height", first["height"], inside.height),
-            extras=self._extras(layers),
+            id=text_of("id", first.get("id")) or name,
+            url=text_of("url", first.get("url")) or f"held:{quote(name)}",
+            landing_url=text_of("landing_url", first.get("landing_url")),
+            license_claims=picture.claims(),
+            title=line_of("title", first.get("title")),
+            creator=line_of("creator", first.get("creator")),
+            creator_url=text_of("creator_url", first.get("creator_url")),
+            description=line_of("description", first.get("description")),
+            tags=tags_of(first.get("tags")),
+            width=_pixels("width", first, inside.width),
+            height=_pixels("height", first, inside.height),
+            extras=picture.extras(),
             held=held,
             evidence=evidence,
         )
 
-    def _first(self, field: str, layers: Sequence[Said]) -> Any:
-        """Return what the first layer says of a field that says anything, none when no layer does."""
-        chosen = self.options.columns.get(field)
-        names = (chosen,) if chosen else NAMES[field]
-        return next((layer[name] for layer in layers for name in names if layer.get(name) not in (None, "", [])), None)
 
-    def _claims(self, layers: Sequence[Said]) -> tuple[tuple[str, str], ...]:
-        """Return every statement of a license, once. Those that the config names are then the only ones."""
-        chosen = [self.options.columns[field] for field in ("license", "license_url") if field in self.options.columns]
-        claims = [
-            (name, text)
-            for layer in layers
-            for name in chosen or CLAIMS
-            for value in _listed(layer.get(name))
-            if (text := _text(name, value)) is not None
-        ]
-        return tuple(dict.fromkeys(claims))
-
-    def _extras(self, layers: Sequence[Said]) -> tuple[tuple[str, str], ...]:
-        found = []
-        for name in self.options.save_additional_columns:
-            value = next((layer[name] for layer in layers if layer.get(name) not in (None, "", [])), None)
-            if value is not None:
-                found.append((name, as_text(value[0] if isinstance(value, list) and len(value) == 1 else value)))
-        return tuple(found)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _text(field: str, value: Any) -> str | None:
-    """Return text, or several texts with `; ` between them. Raises `ValueError` for anything else but numbers."""
-    parts = []
-    for part in _listed(value):
-        if part is None:
-            continue
-        if isinstance(part, bool) or not isinstance(part, str | int):
-            raise ValueError(f"{field} is not text: {part!r:.60}")
-        parts.append(str(part).strip())
-    return "; ".join(filter(None, parts)) or None
-
-
-def _pixels(field: str, said: Any, found: int) -> int:
-    text = _text(field, said)
-    if text is not None and not re.fullmatch(r"\d{1,10}", text, re.ASCII):
-        raise ValueError(f"{field} is not a number of pixels: {said!r:.60}")
-    return found if text is None else int(text)
-
-
-def _tags(value: Any) -> tuple[str, ...]:
-    tags = value if isinstance(value, list) else (_text("tags", value) or "").split(",")
-    lines = (one_line(_text("a tag", tag) or "") for tag in tags)
-    return tuple(dict.fromkeys(line for line in lines if line))
+def _pixels(field: str, said: Mapping[str, Any], found: int) -> int:
+    size = size_of(field, said.get(field))
+    return found if size is None else size
 
 
 def _shown(name: str) -> str:

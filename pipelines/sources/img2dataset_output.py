@@ -25,6 +25,8 @@ from byline.pipelines.sources.rows import read_row
 from byline.pipelines.sources.tables import Columns, columns_of, record_of, told_of
 
 NEEDED = ("key", "status")
+OWN = ("error_message", "exif", "sha256", "md5", "width", "height")
+"""What img2dataset says of what it did, and not of the picture's rights."""
 SUCCESS = "success"
 _SHARD = re.compile(r"\d+")
 
@@ -39,7 +41,7 @@ def read_img2dataset(path: str, source: str, options: ReadOptions = AS_IT_IS) ->
         raise SourceError(f"no source file at {path}; check `path`, which is the folder that img2dataset wrote")
     if not folder.is_dir():
         raise SourceError(f"{path} is a file; give the folder that img2dataset wrote as `path`")
-    names = sorted(file.stem for file in folder.glob("*.parquet") if _SHARD.fullmatch(file.stem))
+    names = shards_in(path)
     if not names:
         raise SourceError(f"{path} holds no shard of img2dataset (00000.parquet, ...); check `path`")
     for name in names:
@@ -49,6 +51,11 @@ def read_img2dataset(path: str, source: str, options: ReadOptions = AS_IT_IS) ->
             yield UnreadableRow(place=tar.name, problem=f"no {tar.stem}.parquet beside it: the shard was not finished")
 
 
+def shards_in(path: str) -> list[str]:
+    """Return the names of the shards in a folder: those of its Parquet files that are numbers."""
+    return sorted(file.stem for file in Path(path).glob("*.parquet") if _SHARD.fullmatch(file.stem))
+
+
 def _read_shard(parquet: Path, source: str, options: ReadOptions) -> Iterator[Row]:
     number = 0
     if not parquet.is_file():  # a pipe would be waited for
@@ -56,7 +63,7 @@ def _read_shard(parquet: Path, source: str, options: ReadOptions) -> Iterator[Ro
         return
     try:
         with pq.ParquetFile(parquet, buffer_size=BUFFER_BYTES, pre_buffer=False) as shard:
-            columns = _columns(shard.schema_arrow.names, options, str(parquet))
+            columns = columns_in(shard.schema_arrow.names, options, str(parquet))
             members = members_beside(parquet, _keys(shard))
             retrieved_at = _end_of(parquet.with_name(f"{parquet.stem}_stats.json"))
             for batch in shard.iter_batches(BATCH_ROWS, use_threads=False):
@@ -76,7 +83,7 @@ def _read_shard(parquet: Path, source: str, options: ReadOptions) -> Iterator[Ro
         yield UnreadableRow(place=parquet.name, problem=f"no row speaks of {members.num_unknown} of its pictures")
 
 
-def _columns(names: list[str], options: ReadOptions, path: str) -> Columns:
+def columns_in(names: list[str], options: ReadOptions, path: str) -> Columns:
     """Return what the columns are. A caption is a title, like LAION's alternative text, unless the config says else."""
     if missing := [name for name in NEEDED if name not in names]:
         lacking = f"{path} has no column {missing[0]!r}, which img2dataset writes"

@@ -1,6 +1,7 @@
 """Tables in Parquet, as LAION and DataComp publish them: one file, or the parts in a folder or of a glob."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,8 @@ from byline.catalog.errors import SourceError
 from byline.catalog.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.pipelines.sources.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.rows import in_file, read_row
-from byline.pipelines.sources.tables import Columns, columns_of, record_of, row_json, tables_at
+from byline.pipelines.sources.tables import Columns, columns_of, record_of, tables_at
+from byline.pipelines.sources.values import row_json
 
 BATCH_ROWS = 4096
 BUFFER_BYTES = 1 << 20
@@ -25,22 +27,37 @@ def read_parquet(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Ite
         yield from in_file(_read_file(file, source, options), file, of=path)
 
 
-def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
-    number = 0
+def names_in(path: str) -> list[str]:
+    """Return the names of the columns of a file. Raises `SourceError` when they cannot be read."""
+    with _readable(path, lambda: 0), pq.ParquetFile(path) as parquet:
+        return list(parquet.schema_arrow.names)
+
+
+@contextmanager
+def _readable(path: str, rows_read: Callable[[], int]) -> Iterator[None]:
+    """Raise `SourceError` for what is wrong with a file."""
     try:
-        with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet:
-            columns = columns_of(parquet.schema_arrow.names, options, path)
-            _check_urls(parquet.schema_arrow.field(columns.fields["url"]), path)
-            for batch in parquet.iter_batches(BATCH_ROWS, use_threads=False):
-                for row in rows_of(without_times(batch, path)):
-                    number += 1
-                    yield _read_row(row, columns, path, source, f"row {number}")
+        yield
     except UnicodeDecodeError as error:
         raise SourceError(f"{path} has a column whose name is not UTF-8; give it another") from error
     except (pa.ArrowException, OSError) as error:
-        problem = str(error).split("\n")[0][:200]
+        problem, number = str(error).split("\n")[0][:200], rows_read()
         where = f"is damaged after row {number}" if number else "is not a whole Parquet file"
         raise SourceError(f"{path} {where} ({problem}); get the file again") from error
+
+
+def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
+    number = 0
+    with (
+        _readable(path, lambda: number),
+        pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet,
+    ):
+        columns = columns_of(parquet.schema_arrow.names, options, path)
+        _check_urls(parquet.schema_arrow.field(columns.fields["url"]), path)
+        for batch in parquet.iter_batches(BATCH_ROWS, use_threads=False):
+            for row in rows_of(without_times(batch, path)):
+                number += 1
+                yield _read_row(row, columns, path, source, f"row {number}")
 
 
 def _check_urls(field: pa.Field, path: str) -> None:

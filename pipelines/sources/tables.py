@@ -1,15 +1,11 @@
 """Which columns of a table are what, and a row of it as a record. For every reader of tables.
 
-A column with the name of a field is that field, in any case; so are those that LAION and DataComp have. A license is
-kept as a claim of the column that it stands in.
+What columns are called is `names`' to say, those of LAION and DataComp among them. A license is kept as a claim of the
+column that it stands in.
 """
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +14,10 @@ from byline.catalog.errors import SourceError
 from byline.catalog.records import Evidence, ImageRecord
 from byline.catalog.text import one_line
 from byline.pipelines.sources.files import metadata_of
+from byline.pipelines.sources.names import AmbiguousNameError, nearest, one_of, texts_of
 from byline.pipelines.sources.options import FIELDS, ReadOptions
+from byline.pipelines.sources.values import as_text, line_of, size_of, tags_of, text_of
 
-OTHER_NAMES = {
-    "id": ("uid", "id"),
-    "title": ("title", "text"),
-    "width": ("original_width", "width"),
-    "height": ("original_height", "height"),
-}
-"""Field -> names of columns, the first that there is counts. The alternative text of LAION and DataComp is a title:
-what shows a picture in few words."""
 CLAIMS = ("license", "license_url")
 
 
@@ -63,10 +53,13 @@ def columns_of(names: Sequence[str], options: ReadOptions, path: str) -> Columns
     for name in options.save_additional_columns:
         if name not in names:
             raise SourceError(f"{path} has no column {name!r} to save; {told}")
-    fields = {field: options.columns.get(field) or _by_name(field, names, path) for field in FIELDS}
-    if fields["url"] is None:
-        raise SourceError(f'{path} has no column of URLs; {told}: say which it is, as columns = {{ url = "..." }}')
-    found = {field: name for field, name in fields.items() if name is not None}
+    try:
+        found = _fields(names, options)
+    except AmbiguousNameError as error:
+        raise SourceError(f"{path}: {error}") from error
+    if "url" not in found:
+        near = next((name for name in names if nearest(name) == "url"), "...")
+        raise SourceError(f'{path} has no column of URLs; {told}: say which it is, as columns = {{ url = "{near}" }}')
     for name in (*found.values(), *options.save_additional_columns):
         if names.count(name) > 1:
             raise SourceError(f"{path} has {names.count(name)} columns called {name!r}; give them names of their own")
@@ -78,14 +71,14 @@ def told_of(names: Sequence[str]) -> str:
     return f"its columns are {one_line(', '.join(names)) or 'none':.2000}"
 
 
-def _by_name(field: str, names: Sequence[str], path: str) -> str | None:
-    for wanted in OTHER_NAMES.get(field, (field,)):
-        found = sorted({name for name in names if name.lower() == wanted})
-        if len(found) > 1:
-            raise SourceError(f"{path}: {' and '.join(found)} may both be the {field}; say in `columns` which it is")
-        if found:
-            return found[0]
-    return None
+def _fields(names: Sequence[str], options: ReadOptions) -> dict[str, str]:
+    """Return field -> column. A text is the title where there is no other, else the description where there is none."""
+    fields = {field: options.columns.get(field) or one_of(field, names) for field in FIELDS}
+    texts = [name for name in texts_of(names) if name not in options.columns.values()]
+    for field in ("title", "description"):
+        if fields[field] is None and texts:
+            fields[field] = texts.pop(0)
+    return {field: name for field, name in fields.items() if name is not None}
 
 
 def record_of(row: Mapping[str, Any], columns: Columns, source: str, evidence: Evidence) -> ImageRecord:
@@ -94,76 +87,27 @@ def record_of(row: Mapping[str, Any], columns: Columns, source: str, evidence: E
     Raises `KeyError` or `ValueError` for a row that makes none.
     """
     said = {field: row[name] for field, name in columns.fields.items()}
-    url = _text("url", said["url"])
+    url = text_of("url", said["url"])
     if url is None:
         raise KeyError("url")
-    record_id = _text("id", said.get("id")) if "id" in columns.fields else sha256_hex(url.encode())
+    record_id = text_of("id", said.get("id")) if "id" in columns.fields else sha256_hex(url.encode())
     if record_id is None:
         raise KeyError("id")
-    lines = {name: _line(name, said.get(name)) for name in ("title", "creator", "description")}
-    claims = [(columns.fields[name], _text(name, said[name])) for name in CLAIMS if name in said]
+    lines = {name: line_of(name, said.get(name)) for name in ("title", "creator", "description")}
+    claims = [(columns.fields[name], text_of(name, said[name])) for name in CLAIMS if name in said]
     return ImageRecord(
         source=source,
         id=record_id,
         url=url,
-        landing_url=_text("landing_url", said.get("landing_url")),
+        landing_url=text_of("landing_url", said.get("landing_url")),
         license_claims=tuple((name, text) for name, text in claims if text is not None),
         title=lines["title"],
         creator=lines["creator"],
-        creator_url=_text("creator_url", said.get("creator_url")),
+        creator_url=text_of("creator_url", said.get("creator_url")),
         description=lines["description"],
-        tags=_tags(said.get("tags")),
-        width=_size("width", said.get("width")),
-        height=_size("height", said.get("height")),
+        tags=tags_of(said.get("tags")),
+        width=size_of("width", said.get("width")),
+        height=size_of("height", said.get("height")),
         extras=tuple((name, as_text(row[name])) for name in columns.extras if row[name] not in (None, "")),
         evidence=evidence,
     )
-
-
-def as_text(value: Any) -> str:
-    """Return a value of any kind as text: text as it is, bytes in hex, the rest as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes | Decimal | time | date | timedelta):
-        return plain(value)
-    return row_json(value)
-
-
-def plain(value: Any) -> str:
-    """Return as text what JSON has no word for: bytes in hex."""
-    return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def row_json(value: Any) -> str:
-    """Return JSON with sorted keys and no spaces, of what a row of a table may hold."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain)
-
-
-def _text(field: str, value: Any) -> str | None:
-    if value is None or value != value:  # not a number, pandas' way of saying nothing
-        return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        raise ValueError(f"{field} is not text: {value!r:.60}")
-    return value.strip() or None
-
-
-def _line(field: str, value: Any) -> str | None:
-    return one_line(_text(field, value) or "") or None
-
-
-def _tags(value: Any) -> tuple[str, ...]:
-    """Return the tags of a list, or of text with commas between them."""
-    tags = value if isinstance(value, list) else (_text("tags", value) or "").split(",")
-    lines = (_line("a tag", tag) for tag in tags)
-    return tuple(line for line in lines if line is not None)
-
-
-def _size(field: str, value: Any) -> int | None:
-    text = "" if value is None or value != value else str(value).strip()
-    if not text:
-        return None
-    if not re.fullmatch(r"\d{1,10}(\.0*)?", text, re.ASCII):
-        raise ValueError(f"{field} is not a number of pixels: {value!r:.60}")
-    return int(text.split(".")[0])

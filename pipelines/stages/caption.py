@@ -17,7 +17,7 @@ from byline.pipelines.measures import caption_facts
 from byline.pipelines.parts import PackPart
 from byline.pipelines.progress import Meter
 from byline.pipelines.rows import Instruments, read_rows
-from byline.pipelines.weighing import weigh
+from byline.pipelines.weighing import weigh, weighed_columns
 
 BATCH = 16
 SEGMENT_CAPTIONS = 512
@@ -30,8 +30,9 @@ def wanted_rows(part: PackPart, store: Store, policy: Policy, instruments: Instr
 
     A row has the key of its caption (`shown_sha256`), the picture's `sha256`, and the record's text.
     """
-    joined = read_rows(part, store, instruments)
-    weighed = weigh(joined, policy.rules_of(part.source), is_classified=instruments.safety is not None)
+    rules, metrics = policy.rules_of(part.source), instruments.metric_names
+    joined = read_rows(part, store, instruments, ["sha256", *weighed_columns(rules, metrics)])
+    weighed = weigh(joined, rules, is_classified=instruments.safety is not None, metrics=metrics)
     rows = pa.array(np.flatnonzero(weighed.lacks_caption))
     said = part.read_records(store, ["title", "description", "tags", "text_sha256"]).take(rows)
     sha256s = joined["sha256"].take(rows)

@@ -11,9 +11,11 @@ from byline.catalog.storage import Store
 from byline.pipelines.config import SourceConfig
 from byline.pipelines.ingested import records_path
 from byline.pipelines.ingesting import write_run
+from byline.pipelines.outcomes import READ_ANEW
 from byline.pipelines.parts import PackPart, parts_of
 from byline.pipelines.progress import TOTAL, Meter
-from byline.pipelines.sources import READERS
+from byline.pipelines.sources import read_source
+from byline.pipelines.sources.taken import names_taken
 
 INGESTED = Metrics.counter("byline", "ingested")
 """Rows that were read from source files, unreadable ones included; what is left out has counters of its own."""
@@ -26,9 +28,12 @@ def ingest(source: SourceConfig, store: Store, denylists: Sequence[str] = ()) ->
     """
     path = records_path(source, denylists, store, keep=True)
     if not store.exists(path):
-        rows = READERS[source.reader](source.path, source.name, source.options)
-        counts = write_run(rows, store, path, load_denylist(store, denylists), num_packs=source.num_packs)
+        taken = names_taken(source.reader, source.path, source.options)
+        rows = read_source(source.reader, source.path, source.name, source.options)
+        denylist, not_used = load_denylist(store, denylists), taken.not_used if taken else None
+        counts = write_run(rows, store, path, denylist, num_packs=source.num_packs, not_used=not_used)
         INGESTED.inc(counts.records + counts.unreadable)
+        Metrics.counter("byline", f"{READ_ANEW}{source.name}").inc(counts.records + counts.unreadable)
         for kind, number in counts.left_out.items():
             Metrics.counter("byline", f"left out: {kind}").inc(number)
     return parts_of(store, path)

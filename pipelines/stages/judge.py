@@ -12,7 +12,7 @@ from byline.pipelines.judging import write_verdicts
 from byline.pipelines.parts import PackPart
 from byline.pipelines.progress import Meter
 from byline.pipelines.rows import Instruments
-from byline.pipelines.weighing import NOT_ASKED, Weighed
+from byline.pipelines.weighing import NOT_ASKED, NOT_MEASURED, Weighed
 
 
 def judge_corpus(
@@ -30,7 +30,7 @@ def judge_corpus(
 
 
 def _check(part: PackPart, weighed: Weighed, _: pa.Table) -> None:
-    assert not weighed.lacks_measures.any()
+    assert not any(NOT_MEASURED in reasons for reasons in weighed.reasons.lists)
     if any(NOT_ASKED in reasons for reasons in weighed.reasons.lists):
         raise AssertionError(f"{part.pack} has admitted records that were never asked for")
 

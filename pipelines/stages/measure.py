@@ -1,10 +1,10 @@
 """Measure every fetched picture once, from one decode: hashes, quality, thumbnail, and what models say of it."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
@@ -19,15 +19,18 @@ from byline.dedup.colors import color_grid
 from byline.dedup.decoding import decode
 from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
 from byline.dedup.hashes import dhash, perceptual_hashes, pixel_digest
+from byline.dedup.metrics import MetricInUse, use_metric
 from byline.dedup.pdq import pdq
 from byline.dedup.quality import measure_quality
 from byline.dedup.views import pack_views, views_of
 from byline.pipelines.measures import (
+    DECODED,
     MEASURED_PX,
     THUMBNAIL_JPEG_QUALITY,
     THUMBNAIL_SIDE_PX,
     embedding_facts,
     hash_facts,
+    metric_facts,
     pdq_facts,
     quality_facts,
     safety_facts,
@@ -51,6 +54,8 @@ class Measured:
     safety: SafetyConfig | None = None
     embedding: EmbeddingConfig | None = None
     pdq: bool = False
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Name -> settings, of those that people added."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def measurements(
     embedder: Embedder | None = None,
     *,
     with_pdq: bool = False,
+    metrics: Iterable[MetricInUse] = (),
 ) -> list[Measurement]:
     """Return THE list of what is measured of a picture. Without a classifier its safety is not, nor is its vector
     without an embedder."""
@@ -85,7 +91,12 @@ def measurements(
         embed = embedder.embed
         table = embedding_facts(store, embedder.instrument)
         found.append(Measurement(table, lambda image: {"vector": embed([image])[0].astype("<f2").tobytes()}))
-    return found
+    return found + [_added(store, one) for one in metrics]
+
+
+def _added(store: Store, metric: MetricInUse) -> Measurement:
+    table = metric_facts(store, metric.name, metric.instrument(DECODED))
+    return Measurement(table, lambda image: {"value": metric.measure(image)})
 
 
 def measure_hashes(image: Image.Image) -> Row:
@@ -172,7 +183,8 @@ class MeasurePack(beam.DoFn):
         """Make the models that the corpus has."""
         classifier = NsfwClassifier(self.what.safety) if self.what.safety else None
         embedder = Embedder(self.what.embedding) if self.what.embedding else None
-        self.measured = measurements(self.store, classifier, embedder, with_pdq=self.what.pdq)
+        metrics = [use_metric(name, settings) for name, settings in sorted(self.what.metrics.items())]
+        self.measured = measurements(self.store, classifier, embedder, with_pdq=self.what.pdq, metrics=metrics)
 
     def process(self, part: PackPart) -> Iterator[PackPart]:
         """Append the facts that the pack lacks, then pass it on."""

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
+from byline.catalog.custom_rules import makers_of_rules
 from byline.catalog.digests import canonical_json, sha256_hex
 from byline.catalog.errors import CorpusError
 from byline.catalog.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Release, Shard, shard_table_path
@@ -80,12 +81,19 @@ def _made_with(release: Release) -> tuple[Policy, Settings]:
     store, path = release.store, release.path
     try:
         policy = Policy.model_validate_json(store.read_bytes(f"{path}/policy.json"))
-        return policy, Settings.model_validate_json(store.read_bytes(f"{path}/{SETTINGS}"))
+        settings = Settings.model_validate_json(store.read_bytes(f"{path}/{SETTINGS}"))
     except ValidationError as error:
         raise CorpusError(
             f"{store.url(path)} cannot be made again: its policy or settings are damaged ({error.errors()[0]['msg']}); "
             "restore them, or delete the folder of that version, then run the takedown again"
         ) from error
+    for name, made_by in makers_of_rules(policy, settings.readers).items():
+        if made_by != settings.measured.get(name):
+            raise CorpusError(
+                f"{store.url(path)} was judged by {name} of {settings.measured.get(name)}, and {made_by} is installed; "
+                "install that one, or build the release anew, then run the takedown again"
+            )
+    return policy, settings
 
 
 def remake(release: Release, denylists: Collection[str]) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from byline.catalog.compiling import compiled
+
 WINDOW_BYTES = 64
 SURE_BYTES = 2 * WINDOW_BYTES - 1
 """A run this long holds a whole window, wherever it begins. One byte less may hold none."""
@@ -184,7 +186,5 @@ def _find(  # type: ignore[no-untyped-def]
 
 @cache
 def _compiled() -> Callable[..., Any]:
-    from numba import njit
-
-    compiled: Callable[..., Any] = njit(cache=True)(_find)
-    return compiled
+    found: Callable[..., Any] = compiled()(_find)
+    return found

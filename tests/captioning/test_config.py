@@ -22,7 +22,7 @@ def test_the_key_captioner_chooses_the_config(table, kind):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"captioner": "florence"}, "expected tags: 'source-text', 'blip2'"),
+        ({"captioner": "florence"}, "no captioner 'florence'; known: blip2, source-text"),
         ({"captioner": "source-text", "model": "x"}, "Extra inputs are not permitted"),
         ({"captioner": "blip2"}, "Field required"),
         ({"captioner": "blip2", "model": "org/name", "revision": "main"}, "String should match pattern"),

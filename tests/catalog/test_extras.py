@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -21,14 +22,14 @@ WITHOUT = (
 
 def test_a_library_that_the_block_lacks_is_told_with_the_extra():
     with pytest.raises(ConfigError) as caught, needs("train", "byline train"):
-        import no_such_library.of_ours  # noqa: F401
+        import_module("no_such_library.of_ours")
     said = "byline train needs no_such_library, which is not installed: pip install 'byline[train]'"
     assert str(caught.value) == said
 
 
 def test_a_module_of_ours_that_is_missing_is_a_bug():
     with pytest.raises(ModuleNotFoundError), needs("train", "byline train"):
-        import byline.catalog.no_such_module  # noqa: F401
+        import_module("byline.catalog.no_such_module")
 
 
 def test_all_that_is_missing_is_told_at_once_and_how_to_do_without():
@@ -58,4 +59,4 @@ def test_a_verb_without_its_library_is_one_line(verb, tmp_path):
 def test_a_store_without_its_library_names_the_extra(tmp_path):
     code = WITHOUT.format(library="s3fs", arguments=["verify", "s3://bucket/releases/demo"])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.stderr == "byline: s3://bucket needs s3fs, which is not installed: pip install 'byline[s3]'\n"
+    assert done.stderr == "byline: s3://bucket/releases/demo needs s3fs, which is not installed: pip install 'byline[s3]'\n"

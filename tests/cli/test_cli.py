@@ -28,7 +28,7 @@ def test_every_verb_has_an_example(command):
 
 
 def test_help_loads_no_heavy_library():
-    code = "import sys, cli.main; print([m for m in ('torch', 'apache_beam', 'pyarrow') if m in sys.modules])"
+    code = "import sys, byline.cli.main; print([m for m in ('torch', 'apache_beam', 'pyarrow') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

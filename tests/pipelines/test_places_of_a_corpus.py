@@ -49,7 +49,7 @@ def test_later_verbs_find_what_the_last_build_named_from_another_folder(tmp_path
     assert looked.exit_code == 0, looked.output
     assert "looked at by 3 requests (unchanged 3)" in " ".join(looked.output.split())
     url = "https://pictures.example/1.jpg"
-    taken = CliRunner().invoke(app, ["takedown", "apply", "--url", url, "--corpus", str(corpus)])
+    taken = CliRunner().invoke(app, ["takedown", "apply", "--url", url, "--yes", "--corpus", str(corpus)])
     assert taken.exit_code == 0, taken.output
     checked = CliRunner().invoke(app, ["takedown", "check", "--corpus", str(corpus)])
     assert checked.exit_code == 0, checked.output

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,14 @@ NUM = 60
 SAID_LATE = 58
 """Records before this one state no page: readers that take types from the first samples must not be misled."""
 
+DOCS = Path(__file__).parents[3] / "docs/export.md"
+SNIPPETS = re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+NUM_SNIPPETS = 5
+
+
+def test_every_reader_has_its_snippet():
+    assert len(SNIPPETS) == NUM_SNIPPETS
+
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
@@ -36,20 +45,27 @@ def exported(tmp_path_factory):
     return folder / "export"
 
 
+def _ran(caches, *arguments):
+    """Run Python with caches in a folder of the test's own, and return what it said."""
+    own = {"HOME": str(caches), "HF_HOME": str(caches), "HF_HUB_OFFLINE": "1", "XDG_CACHE_HOME": str(caches)}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_a_reader_reads_all_of_it(reader, exported, tmp_path):
     pytest.importorskip(library(reader))
-    script = Path(__file__).with_name("readers.py")
-    caches = {"HOME": str(tmp_path), "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, str(script), str(exported), reader],
-        env=os.environ | caches,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    said = _ran(tmp_path, str(Path(__file__).with_name("readers.py")), str(exported), reader)
     credits = Store(str(exported)).read_table("credits.parquet").to_pylist()
     expected = {split: {row["sha256"]: row["license"] for row in credits if row["split"] == split} for split in SPLITS}
     assert min(map(len, expected.values())) > 0
-    assert json.loads(done.stdout.splitlines()[-1]) == expected
+    assert json.loads(said.splitlines()[-1]) == expected
+
+
+@pytest.mark.parametrize("number", range(NUM_SNIPPETS))
+def test_what_the_docs_tell_readers_to_write_runs(number, exported, tmp_path):
+    snippet = SNIPPETS[number]
+    pytest.importorskip(re.findall(r"^(?:import|from) (\w+)", snippet, re.MULTILINE)[0])
+    _ran(tmp_path, "-c", snippet.replace("demo/export", str(exported)))

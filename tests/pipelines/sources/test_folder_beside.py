@@ -42,7 +42,7 @@ def test_a_sidecar_comes_before_what_is_inside(name, tmp_path):
 )
 def test_a_table_says_what_each_picture_is(table, tmp_path):
     record = one_record(tmp_path, {"sub/a.jpg": a_jpeg(), **table})
-    assert (record.description, record.tags) == ("A tower, old", ("sea", "tower"))
+    assert (record.title, record.tags) == ("A tower, old", ("sea", "tower"))
     assert record.license_claims == (("license", "CC0"),)
     assert record.evidence.place.startswith(next(iter(table)))
 

@@ -1,0 +1,99 @@
+"""byline init"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from byline.catalog.records import ImageRecord
+    from byline.pipelines.sources.taken import Taken
+
+WIDTH = 12
+WANTED = ("license", "creator", "title")
+"""Fields without which a record is not admitted, or has no caption."""
+
+
+def init(
+    source: Annotated[str, typer.Argument(help="A folder of pictures, a table, or saved answers of an API.")] = ".",
+    into: Annotated[
+        str | None, typer.Option(help="Folder for config, policy and corpus; by default the current one.")
+    ] = None,
+    contact: Annotated[
+        str | None, typer.Option(help="A mail address or page of yours, for the hosts that are asked.")
+    ] = None,
+) -> None:
+    """Look at pictures or a table, and write a config that builds a corpus of them, and a policy.
+
+    Shows which name is taken for which field, what is not used, and the first rows as they are read. Nothing that is
+    there is overwritten, and nothing is written into a folder of pictures: from inside one, a folder beside it is made.
+
+    Example: byline init photographs
+
+    Example: byline init museum.csv --into museum --contact you@example.org
+    """
+    from byline.cli.corpus import leave_pandas_out
+
+    leave_pandas_out()
+
+    from pathlib import Path
+
+    from byline.cli.source_notes import say
+    from byline.pipelines.beginning.finding import find
+    from byline.pipelines.beginning.sampling import sample
+    from byline.pipelines.beginning.writing import folder_for, next_steps, plain_name, write_config
+    from byline.pipelines.sources.taken import names_taken
+
+    found = find(source)
+    folder = folder_for(found, into)
+    taken = names_taken(found.reader, found.path)
+    sampled = sample(found, plain_name(Path(found.path).resolve()))
+    config = write_config(found, taken, folder, contact=contact)
+
+    console = Console()
+    rows = "pictures" if found.reader == "folder" else "rows"
+    say(console, f"{found.path}: {found.words}, about {found.num_rows:,} {rows}, read by {found.reader}")
+    console.print()
+    for line in _named(taken):
+        say(console, line)
+    say(console, "the first rows, as they are read")
+    for record in sampled.records:
+        for line in _record(record):
+            say(console, line)
+    if sampled.unreadable:
+        first = sampled.unreadable[0]
+        say(console, f"could not be read before these: {len(sampled.unreadable):,}; {first.place}: {first.problem}")
+    console.print()
+    say(console, f"{'wrote':<{WIDTH}} {config.name} and policy.toml in {config.parent}")
+    for word, step in next_steps(found, config, contact=contact).items():
+        say(console, f"{word:<{WIDTH}} {step}")
+
+
+def _named(taken: "Taken | None") -> list[str]:
+    """Return lines that say which name is taken for which field, and which are not used."""
+    if taken is None:
+        return ["its fields are known, see docs/sources.md", ""]
+    lines = ["field <- name"]
+    lines += [f"  {field:<{WIDTH}} <- {', '.join(names)}" for field, names in taken.fields.items()]
+    lines += [f"  {field:<{WIDTH}} <- nothing" for field in WANTED if not _is_said(field, taken)]
+    if taken.not_used:
+        lines.append("in it and not used")
+        ordered = sorted(taken.not_used.items(), key=lambda item: not item[1])
+        lines += [f"  {name}" + (f" (nearest: {field})" if field else "") for name, field in ordered]
+    return [*lines, ""]
+
+
+def _is_said(field: str, taken: "Taken") -> bool:
+    return field in taken.fields or (field == "license" and "license_url" in taken.fields)
+
+
+def _record(record: "ImageRecord") -> list[str]:
+    claims = "; ".join(f"{name} = {text}" for name, text in record.license_claims)
+    said = {
+        "title": record.title,
+        "creator": record.creator,
+        "license": claims,
+        "tags": ", ".join(record.tags[:8]),
+        "picture": record.held or record.url,
+    }
+    return [f"  {record.id}", *(f"    {field:<{WIDTH - 2}} {text}" for field, text in said.items() if text)]

@@ -1,0 +1,58 @@
+"""What the command line says of sources: rows that could not be read, and what is in them and not used."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from byline.catalog.text import one_line
+
+if TYPE_CHECKING:
+    from byline.catalog.manifest import Release
+    from byline.pipelines.source_notes import Unread
+
+NUM_REASONS = 8
+NUM_NAMES = 20
+
+
+def tell_of_sources(release: "Release", done: Mapping[str, Any], console: Console) -> None:
+    """Print what could not be read, and, of sources that this build read anew, what is in them and not used."""
+    from byline.pipelines.outcomes import READ_ANEW
+    from byline.pipelines.source_notes import not_used_of, unread_of
+
+    for unread in unread_of(release):
+        for line in unread_lines(unread):
+            say(console, line)
+    anew = [name.removeprefix(READ_ANEW) for name in done if name.startswith(READ_ANEW)]
+    for source, names in not_used_of(release, anew).items():
+        say(console, f"source {source}: {not_used_line(names)}")
+
+
+def unread_lines(unread: "Unread") -> list[str]:
+    """Return the first rows that could not be read with place and problem, a count by reason, and where all are."""
+    rows = "row" if unread.num_rows == 1 else "rows"
+    lines = [f"source {unread.source}: {unread.num_rows:,} {rows} could not be read"]
+    lines += [f"  {one.place}: {one.problem}" for one in unread.first]
+    if unread.num_rows > len(unread.first):
+        counted = list(unread.reasons.items())
+        lines.append("  by reason:")
+        lines += [f"  {number:>9,}  {reason}" for reason, number in counted[:NUM_REASONS]]
+        if rest := sum(number for _, number in counted[NUM_REASONS:]):
+            lines.append(f"  {rest:>9,}  for {len(counted) - NUM_REASONS} other reasons")
+    return [*lines, f"  all of them are in {unread.listed}"]
+
+
+def not_used_line(names: Mapping[str, str]) -> str:
+    """Return which names are not used, those that come near a field first, and how they would be."""
+    ordered = sorted(names, key=lambda name: not names[name])
+    shown = [f"{name} (nearest: {names[name]})" if names[name] else name for name in ordered[:NUM_NAMES]]
+    more = f", and {len(ordered) - NUM_NAMES} more" if len(ordered) > NUM_NAMES else ""
+    near = [name for name in ordered if names[name]]
+    hint = f'; to use one: columns = {{ {names[near[0]]} = "{near[0]}" }}' if near else ""
+    return f"in it and not used: {', '.join(shown)}{more}{hint}"
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line whole, spaces as they are: names and paths are not cut, a terminal wraps them."""
+    console.print(escape(" ".join(one_line(part) for part in line.split(" "))), soft_wrap=True, highlight=False)

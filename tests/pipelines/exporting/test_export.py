@@ -1,0 +1,229 @@
+"""An export is whole or not there, wherever it goes, and is the release that it was made from."""
+
+import resource
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import fsspec
+import pytest
+
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.manifest import Release
+from byline.pipelines.exporting.export import export
+from byline.pipelines.exporting.places import from_export, in_export
+from byline.pipelines.verify import verify
+from byline.training.samples import read_samples
+from tests.builders import tree_digest
+
+pytestmark = pytest.mark.beam
+KILLED_MIDWAY = """
+import os, signal, sys
+from byline.catalog.manifest import Release
+from byline.pipelines.exporting.export import export
+export(Release(sys.argv[1]), sys.argv[2], lambda _: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def _url(release):
+    return release.store.url(release.path)
+
+
+def _byline(*arguments, **options):
+    command = [sys.executable, "-m", "byline.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def _killed(release, url):
+    done = subprocess.run([sys.executable, "-c", KILLED_MIDWAY, _url(release), url], check=False)
+    assert done.returncode == -9
+
+
+@pytest.fixture
+def release(small):
+    return small[1]
+
+
+@pytest.fixture
+def exported(release, tmp_path):
+    export(release, str(tmp_path / "export"))
+    return tmp_path / "export"
+
+
+@pytest.fixture
+def damaged(release, tmp_path):
+    """Return a release of which one shard is not what it was."""
+    shutil.copytree(release.store.local_path(""), tmp_path / "corpus")
+    shard = tmp_path / f"corpus/{release.shard_path(release.manifest.shards[-1])}"
+    shard.write_bytes(shard.read_bytes().replace(b"JFIF", b"JFIX", 1))
+    return Release(str(tmp_path / f"corpus/{release.path}"))
+
+
+def test_it_is_the_release_it_was_made_from(release, exported):
+    opened = Release(str(exported))
+    assert (opened.name, opened.version, opened.manifest) == (release.name, release.version, release.manifest)
+    assert list(verify(opened)) == []
+    for shard in release.manifest.shards:
+        assert read_samples(opened, shard) == read_samples(release, shard)
+
+
+def test_everything_is_in_the_folder_and_sha256sum_says_so(exported, tmp_path):
+    moved = exported.rename(tmp_path / "elsewhere")
+    done = subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=moved, check=False)
+    assert done.returncode == 0
+    summed = {line.split("  ")[1] for line in (moved / "SHA256SUMS").read_text().splitlines()}
+    there = {str(path.relative_to(moved)) for path in moved.rglob("*") if path.is_file()}
+    assert there == summed | {"SHA256SUMS"}
+    shards = [line for split in ("train", "heldout") for line in (moved / f"shards-{split}.txt").read_text().split()]
+    assert shards
+    for shard in shards:
+        with tarfile.open(moved / shard) as tar:
+            assert tar.getnames()
+    assert ".." not in (moved / "croissant.json").read_text()
+
+
+def test_it_depends_on_nothing_but_the_release(release, exported, tmp_path):
+    export(Release(str(exported)), str(tmp_path / "of the export"))
+    (tmp_path / "empty").mkdir()
+    export(release, str(tmp_path / "empty") + "/")
+    assert tree_digest(tmp_path / "of the export") == tree_digest(tmp_path / "empty") == tree_digest(exported)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("README.md", "README.md: its bytes are not those that the manifest lists"),
+        ("croissant.json", "croissant.json: its bytes are not those that the manifest lists"),
+        ("shards-train.txt", "shards-train.txt: its bytes are not those that the manifest lists"),
+        ("export.json", "export.json is damaged"),
+        ("shards/extra.tar", "shards/extra.tar: not listed in the manifest"),
+    ],
+)
+def test_what_is_changed_in_it_is_named(path, said, exported):
+    with (exported / path).open("ab") as file:
+        file.write(b"shards/more.tar\n")
+    done = _byline("verify", exported)
+    assert done.returncode in (1, 2)
+    assert said in done.stdout + done.stderr
+
+
+def test_a_shard_that_is_missing_is_named(release, exported):
+    name = release.manifest.shards[0].name
+    (exported / "shards" / name).unlink()
+    assert f"{name}: missing; export the release again" in list(verify(Release(str(exported))))
+
+
+def test_what_hubs_keep_beside_a_data_set_is_not_minded(exported):
+    (exported / ".gitattributes").write_text("*.tar filter=lfs\n")
+    assert list(verify(Release(str(exported)))) == []
+
+
+def test_a_place_is_changed_where_a_paper_names_one_and_nowhere_else():
+    said = b'{"contentUrl": "../../../shards/a.tar", "name": "\\"contentUrl\\": \\"../../../shards/"}'
+    placed = in_export("croissant.json", said)
+    assert placed == said.replace(b'"../../../shards/a.tar"', b'"shards/a.tar"')
+    assert from_export("croissant.json", placed) == said
+    assert in_export("README.md", said) == said
+    assert from_export("croissant.json", said + placed) == said + placed
+
+
+def test_a_folder_that_is_not_empty_is_left_alone(release, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="mine is not empty; name a new folder"):
+        export(release, str(tmp_path / "mine"))
+    with pytest.raises(ConfigError, match=r"notes\.txt is a file; name a new folder"):
+        export(release, str(tmp_path / "mine/notes.txt"))
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "notes.txt"]
+
+
+def test_an_export_is_not_written_over_another(release, exported):
+    with pytest.raises(ConfigError, match="holds an export already"):
+        export(release, str(exported))
+
+
+def test_a_folder_inside_the_corpus_is_refused(release):
+    with pytest.raises(ConfigError, match="is inside the corpus"):
+        export(release, release.store.url("releases/exported"))
+
+
+def test_a_damaged_release_leaves_nothing(damaged, tmp_path):
+    with pytest.raises(CorpusError, match="is damaged: its bytes are not those that the manifest lists"):
+        export(damaged, str(tmp_path / "out/export"))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_edited_manifest_leaves_nothing(release, tmp_path):
+    shutil.copytree(release.store.local_path(""), tmp_path / "corpus")
+    manifest = tmp_path / f"corpus/{release.path}/manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"name":"small"', b'"name":"other"'))
+    with pytest.raises(CorpusError, match="was edited"):
+        export(Release(str(tmp_path / f"corpus/{release.path}")), str(tmp_path / "export"))
+    assert not (tmp_path / "export").exists()
+
+
+def test_what_was_killed_does_not_look_done_and_is_run_again(release, exported, tmp_path):
+    _killed(release, str(tmp_path / "out/again"))
+    (left,) = (tmp_path / "out").iterdir()
+    assert left.name.startswith(".again.partial-")
+    export(release, str(tmp_path / "out/again"))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["again"]
+    assert tree_digest(tmp_path / "out/again") == tree_digest(exported)
+
+
+def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(release, tmp_path):
+    def few_bytes():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    done = _byline("export", _url(release), tmp_path / "out/export", preexec_fn=few_bytes)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("byline: cannot write ")
+    assert done.stderr.endswith("File too large\n")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_unknown_format_is_one_line(release, tmp_path):
+    done = _byline("export", _url(release), tmp_path / "export", "--format", "zip")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("byline: no format is called 'zip'; the formats are webdataset")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "export").exists()
+
+
+def test_what_needs_the_corpus_says_so_of_an_export(exported):
+    done = _byline("recheck", exported)
+    assert done.returncode == 2
+    assert "is an export, and this needs the corpus that release small was built in" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["s3://exports-in-folders/of/it", "s3://one-export"])
+def test_it_goes_to_an_object_store_and_back(url, s3_root, release, exported, tmp_path):
+    fsspec.filesystem("s3").mkdir(url.split("/")[2])
+    export(release, url)
+    assert list(verify(Release(url))) == []
+    export(Release(url), str(tmp_path / "back"))
+    assert tree_digest(tmp_path / "back") == tree_digest(exported)
+    with pytest.raises(ConfigError, match="holds an export already"):
+        export(release, url)
+
+
+def test_what_was_killed_on_its_way_to_an_object_store_is_gone_on_with(s3_root, release):
+    url = f"{s3_root}/killed"
+    _killed(release, url)
+    with pytest.raises(CorpusError, match="is not whole; run its byline export again"):
+        Release(url)
+    export(release, url)
+    assert list(verify(Release(url))) == []
+
+
+def test_a_prefix_that_holds_something_else_is_left_alone(s3_root, release):
+    url, fs = f"{s3_root}/mine", fsspec.filesystem("s3")
+    fs.pipe_file(f"{url}/notes.txt", b"mine")
+    with pytest.raises(ConfigError, match=r"is not empty: it has notes\.txt; name a new folder"):
+        export(release, url)
+    _killed(release, f"{s3_root}/other")
+    fs.pipe_file(f"{s3_root}/other/notes.txt", b"mine")
+    with pytest.raises(ConfigError, match=r"beside an unfinished export it has notes\.txt"):
+        export(release, f"{s3_root}/other")
