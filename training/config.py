@@ -41,7 +41,7 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
     """What both kinds of run share."""
 
     release: str
-    """`<corpus>/releases/<name>[/<version>]`, or an export."""
+    """`<corpus>/releases/<name>[/<version>]`."""
     run: str
     """Folder for checkpoints and log. The same command resumes what is there."""
     resolution_px: int = Field(ge=8)

@@ -101,7 +101,7 @@ def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
             f"{config.autoencoder} shrinks pictures"
         )
     # Facts are the corpus'; an export, which has none, is left as it is.
-    store = release.store if release.export is None else Store(config.run)
+    store = release.store if release.export is None else Store(str(config.run))
     return Encoders(
         autoencoder=autoencoder,
         text_encoder=text_encoder,
