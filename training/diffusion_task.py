@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from byline.catalog.errors import ConfigError
 from byline.catalog.manifest import Release
+from byline.catalog.storage import Store
 from byline.diffusion.autoencoder import Precision, autocast, load_autoencoder, normalize
 from byline.diffusion.networks import build_unet, predict
 from byline.diffusion.noise import Noising
@@ -99,11 +100,13 @@ def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
             f"resolution_px = {config.resolution_px} must be a multiple of {shrinks}, by which "
             f"{config.autoencoder} shrinks pictures"
         )
+    # Facts are the corpus'; an export, which has none, is left as it is.
+    store = release.store if release.export is None else Store(str(config.run))
     return Encoders(
         autoencoder=autoencoder,
         text_encoder=text_encoder,
-        latents=latent_facts(release.store, autoencoder, side_px=config.resolution_px, precision=config.precision),
-        text=text_facts(release.store, text_encoder),
+        latents=latent_facts(store, autoencoder, side_px=config.resolution_px, precision=config.precision),
+        text=text_facts(store, text_encoder),
         side_px=config.resolution_px,
         precision=config.precision,
     )

@@ -11,11 +11,14 @@ import pytest
 
 from byline.catalog.errors import ConfigError, CorpusError
 from byline.catalog.manifest import Release
+from byline.diffusion.checkpoint import open_checkpoint
 from byline.pipelines.exporting.export import export
 from byline.pipelines.exporting.places import from_export, in_export
 from byline.pipelines.verify import verify
+from byline.training.run import run
 from byline.training.samples import read_samples
 from tests.builders import tree_digest
+from tests.training.builders import a_diffusion_run, an_autoencoder, write_toml
 
 pytestmark = pytest.mark.beam
 KILLED_MIDWAY = """
@@ -40,9 +43,12 @@ def _killed(release, url):
     assert done.returncode == -9
 
 
-@pytest.fixture
-def release(small):
-    return small[1]
+@pytest.fixture(scope="module")
+def release(small, tmp_path_factory):
+    """Return a release that training may add facts to."""
+    corpus = tmp_path_factory.mktemp("release") / "corpus"
+    shutil.copytree(small[1].store.local_path(""), corpus)
+    return Release(f"{corpus}/{small[1].path}")
 
 
 @pytest.fixture
@@ -66,6 +72,17 @@ def test_it_is_the_release_it_was_made_from(release, exported):
     assert list(verify(opened)) == []
     for shard in release.manifest.shards:
         assert read_samples(opened, shard) == read_samples(release, shard)
+
+
+def test_a_model_trained_on_it_is_that_of_the_release_and_it_stays_as_it_was(release, exported, tmp_path):
+    autoencoder, before = an_autoencoder(tmp_path / "vae"), tree_digest(exported)
+    for name, place in (("here", _url(release)), ("there", str(exported))):
+        run(write_toml(tmp_path / f"{name}.toml", a_diffusion_run(place, tmp_path / name, autoencoder)))
+    infos = [open_checkpoint(tmp_path / name)[1] for name in ("here", "there")]
+    assert infos[0].files == infos[1].files
+    assert infos[0].release_digest == infos[1].release_digest == release.manifest.digest
+    assert tree_digest(exported) == before
+    assert not (tmp_path / "facts").exists()
 
 
 def test_everything_is_in_the_folder_and_sha256sum_says_so(exported, tmp_path):
