@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from byline.catalog.configs import load_config, read_toml
+from byline.catalog.corpus import SETTINGS
 from byline.catalog.errors import BylineError
 from byline.catalog.extras import needs
 from byline.catalog.storage import Store
@@ -18,7 +20,8 @@ from byline.catalog.text import one_line
 from byline.cli.doctor_machine import Line, disk_line, num_cores, writes_line
 
 if TYPE_CHECKING:
-    from byline.pipelines.config import CorpusConfig
+    from byline.catalog.policy import Policy
+    from byline.pipelines.config import CorpusConfig, SourceConfig
 
 WITHIN_S = 5.0
 """What does not answer for so long is told to be out of reach."""
@@ -38,8 +41,7 @@ def config_lines(path: str) -> Iterator[Line]:
 
 
 def _corpus(path: str) -> Iterator[Line]:
-    from byline.pipelines.config import CorpusConfig, check_installed, load_policy
-    from byline.pipelines.sources.files import files_of
+    from byline.pipelines.config import CorpusConfig, load_policy
 
     try:
         config = load_config(path, CorpusConfig)
@@ -49,35 +51,47 @@ def _corpus(path: str) -> Iterator[Line]:
     yield Line("ok", "config", path)
     yield from _store(Store(config.root))
     for source in config.sources:
-        yield _tried(f"source {source.name}", lambda source=source: _read(files_of(source.path, source=source.name)))
-    policy = _tried("policy", lambda: _named(config, load_policy))
+        yield _tried(f"source {source.name}", partial(_read, source))
+    policy = _tried("policy", partial(_policy, config))
     yield policy
     if policy.state == "ok":
         rules = load_policy(config.policy, [source.name for source in config.sources])
-        yield _tried("its extras", lambda: check_installed(config, rules) or "installed")
+        yield _tried("its extras", partial(_installed, config, rules))
     for prefix, folder in config.serve.items():
         if not Path(folder).is_dir():
             yield Line("mend", "serve", f"no folder at {folder} for {prefix}")
     for root in config.denylists:
-        yield _tried("denylist", lambda root=root: _there(Store(root), "corpus.toml"))
+        yield _tried("denylist", partial(_there, root))
 
 
-def _named(config: "CorpusConfig", load_policy: Callable[..., object]) -> str:
+def _policy(config: "CorpusConfig") -> str:
+    from byline.pipelines.config import load_policy
+
     load_policy(config.policy, [source.name for source in config.sources])
     return config.policy
 
 
-def _read(files: list[str]) -> str:
+def _installed(config: "CorpusConfig", policy: "Policy") -> str:
+    from byline.pipelines.config import check_installed
+
+    check_installed(config, policy)
+    return "installed"
+
+
+def _read(source: "SourceConfig") -> str:
+    from byline.pipelines.sources.files import files_of
+
+    files = files_of(source.path, source=source.name)
     for file in files[:100]:
         with open(file, "rb") as opened:
             opened.read(1)
     return f"{files[0]}{f' and {len(files) - 1:,} more' if len(files) > 1 else ''}"
 
 
-def _there(store: Store, path: str) -> str:
-    if not store.exists(path):
-        raise BylineError(f"no corpus at {store.root}")
-    return store.root
+def _there(root: str) -> str:
+    if not Store(root).exists(SETTINGS):
+        raise BylineError(f"no corpus at {root}")
+    return root
 
 
 def _tried(about: str, action: Callable[[], str]) -> Line:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -21,14 +22,14 @@ WITHOUT = (
 
 def test_a_library_that_the_block_lacks_is_told_with_the_extra():
     with pytest.raises(ConfigError) as caught, needs("train", "byline train"):
-        import no_such_library.of_ours  # noqa: F401
+        import_module("no_such_library.of_ours")
     said = "byline train needs no_such_library, which is not installed: pip install 'byline[train]'"
     assert str(caught.value) == said
 
 
 def test_a_module_of_ours_that_is_missing_is_a_bug():
     with pytest.raises(ModuleNotFoundError), needs("train", "byline train"):
-        import byline.catalog.no_such_module  # noqa: F401
+        import_module("byline.catalog.no_such_module")
 
 
 def test_all_that_is_missing_is_told_at_once_and_how_to_do_without():
