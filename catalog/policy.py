@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from byline.catalog.configs import explained
 from byline.catalog.licenses import choices, family
 
 Obligation = Literal["attribution", "share-alike", "non-commercial"]
@@ -243,9 +244,7 @@ class Policy(RecordRules, frozen=True, extra="forbid"):
             try:
                 rules = self.rules_of(source)
             except ValidationError as error:
-                detail = error.errors()[0]
-                place = ".".join(["sources", source, *(str(part) for part in detail["loc"])])
-                raise ValueError(f"{place}: {detail['msg'].removeprefix('Value error, ')}") from error
+                raise ValueError(explained(error, RecordRules, inside=("sources", source))) from error
             self._covers(rules.license, f"sources.{source}.license")
         self._covers(self.license, "license")
         return self

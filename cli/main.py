@@ -13,6 +13,7 @@ from byline.catalog.errors import BylineError
 from byline.catalog.text import one_line
 from byline.cli.build import build
 from byline.cli.diff import diff
+from byline.cli.doctor import doctor
 from byline.cli.duplicates import duplicates
 from byline.cli.export import export
 from byline.cli.harvest import app as harvest
@@ -51,6 +52,7 @@ for verb, panel in (
     (sample, "Model"),
     (report, "Look"),
     (duplicates, "Look"),
+    (doctor, "Look"),
 ):
     app.command(rich_help_panel=panel)(verb)
 

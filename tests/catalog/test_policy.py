@@ -82,13 +82,13 @@ def test_the_three_shipped_policies_admit_what_they_say():
         ("radius_bits = 12", "radius_bits = 32", "radius_bits"),
         ("radius_bits = 12", "radius = 12", "unknown key 'radius' in [duplicates]; known keys: flat_from"),
         ("[release]", '[consent]\nopted_out = "admit"\nmissing = "refuse"\n[release]', "contradict"),
-        ("[release]", "[sources.web.image]\nmin_side = 3\n[release]", "sources.web.image.min_side"),
+        ("[release]", "[sources.web.image]\nmin_side = 3\n[release]", "'min_side' in [sources.web.image]; known"),
         (
             "[release]",
             '[sources.web.license]\nfamilies = ["CC-BY-NC"]\n[release]',
             "sources.web.license] admits CC-BY-NC",
         ),
-        ("[release]", "[sources.web.split]\nheldout_fraction = 0\n[release]", "sources.web.split"),
+        ("[release]", "[sources.web.split]\nheldout_fraction = 0\n[release]", "'split' in [sources.web]; known"),
     ],
 )
 def test_a_policy_that_cannot_be_meant_is_one_clear_line(tmp_path, old, new, complaint):

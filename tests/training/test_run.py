@@ -96,9 +96,9 @@ def test_a_finished_run_is_left_alone(tmp_path, capsys):
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
-@pytest.mark.parametrize("deepspeed", ["cpu.json", "zero2.json"])
+@pytest.mark.parametrize("deepspeed", ["cpu", "zero2"])
 def test_a_run_goes_on_from_any_checkpoint_to_the_same_bits(tmp_path, deepspeed):
-    machine = {"deepspeed": f"configs/deepspeed/{deepspeed}"}
+    machine = {"deepspeed": deepspeed}
     config = an_autoencoder_run(a_release(tmp_path / "corpus"), tmp_path / "run", machine=machine)
     path = write_toml(tmp_path / "run.toml", config)
     run(path)
@@ -127,11 +127,11 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("deepspeed", ["cpu.json", "zero2.json"])
+@pytest.mark.parametrize("deepspeed", ["cpu", "zero2"])
 def test_two_ranks_do_what_one_does(tmp_path, deepspeed):
     release = a_release(tmp_path / "corpus")
     run(write_toml(tmp_path / "one.toml", an_autoencoder_run(release, tmp_path / "one")))
-    machine = {"num_ranks": 2, "deepspeed": f"configs/deepspeed/{deepspeed}"}
+    machine = {"num_ranks": 2, "deepspeed": deepspeed}
     both = an_autoencoder_run(release, tmp_path / "two", machine=machine)
     process = start(write_toml(tmp_path / "two.toml", both))
     _, errors = process.communicate()

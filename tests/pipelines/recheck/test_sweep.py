@@ -100,7 +100,7 @@ def test_stopped_in_the_middle_it_asks_nothing_twice(corpus, kill):
     process.send_signal(kill)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert b"the same command goes on" in said
+    assert b"it goes on where it was" in said
     heard = {row["url"].removeprefix(web.base) for row in checks_of(release)}
     assert 0 < len(heard) < ALL
     web.asked.clear()
