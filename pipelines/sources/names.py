@@ -51,7 +51,7 @@ NEAR = {
     "landing_url": ("source", "page", "permalink", "source url"),
 }
 """Field -> names that may mean it and may not: they are told, and taken only when the config says so."""
-NEAR_ENOUGH = 0.7
+NEAR_ENOUGH = 0.75
 _PARTS = re.compile(r"[\s_\-]+")
 
 

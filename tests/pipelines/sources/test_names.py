@@ -46,7 +46,7 @@ def test_case_separators_and_spelling_do_not_matter(name, field):
     [
         ("Licens", "license"),
         ("rights holder", "creator"),
-        ("lisence", "license"),
+        ("lcense", "license"),
         ("creater", "creator"),
         ("link", "url"),
         ("Department", None),
