@@ -51,8 +51,7 @@ def init(
     config = write_config(found, taken, folder, contact=contact)
 
     console = Console()
-    rows = "pictures" if found.reader == "folder" else "rows"
-    say(console, f"{found.path}: {found.words}, about {found.num_rows:,} {rows}, read by {found.reader}")
+    say(console, f"{found.path}: {found.words}, about {found.counted}, read by {found.reader}")
     console.print()
     for line in _named(taken):
         say(console, line)

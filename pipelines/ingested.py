@@ -18,7 +18,7 @@ from byline.pipelines.sources import check_reader
 from byline.pipelines.sources.files import files_of
 from byline.pipelines.sources.unchanged import SourceFiles, remembered
 
-_READ_BY_NAME = dict.fromkeys(("csv", "folder", "img2dataset", "parquet"), ("names 2",))
+_READ_BY_NAME = dict.fromkeys(("csv", "folder", "img2dataset", "jsonl", "parquet"), ("names 2",))
 """Readers that go by names -> the version of `sources.names` and what it decides: another reads every file anew."""
 
 

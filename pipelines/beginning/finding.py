@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 from byline.catalog.errors import SourceError
 from byline.pipelines.pixels.kinds import kind_of
 from byline.pipelines.pixels.surveys import UnusableError
-from byline.pipelines.sources import csv, saved_json, yfcc
+from byline.pipelines.sources import csv, json_lines, saved_json, yfcc
 from byline.pipelines.sources.files import lines_of, opened
 from byline.pipelines.sources.img2dataset_output import NEEDED, shards_in
 from byline.pipelines.sources.parquet import names_in
 from byline.pipelines.sources.taken import files_below
 
 PICTURES = frozenset(".jpg .jpeg .jpe .png .webp .gif .tif .tiff .bmp".split())
+JSON = (*saved_json.SUFFIXES, *json_lines.SUFFIXES)
 LINES_LOOKED_AT = 1000
 HEAD_BYTES = 4096
 READ = (
@@ -37,6 +38,12 @@ class Found:
     """What it is, in words."""
     num_rows: int
     """Pictures or rows, about."""
+
+    @property
+    def counted(self) -> str:
+        """Their number in words."""
+        one = "picture" if self.reader == "folder" else "row"
+        return f"{self.num_rows:,} {one}{'' if self.num_rows == 1 else 's'}"
 
 
 def find(path: str) -> Found:
@@ -66,7 +73,7 @@ def _folder(path: str) -> Found:
     kinds = {
         ".parquet": [file for file in files if file.lower().endswith(".parquet")],
         ".csv or .tsv": [file for file in files if file.lower().endswith(csv.SUFFIXES)],
-        ".json or .jsonl": [file for file in files if file.lower().endswith(saved_json.SUFFIXES)],
+        ".json or .jsonl": [file for file in files if file.lower().endswith(JSON)],
     }
     there = [kind for kind, found in kinds.items() if found]
     if not there:
@@ -89,7 +96,7 @@ def _file(path: str) -> Found:
         return Found(path=path, reader="parquet", words="a table in Parquet", num_rows=_parquet_rows(path))
     if _is_picture(head):
         raise SourceError(f"{path} is one picture; name the folder that it lies in")
-    if name.endswith(saved_json.SUFFIXES):
+    if name.endswith(JSON):
         return _json(path)
     lines = list(islice(lines_of(path), LINES_LOOKED_AT))
     if _is_yfcc(lines):
@@ -114,17 +121,20 @@ def _is_yfcc(lines: Sequence[bytes]) -> bool:
 
 
 def _json(path: str) -> Found:
-    """Return which API's answers a file has, by the first of them that says so."""
-    for answer in islice(saved_json.read_answers(path), LINES_LOOKED_AT):
-        if not isinstance(answer, saved_json.SavedAnswer):
-            continue
-        for reader, keys, counted in _APIS:
-            if any(key in answer.answer for key in keys):
-                rows = counted(answer.answer)
-                num = sum(1 for one in islice(saved_json.read_answers(path), 1000)) * max(rows, 1)
-                return Found(path=path, reader=reader, words=f"saved answers of {reader.capitalize()}", num_rows=num)
-        break
-    raise SourceError(f"{path} holds neither answers of Commons nor of Openverse, and no rows; name a file of {READ}")
+    """Return what a file of JSON has: answers of an API, told by the first, or rows."""
+    answers = saved_json.read_answers(path)
+    first = next((one.answer for one in answers if isinstance(one, saved_json.SavedAnswer)), {})
+    for reader, num_rows in _APIS.items():
+        if rows := num_rows(first):
+            num_answers = 1 + sum(1 for _ in answers)
+            words = f"saved answers of {reader.capitalize()}"
+            return Found(path=path, reader=reader, words=words, num_rows=rows * num_answers)
+    if not path.lower().endswith(json_lines.SUFFIXES):
+        raise SourceError(
+            f"{path} holds no answers of Commons or Openverse; if it holds rows, save them as .jsonl, an object a line"
+        )
+    lines = list(islice(lines_of(path), LINES_LOOKED_AT))
+    return Found(path=path, reader="jsonl", words="a table in JSON lines", num_rows=_about(path, lines))
 
 
 def _num_pages(answer: dict[str, object]) -> int:
@@ -137,10 +147,8 @@ def _num_results(answer: dict[str, object]) -> int:
     return len(results) if isinstance(results, list) else 0
 
 
-_APIS: tuple[tuple[str, tuple[str, ...], Callable[[dict[str, object]], int]], ...] = (
-    ("commons", ("query", "batchcomplete"), _num_pages),
-    ("openverse", ("results",), _num_results),
-)
+_APIS: dict[str, Callable[[dict[str, object]], int]] = {"commons": _num_pages, "openverse": _num_results}
+"""Reader -> function that counts the pictures of an answer, 0 of what is none."""
 
 
 def _parquet_rows(path: str) -> int:

@@ -74,7 +74,7 @@ def config_text(found: Found, taken: Taken | None, folder: Path, *, contact: str
         f"name = {_quoted(name)}",
         f"reader = {_quoted(found.reader)}",
         f"path = {_quoted(_path_from(folder, found.path))}",
-        f"num_packs = {num_packs:<17}# about {found.num_rows:,} rows, ten thousand a pack; it cannot be changed later",
+        f"num_packs = {num_packs:<17}# about {found.counted}, ten thousand a pack; it cannot be changed later",
         *(_named(taken) if taken is not None else ()),
         "",
         "[pixels]                     # how pictures are stored; it cannot be changed later",
@@ -114,11 +114,8 @@ def _named(taken: Taken) -> list[str]:
             f"#   {_shown_name(name)}" + (f" (nearest: {field})" if field else "") for name, field in _some(taken)
         ]
         name, field = _some(taken)[0]
-        lines += [
-            "# To take a name for a field, or to keep one beside the fields:",
-            f"# columns = {{ {field or 'description'} = {_quoted(name)} }}",
-            f"# save_additional_columns = [{_quoted(name)}]",
-        ]
+        lines += [f"# To take it:  columns = {{ {field} = {_quoted(name)} }}"] if field else []
+        lines.append(f"# To keep it beside the fields:  save_additional_columns = [{_quoted(name)}]")
     return lines
 
 

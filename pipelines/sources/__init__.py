@@ -14,6 +14,7 @@ from byline.pipelines.sources.commons import read_commons
 from byline.pipelines.sources.csv import read_csv
 from byline.pipelines.sources.folder import read_folder
 from byline.pipelines.sources.img2dataset_output import read_img2dataset
+from byline.pipelines.sources.json_lines import read_jsonl
 from byline.pipelines.sources.openverse import read_openverse
 from byline.pipelines.sources.options import ReadOptions
 from byline.pipelines.sources.parquet import read_parquet
@@ -26,6 +27,7 @@ READERS: dict[str, Reader] = {
     "csv": read_csv,
     "folder": read_folder,
     "img2dataset": read_img2dataset,
+    "jsonl": read_jsonl,
     "openverse": read_openverse,
     "parquet": read_parquet,
     "yfcc": read_yfcc,

@@ -8,6 +8,7 @@ from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
 from byline.catalog.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.pipelines.sources.files import lines_of
+from byline.pipelines.sources.names import field_of
 from byline.pipelines.sources.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.rows import in_file, read_row
 from byline.pipelines.sources.tables import Columns, columns_of, record_of, tables_at
@@ -96,16 +97,23 @@ def _header(reader: Iterator[list[str]], lines: _Lines, path: str, options: Read
         raise SourceError(f"the header row of {path} cannot be read: {hint}") from error
     if not header:
         raise SourceError(f"{path} has no header row; its first line must name the columns")
-    if (
-        len(header) == 1
-        and header[0] not in options.columns.values()
-        and (found := [mark for mark in OTHER_MARKS if mark in header[0]])
-    ):
+    if mark := _other_mark(header, lines.taken[0], options):
         raise SourceError(
-            f"{path} has {found[0]!r} between its columns, its name says {_delimiter(path)!r}; save it with that, "
+            f"{path} has {mark!r} between its columns, its name says {_delimiter(path)!r}; save it with that, "
             "or give it the name of what it is (.csv, .tsv)"
         )
     return [name.strip() for name in header]
+
+
+def _other_mark(header: list[str], line: bytes, options: ReadOptions) -> str | None:
+    """Return what is between the columns of a header instead: where it is one name, or where only so it has URLs."""
+    marks = [mark for mark in OTHER_MARKS if mark.encode() in line]
+    if len(header) == 1 and header[0] not in options.columns.values():
+        return next(iter(mark for mark in marks if mark in header[0]), None)
+    if options.columns.get("url") in header or "url" in map(field_of, header):
+        return None
+    names = {mark: line.decode(errors="replace").split(mark) for mark in marks}
+    return next((mark for mark in marks if "url" in (field_of(name.strip(' "\r\n')) for name in names[mark])), None)
 
 
 def _read_row(

@@ -33,7 +33,7 @@ class Layers:
 
     def __init__(self, layers: Sequence[Said], options: ReadOptions) -> None:
         self.options = options
-        self.layers = [_opened_up(layer) for layer in layers]
+        self.layers = [opened_up(layer) for layer in layers]
         chosen = set(options.columns.values())
         said = [{name: value for name, value in layer.items() if not is_empty(value)} for layer in self.layers]
         self._said = said
@@ -90,7 +90,7 @@ def _claiming(layer: Said) -> list[str]:
     return [*beside, *(name for name in CLAIMS_INSIDE if name in layer)]
 
 
-def _opened_up(layer: Said) -> dict[str, Any]:
+def opened_up(layer: Said) -> dict[str, Any]:
     """Return a layer in which objects with a name, `"author": {"name": ..., "url": ...}`, are that name and a URL."""
     opened: dict[str, Any] = {}
     for name, value in layer.items():

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from byline.catalog.text import one_line
-from byline.pipelines.sources import csv, img2dataset_output, parquet
+from byline.pipelines.sources import csv, img2dataset_output, json_lines, parquet
 from byline.pipelines.sources.inside import look_inside
 from byline.pipelines.sources.layers import CLAIMS_INSIDE, INSIDE
 from byline.pipelines.sources.names import field_of, file_name_of, nearest
@@ -72,6 +72,10 @@ def _parquet(path: str, options: ReadOptions) -> Taken:
     return _of_files(tables_at(path, (".parquet",)), parquet.names_in, partial(columns_of, options=options))
 
 
+def _jsonl(path: str, options: ReadOptions) -> Taken:
+    return _of_files(tables_at(path, json_lines.SUFFIXES), json_lines.names_in, partial(columns_of, options=options))
+
+
 def _img2dataset(path: str, options: ReadOptions) -> Taken:
     shards = (str(Path(path) / f"{name}.parquet") for name in img2dataset_output.shards_in(path))
     taken = _of_files(shards, parquet.names_in, partial(img2dataset_output.columns_in, options=options))
@@ -131,5 +135,6 @@ _LOOKS: dict[str, Callable[[str, ReadOptions], Taken]] = {
     "csv": _csv,
     "folder": _folder,
     "img2dataset": _img2dataset,
+    "jsonl": _jsonl,
     "parquet": _parquet,
 }
