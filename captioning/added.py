@@ -87,7 +87,7 @@ class AddedCaptioner:
     def attributed(self, text: str) -> Caption:
         return Caption(
             text=text,
-            model=f"{self.found.distribution} {self.found.name}",
+            model=self.found.distribution,
             revision=self.found.version,
             prompt="",
             decoding=canonical_json(self.writer.model_dump(mode="json")).decode(),

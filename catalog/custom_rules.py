@@ -75,9 +75,13 @@ def makers_of_rules(policy: Policy, sources: Iterable[str]) -> dict[str, str]:
 
     That is part of a release's manifest, since another version may refuse other pictures; settings are in the policy.
     """
+    return {f"rule {name}": one.made_by for name, one in sorted(added_rules(policy, sources).items())}
+
+
+def added_rules(policy: Policy, sources: Iterable[str]) -> dict[str, Extension]:
+    """Return the rules of extensions that a policy has, for these sources or for all. Raises as `rules_in_use` does."""
     tables = [policy.rules, *(policy.rules_of(source).rules for source in sources)]
-    found = {name: one.made_by for table in tables for name, (one, _) in rules_in_use(table).items()}
-    return {f"rule {name}": made_by for name, made_by in sorted(found.items())}
+    return {name: one for table in tables for name, (one, _) in rules_in_use(table).items()}
 
 
 def metrics_needed(rules: RecordRules) -> list[str]:

@@ -2,14 +2,15 @@
 
 from importlib.metadata import version
 
-from byline.catalog.custom_rules import makers_of_rules
+from byline.catalog.custom_rules import added_rules, makers_of_rules
 from byline.catalog.facts import instrument_name
 from byline.catalog.policy import Policy
 from byline.pipelines.config import CorpusConfig
 from byline.pipelines.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT, MEASURED_QUALITY_INSTRUMENT
 from byline.pipelines.papers.account import Publication
-from byline.pipelines.papers.tools import tools_of
+from byline.pipelines.papers.tools import LIBRARIES, tools_of
 from byline.pipelines.publishing import Settings
+from byline.pipelines.sources import check_reader
 
 
 def settings(config: CorpusConfig, policy: Policy) -> Settings:
@@ -35,10 +36,18 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
         },
         readers={source.name: source.reader for source in config.sources},
         captioner={name: made_by[name] for name in ("model", "revision", "prompt", "decoding")},
-        tools=tools_of(weights, families=policy.families),
+        tools=tools_of(weights, families=policy.families, libraries=[*LIBRARIES, *_added(config, policy)]),
         changes=changes(config),
         publication=Publication(**config.publication.model_dump()),
     )
+
+
+def _added(config: CorpusConfig, policy: Policy) -> set[str]:
+    """Return the distributions whose readers, metrics and rules shape a release; the captioner's is told by itself."""
+    readers = [check_reader(source.reader) for source in config.sources]
+    rules = added_rules(policy, [source.name for source in config.sources]).values()
+    used = [*(one for one in readers if one), *(metric.found for metric in config.metrics_in_use), *rules]
+    return {one.distribution for one in used}
 
 
 def _pixels(config: CorpusConfig) -> dict[str, object]:

@@ -95,3 +95,5 @@ def test_the_rule(page, tmp_path):
     release = build(page, config)
     assert release.manifest.reasons == {"posters:in-title": 1}
     assert release.manifest.instruments["rule posters"] == "no-posters-1.0"
+    tools = json.loads(release.store.read_bytes(f"{release.path}/tools.json"))
+    assert "no-posters" in {tool["name"] for tool in tools}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from byline.catalog.rules import FIRST_WORDS
 from byline.pipelines.papers.account import Account
 from byline.pipelines.papers.escaping import plain
 from byline.pipelines.papers.licenses import license_words
@@ -33,6 +34,8 @@ REASONS = {
     "cap": "too many by one creator",
 }
 """First word of a reason -> what it means."""
+ADDED = "outside the bounds that the policy sets to a metric, or refused by a rule that is no part of byline"
+"""What any other reason means: those of ours are in `catalog.rules.FIRST_WORDS`."""
 OBLIGATIONS = {
     "attribution": "Credit the creators: pass credits.txt, credits.parquet or credits.html on with the pictures, and "
     "say that the pictures were changed.",
@@ -63,9 +66,11 @@ def _by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 def refusals(account: Account) -> list[tuple[str, int, str]]:
     """Return (reason, records that it refused, what it means), the most frequent first."""
-    return [
-        (reason, count, REASONS.get(reason.split(":")[0], "")) for reason, count in _by_count(account.manifest.reasons)
-    ]
+    return [(reason, count, _meaning(reason.split(":")[0])) for reason, count in _by_count(account.manifest.reasons)]
+
+
+def _meaning(first_word: str) -> str:
+    return REASONS.get(first_word, "" if first_word in FIRST_WORDS else ADDED)
 
 
 def rules(policy: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
