@@ -48,6 +48,15 @@ def test_no_python_is_told(tmp_path):
     assert "/no/python is missing; name one: make PYTHON=" in _last_line(_install(tmp_path, PYTHON="/no/python"))
 
 
+def test_an_old_pip_is_told(tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True)
+    pip = tmp_path / ".venv/lib" / f"python3.{sys.version_info.minor}" / "site-packages/pip"
+    pip.mkdir()
+    (pip / "__init__.py").write_text("__version__ = '20.3.4'\n")
+    (tmp_path / ".venv/bin/pip").touch(0o755)
+    assert _last_line(_install(tmp_path)).endswith(".venv is older than 21.3 or broken: rm -rf .venv and run it again")
+
+
 def test_an_index_that_is_not_reached_is_told(tmp_path):
     done = _install(tmp_path, PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="1", PIP_FIND_LINKS="")
     assert "no package index is reached: check the network" in _last_line(done)
