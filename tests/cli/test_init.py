@@ -26,7 +26,7 @@ def _byline(*arguments, cwd):
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, env=environment)
 
 
-def _credited(header: str):
+def _credited(header):
     """Yield rows of real photographs, under a header of a person's own."""
     names = header.split(",")
     records = [record for record in read_yfcc(str(SAMPLES / "sources/yfcc.tsv"), "y") if "/photographs/" in record.url]
