@@ -175,14 +175,17 @@ def writes_line(about: str, folder: Path) -> Line:
 
 
 def _extensions() -> Iterator[Line]:
-    """Yield a line for each entry point of a group of ours: what other packages add."""
-    groups = sorted(group for group in entry_points().groups if group.startswith(f"{DISTRIBUTION}."))
-    for point in (point for group in groups for point in entry_points(group=group)):
-        about = f"{point.group.removeprefix(f'{DISTRIBUTION}.')} {point.name}"
-        origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-        try:
-            point.load()
-        except Exception as error:  # of code that is not ours
-            yield Line("mend", about, f"of {origin} does not load ({one_line(str(error))[:100]}): mend or remove it")
+    """Yield a line for each entry point of a group of ours: what other packages add, and whether it can be used."""
+    if not any(group.startswith(f"{DISTRIBUTION}.") for group in entry_points().groups):
+        return
+    from byline.pipelines.extensions import found_extensions  # a second, which few need wait for
+
+    for one in found_extensions():
+        about, origin = (
+            f"{one.group.removeprefix(f'{DISTRIBUTION}.')} {one.name}",
+            f"of {one.distribution} {one.version}",
+        )
+        if one.problem is None:
+            yield Line("ok", about, origin)
         else:
-            yield Line("ok", about, f"of {origin}")
+            yield Line("mend", about, f"{origin}: {one_line(one.problem)}; mend or remove it")

@@ -12,8 +12,8 @@ STOPPED = 130
 """Exit code after Ctrl-C, as of shells."""
 GOES_ON = "what is done is kept: run the same command again, it goes on where it was"
 AFTER_A_STOP = {
-    **dict.fromkeys(("build", "train", "export", "recheck", "commons", "openverse", "apply"), GOES_ON),
-    "hashes": "nothing was written: run the same command again",
+    **dict.fromkeys(("build", "train", "recheck", "commons", "openverse", "apply"), GOES_ON),
+    **dict.fromkeys(("hashes", "export"), "nothing is half done: run the same command again"),
 }
 """Verb -> what the next run makes of what one left that was stopped. Of others nothing is left."""
 LOADS_FOR_SECONDS = frozenset(("build", "train", "sample", "report", "hashes"))

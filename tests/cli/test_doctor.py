@@ -71,21 +71,22 @@ def test_a_broken_library_and_a_broken_extension_are_lines(tmp_path):
     packages = tmp_path / "packages"
     _distribution(packages, "s3fs", metadata="Metadata-Version: 2.1\nName: s3fs\nVersion: 2001.1\n")
     (packages / "breaks.py").write_text("raise RuntimeError('of the\\nextension')")
-    _distribution(packages, "adds", entry_points="[byline.readers]\nmuseum = breaks:read\n")
+    _distribution(packages, "adds", entry_points="[byline.sources]\nmuseum = breaks:read\n")
     done = _doctor(folder=tmp_path, path=[packages])
     told = _lines(done)
     assert done.returncode == 1
     assert done.stderr == ""
     assert told["[s3]"].startswith("mend: s3fs 2001.1 is not >=2024.6")
     assert "pip install 'byline[s3]'" in told["[s3]"]
-    assert told["readers museum"].startswith("mend: of adds 1.0 does not load (of the extension)")
+    assert told["sources museum"].startswith("mend: of adds 1.0: ")
+    assert "of the extension" in told["sources museum"]
 
 
 def test_a_sound_extension_is_told(tmp_path):
-    packages = _distribution(tmp_path / "packages", "adds", entry_points="[byline.readers]\nmuseum = json:loads\n")
+    packages = _distribution(tmp_path / "packages", "adds", entry_points="[byline.sources]\nmuseum = json:loads\n")
     done = _doctor(folder=tmp_path, path=[packages])
     assert done.returncode == 0, done.stdout
-    assert _lines(done)["readers museum"] == "ok: of adds 1.0"
+    assert _lines(done)["sources museum"] == "ok: of adds 1.0"
 
 
 def test_a_corpus_that_can_be_built_has_nothing_to_mend_and_nothing_is_left(tmp_path):

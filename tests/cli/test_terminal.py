@@ -102,7 +102,7 @@ def test_ctrl_c_while_hashing_says_that_nothing_was_written(tmp_path):
     terminal.read(until=b"loading")
     terminal.press_ctrl_c()
     assert terminal.wait() == 130
-    _ends_with_one_line(terminal, "byline: stopped; nothing was written: run the same command again")
+    _ends_with_one_line(terminal, "byline: stopped; nothing is half done: run the same command again")
     assert not (tmp_path / "hashes.parquet").exists()
 
 
