@@ -10,12 +10,16 @@ def sample(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint folder, or a run folder for its newest.")],
     prompt: Annotated[list[str], typer.Option(help="What to draw; give it several times.")],
     out: Annotated[Path, typer.Option(help="Where the PNG goes.")] = Path("grid.png"),
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    steps: Annotated[int, typer.Option(min=1)] = 25,
-    guidance_scale: Annotated[float, typer.Option(min=0.0)] = 4.0,
-    guidance_rescale: Annotated[float, typer.Option(min=0.0, max=1.0)] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the noise that pictures begin as.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Of the sampler, for each picture.")] = 25,
+    guidance_scale: Annotated[
+        float, typer.Option(min=0.0, help="How much the words count; 1 is without guidance.")
+    ] = 4.0,
+    guidance_rescale: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How far guidance is kept from adding contrast.")
+    ] = 0.0,
     sampler: Annotated[str, typer.Option(help="ddim or dpm++.")] = "dpm++",
-    images_per_prompt: Annotated[int, typer.Option(min=1)] = 1,
+    images_per_prompt: Annotated[int, typer.Option(min=1, help="Pictures of each prompt.")] = 1,
     averaged: Annotated[bool, typer.Option(help="Sample from the EMA of the weights.")] = True,
 ) -> None:
     """Draw pictures for prompts, as one labelled PNG. The same arguments give the same bytes.
