@@ -105,13 +105,13 @@ def pandas_verdicts(folder: Path) -> Iterator[Row]:
 def duckdb_credits(folder: Path) -> Iterator[Row]:
     import duckdb
 
-    yield from duckdb.sql(f"SELECT split, sha256, license FROM '{folder}/credits.parquet'").fetchall()
+    yield from duckdb.execute(f"SELECT split, sha256, license FROM '{folder}/credits.parquet'").fetchall()
 
 
 def duckdb_verdicts(folder: Path) -> Iterator[Row]:
     import duckdb
 
-    yield from duckdb.sql(
+    yield from duckdb.execute(
         f"SELECT split, sha256, license FROM '{folder}/verdicts/*.parquet' WHERE admitted AND len(reasons) = 0"
     ).fetchall()
 
