@@ -51,6 +51,7 @@ def _read(release: Release, shard: Shard) -> tuple[pa.Table, list[bytes]]:
     if sha256_hex(release.store.read_bytes(table)) != shard.table_sha256:
         raise _damaged(release.store.url(table))
     said = release.store.read_table(table).drop_columns(PLACES).replace_schema_metadata(None)
+    said = said.select(["caption", *(name for name in said.column_names if name != "caption")])
     return said, [sample["jpg"] for sample in release.samples(shard, tar)]
 
 
