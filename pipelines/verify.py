@@ -135,7 +135,7 @@ def _wrong_shard(
     release: Release, shard: Shard, shipped: dict[str, dict[str, Any]], count: Callable[[int], None]
 ) -> Iterator[str]:
     if not release.store.exists(release.shard_path(shard)):
-        yield f"{shard.name}: missing; {_again(release)}"
+        yield f"{rows_path(shard) if release.has_rows else shard.name}: missing; {_again(release)}"
         return
     if release.has_rows and _sha256_at(release, shard) != _listed_rows(release)[rows_path(shard)]:
         yield f"{rows_path(shard)}: its bytes are not those that {SUMS} lists"

@@ -3,7 +3,8 @@
     python tests/pipelines/exporting/readers.py FOLDER          # with whatever is installed; none is needed by byline
     python tests/pipelines/exporting/readers.py FOLDER READER   # one of them, as JSON: split -> SHA-256 -> license
 
-A folder of tars and one of Parquet have readers of their own. Pictures are decoded, and each must have the size that its sample states.
+A folder of tars and one of Parquet have readers of their own. Pictures are decoded, and each must have the size that
+its sample states.
 """
 
 import importlib

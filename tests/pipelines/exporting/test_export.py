@@ -244,7 +244,7 @@ def test_what_is_changed_beside_rows_is_named(path, said, rows):
     with (rows / path).open("ab") as file:
         file.write(b"more\n")
     done = _byline("verify", rows)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr.strip()) == (1, "")
     assert said in done.stdout
 
 
@@ -253,7 +253,7 @@ def test_rows_that_are_missing_or_cut_off_are_one_line_each(release, rows):
     (rows / first).unlink()
     (rows / second).write_bytes((rows / second).read_bytes()[:1000])
     done = _byline("verify", rows)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr.strip()) == (1, "")
     assert f"{first}: missing; export the release again\n" in done.stdout
     assert f"{second} is not a whole Parquet file" in done.stdout
 
@@ -286,10 +286,12 @@ def test_rows_go_to_an_object_store_after_a_kill_too(s3_root, release):
 
 def test_a_card_of_rows_is_changed_back_to_the_byte():
     card = b'---\npretty_name: "parquet"\ntags: ["image", "text", "webdataset", "croissant"]\n'
-    card += b'configs: [{"path": ["shards/a-heldout-b-train-0.tar", "shards/*-train-??.tar"]}]\n---\n\n"shards/a-train-b.tar"'
+    card += b'configs: [{"path": ["shards/a-heldout-b-train-0.tar", "shards/*-train-??.tar"]}]\n---\n'
+    card += b'\n## How to load it\n\nFrom "shards/a-train-b.tar"'
     placed = in_export("README.md", card, "parquet")
     assert b'"data/train/a-heldout-b-train-0.parquet", "data/train/*-train-??.parquet"' in placed
-    assert placed.endswith(b'"shards/a-train-b.tar"')
+    assert b"load_dataset" in placed
+    assert placed.endswith(b'From "shards/a-train-b.tar"')
     assert from_export("README.md", placed, "parquet") == card
 
 
