@@ -4,6 +4,7 @@ so the tar can be made again from rows, to the byte, and be checked against a ma
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,14 +51,15 @@ def tar_pieces(tables: Iterable[pa.Table]) -> Iterator[bytes]:
     yield end_of_tar(size)
 
 
-def _piece(row: dict[str, object]) -> bytes:
+def _piece(row: dict[str, Any]) -> bytes:
     image, key, caption = row.pop(IMAGE), row["key"], row["caption"]
-    if not isinstance(image, dict) or image["bytes"] is None or caption is None or image["path"] != f"{key}.jpg":
-        raise CorpusError(f"the row of {key} has no picture of that name, or no caption")
+    if image is None or image["bytes"] is None or image["path"] != f"{key}.jpg":
+        raise CorpusError(f"the row of {key} has no picture of that name")
+    if caption is None:
+        raise CorpusError(f"the row of {key} has no caption")
+    said = canonical_json(row)
     try:
-        return sample_bytes(
-            [(image["path"], image["bytes"]), (f"{key}.json", canonical_json(row)), (f"{key}.txt", caption.encode())]  # type: ignore[attr-defined]
-        )
+        return sample_bytes([(f"{key}.jpg", image["bytes"]), (f"{key}.json", said), (f"{key}.txt", caption.encode())])
     except ValueError as error:
         raise CorpusError(f"the row of {key} cannot be a sample: {error}") from error
 

@@ -58,7 +58,7 @@ def export(
     with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
         task = progress.add_task("export", total=sum(shard.num_bytes for shard in shards))
         write_export(opened, dest, lambda more: progress.advance(task, more), format=FORMATS[format])
-    if not is_of_one_schema(opened):
+    if FORMATS[format] == "webdataset" and not is_of_one_schema(opened):
         warning = "warning: in this release what is not stated is null, which datasets may refuse; build it again"
         terminal.print(warning, soft_wrap=True, highlight=False)
     samples, size = sum(shard.num_samples for shard in shards), sum(shard.num_bytes for shard in shards)

@@ -107,13 +107,13 @@ def pandas_verdicts(folder: Path) -> Iterator[Row]:
 def duckdb_credits(folder: Path) -> Iterator[Row]:
     import duckdb
 
-    yield from duckdb.sql(f"SELECT split, sha256, license FROM '{folder}/credits.parquet'").fetchall()
+    yield from duckdb.execute(f"SELECT split, sha256, license FROM '{folder}/credits.parquet'").fetchall()
 
 
 def duckdb_verdicts(folder: Path) -> Iterator[Row]:
     import duckdb
 
-    yield from duckdb.sql(
+    yield from duckdb.execute(
         f"SELECT split, sha256, license FROM '{folder}/verdicts/*.parquet' WHERE admitted AND len(reasons) = 0"
     ).fetchall()
 
@@ -156,7 +156,7 @@ def pandas_rows(folder: Path) -> Iterator[Row]:
 def duckdb_rows(folder: Path) -> Iterator[Row]:
     import duckdb
 
-    yield from duckdb.sql(
+    yield from duckdb.execute(
         f"SELECT split, sha256, license FROM '{folder}/data/*/*.parquet' WHERE octet_length(image.bytes) > 0"
     ).fetchall()
 

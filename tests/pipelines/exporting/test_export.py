@@ -102,7 +102,10 @@ def test_it_is_the_release_it_was_made_from(release, exported):
         assert read_samples(opened, shard) == read_samples(release, shard)
 
 
-def test_a_model_trained_on_it_is_that_of_the_release_and_it_stays_as_it_was(release, exported, tmp_path):
+@pytest.mark.parametrize("format", ["webdataset", "parquet"])
+def test_a_model_trained_on_it_is_that_of_the_release_and_it_stays_as_it_was(format, release, tmp_path):
+    exported = tmp_path / "export"
+    export(release, str(exported), format=format)
     autoencoder, before = an_autoencoder(tmp_path / "vae"), tree_digest(exported)
     for name, place in (("here", _url(release)), ("there", str(exported))):
         run(write_toml(tmp_path / f"{name}.toml", a_diffusion_run(place, tmp_path / name, autoencoder)))
@@ -214,6 +217,8 @@ def test_row_groups_are_bounded(release, tmp_path, monkeypatch):
         ),
         (lambda rows: rows[0].update(image=rows[1]["image"]), "has no picture of that name"),
         (lambda rows: rows[0].update(image=None), "has no picture of that name"),
+        (lambda rows: rows[0].update(caption=None), "has no caption"),
+        (lambda rows: rows[0].update(key=None), "has no picture of that name"),
         (lambda rows: rows.pop(), "samples; the manifest says"),
         (lambda rows: rows.append(rows[0]), "shipped twice"),
         (lambda rows: rows.reverse(), "samples are not in key order"),
