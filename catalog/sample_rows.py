@@ -42,13 +42,23 @@ def tar_pieces(tables: Iterable[pa.Table]) -> Iterator[bytes]:
     """
     size = 0
     for table in tables:
-        if any(name not in table.column_names or table[name].type != kind for name, kind in NEEDED.items()):
-            raise CorpusError(f"its columns are {', '.join(table.column_names)}; rows of samples have other ones")
-        for row in table.to_pylist():
+        names = table.column_names
+        if len(set(names)) < len(names) or any(
+            name not in names or table[name].type != kind for name, kind in NEEDED.items()
+        ):
+            raise CorpusError(f"its columns are {', '.join(names)}; rows of samples have other ones, or other types")
+        for row in _as_python(table):
             piece = _piece(row)
             size += len(piece)
             yield piece
     yield end_of_tar(size)
+
+
+def _as_python(table: pa.Table) -> list[dict[str, Any]]:
+    try:
+        return table.to_pylist()  # type: ignore[no-any-return]
+    except ValueError as error:  # text that is none
+        raise CorpusError(str(error)) from error
 
 
 def _piece(row: dict[str, Any]) -> bytes:
@@ -57,10 +67,10 @@ def _piece(row: dict[str, Any]) -> bytes:
         raise CorpusError(f"the row of {key} has no picture of that name")
     if caption is None:
         raise CorpusError(f"the row of {key} has no caption")
-    said = canonical_json(row)
     try:
+        said = canonical_json(row)
         return sample_bytes([(f"{key}.jpg", image["bytes"]), (f"{key}.json", said), (f"{key}.txt", caption.encode())])
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # what JSON, or the head of a tar, cannot say
         raise CorpusError(f"the row of {key} cannot be a sample: {error}") from error
 
 

@@ -236,6 +236,24 @@ def test_a_row_that_is_changed_is_named(change, said, is_hidden, release, rows):
 
 
 @pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda table: table.drop_columns(["caption"]), "its columns are image, url, "),
+        (lambda table: table.append_column("key", table["key"]), "rows of samples have other ones"),
+        (lambda table: table.append_column("more", pa.array([b"\0"] * len(table))), "cannot be a sample"),
+        (lambda table: table.append_column("more", pa.array(["?"] * len(table))), "samples are not those"),
+        (lambda table: pa.table({"other": [1]}), "its columns are other; rows of samples have other ones"),
+    ],
+)
+def test_columns_that_are_not_those_of_samples_are_one_line(change, said, release, rows):
+    path = rows_path(release.manifest.shards[0])
+    pq.write_table(change(pq.read_table(rows / path)), rows / path)
+    done = _byline("verify", rows)
+    assert (done.returncode, done.stderr.strip()) == (1, "")
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize(
     ("path", "said"),
     [
         ("README.md", "README.md: its bytes are not those that the manifest lists"),
