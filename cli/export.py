@@ -32,8 +32,7 @@ def export(
 
     Every byte is checked on the way. A folder that is there is whole; run again what was killed.
 
-    Examples: byline export demo/corpus/releases/demo demo/export
-    byline export demo/corpus/releases/demo demo/parquet --format parquet
+    Example: byline export demo/corpus/releases/demo demo/export
     """
     from byline.cli.corpus import leave_pandas_out
 
