@@ -11,10 +11,12 @@ from pydantic import BaseModel, Field, ValidationError
 
 from byline.catalog.digests import canonical_json, digest_of
 from byline.catalog.errors import CorpusError
+from byline.catalog.sample_rows import read_as_tar
 from byline.catalog.storage import Store
 from byline.catalog.tars import read_tar
 
 Split = Literal["train", "heldout"]
+Format = Literal["webdataset", "parquet"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
 WITHDRAWN = "withdrawn.json"
 """In the folder of a version that held what was taken down: by which takedown, and which version took its place."""
@@ -70,6 +72,8 @@ class Export(BaseModel, frozen=True, extra="forbid"):
 
     name: str
     version: str
+    format: Format = "webdataset"
+    """Whether its samples are tars in `shards/`, or rows in `data/`."""
 
 
 class Release:
@@ -97,8 +101,13 @@ class Release:
         self.manifest = self._read_manifest()
 
     def shard_path(self, shard: Shard) -> str:
-        """Return where the tar of a shard lies in the store."""
-        return f"{self._shards}/{shard.name}"
+        """Return where the samples of a shard lie in the store: its tar, or its rows."""
+        return f"{self.path}/{rows_path(shard)}" if self.has_rows else f"{self._shards}/{shard.name}"
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether this is an export in Parquet, which has no tars and no tables beside them."""
+        return self.export is not None and self.export.format == "parquet"
 
     def table_path(self, shard: Shard) -> str:
         """Return where the table of a shard lies in the store."""
@@ -132,8 +141,9 @@ class Release:
         return [shard for shard in self.manifest.shards if shard.split == split]
 
     def read_shard(self, shard: Shard) -> bytes:
-        """Return the tar of a shard, unchecked. Raises `StorageError` when it is missing."""
-        return self.store.read_bytes(self.shard_path(shard))
+        """Return the tar of a shard, unchecked; that of rows is made again. Raises `BylineError` without one."""
+        path = self.shard_path(shard)
+        return read_as_tar(self.store, path) if self.has_rows else self.store.read_bytes(path)
 
     def samples(self, shard: Shard, tar: bytes | None = None) -> Iterator[dict[str, bytes]]:
         """Yield the samples of a shard as webdataset shows them: `__key__`, `jpg`, `json`, `txt`, as bytes.
@@ -192,6 +202,11 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 def shard_table_path(name: str) -> str:
     """Return where the table of the shard with this name lies in the corpus."""
     return f"shards/{name.removesuffix('.tar')}.parquet"
+
+
+def rows_path(shard: Shard) -> str:
+    """Return where the rows of a shard lie in an export as Parquet."""
+    return f"data/{shard.split}/{shard.name.removesuffix('.tar')}.parquet"
 
 
 def shard_list(shards: Iterable[Shard], split: Split) -> bytes:

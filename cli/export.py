@@ -1,6 +1,6 @@
 """byline export"""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,16 +14,19 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-FORMATS = ("webdataset", "datasets")
-"""Two names of one folder: what webdataset reads is what `datasets` finds by the head of the card."""
+if TYPE_CHECKING:
+    from byline.catalog.manifest import Format
+
+FORMATS: "dict[str, Format]" = {"webdataset": "webdataset", "parquet": "parquet", "datasets": "parquet"}
+"""Name -> format. Parquet is what `datasets` and the viewers of hubs read best: any row, without untarring."""
 
 
 def export(
     release: Annotated[str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>.")],
     dest: Annotated[str, typer.Argument(help="A new folder, or the URL of one: s3://bucket/folder.")],
-    format: Annotated[str, typer.Option(help=f"{' or '.join(FORMATS)}: the same folder, which both read.")] = FORMATS[
-        0
-    ],
+    format: Annotated[
+        str, typer.Option(help="webdataset: tars, to train on. parquet, or datasets: rows with pictures in them.")
+    ] = "webdataset",
 ) -> None:
     """Copy a release into one folder that needs nothing beside it: to hand on, to upload, to read with other tools.
 
@@ -53,8 +56,8 @@ def export(
     columns.append(TimeRemainingColumn())
     with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
         task = progress.add_task("export", total=sum(shard.num_bytes for shard in shards))
-        write_export(opened, dest, lambda more: progress.advance(task, more))
-    if not is_of_one_schema(opened):
+        write_export(opened, dest, lambda more: progress.advance(task, more), format=FORMATS[format])
+    if FORMATS[format] == "webdataset" and not is_of_one_schema(opened):
         warning = "warning: in this release what is not stated is null, which datasets may refuse; build it again"
         terminal.print(warning, soft_wrap=True, highlight=False)
     samples, size = sum(shard.num_samples for shard in shards), sum(shard.num_bytes for shard in shards)

@@ -1,5 +1,6 @@
 """Re-check a release from its bytes: nothing is believed that can be computed again."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,9 +12,19 @@ from xxhash import xxh3_64_intdigest
 
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import BylineError, StorageError
-from byline.catalog.manifest import EXPORT, SPLITS, Release, Shard, checksums, shard_list, shard_table_path
+from byline.catalog.manifest import (
+    EXPORT,
+    SPLITS,
+    Format,
+    Release,
+    Shard,
+    checksums,
+    rows_path,
+    shard_list,
+    shard_table_path,
+)
 from byline.catalog.policy import Policy
-from byline.pipelines.exporting.places import exported_checksums, from_export, is_placed
+from byline.pipelines.exporting.places import exported_checksums, from_export, is_exported, is_placed
 from byline.pipelines.papers.credits import lacking_credits
 from byline.pipelines.sample_schema import NOT_STATED
 
@@ -51,38 +62,63 @@ def verify(release: Release, count: Callable[[int], None] = lambda _: None) -> I
 
 
 def _wrong_papers(release: Release) -> Iterator[str]:
-    store, path, manifest = release.store, release.path, release.manifest
+    store, path, manifest, format = release.store, release.path, release.manifest, _format(release)
     expected = {**manifest.papers, SUMS: sha256_hex(_checksums(release))}
     expected |= {f"shards-{split}.txt": sha256_hex(shard_list(manifest.shards, split)) for split in SPLITS}
+    expected = {name: digest for name, digest in expected.items() if is_exported(name, format)}
     for name, digest in sorted(expected.items()):
         if not store.exists(f"{path}/{name}"):
             yield f"{name}: missing; {_again(release)}"
         elif sha256_hex(_as_in_corpus(release, name)) != digest:
             yield f"{name}: its bytes are not those that the manifest lists"
-    there = set(store.files(path)) | {f"verdicts/{name}" for name in store.files(f"{path}/verdicts")}
-    own = {"manifest.json"}
+    folders, own = ["verdicts"], {"manifest.json"}
     if release.export is not None:
-        own |= {
-            EXPORT,
-            *(name for shard in manifest.shards for name in (f"shards/{shard.name}", shard_table_path(shard.name))),
-        }
-        there |= {f"shards/{name}" for name in store.files(f"{path}/shards")}
+        folders += ["shards"] if format == "webdataset" else ["data", *(f"data/{split}" for split in SPLITS)]
+        own |= {EXPORT, *_sample_files(release)}
+    there = set(store.files(path)) | {
+        f"{folder}/{name}" for folder in folders for name in store.files(f"{path}/{folder}")
+    }
+    if release.export is not None:
         there = {name for name in there if not name.startswith(".")}  # what tools of hubs keep beside a data set
     for name in sorted(there - set(expected) - own):
         yield f"{name}: not listed in the manifest"
+
+
+def _format(release: Release) -> Format:
+    return "webdataset" if release.export is None else release.export.format
+
+
+def _sample_files(release: Release) -> set[str]:
+    """Return the files of an export that have its samples, as paths in its folder."""
+    shards = release.manifest.shards
+    if release.has_rows:
+        return {rows_path(shard) for shard in shards}
+    return {name for shard in shards for name in (f"shards/{shard.name}", shard_table_path(shard.name))}
 
 
 def _checksums(release: Release) -> bytes:
     if release.export is None:
         return checksums(release.manifest)
     there = [name for name in release.manifest.papers if release.store.exists(f"{release.path}/{name}")]
-    papers = {name: release.store.read_bytes(f"{release.path}/{name}") for name in there if is_placed(name)}
-    return exported_checksums(release.manifest, papers)
+    papers = {
+        name: release.store.read_bytes(f"{release.path}/{name}")
+        for name in there
+        if is_placed(name, release.export.format)
+    }
+    return exported_checksums(release.manifest, papers, _listed_rows(release) if release.has_rows else None)
+
+
+def _listed_rows(release: Release) -> dict[str, str]:
+    """Return the digests of Parquet files by SHA256SUMS, which alone has them: they differ between pyarrows."""
+    path = f"{release.path}/{SUMS}"
+    lines = release.store.read_bytes(path).decode(errors="replace").splitlines() if release.store.exists(path) else []
+    listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    return {rows_path(shard): listed.get(rows_path(shard), "") for shard in release.manifest.shards}
 
 
 def _as_in_corpus(release: Release, name: str) -> bytes:
     data = release.store.read_bytes(f"{release.path}/{name}")
-    return data if release.export is None else from_export(name, data)
+    return data if release.export is None else from_export(name, data, release.export.format)
 
 
 def _again(release: Release) -> str:
@@ -99,11 +135,18 @@ def _wrong_shard(
     release: Release, shard: Shard, shipped: dict[str, dict[str, Any]], count: Callable[[int], None]
 ) -> Iterator[str]:
     if not release.store.exists(release.shard_path(shard)):
-        yield f"{shard.name}: missing; {_again(release)}"
+        yield f"{rows_path(shard) if release.has_rows else shard.name}: missing; {_again(release)}"
         return
-    tar = release.read_shard(shard)
+    if release.has_rows and _sha256_at(release, shard) != _listed_rows(release)[rows_path(shard)]:
+        yield f"{rows_path(shard)}: its bytes are not those that {SUMS} lists"
+    try:
+        tar = release.read_shard(shard)
+    except BylineError as error:
+        yield str(error)
+        return
     if sha256_hex(tar) != shard.sha256:
-        yield f"{shard.name}: its bytes are not those that the manifest lists"
+        what = "samples" if release.has_rows else "bytes"
+        yield f"{shard.name}: its {what} are not those that the manifest lists"
     keys = []
     try:
         for sample in release.samples(shard, tar):
@@ -118,9 +161,15 @@ def _wrong_shard(
         yield str(error)
     if keys != sorted(keys):
         yield f"{shard.name}: samples are not in key order"
-    yield from _wrong_table(release, shard, tar, {key: shipped[key] for key in keys})
+    if not release.has_rows:
+        yield from _wrong_table(release, shard, tar, {key: shipped[key] for key in keys})
     if len(keys) != shard.num_samples:
         yield f"{shard.name}: {len(keys)} samples; the manifest says {shard.num_samples}"
+
+
+def _sha256_at(release: Release, shard: Shard) -> str:
+    with release.store.open(release.shard_path(shard)) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _wrong_table(release: Release, shard: Shard, tar: bytes, said: dict[str, dict[str, Any]]) -> Iterator[str]:

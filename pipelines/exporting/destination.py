@@ -7,21 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from byline.catalog.errors import ConfigError
-from byline.catalog.manifest import EXPORT, Release
+from byline.catalog.manifest import EXPORT, Format, Release
 from byline.catalog.storage import PARTIAL, Store, is_running
 from byline.catalog.storage_errors import explained
 from byline.pipelines.exporting.places import export_bytes
 
 
 @contextmanager
-def destination(url: str, release: Release) -> Iterator[Store]:
+def destination(url: str, release: Release, format: Format) -> Iterator[Store]:
     """Give the store to write an export to. What a killed export of the same release left is gone, or is gone on with.
 
     Raises `ConfigError` when something else is there, before anything is written.
     """
     store = Store(url.rstrip("/") or "/")
     if not store.is_local:
-        _check_objects(store, release)
+        _check_objects(store, release, format)
         yield store
         return
     place = store.local_path("").absolute()
@@ -81,15 +81,20 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _check_objects(store: Store, release: Release) -> None:
+def _check_objects(store: Store, release: Release, format: Format) -> None:
     there = {*store.files(""), *store.folders("")}
     if not there:
         return
     if store.exists("manifest.json") and EXPORT in there:
         raise ConfigError(f"{store.root} holds an export already; name a new folder")
-    if EXPORT not in there or store.read_bytes(EXPORT) != export_bytes(release.manifest):
+    if EXPORT not in there or store.read_bytes(EXPORT) != export_bytes(release.manifest, format):
         raise ConfigError(f"{store.root} is not empty: it has {sorted(there)[0]}; name a new folder")
-    wanted = {EXPORT, "SHA256SUMS", "shards", *(name.split("/")[0] for name in release.manifest.papers)}
+    wanted = {
+        EXPORT,
+        "SHA256SUMS",
+        "shards" if format == "webdataset" else "data",
+        *(name.split("/")[0] for name in release.manifest.papers),
+    }
     if other := sorted(there - wanted):
         raise ConfigError(
             f"{store.root} is not empty: beside an unfinished export it has {other[0]}; name a new folder"

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import CorpusError
-from byline.catalog.manifest import EXPORT, Release, Shard, manifest_bytes, shard_table_path
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.manifest import EXPORT, Format, Release, Shard, manifest_bytes, rows_path, shard_table_path
 from byline.catalog.storage import Store
 from byline.pipelines.exporting.destination import destination
+from byline.pipelines.exporting.parquet import write_rows
 from byline.pipelines.exporting.places import (
     SHARDS,
     export_bytes,
     exported_checksums,
     from_export,
     in_export,
+    is_exported,
     is_placed,
 )
 from byline.pipelines.plans.released import check_manifest
@@ -41,7 +43,7 @@ class Copied:
     sha256: str
 
 
-def export(release: Release, url: str, count: Count = lambda _: None) -> None:
+def export(release: Release, url: str, count: Count = lambda _: None, *, format: Format = "webdataset") -> None:
     """Write the export of a release at `url`, an empty or a new folder. `count` is told of bytes of shards.
 
     Raises `ConfigError` when something else is there, `CorpusError` when the release is damaged.
@@ -52,13 +54,28 @@ def export(release: Release, url: str, count: Count = lambda _: None) -> None:
             raise CorpusError(
                 f"{release.store.url(release.path)}/manifest.json lists {name}, which is not in its folder"
             )
-    with destination(url, release) as target:
-        target.write_bytes(EXPORT, export_bytes(release.manifest))
-        for _ in in_threads(lambda shard: _write_shard(release, shard, target, count), release.manifest.shards):
-            pass
-        placed = {name: data for name, data in _papers(release, target) if is_placed(name)}
-        target.write_bytes("SHA256SUMS", exported_checksums(release.manifest, placed))
+    if release.has_rows:
+        where = release.store.url(release.path)
+        raise ConfigError(f"{where} is an export as Parquet; copy it, or export {release.name} from its corpus")
+    with destination(url, release, format) as target:
+        target.write_bytes(EXPORT, export_bytes(release.manifest, format))
+        rows = _write_shards(release, target, count, format)
+        placed = {name: data for name, data in _papers(release, target, format) if is_placed(name, format)}
+        target.write_bytes("SHA256SUMS", exported_checksums(release.manifest, placed, rows))
         target.write_bytes("manifest.json", manifest_bytes(release.manifest))
+
+
+def _write_shards(release: Release, target: Store, count: Count, format: Format) -> dict[str, str] | None:
+    """Write all shards. Return the digests of the files when the manifest does not have them: those of Parquet."""
+    shards, rows = release.manifest.shards, {}
+    if format == "webdataset":
+        for _ in in_threads(lambda shard: _write_shard(release, shard, target, count), shards):
+            pass
+        return None
+    for shard in shards:  # one after the other: each is in memory whole
+        rows[rows_path(shard)] = write_rows(release, shard, target)
+        count(shard.num_bytes)
+    return rows
 
 
 def _write_shard(release: Release, shard: Shard, target: Store, count: Count) -> None:
@@ -88,7 +105,7 @@ def _chunks(store: Store, path: str) -> Iterator[bytes]:
         yield store.read_bytes(path, start=start, end=min(start + CHUNK_BYTES, size))
 
 
-def _papers(release: Release, target: Store) -> Iterator[tuple[str, bytes]]:
+def _papers(release: Release, target: Store, format: Format) -> Iterator[tuple[str, bytes]]:
     """Write the papers, and yield each as it was written."""
     for name, digest in sorted(release.manifest.papers.items()):
         path = f"{release.path}/{name}"
@@ -96,7 +113,9 @@ def _papers(release: Release, target: Store) -> Iterator[tuple[str, bytes]]:
         data = data if release.export is None else from_export(name, data)
         if sha256_hex(data) != digest:
             raise _damaged(release.store, path)
-        data = in_export(name, data)
+        if not is_exported(name, format):
+            continue
+        data = in_export(name, data, format)
         target.write_bytes(name, data)
         yield name, data
 

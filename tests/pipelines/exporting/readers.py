@@ -3,7 +3,8 @@
     python tests/pipelines/exporting/readers.py FOLDER          # with whatever is installed; none is needed by byline
     python tests/pipelines/exporting/readers.py FOLDER READER   # one of them, as JSON: split -> SHA-256 -> license
 
-Pictures are decoded, and each must have the size that its sample states.
+A folder of tars and one of Parquet have readers of their own. Pictures are decoded, and each must have the size that
+its sample states.
 """
 
 import importlib
@@ -11,6 +12,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -81,10 +83,10 @@ def mlcroissant(folder: Path) -> Iterator[Row]:
     splits = {row["credits/sha256"]: row["credits/split"].decode() for row in found.records("credits")}
     captions = {row["captions/sha256"]: row["captions/caption"].decode() for row in found.records("captions")}
     for row in found.records("pictures"):
-        sha256 = row["pictures/sha256"]
+        key = row["pictures/sha256"]
         assert row["pictures/image"].size > (0, 0)
-        assert captions[sha256]
-        yield splits[sha256], sha256.decode(), row["pictures/license"].decode()
+        assert captions[key]
+        yield splits[key], key.decode(), row["pictures/license"].decode()
 
 
 def pandas_credits(folder: Path) -> Iterator[Row]:
@@ -116,6 +118,49 @@ def duckdb_verdicts(folder: Path) -> Iterator[Row]:
     ).fetchall()
 
 
+def _of_rows(split: str, rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
+    for row in rows:
+        assert row["image"].size == (row["width"], row["height"])
+        assert row["caption"]
+        assert row["split"] == split
+        yield split, row["sha256"], row["license"]
+
+
+def datasets_rows(folder: Path) -> Iterator[Row]:
+    import datasets
+
+    loaded = datasets.load_dataset(str(folder))
+    assert set(loaded) == set(SPLITS)
+    for split in SPLITS:
+        assert loaded[split][len(loaded[split]) - 1]["image"].size > (0, 0)
+        yield from _of_rows(split, loaded[split])
+
+
+def datasets_rows_streaming(folder: Path) -> Iterator[Row]:
+    import datasets
+
+    for split in SPLITS:
+        yield from _of_rows(split, datasets.load_dataset(str(folder), split=split, streaming=True))
+
+
+def pandas_rows(folder: Path) -> Iterator[Row]:
+    import pandas
+
+    for split in SPLITS:
+        rows = pandas.read_parquet(folder / "data" / split)
+        for image, stored in zip(rows["image"], rows["stored_sha256"], strict=True):
+            assert sha256(image["bytes"]).hexdigest() == stored
+        yield from rows[["split", "sha256", "license"]].itertuples(index=False, name=None)
+
+
+def duckdb_rows(folder: Path) -> Iterator[Row]:
+    import duckdb
+
+    yield from duckdb.execute(
+        f"SELECT split, sha256, license FROM '{folder}/data/*/*.parquet' WHERE octet_length(image.bytes) > 0"
+    ).fetchall()
+
+
 READERS = {
     reader.__name__: reader
     for reader in (
@@ -131,7 +176,21 @@ READERS = {
         duckdb_verdicts,
     )
 }
-"""Name, which begins with that of the library -> what reads."""
+"""Name, which begins with that of the library -> what reads a folder of tars."""
+ROWS_READERS = {
+    reader.__name__: reader
+    for reader in (
+        datasets_rows,
+        datasets_rows_streaming,
+        pandas_rows,
+        pandas_credits,
+        pandas_verdicts,
+        duckdb_rows,
+        duckdb_credits,
+        duckdb_verdicts,
+    )
+}
+"""The same of a folder of Parquet."""
 
 
 def library(reader: str) -> str:
@@ -140,7 +199,7 @@ def library(reader: str) -> str:
 
 
 def _show(folder: Path) -> None:
-    for name, read in READERS.items():
+    for name, read in (ROWS_READERS if (folder / "data").is_dir() else READERS).items():
         try:
             importlib.import_module(library(name))
         except ImportError as error:
@@ -154,9 +213,9 @@ def _show(folder: Path) -> None:
 
 def _json(folder: Path, name: str) -> None:
     found: dict[str, dict[str, str]] = {split: {} for split in SPLITS}
-    for split, sha256, license in READERS[name](folder):
-        assert sha256 not in found[split]
-        found[split][sha256] = license
+    for split, key, license in (READERS | ROWS_READERS)[name](folder):
+        assert key not in found[split]
+        found[split][key] = license
     print(json.dumps(found))
 
 

@@ -14,7 +14,7 @@ from byline.catalog.storage import Store
 from byline.pipelines.exporting.export import export
 from byline.pipelines.run import build
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
-from tests.pipelines.exporting.readers import READERS, library
+from tests.pipelines.exporting.readers import READERS, ROWS_READERS, library
 
 pytestmark = pytest.mark.beam
 NUM = 60
@@ -23,7 +23,7 @@ SAID_LATE = 58
 
 DOCS = Path(__file__).parents[3] / "docs/export.md"
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
-NUM_SNIPPETS = 5
+NUM_SNIPPETS = 8
 
 
 def test_every_reader_has_its_snippet():
@@ -32,7 +32,7 @@ def test_every_reader_has_its_snippet():
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """Return the export of a release with both splits."""
+    """Return a folder with the exports of a release with both splits: `export` has tars, `parquet` has rows."""
     folder = tmp_path_factory.mktemp("readers")
     lines = []
     (folder / "pictures").mkdir()
@@ -42,7 +42,8 @@ def exported(tmp_path_factory):
         lines.append(a_yfcc_line(str(number), f"https://pictures.example/{number}.jpg", pageurl=page))
     release = build(str(write_corpus(folder, lines, num_packs=2)), workers=1)
     export(release, str(folder / "export"))
-    return folder / "export"
+    export(release, str(folder / "parquet"), format="parquet")
+    return folder
 
 
 def _ran(caches, *arguments):
@@ -54,11 +55,13 @@ def _ran(caches, *arguments):
     return done.stdout
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_a_reader_reads_all_of_it(reader, exported, tmp_path):
+@pytest.mark.parametrize(
+    ("reader", "folder"), [*((name, "export") for name in READERS), *((name, "parquet") for name in ROWS_READERS)]
+)
+def test_a_reader_reads_all_of_it(reader, folder, exported, tmp_path):
     pytest.importorskip(library(reader))
-    said = _ran(tmp_path, str(Path(__file__).with_name("readers.py")), str(exported), reader)
-    credits = Store(str(exported)).read_table("credits.parquet").to_pylist()
+    said = _ran(tmp_path, str(Path(__file__).with_name("readers.py")), str(exported / folder), reader)
+    credits = Store(str(exported / folder)).read_table("credits.parquet").to_pylist()
     expected = {split: {row["sha256"]: row["license"] for row in credits if row["split"] == split} for split in SPLITS}
     assert min(map(len, expected.values())) > 0
     assert json.loads(said.splitlines()[-1]) == expected
@@ -68,4 +71,4 @@ def test_a_reader_reads_all_of_it(reader, exported, tmp_path):
 def test_what_the_docs_tell_readers_to_write_runs(number, exported, tmp_path):
     snippet = SNIPPETS[number]
     pytest.importorskip(re.findall(r"^(?:import|from) (\w+)", snippet, re.MULTILINE)[0])
-    _ran(tmp_path, "-c", snippet.replace("demo/export", str(exported)))
+    _ran(tmp_path, "-c", snippet.replace("demo/", f"{exported}/"))
