@@ -106,7 +106,7 @@ def _keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
             continue
         known = _models_at(model, place[:number])
         is_key = isinstance(part, int) or not known or any(part in m.model_fields for m in known)
-        if is_key or not _tagged(known, str(part)):
+        if is_key or len(known) < 2:  # of several, by a tag
             keys.append(str(part))
     return keys
 

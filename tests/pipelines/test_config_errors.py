@@ -28,8 +28,12 @@ POLICY_ERRORS = [
 CORPUS_ERRORS = [
     ("num_packs = 3", 'num_packs = "x"', "sources.0.num_packs: Input should be a valid integer"),
     ("num_packs = 3", "", "missing key 'num_packs' in [sources.0]"),
-    ('reader = "yfcc"', 'reader = "yfc"', "sources.0.reader: no such reader; the readers are commons, "),
-    ('captioner = "source-text"', 'captioner = "blip"', "caption.captioner can be blip2, source-text, got 'blip'"),
+    ('reader = "yfcc"', 'reader = "yfc"', "sources.0.reader: no reader 'yfc'; known: commons, "),
+    (
+        'captioner = "source-text"',
+        'captioner = "blip"',
+        "caption.captioner: no captioner 'blip'; known: blip2, source-text",
+    ),
     ("[fetch]", '[weights]\nvae = "x"\n[fetch]', "unknown key 'vae' in [weights]; known keys: 'autoencoder' or "),
     ('name = "small"', "name = {a = 1}", "corpus.toml: name: Input should be a valid string"),
 ]
