@@ -81,7 +81,7 @@ def watch(folder: Path, stages: list[str], console: Console) -> Iterator[None]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         tasks = {stage: progress.add_task(stage, total=None, start=False, visible=False) for stage in stages}
         starting = progress.add_task(STARTING, total=None)
         counts, stop = _Counts(folder), Event()
@@ -99,6 +99,8 @@ def watch(folder: Path, stages: list[str], console: Console) -> Iterator[None]:
             thread.join()
             update()
             progress.update(starting, visible=False)
+            if not console.is_terminal and any(task.visible for task in progress.tasks):
+                console.print(progress.get_renderable())  # a log has each bar once, and no empty line without any
 
 
 class _Counts:
