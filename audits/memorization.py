@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byline.catalog.errors import BylineError
-from byline.catalog.manifest import Release
+from byline.catalog.corpora.manifest import Release
 from byline.diffusion.checkpoint import require_trained_on
 from byline.diffusion.sampling import SamplingConfig, TextToImage
 from byline.evaluation.pictures import read_pictures

@@ -27,7 +27,7 @@ from benchmarks.pictures import a_jpeg
 from benchmarks.side_by_side import write_section
 from benchmarks.storing import psnr_db
 from benchmarks.web import Web, a_web
-from byline.catalog.storage import Store
+from byline.catalog.disk.storage import Store
 
 NUM_URLS, ROUNDS = 1_200, 5
 NUM_HOSTS = 100

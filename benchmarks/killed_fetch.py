@@ -22,9 +22,9 @@ from benchmarks.side_by_side import write_section
 from benchmarks.web import Web, a_web
 from benchmarks.web_log import Request, times_asked
 from byline.catalog.digests import sha256_hex
-from byline.catalog.manifest import Release
-from byline.catalog.storage import Store
-from byline.pipelines.stages.fetch import WINDOW
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.disk.storage import Store
+from byline.pipelines.beam.stages.fetch import WINDOW
 
 NUM_URLS, NUM_KILLS = 2_000, 10
 NUM_HOSTS = 50

@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from benchmarks.side_by_side import measure, table, write_section
 from benchmarks.synthetic import real_records
-from byline.catalog.claims import read_claims_column
-from byline.catalog.licenses import LicenseReading, read_claims
+from byline.catalog.licenses.claims import read_claims_column
+from byline.catalog.licenses.reading import LicenseReading, read_claims
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 LOOP_UP_TO = 1_000_000

@@ -11,15 +11,15 @@ import time
 import numpy as np
 import pyarrow as pa
 
-from byline.catalog.manifest import Shard, shard_table_path
-from byline.catalog.policy import DuplicateRules, LicenseRules, Policy
-from byline.catalog.storage import Store, parquet_bytes
-from byline.pipelines.memorisation import memorisation_risk
-from byline.pipelines.papers.memorisation_counts import count_captions, count_creators
-from byline.pipelines.parts import PackPart, parts_of, write_records
-from byline.pipelines.publishing import clusters_of
-from byline.pipelines.rows import Instruments, rows_path
-from byline.pipelines.verdicts import VERDICT_SCHEMA
+from byline.catalog.corpora.manifest import Shard, shard_table_path
+from byline.catalog.policies.policy import DuplicateRules, LicenseRules, Policy
+from byline.catalog.disk.storage import Store, parquet_bytes
+from byline.pipelines.releases.memorisation import memorisation_risk
+from byline.pipelines.releases.papers.memorisation_counts import count_captions, count_creators
+from byline.catalog.corpora.parts import PackPart, parts_of, write_records
+from byline.pipelines.releases.publishing import clusters_of
+from byline.pipelines.facts.rows import Instruments, rows_path
+from byline.pipelines.judging.verdicts import VERDICT_SCHEMA
 
 PER_PACK = 10_000
 COPIES_PER_PACK = 2_000

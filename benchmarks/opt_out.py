@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmarks.side_by_side import ROUNDS, write_section
 from byline.catalog.consent import AGENT, OPT_OUTS, consent_evidence, is_synthetic, read_consent
-from byline.pipelines.embedded import embedded_signals
+from byline.pictures.stated import embedded_signals
 from tests.consent_cases import Case, load_cases
 
 with warnings.catch_warnings():

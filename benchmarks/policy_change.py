@@ -16,9 +16,9 @@ from PIL import Image
 from rich.progress import track
 
 from benchmarks.side_by_side import write_section
-from byline.catalog.manifest import Release
-from byline.catalog.storage import Store
-from byline.pipelines.sources.yfcc import COLUMNS
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.disk.storage import Store
+from byline.pipelines.sources.readers.yfcc import COLUMNS
 
 SIZES = (2_000, 10_000, 40_000)
 SHARES = {0.001: "ox", 0.05: "sky"}

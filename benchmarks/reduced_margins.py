@@ -14,9 +14,9 @@ import numpy as np
 
 from benchmarks.side_by_side import write_section
 from benchmarks.storing import FULL, REDUCED, large_photographs, psnr_db
-from byline.pipelines.pixels import resizing
-from byline.pipelines.pixels.colors import Pixels
-from byline.pipelines.pixels.decoding import Surveyed, decode, decode_as_stored, survey
+from byline.pictures.pixels import resizing
+from byline.pictures.pixels.colors import Pixels
+from byline.pictures.pixels.decoding import Surveyed, decode, decode_as_stored, survey
 
 MARGINS = (1, 2, 3, 4)
 ROUNDS = 3

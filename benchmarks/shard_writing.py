@@ -7,7 +7,7 @@ import numpy as np
 import webdataset
 
 from benchmarks.side_by_side import measure, table, write_section
-from byline.catalog.tars import write_tar
+from byline.catalog.disk.tars import write_tar
 
 SIZES = (250, 1000, 4000)
 PICTURE_BYTES = 30_000

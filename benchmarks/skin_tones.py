@@ -20,7 +20,7 @@ from PIL import Image, ImageEnhance
 from benchmarks.line_plots import Line, Panel, draw
 from benchmarks.pictures import flattened
 from benchmarks.side_by_side import write_section
-from byline.catalog.policy import DuplicateRules
+from byline.catalog.policies.policy import DuplicateRules
 from byline.dedup.colors import color_grid
 from byline.dedup.hashes import perceptual_hashes
 from byline.dedup.pdq import MIN_QUALITY, pdq

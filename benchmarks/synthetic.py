@@ -10,18 +10,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.progress import track
 
-from byline.catalog.corpus import write_settings
+from byline.catalog.corpora.corpus import write_settings
 from byline.catalog.digests import canonical_json, digest_of, sha256_hex
-from byline.catalog.manifest import SPLITS, Manifest, Shard, Split, manifest_bytes, shard_table_path
-from byline.catalog.packs import INDEX_SCHEMA
-from byline.catalog.policy import Policy
-from byline.catalog.records import RECORD_SCHEMA, records_table
-from byline.catalog.storage import Store, parquet_bytes
+from byline.catalog.corpora.manifest import SPLITS, Manifest, Shard, Split, manifest_bytes, shard_table_path
+from byline.catalog.corpora.packs import INDEX_SCHEMA
+from byline.catalog.policies.policy import Policy
+from byline.catalog.corpora.records import RECORD_SCHEMA, records_table
+from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.dedup.colors import GRID_BYTES
 from byline.dedup.views import TURNED, packed_views
-from byline.pipelines.config import CorpusConfig
-from byline.pipelines.edges import edges_stem
-from byline.pipelines.measures import (
+from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.facts.edges import edges_stem
+from byline.pipelines.facts.measures import (
     CAPTION_SCHEMA,
     CODE_SCHEMA,
     EDGE_SCHEMA,
@@ -31,17 +31,17 @@ from byline.pipelines.measures import (
     hash_facts,
     quality_facts,
 )
-from byline.pipelines.parts import PackPart, parts_of
-from byline.pipelines.publishing import clusters_of
-from byline.pipelines.rows import lacks
-from byline.pipelines.sample_schema import SHARD_SCHEMA
-from byline.pipelines.samples import samples_of, shard_stem
-from byline.pipelines.settings import settings
-from byline.pipelines.sources import READERS
-from byline.pipelines.sources.options import AS_IT_IS
-from byline.pipelines.url_index import URL_COLUMNS, UrlIndex
-from byline.pipelines.verdicts import VERDICT_SCHEMA, verdicts_path
-from byline.pipelines.weighing import weigh_claims
+from byline.catalog.corpora.parts import PackPart, parts_of
+from byline.pipelines.releases.publishing import clusters_of
+from byline.pipelines.facts.rows import lacks
+from byline.catalog.corpora.sample_schema import SHARD_SCHEMA
+from byline.pipelines.releases.samples import samples_of, shard_stem
+from byline.pipelines.corpora.settings import settings
+from byline.pipelines.sources.readers import READERS
+from byline.pipelines.sources.readers.options import AS_IT_IS
+from byline.catalog.corpora.url_index import URL_COLUMNS, UrlIndex
+from byline.pipelines.judging.verdicts import VERDICT_SCHEMA, verdicts_path
+from byline.pipelines.judging.screening import screen_claims
 
 SOURCE = "web"
 PACK_RECORDS = 10_000
@@ -61,7 +61,7 @@ def make_corpus(store: Store, num_records: int, *, config: CorpusConfig, policy:
     path = f"records/{SOURCE}/synthetic.parquet"
     num_packs = max(1, num_records // PACK_RECORDS)
     real = real_records()
-    asked = weigh_claims(real.append_column("lacks", pa.array(lacks(real))), policy.rules_of(SOURCE))
+    asked = screen_claims(real.append_column("lacks", pa.array(lacks(real))), policy.rules_of(SOURCE))
     admitted, captions = asked.reasons.admitted, config.instruments.captions
     numbers = _numbers_by_pack(num_records, num_packs)
     edges: list[pa.Table] = []

@@ -11,7 +11,7 @@ from byline.captioning.added import OURS, AddedCaptioner, AddedConfig, CaptionWr
 from byline.captioning.blip2 import Blip2Captioner, Blip2Config
 from byline.captioning.captioners import Caption, Captioner, CaptionRequest
 from byline.captioning.source_text import SourceTextCaptioner, SourceTextConfig
-from byline.catalog.extensions import CAPTIONERS, extension, refuse_shadowed
+from byline.catalog.configs.extensions import CAPTIONERS, extension, refuse_shadowed
 
 __all__ = ["Caption", "CaptionConfig", "CaptionRequest", "CaptionWriter", "Captioner", "make_captioner"]
 

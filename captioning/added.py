@@ -15,8 +15,8 @@ from byline.captioning.captioners import Caption, CaptionRequest
 from byline.captioning.hygiene import clean_caption
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import ExtensionError
-from byline.catalog.extensions import CAPTIONERS, Extension, extension, in_a_line
-from byline.catalog.facts import instrument_name
+from byline.catalog.configs.extensions import CAPTIONERS, Extension, extension, in_a_line
+from byline.catalog.corpora.facts import instrument_name
 
 OURS = ("source-text", "blip2")
 """Captioners of byline itself."""

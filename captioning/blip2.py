@@ -15,8 +15,8 @@ from byline.captioning.captioners import Caption, CaptionRequest
 from byline.captioning.hygiene import clean_caption
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import CorpusError
-from byline.catalog.facts import instrument_name
-from byline.catalog.places import ModelPlace
+from byline.catalog.corpora.facts import instrument_name
+from byline.catalog.configs.places import ModelPlace
 
 _VERSION = "1"
 

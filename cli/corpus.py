@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
-from byline.catalog.corpus import FORMAT, SETTINGS
+from byline.catalog.corpora.corpus import FORMAT, SETTINGS
 from byline.catalog.errors import ConfigError
-from byline.catalog.storage import Store
+from byline.catalog.disk.storage import Store
 
 LEVELS = 2
 """Below the current folder."""

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from byline.pipelines.plans.differences import Change, CreditChange, Difference, Group, Moved
+    from byline.pipelines.rights.plans.differences import Change, CreditChange, Difference, Group, Moved
 
 FIRST = 20
 """Of each kind in the terminal, unless all are asked for."""
@@ -30,8 +30,8 @@ def diff(
     """
     import json
 
-    from byline.catalog.manifest import Release
-    from byline.pipelines.plans.differences import difference
+    from byline.catalog.corpora.manifest import Release
+    from byline.pipelines.rights.plans.differences import difference
 
     found = difference(Release(a), Release(b))
     if as_json:

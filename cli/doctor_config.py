@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from byline.catalog.configs import load_config, read_toml
-from byline.catalog.corpus import SETTINGS
+from byline.catalog.configs.loading import load_config, read_toml
+from byline.catalog.corpora.corpus import SETTINGS
 from byline.catalog.errors import BylineError
-from byline.catalog.extras import needs
-from byline.catalog.storage import Store
+from byline.catalog.configs.extras import needs
+from byline.catalog.disk.storage import Store
 from byline.catalog.text import one_line
 from byline.cli.doctor_machine import Line, disk_line, num_cores, writes_line
 
 if TYPE_CHECKING:
-    from byline.catalog.policy import Policy
-    from byline.pipelines.config import CorpusConfig, SourceConfig
+    from byline.catalog.policies.policy import Policy
+    from byline.pipelines.corpora.config import CorpusConfig, SourceConfig
 
 WITHIN_S = 5.0
 """What does not answer for so long is told to be out of reach."""
@@ -41,7 +41,7 @@ def config_lines(path: str) -> Iterator[Line]:
 
 
 def _corpus(path: str) -> Iterator[Line]:
-    from byline.pipelines.config import CorpusConfig, load_policy
+    from byline.pipelines.corpora.config import CorpusConfig, load_policy
 
     try:
         config = load_config(path, CorpusConfig)
@@ -65,21 +65,21 @@ def _corpus(path: str) -> Iterator[Line]:
 
 
 def _policy(config: "CorpusConfig") -> str:
-    from byline.pipelines.config import load_policy
+    from byline.pipelines.corpora.config import load_policy
 
     load_policy(config.policy, [source.name for source in config.sources])
     return config.policy
 
 
 def _installed(config: "CorpusConfig", policy: "Policy") -> str:
-    from byline.pipelines.config import check_installed
+    from byline.pipelines.corpora.config import check_installed
 
     check_installed(config, policy)
     return "installed"
 
 
 def _read(source: "SourceConfig") -> str:
-    from byline.pipelines.sources.files import files_of
+    from byline.pipelines.sources.readers.files import files_of
 
     files = files_of(source.path, source=source.name)
     for file in files[:100]:
@@ -104,7 +104,7 @@ def _tried(about: str, action: Callable[[], str]) -> Line:
 
 
 def _training(path: str) -> Iterator[Line]:
-    from byline.catalog.manifest import Release
+    from byline.catalog.corpora.manifest import Release
 
     try:
         with needs("train", "byline train"):

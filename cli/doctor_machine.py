@@ -16,7 +16,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from byline.catalog.extras import DISTRIBUTION, extras
+from byline.catalog.configs.extras import DISTRIBUTION, extras
 from byline.catalog.text import one_line
 
 LEAST_FREE_BYTES = 1 << 30
@@ -178,7 +178,7 @@ def _extensions() -> Iterator[Line]:
     """Yield a line for each entry point of a group of ours: what other packages add, and whether it can be used."""
     if not any(group.startswith(f"{DISTRIBUTION}.") for group in entry_points().groups):
         return
-    from byline.pipelines.extensions import found_extensions  # a second, which few need wait for
+    from byline.pipelines.corpora.extensions import found_extensions  # a second, which few need wait for
 
     for one in found_extensions():
         about, origin = (

@@ -26,7 +26,7 @@ def duplicates(
 
     leave_pandas_out()
 
-    from byline.catalog.manifest import in_corpus
+    from byline.catalog.corpora.manifest import in_corpus
     from byline.cli.duplicates_data import collect
     from byline.cli.duplicates_page import page
 

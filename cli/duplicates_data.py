@@ -7,19 +7,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.corpus import read_settings
+from byline.catalog.corpora.corpus import read_settings
 from byline.catalog.errors import CorpusError
-from byline.catalog.manifest import Release
-from byline.catalog.policy import Policy
-from byline.catalog.records import pack_of
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.policies.policy import Policy
+from byline.catalog.corpora.records import pack_of
 from byline.cli.duplicates_denied import Denied, denied_of
 from byline.cli.duplicates_ledger import Chosen, Ledger, read_ledger
-from byline.pipelines.measures import thumbnail_facts
-from byline.pipelines.parts import PackPart, parts_of
-from byline.pipelines.plans.released import ReleasedPack, check_manifest, read_paper, released_packs
-from byline.pipelines.publishing import SETTINGS, Settings
-from byline.pipelines.rows import Instruments, read_rows
-from byline.pipelines.takedown.apply import check_none_pending
+from byline.pipelines.facts.measures import thumbnail_facts
+from byline.catalog.corpora.parts import PackPart, parts_of
+from byline.pipelines.releases.released import ReleasedPack, check_manifest, read_paper, released_packs
+from byline.pipelines.releases.publishing import SETTINGS, Settings
+from byline.pipelines.facts.rows import Instruments, read_rows
+from byline.pipelines.rights.takedown.apply import check_none_pending
 
 VERDICT_COLUMNS = ["record_id", "sha256", "license", "reasons"]
 RECORD_COLUMNS = ["record_id", "url", "landing_url", "title", "creator", "creator_url"]
@@ -55,7 +55,7 @@ class Picture:
     phash256: bytes | None
     turned: bytes | None
     trimmed: bytes | None
-    """Views, as `pipelines.rows.ROW_SCHEMA` has them."""
+    """Views, as `pipelines.facts.rows.ROW_SCHEMA` has them."""
     distance_bits: int | None = None
     """From its keeper; none for a keeper, and for a copy that an embedding found."""
     view: str | None = None

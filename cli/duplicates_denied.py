@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from byline.catalog.denylist import Look, load_denylist
-from byline.catalog.records import Evidence, ImageRecord
-from byline.catalog.storage import Store
-from byline.pipelines.alike import views_in
-from byline.pipelines.takedown.apply import denylists_of
+from byline.catalog.denylists.denylist import Look, load_denylist
+from byline.catalog.corpora.records import Evidence, ImageRecord
+from byline.catalog.disk.storage import Store
+from byline.pipelines.facts.likeness import views_in
+from byline.pipelines.rights.takedown.apply import denylists_of
 
 Denied = Callable[[Mapping[str, Any]], bool]
 _NO_EVIDENCE = Evidence(file="", place="", sha256="")

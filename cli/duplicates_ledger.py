@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from byline.catalog.manifest import Release
-from byline.pipelines.plans.released import read_paper
-from byline.pipelines.traces.release_traces import CLUSTERS
+from byline.catalog.corpora.manifest import Release
+from byline.pipelines.releases.released import read_paper
+from byline.pipelines.rights.traces.release_traces import CLUSTERS
 
 MIN_COPIES = 2_000
 COPIES_PER_CLUSTER = 4

@@ -7,15 +7,15 @@ from typing import Any
 from markupsafe import Markup
 
 from byline.catalog.digests import sha256_hex
-from byline.catalog.licenses import license_url
-from byline.catalog.manifest import Release
+from byline.catalog.licenses.reading import license_url
+from byline.catalog.corpora.manifest import Release
 from byline.cli.duplicates_data import Cluster, Duplicates, Picture
 from byline.cli.duplicates_ledger import CONFLICT
 from byline.cli.duplicates_words import kind_of, size_text, why_kept
-from byline.pipelines.papers.distances import distance_text
-from byline.pipelines.papers.escaping import html_templates, jpeg_url, plain, safe_url
-from byline.pipelines.papers.licenses import license_words
-from byline.pipelines.papers.wording import REASONS
+from byline.pipelines.releases.papers.distances import distance_text
+from byline.pipelines.releases.papers.escaping import html_templates, jpeg_url, plain, safe_url
+from byline.pipelines.releases.papers.licenses import license_words
+from byline.pipelines.releases.papers.wording import REASONS
 
 MAX_CHARACTERS = 200
 """Of a title or a creator; sources may say anything, at any length."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from byline.catalog.policy import Policy, license_rank
+from byline.catalog.policies.policy import Policy, license_rank
 from byline.cli.duplicates_data import Picture
-from byline.pipelines.papers.licenses import license_words
+from byline.pipelines.releases.papers.licenses import license_words
 
 SAME_BYTES = "duplicate:same-bytes"
 LAST = "by digest: equal in all else"
@@ -25,7 +25,7 @@ def kind_of(copy: Picture, keeper: Picture | None) -> str:
 def why_kept(keeper: Picture, copy: Picture, others: Iterable[Picture], policy: Policy) -> str:
     """Return the first thing in the policy's `keeper_order` by which the keeper is ahead of a copy.
 
-    A copy with the bytes of another one is compared as that one, which counts for it: see `pipelines.settling.settle`.
+    A copy with the bytes of another one is compared as that one, which counts for it: see `pipelines.judging.resolving.settle`.
     """
     if copy.sha256 == keeper.sha256:
         ahead, equal, text = _license(keeper, copy, policy)

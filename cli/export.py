@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from byline.catalog.manifest import Format
+    from byline.catalog.corpora.manifest import Format
 
 FORMATS: "dict[str, Format]" = {"webdataset": "webdataset", "parquet": "parquet", "datasets": "parquet"}
 """Name -> format. Parquet is what `datasets` and the viewers of hubs read best: any row, without untarring."""
@@ -39,9 +39,9 @@ def export(
     leave_pandas_out()
 
     from byline.catalog.errors import ConfigError
-    from byline.catalog.manifest import Release
-    from byline.pipelines.exporting.export import export as write_export
-    from byline.pipelines.exporting.export import is_of_one_schema
+    from byline.catalog.corpora.manifest import Release
+    from byline.pipelines.releases.exporting.export import export as write_export
+    from byline.pipelines.releases.exporting.export import is_of_one_schema
 
     if format not in FORMATS:
         raise ConfigError(f"no format is called {format!r}; the formats are {', '.join(FORMATS)}")

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from byline.pipelines.harvest.run import Api
+    from byline.pipelines.sources.harvest.run import Api
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +41,7 @@ def commons(
 
     Example: byline harvest commons --category "Lighthouses in Iceland" --contact you@example.org --out a.jsonl
     """
-    from byline.pipelines.harvest.commons import commons as requests
+    from byline.pipelines.sources.harvest.commons import commons as requests
 
     asked = requests(
         category=category, search=search, image_usage=image_usage, titles=titles or [], page_size=page_size, api=api
@@ -73,7 +73,7 @@ def openverse(
 
     Example: byline harvest openverse --q lighthouse --license cc0,by --contact you@example.org --out a.jsonl
     """
-    from byline.pipelines.harvest.openverse import openverse as requests
+    from byline.pipelines.sources.harvest.openverse import openverse as requests
 
     filters = {"q": q, "license": license, "license_type": license_type, "source": source, "extension": extension}
     asked = requests(page_size=page_size, api=api, category=category, creator=creator, **filters)
@@ -83,8 +83,8 @@ def openverse(
 def _run(api: "Api", out: str, contact: str | None, limit: int | None, tries: int) -> None:
     import asyncio
 
-    from byline.pipelines.harvest.asking import Patience
-    from byline.pipelines.harvest.run import harvest
+    from byline.pipelines.sources.harvest.asking import Patience
+    from byline.pipelines.sources.harvest.run import harvest
 
     console = Console(stderr=True, highlight=False, emoji=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

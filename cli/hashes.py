@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 if TYPE_CHECKING:
-    from byline.pipelines.evaluation_hashing import Hashed
+    from byline.pipelines.facts.evaluation_hashing import Hashed
 
 
 def hashes(
@@ -32,11 +32,11 @@ def hashes(
 
     leave_pandas_out()
 
-    from byline.catalog.configs import load_config
+    from byline.catalog.configs.loading import load_config
     from byline.catalog.text import one_line
-    from byline.pipelines.config import CorpusConfig
-    from byline.pipelines.evaluation_hashing import make_evaluation_set
-    from byline.pipelines.picture_files import find_pictures, size_of
+    from byline.pipelines.corpora.config import CorpusConfig
+    from byline.pipelines.facts.evaluation_hashing import make_evaluation_set
+    from byline.pictures.files import find_pictures, size_of
 
     _prepare(out)
     pixels = load_config(stored_by, CorpusConfig).pixels if stored_by else None
@@ -55,7 +55,7 @@ def hashes(
 
 def _prepare(out: Path) -> None:
     """Hours of hashing are not to be lost to a folder that cannot be written to."""
-    from byline.catalog.storage_errors import explained
+    from byline.catalog.disk.storage_errors import explained
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def _prepare(out: Path) -> None:
 
 
 def _write(out: Path, data: bytes) -> None:
-    from byline.catalog.storage_errors import explained
+    from byline.catalog.disk.storage_errors import explained
 
     try:
         out.write_bytes(data)

@@ -6,8 +6,8 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from byline.catalog.records import ImageRecord
-    from byline.pipelines.sources.taken import Taken
+    from byline.catalog.corpora.records import ImageRecord
+    from byline.pipelines.sources.readers.taken import Taken
 
 WIDTH = 12
 WANTED = ("license", "creator", "title")
@@ -39,10 +39,10 @@ def init(
     from pathlib import Path
 
     from byline.cli.source_notes import say
-    from byline.pipelines.beginning.finding import find
-    from byline.pipelines.beginning.sampling import sample
-    from byline.pipelines.beginning.writing import folder_for, next_steps, plain_name, write_config
-    from byline.pipelines.sources.taken import names_taken
+    from byline.pipelines.sources.beginning.finding import find
+    from byline.pipelines.sources.beginning.sampling import sample
+    from byline.pipelines.sources.beginning.writing import folder_for, next_steps, plain_name, write_config
+    from byline.pipelines.sources.readers.taken import names_taken
 
     found = find(source)
     folder = folder_for(found, into)

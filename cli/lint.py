@@ -13,7 +13,7 @@ def lint(
     Example: byline lint demo/corpus/releases/demo
     """
     from byline.catalog.text import one_line
-    from byline.pipelines.papers.lint import lint_folder
+    from byline.pipelines.releases.papers.lint import lint_folder
 
     lines = lint_folder(folder)
     for line in lines:

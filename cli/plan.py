@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from byline.pipelines.plans.plan_report import Plan
+    from byline.pipelines.rights.plans.plan_report import Plan
 
 MOST_ROWS = 12
 """Of each table in the terminal; JSON has all."""
@@ -36,8 +36,8 @@ def plan(
 
     leave_pandas_out()
 
-    from byline.pipelines.config import check_measured, load_corpus_config, load_policy
-    from byline.pipelines.plans.planning import make_plan
+    from byline.pipelines.corpora.config import check_measured, load_corpus_config, load_policy
+    from byline.pipelines.rights.plans.planning import make_plan
 
     made, rules = load_corpus_config(config)
     if policy is not None:

@@ -9,7 +9,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from byline.pipelines.recheck.running import Rechecked
+    from byline.pipelines.rights.recheck.running import Rechecked
 
 
 def recheck(
@@ -42,8 +42,8 @@ def recheck(
 
     leave_pandas_out()
 
-    from byline.catalog.manifest import in_corpus
-    from byline.pipelines.recheck.running import recheck as run_recheck
+    from byline.catalog.corpora.manifest import in_corpus
+    from byline.pipelines.rights.recheck.running import recheck as run_recheck
 
     opened, console = in_corpus(release), Console(stderr=True)
     bases = dict(_base(text) for text in api or ())

@@ -34,8 +34,8 @@ def report(
 
     Example: byline report demo/corpus/releases/demo demo/run --out demo/report.html
     """
-    from byline.catalog.extras import needs
-    from byline.catalog.manifest import in_corpus
+    from byline.catalog.configs.extras import needs
+    from byline.catalog.corpora.manifest import in_corpus
     from byline.cli.report_data import collect
     from byline.cli.report_page import fingerprint, is_up_to_date, page
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from PIL import Image
 
-from byline.catalog.licenses import license_url
-from byline.catalog.manifest import Release, shard_table_path
-from byline.pipelines.measures import THUMBNAIL_SIDE_PX, thumbnail_facts
-from byline.pipelines.papers import safe_url
-from byline.pipelines.papers.distances import distance_text
+from byline.catalog.licenses.reading import license_url
+from byline.catalog.corpora.manifest import Release, shard_table_path
+from byline.pipelines.facts.measures import THUMBNAIL_SIDE_PX, thumbnail_facts
+from byline.pipelines.releases.papers import safe_url
+from byline.pipelines.releases.papers.distances import distance_text
 
 THUMBNAIL_PX = THUMBNAIL_SIDE_PX
 """Side of a cell of the atlas."""

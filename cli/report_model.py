@@ -9,7 +9,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from byline.audits.memorization import nearest_training_pictures
-from byline.catalog.manifest import Release
+from byline.catalog.corpora.manifest import Release
 from byline.cli.report_data import data_url
 from byline.diffusion.checkpoint import open_checkpoint, require_trained_on
 from byline.diffusion.sampling import SamplingConfig, TextToImage

@@ -9,9 +9,9 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from byline.catalog.digests import digest_of, sha256_hex
-from byline.catalog.manifest import Release
+from byline.catalog.corpora.manifest import Release
 from byline.cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, ReportData, Row
-from byline.pipelines.papers.distances import nearest_first
+from byline.pipelines.releases.papers.distances import nearest_first
 
 MAX_CLUSTERS = 48
 

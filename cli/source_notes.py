@@ -9,8 +9,8 @@ from rich.markup import escape
 from byline.catalog.text import one_line
 
 if TYPE_CHECKING:
-    from byline.catalog.manifest import Release
-    from byline.pipelines.source_notes import Unread
+    from byline.catalog.corpora.manifest import Release
+    from byline.pipelines.sources.notes import Unread
 
 NUM_REASONS = 8
 NUM_NAMES = 20
@@ -18,8 +18,8 @@ NUM_NAMES = 20
 
 def tell_of_sources(release: "Release", done: Mapping[str, Any], console: Console) -> None:
     """Print what could not be read, and, of sources that this build read anew, what is in them and not used."""
-    from byline.pipelines.outcomes import READ_ANEW
-    from byline.pipelines.source_notes import not_used_of, unread_of
+    from byline.pipelines.releases.outcomes import READ_ANEW
+    from byline.pipelines.sources.notes import not_used_of, unread_of
 
     for unread in unread_of(release):
         for line in unread_lines(unread):

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from byline.catalog.storage import Store
-    from byline.pipelines.takedown.selecting import Request, Selection
+    from byline.catalog.disk.storage import Store
+    from byline.pipelines.rights.takedown.selecting import Request, Selection
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -80,10 +80,10 @@ def apply(
 
     Example: byline takedown apply --record commons:M42 --yes
     """
-    from byline.catalog.corpus import owned
+    from byline.catalog.corpora.corpus import owned
     from byline.cli.corpus import find_corpus
     from byline.cli.takedown_cases import exposures_of
-    from byline.pipelines.takedown.apply import begin, is_pending
+    from byline.pipelines.rights.takedown.apply import begin, is_pending
 
     store = find_corpus(corpus)
     with owned(store):
@@ -121,7 +121,7 @@ def check(
 
     from byline.catalog.text import one_line
     from byline.cli.corpus import find_corpus
-    from byline.pipelines.takedown.checking import check_corpus
+    from byline.pipelines.rights.takedown.checking import check_corpus
 
     store = find_corpus(corpus)
     files = {path: Path(path).read_bytes() for path in picture or ()}
@@ -158,7 +158,7 @@ def _request(
     *,
     views: bool,
 ) -> "Request":
-    from byline.pipelines.takedown.selecting import Request
+    from byline.pipelines.rights.takedown.selecting import Request
 
     return Request(
         records=tuple(records or ()),
@@ -173,9 +173,9 @@ def _request(
 
 
 def _select(store: "Store", request: "Request") -> "Selection":
-    from byline.catalog.corpus import read_settings
+    from byline.catalog.corpora.corpus import read_settings
     from byline.catalog.errors import CorpusError
-    from byline.pipelines.takedown.selecting import select
+    from byline.pipelines.rights.takedown.selecting import select
 
     pixels = read_settings(store).get("pixels")
     if pixels is None:
@@ -188,7 +188,7 @@ def _show(store: "Store", request: "Request", selection: "Selection", runs: list
 
     from byline.catalog.text import one_line
     from byline.cli.takedown_cases import cases_of
-    from byline.pipelines.takedown.page import review_page
+    from byline.pipelines.rights.takedown.page import review_page
 
     table = Table("record", "why", "copy of", box=None)
     for victim in selection.victims[:20]:
@@ -220,7 +220,7 @@ def _ask(selection: "Selection", page: str) -> None:
 def _complete(store: "Store") -> None:
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-    from byline.pipelines.takedown.apply import RECEIPTS, complete
+    from byline.pipelines.rights.takedown.apply import RECEIPTS, complete
 
     columns = [TextColumn("{task.description}"), TextColumn("{task.completed} files"), TimeElapsedColumn()]
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -6,16 +6,16 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from byline.catalog.licenses import read_claims
-from byline.catalog.manifest import Manifest
-from byline.catalog.packs import read_attempts, read_images, read_index
-from byline.catalog.storage import Store
+from byline.catalog.licenses.reading import read_claims
+from byline.catalog.corpora.manifest import Manifest
+from byline.catalog.corpora.packs import read_attempts, read_images, read_index
+from byline.catalog.disk.storage import Store
 from byline.cli.seen import find_checkpoints
-from byline.pipelines.takedown.exposed import Exposures, Places
-from byline.pipelines.takedown.page import Case, CaseRecord, Promoted, Seen
-from byline.pipelines.takedown.selecting import Selection, Victim
-from byline.pipelines.traces.lookup import find_record
-from byline.pipelines.traces.release_traces import InRelease, Version, versions_of
+from byline.pipelines.rights.takedown.exposed import Exposures, Places
+from byline.pipelines.rights.takedown.page import Case, CaseRecord, Promoted, Seen
+from byline.pipelines.rights.takedown.selecting import Selection, Victim
+from byline.pipelines.rights.traces.lookup import find_record
+from byline.pipelines.rights.traces.release_traces import InRelease, Version, versions_of
 
 MAX_PICTURES = 1000
 """On the page; of further ones it shows the words."""

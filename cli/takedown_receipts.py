@@ -1,7 +1,7 @@
 """What receipts say of something that is asked for and no longer there."""
 
-from byline.catalog.denylist import hosts_of, takedowns_denying
-from byline.catalog.storage import Store
+from byline.catalog.denylists.denylist import hosts_of, takedowns_denying
+from byline.catalog.disk.storage import Store
 
 
 def taken_down(store: Store, x: str) -> str | None:

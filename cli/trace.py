@@ -28,8 +28,8 @@ def trace(
     from byline.catalog.text import one_line
     from byline.cli.seen import find_checkpoints
     from byline.cli.takedown_receipts import taken_down
-    from byline.pipelines.traces.tracing import RADIUS_BITS, kind_of
-    from byline.pipelines.traces.tracing import trace as trace_of
+    from byline.pipelines.rights.traces.tracing import RADIUS_BITS, kind_of
+    from byline.pipelines.rights.traces.tracing import trace as trace_of
 
     store, kind = find_corpus(corpus), kind_of(x)
     checkpoints = find_checkpoints(run)

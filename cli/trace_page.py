@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from byline.catalog.text import one_line
-from byline.pipelines.papers.distances import distance_text
-from byline.pipelines.traces.release_traces import Copy, InRelease, Keeper
-from byline.pipelines.traces.tracing import Attempt, Kind, Said, Trace
+from byline.pipelines.releases.papers.distances import distance_text
+from byline.pipelines.rights.traces.release_traces import Copy, InRelease, Keeper
+from byline.pipelines.rights.traces.tracing import Attempt, Kind, Said, Trace
 
 Line = tuple[str, str]
 """A label and a text."""

@@ -16,7 +16,7 @@ def train(
     # Threads that spin while they wait make a shared machine crawl. It must be said before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-    from byline.catalog.extras import needs
+    from byline.catalog.configs.extras import needs
 
     with needs("train", "byline train"):
         from byline.training.run import run

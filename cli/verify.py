@@ -14,9 +14,9 @@ def verify(
 
     Example: byline verify demo/corpus/releases/demo
     """
-    from byline.catalog.manifest import Release
+    from byline.catalog.corpora.manifest import Release
     from byline.catalog.text import one_line
-    from byline.pipelines.verify import verify as problems_of
+    from byline.pipelines.releases.verify import verify as problems_of
 
     opened = Release(release)
     samples = sum(shard.num_samples for shard in opened.manifest.shards)

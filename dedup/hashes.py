@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from byline.catalog.facts import instrument_name
+from byline.catalog.corpora.facts import instrument_name
 from byline.dedup.decoding import decode, decode_gray
 
 HASH_INSTRUMENT = instrument_name(

@@ -16,9 +16,9 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from byline.catalog.errors import ExtensionError
-from byline.catalog.extensions import METRICS, Extension, check_plain, extension, in_a_line
-from byline.catalog.facts import instrument_name
-from byline.catalog.rules import FIRST_WORDS
+from byline.catalog.configs.extensions import METRICS, Extension, check_plain, extension, in_a_line
+from byline.catalog.corpora.facts import instrument_name
+from byline.catalog.policies.rules import FIRST_WORDS
 
 
 class Metric(BaseModel):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from byline.catalog.facts import instrument_name
+from byline.catalog.corpora.facts import instrument_name
 
 FLAT_FROM = 0.95
 """A picture of this flatness or more is recognised by equal pixels only: its hash says nothing."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from byline.catalog.facts import instrument_name
+from byline.catalog.corpora.facts import instrument_name
 from byline.dedup.colors import GRID, GRID_BYTES, color_grid
 from byline.dedup.frames import find_frame
 from byline.dedup.hashes import HASH_INSTRUMENT, hash_of_frequencies, low_frequencies

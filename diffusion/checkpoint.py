@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from byline.catalog.digests import digest_of
 from byline.catalog.errors import CheckpointError, CorpusError
-from byline.catalog.manifest import Release
+from byline.catalog.corpora.manifest import Release
 
 INFO = "byline.json"
 FOLDER = "checkpoints"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from byline.catalog.errors import BylineError
-from byline.catalog.manifest import Release
+from byline.catalog.corpora.manifest import Release
 from byline.diffusion.checkpoint import require_trained_on
 from byline.diffusion.pixels import to_network
 from byline.diffusion.sampling import SamplingConfig, TextToImage

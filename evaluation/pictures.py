@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byline.catalog.errors import CorpusError
-from byline.catalog.manifest import Release, Split
+from byline.catalog.corpora.manifest import Release, Split
 from byline.diffusion.pixels import square
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from PIL import Image
 
-from byline.catalog.records import Evidence, ImageRecord
-from byline.pipelines.fetch_config import FetchConfig
-from byline.pipelines.sources.yfcc import COLUMNS
+from byline.catalog.corpora.records import Evidence, ImageRecord
+from byline.pipelines.fetching.config import FetchConfig
+from byline.pipelines.sources.readers.yfcc import COLUMNS
 
 BY_4 = "https://creativecommons.org/licenses/by/4.0/"
 POLICY = """

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from byline.catalog.consent import Signal, consent_evidence, header_signals
-from byline.pipelines.embedded import embedded_signals
-from byline.pipelines.transport.robots import TdmRepFile, robots_of
+from byline.pictures.stated import embedded_signals
+from byline.pipelines.fetching.transport.robots import TdmRepFile, robots_of
 from tests.speaking_pictures import a_packet, signed, tampered, training_mining, with_packet
 
 COLUMNS = ("kind", "how", "text", "state", "rule", "note")

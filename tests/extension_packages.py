@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from byline.catalog import extensions
+from byline.catalog.configs import extensions
 
 
 def install(site: Path, name: str, entry_points: str, module: str, *, version: str = "1.0") -> None:

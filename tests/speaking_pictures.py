@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from byline.pipelines.embedded.packets import EXTENSION, STANDARD
+from byline.pictures.stated.packets import EXTENSION, STANDARD
 
 MEDIA_TYPES = {kind: f"image/{kind}" for kind in ("jpeg", "png", "webp", "gif", "tiff")}
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

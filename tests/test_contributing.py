@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from byline.catalog.manifest import Release
-from byline.pipelines.run import last_record
+from byline.catalog.corpora.manifest import Release
+from byline.pipelines.beam.build import last_record
 from tests.builders import BY_4, a_corpus
 
 ROOT = Path(__file__).parent.parent

@@ -41,7 +41,7 @@ def test_the_wheel_has_one_package_with_every_room_and_its_data(wheel):
     configs = {*_files("configs", "*.toml"), *_files("configs", "*.json")}
     assert templates
     assert configs
-    assert templates | configs | {"pipelines/stages/fetch.py"} <= inside
+    assert templates | configs | {"pipelines/beam/stages/fetch.py"} <= inside
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from byline.catalog.manifest import Release
+from byline.catalog.corpora.manifest import Release
 from byline.diffusion.autoencoder import autocast, build_autoencoder, encode
 from byline.diffusion.pixels import to_network
 from byline.diffusion.sampling import seed_from

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from byline.catalog.configs import parse_config, read_toml
+from byline.catalog.configs.loading import parse_config, read_toml
 from byline.catalog.errors import ConfigError
-from byline.catalog.places import DeepSpeedPlace, InputPlace, ModelPlace, OutputPlace
+from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, ModelPlace, OutputPlace
 from byline.diffusion.autoencoder import AutoencoderConfig, Precision
 from byline.diffusion.networks import UNetConfig
 from byline.diffusion.noise import NoiseConfig
@@ -40,7 +40,7 @@ class MachineConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class RunConfig(BaseModel, frozen=True, extra="forbid"):
-    """What both kinds of run share. Paths count from the folder of the config (`catalog.places`)."""
+    """What both kinds of run share. Paths count from the folder of the config (`catalog.configs.places`)."""
 
     release: InputPlace
     """`<corpus>/releases/<name>[/<version>]`."""

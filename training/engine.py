@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from byline.catalog.errors import CheckpointError, ConfigError
-from byline.catalog.extras import needs
+from byline.catalog.configs.extras import needs
 from byline.training.config import RunConfig
 from byline.training.ranks import Ranks
 

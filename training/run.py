@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from byline.catalog.errors import BylineError, CheckpointError
-from byline.catalog.extras import require
-from byline.catalog.manifest import Release
+from byline.catalog.configs.extras import require
+from byline.catalog.corpora.manifest import Release
 from byline.diffusion.checkpoint import open_checkpoint
 from byline.training.autoencoder_task import AutoencoderTask
 from byline.training.checkpoints import resumable

@@ -10,8 +10,8 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from byline.catalog.errors import CheckpointError
-from byline.catalog.facts import instrument_name
-from byline.catalog.places import ModelPlace
+from byline.catalog.corpora.facts import instrument_name
+from byline.catalog.configs.places import ModelPlace
 from byline.dedup.embedding.encoders import Encoder, load_encoder, pinned_weights
 
 _VERSION = "1"

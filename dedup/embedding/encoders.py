@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from byline.catalog.errors import CheckpointError
-from byline.catalog.extras import needs, require
-from byline.catalog.model_folders import safetensors_folder
+from byline.catalog.configs.extras import needs, require
+from byline.catalog.configs.model_folders import safetensors_folder
 
 if TYPE_CHECKING:
     from byline.dedup.embedding.network import CopyNet

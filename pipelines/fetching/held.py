@@ -4,14 +4,14 @@ import os
 import re
 import stat
 
-from byline.catalog.packs import Outcome
-from byline.pipelines.transport import Answer
+from byline.catalog.corpora.packs import Outcome
+from byline.pipelines.fetching.transport import Answer
 
 _MEMBER = re.compile(r"(?P<path>.+)#(?P<offset>\d{1,18})\+(?P<size>\d{1,18})", re.DOTALL)
 
 
 def read_held(held: str, *, max_bytes: int) -> Answer:
-    """Return the bytes at `held` of `catalog.records.ImageRecord`. Never raises for what lies there."""
+    """Return the bytes at `held` of `catalog.corpora.records.ImageRecord`. Never raises for what lies there."""
     member = _MEMBER.fullmatch(held)
     path, offset = (member["path"], int(member["offset"])) if member else (held, 0)
     try:

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from heapq import heappop, heappush
 
-from byline.pipelines.transport import Answer, NotYetError
+from byline.pipelines.fetching.transport import Answer, NotYetError
 
 Ask = Callable[[int], Awaitable[Answer]]
 Use = Callable[[int, Answer], Awaitable[None]]

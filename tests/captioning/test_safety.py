@@ -10,7 +10,7 @@ from PIL import Image
 
 from byline.captioning import safety
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
-from byline.catalog.configs import parse_config
+from byline.catalog.configs.loading import parse_config
 from byline.catalog.errors import ConfigError
 from tests.builders import a_picture
 
@@ -75,7 +75,7 @@ def test_the_instrument_names_package_weights_and_preprocessing(classifier, monk
 
 
 def test_a_missing_package_is_one_line_that_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("byline.catalog.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("byline.catalog.configs.extras.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"needs .*onnxruntime.*pip install 'byline\[safety\]'") as caught:
         NsfwClassifier(CONFIG)
     assert "\n" not in str(caught.value)

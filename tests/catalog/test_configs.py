@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from byline.catalog.configs import load_config
+from byline.catalog.configs.loading import load_config
 from byline.catalog.errors import ConfigError
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from byline.catalog.denylist import Entry, Look, add_entries, load_denylist
-from byline.catalog.storage import Store
+from byline.catalog.denylists.denylist import Entry, Look, add_entries, load_denylist
+from byline.catalog.disk.storage import Store
 from tests.builders import a_record
 
 

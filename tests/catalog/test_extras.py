@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 
 from byline.catalog.errors import ConfigError
-from byline.catalog.extras import extra_with, extras, needs, require
+from byline.catalog.configs.extras import extra_with, extras, needs, require
 
 VERBS = {
     "train": (["train", "any.toml"], "torch"),

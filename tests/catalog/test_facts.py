@@ -1,7 +1,7 @@
 import pyarrow as pa
 
-from byline.catalog.facts import FactTable, instrument_name
-from byline.catalog.storage import Store
+from byline.catalog.corpora.facts import FactTable, instrument_name
+from byline.catalog.disk.storage import Store
 
 SCHEMA = pa.schema([("sha256", pa.string()), ("value", pa.int64())])
 

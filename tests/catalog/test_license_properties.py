@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from byline.catalog.configs import load_config
-from byline.catalog.license_names import PORTS, TOOL_PAGES, UNPORTED
-from byline.catalog.licenses import choices, license_url, read_claims, read_license
-from byline.catalog.policy import Policy
-from byline.catalog.rules import license_reasons
+from byline.catalog.configs.loading import load_config
+from byline.catalog.licenses.names import PORTS, TOOL_PAGES, UNPORTED
+from byline.catalog.licenses.reading import choices, license_url, read_claims, read_license
+from byline.catalog.policies.policy import Policy
+from byline.catalog.policies.rules import license_reasons
 
 CC = "https://creativecommons.org"
 COMMERCIAL = load_config(Path(__file__).parents[2] / "configs/policies/commercial.toml", Policy).license

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from byline.catalog.license_names import WHOLE_NAMES
-from byline.catalog.license_text import normalized
-from byline.catalog.licenses import choices, family, has_version, license_url, read_claims, read_license
+from byline.catalog.licenses.names import WHOLE_NAMES
+from byline.catalog.licenses.text import normalized
+from byline.catalog.licenses.reading import choices, family, has_version, license_url, read_claims, read_license
 
 CC = "https://creativecommons.org"
 

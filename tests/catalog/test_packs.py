@@ -2,9 +2,9 @@ import pytest
 
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
-from byline.catalog.packs import Outcome, read_images, read_index, remove_records, write_segment
-from byline.catalog.storage import Store
-from byline.catalog.tars import read_tar
+from byline.catalog.corpora.packs import Outcome, read_images, read_index, remove_records, write_segment
+from byline.catalog.disk.storage import Store
+from byline.catalog.disk.tars import read_tar
 from tests.builders import tree_digest
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from byline.catalog.configs import load_config
+from byline.catalog.configs.loading import load_config
 from byline.catalog.errors import ConfigError
-from byline.catalog.places import DeepSpeedPlace, InputPlace, ModelPlace, OutputPlace, PolicyPlace
+from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, ModelPlace, OutputPlace, PolicyPlace
 
 
 class Named(BaseModel, frozen=True, extra="forbid"):

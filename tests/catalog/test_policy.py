@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from byline.catalog.configs import load_config
+from byline.catalog.configs.loading import load_config
 from byline.catalog.errors import ConfigError
-from byline.catalog.licenses import UNKNOWN, family
-from byline.catalog.policy import FAMILIES, LicenseRules, Policy, choose_license, license_rank, obligations_of
+from byline.catalog.licenses.reading import UNKNOWN, family
+from byline.catalog.policies.policy import FAMILIES, LicenseRules, Policy, choose_license, license_rank, obligations_of
 
 RULES = LicenseRules(families=("CC0", "CC-BY", "CC-BY-SA"))
 POLICIES = sorted(Path("configs/policies").glob("*.toml"))

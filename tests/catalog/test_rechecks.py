@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from byline.catalog.rechecks import add_checks, forget_checks, last_checked, newest_findings, num_segments, read_checks
-from byline.catalog.storage import Store
+from byline.catalog.corpora.rechecks import add_checks, forget_checks, last_checked, newest_findings, num_segments, read_checks
+from byline.catalog.disk.storage import Store
 
 PACK = "test-00000"
 NOAI = '[["x-robots-tag","noai"]]'

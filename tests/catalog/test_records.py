@@ -1,6 +1,6 @@
 import pytest
 
-from byline.catalog.records import pack_of, records_table
+from byline.catalog.corpora.records import pack_of, records_table
 from byline.catalog.text import one_line, plain_text
 from tests.builders import a_record
 

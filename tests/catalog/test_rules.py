@@ -3,8 +3,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from byline.catalog.licenses import read_license
-from byline.catalog.policy import (
+from byline.catalog.licenses.reading import read_license
+from byline.catalog.policies.policy import (
     CaptionRules,
     ConsentRules,
     CreditRules,
@@ -13,7 +13,7 @@ from byline.catalog.policy import (
     SafetyRules,
     SplitRules,
 )
-from byline.catalog.rules import (
+from byline.catalog.policies.rules import (
     caption_reasons,
     consent_reasons,
     credit_reasons,

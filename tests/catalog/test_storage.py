@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from byline.catalog.errors import StorageError
-from byline.catalog.storage import Store
+from byline.catalog.disk.storage import Store
 
 
 def test_a_file_is_absent_when_its_writer_fails(tmp_path):

@@ -1,7 +1,7 @@
 import tarfile
 from io import BytesIO
 
-from byline.catalog.tars import read_tar, write_tar
+from byline.catalog.disk.tars import read_tar, write_tar
 
 MEMBERS = [("b.jpg", b"x" * 700), ("a.txt", b""), ("c.json", b"{}")]
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from byline.cli.main import app
-from byline.pipelines.run import build
+from byline.pipelines.beam.build import build
 from tests.builders import a_corpus, a_picture, a_yfcc_line, encoded, write_corpus
 
 

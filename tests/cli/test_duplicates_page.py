@@ -7,7 +7,7 @@ import re
 import pytest
 from bs4 import BeautifulSoup
 
-from byline.catalog.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules
+from byline.catalog.policies.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules
 from byline.cli.duplicates_data import Cluster, Duplicates
 from byline.cli.duplicates_ledger import Chosen, Ledger
 from byline.cli.duplicates_page import page

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from byline.catalog.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules
+from byline.catalog.policies.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules
 from byline.cli.duplicates_data import Picture
 from byline.cli.duplicates_words import _KEYS, kind_of, why_kept
 from tests.cli.clusters import a_picture

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from byline.pipelines.evaluation_sets import load_evaluation_list
+from byline.pipelines.facts.evaluation_sets import load_evaluation_list
 from tests.builders import a_picture, encoded
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from byline.catalog.configs import load_config
-from byline.catalog.manifest import Release
-from byline.catalog.policy import Policy
-from byline.pipelines.sources.yfcc import read_yfcc
+from byline.catalog.configs.loading import load_config
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.policies.policy import Policy
+from byline.pipelines.sources.readers.yfcc import read_yfcc
 from tests.builders import a_picture, a_server, a_yfcc_line, encoded
 
 SAMPLES = Path(__file__).parents[2] / "samples"

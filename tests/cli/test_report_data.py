@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from byline.catalog.packs import read_images, read_index
+from byline.catalog.corpora.packs import read_images, read_index
 from byline.cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, collect
 from byline.cli.report_page import page
-from byline.pipelines.run import build
+from byline.pipelines.beam.build import build
 from tests.builders import a_corpus
 
 pytestmark = pytest.mark.beam

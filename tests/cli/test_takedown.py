@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from byline.catalog.manifest import Release
-from byline.catalog.storage import Store
-from byline.pipelines.run import build
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.disk.storage import Store
+from byline.pipelines.beam.build import build
 from tests.builders import a_corpus, encoded, tree_digest
 
 PHOTO = Path("samples/photographs/lomiri-dragonfly-by-bolly.jpg").resolve()

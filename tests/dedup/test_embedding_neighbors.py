@@ -114,6 +114,6 @@ def test_a_threshold_that_finds_everything_is_told(monkeypatch):
 
 
 def test_without_faiss_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr("byline.catalog.extras.find_spec", lambda name: None)
+    monkeypatch.setattr("byline.catalog.configs.extras.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'byline\[embedding\]'"):
         similar_pairs(vectors(4), min_cosine=0.9)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from byline.catalog.configs import parse_config
+from byline.catalog.configs.loading import parse_config
 from byline.catalog.errors import ConfigError
 from byline.diffusion.noise import NoiseConfig, Noising
 

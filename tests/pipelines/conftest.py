@@ -2,7 +2,7 @@
 
 import pytest
 
-from byline.pipelines.run import build
+from byline.pipelines.beam.build import build
 from tests.builders import a_corpus
 
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from byline.catalog.digests import sha256_hex
-from byline.catalog.manifest import Manifest, Shard, Split, manifest_bytes
-from byline.catalog.storage import Store
-from byline.catalog.tars import write_tar
+from byline.catalog.corpora.manifest import Manifest, Shard, Split, manifest_bytes
+from byline.catalog.disk.storage import Store
+from byline.catalog.disk.tars import write_tar
 from byline.diffusion.autoencoder import AutoencoderConfig, build_autoencoder
 from byline.training.config import AutoencoderRun, DiffusionRun
 

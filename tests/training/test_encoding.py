@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from byline.catalog.errors import CorpusError
-from byline.catalog.manifest import Release
+from byline.catalog.corpora.manifest import Release
 from byline.diffusion.autoencoder import load_autoencoder
 from byline.diffusion.text import TextEncoder, TextEncoderConfig
 from byline.training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts

@@ -22,11 +22,11 @@ import json
 import numpy as np
 
 from byline.captioning import CaptionWriter
-from byline.catalog.custom_rules import Rule
+from byline.catalog.policies.custom_rules import Rule
 from byline.catalog.digests import sha256_hex
-from byline.catalog.records import Evidence, ImageRecord
+from byline.catalog.corpora.records import Evidence, ImageRecord
 from byline.dedup.metrics import Metric
-from byline.pipelines.sources.rows import read_row
+from byline.pipelines.sources.readers.rows import read_row
 
 
 def read_museum(path, source, options):

@@ -7,15 +7,15 @@ import pytest
 from PIL import Image
 
 from byline.catalog.errors import ConfigError, CorpusError, ExtensionError
-from byline.pipelines.config import load_corpus_config
-from byline.pipelines.measures import metric_facts
-from byline.pipelines.plans.planning import make_plan
-from byline.pipelines.run import build, last_record
-from byline.pipelines.verify import verify
+from byline.pipelines.corpora.config import load_corpus_config
+from byline.pipelines.facts.measures import metric_facts
+from byline.pipelines.rights.plans.planning import make_plan
+from byline.pipelines.beam.build import build, last_record
+from byline.pipelines.releases.verify import verify
 from tests.builders import a_corpus, tree_digest
 from tests.extension_packages import found_anew, install
 from tests.pipelines.extending.conftest import ENTRY_POINTS, MODULE
-from tests.pipelines.takedown.corpora import latest, take_down
+from tests.pipelines.rights.takedown.corpora import latest, take_down
 
 METRIC = "[metrics.brightness]\n"
 

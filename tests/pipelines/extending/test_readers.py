@@ -5,11 +5,11 @@ import json
 import pytest
 
 from byline.catalog.errors import ConfigError, ExtensionError, SourceError
-from byline.pipelines.config import load_corpus_config
-from byline.pipelines.extensions import found_extensions
-from byline.pipelines.run import build, last_record
-from byline.pipelines.sources import read_source
-from byline.pipelines.sources.options import AS_IT_IS
+from byline.pipelines.corpora.config import load_corpus_config
+from byline.pipelines.corpora.extensions import found_extensions
+from byline.pipelines.beam.build import build, last_record
+from byline.pipelines.sources.readers import read_source
+from byline.pipelines.sources.readers.options import AS_IT_IS
 from tests.builders import BY_4, a_corpus
 from tests.extension_packages import found_anew, install
 from tests.pipelines.extending.conftest import ENTRY_POINTS, MODULE
@@ -146,5 +146,5 @@ def test_all_that_is_found_is_listed_with_what_is_wrong(museum):
         ("byline.metrics", "brightness", "museum-x", "1.0"),
         ("byline.rules", "wordy", "museum-x", "1.0"),
     ]
-    assert found["rules", "faulty"].problem.endswith("is not a subclass of byline.catalog.custom_rules.Rule")
+    assert found["rules", "faulty"].problem.endswith("is not a subclass of byline.catalog.policies.custom_rules.Rule")
     assert found["captioners", "blip2"].problem.startswith("captioner blip2 (faulty 1.0) has a name of byline's own")

@@ -1,0 +1,63 @@
+"""What a corpus on disk says of itself in `corpus.toml`, and who may write in it."""
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tomli_w
+
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.disk.locks import take_lock
+from byline.catalog.disk.storage import Store
+
+SETTINGS = "corpus.toml"
+FORMAT = 2
+"""Of the files of a corpus."""
+PENDING = "takedowns/pending.json"
+"""What a takedown that was begun and not completed has to do."""
+TAKEDOWNS = "takedowns"
+"""Key of the settings: ids of the denylist files that must be there."""
+DENYLISTS = "denylists"
+"""Key of the settings: release -> roots of the other corpora whose takedowns its last build held it to."""
+
+
+def read_settings(store: Store) -> dict[str, Any]:
+    """Return `corpus.toml`, empty for a new corpus. Raises a `BylineError` when it is damaged or of another format."""
+    if not store.exists(SETTINGS):
+        return {}
+    where = store.url(SETTINGS)
+    try:
+        settings = tomllib.loads(store.read_text(SETTINGS))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{where} is damaged ({error}); restore it, it says how packs were made") from error
+    if settings.get("format") != FORMAT:
+        raise ConfigError(f"{where} is of another version of byline; name a new root")
+    return settings
+
+
+def write_settings(store: Store, settings: dict[str, Any]) -> None:
+    """Write `corpus.toml`."""
+    store.write_bytes(SETTINGS, tomli_w.dumps({"format": FORMAT, **settings}).encode())
+
+
+@contextmanager
+def owned(store: Store) -> Iterator[None]:
+    """Keep other writers of this machine out of a local corpus, and clear what a killed one left half written.
+
+    Raises `CorpusError` when another build or takedown is at work.
+    """
+    if not store.is_local:
+        yield
+        return
+    lock = store.local_path(".lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    except OSError as error:
+        raise CorpusError(f"cannot make a corpus at {store.root}: {error}") from error
+    with file:
+        if not take_lock(file):
+            raise CorpusError(f"another build or takedown is at work in {store.root}; wait for it to end")
+        store.remove_partial(with_own=True)
+        yield

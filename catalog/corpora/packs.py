@@ -1,0 +1,276 @@
+"""The pack on disk: image bytes in a tar, and one index row for every record that was asked for.
+
+`packs/<pack>.<segment>.parquet` is the index, img2dataset's columns first; each row names the tar that holds its bytes,
+`<pack>.<segment>.<digest>.tar`. The index is what makes a segment exist: it is written after the tar, and of several
+writers one wins. img2dataset's `_stats.json` is beside it. What is fetched later goes into a further segment.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import accumulate, groupby
+from tarfile import BLOCKSIZE
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.errors import CorpusError
+from byline.catalog.disk.storage import Store, parquet_bytes
+from byline.catalog.disk.tars import TarMember, whole_blocks, write_pieces, write_tar
+
+
+class Outcome(StrEnum):
+    """What became of one record at fetch. Closed: every record that was asked for has exactly one.
+
+    `DISALLOWED` is what robots.txt forbids, `UNCHANGED` what a recheck finds as it was; a pack has none of the latter.
+    """
+
+    FETCHED = "fetched"
+    BAD_URL = "bad-url"
+    PRIVATE_ADDRESS = "private-address"
+    DISALLOWED = "disallowed"
+    BAD_CERTIFICATE = "bad-certificate"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    SERVER_ERROR = "server-error"
+    HTTP_ERROR = "http-error"
+    TOO_LARGE = "too-large"
+    NOT_AN_IMAGE = "not-an-image"
+    TOO_MANY_PIXELS = "too-many-pixels"
+    DAMAGED = "damaged"
+    POLYGLOT = "polyglot"
+    NOT_RESIZABLE = "not-resizable"
+    DENIED = "denied"
+    UNCHANGED = "unchanged"
+
+
+TRANSIENT = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.SERVER_ERROR})
+"""Outcomes that may be another one tomorrow: a later build asks again, up to `MAX_ATTEMPTS` times in all."""
+MAX_ATTEMPTS = 3
+ORIGINALS = ".originals.tar"
+"""How a tar of bytes as fetched ends; its members are `<sha256>.<ending of the media type>`."""
+ENDINGS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/bmp": "bmp",
+    "image/tiff": "tif",
+}
+
+INDEX_SCHEMA = pa.schema(
+    [
+        ("url", pa.string()),
+        ("key", pa.string()),
+        ("status", pa.string()),
+        ("error_message", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("original_width", pa.int32()),
+        ("original_height", pa.int32()),
+        ("sha256", pa.string()),
+        ("record_id", pa.string()),
+        ("outcome", pa.string()),
+        ("media_type", pa.string()),
+        ("stored_sha256", pa.string()),
+        ("tar", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("fetched_at", pa.timestamp("ms", tz="UTC")),
+        ("consent", pa.string()),
+        ("final_url", pa.string()),
+        ("etag", pa.string()),
+        ("last_modified", pa.string()),
+        ("originals", pa.string()),
+        ("original_offset", pa.int64()),
+        ("original_size", pa.int64()),
+    ]
+)
+"""`sha256` is of the bytes as fetched, `stored_sha256` of the JPEG at [offset, offset + size) of the tar. `consent` is
+evidence for `catalog.consent.read_consent`; null when the server said nothing or nothing was answered. `final_url` is
+where redirects led. `originals` names the tar of the bytes as fetched, where the corpus keeps them."""
+
+
+def read_attempts(store: Store, pack: str, columns: list[str] | None = None) -> pa.Table:
+    """Return the index rows of all segments of a pack, in the order in which they were written."""
+    names = INDEX_SCHEMA.names if columns is None else columns
+    tables = [store.read_table(f"{name}.parquet", names) for name in store.numbered(f"packs/{pack}.", ".parquet")]
+    return pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables])
+
+
+def read_index(store: Store, pack: str) -> pa.Table:
+    """Return the newest index row of each record of a pack at each of its URLs, sorted by record_id."""
+    attempts = read_attempts(store, pack).combine_chunks()
+    ids = pc.dictionary_encode(asked_for(attempts))
+    codes = ids.combine_chunks().indices.to_numpy() if len(attempts) else np.zeros(0, np.int32)
+    last = np.zeros(codes.max(initial=-1) + 1, np.int64)
+    last[codes] = np.arange(len(codes))  # of equal ids the last one stays
+    return attempts.take(pa.array(np.sort(last))).sort_by([("record_id", "ascending"), ("url", "ascending")])
+
+
+def read_rows_of(store: Store, pack: str, records: pa.Table, columns: list[str]) -> pa.Table:
+    """Return these columns of the newest index row of each record, in their order; nulls where none is.
+
+    `records` has `record_id` and `url`: what another URL of a record once gave is not an answer to this one.
+    """
+    names = list(dict.fromkeys(["record_id", "url", *columns]))
+    stems = store.numbered(f"packs/{pack}.", ".parquet")
+    tables = [store.read_table(f"{stem}.parquet", names) for stem in reversed(stems)]
+    newest_first = pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables])
+    places = pc.index_in(asked_for(records), value_set=asked_for(newest_first).combine_chunks())
+    return newest_first.select(columns).take(places)
+
+
+def asked_for(rows: pa.Table) -> pa.ChunkedArray:
+    """Return what each row (`record_id`, `url`) is about: a record at a URL."""
+    return pc.binary_join_element_wise(rows["record_id"], rows["url"], "\n")
+
+
+SegmentRow = tuple[dict[str, object], bytes | None] | tuple[dict[str, object], bytes | None, bytes | None]
+"""Columns of the index, the stored bytes, and those as fetched where the corpus keeps them."""
+
+
+def write_segment(
+    store: Store,
+    pack: str,
+    rows: Iterable[SegmentRow],
+    stats: dict[str, object],
+) -> bool:
+    """Add a segment of index rows with their stored bytes (none where nothing was fetched), and the originals if given.
+
+    Equal bytes are stored once, in the order of their digests. Tells whether the segment was added: when another
+    writer was first, nothing changed.
+    """
+    listed = list(rows)
+    stem = f"{pack}.{len(store.numbered(f'packs/{pack}.', '.parquet')):03d}"
+    stored = {_member(row[0]): row[1] for row in listed if row[1] is not None}
+    tar, places = _write_members(store, stem, stored, ".tar")
+    originals = {_original_member(row[0]): row[2] for row in listed if len(row) == 3 and row[2] is not None}
+    of_originals, original_places = _write_members(store, stem, originals, ORIGINALS) if originals else ("", {})
+    index = []
+    for row in listed:
+        columns = dict(row[0])
+        if place := places.get(_member(row[0])):
+            columns |= {"tar": tar, "offset": place.offset, "size": place.size}
+        if place := original_places.get(_original_member(row[0])):
+            columns |= {"originals": of_originals, "original_offset": place.offset, "original_size": place.size}
+        index.append(columns)
+    table = parquet_bytes(pa.Table.from_pylist(index, schema=INDEX_SCHEMA))
+    if not store.write_new(f"packs/{stem}.parquet", table):
+        return False
+    store.write_bytes(f"packs/{stem}_stats.json", canonical_json(stats) + b"\n")
+    return True
+
+
+def _member(row: Mapping[str, object]) -> str:
+    return f"{row.get('sha256')}.jpg"
+
+
+def _original_member(row: Mapping[str, object]) -> str:
+    return f"{row.get('sha256')}.{ENDINGS.get(str(row.get('media_type')), 'original')}"
+
+
+def _write_members(
+    store: Store, stem: str, members: Mapping[str, bytes], suffix: str
+) -> tuple[str, dict[str, TarMember]]:
+    """Write a tar that is named after its members; return its name and where they lie."""
+    listed = sorted(members.items())
+    digest = sha256_hex("".join(sha256_hex(data) for _, data in listed).encode())[:16]
+    name = f"{stem}.{digest}{suffix}"
+    with store.writing(f"packs/{name}") as file:
+        return name, {place.name: place for place in write_tar(file, listed)}
+
+
+def remove_records(store: Store, pack: str, record_ids: Collection[str]) -> list[str]:
+    """Remove these records and their pictures from a pack; return the paths of the files that changed or went.
+
+    Tars that hold a picture of theirs are spliced, no other is touched. No other record may have the same pictures. A
+    segment stays, if need be empty, so that the others keep their numbers. Done again, or after a kill, it ends with
+    the same files.
+    """
+    changed = []
+    gone = pa.array(sorted(record_ids), pa.string())
+    for stem in store.numbered(f"packs/{pack}.", ".parquet"):
+        index = store.read_table(f"{stem}.parquet")
+        is_gone = pc.is_in(index["record_id"], gone)
+        removed, kept = index.filter(is_gone), index.filter(pc.invert(is_gone))
+        if not len(removed):
+            continue
+        for columns in (_STORED, _ORIGINAL):
+            for tar in pc.unique(removed[columns.tar].drop_null()).to_pylist():
+                kept = _splice(store, stem, tar, kept, columns)
+                changed.append(f"packs/{tar}")
+        store.write_table(f"{stem}.parquet", kept)
+        changed.append(f"{stem}.parquet")
+    left = read_attempts(store, pack, ["tar", "originals"])
+    named = {*pc.unique(left["tar"]).to_pylist(), *pc.unique(left["originals"]).to_pylist()}
+    for name in store.files("packs", suffix=".tar"):  # what was spliced, and what a killed writer left
+        if name.startswith(f"{pack}.") and name not in named:
+            store.remove(f"packs/{name}")
+    return changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TarColumns:
+    """Which columns of the index say where a member lies, and what its digest is."""
+
+    tar: str
+    offset: str
+    size: str
+    digest: str
+    suffix: str
+
+
+_STORED = _TarColumns(tar="tar", offset="offset", size="size", digest="stored_sha256", suffix=".tar")
+_ORIGINAL = _TarColumns(
+    tar="originals", offset="original_offset", size="original_size", digest="sha256", suffix=ORIGINALS
+)
+
+
+def _splice(store: Store, stem: str, tar: str, kept: pa.Table, columns: _TarColumns) -> pa.Table:
+    """Write the members of a tar that the rows in `kept` name to a new tar; return these rows as they name that one."""
+    rows = kept.to_pylist()
+    members = {row["sha256"]: row for row in rows if row[columns.tar] == tar}
+    listed = [members[key] for key in sorted(members)]
+    digest = sha256_hex("".join(row[columns.digest] for row in listed).encode())[:16]
+    name = f"{stem.removeprefix('packs/')}.{digest}{columns.suffix}"
+    sizes = [BLOCKSIZE + whole_blocks(row[columns.size]) for row in listed]
+    with store.open(f"packs/{tar}") as old, store.writing(f"packs/{name}") as file:
+        pieces = zip((row[columns.offset] - BLOCKSIZE for row in listed), sizes, strict=True)
+        write_pieces(file, (_read_at(old, start, size) for start, size in pieces))
+    offsets = {row["sha256"]: place + BLOCKSIZE for row, place in zip(listed, accumulate([0, *sizes]), strict=False)}
+    moved = [
+        {**row, columns.tar: name, columns.offset: offsets[row["sha256"]]} if row[columns.tar] == tar else row
+        for row in rows
+    ]
+    return pa.Table.from_pylist(moved, schema=INDEX_SCHEMA)
+
+
+def _read_at(file: IO[bytes], start: int, size: int) -> bytes:
+    file.seek(start)
+    return file.read(size)
+
+
+def read_images(store: Store, index: pa.Table, *, only: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield (sha256, stored bytes) of the pictures in `only`, once each, sorted within each tar.
+
+    Raises `CorpusError` when the bytes are not those that were stored.
+    """
+    wanted = index.filter(pc.is_in(index["key"], pa.array(sorted(only), pa.string())))
+    places = wanted.select(["tar", "sha256", "stored_sha256", "offset", "size"]).to_pylist()
+    by_tar = sorted(places, key=lambda place: (place["tar"], place["sha256"]))
+    seen: set[str] = set()
+    for name, group in groupby(by_tar, key=lambda place: place["tar"]):
+        with store.open(f"packs/{name}") as tar:
+            for place in group:
+                if place["sha256"] in seen:
+                    continue
+                seen.add(place["sha256"])
+                tar.seek(place["offset"])
+                data = tar.read(place["size"])
+                if sha256_hex(data) != place["stored_sha256"]:
+                    raise CorpusError(f"{store.url(f'packs/{name}')} is damaged at {place['sha256']}; restore it")
+                yield place["sha256"], data

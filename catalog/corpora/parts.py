@@ -1,0 +1,103 @@
+"""The element of every stage: a pack and where its records lie. Never a row, never image bytes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate, groupby
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from byline.catalog.disk.storage import Store
+from byline.catalog.disk.storage_errors import damaged_parquet
+from byline.catalog.corpora.url_index import UrlIndex
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class PackPart:
+    """One pack of one ingest run. The records are one row group of a Parquet file."""
+
+    pack: str
+    records_path: str
+    row_group: int
+    num_records: int
+
+    @property
+    def source(self) -> str:
+        """The name of the source that the pack belongs to."""
+        return self.pack.rsplit("-", 1)[0]
+
+    def read_records(self, store: Store, columns: list[str] | None = None, words: tuple[str, ...] = ()) -> pa.Table:
+        """Return the records of the pack, sorted by record_id; the columns in `words` come as dictionaries.
+
+        Raises `StorageError` when the file is damaged.
+        """
+        with _told_if_damaged(store, self.records_path), store.open(self.records_path) as file:
+            footer = _footer(store, self.records_path, store.state(self.records_path))
+            ahead = not store.is_local  # on a disk it gains nothing, and its threads can abort a process as it ends
+            parquet = pq.ParquetFile(file, metadata=footer, read_dictionary=list(words) or None, pre_buffer=ahead)
+            return parquet.read_row_group(self.row_group, columns=columns, use_threads=False)
+
+
+def parts_of(store: Store, records_path: str) -> list[PackPart]:
+    """Return the packs of an ingest run, in order. Raises `StorageError` when the file is damaged."""
+    footer = _footer(store, records_path, store.state(records_path))
+    place = footer.schema.names.index("pack")
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    return [
+        PackPart(
+            pack=group.column(place).statistics.min,
+            records_path=records_path,
+            row_group=number,
+            num_records=group.num_rows,
+        )
+        for number, group in enumerate(groups)
+    ]
+
+
+@contextmanager
+def writing_records(store: Store, path: str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Give a function that takes the records of one pack after the other, in order, and writes each as one row group.
+
+    When the block ends there is first the URL index and then, complete, the records. Memory holds one pack.
+    """
+    with store.scratch_folder() as scratch, store.writing(path) as file:
+        index = UrlIndex(scratch / "urls")
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+
+            def add(pack: pa.Table) -> None:
+                writer.write_table(pack.combine_chunks(), row_group_size=len(pack))
+                index.add(pack)
+
+            yield add
+        index.write(store, path)
+
+
+def write_records(store: Store, path: str, records: pa.Table) -> None:
+    """Write the records of an ingest run, sorted by pack and id, as one row group a pack; first their URL index."""
+    with writing_records(store, path, records.schema) as add:
+        for pack in packs_of(records):
+            add(pack)
+
+
+def packs_of(records: pa.Table) -> Iterator[pa.Table]:
+    """Yield the records of each pack, of records that are sorted by pack."""
+    sizes = [len(list(rows)) for _, rows in groupby(records["pack"].to_pylist())]
+    for start, size in zip(accumulate([0, *sizes]), sizes, strict=False):
+        yield records.slice(start, size)
+
+
+@lru_cache(maxsize=64)
+def _footer(store: Store, path: str, state: str) -> pq.FileMetaData:
+    """Return what a Parquet file says of itself, at length if it has a thousand packs. `state` changes with it."""
+    with _told_if_damaged(store, path), store.open(path) as file:
+        return pq.ParquetFile(file).metadata
+
+
+@contextmanager
+def _told_if_damaged(store: Store, path: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise damaged_parquet(store.url(path), error) from error

@@ -1,0 +1,181 @@
+"""Run a build: lock the corpus, do what is not done yet, draw the progress, keep a record.
+
+Where nothing is to be fetched, measured or captioned, as after a change of policy, the release is made from facts at
+once; otherwise Beam, which takes seconds to start, runs every stage.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+
+from byline.catalog.corpora.corpus import DENYLISTS, PENDING, SETTINGS, owned, read_settings, write_settings
+from byline.catalog.denylists.denylist import load_denylist
+from byline.catalog.digests import canonical_json, digest_of
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.policies.policy import Policy
+from byline.catalog.disk.storage import Store
+from byline.dedup.banding import promised_recall
+from byline.pipelines.corpora.config import CorpusConfig, check_installed, load_corpus_config
+from byline.pipelines.facts.edge_search import PLAN
+from byline.pipelines.facts.edges import is_searched
+from byline.pipelines.facts.evaluation_sets import copy_evaluation_sets
+from byline.pipelines.fetching.config import PixelConfig
+from byline.pipelines.sources.ingested import near_names, records_path, why_no_records
+from byline.pipelines.releases.outcomes import outcomes_of
+from byline.pipelines.judging.outstanding import num_lacking
+from byline.catalog.corpora.parts import parts_of
+from byline.pipelines.beam.progress import TOTAL, Meter, watch
+from byline.pipelines.releases.regenerating import NotReadyError, regenerate
+from byline.pipelines.fetching.serve import serving
+from byline.pipelines.corpora.settings import settings
+from byline.pipelines.facts.similar_search import is_compared
+from byline.pipelines.beam.workers import quick_imports, worker_server
+
+STAGES = [
+    "ingest",
+    "judge claims",
+    "fetch",
+    "measure",
+    "find duplicates",
+    "caption",
+    "judge",
+    "write shards",
+]
+"""As the progress bars name them; `publish` follows and takes no time."""
+BUILDS = "builds"
+COUNTED = ("ingested", "requested", "measured", "captioned", "shards written", "shard bytes written")
+"""What a build's record counts; all of them 0 where nothing was new."""
+
+
+def build(
+    config_path: str,
+    *,
+    workers: int = 2,
+    beam_args: Sequence[str] = (),
+    console: Console | None = None,
+) -> Release:
+    """Build the release that a corpus config describes, doing only what is not done yet, and return it.
+
+    Killed at any moment and run again, it gives the same bytes, on any number of workers. `beam_args` are Beam's own
+    options; with `--runner` among them Beam runs where they say, otherwise in `workers` processes of this machine.
+    Raises a `BylineError` for what people can mend.
+    """
+    config, policy = load_corpus_config(config_path)
+    check_installed(config, policy)
+    if workers < 1:
+        raise ConfigError(f"--workers must be 1 or more, got {workers}")
+    with ExitStack() as stack:
+        stack.enter_context(owned(config.store))
+        _keep_settings(config)
+        progress = Path(stack.enter_context(TemporaryDirectory(prefix="byline-")))
+        if console is not None:
+            stack.enter_context(watch(progress, STAGES, console))
+        meter = Meter(str(progress))
+        try:
+            done = None if beam_args else _from_facts(config, policy, meter)
+            if done is None:
+                done = _with_beam(config, policy, meter, workers, beam_args, stack)
+        except CorpusError as error:
+            if why := why_no_records(config.sources, config.denylists, config.store):
+                raise CorpusError(f"release {config.name} would be empty, no row became a record: {why}") from error
+            if "would be empty" in str(error) and (near := near_names(config.sources, config.denylists, config.store)):
+                raise CorpusError(f"{error}; {near}") from error
+            raise
+        release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
+        _keep_record(release, policy, done)
+    return release
+
+
+def _from_facts(config: CorpusConfig, policy: Policy, meter: Meter) -> dict[str, int] | None:
+    """Make the release from what is there, and return what was done; None when a stage before has something to do."""
+    store = config.store
+    paths = [records_path(source, config.denylists, store, keep=True) for source in config.sources]
+    if not all(store.exists(path) for path in paths):
+        return None
+    parts = [part for path in paths for part in parts_of(store, path)]
+    if not (is_searched(store, parts) and is_compared(store, parts, config.compared_by(policy))):
+        return None
+    if any(num_lacking(part, config.added_facts) for part in parts):
+        return None
+    meter.add(TOTAL, sum(part.num_records for part in parts))
+    made_with = settings(config, policy)
+    try:
+        made = regenerate(parts, store, policy, made_with, denylists=config.denylists, count=meter.add)
+    except NotReadyError:
+        return None
+    return {**dict.fromkeys(COUNTED, 0), **made.done}
+
+
+def _with_beam(
+    config: CorpusConfig, policy: Policy, meter: Meter, workers: int, beam_args: Sequence[str], stack: ExitStack
+) -> dict[str, int]:
+    """Run every stage, and return what was done."""
+    server = stack.enter_context(worker_server(workers, beam_args))
+    with quick_imports():
+        from byline.pipelines.beam.graph import BuildGraph
+        from byline.pipelines.beam.running import options_of, run_graph
+
+    options = options_of(workers, beam_args, server)
+    if config.serve and options.runner is None:
+        raise ConfigError(
+            "[serve] answers on this machine's loopback, where another runner's workers are not; remove it"
+        )
+    mirrors = {prefix: stack.enter_context(serving(folder)) for prefix, folder in config.serve.items()}
+    done = run_graph(BuildGraph(config, policy, meter, mirrors), options)
+    return {**dict.fromkeys(COUNTED, 0), **done}
+
+
+def _keep_record(release: Release, policy: Policy, done: dict[str, int]) -> None:
+    """Write `builds/NNNNN.json`: which release a build made, how much it did that was not done before, and what became
+    of every row of its sources."""
+    store = release.store
+    radius_bits = policy.duplicates.radius_bits
+    record = {
+        "release": release.path,
+        "policy": digest_of(policy),
+        "done": done,
+        "outcomes": outcomes_of(release),
+        "duplicates": {"radius_bits": radius_bits, "promised_recall": promised_recall(PLAN.bits, radius_bits)},
+    }
+    number = len(store.files(BUILDS, suffix=".json"))
+    store.write_bytes(f"{BUILDS}/{number:05d}.json", canonical_json(record) + b"\n")
+
+
+def last_record(store: Store) -> dict[str, Any]:
+    """Return what the last build of a corpus kept of itself."""
+    record: dict[str, Any] = json.loads(store.read_bytes(f"{BUILDS}/{store.files(BUILDS, suffix='.json')[-1]}"))
+    return record
+
+
+def _keep_settings(config: CorpusConfig) -> None:
+    """Write `corpus.toml`; refuse settings that the corpus on disk was not made with and that all facts follow from."""
+    store = config.store
+    pixels = config.pixels.model_dump(mode="json", exclude_none=True)
+    num_packs = {source.name: source.num_packs for source in config.sources}
+    before = read_settings(store)
+    if store.exists(PENDING):
+        raise CorpusError(f"in {store.root} a takedown was begun and not completed; run: byline takedown apply")
+    where = store.url(SETTINGS)
+    defaults = PixelConfig().model_dump(mode="json", exclude_none=True)  # of keys that an older corpus does not name
+    if {**defaults, **before.get("pixels", pixels)} != pixels:
+        raise ConfigError(f"[pixels] differs from {where}; name a new root, every picture would be another")
+    packs_before: dict[str, int] = before.get("num_packs", {})
+    for name, number in num_packs.items():
+        if packs_before.get(name, number) != number:
+            raise ConfigError(
+                f"source {name} has {packs_before[name]} packs in {where}, not {number}; "
+                "records never move: keep the number or name a new root"
+            )
+    last = config.model_dump(mode="json", exclude_none=True)
+    now = {"pixels": pixels, "num_packs": {**packs_before, **num_packs}, "last_build": last}
+    # By release: a takedown makes each again under its own.
+    denylists = {**before.get(DENYLISTS, {}), config.name: list(config.denylists)}
+    write_settings(store, {**before, **now, DENYLISTS: denylists})
+    load_denylist(store, config.denylists)  # before anything is built
+    copy_evaluation_sets(config.evaluation_sets, store)

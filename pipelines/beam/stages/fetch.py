@@ -1,0 +1,227 @@
+"""Fetch what the claims judgement admits, resize it, and lay it into packs. Every record asked for gets an outcome."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import apache_beam as beam
+import pyarrow.compute as pc
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection
+
+from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
+from byline.catalog.errors import CorpusError
+from byline.catalog.corpora.packs import MAX_ATTEMPTS, TRANSIENT, Outcome, read_attempts, write_segment
+from byline.catalog.disk.storage import Store
+from byline.pipelines.fetching.config import FetchConfig, PixelConfig
+from byline.pipelines.fetching.held import read_held
+from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row
+from byline.pipelines.fetching.journal import Asked, Journal
+from byline.pipelines.fetching.queue import answer_all
+from byline.pipelines.releases.outcomes import ODD
+from byline.catalog.corpora.parts import PackPart
+from byline.pipelines.beam.progress import Meter
+from byline.pipelines.beam.stages.judge_claims import claims_path
+from byline.pipelines.fetching.transport import Answer, HttpTransport, Transport
+
+WINDOW = 256
+"""A batch: pictures of one worker that a kill may cost, those under way and those that are not in the journal yet."""
+JOURNALED = 48
+"""Rows that are written to the journal at once."""
+SEGMENT_RECORDS = 1000
+REQUESTED = Metrics.counter("byline", "requested")
+"""HTTP requests for pictures that were made, redirects that were followed included."""
+
+
+class _OvertakenError(Exception):
+    """Another process added a segment to the pack."""
+
+
+class Fetching:
+    """The requests of one pack on their way into its segments.
+
+    A segment holds the next `SEGMENT_RECORDS` requests, in the order given, whoever answered first; so its bytes depend
+    on neither time nor kills. In memory are a batch and the segment that is being written.
+    """
+
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        pixels: PixelConfig,
+        journal: Journal,
+        write: Callable[[list[IndexRow]], None],
+        count: Callable[[int], None],
+        denylist: Denylist = NOTHING_DENIED,
+        served: Collection[str] = (),
+    ) -> None:
+        """`write` is given the rows of each segment, in their order. URLs that begin with one of `served` are answered
+        by the build itself.
+        """
+        self.served = tuple(served)
+        self.requests, self.pixels, self.denylist = requests, pixels, denylist
+        self.journal, self.write, self.count = journal, write, count
+        self.asked: list[Asked] = [(request["record_id"], request["url"]) for request in requests]
+        self.batch: list[IndexRow] = []
+        self.num_written = 0
+        self.writer = ThreadPoolExecutor(1)
+        """Writes the journal and the segments, one after the other, while requests go on."""
+
+    async def run(self, transport: Transport, config: FetchConfig) -> None:
+        """Ask for what the journal does not have, and write every segment."""
+        places = [place for place, asked in enumerate(self.asked) if asked not in self.journal]
+        self.count(len(self.requests) - len(places))
+        get = transport.attempt if isinstance(transport, HttpTransport) else transport.get
+
+        async def ask(number: int) -> Answer:
+            request = self.requests[places[number]]
+            if request.get("held"):
+                return await loop.run_in_executor(decoders, _read_held, request, config.max_bytes)
+            return await get(request["url"])
+
+        async def use(number: int, answer: Answer) -> None:
+            request = self.requests[places[number]]
+            if answer.outcome is Outcome.UNREACHABLE and request["url"].startswith(self.served):
+                raise CorpusError(
+                    f"the server of this build, which has {request['url']}, is gone; run the build again"
+                )  # and that is no outcome of the picture's: the build was killed
+            row = await loop.run_in_executor(decoders, index_row, request, answer, self.pixels, self.denylist)
+            if note := row[0].get("note"):
+                Metrics.counter("byline", f"{ODD}{str(note).partition(':')[0]}").inc()
+            self.count(1)
+            self.batch.append(row)
+            if len(self.batch) == JOURNALED:
+                await keep()
+
+        async def keep() -> None:
+            batch, self.batch = self.batch, []
+            await loop.run_in_executor(self.writer, self._keep, batch)
+
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(os.cpu_count()) as decoders, self.writer:
+            hosts = [_host(self.requests[place]) for place in places]
+            limits = {"window": WINDOW - 2 * JOURNALED, "per_host": config.per_host, "retries": config.retries}
+            await keep()  # a killed process may have left a whole segment
+            await answer_all(hosts, ask, use, **limits)
+            await keep()
+
+    def _keep(self, batch: list[IndexRow]) -> None:
+        if batch:
+            self.journal.add(batch)
+        self._write_segments()
+
+    def _write_segments(self) -> None:
+        """Write the segments whose rows are all in the journal."""
+        while self.num_written < len(self.requests):
+            segment = slice(self.num_written, self.num_written + SEGMENT_RECORDS)
+            if not all(asked in self.journal for asked in self.asked[segment]):
+                return
+            self.write(self.journal.read(self.asked[segment]))
+            self.num_written += len(self.asked[segment])
+
+
+def _host(request: Request) -> str:
+    if request.get("held"):
+        return ""
+    with suppress(ValueError):
+        return urlsplit(request["url"]).netloc
+    return ""
+
+
+def _read_held(request: Request, max_bytes: int) -> Answer:
+    return read_held(request["held"], max_bytes=max_bytes)
+
+
+def fetch_pack(
+    part: PackPart,
+    store: Store,
+    pixels: PixelConfig,
+    config: FetchConfig,
+    denylists: Sequence[str],
+    meter: Meter,
+    served: Collection[str] = (),
+) -> PackPart:
+    """Fetch what a pack still lacks, into further segments of it. `served` are prefixes that the build serves."""
+    denylist = load_denylist(store, denylists)
+    began = datetime.now(UTC)
+
+    def write(rows: list[IndexRow]) -> None:
+        listed = [row if row[2] is not None else row[:2] for row in rows]
+        if not write_segment(store, part.pack, listed, _stats(rows, began)):
+            raise _OvertakenError
+
+    with meter.pack("fetch", part.num_records) as count:
+        while requests := _to_fetch(part, store):
+            journal = Journal(store, part.pack)
+            with suppress(_OvertakenError):
+                fetching = Fetching(requests, pixels, journal, write, count, denylist, served)
+                asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("sites")))
+                journal.remove()
+                break
+    return part
+
+
+def _to_fetch(part: PackPart, store: Store) -> list[Request]:
+    """Return the admitted records whose URL was never asked for, or failed in a way that may have passed."""
+    claims = store.read_table(claims_path(part.pack), columns=["record_id", "reasons"])
+    is_admitted = pc.equal(pc.list_value_length(claims["reasons"]), 0)
+    admitted = set(claims.filter(is_admitted)["record_id"].to_pylist())
+    attempts = read_attempts(store, part.pack).select(["record_id", "url", "outcome"]).to_pylist()
+    tried = Counter((row["record_id"], row["url"]) for row in attempts)
+    settled = {(row["record_id"], row["url"]) for row in attempts if row["outcome"] not in TRANSIENT}
+    settled |= {asked for asked, times in tried.items() if times >= MAX_ATTEMPTS}
+    records = part.read_records(store, columns=["record_id", "url", "held"]).to_pylist()
+    return [
+        record
+        for record in records
+        if record["record_id"] in admitted and (record["record_id"], record["url"]) not in settled
+    ]
+
+
+async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder: Path | None) -> None:
+    async with HttpTransport(config, sites_folder=sites_folder) as transport:
+        try:
+            await fetching.run(transport, config)
+        finally:
+            REQUESTED.inc(transport.num_requests)
+
+
+def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:
+    """Return img2dataset's stats of one segment."""
+    end = datetime.now(UTC)
+    statuses = Counter(str(row["status"]) for row, _, _ in rows)
+    messages = Counter(str(row.get("error_message") or "success") for row, _, _ in rows)
+    return {
+        "count": len(rows),
+        "successes": statuses["success"],
+        "failed_to_download": statuses["failed_to_download"],
+        "failed_to_resize": statuses["failed_to_resize"],
+        "duration": (end - start).total_seconds(),
+        "start_time": start.timestamp(),
+        "end_time": end.timestamp(),
+        "status_dict": dict(sorted(messages.items())),
+    }
+
+
+class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
+    """PCollection[PackPart] -> the same, each with every admitted record fetched or with the outcome why not."""
+
+    def __init__(
+        self,
+        store: Store,
+        pixels: PixelConfig,
+        config: FetchConfig,
+        denylists: Sequence[str],
+        meter: Meter,
+        served: Collection[str] = (),
+    ) -> None:
+        super().__init__()
+        self.arguments = (store, pixels, config, denylists, meter, tuple(served))
+
+    def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
+        return parts | "Get" >> beam.Map(fetch_pack, *self.arguments)

@@ -1,0 +1,58 @@
+"""Read each source into records, sorted by pack. A source file that was ingested already is not read again."""
+
+from collections.abc import Sequence
+
+import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection
+
+from byline.catalog.denylists.denylist import load_denylist
+from byline.catalog.disk.storage import Store
+from byline.pipelines.corpora.config import SourceConfig
+from byline.pipelines.sources.ingested import records_path
+from byline.pipelines.sources.ingesting import write_run
+from byline.pipelines.releases.outcomes import READ_ANEW
+from byline.catalog.corpora.parts import PackPart, parts_of
+from byline.pipelines.beam.progress import TOTAL, Meter
+from byline.pipelines.sources.readers import read_source
+from byline.pipelines.sources.readers.taken import names_taken
+
+INGESTED = Metrics.counter("byline", "ingested")
+"""Rows that were read from source files, unreadable ones included; what is left out has counters of its own."""
+
+
+def ingest(source: SourceConfig, store: Store, denylists: Sequence[str] = ()) -> list[PackPart]:
+    """Return the packs of a source, in order, reading its file only when this version of it was not ingested yet.
+
+    What was taken down, here or in the corpora that `denylists` name, does not become a record.
+    """
+    path = records_path(source, denylists, store, keep=True)
+    if not store.exists(path):
+        taken = names_taken(source.reader, source.path, source.options)
+        rows = read_source(source.reader, source.path, source.name, source.options)
+        denylist, not_used = load_denylist(store, denylists), taken.not_used if taken else None
+        counts = write_run(rows, store, path, denylist, num_packs=source.num_packs, not_used=not_used)
+        INGESTED.inc(counts.records + counts.unreadable)
+        Metrics.counter("byline", f"{READ_ANEW}{source.name}").inc(counts.records + counts.unreadable)
+        for kind, number in counts.left_out.items():
+            Metrics.counter("byline", f"left out: {kind}").inc(number)
+    return parts_of(store, path)
+
+
+def _ingest_and_count(source: SourceConfig, store: Store, denylists: Sequence[str], meter: Meter) -> list[PackPart]:
+    parts = ingest(source, store, denylists)
+    num_records = sum(part.num_records for part in parts)
+    meter.add(TOTAL, num_records)
+    meter.add("ingest", num_records)
+    return parts
+
+
+class Ingest(beam.PTransform[PCollection[SourceConfig], PCollection[PackPart]]):
+    """PCollection[SourceConfig] -> PCollection[PackPart]."""
+
+    def __init__(self, store: Store, denylists: Sequence[str], meter: Meter) -> None:
+        super().__init__()
+        self.arguments = (store, denylists, meter)
+
+    def expand(self, sources: PCollection[SourceConfig]) -> PCollection[PackPart]:
+        return sources | "Read" >> beam.FlatMap(_ingest_and_count, *self.arguments)

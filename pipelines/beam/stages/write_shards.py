@@ -1,0 +1,36 @@
+"""Write the shards of every pack. `pipelines.releases.shard_writing` says how."""
+
+from collections.abc import Iterator
+
+import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
+from apache_beam.pvalue import PCollection
+
+from byline.catalog.corpora.manifest import Shard
+from byline.catalog.disk.storage import Store
+from byline.catalog.corpora.parts import PackPart
+from byline.pipelines.beam.progress import Meter
+from byline.pipelines.facts.rows import Instruments
+from byline.pipelines.releases.shard_writing import Earlier, write_shards_of
+
+
+def write_and_count(
+    part: PackPart, store: Store, instruments: Instruments, earlier: Earlier, meter: Meter
+) -> Iterator[Shard]:
+    """Yield the shards of one pack, and count those that had to be written."""
+    with meter.pack("write shards", part.num_records):
+        for written in write_shards_of(part, store, instruments, earlier):
+            Metrics.counter("byline", "shards written").inc(int(written.is_new))
+            Metrics.counter("byline", "shard bytes written").inc(written.shard.num_bytes * written.is_new)
+            yield written.shard
+
+
+class WriteShards(beam.PTransform[PCollection[PackPart], PCollection[Shard]]):
+    """PCollection[PackPart] -> PCollection[Shard]."""
+
+    def __init__(self, store: Store, instruments: Instruments, earlier: Earlier, meter: Meter) -> None:
+        super().__init__()
+        self.arguments = (store, instruments, earlier, meter)
+
+    def expand(self, parts: PCollection[PackPart]) -> PCollection[Shard]:
+        return parts | "Write" >> beam.FlatMap(write_and_count, *self.arguments)

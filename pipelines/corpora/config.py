@@ -1,0 +1,205 @@
+"""What a corpus is built from: the config of `byline build`."""
+
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from byline.captioning import CaptionConfig, Captioner, make_captioner
+from byline.captioning.added import AddedConfig
+from byline.captioning.blip2 import Blip2Config
+from byline.captioning.blip2_checkpoint import check_transformers
+from byline.captioning.safety import NsfwClassifier, SafetyConfig
+from byline.catalog.configs.loading import load_config
+from byline.catalog.policies.custom_rules import refuse_unmeasured
+from byline.catalog.errors import ConfigError
+from byline.catalog.corpora.facts import FactTable
+from byline.catalog.configs.places import InputPlace, ModelPlace, OutputPlace, PolicyPlace, shipped_policy
+from byline.catalog.policies.policy import Policy
+from byline.catalog.disk.storage import Store
+from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
+from byline.dedup.embedding.encoders import check_torch
+from byline.dedup.embedding.neighbors import check_faiss
+from byline.dedup.metrics import MetricInUse, use_metric
+from byline.pipelines.facts.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
+from byline.pipelines.fetching.config import FetchConfig, PixelConfig
+from byline.pipelines.facts.measures import DECODED, embedding_facts, metric_facts, pdq_facts
+from byline.pipelines.facts.rows import Instruments
+from byline.pipelines.sources.readers import check_reader
+from byline.pipelines.sources.readers.options import ReadOptions
+
+
+def _plain_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+        raise ValueError("use small letters, digits and hyphens only (names become file names)")
+    return name
+
+
+def _known_reader(name: str) -> str:
+    check_reader(name)
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_plain_name)]
+
+
+class SourceConfig(ReadOptions, frozen=True, extra="forbid"):
+    """One source of records."""
+
+    name: PlainName
+    reader: Annotated[str, AfterValidator(_known_reader)]
+    path: InputPlace
+    num_packs: int = Field(ge=1)
+    """A pack is about ten thousand images. Fixed for the life of the corpus: it decides where every record lives."""
+
+    @property
+    def options(self) -> ReadOptions:
+        """How it is read."""
+        return ReadOptions(columns=self.columns, save_additional_columns=self.save_additional_columns)
+
+
+class PublicationConfig(BaseModel, frozen=True, extra="forbid"):
+    """What only the publisher of a release can say, for its papers. Nothing is made up for what is left out."""
+
+    url: str | None = None
+    """Page where the release is offered."""
+    publisher: str | None = None
+    date: str | None = Field(None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    """Of publication."""
+
+
+class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
+    """One corpus and the release that is made of it. Paths count from the folder of the config (`catalog.configs.places`)."""
+
+    name: PlainName
+    root: OutputPlace
+    """A folder or any fsspec URL (`s3://bucket/corpus`)."""
+    policy: PolicyPlace
+    """A policy file, or the bare name of one that comes with byline: `commercial`."""
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    pixels: PixelConfig = PixelConfig()
+    fetch: FetchConfig = FetchConfig()
+    caption: CaptionConfig
+    safety: SafetyConfig | None = None
+    """Left out, nothing is classified."""
+    pdq: bool = False
+    """Measure PDQ too, for lists of hashes that others share. No rule here asks for it."""
+    embedding: EmbeddingConfig | None = None
+    """Left out, no vectors tell copies, and no policy can ask for them."""
+    metrics: dict[str, dict[str, Any]] = {}
+    """Metrics of extensions that are measured -> their settings. A policy may set bounds to them."""
+    evaluation_sets: tuple[InputPlace, ...] = ()
+    """Files of `byline hashes`: what models are measured with. Pictures too close to theirs are not trained on."""
+    weights: dict[Literal["autoencoder", "text encoder"], ModelPlace] = {}
+    """Frozen weights that models of this corpus are trained with: a folder, a hub id or a package. Only their licenses
+    are read, for the papers."""
+    publication: PublicationConfig = PublicationConfig()
+    denylists: tuple[InputPlace, ...] = ()
+    """Roots of other corpora: what was taken down there must not come in here either."""
+    serve: dict[str, InputPlace] = {}
+    """URL prefix -> folder that is served over HTTP on loopback during the build, in place of that prefix."""
+
+    @property
+    def store(self) -> Store:
+        """The corpus on disk."""
+        return Store(self.root)
+
+    # What follows is read from files once for each config that is loaded: a build loads its own, and sees them as they
+    # are then.
+
+    @cached_property
+    def captioner(self) -> Captioner:
+        """Says how captions are made here. Digests weights and loads none."""
+        return make_captioner(self.caption)
+
+    @cached_property
+    def evaluation_lists(self) -> tuple[EvaluationList, ...]:
+        """The evaluation sets, checked."""
+        return tuple(load_evaluation_list(Path(path)) for path in self.evaluation_sets)
+
+    @cached_property
+    def metrics_in_use(self) -> tuple[MetricInUse, ...]:
+        """The metrics of extensions, by name. Imports them. Raises a `BylineError` for what is not installed."""
+        return tuple(use_metric(name, settings) for name, settings in sorted(self.metrics.items()))
+
+    @cached_property
+    def instruments(self) -> Instruments:
+        """Whose facts a build of this config judges and releases. Digests weights and loads none."""
+        return Instruments(
+            captions=self.captioner.instrument,
+            captions_see_pixels=self.captioner.needs_pixels,
+            safety=NsfwClassifier(self.safety).instrument if self.safety else None,
+            embedding=Embedder(self.embedding).instrument if self.embedding else None,
+            evaluation=tuple(sorted(one.digest for one in self.evaluation_lists)),
+            metrics=tuple((one.name, one.instrument(DECODED)) for one in self.metrics_in_use),
+        )
+
+    @property
+    def added_facts(self) -> list[FactTable]:
+        """What is measured here and no judgement of every policy asks for: a corpus may lack it of earlier pictures."""
+        tables, instruments = [pdq_facts(self.store)] if self.pdq else [], self.instruments
+        tables += [metric_facts(self.store, name, instrument) for name, instrument in instruments.metrics]
+        embedding = instruments.embedding
+        return [*tables, embedding_facts(self.store, embedding)] if embedding else tables
+
+    def compared_by(self, policy: Policy) -> str | None:
+        """Return the instrument whose vectors are compared with each other: none unless the policy asks for it.
+
+        That is quadratic, and so not done in advance.
+        """
+        return self.instruments.embedding if policy.duplicates.min_cosine is not None else None
+
+
+def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
+    """Read a corpus config and the policy that it names. Raises `ConfigError`."""
+    config = load_config(path, CorpusConfig)
+    names = [source.name for source in config.sources]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{path}: two sources have one name: {', '.join(sorted(names))}")
+    policy = load_policy(config.policy, names)
+    check_measured(config, policy, config.policy)
+    if isinstance(config.caption, AddedConfig):
+        _ = config.captioner
+    refuse_uncropped(config.evaluation_lists, config.pixels)
+    for part, place in config.weights.items():
+        if Path(place).is_absolute() and not Path(place).is_dir():
+            raise ConfigError(f"{path}: weights.{part}: no folder at {place}")
+    return config, policy
+
+
+def load_policy(path: str, sources: Iterable[str]) -> Policy:
+    """Read a policy, a file or a bare name, for a corpus of these sources. Raises `ConfigError`."""
+    try:
+        path = shipped_policy(path)
+    except ValueError as error:
+        raise ConfigError(f"policy '{path}': {error}") from error
+    policy, known = load_config(path, Policy), sorted(sources)
+    if unknown := sorted(set(policy.sources) - set(known)):
+        raise ConfigError(f"{path}: [sources.{unknown[0]}] is no source of the corpus; they are {', '.join(known)}")
+    return policy
+
+
+def check_measured(config: CorpusConfig, policy: Policy, path: str) -> None:
+    """Raise a `BylineError` when a policy asks for vectors or metrics that the corpus does not have, or for rules that
+    are not installed."""
+    measured = [metric.name for metric in config.metrics_in_use]
+    for source in config.sources:
+        refuse_unmeasured(policy.rules_of(source.name), measured, path)
+    if policy.duplicates.min_cosine is not None and config.embedding is None:
+        raise ConfigError(
+            f"{path}: duplicates.min_cosine needs an [embedding] in the corpus config, which has none; add one "
+            "or leave min_cosine out"
+        )
+
+
+def check_installed(config: CorpusConfig, policy: Policy) -> None:
+    """Raise `ConfigError` when a build would need a library that is not here, before hours of fetching."""
+    if isinstance(config.caption, Blip2Config):
+        check_transformers()
+    if config.embedding:
+        check_torch()
+    if policy.duplicates.min_cosine is not None:
+        check_faiss()

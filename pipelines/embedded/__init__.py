@@ -1,5 +1,0 @@
-"""What the bytes of a picture say of its use and origin, before a pixel is decoded."""
-
-from byline.pipelines.embedded.signals import embedded_signals
-
-__all__ = ["embedded_signals"]

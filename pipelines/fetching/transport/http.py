@@ -1,0 +1,304 @@
+"""GET over http and https: polite, and to public addresses only."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, urljoin, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from byline.catalog.consent import Signal, consent_evidence, header_signals, read_consent
+from byline.catalog.errors import ConfigError
+from byline.catalog.corpora.packs import Outcome
+from byline.pipelines.fetching.config import FetchConfig
+from byline.pipelines.fetching.transport.addresses import Guard, guarded_connector
+from byline.pipelines.fetching.transport.answers import Answer, Known, NotYetError, user_agent
+from byline.pipelines.fetching.transport.hosts import Hosts, Lease
+from byline.pipelines.fetching.transport.responses import LARGE_AT_ONCE, failure, file_of, header_lines, is_dropped, picture_of
+from byline.pipelines.fetching.transport.robots import MAX_BYTES as MAX_FILE_BYTES
+from byline.pipelines.fetching.transport.robots import TOO_MANY_REQUESTS
+from byline.pipelines.fetching.transport.shared_sites import SharedSites
+from byline.pipelines.fetching.transport.sites import Sites
+from byline.pipelines.fetching.transport.urls import host_of, problem_of, redacted_in
+
+T = TypeVar("T")
+MAX_REDIRECTS = 5
+OF_AN_ADDRESS = frozenset({Outcome.BAD_URL, Outcome.PRIVATE_ADDRESS, Outcome.BAD_CERTIFICATE})
+MAX_WAYS = 1_000
+"""Places that redirects led to and that have to be waited for: of more URLs, the first request is made again."""
+NO_REQUEST_LEFT = "no request is left"
+NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+DNS_THREADS = 512
+"""A lookup takes one until the system gives it up, long after we did: with few, dead names would hold up all others."""
+MAX_HEADER_BYTES = 16_384
+UNSAFE = "%/:=&?~#+!$,;'@()*[]"
+"""What a Location may hold as it is; the rest, spaces above all, is percent-encoded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """How far redirects led."""
+
+    url: str
+    num_hops: int = 0
+    heard: tuple[Signal, ...] = ()
+    """On the way, before `url` was asked."""
+    is_ours: bool
+    """Whether all of it are copies of our own."""
+
+
+class HttpTransport:
+    """GET over http(s) with shared connections. Use as an async context manager.
+
+    Before a host is asked for the first time its robots.txt is read, and obeyed, and its tdmrep.json. Hosts' limits are
+    shared with all processes of this machine. Nothing is connected to but public addresses and `allow`, at redirects
+    too. Mirrors are the corpus owner's own: neither robots.txt nor the guard is between us and them.
+    """
+
+    def __init__(
+        self,
+        config: FetchConfig,
+        *,
+        reads_robots: bool = True,
+        resolver: AbstractResolver | None = None,
+        hosts_folder: Path | None = None,
+        sites_folder: Path | None = None,
+        may_ask: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`reads_robots` is false for APIs, which are asked as their terms say, not crawled. Processes with one
+        `sites_folder` read the robots.txt of a host once. `may_ask` is asked before each request for a picture; where
+        it says no, the answer is one of a host that was not asked.
+        """
+        self.reads_robots, self.resolver, self.may_ask = reads_robots, resolver, may_ask
+        self.config, self.mirrors = config, tuple(config.mirrors.items())
+        self.hosts = Hosts(per_host=config.per_host, rate_per_s=config.rate_per_s, folder=hosts_folder)
+        self.guard = Guard(config.allow)
+        self.sites = Sites(self._read_file, SharedSites(sites_folder) if sites_folder else None)
+        self.num_requests = 0
+        """For pictures, begun so far. A redirect that is followed is one more; a URL that is not asked is none."""
+        self.ways: dict[str, _Way] = {}
+        """URL -> where its next attempt goes on."""
+
+    async def __aenter__(self) -> "HttpTransport":
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DNS_THREADS))
+        self.large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self.session = self._session(guarded_connector(self.guard, resolver=self.resolver))
+        self.session_of_mirrors = self._session(aiohttp.TCPConnector(limit=0))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.session.close()
+        await self.session_of_mirrors.close()
+
+    def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"User-Agent": user_agent(self.config.contact), "Accept-Encoding": "identity"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+        )
+        session._retry_connection = False  # a second request would escape the limits of its host
+        return session
+
+    async def get(self, url: str, known: Known | None = None) -> Answer:
+        """Return the body at `url`, at most `max_bytes` long; waits as long as the host is not to be asked."""
+        return await _patiently(lambda: self.attempt(url, known), self.config.retries)
+
+    async def attempt(self, url: str, known: Known | None = None) -> Answer:
+        """As `get`, but raises `NotYetError` where `get` would wait for the host."""
+        first = url
+        for prefix, replacement in self.mirrors:
+            if first.startswith(prefix):
+                first = replacement + first.removeprefix(prefix)
+        way = self.ways.pop(url, None) or _Way(url=first, is_ours=first != url)
+        heard = list(way.heard)
+        try:
+            while isinstance(answer := await self._step(way, known, heard), str):
+                at = _redirected(way.url, answer)
+                # no redirect of others leads to a mirror
+                is_ours = way.is_ours and self._is_mirror(at)
+                way = _Way(url=at, num_hops=way.num_hops + 1, heard=tuple(heard), is_ours=is_ours)
+        except NotYetError as later:
+            said = later.answer and replace(later.answer, consent=tuple(heard), final_url=_unless(first, way.url))
+            if said and read_consent(consent_evidence(heard)).state == "opted-out":
+                return said  # who says no is not asked again
+            if not way.num_hops or len(self.ways) >= MAX_WAYS:
+                raise NotYetError(later.seconds, said) from None
+            self.ways[url] = way
+            raise NotYetError(later.seconds, said, host=urlsplit(way.url).netloc) from None
+        return replace(answer, consent=tuple(heard), final_url=_unless(first, answer.final_url))
+
+    async def _step(self, way: _Way, known: Known | None, heard: list[Signal]) -> "Answer | str":
+        """Return the answer at `way`, with its URL if that was asked, or where it redirects to."""
+        if way.num_hops > MAX_REDIRECTS:
+            return Answer(outcome=Outcome.HTTP_ERROR, message=f"more than {MAX_REDIRECTS} redirects")
+        if problem := problem_of(way.url):
+            return Answer(outcome=Outcome.BAD_URL, message=problem)
+        if way.is_ours:
+            answer = await self._ask(way.url, known, heard, self.session_of_mirrors)
+        else:
+            answer = await self._hop(way.url, known, heard)
+        return replace(answer, final_url=way.url) if isinstance(answer, Answer) else answer
+
+    async def _hop(self, url: str, known: Known | None, heard: list[Signal]) -> "Answer | str":
+        if self.config.contact is None:
+            raise ConfigError(f"[fetch] needs `contact`, a mail address or a page: {host_of(url)} is a host of others")
+        if not self.reads_robots:
+            return await self._ask(url, known, heard, self.session)
+        site = await self.sites.of(url)
+        if site.problem is not None:
+            return site.problem
+        heard += site.signals(url)
+        if not site.robots.allows(url):
+            return Answer(outcome=Outcome.DISALLOWED, message="forbidden by robots.txt")
+        return await self._ask(url, known, heard, self.session, delay_s=site.delay_s)
+
+    def _is_mirror(self, url: str) -> bool:
+        return any(url.startswith(replacement) for _, replacement in self.mirrors)
+
+    async def _read_file(self, url: str) -> tuple[int | None, Answer]:
+        """Return the status and the text of a file that speaks for a host; None when there was no answer.
+
+        What is wrong with an address that it redirects to may be right tomorrow, and is not of the host's own.
+        """
+        for hop in range(MAX_REDIRECTS + 1):
+            if problem := problem_of(url):
+                return None, Answer(outcome=Outcome.UNREACHABLE, message=f"it leads to: {problem}")
+            ask = partial(self._ask, url, None, [], self.session, is_file=True)
+            answer = await _patiently(ask, self.config.retries)
+            if isinstance(answer, Answer):
+                if hop and answer.outcome in OF_AN_ADDRESS:
+                    answer = replace(answer, outcome=Outcome.UNREACHABLE)
+                return answer.status, answer
+            url = _redirected(url, answer)
+        return 404, Answer(outcome=Outcome.HTTP_ERROR, message="too many redirects")
+
+    async def _ask(
+        self,
+        url: str,
+        known: Known | None,
+        heard: list[Signal],
+        session: aiohttp.ClientSession,
+        *,
+        is_file: bool = False,
+        delay_s: float = 0.0,
+    ) -> "Answer | str":
+        """Return the answer, or where it redirects to; put what the response says about use into `heard`."""
+        host = _asked_host(url)
+        lease = self._lease_of(host, delay_s)
+        if isinstance(lease, Answer):
+            return lease
+        with lease:
+            if not is_file and not self.may_ask():
+                return Answer(outcome=Outcome.UNREACHABLE, message=NO_REQUEST_LEFT, retry_after_s=0.0)
+            self.num_requests += not is_file
+            answer, was_dropped = await self._request(url, known, heard, session, is_file)
+        if not isinstance(answer, Answer):
+            self.hosts.succeeded(host)
+            return answer
+        if was_dropped:
+            self._rest(host, answer)
+        elif answer.outcome in (Outcome.UNREACHABLE, Outcome.TIMEOUT):
+            self.hosts.failed(host)
+        elif answer.outcome == Outcome.SERVER_ERROR:
+            self._rest(host, answer)
+        else:
+            self.hosts.succeeded(host)
+        return answer
+
+    def _lease_of(self, host: str, delay_s: float) -> Lease | Answer:
+        if self.hosts.is_open(host):
+            return Answer(outcome=Outcome.UNREACHABLE, message="the host failed again and again, and rests")
+        lease = self.hosts.try_lease(host, delay_s=delay_s)
+        if isinstance(lease, Lease):
+            return lease
+        if lease > self.config.max_wait_s:
+            message = f"the host wants to rest for {lease:.0f} s"
+            return Answer(outcome=Outcome.SERVER_ERROR, message=message, retry_after_s=lease)
+        raise NotYetError(lease)
+
+    def _rest(self, host: str, answer: Answer) -> None:
+        """Let a host that is busy or ill rest as long as it asks, or as we think; raises `NotYetError`.
+
+        A host that says when to come back has not failed, unless it is now, or it is ill.
+        """
+        if not answer.retry_after_s or answer.status != TOO_MANY_REQUESTS:
+            self.hosts.failed(host)
+        if answer.retry_after_s:
+            self.hosts.hold_off(host, answer.retry_after_s)
+        seconds = self.hosts.wait_s(host)
+        if seconds <= self.config.max_wait_s:
+            raise NotYetError(seconds, answer)
+
+    async def _request(
+        self, url: str, known: Known | None, heard: list[Signal], session: aiohttp.ClientSession, is_file: bool
+    ) -> "tuple[Answer | str, bool]":
+        """Return as `_ask` does, and whether the connection was dropped before an answer."""
+        conditions, has_head = _conditions(known), False
+        head_s, whole_s = self.config.first_byte_s, self.config.timeout_s
+        waited = f"no answer in {head_s:g} s" if head_s < whole_s else f"no whole answer in {whole_s:g} s"
+        try:
+            async with asyncio.timeout(whole_s):
+                async with asyncio.timeout(head_s):
+                    response = await session.get(url, allow_redirects=False, timeout=NO_TIMEOUT, headers=conditions)
+                has_head = True
+                waited = f"no whole answer in {whole_s:g} s"
+                async with response:
+                    heard += header_signals(header_lines(response))
+                    if is_file:
+                        return await file_of(response, num_bytes=MAX_FILE_BYTES + 1), False
+                    max_bytes, large = self.config.max_bytes, self.large
+                    answer = picture_of(response, is_conditional=bool(conditions), max_bytes=max_bytes, large=large)
+                    return await answer, False
+        except TimeoutError:
+            return Answer(outcome=Outcome.TIMEOUT, message=waited), False
+        except aiohttp.ClientConnectorCertificateError as error:  # a ValueError too
+            return failure(error), False
+        except (aiohttp.InvalidURL, ValueError) as error:
+            return Answer(outcome=Outcome.BAD_URL, message=redacted_in(str(error))), False
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            return failure(error), not has_head and is_dropped(error)
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]], retries: int) -> T | Answer:
+    """Return what `ask` gives, waiting where it says so, and asking again after a refusal so many times."""
+    refused = 0
+    while True:
+        try:
+            return await ask()
+        except NotYetError as later:
+            if later.answer is not None:
+                if refused == retries:
+                    return later.answer
+                refused += 1
+            await asyncio.sleep(later.seconds)
+
+
+def _unless(first: str, url: str | None) -> str | None:
+    return None if url == first else url
+
+
+def _redirected(url: str, location: str) -> str:
+    """Return where a Location leads; as it is where that is no URL at all, which is then refused."""
+    try:
+        return urljoin(url, quote(location, safe=UNSAFE))
+    except ValueError:
+        return location
+
+
+def _asked_host(url: str) -> str:
+    """Return what limits are kept for: the host, whatever its scheme; another port is another server."""
+    port = urlsplit(url).port
+    return host_of(url) if port in (None, 80, 443) else f"{host_of(url)}:{port}"
+
+
+def _conditions(known: Known | None) -> dict[str, str]:
+    said = {} if known is None else {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+    return {name: value for name, value in said.items() if value}

@@ -1,0 +1,92 @@
+"""What a host says of all that it has, read before anything else is asked of it: robots.txt and tdmrep.json."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from byline.catalog.consent import Signal
+from byline.catalog.corpora.packs import Outcome
+from byline.pipelines.fetching.transport.answers import Answer, NotYetError
+from byline.pipelines.fetching.transport.host_table import seconds_since_boot
+from byline.pipelines.fetching.transport.robots import TOO_MANY_REQUESTS, RobotsFile, TdmRepFile, robots_of, tdmrep_of
+from byline.pipelines.fetching.transport.shared_sites import MAX_AGE_S, SaidOfAll, SharedSites
+from byline.pipelines.fetching.transport.urls import origin_of
+
+MAX_SITES = 20_000
+MAX_DELAY_S = 30.0
+"""Of a Crawl-delay; the longest that is kept to."""
+LEARNING_S = 0.05
+Read = Callable[[str], Awaitable[tuple[int | None, Answer]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What an origin (scheme, host and port) says, or the answer for all its URLs when that could not be had."""
+
+    robots: RobotsFile
+    tdmrep: TdmRepFile | None = None
+    problem: Answer | None = None
+
+    @property
+    def delay_s(self) -> float:
+        """Rest between two requests that the host asks for."""
+        return min(self.robots.crawl_delay() or 0.0, MAX_DELAY_S)
+
+    def signals(self, url: str) -> tuple[Signal, ...]:
+        """Return what the files say of the use of `url`."""
+        return (*self.robots.robots_signals(url), *(self.tdmrep.signals(url) if self.tdmrep else ()))
+
+
+class Sites:
+    """Sites by origin, each read once in a day: by this process, or by all those that share what was said."""
+
+    def __init__(self, read: Read, shared: SharedSites | None = None) -> None:
+        self.read, self.shared = read, shared
+        self.known: dict[str, tuple[float, asyncio.Task[Site]]] = {}
+        """When it was asked for, and what comes of it."""
+
+    async def of(self, url: str) -> Site:
+        """Return the site of a URL. Raises `NotYetError` while another request is the first to ask for it."""
+        origin, now_s = origin_of(url), seconds_since_boot()
+        at_s, learning = self.known.get(origin, (now_s, None))
+        if learning is None or now_s - at_s > MAX_AGE_S:
+            if len(self.known) >= MAX_SITES:
+                del self.known[next(iter(self.known))]
+            learning = asyncio.create_task(self._learn(origin))
+            self.known[origin] = now_s, learning
+        elif not learning.done():
+            raise NotYetError(LEARNING_S)
+        return await learning
+
+    async def _learn(self, origin: str) -> Site:
+        if self.shared is None:
+            said = await self._ask(origin)
+            return said if isinstance(said, Site) else _site_of(said)
+        async with self.shared.turn(origin) as turn:
+            kept = turn.read()
+            if kept is not None:
+                return _site_of(kept)
+            said = await self._ask(origin)
+            if isinstance(said, Site):
+                return said  # not shared: what failed for one may go well for the next
+            turn.write(said)
+            return _site_of(said)
+
+    async def _ask(self, origin: str) -> SaidOfAll | Site:
+        """Return what an origin says of all that it has, or, where that could not be had, the site that follows."""
+        status, answer = await self.read(f"{origin}/robots.txt")
+        robots = robots_of(status, answer.body or b"")
+        if status is None or robots.is_unreachable:
+            is_kept = status is None and answer.outcome != Outcome.HTTP_ERROR
+            outcome = answer.outcome if is_kept else Outcome.SERVER_ERROR
+            rest_s = answer.retry_after_s if status != TOO_MANY_REQUESTS else answer.retry_after_s or 0.0
+            problem = Answer(outcome=outcome, message=f"robots.txt: {answer.message}", retry_after_s=rest_s)
+            return Site(robots=robots, problem=problem)
+        body = answer.body or b""
+        found, answer = await self.read(f"{origin}/.well-known/tdmrep.json")
+        return SaidOfAll(robots_status=status, robots=body, tdmrep_status=found, tdmrep=answer.body or b"")
+
+
+def _site_of(said: SaidOfAll) -> Site:
+    robots = robots_of(said.robots_status, said.robots)
+    return Site(robots=robots, tdmrep=tdmrep_of(said.tdmrep_status, said.tdmrep))

@@ -1,0 +1,212 @@
+"""Judge every record: admitted, or refused with every reason. Pure; made anew by every build and by every plan.
+
+Two passes over the packs, by threads, since Arrow and numpy leave Python alone. The first screens each pack and keeps a
+few bytes a record; then copies are settled over all packs; the second writes the verdicts. So memory is that of a few
+packs and of the candidates, not of the corpus.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
+from byline.catalog.errors import ConfigError
+from byline.catalog.policies.policy import CapRules, Policy
+from byline.catalog.disk.storage import Store
+from byline.pipelines.judging.candidates import Kept, contaminated_rows, denied_rows, keep, kept_columns, without
+from byline.pipelines.facts.edge_search import read_edges
+from byline.pipelines.facts.edges import similar_words, suspect_words, suspects_of
+from byline.pipelines.facts.evaluation_sets import EvaluationSets, corpus_evaluation_sets
+from byline.catalog.corpora.parts import PackPart
+from byline.pipelines.judging.placeholders import placeholder_rows
+from byline.pipelines.facts.rows import Instruments, read_rows
+from byline.pipelines.judging.resolving import (
+    CAP,
+    CONTAMINATED,
+    CANDIDATE_SCHEMA,
+    DENIED,
+    PLACEHOLDER,
+    Resolved,
+    over_cap,
+    settle,
+)
+from byline.pipelines.facts.similar_search import read_similar
+from byline.pipelines.judging.splitting import Alike, alike
+from byline.catalog.threads import in_threads
+from byline.pipelines.judging.verdicts import Decisions, Pack, Sides, verdicts_of, verdicts_path, with_reasons
+from byline.pipelines.judging.screening import Screened, screen, screened_columns
+
+
+def judge_packs(
+    packs: Sequence[Pack],
+    pairs: pa.Table,
+    recurring: pa.Table,
+    policy: Policy,
+    denylist: Denylist = NOTHING_DENIED,
+    evaluation: EvaluationSets | None = None,
+    similar: pa.Table | None = None,
+    *,
+    is_classified: bool = False,
+    metrics: Sequence[str] = (),
+) -> Iterator[tuple[Screened, pa.Table]]:
+    """Yield, for every pack in order, what was screened and the verdicts: one a record, in the order of its rows.
+
+    `pairs` (`EDGE_SCHEMA`), `recurring` (`CODE_SCHEMA`) and `similar` (`SIMILAR_SCHEMA`) are what is known of copies;
+    `is_classified` says that the corpus has a safety instrument, `metrics` which metrics of people's own.
+    The verdict of a record depends on the order of neither packs, rows nor pairs.
+    """
+    rules = {source: policy.rules_of(source) for source in {pack.source for pack in packs}}
+    radius_bits = max(policy.duplicates.radius_bits, policy.split.radius_bits)
+    suspects = suspects_of(suspect_words(pairs, recurring, radius_bits))
+    look_alikes = suspects_of(similar_words(similar, policy.duplicates.min_cosine))
+
+    def first(pack: Pack) -> Kept:
+        is_evaluated = evaluation is not None and not evaluation.is_empty
+        all_views = is_evaluated or denylist.sees_views
+        columns = [*screened_columns(rules[pack.source], metrics), *kept_columns(policy, all_views=all_views)]
+        rows = pack.read(list(dict.fromkeys(columns)))
+        alone = screen(rows, rules[pack.source], is_classified=is_classified, metrics=metrics)
+        screened = _with_lists(rows, alone, policy, denylist, evaluation if is_evaluated else None)
+        return keep(rows, screened, policy, suspects, look_alikes)
+
+    kept = list(in_threads(first, packs))
+    limits = [rules[pack.source].image.placeholder_from for pack in packs]
+    placeholders = placeholder_rows([one.recurring for one in kept], limits)
+    kept = [without(one, rows) for one, rows in zip(kept, placeholders, strict=True)]
+    candidates = pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *(one.candidates for one in kept)]).combine_chunks()
+    kept = [replace(one, candidates=CANDIDATE_SCHEMA.empty_table()) for one in kept]  # not held twice
+    decisions = _by_pack(kept, placeholders, settle(candidates, pairs, policy, similar), policy)
+    sides = _sides(kept, decisions, candidates, pairs, policy)
+
+    def second(pack: tuple[Pack, Kept, Decisions, Sides]) -> tuple[Screened, pa.Table]:
+        return pack[1].screened, verdicts_of(*pack, candidates, policy)
+
+    yield from in_threads(second, zip(packs, kept, decisions, sides, strict=True))
+
+
+def _with_lists(
+    rows: pa.Table, screened: Screened, policy: Policy, denylist: Denylist, evaluation: EvaluationSets | None
+) -> Screened:
+    """Add what lists of pictures refuse: what was taken down, and what something is measured with."""
+    asked, bits = screened.claims.reasons.admitted, np.zeros(len(rows), np.int64)
+    if not denylist.is_empty:
+        bits |= np.where(denied_rows(rows, asked, denylist, policy), DENIED, 0)
+    if evaluation is not None:
+        bits |= np.where(contaminated_rows(rows, asked, evaluation, policy), CONTAMINATED, 0)
+    return replace(screened, reasons=with_reasons(screened.reasons, bits)) if bits.any() else screened
+
+
+def _by_pack(
+    kept: list[Kept], placeholders: list[npt.NDArray[np.int64]], settled: Resolved, policy: Policy
+) -> list[Decisions]:
+    decisions, start = [], 0
+    for pack, hollow in zip(kept, placeholders, strict=True):
+        mine = slice(start, start + len(pack.candidate_rows))
+        bits = np.zeros(len(pack.screened.reasons.codes), np.int64)
+        bits[pack.candidate_rows] = settled.bits[mine]
+        bits[hollow] |= PLACEHOLDER
+        keeper = np.where(settled.keeper[mine] == np.arange(mine.start, mine.stop), -1, settled.keeper[mine])
+        decisions.append(
+            Decisions(
+                bits=bits,
+                keeper=keeper,
+                distance_bits=settled.distance_bits[mine],
+                kinds=settled.kinds[mine],
+                cosine=settled.cosine[mine],
+            )
+        )
+        start = mine.stop
+    if policy.caps is not None:
+        _cap(kept, decisions, policy.caps)
+    return decisions
+
+
+def _cap(kept: list[Kept], decisions: list[Decisions], rules: CapRules) -> None:
+    admitted = [np.flatnonzero(one.screened.reasons.admitted) for one in kept]
+    left = [decision.bits[rows] == 0 for decision, rows in zip(decisions, admitted, strict=True)]
+    creators = np.concatenate([one.creators[rows] for one, rows in zip(kept, left, strict=True)])
+    digests = np.concatenate([one.digests[rows] for one, rows in zip(kept, left, strict=True)])
+    refused = over_cap(creators, digests, rules)
+    for decision, rows, is_left in zip(decisions, admitted, left, strict=True):
+        rows = rows[is_left]
+        decision.bits[rows[refused[: len(rows)]]] |= CAP
+        refused = refused[len(rows) :]
+
+
+def _sides(
+    kept: list[Kept], decisions: list[Decisions], candidates: pa.Table, pairs: pa.Table, policy: Policy
+) -> list[Sides]:
+    """Say of what is admitted of all packs how many look like it, and on which side of the split it is for that."""
+    admitted = [decision.bits[pack.candidate_rows] == 0 for pack, decision in zip(kept, decisions, strict=True)]
+    rows = np.flatnonzero(np.concatenate([np.zeros(0, np.bool_), *admitted]))
+    found, sides, start = alike(candidates, rows, pairs, policy.split), [], 0
+    for pack, is_admitted in zip(kept, admitted, strict=True):
+        mine = slice(start, start := start + int(is_admitted.sum()))
+        one = Alike(near_left=found.near_left[mine], is_heldout=found.is_heldout[mine])
+        sides.append(Sides(rows=pack.candidate_rows[is_admitted], alike=one))
+    return sides
+
+
+def write_verdicts(
+    parts: Sequence[PackPart],
+    store: Store,
+    policy: Policy,
+    instruments: Instruments,
+    denylists: Sequence[str],
+    check: Callable[[PackPart, Screened, pa.Table], None],
+) -> Iterator[PackPart]:
+    """Judge packs and write their verdicts for the stages that follow; yield each pack when it is done.
+
+    `check` is given each pack, what was screened and the verdicts before they are written; what it raises ends all.
+    """
+
+    def write(judged: tuple[PackPart, tuple[Screened, pa.Table]]) -> PackPart:
+        part, (screened, verdicts) = judged
+        check(part, screened, verdicts)
+        store.write_scratch(verdicts_path(part.pack), verdicts)
+        return part
+
+    judged = judge_parts(parts, store, policy, instruments, denylists, keep=True)
+    yield from in_threads(write, zip(parts, judged, strict=True))
+
+
+def judge_parts(
+    parts: Sequence[PackPart],
+    store: Store,
+    policy: Policy,
+    instruments: Instruments,
+    denylists: Sequence[str] = (),
+    evaluation: EvaluationSets | None = None,
+    *,
+    keep: bool = False,
+) -> Iterator[tuple[Screened, pa.Table]]:
+    """Judge packs of a corpus, in the order of `parts`. With `keep` their joined rows are kept for the next time.
+
+    What was taken down, here or in the corpora that `denylists` name, is refused. `evaluation` takes the place of the
+    evaluation sets that the corpus has copies of.
+    """
+
+    def pack_of(part: PackPart) -> Pack:
+        return Pack(name=part.pack, read=lambda columns: read_rows(part, store, instruments, columns, keep=keep))
+
+    edges, rules = read_edges(store, list(parts)), policy.duplicates
+    return judge_packs(
+        [pack_of(part) for part in parts],
+        edges.pairs,
+        edges.recurring,
+        policy,
+        load_denylist(store, denylists),
+        evaluation or corpus_evaluation_sets(store, instruments.evaluation, policy.evaluation.radius_bits),
+        _similar(parts, store, instruments) if rules.min_cosine is not None else None,
+        is_classified=instruments.safety is not None,
+        metrics=instruments.metric_names,
+    )
+
+
+def _similar(parts: Sequence[PackPart], store: Store, instruments: Instruments) -> pa.Table:
+    if instruments.embedding is None:
+        raise ConfigError("duplicates.min_cosine needs vectors, and none were made here; add [embedding] to the corpus")
+    return read_similar(store, list(parts), instruments.embedding)

@@ -1,0 +1,70 @@
+"""Which samples a pack gives under given verdicts, and the name of the shard that holds them. Loads no Beam.
+
+A sample is all that travels with a picture. A shard is named after the values of its samples, so an unchanged selection
+is found by its name.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from byline.catalog.disk.columns import table_digest
+from byline.catalog.digests import canonical_json
+from byline.catalog.licenses.reading import license_url
+from byline.catalog.corpora.manifest import Shard, Split
+from byline.catalog.corpora.packs import read_rows_of
+from byline.catalog.disk.storage import Store
+from byline.pipelines.facts.measures import caption_facts
+from byline.catalog.corpora.parts import PackPart
+from byline.pipelines.facts.rows import Instruments
+from byline.catalog.corpora.sample_schema import (
+    CAPTION_COLUMNS,
+    INDEX_COLUMNS,
+    RECORD_COLUMNS,
+    SAMPLE_COLUMNS,
+    samples_table,
+)
+
+Row = dict[str, Any]
+
+
+def samples_of(part: PackPart, store: Store, verdicts: pa.Table, instruments: Instruments) -> pa.Table:
+    """Return the admitted samples of a pack in key order, as `SAMPLE_SCHEMA`. `verdicts` are in the records' order."""
+    rows = pc.indices_nonzero(verdicts["admitted"])
+    chosen = verdicts.select(["record_id", "license", "split"]).take(rows)
+    records = part.read_records(store, ["record_id", "url", *RECORD_COLUMNS, "text_sha256"]).take(rows)
+    index = read_rows_of(store, part.pack, records, [*INDEX_COLUMNS, "stored_sha256"])
+    facts = caption_facts(store, instruments.captions).read(part.pack, list(CAPTION_COLUMNS.values()))
+    shown = index["sha256"] if instruments.captions_see_pixels else records["text_sha256"]
+    captions = facts.take(pc.index_in(shown, value_set=facts["shown_sha256"]))
+    licenses = pc.dictionary_encode(chosen["license"].combine_chunks())
+    urls = pa.array([license_url(spdx) for spdx in licenses.dictionary.to_pylist()], pa.string())
+    columns = {
+        **{name: index[name] for name in (*INDEX_COLUMNS, "stored_sha256")},
+        **{name: chosen[name] for name in ("record_id", "license", "split")},
+        **{name: records[name] for name in RECORD_COLUMNS},
+        **{name: captions[column] for name, column in CAPTION_COLUMNS.items()},
+        "license_url": urls.take(licenses.indices) if len(rows) else pa.array([], pa.string()),
+    }
+    return samples_table(columns).sort_by("key")
+
+
+def sample_members(sample: Row, picture: bytes) -> list[tuple[str, bytes]]:
+    """Return the files of a sample: the picture, what travels with it, its caption."""
+    key = sample["key"]
+    said = canonical_json({name: sample[name] for name in SAMPLE_COLUMNS})
+    return [(f"{key}.jpg", picture), (f"{key}.json", said), (f"{key}.txt", sample["caption"].encode())]
+
+
+def shard_stem(pack: str, split: Split, samples: pa.Table) -> str:
+    """Return the name of the shard of these samples, which is that of its tar without `.tar`."""
+    return f"{pack}-{split}-{table_digest(samples)[:16]}"
+
+
+def described(store: Store, stem: str) -> Shard | None:
+    """Return the description of a shard whose tar is there and as long as it says."""
+    if not all(store.exists(f"shards/{stem}.{kind}") for kind in ("json", "tar", "parquet")):
+        return None
+    shard = Shard.model_validate_json(store.read_bytes(f"shards/{stem}.json"))
+    return shard if store.size_bytes(f"shards/{stem}.tar") == shard.num_bytes else None

@@ -1,0 +1,182 @@
+"""Plan a build under another policy: what would change, and what it would cost. Nothing is written.
+
+The records of the newest release are judged anew, as a build judges them, and compared pack by pack with its verdicts;
+memory is that of a judgement and of a few packs. Where nothing is yet to be ingested, fetched, measured or captioned,
+the build does just what the plan says.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from byline.catalog.corpora.corpus import read_settings
+from byline.catalog.errors import CorpusError
+from byline.catalog.corpora.facts import FactTable
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.policies.policy import Policy
+from byline.catalog.disk.storage import Store
+from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.facts.edges import first_word
+from byline.pipelines.facts.evaluation_sets import load_evaluation_sets
+from byline.pipelines.judging.judge import judge_parts
+from byline.pipelines.judging.outstanding import num_asked_again, num_lacking
+from byline.catalog.corpora.parts import PackPart
+from byline.pipelines.rights.plans.comparing import Comparison, Tally, compare, tally_gone, tally_of
+from byline.pipelines.rights.plans.creator_changes import CreatorTally, PackChanges, Words, pack_changes
+from byline.pipelines.rights.plans.plan_report import Plan, Totals, plan_of
+from byline.pipelines.rights.plans.plan_sources import sources_of
+from byline.pipelines.releases.released import ReleasedPack, check_manifest, released_packs
+from byline.pipelines.rights.plans.shard_plan import SIZE_COLUMNS, PlannedShard, ShardPlanner, dropped, shards_on_disk
+from byline.pipelines.facts.rows import Instruments, read_rows
+from byline.catalog.threads import in_threads
+from byline.pipelines.judging.screening import Screened
+
+TOP_CREATORS = 20
+LATENT_SCHEMA = pa.schema([("sha256", pa.string())])
+"""What a plan reads of latents, which training writes: whose there are."""
+
+
+def make_plan(config: CorpusConfig, policy: Policy, count: Callable[[int], None] = lambda _: None) -> Plan:
+    """Say what `byline build` would do with this policy. `count` is told of records as they are planned.
+
+    Raises `CorpusError` when there is no corpus, or when the release was edited by hand.
+    """
+    store = config.store
+    if not read_settings(store):
+        raise CorpusError(f"no corpus at {store.root}; make one with: byline build CONFIG")
+    release = newest_release(config)
+    sources, parts = sources_of(config, release)
+    planner = _planner(config, release)
+    evaluation = load_evaluation_sets(config.evaluation_sets, radius_bits=policy.evaluation.radius_bits)
+    judged = judge_parts(parts, store, policy, config.instruments, config.denylists, evaluation)
+    totals, creators = Totals(), CreatorTally()
+    work = zip(parts, judged, strict=True)
+    for number, (part, found) in enumerate(zip(parts, in_threads(lambda one: planner.plan(*one), work), strict=True)):
+        totals.tally.update(found.tally)
+        totals.added.append(found.added)
+        totals.removed.append(found.removed)
+        totals.shards += found.shards
+        totals.latents.update(found.latents)
+        creators.add(number, found.creators)
+        count(part.num_records)
+    if release is not None:
+        _add_gone(totals, release, {part.pack for part in parts})
+    top = creators.top(TOP_CREATORS, parts, store)
+    return plan_of(totals, name=config.name, release=release, policy=policy, sources=sources, creators=top)
+
+
+def newest_release(config: CorpusConfig) -> Release | None:
+    """Return the newest version of the release that a config names; None before the first build has ended."""
+    if not config.store.exists(f"releases/{config.name}/LATEST"):
+        return None
+    release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
+    check_manifest(release)
+    return release
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PackPlan:
+    tally: Tally
+    added: Words
+    removed: Words
+    shards: list[PlannedShard]
+    creators: PackChanges
+    latents: Counter[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planner:
+    """Plans one pack after the other, in threads."""
+
+    store: Store
+    instruments: Instruments
+    release: Release | None
+    released: frozenset[str]
+    """Packs of the release."""
+    shards: ShardPlanner
+    latents: tuple[FactTable, ...]
+    added: list[FactTable]
+    """Measures of the corpus that it may not have had from the beginning."""
+
+    def plan(self, part: PackPart, judged: tuple[Screened, pa.Table]) -> _PackPlan:
+        """Compare one pack and plan its shards."""
+        screened, verdicts = judged
+        is_released = self.release is not None and part.pack in self.released
+        released = ReleasedPack(self.release, part.pack) if self.release and is_released else None
+        compared = compare(screened, verdicts, released)
+        tally = tally_of(part.source, compared, verdicts)
+        added, removed = np.flatnonzero(compared.added), np.flatnonzero(compared.removed)
+        rows = np.concatenate([added, removed])
+        creators = np.zeros(0, np.uint64)
+        joined = cache(lambda: read_rows(part, self.store, self.instruments, ["creator", *SIZE_COLUMNS]))
+        if len(rows):
+            said = joined()
+            creators = said["creator"].to_numpy()[rows]
+        tally["again", "", ""] += num_asked_again(part, self.store, screened)
+        tally["measure", "", ""] += int(screened.lacks_measures.sum()) + num_lacking(part, self.added)
+        gone = compared.before.read("sha256", removed) if len(removed) else pa.chunked_array([[]], pa.string())
+        if released is not None and compared.before.places is not None:
+            lost = released.lost(verdicts["record_id"])
+            tally.update(tally_gone(part.source, lost))
+            gone = pa.chunked_array([*gone.chunks, *_admitted(lost).chunks], pa.string())
+        return _PackPlan(
+            tally=tally,
+            added=first_word(verdicts["sha256"].take(pa.array(added))),
+            removed=first_word(gone),
+            shards=self.shards.plan(part, compared, verdicts, joined),
+            creators=pack_changes(creators, rows, np.arange(len(rows)) < len(added)),
+            latents=self._latents_lacking(part, compared, verdicts),
+        )
+
+    def _latents_lacking(self, part: PackPart, compared: Comparison, verdicts: pa.Table) -> Counter[str]:
+        if not self.latents:
+            return Counter()
+        train = verdicts["sha256"].filter(pa.array(compared.after.admitted & ~compared.after.heldout))
+        lacking: Counter[str] = Counter()
+        for facts in self.latents:
+            known = facts.read(part.pack, [])["sha256"].combine_chunks()
+            lacking[facts.instrument] = len(train) - (pc.sum(pc.is_in(train, value_set=known)).as_py() or 0)
+        return lacking
+
+
+def _planner(config: CorpusConfig, release: Release | None) -> _Planner:
+    store, instruments = config.store, config.instruments
+    shards = release.manifest.shards if release else ()
+    return _Planner(
+        store=store,
+        instruments=instruments,
+        release=release,
+        released=frozenset(released_packs(release) if release else ()),
+        shards=ShardPlanner(
+            store=store,
+            instruments=instruments,
+            released={(shard.pack, shard.split): shard for shard in shards},
+            same_captions=release is not None and release.manifest.instruments["captions"] == instruments.captions,
+            on_disk=shards_on_disk(store),
+        ),
+        latents=tuple(
+            FactTable(store=store, measure="latents", instrument=name, schema=LATENT_SCHEMA)
+            for name in store.folders("facts/latents")
+        ),
+        added=config.added_facts,
+    )
+
+
+def _add_gone(totals: Totals, release: Release, judged: set[str]) -> None:
+    """Count the packs of the release that are judged no longer: their source was left out, or has nothing left."""
+    for pack in released_packs(release):
+        if pack not in judged:
+            lost = ReleasedPack(release, pack).lost()
+            totals.tally.update(tally_gone(pack.rsplit("-", 1)[0], lost))
+            totals.removed.append(first_word(_admitted(lost)))
+    totals.shards += [dropped(shard) for shard in release.manifest.shards if shard.pack not in judged]
+
+
+def _admitted(verdicts: pa.Table) -> pa.ChunkedArray:
+    """Return the digests of the pictures that are admitted."""
+    return verdicts.filter(verdicts["admitted"])["sha256"]

@@ -1,0 +1,186 @@
+"""What records of a corpus brought, and what equals or looks like a picture. Only what was stored is a picture."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from byline.catalog.denylists.denylist import Look
+from byline.catalog.corpora.packs import read_attempts
+from byline.catalog.disk.storage import Store
+from byline.dedup.quality import FLAT_FROM
+from byline.dedup.views import KIND_NAMES, UPRIGHT
+from byline.pipelines.facts.likeness import PackLooks, views_in
+from byline.pipelines.facts.measures import hash_facts, quality_facts
+from byline.pipelines.releases.papers.distances import distance_text
+
+Row = dict[str, Any]
+"""`pack`, `record_id`, `url`, `sha256`, `stored_sha256` of one attempt to fetch."""
+EQUAL_BYTES = "equal bytes"
+EQUAL_PIXELS = "equal pixels"
+BEYOND_BITS = 32
+"""Farther than any radius."""
+ALIKE_FROM = 0.7
+"""Cosine from which pictures are shown as copies that no hash tells, where a corpus compared its vectors."""
+COLUMNS = ["record_id", "url", "sha256", "stored_sha256"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sought:
+    """A picture whose copies are wanted."""
+
+    record_id: str | None
+    """None for a picture from outside."""
+    look: Look | None
+    """None for bytes that are no picture, or that were not measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundCopy:
+    """An attempt that brought a copy, of which record's picture, and how far from it."""
+
+    row: Row
+    of: str | None
+    reason: str
+    """`equal bytes`, `equal pixels`, `near: 7 bits, turned`, or `near: cosine 0.91`."""
+    distance_bits: int = 0
+    """`BEYOND_BITS` where only an embedding tells."""
+    view: str | None = None
+    """How the two must be looked at for that, if not as they are."""
+
+
+def attempts_of(store: Store, packs: Iterable[str], record_ids: Collection[str]) -> list[Row]:
+    """Return every attempt of these records, whatever came of it: a record whose URL changed has several pictures."""
+    wanted = pa.array(sorted(record_ids), pa.string())
+    return _rows(store, packs, lambda rows: pc.is_in(rows["record_id"], wanted))
+
+
+def pictures_with(store: Store, packs: Iterable[str], sha256s: Collection[str]) -> list[Row]:
+    """Return the attempts that brought pictures with these digests, as fetched or as stored."""
+    wanted = pa.array(sorted(sha256s), pa.string())
+
+    def has_digest(rows: pa.Table) -> Any:
+        named = pc.or_(pc.is_in(rows["sha256"], wanted), pc.is_in(rows["stored_sha256"], wanted))
+        return pc.and_(rows["stored_sha256"].is_valid(), named)
+
+    return _rows(store, packs, has_digest)
+
+
+def held_by_others(
+    store: Store, packs: Iterable[str], sha256s: Collection[str], record_ids: Collection[str]
+) -> set[str]:
+    """Return which of these digests came to records other than these."""
+    wanted, own = pa.array(sorted(sha256s), pa.string()), pa.array(sorted(record_ids), pa.string())
+
+    def is_other(rows: pa.Table) -> Any:
+        return pc.and_(pc.is_in(rows["sha256"], wanted), pc.invert(pc.is_in(rows["record_id"], own)))
+
+    return {row["sha256"] for row in _rows(store, packs, is_other)} if sha256s else set()
+
+
+def copies_of(
+    store: Store, packs: Iterable[str], sought: Mapping[str, Sought], radius_bits: int, *, sees_views: bool
+) -> list[FoundCopy]:
+    """Return every picture that equals one of these, named by their digests, or looks like it; the nearest first.
+
+    With `sees_views` pictures look alike when they do so turned, without their frames, or to the embedding of the
+    corpus, as crops do.
+    """
+    found, similar = [], _similar(store, sought) if sees_views else {}
+    for pack in packs:
+        near = {sha256: FoundCopy(row={}, of=one.record_id, reason=EQUAL_BYTES) for sha256, one in sought.items()}
+        near = {**similar, **near}
+        for copy, sha256 in _alike(store, pack, sought, radius_bits, sees_views=sees_views):
+            near[sha256] = min(near.get(sha256, copy), copy, key=_nearness)
+        for row in pictures_with(store, [pack], near):
+            digests = [row[name] for name in ("sha256", "stored_sha256") if row[name] in near]
+            found.append(replace(min((near[digest] for digest in digests), key=_nearness), row=row))
+    return sorted(found, key=lambda copy: (*_nearness(copy), copy.row["record_id"]))
+
+
+def _nearness(copy: FoundCopy) -> tuple[int, bool]:
+    return copy.distance_bits, copy.view is not None
+
+
+def _alike(
+    store: Store, pack: str, sought: Mapping[str, Sought], radius_bits: int, *, sees_views: bool
+) -> Iterator[tuple[FoundCopy, str]]:
+    """Yield what looks like a picture that is sought, without its row, and its digest."""
+    looks = PackLooks(hash_facts(store), pack)
+    for one in sought.values():
+        for like in looks.like(one.look, radius_bits, sees_views=sees_views) if one.look else ():
+            said = f"near: {distance_text(like.distance_bits, like.view)}"
+            copy = FoundCopy(
+                row={},
+                of=one.record_id,
+                reason=EQUAL_PIXELS if like.is_same else said,
+                distance_bits=like.distance_bits,
+                view=None if like.view == KIND_NAMES[UPRIGHT] else like.view,
+            )
+            yield copy, like.sha256
+
+
+def _similar(store: Store, sought: Mapping[str, Sought]) -> dict[str, FoundCopy]:
+    """Return what embeddings found alike to the pictures that are sought, without its row, by digest."""
+    found = {}
+    for instrument in store.folders("facts/similar"):
+        for name in store.files(f"facts/similar/{instrument}", suffix=".parquet"):
+            pairs = store.read_table(f"facts/similar/{instrument}/{name}")
+            pairs = pairs.filter(pc.greater_equal(pairs["cosine"], ALIKE_FROM)).sort_by("cosine")
+            stands_for = {**_of_equal_vector(pairs, sought), **{sha256: sha256 for sha256 in sought}}
+            wanted = pa.array(sorted(stands_for), pa.string())
+            for one, other in (("a", "b"), ("b", "a")):
+                for row in pairs.filter(pc.is_in(pairs[one], wanted)).to_pylist():
+                    found[row[other]] = FoundCopy(
+                        row={},
+                        of=sought[stands_for[row[one]]].record_id,
+                        reason=f"near: {distance_text(None, cosine=row['cosine'])}",
+                        distance_bits=BEYOND_BITS,
+                    )
+    return found
+
+
+def _of_equal_vector(pairs: pa.Table, sought: Mapping[str, Sought]) -> dict[str, str]:
+    """Return what has the vector of a picture that is sought, which the value is: of equal ones only the first has
+    further pairs."""
+    equal = pairs.filter(pc.equal(pairs["cosine"], 1))
+    sides = zip(equal["a"].to_pylist(), equal["b"].to_pylist(), strict=True)
+    return {first: other for first, other in sides if other in sought}
+
+
+def looks_of(store: Store, rows: Iterable[Row]) -> dict[str, Look]:
+    """Return the looks of these pictures, as they were measured, by digest."""
+    by_pack: dict[str, set[str]] = {}
+    for row in rows:
+        by_pack.setdefault(row["pack"], set()).add(row["sha256"])
+    found = {}
+    for pack, sha256s in sorted(by_pack.items()):
+        facts = hash_facts(store).read(pack, ["phash256", "pixels", "views"])
+        facts = facts.filter(pc.is_in(facts["sha256"], pa.array(sorted(sha256s))))
+        flatness = dict(
+            zip(*(c.to_pylist() for c in quality_facts(store).read(pack, ["flatness"]).columns), strict=True)
+        )
+        for fact in facts.to_pylist():
+            is_flat = flatness.get(fact["sha256"], 0.0) >= FLAT_FROM
+            views = () if is_flat else views_in(fact["views"])
+            found[fact["sha256"]] = Look(pixels=fact["pixels"], phash256=fact["phash256"], is_flat=is_flat, views=views)
+    return found
+
+
+def unmeasured(store: Store, packs: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield pack and digest of every stored picture that has no hash or quality facts: its copies are not known."""
+    for pack in packs:
+        rows = read_attempts(store, pack, COLUMNS)
+        stored = pc.unique(rows["sha256"].filter(rows["stored_sha256"].is_valid())).to_pylist()
+        lacking = (facts.lacking(pack, stored) for facts in (hash_facts(store), quality_facts(store)))
+        yield from ((pack, sha256) for sha256 in sorted(set().union(*lacking)))
+
+
+def _rows(store: Store, packs: Iterable[str], wanted: Any) -> list[Row]:
+    found: list[Row] = []
+    for pack in sorted(packs):
+        rows = read_attempts(store, pack, COLUMNS)
+        found += [{"pack": pack, **row} for row in rows.filter(wanted(rows)).to_pylist()]
+    return found

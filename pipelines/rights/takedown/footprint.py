@@ -1,0 +1,42 @@
+"""Which files may hold what is removed, and their digests: before and after tell what a takedown changed."""
+
+import hashlib
+from collections.abc import Collection, Iterator
+
+from byline.catalog.corpora.rechecks import FOLDER as RECHECKS
+from byline.catalog.disk.storage import Store
+
+Footprint = dict[str, str]
+"""Path -> SHA-256."""
+
+
+def footprint(store: Store, packs: Collection[str]) -> Footprint:
+    """Return the files of these packs, of the records of their sources, and of the pairs of all pictures."""
+    return {path: _digest(store, path) for path in sorted(_paths(store, packs))}
+
+
+def changed(before: Footprint, after: Footprint) -> list[dict[str, str | None]]:
+    """Return each file that is not as it was: path, and SHA-256 before and after; none for where it was not there."""
+    paths = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    return [{"path": path, "before_sha256": before.get(path), "after_sha256": after.get(path)} for path in paths]
+
+
+def _paths(store: Store, packs: Collection[str]) -> Iterator[str]:
+    for source in {pack.rsplit("-", 1)[0] for pack in packs}:
+        yield from (f"records/{source}/{name}" for name in store.files(f"records/{source}"))
+    measures = [f"facts/{measure}" for measure in store.folders("facts")]
+    instruments = [f"{measure}/{name}" for measure in measures for name in store.folders(measure)]
+    rechecks = [f"{RECHECKS}/{name}" for name in store.folders(RECHECKS)]
+    for folder in ("packs", *instruments, *rechecks):
+        for name in store.files(folder):
+            if (
+                folder.startswith(("facts/edges/", "facts/similar/"))
+                or folder in rechecks
+                or name.partition(".")[0] in packs
+            ):
+                yield f"{folder}/{name}"
+
+
+def _digest(store: Store, path: str) -> str:
+    with store.open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -1,0 +1,193 @@
+"""Remove records and their pictures from everything that a corpus keeps, except from releases.
+
+Each step can be done again: what is gone already stays gone. A file is replaced whole.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from byline.catalog.digests import sha256_hex
+from byline.catalog.corpora.packs import remove_records
+from byline.catalog.corpora.rechecks import forget_checks
+from byline.catalog.disk.storage import Store
+from byline.dedup.views import unpack_views
+from byline.pipelines.facts.edge_search import SEARCHES
+from byline.pipelines.facts.measures import hash_facts
+from byline.catalog.corpora.parts import parts_of, write_records
+from byline.pipelines.facts.rows import FOLDER as ROWS
+from byline.pipelines.rights.takedown.selecting import Selection
+from byline.pipelines.judging.verdicts import verdicts_path
+
+NOT_RECORDS = (".unreadable.parquet", ".urls.parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doomed:
+    """What must be gone. Nothing else has these keys."""
+
+    record_ids: frozenset[str]
+    sha256s: frozenset[str]
+    texts: frozenset[str]
+    """`text_sha256` of the records: keys of captions that only they have."""
+    captions: frozenset[str]
+    """Digests of the captions: keys of token vectors that only they have."""
+    codes: frozenset[bytes]
+    """Perceptual hashes that no other picture has."""
+    packs: tuple[str, ...]
+
+
+def doomed_by(store: Store, selection: Selection) -> Doomed:
+    """Find the keys of what the records that go, and no others, have left in the facts of their packs."""
+    record_ids, sha256s = selection.record_ids, selection.sha256s
+    packs = tuple(sorted({victim.pack for victim in selection.victims}))
+    texts = _only_theirs(_texts(store, packs), record_ids)
+    keys = texts | sha256s
+    captions = _only_theirs(_captions(store, packs), keys)
+    return Doomed(
+        record_ids=record_ids,
+        sha256s=sha256s,
+        texts=texts,
+        captions=frozenset(sha256_hex(caption.encode()) for caption in captions),
+        codes=_codes(store, packs, sha256s),
+        packs=packs,
+    )
+
+
+def remove(store: Store, doomed: Doomed) -> Iterator[str]:
+    """Remove it from records, packs, facts, pairs and judgements; yield the path of every file that changed."""
+    for source in store.folders("records"):
+        for name in store.files(f"records/{source}", suffix=".parquet"):
+            if not name.endswith(NOT_RECORDS):
+                yield from _from_records(store, f"records/{source}/{name}", doomed)
+    for pack in doomed.packs:
+        yield from remove_records(store, pack, doomed.record_ids)
+        yield from forget_checks(store, pack, doomed.record_ids)
+    yield from _from_facts(store, doomed)
+    yield from _from_pairs(store, doomed)
+    for name in store.files(ROWS):
+        if name.rsplit("-", 1)[0] in doomed.packs:
+            store.remove(f"{ROWS}/{name}")
+    for pack in doomed.packs:
+        store.remove(verdicts_path(pack))
+        store.remove(f"judgements/claims/{pack}.parquet")
+    for stem in store.folders(SEARCHES):
+        for name in store.files(f"{SEARCHES}/{stem}"):
+            store.remove(f"{SEARCHES}/{stem}/{name}")
+
+
+def _texts(store: Store, packs: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield (text key, record) of all records of these packs, in every ingest run."""
+    for source in sorted({pack.rsplit("-", 1)[0] for pack in packs}):
+        for name in store.files(f"records/{source}", suffix=".parquet"):
+            if name.endswith(NOT_RECORDS):
+                continue
+            for part in parts_of(store, f"records/{source}/{name}"):
+                if part.pack in packs:
+                    records = part.read_records(store, ["text_sha256", "record_id"])
+                    yield from zip(*(column.to_pylist() for column in records.columns), strict=True)
+
+
+def _captions(store: Store, packs: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield (caption, its key) of all captions of these packs, by every captioner."""
+    for instrument in store.folders("facts/captions"):
+        for pack in packs:
+            for stem in store.numbered(f"facts/captions/{instrument}/{pack}.", ".parquet"):
+                table = store.read_table(f"{stem}.parquet", ["text", "shown_sha256"])
+                yield from zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+def _only_theirs(owned: Iterable[tuple[str, str]], owners: Collection[str]) -> frozenset[str]:
+    """Return the things all of whose owners are among `owners`."""
+    theirs: set[str] = set()
+    others: set[str] = set()
+    for thing, owner in owned:
+        (theirs if owner in owners else others).add(thing)
+    return frozenset(theirs - others)
+
+
+def _codes(store: Store, packs: Collection[str], sha256s: Collection[str]) -> frozenset[bytes]:
+    """Return the hashes of these pictures, as they are and of their views, that no other picture of the corpus has.
+
+    By every instrument whose facts are there: those of an earlier version of byline too.
+    """
+    gone, theirs = pa.array(sorted(sha256s), pa.string()), set[bytes]()
+    for _, table in _hash_tables(store, packs):
+        theirs |= _all_codes(table.filter(pc.is_in(table["sha256"], gone)))
+    for _, table in _hash_tables(store) if theirs else []:
+        theirs -= _all_codes(table.filter(pc.invert(pc.is_in(table["sha256"], gone))))
+    return frozenset(theirs)
+
+
+def _hash_tables(store: Store, packs: Collection[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """Yield pack and hashes, by any instrument, of these packs or of all."""
+    for instrument in store.folders("facts/hashes"):
+        columns = ["sha256", "phash256", "views"] if instrument == hash_facts(store).instrument else None
+        for name in store.files(f"facts/hashes/{instrument}", suffix=".parquet"):
+            pack = name.split(".")[0]
+            if packs is None or pack in packs:
+                yield pack, store.read_table(f"facts/hashes/{instrument}/{name}", columns)
+
+
+def _all_codes(hashes: pa.Table) -> set[bytes]:
+    views: list[bytes] = []
+    if "views" in hashes.column_names:
+        views = np.ascontiguousarray(unpack_views(hashes["views"])[2]).view("V32")[:, 0].tolist()
+    return {*hashes["phash256"].to_pylist(), *views}
+
+
+def _from_records(store: Store, path: str, doomed: Doomed) -> Iterator[str]:
+    parts = [part for part in parts_of(store, path) if part.pack in doomed.packs]
+    ids = pa.array(sorted(doomed.record_ids), pa.string())
+    if not any(pc.any(pc.is_in(part.read_records(store, ["record_id"])["record_id"], ids)).as_py() for part in parts):
+        return
+    records = pa.concat_tables([part.read_records(store) for part in parts_of(store, path)])
+    kept = records.filter(pc.invert(pc.is_in(records["record_id"], ids)))
+    write_records(store, path, kept)
+    yield path
+
+
+def _from_facts(store: Store, doomed: Doomed) -> Iterator[str]:
+    keys = {"sha256": doomed.sha256s, "shown_sha256": doomed.texts | doomed.sha256s, "caption_sha256": doomed.captions}
+    for measure in store.folders("facts"):
+        for instrument in store.folders(f"facts/{measure}"):
+            for pack in doomed.packs:
+                for stem in store.numbered(f"facts/{measure}/{instrument}/{pack}.", ".parquet"):
+                    yield from _from_table(store, f"{stem}.parquet", keys)
+
+
+def _from_table(store: Store, path: str, keys: dict[str, frozenset[str]]) -> Iterator[str]:
+    table = store.read_table(path)
+    name = next(name for name in keys if name in table.column_names)
+    kept = table.filter(pc.invert(pc.is_in(table[name], pa.array(sorted(keys[name]), pa.string()))))
+    if len(kept) < len(table):
+        store.write_table(path, kept)
+        yield path
+
+
+def _from_pairs(store: Store, doomed: Doomed) -> Iterator[str]:
+    codes, digests = pa.array(sorted(doomed.codes), pa.binary(32)), pa.array(sorted(doomed.sha256s), pa.string())
+    for measure, gone in (("edges", codes), ("similar", digests)):
+        for instrument in store.folders(f"facts/{measure}"):
+            for name in store.files(f"facts/{measure}/{instrument}", suffix=".parquet"):
+                path = f"facts/{measure}/{instrument}/{name}"
+                table = store.read_table(path)
+                kept = table
+                for column in table.column_names:
+                    if kept[column].type == gone.type:
+                        kept = kept.filter(pc.invert(pc.is_in(kept[column], gone)))
+                if measure == "similar" and _stood_for_others(table, gone):
+                    store.remove(path)  # and the vectors that are left are compared anew
+                    yield path
+                elif len(kept) < len(table):
+                    store.write_table(path, kept)
+                    yield path
+
+
+def _stood_for_others(pairs: pa.Table, gone: pa.Array) -> bool:
+    """Tell whether one that goes has an equal vector that stays: of equal ones, only the first was compared."""
+    goes = [pc.is_in(pairs[side], gone) for side in ("a", "b")]
+    return bool(pc.any(pc.and_(pc.equal(pairs["cosine"], 1), pc.xor(*goes))).as_py())

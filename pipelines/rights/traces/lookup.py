@@ -1,0 +1,272 @@
+"""Find the records of a corpus by what one may know of a picture: id, URL, digest, looks, creator, domain.
+
+Each look-up gives record ids, sorted, with the part that holds the record. When several ingest runs of a source have
+the same record, the part is of the run that the newest release judged. Nothing is cached, nothing is written.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from byline.catalog.corpora.corpus import read_settings
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import BylineError, CorpusError
+from byline.catalog.corpora.facts import FactTable
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.corpora.packs import read_attempts
+from byline.catalog.corpora.records import pack_of
+from byline.catalog.disk.storage import Store
+from byline.catalog.urls import creator_key, url_key
+from byline.catalog.corpora.parts import PackPart, parts_of
+from byline.catalog.threads import in_threads
+from byline.catalog.corpora.url_index import URL_COLUMNS, row_groups_of
+
+if TYPE_CHECKING:
+    from byline.pipelines.facts.likeness import Likeness
+
+RADIUS_BITS = 12
+"""Within it a picture counts as a copy, unless the caller says otherwise."""
+AS_IT_IS = "upright"
+"""The view of a picture that needs no other (`dedup.views.KIND_NAMES`)."""
+Found = dict[str, PackPart]
+Mask: TypeAlias = Any
+"""Arrow booleans, one a row."""
+_NO_RECORDS = (".unreadable.parquet", ".urls.parquet")
+_BUILDS = "builds"
+
+
+class FoundPicture(NamedTuple):
+    """A record of a picture."""
+
+    part: PackPart
+    distance_bits: int
+    view: str
+    """How the two must be looked at to be that near: see `pipelines.facts.likeness.Likeness`."""
+
+
+def all_parts(store: Store) -> list[PackPart]:
+    """Return the packs of every ingest run: by source, of a source the newest run first, of a run by pack.
+
+    The newest run is that of the newest release; runs that no release was made of come last, by name.
+    """
+    return [part for source in store.folders("records") for part in parts_of_source(store, source)]
+
+
+def parts_of_source(store: Store, source: str) -> list[PackPart]:
+    """Return the packs of every ingest run of a source, in the order of `all_parts`."""
+    return [part for path in _runs(store, source) for part in parts_of(store, path)]
+
+
+def find_record(store: Store, record_id: str) -> Found:
+    """Find a record by its id. Reads the ids of one pack of each run of its source."""
+    source = record_id.partition(":")[0]
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", source):
+        return {}
+    num_packs = read_settings(store).get("num_packs", {}).get(source)
+    for path in _runs(store, source):
+        parts = parts_of(store, path)
+        # Without settings: a pack without records has no row group, so the last one may be missing.
+        likely = num_packs or 1 + max((int(part.pack.rsplit("-", 1)[1]) for part in parts), default=0)
+        pack = pack_of(record_id, source=source, num_packs=likely)
+        named = [part for part in parts if part.pack == pack]
+        for part in named if num_packs else [*named, *(part for part in parts if part.pack != pack)]:
+            if pc.any(pc.equal(part.read_records(store, ["record_id"])["record_id"], record_id)).as_py():
+                return {record_id: part}
+    return {}
+
+
+def find_url(store: Store, url: str) -> Found:
+    """Find the records whose picture's URL or page is this one, equal as `catalog.urls.url_key` says.
+
+    Reads the URL index and the few packs that it names, or all records of a run without an index.
+    """
+    if not url:
+        return {}
+    key = url_key(url)
+    parts: list[PackPart] = []
+    for source in store.folders("records"):
+        for path in _runs(store, source):
+            in_run = parts_of(store, path)
+            groups = row_groups_of(store, path, url)
+            parts += in_run if groups is None else [in_run[number] for number in groups]
+
+    def has_url(rows: pa.Table) -> Mask:
+        return _any(_has_key(rows[name], key) for name in URL_COLUMNS)
+
+    return _scan(store, parts, list(URL_COLUMNS), has_url)
+
+
+def find_sha256(store: Store, sha256: str) -> Found:
+    """Find the records whose picture had these bytes, as fetched or as stored, at any attempt. Reads all indices."""
+    columns = ["sha256", "stored_sha256"]
+
+    def has_digest(rows: pa.Table) -> Mask:
+        return _any(pc.equal(rows[name], sha256.lower()) for name in columns)
+
+    parts = all_parts(store)
+    packs = _packs(parts)
+    found = in_threads(lambda pack: _asked(store, pack, columns, has_digest), packs)
+    return _placed(store, parts, dict(zip(packs, found, strict=True)))
+
+
+def find_picture(store: Store, data: bytes, radius_bits: int = RADIUS_BITS) -> dict[str, FoundPicture]:
+    """Find the records of a picture, given as the bytes of a file, and how near each is.
+
+    The distance is 0 for equal bytes and for equal pixels once stored, otherwise that of the 256-bit perceptual hashes
+    of luminance: a copy in other colors is found too, and one that is mirrored, turned by quarters or framed. A flat
+    picture has no hash worth the name and is found only by equal pixels. Raises a `BylineError` for bytes that are no
+    picture and that no record had.
+    """
+    same = find_sha256(store, sha256_hex(data))
+    exact = {record_id: FoundPicture(part, 0, AS_IT_IS) for record_id, part in same.items()}
+    try:
+        near = _likenesses(store, data, radius_bits)
+    except BylineError:
+        if exact:
+            return exact
+        raise
+    by_pack: dict[str, dict[str, Likeness]] = {}
+    for pack, one in near:
+        known = by_pack.setdefault(pack, {})
+        known[one.sha256] = min(one, known.get(one.sha256, one), key=_nearness)
+    parts, found = all_parts(store), exact
+    for pack, likeness in by_pack.items():
+        rows = read_attempts(store, pack, ["record_id", "sha256"])
+        rows = rows.filter(pc.is_in(rows["sha256"], value_set=pa.array(sorted(likeness)))).to_pylist()
+        nearest: dict[str, Likeness] = {}
+        for row in rows:
+            one = likeness[row["sha256"]]
+            nearest[row["record_id"]] = min(one, nearest.get(row["record_id"], one), key=_nearness)
+        for record_id, part in _placed(store, parts, {pack: list(nearest)}).items():
+            one = nearest[record_id]
+            found.setdefault(record_id, FoundPicture(part, one.distance_bits, one.view))
+    return dict(sorted(found.items()))
+
+
+def find_creator(store: Store, name_or_url: str) -> Found:
+    """Find the records of a creator, by page or by name, equal as `catalog.urls.creator_key` says."""
+    key = creator_key(name_or_url)
+    column = "creator_url" if "://" in name_or_url else "creator"
+
+    def is_theirs(rows: pa.Table) -> Mask:
+        said = pc.dictionary_encode(rows[column]).combine_chunks()
+        theirs = [number for number, name in enumerate(said.dictionary.to_pylist()) if creator_key(name) == key]
+        return pc.is_in(said.indices, pa.array(theirs, said.indices.type))
+
+    return _scan(store, all_parts(store), [column], is_theirs) if key else {}
+
+
+def find_domain(store: Store, host: str) -> Found:
+    """Find the records whose picture or page lies on this host or on one below it (`b.org` finds `a.b.org`)."""
+    labels = re.escape(host.strip().strip(".").lower())
+    pattern = rf"^[a-z][a-z0-9+.-]*://(?:[^/?#]*@)?(?:[^/?#@:]+\.)?{labels}\.?(?::[0-9]*)?(?:[/?#]|$)"
+
+    def is_there(rows: pa.Table) -> Mask:
+        return _any(pc.match_substring_regex(rows[name], pattern, ignore_case=True) for name in URL_COLUMNS)
+
+    return _scan(store, all_parts(store), list(URL_COLUMNS), is_there) if labels else {}
+
+
+def _runs(store: Store, source: str) -> list[str]:
+    """Return the records files of a source, the one that the newest release judged first."""
+    folder = f"records/{source}"
+    names = [name for name in store.files(folder, suffix=".parquet") if not name.endswith(_NO_RECORDS)]
+    there = [f"{folder}/{name}" for name in names]
+    if len(there) < 2:
+        return there
+    judged = [path for path in _judged_runs(store, source) if path in there]
+    return list(dict.fromkeys([*judged, *there]))
+
+
+def _judged_runs(store: Store, source: str) -> list[str]:
+    """Return which records of a source the builds judged, newest first. What is damaged says nothing."""
+    found = []
+    for name in reversed(store.files(_BUILDS, suffix=".json")):
+        try:
+            release = json.loads(store.read_bytes(f"{_BUILDS}/{name}"))["release"]
+            found.append(Release(store.url(release)).manifest.records.get(source, ""))
+        except (ValueError, KeyError, TypeError):  # a BylineError is a ValueError
+            continue
+    return found
+
+
+def _scan(store: Store, parts: list[PackPart], columns: list[str], wanted: Callable[[pa.Table], Mask]) -> Found:
+    """Return the records of these parts that are wanted; of several parts with one record the first."""
+
+    def ids_of(part: PackPart) -> list[str]:
+        rows = part.read_records(store, ["record_id", *columns])
+        return list(rows["record_id"].filter(wanted(rows)).to_pylist())
+
+    found: Found = {}
+    for part, ids in zip(parts, in_threads(ids_of, parts), strict=True):
+        for record_id in ids:
+            found.setdefault(record_id, part)
+    return dict(sorted(found.items()))
+
+
+def _packs(parts: Iterable[PackPart]) -> list[str]:
+    return sorted({part.pack for part in parts})
+
+
+def _asked(store: Store, pack: str, columns: list[str], wanted: Callable[[pa.Table], Mask]) -> list[str]:
+    """Return the ids of the records of a pack with an attempt that is wanted."""
+    rows = read_attempts(store, pack, ["record_id", *columns])
+    return list(rows["record_id"].filter(wanted(rows)).unique().to_pylist())
+
+
+def _placed(store: Store, parts: list[PackPart], ids: Mapping[str, list[str]]) -> Found:
+    """Return the parts of records that are known by pack."""
+    found: Found = {}
+    for part in parts:
+        if wanted := set(ids.get(part.pack, ())) - set(found):
+            there = set(part.read_records(store, ["record_id"])["record_id"].to_pylist())
+            found |= dict.fromkeys(wanted & there, part)
+    return dict(sorted(found.items()))
+
+
+def _nearness(one: "Likeness") -> tuple[int, bool]:
+    return one.distance_bits, one.view != AS_IT_IS
+
+
+def _any(masks: Iterable[Mask]) -> Mask:
+    first, *others = (pc.fill_null(mask, False) for mask in masks)
+    for mask in others:
+        first = pc.or_(first, mask)
+    return first
+
+
+def _has_key(urls: pa.ChunkedArray, key: str) -> Mask:
+    """Tell which URLs have this key. The few that contain it, in any case, are looked at one by one."""
+    may = pc.fill_null(pc.match_substring(urls, key, ignore_case=True), False).to_numpy(zero_copy_only=False)
+    places = np.flatnonzero(may)
+    may[places] = [url_key(url) == key for url in urls.take(pa.array(places)).to_pylist()]
+    return pa.array(may)
+
+
+def _likenesses(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, "Likeness"]]:
+    """Return, with their packs, all measured pictures that look like this one."""
+    from byline.pipelines.facts.likeness import PackLooks
+    from byline.pipelines.facts.looks import look_of
+    from byline.pipelines.facts.measures import HASH_SCHEMA
+    from byline.pictures.pixels import UnusableError, store_image
+
+    pixels = read_settings(store).get("pixels")
+    if pixels is None:
+        raise CorpusError(f"{store.url('corpus.toml')} is missing: it says how pictures were stored; restore it")
+    try:
+        look = look_of(store_image(data, **pixels).data)
+    except UnusableError as error:
+        raise BylineError(f"no picture that byline can read ({error}); is it the right file?") from error
+    instruments = store.folders("facts/hashes")
+    tables = [FactTable(store=store, measure="hashes", instrument=name, schema=HASH_SCHEMA) for name in instruments]
+    work = [(table, pack) for table in tables for pack in _packs(all_parts(store))]
+
+    def like(both: tuple[FactTable, str]) -> list[tuple[str, "Likeness"]]:
+        return [(both[1], one) for one in PackLooks(*both).like(look, radius_bits)]
+
+    return [one for ones in in_threads(like, work) for one in ones]

@@ -1,0 +1,271 @@
+"""All that a corpus knows of a picture: who said what of it, where it came from, and what became of it."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from byline.catalog.consent import read_consent
+from byline.catalog.digests import sha256_hex
+from byline.catalog.licenses.reading import choices, read_claims
+from byline.catalog.corpora.manifest import Manifest
+from byline.catalog.corpora.packs import read_attempts
+from byline.catalog.disk.storage import Store
+from byline.catalog.corpora.parts import PackPart
+from byline.catalog.threads import in_threads
+from byline.pipelines.rights.traces.lookup import find_picture, find_record, find_sha256, find_url, parts_of_source
+from byline.pipelines.rights.traces.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of
+
+Kind = Literal["picture", "sha256", "url", "record"]
+RADIUS_BITS = 31
+"""Of what is shown to a person, who sees the distance too: small or badly compressed copies are further away than
+those that a policy takes for duplicates. Unrelated photographs are some 60 bits apart at least."""
+NOT_MEASURED = frozenset({"edges"})
+"""Folders of `facts/` that are not about one picture."""
+KEYS = {"text": "caption_sha256"}
+"""Measures of `training.encoding` that are not kept by the digest of the picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LicenseSaid:
+    """A license as a source stated it and as it is read."""
+
+    claims: tuple[tuple[str, str], ...]
+    """(field, text), as stated."""
+    spdx: str
+    rule: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What one ingest run of a source says of a record, and the evidence."""
+
+    run: str
+    """The file of the records."""
+    url: str
+    landing_url: str | None
+    title: str | None
+    creator: str | None
+    creator_url: str | None
+    description: str | None
+    tags: tuple[str, ...]
+    license: LicenseSaid
+    evidence_file: str
+    evidence_place: str
+    evidence_sha256: str
+    retrieved_at: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What became of the picture when it was asked for."""
+
+    outcome: str
+    error: str | None
+    fetched_at: str | None
+    sha256: str | None
+    stored_sha256: str | None
+    media_type: str | None
+    width: int | None
+    height: int | None
+    original_width: int | None
+    original_height: int | None
+    stored_bytes: int | None
+    tar: str | None
+    consent: str | None
+    """What the server said of the use of the picture: evidence, as kept."""
+    consent_state: str
+    consent_rule: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """A measure of the picture or of its texts, and the instrument that has it."""
+
+    measure: str
+    instrument: str
+    text: str | None = None
+    """Of a caption."""
+    model: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Everything about one record."""
+
+    record_id: str
+    source: str
+    pack: str
+    distance_bits: int | None
+    """From the picture that was looked for; none when none was."""
+    view: str | None
+    """How the two must be looked at for that: `upright`, or `turned`, `trimmed` (without a frame) or both."""
+    said: tuple[Said, ...]
+    """By every run that has the record, the one that the newest release judged first."""
+    attempts: tuple[Attempt, ...]
+    """In order. None when it was never asked for, or its license was refused before."""
+    facts: tuple[Fact, ...]
+    releases: tuple[InRelease, ...]
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the picture as it was fetched last."""
+        return _fetched(self.attempts)
+
+
+def kind_of(x: str) -> Kind:
+    """Tell what `x` is: a file if there is one, else a SHA-256 in hex, else a URL, else the id of a record."""
+    if os.path.isfile(x):  # noqa: PTH113 - unlike Path's, it takes any text
+        return "picture"
+    if re.fullmatch(r"[0-9a-fA-F]{64}", x):
+        return "sha256"
+    return "url" if "://" in x else "record"
+
+
+def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:
+    """Return what is known of every record that `x` finds, sorted by id; of a picture's, the nearest first.
+
+    `seen` tells which checkpoints saw a picture of a release. What is damaged in a release is told, not raised.
+    """
+    nearest_first = sorted(_found(store, x).items(), key=lambda item: (item[1].distance_bits or 0, item[0]))
+    versions = versions_of(store) if nearest_first else []
+    opened = lru_cache(maxsize=8)(lambda pack: _Pack(store, pack))
+    return [
+        _traced(opened(found.part.pack), record_id, found, versions, seen or _nobody)
+        for record_id, found in nearest_first
+    ]
+
+
+def _traced(pack: "_Pack", record_id: str, found: "_Found", versions: Sequence[Version], seen: Seen) -> Trace:
+    part = found.part
+    said = tuple(_said(pack.store, part.source, part.pack, record_id))
+    attempts = tuple(pack.attempts(record_id))
+    sha256 = _fetched(attempts)
+    keys = {one.sha256 for one in attempts if one.sha256} | {text_sha256 for _, text_sha256 in said}
+    return Trace(
+        record_id=record_id,
+        source=part.source,
+        pack=part.pack,
+        distance_bits=found.distance_bits,
+        view=found.view,
+        said=tuple(one for one, _ in said),
+        attempts=attempts,
+        facts=tuple(pack.facts(keys)),
+        releases=tuple(in_threads(lambda version: version.of(record_id, part.pack, sha256, seen), versions)),
+    )
+
+
+def _fetched(attempts: Sequence[Attempt]) -> str | None:
+    return next((one.sha256 for one in reversed(attempts) if one.outcome == "fetched"), None)
+
+
+def _nobody(manifest: Manifest, place: Place | None) -> tuple[SeenBy, ...]:
+    return ()
+
+
+class _Found(NamedTuple):
+    """Where a record is, and how near its picture is to the one that was looked for, if one was."""
+
+    part: PackPart
+    distance_bits: int | None = None
+    view: str | None = None
+
+
+def _found(store: Store, x: str) -> dict[str, _Found]:
+    kind = kind_of(x)
+    if kind == "picture":
+        pictures = find_picture(store, Path(x).read_bytes(), RADIUS_BITS)
+        return {record_id: _Found(*one) for record_id, one in pictures.items()}
+    find = {"sha256": find_sha256, "url": find_url, "record": find_record}[kind]
+    return {record_id: _Found(part) for record_id, part in find(store, x).items()}
+
+
+def _said(store: Store, source: str, pack: str, record_id: str) -> Iterator[tuple[Said, str]]:
+    """Yield what each run says of a record, with the digest of its texts."""
+    for part in parts_of_source(store, source):
+        if part.pack != pack:
+            continue
+        rows = part.read_records(store)
+        for row in rows.filter(pc.equal(rows["record_id"], record_id)).to_pylist():
+            claims = tuple((field, text) for field, text in json.loads(row["license_claims"]))
+            read = read_claims(claims)
+            names = ("url", "landing_url", "title", "creator", "creator_url", "description", "retrieved_at")
+            yield (
+                Said(
+                    run=part.records_path,
+                    **{name: row[name] for name in names},
+                    **{name: row[name] for name in ("evidence_file", "evidence_place", "evidence_sha256")},
+                    tags=tuple(row["tags"] or ()),
+                    license=LicenseSaid(claims=claims, spdx=read.spdx, rule=read.rule, choices=choices(read.spdx)),
+                ),
+                row["text_sha256"],
+            )
+
+
+class _Pack:
+    """The attempts and facts of one pack, read once."""
+
+    def __init__(self, store: Store, pack: str) -> None:
+        self.store, self.pack = store, pack
+        self._attempts = read_attempts(store, pack)
+
+    def attempts(self, record_id: str) -> Iterator[Attempt]:
+        """Yield what became of a record, in order."""
+        for row in self._attempts.filter(pc.equal(self._attempts["record_id"], record_id)).to_pylist():
+            consent = read_consent(row["consent"])
+            same = ("outcome", "sha256", "stored_sha256", "media_type", "tar", "consent", "width", "height")
+            yield Attempt(
+                **{name: row[name] for name in (*same, "original_width", "original_height")},
+                error=row["error_message"],
+                fetched_at=_iso(row["fetched_at"]),
+                stored_bytes=row["size"],
+                consent_state=consent.state,
+                consent_rule=consent.rule,
+            )
+
+    def facts(self, digests: set[str]) -> list[Fact]:
+        """Return the facts that are kept under one of these digests, or under that of a caption that is."""
+        captions = [fact for name in self._instruments("captions") for fact in self._captions(name, digests)]
+        keys = digests | {sha256_hex(fact.text.encode()) for fact in captions if fact.text is not None}
+        found = []
+        for measure in self.store.folders("facts"):
+            if measure == "captions":
+                found += captions
+            elif measure not in NOT_MEASURED:
+                for name in self._instruments(measure):
+                    if any(self._has(measure, stem, keys) for stem in self._segments(measure, name)):
+                        found.append(Fact(measure=measure, instrument=name))
+        return found
+
+    def _instruments(self, measure: str) -> list[str]:
+        return self.store.folders(f"facts/{measure}")
+
+    def _segments(self, measure: str, instrument: str) -> list[str]:
+        return self.store.numbered(f"facts/{measure}/{instrument}/{self.pack}.", ".parquet")
+
+    def _has(self, measure: str, stem: str, keys: set[str]) -> bool:
+        key = KEYS.get(measure, "sha256")
+        return bool(_rows_with(self.store.read_table(f"{stem}.parquet", [key])[key], keys))
+
+    def _captions(self, instrument: str, keys: set[str]) -> Iterator[Fact]:
+        for stem in self._segments("captions", instrument):
+            table = self.store.read_table(f"{stem}.parquet", ["shown_sha256", "text", "model"])
+            for row in table.take(pa.array(_rows_with(table["shown_sha256"], keys), pa.int64())).to_pylist():
+                yield Fact(measure="captions", instrument=instrument, text=row["text"], model=row["model"])
+
+
+def _rows_with(column: pa.ChunkedArray, keys: set[str]) -> list[int]:
+    return list(pc.indices_nonzero(pc.is_in(column, value_set=pa.array(sorted(keys), pa.string()))).to_pylist())
+
+
+def _iso(when: datetime | None) -> str | None:
+    return None if when is None else when.isoformat()

@@ -1,0 +1,39 @@
+"""The first rows of a source, read by its own reader."""
+
+from dataclasses import dataclass
+from itertools import islice
+
+from byline.catalog.errors import SourceError
+from byline.catalog.corpora.records import ImageRecord, UnreadableRow
+from byline.pipelines.sources.beginning.finding import Found
+from byline.pipelines.sources.readers import READERS
+from byline.pipelines.sources.readers.options import AS_IT_IS
+
+NUM_SHOWN = 3
+ROWS_LOOKED_AT = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """The first rows of a source."""
+
+    records: list[ImageRecord]
+    """The first `NUM_SHOWN`."""
+    unreadable: list[UnreadableRow]
+    """Of the rows that were looked at for them."""
+
+
+def sample(found: Found, name: str) -> Sampled:
+    """Read rows until there are enough records. Raises `SourceError` when none of the first thousand is one."""
+    records: list[ImageRecord] = []
+    unreadable: list[UnreadableRow] = []
+    rows = islice(READERS[found.reader](found.path, name, AS_IT_IS), ROWS_LOOKED_AT)
+    while len(records) < NUM_SHOWN and (row := next(rows, None)) is not None:
+        if isinstance(row, ImageRecord):
+            records.append(row)
+        elif isinstance(row, UnreadableRow):
+            unreadable.append(row)
+    if not records:
+        first = f"; the first: {unreadable[0].place}: {unreadable[0].problem}" if unreadable else ""
+        raise SourceError(f"{found.path}: none of its first rows becomes a record{first}")
+    return Sampled(records=records, unreadable=unreadable)

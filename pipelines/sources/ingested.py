@@ -1,0 +1,98 @@
+"""Where the records of a source's file, as it is now, lie once they are ingested. Loads no Beam."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings
+from byline.catalog.digests import digest_of
+from byline.catalog.errors import SourceError
+from byline.catalog.corpora.records import RECORD_SCHEMA
+from byline.catalog.disk.storage import Store
+from byline.pipelines.corpora.config import SourceConfig
+from byline.pipelines.sources.readers import check_reader
+from byline.pipelines.sources.readers.files import files_of
+from byline.pipelines.sources.readers.unchanged import SourceFiles, remembered
+
+_READ_BY_NAME = dict.fromkeys(("csv", "folder", "img2dataset", "jsonl", "parquet"), ("names 2",))
+"""Readers that go by names -> the version of `sources.names` and what it decides: another reads every file anew."""
+
+
+def records_path(
+    source: SourceConfig, denylists: Sequence[str] = (), store: Store | None = None, *, keep: bool = False
+) -> str:
+    """Return the path, named after the bytes of the source's files, how they are read, and what others deny.
+
+    With the `store` of the corpus, files that were not touched since they were read last are not read again; with
+    `keep` that is remembered there.
+    """
+    denied = [read_settings(Store(root)).get(TAKEDOWNS, []) for root in denylists]
+    added = check_reader(source.reader)
+    by_name = [added.made_by] if added else _READ_BY_NAME.get(source.reader, ())
+    read_as = [source.reader, source.options.model_dump(), source.num_packs, *by_name]
+    files = files_of(source.path, source=source.name)
+
+    def read() -> str:
+        return _digest_of_files(files, source.path)
+
+    named = SourceFiles(name=source.name, path=source.path, files=files)
+    digest = read() if store is None else remembered(named, read, store, keep=keep)
+    run = digest_of([RECORD_SCHEMA.names, read_as, digest, denied])[:16]
+    return f"records/{source.name}/{run}.parquet"
+
+
+def why_no_records(sources: Sequence[SourceConfig], denylists: Sequence[str], store: Store) -> str | None:
+    """Return what became of the rows of sources that were ingested and gave no record; none when one gave some, or when
+    they have no rows.
+    """
+    told = []
+    for source in sources:
+        stem = records_path(source, denylists, store).removesuffix(".parquet")
+        if not store.exists(f"{stem}.counts.json"):
+            return None
+        counts = json.loads(store.read_bytes(f"{stem}.counts.json"))
+        if counts["records"]:
+            return None
+        if counts["unreadable"]:
+            first = _first_row(store, f"{stem}.unreadable.parquet")
+            listed = store.url(f"{stem}.unreadable.parquet")
+            told.append(f"source {source.name}: {counts['unreadable']:,} unreadable, listed in {listed}; first {first}")
+        told += [f"source {source.name}: {number:,} left out: {kind}" for kind, number in counts["left_out"].items()]
+    return "; ".join(told) or None
+
+
+def near_names(sources: Sequence[SourceConfig], denylists: Sequence[str], store: Store) -> str | None:
+    """Return which names in sources are near a field and taken for none; none when there are none."""
+    told = []
+    for source in sources:
+        path = f"{records_path(source, denylists, store).removesuffix('.parquet')}.counts.json"
+        not_used = json.loads(store.read_bytes(path)).get("not_used", {}) if store.exists(path) else {}
+        near = [f"{name} (nearest: {field})" for name, field in not_used.items() if field]
+        told += [f"source {source.name} has names that are not used: {', '.join(near)}"] if near else []
+    return "; ".join(told) or None
+
+
+def _first_row(store: Store, path: str) -> str:
+    with store.open(path) as file:
+        row = next(pq.ParquetFile(file).iter_batches(1)).to_pylist()[0]
+    return f"{row['place']}: {row['problem']}"
+
+
+def _digest_of_files(files: Sequence[str], path: str) -> str:
+    """Return the digest of a file, or of a folder's or a glob's files: of the digest of each with its name in order."""
+    if files == [path]:
+        return _digest_of_file(path)
+    folder = os.path.commonpath([Path(file).parent for file in files])
+    return digest_of([(Path(file).relative_to(folder).as_posix(), _digest_of_file(file)) for file in files])
+
+
+def _digest_of_file(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}; check `path` in the corpus config") from error

@@ -1,0 +1,199 @@
+"""A folder of pictures on this machine, with what stands beside them and what they say themselves.
+
+Beside a picture `a.jpg` are `a.jpg.json`, `a.json`, a caption in `a.txt`, and a row of the folder's table, such as
+`metadata.csv`. Of a field the first that says something counts: they in that order, then XMP, IPTC and EXIF. Of
+licenses every statement is a claim of its own, so that no sidecar silences what a picture says of itself; which of them
+count, a config may say.
+"""
+
+import logging
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from byline.catalog.errors import SourceError
+from byline.catalog.corpora.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
+from byline.pipelines.sources.readers.inside import Inside, look_inside
+from byline.pipelines.sources.readers.layers import Layers, Said
+from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
+from byline.pipelines.sources.readers.parquet import row_digest
+from byline.pipelines.sources.readers.rows import read_row
+from byline.pipelines.sources.readers.sidecars import (
+    CAPTIONS,
+    MAX_SIDECAR_BYTES,
+    SIDECAR,
+    Table,
+    captions_beside,
+    read_caption,
+    read_sidecar,
+    read_table,
+    tables_of,
+)
+from byline.pipelines.sources.readers.values import line_of, size_of, tags_of, text_of
+
+COORDINATES = frozenset({"latitude", "longitude"})
+_LIKE_A_MEMBER = re.compile(r".*#\d+\+\d+", re.DOTALL)
+"""A file of such a name would be taken for a member of a tar."""
+
+
+def read_folder(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
+    """Yield a record for every picture: of a folder, sorted, then of those below it. No link is followed out of it."""
+    root = Path(path)
+    if not root.exists():
+        raise SourceError(f"no source file at {path}; check `path`, which is a folder of pictures")
+    if not root.is_dir():
+        raise SourceError(f"{path} is a file; give a folder of pictures as `path`")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it prints of damaged files what is told in rows
+    table = read_table(root)
+    yield from table.unreadable
+    reader = _Folder(root.resolve(), path, source, options, table)
+    yield from reader.rows()
+    yield from table.left()
+    yield from reader.never_said()
+
+
+class _Folder:
+    """One folder that is being read."""
+
+    def __init__(self, root: Path, path: str, source: str, options: ReadOptions, table: Table) -> None:
+        self.root = root
+        self.path = path
+        self.source = source
+        self.options = options
+        self.table = table
+        self.num_read = 0
+        self._unsaid = set(options.columns.values())
+        """What the config names, and no picture so far has."""
+
+    def rows(self) -> Iterator[Row]:
+        """Yield what becomes of every file below."""
+        folders = [""]
+        while folders:
+            below = folders.pop()
+            try:
+                with os.scandir(self.root / below) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                yield UnreadableRow(place=_shown(below) or ".", problem=f"cannot be read: {error.strerror}")
+                continue
+            yield from (LeftOut(kind="hidden file") for entry in found if entry.name.startswith("."))
+            seen = [entry for entry in found if not entry.name.startswith(".")]
+            inner = [entry.name for entry in seen if entry.is_dir(follow_symlinks=False)]
+            folders += [f"{below}{name}/" for name in reversed(inner)]
+            yield from self._files(below, [e.name for e in seen if not e.is_dir(follow_symlinks=False)])
+
+    def never_said(self) -> Iterator[UnreadableRow]:
+        """Yield what the config names and no picture has, so that a name that is misspelt is told."""
+        for field, name in self.options.columns.items():
+            if self.num_read and name in self._unsaid:
+                problem = f"no picture says {name!r:.60}, which the config names for {field}"
+                yield UnreadableRow(place=self.path, problem=problem)
+
+    def _files(self, below: str, names: Sequence[str]) -> Iterator[Row]:
+        tables = set(tables_of(names) if not below else ())
+        captions, there = captions_beside(names), set(names)
+        of_others = {*captions.values(), *tables}
+        pictures = [name for name in names if not name.lower().endswith(SIDECAR) and name not in of_others]
+        taken = tables
+        for name in pictures:
+            stem = name.rpartition(".")[0] or name
+            sidecars = dict.fromkeys((f"{name}{SIDECAR}", f"{stem}{SIDECAR}", captions.get(stem, "")))
+            beside = [one for one in sidecars if one in there]
+            taken.update(beside)
+            yield from self._read(below, name, beside)
+        for name in names:
+            if name.lower().endswith(SIDECAR) and name not in taken:
+                yield UnreadableRow(place=_shown(below + name), problem="no picture beside it")
+
+    def _read(self, below: str, name: str, beside: Sequence[str]) -> Iterator[Row]:
+        place = _shown(below + name)
+        row = self.table.take(below + name)
+        try:
+            held = self._place_of(below + name)
+            layers = [(one, self._sidecar(below, one)) for one in beside]
+            with_coordinates = bool(COORDINATES & set(self.options.save_additional_columns))
+            with open(os.open(held, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                inside = look_inside(file, size=size, with_coordinates=with_coordinates)
+        except OSError as error:
+            yield UnreadableRow(place=place, problem=f"cannot be read: {error.strerror or error}")
+            return
+        except ValueError as error:
+            yield UnreadableRow(place=place, problem=str(error)[:200])
+            return
+        yield from (UnreadableRow(place=place, problem=problem) for problem in inside.problems)
+        said = layers + ([row] if row else [])
+        yield read_row(partial(self._record, below + name, held, said, inside), place=place)
+
+    def _sidecar(self, below: str, sidecar: str) -> Said:
+        try:
+            with open(os.open(self._place_of(below + sidecar), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                data = file.read(MAX_SIDECAR_BYTES + 1)
+                return read_caption(data) if sidecar.lower().endswith(CAPTIONS) else read_sidecar(data)
+        except ValueError as error:
+            raise ValueError(f"its sidecar {_shown(sidecar)}: {error}") from error
+
+    def _place_of(self, name: str) -> str:
+        """Return where a file really lies. Raises `ValueError` unless it is a regular file in the folder."""
+        place = self.root / name
+        if _shown(name) != name:
+            raise ValueError("a name that is not UTF-8; give it another")
+        if place.is_symlink():
+            try:
+                place = place.resolve(strict=True)
+            except (OSError, RuntimeError) as error:
+                raise ValueError("a link that leads nowhere") from error
+            if not place.is_relative_to(self.root):
+                raise ValueError("a link that leaves the folder; put the file itself there")
+        mode = place.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise ValueError("a link to a folder, which is not followed" if stat.S_ISDIR(mode) else "no regular file")
+        if _LIKE_A_MEMBER.fullmatch(str(place)):
+            raise ValueError("a name that ends like a place in a tar (#1+2); give it another")
+        return str(place)
+
+    def _record(self, name: str, held: str, said: Sequence[tuple[str, Said]], inside: Inside) -> ImageRecord:
+        layers: list[Said] = [*(layer for _, layer in said), inside.statements]
+        self.num_read += 1
+        self._unsaid.difference_update(*layers)
+        picture = Layers(layers, self.options)
+        first = {field: value for field, (_, value) in picture.fields().items()}
+        told = [place for place, _ in said] + (["the picture itself"] if inside.statements else [])
+        evidence = Evidence(
+            file=f"{self.path.rstrip('/')}/{name}",
+            place=", ".join(told) or "its path",
+            sha256=row_digest({"file": name, "said": layers}),
+            retrieved_at=text_of("retrieved_at", first.get("retrieved_at")),
+        )
+        return ImageRecord(
+            source=self.source,
+            id=text_of("id", first.get("id")) or name,
+            url=text_of("url", first.get("url")) or f"held:{quote(name)}",
+            landing_url=text_of("landing_url", first.get("landing_url")),
+            license_claims=picture.claims(),
+            title=line_of("title", first.get("title")),
+            creator=line_of("creator", first.get("creator")),
+            creator_url=text_of("creator_url", first.get("creator_url")),
+            description=line_of("description", first.get("description")),
+            tags=tags_of(first.get("tags")),
+            width=_pixels("width", first, inside.width),
+            height=_pixels("height", first, inside.height),
+            extras=picture.extras(),
+            held=held,
+            evidence=evidence,
+        )
+
+
+def _pixels(field: str, said: Mapping[str, Any], found: int) -> int:
+    size = size_of(field, said.get(field))
+    return found if size is None else size
+
+
+def _shown(name: str) -> str:
+    """Return a path as text, bytes that are no UTF-8 as `\\xff`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

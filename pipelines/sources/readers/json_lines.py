@@ -1,0 +1,77 @@
+"""Tables with a JSON object a line: plain, gzip or bzip2."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import SourceError
+from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
+from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of
+from byline.pipelines.sources.readers.layers import opened_up
+from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
+from byline.pipelines.sources.readers.rows import in_file, read_row
+from byline.pipelines.sources.readers.tables import Columns, columns_of, record_of, tables_at
+
+SUFFIXES = tuple(f"{name}{packed}" for name in (".jsonl", ".ndjson") for packed in ("", ".gz", ".bz2"))
+ROWS_LOOKED_AT = 1000
+"""For names: of a key that comes first in a later row nothing is read."""
+
+
+def read_jsonl(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
+    """Yield a record for every line, in the file's order; empty lines are no rows. A line may lack any key."""
+    for file in tables_at(path, SUFFIXES):
+        yield from in_file(_read_file(file, source, options), file, of=path)
+
+
+def names_in(path: str) -> list[str]:
+    """Return the keys of the first rows. Raises `SourceError` when these are no JSON objects."""
+    found: dict[str, None] = {}
+    first = None
+    for line in islice(filter(bytes.strip, lines_of(path)), ROWS_LOOKED_AT):
+        try:
+            found.update(dict.fromkeys(_row(line)))
+        except ValueError as error:
+            first = first or error
+    if not found:
+        why = first or "it has no rows"
+        raise SourceError(f"{path} is no table with a JSON object a line: {why}; check `path` and `reader`")
+    return list(found)
+
+
+def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
+    names = names_in(path)
+    columns = columns_of(names, options, path)
+    for number, line in enumerate(lines_of(path), start=1):
+        if line.strip():
+            yield _read_line(line, names, columns, path, source, f"line {number}")
+
+
+def _read_line(line: bytes, names: list[str], columns: Columns, path: str, source: str, place: str) -> Row:
+    try:
+        row = {**dict.fromkeys(names), **_row(line)}
+    except ValueError as error:
+        return UnreadableRow(place=place, problem=str(error)[:200])
+    return read_row(partial(_record, row, line, columns, path, source, place), place=place)
+
+
+def _record(row: dict[str, Any], line: bytes, columns: Columns, path: str, source: str, place: str) -> ImageRecord:
+    said = row[columns.fields["retrieved_at"]] if "retrieved_at" in columns.fields else None
+    retrieved_at = str(said) if said else None
+    evidence = Evidence(file=path, place=place, sha256=sha256_hex(line.rstrip(b"\r\n")), retrieved_at=retrieved_at)
+    return record_of(row, columns, source, evidence)
+
+
+def _row(line: bytes) -> dict[str, Any]:
+    if len(line) >= MAX_LINE_BYTES:
+        raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
+    try:
+        row = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else str(error).splitlines()[0]
+        raise ValueError(f"no JSON: {why:.120}") from error
+    if not isinstance(row, dict):
+        raise ValueError("no JSON object")
+    return opened_up(row)

@@ -1,0 +1,102 @@
+"""What is said of one picture of a folder, by what stands beside it and by itself, field by field.
+
+Each sidecar, the row of the folder's table, and the picture itself is a layer. Of a field the first layer that says
+something counts; of licenses every statement is a claim.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from byline.pipelines.sources.readers.names import CLAIMS, folded, one_of, texts_of
+from byline.pipelines.sources.readers.options import FIELDS, ReadOptions
+from byline.pipelines.sources.readers.values import as_text, is_empty, listed, name_in, text_of
+
+INSIDE = {
+    "title": ("xmp:dc:title", "iptc:ObjectName"),
+    "creator": ("xmp:dc:creator", "iptc:By-line", "exif:Artist"),
+    "description": ("xmp:dc:description", "iptc:Caption-Abstract", "exif:ImageDescription"),
+    "tags": ("xmp:dc:subject", "iptc:Keywords"),
+}
+"""Field -> names under which a picture says it, the most wanted first. What it is called elsewhere `names` has."""
+CLAIMS_INSIDE = (
+    *("xmp:cc:license", "xmp:xmpRights:WebStatement", "xmp:xmpRights:UsageTerms", "xmp:dc:rights"),
+    *("iptc:CopyrightNotice", "exif:Copyright"),
+)
+LICENSE = ("license", "license_url")
+
+Said = Mapping[str, Any]
+"""Name -> value."""
+
+
+class Layers:
+    """What is said of one picture, the most wanted layer first."""
+
+    def __init__(self, layers: Sequence[Said], options: ReadOptions) -> None:
+        self.options = options
+        self.layers = [opened_up(layer) for layer in layers]
+        chosen = set(options.columns.values())
+        said = [{name: value for name, value in layer.items() if not is_empty(value)} for layer in self.layers]
+        self._said = said
+        self._texts = [[name for name in texts_of(layer) if name not in chosen] for layer in said]
+
+    def fields(self) -> dict[str, tuple[str, Any]]:
+        """Return field -> the name that says it and the value, of all but licenses.
+
+        Raises `AmbiguousNameError` when two names in one layer may be it and say different things.
+        """
+        found = {field: self._first(field) for field in FIELDS if field not in LICENSE}
+        return {field: (one[0], one[1]) for field, one in found.items() if one is not None}
+
+    def claims(self) -> tuple[tuple[str, str], ...]:
+        """Return every statement of a license, once. Those that the config names are then the only ones."""
+        chosen = [self.options.columns[field] for field in LICENSE if field in self.options.columns]
+        claims = [
+            (name, text)
+            for layer in self.layers
+            for name in chosen or _claiming(layer)
+            for value in listed(layer.get(name))
+            if (text := text_of(name, value)) is not None
+        ]
+        return tuple(dict.fromkeys(claims))
+
+    def extras(self) -> tuple[tuple[str, str], ...]:
+        """Return what the config asks for beside."""
+        found = []
+        for name in self.options.save_additional_columns:
+            value = next((layer[name] for layer in self._said if name in layer), None)
+            if value is not None:
+                found.append((name, as_text(value[0] if isinstance(value, list) and len(value) == 1 else value)))
+        return tuple(found)
+
+    def _first(self, field: str) -> tuple[str, Any] | None:
+        chosen = self.options.columns.get(field)
+        named = ((layer, chosen if chosen in layer else None) for layer in self._said)
+        found = named if chosen else self._by_name(field)
+        return next(((name, layer[name]) for layer, name in found if name is not None), None)
+
+    def _by_name(self, field: str) -> Iterator[tuple[Said, str | None]]:
+        title = self._first("title") if field == "description" else None
+        for layer, texts in zip(self._said, self._texts, strict=True):
+            yield layer, one_of(field, layer, said=layer)
+            yield layer, next((name for name in INSIDE.get(field, ()) if name in layer), None)
+            if field == "title":
+                yield layer, next(iter(texts), None)
+            elif field == "description":
+                yield layer, next((name for name in texts if (name, layer[name]) != title), None)
+
+
+def _claiming(layer: Said) -> list[str]:
+    beside = [name for wanted in CLAIMS for name in layer if folded(name) == wanted]
+    return [*beside, *(name for name in CLAIMS_INSIDE if name in layer)]
+
+
+def opened_up(layer: Said) -> dict[str, Any]:
+    """Return a layer in which objects with a name, `"author": {"name": ..., "url": ...}`, are that name and a URL."""
+    opened: dict[str, Any] = {}
+    for name, value in layer.items():
+        opened[name] = value
+        if isinstance(value, Mapping) and (said := name_in(value)) is not value:
+            opened[name] = said
+            if isinstance(value.get("url"), str):
+                opened.setdefault(f"{name}_url", value["url"])
+    return opened

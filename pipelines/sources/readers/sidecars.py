@@ -1,0 +1,214 @@
+"""What stands beside the pictures of a folder: a JSON file or a caption for one of them, or one table of all."""
+
+import csv
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from byline.catalog.errors import SourceError
+from byline.catalog.corpora.records import UnreadableRow
+from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of
+from byline.pipelines.sources.readers.layers import Said
+from byline.pipelines.sources.readers.names import AmbiguousNameError, file_name_of
+from byline.pipelines.sources.readers.parquet import BATCH_ROWS, rows_of, without_times
+from byline.pipelines.sources.readers.tables import told_of
+
+TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.json", "metadata.parquet")
+SIDECAR = ".json"
+CAPTIONS = (".txt", ".caption")
+"""Suffixes of files that hold the caption of the picture beside them, and nothing else."""
+MAX_SIDECAR_BYTES = 1 << 20
+MAX_LIST_BYTES = 1 << 28
+"""Of a table that is one list of JSON, which is in memory whole."""
+DELIMITERS = {".csv": (",", ";", "\t"), ".tsv": ("\t",)}
+"""What may be between columns: the first with which there is a column of file names."""
+
+
+@dataclass
+class Table:
+    """The rows of a table by the picture that they are of. It is in memory whole: about 1 KB a row."""
+
+    rows: dict[str, tuple[str, Said]] = field(default_factory=dict)
+    """Path of a picture below the folder, with `/` -> place in the table, and what it says."""
+    unreadable: list[UnreadableRow] = field(default_factory=list)
+
+    def take(self, picture: str) -> tuple[str, Said] | None:
+        """Return the row of a picture, once."""
+        return self.rows.pop(_key(picture), None)
+
+    def left(self) -> Iterator[UnreadableRow]:
+        """Yield the rows of which there was no picture."""
+        for picture, (place, _) in self.rows.items():
+            yield UnreadableRow(place=place, problem=f"no picture at {picture!r:.120}")
+
+
+def tables_of(names: Sequence[str]) -> list[str]:
+    """Return which of the files of a folder are tables. `metadata.json` beside a picture `metadata.jpg` is its own."""
+    stems = [name.rpartition(".")[0] for name in names if name not in TABLES]
+    return [name for name in TABLES if name in names and not (name.endswith(SIDECAR) and "metadata" in stems)]
+
+
+def captions_beside(names: Sequence[str]) -> dict[str, str]:
+    """Return name of a picture without its suffix -> the file that holds its caption."""
+    others = [name for name in names if not name.lower().endswith((*CAPTIONS, SIDECAR))]
+    stems = {name.rpartition(".")[0] or name for name in others}
+    found = ((name.rpartition(".")[0], name) for name in names if name.lower().endswith(CAPTIONS))
+    return {stem: name for stem, name in found if stem in stems}
+
+
+def read_table(folder: Path) -> Table:
+    """Return the table of a folder, empty when there is none. Raises `SourceError` for two, and for one of no use."""
+    table = Table()
+    for place, row in table_rows(folder, table):
+        _add(table, place, row)
+    return table
+
+
+def table_rows(folder: Path, table: Table) -> Iterator[tuple[str, Said]]:
+    """Yield place and content of the rows of a folder's table; what is unreadable goes into `table`."""
+    paths = [folder / name for name in tables_of([file.name for file in folder.iterdir() if file.is_file()])]
+    if len(paths) > 1:
+        raise SourceError(f"{folder} has both {' and '.join(path.name for path in paths)}; keep one")
+    readers = {".csv": _csv_rows, ".tsv": _csv_rows, ".jsonl": _json_rows, ".json": _list_rows}
+    for path in paths:
+        if path.is_symlink():
+            raise SourceError(f"{path} is a link; put the table itself there")
+        yield from readers.get(path.suffix, _parquet_rows)(path, table)
+
+
+def _add(table: Table, place: str, row: Said) -> None:
+    named = file_name_of(name for name in row if isinstance(row[name], str))
+    name = row[named].strip() if named is not None else ""
+    if not name:
+        table.unreadable.append(UnreadableRow(place=place, problem="no file_name"))
+        return
+    picture = str(PurePosixPath(name.replace("\\", "/")))  # only ever looked up: what leads out finds nothing
+    if (key := _key(picture)) in table.rows:
+        table.unreadable.append(UnreadableRow(place=place, problem=f"{picture!r:.120} came before"))
+        return
+    table.rows[key] = (place, {key: value for key, value in row.items() if key != named})
+
+
+def _key(picture: str) -> str:
+    """Return a path as it is looked up: in one normal form, of which file systems keep several."""
+    return unicodedata.normalize("NFC", picture)
+
+
+def _csv_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            delimiter = _delimiter(file.readline(), DELIMITERS[path.suffix])
+            file.seek(0)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            _check_header(header, path)
+            before = reader.line_num
+            for fields in reader:
+                place, before = f"{path.name} line {before + 1}", reader.line_num  # of its first line
+                if len(fields) == len(header):
+                    yield place, dict(zip(header, fields, strict=True))
+                elif fields:
+                    problem = f"{len(fields)} columns; expected {len(header)}"
+                    table.unreadable.append(UnreadableRow(place=place, problem=problem))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"{path} cannot be read: {str(error).splitlines()[0]:.120}; save it as CSV in UTF-8"
+        ) from error
+
+
+def _delimiter(line: str, delimiters: Sequence[str]) -> str:
+    found = (one for one in delimiters if _file_name(one_name.strip(' "\r\n') for one_name in line.split(one)))
+    return next(found, delimiters[0])
+
+
+def _file_name(names: Iterable[str]) -> str | None:
+    try:
+        return file_name_of(names)
+    except AmbiguousNameError:
+        return None
+
+
+def _check_header(header: Sequence[str], path: Path) -> None:
+    if _file_name(header) is None or len(set(header)) < len(header):
+        raise SourceError(f"{path} needs a column 'file_name', and each name once; {told_of(header)}")
+
+
+def _parquet_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
+    number = 0
+    try:
+        with pq.ParquetFile(path) as parquet:
+            _check_header(parquet.schema_arrow.names, path)
+            for batch in parquet.iter_batches(BATCH_ROWS, use_threads=False):
+                for row in rows_of(without_times(batch, str(path))):
+                    number += 1
+                    place = f"{path.name} row {number}"
+                    if isinstance(row, str):
+                        table.unreadable.append(UnreadableRow(place=place, problem=row))
+                    else:
+                        yield place, row
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} is not a whole Parquet file ({str(error).splitlines()[0]:.120})") from error
+
+
+def _list_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
+    if path.stat().st_size > MAX_LIST_BYTES:
+        raise SourceError(f"{path} has more than {MAX_LIST_BYTES:,} bytes; save it as metadata.jsonl, an object a line")
+    try:
+        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{path} is not JSON: {str(error).splitlines()[0]:.120}") from error
+    if not isinstance(rows, list):
+        raise SourceError(f"{path} is no list of objects, each with a file_name; save it as one")
+    for number, row in enumerate(rows, start=1):
+        place = f"{path.name} row {number}"
+        if isinstance(row, dict):
+            yield place, row
+        else:
+            table.unreadable.append(UnreadableRow(place=place, problem="no JSON object"))
+
+
+def _json_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
+    for number, line in enumerate(lines_of(str(path)), start=1):
+        place = f"{path.name} line {number}"
+        if not line.strip():
+            continue
+        try:
+            if len(line) >= MAX_LINE_BYTES:
+                raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
+            yield place, _object_in(line)
+        except ValueError as error:
+            table.unreadable.append(UnreadableRow(place=place, problem=str(error)[:200]))
+
+
+def read_sidecar(data: bytes) -> Said:
+    """Return what a sidecar says. Raises `ValueError` when it is no JSON object."""
+    if len(data) > MAX_SIDECAR_BYTES:
+        raise ValueError(f"it has more than {MAX_SIDECAR_BYTES:,} bytes")
+    return _object_in(data)
+
+
+def read_caption(data: bytes) -> Said:
+    """Return what a file that holds a caption says. Raises `ValueError` when it is no text."""
+    if len(data) > MAX_SIDECAR_BYTES:
+        raise ValueError(f"it has more than {MAX_SIDECAR_BYTES:,} bytes")
+    try:
+        return {"caption": data.decode("utf-8-sig").strip()}
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8") from error
+
+
+def _object_in(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else str(error).splitlines()[0]
+        raise ValueError(f"no JSON: {why:.120}") from error
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")
+    return value

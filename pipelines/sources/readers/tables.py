@@ -1,0 +1,113 @@
+"""Which columns of a table are what, and a row of it as a record. For every reader of tables.
+
+What columns are called is `names`' to say, those of LAION and DataComp among them. A license is kept as a claim of the
+column that it stands in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import SourceError
+from byline.catalog.corpora.records import Evidence, ImageRecord
+from byline.catalog.text import one_line
+from byline.pipelines.sources.readers.files import metadata_of
+from byline.pipelines.sources.readers.names import AmbiguousNameError, nearest, one_of, texts_of
+from byline.pipelines.sources.readers.options import FIELDS, ReadOptions
+from byline.pipelines.sources.readers.values import as_text, line_of, size_of, tags_of, text_of
+
+CLAIMS = ("license", "license_url")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What the columns of a table are."""
+
+    fields: Mapping[str, str]
+    """Field of `pipelines.sources.readers.options.FIELDS` -> column."""
+    extras: tuple[str, ...]
+
+
+def tables_at(path: str, suffixes: tuple[str, ...]) -> list[str]:
+    """Return the files that a path names; of a folder those with these suffixes. Raises `SourceError` without any."""
+    files = metadata_of(path)
+    if not Path(path).is_dir():
+        return files
+    tables = [file for file in files if file.lower().endswith(suffixes)]
+    if not tables:
+        raise SourceError(f"no {' or '.join(suffixes)} file in the folder {path}; check `path` in the corpus config")
+    return tables
+
+
+def columns_of(names: Sequence[str], options: ReadOptions, path: str) -> Columns:
+    """Return what the columns of a file are, as the config or else their names say.
+
+    Raises `SourceError`, with the names that there are, without a URL or when the config names what is not there.
+    """
+    told = told_of(names)
+    for field, name in options.columns.items():
+        if name not in names:
+            raise SourceError(f"{path} has no column {name!r}, which the config names for {field}; {told}")
+    for name in options.save_additional_columns:
+        if name not in names:
+            raise SourceError(f"{path} has no column {name!r} to save; {told}")
+    try:
+        found = _fields(names, options)
+    except AmbiguousNameError as error:
+        raise SourceError(f"{path}: {error}") from error
+    if "url" not in found:
+        near = next((name for name in names if nearest(name) == "url"), "...")
+        raise SourceError(f'{path} has no column of URLs; {told}: say which it is, as columns = {{ url = "{near}" }}')
+    for name in (*found.values(), *options.save_additional_columns):
+        if names.count(name) > 1:
+            raise SourceError(f"{path} has {names.count(name)} columns called {name!r}; give them names of their own")
+    return Columns(fields=found, extras=options.save_additional_columns)
+
+
+def told_of(names: Sequence[str]) -> str:
+    """Return the columns of a file in words, on one line: what is taken for a header may be anything."""
+    return f"its columns are {one_line(', '.join(names)) or 'none':.2000}"
+
+
+def _fields(names: Sequence[str], options: ReadOptions) -> dict[str, str]:
+    """Return field -> column. A text is the title where there is no other, else the description where there is none."""
+    fields = {field: options.columns.get(field) or one_of(field, names) for field in FIELDS}
+    texts = [name for name in texts_of(names) if name not in options.columns.values()]
+    for field in ("title", "description"):
+        if fields[field] is None and texts:
+            fields[field] = texts.pop(0)
+    return {field: name for field, name in fields.items() if name is not None}
+
+
+def record_of(row: Mapping[str, Any], columns: Columns, source: str, evidence: Evidence) -> ImageRecord:
+    """Return the record that a row makes; its id is the source's own, else the SHA-256 of its URL.
+
+    Raises `KeyError` or `ValueError` for a row that makes none.
+    """
+    said = {field: row[name] for field, name in columns.fields.items()}
+    url = text_of("url", said["url"])
+    if url is None:
+        raise KeyError("url")
+    record_id = text_of("id", said.get("id")) if "id" in columns.fields else sha256_hex(url.encode())
+    if record_id is None:
+        raise KeyError("id")
+    lines = {name: line_of(name, said.get(name)) for name in ("title", "creator", "description")}
+    claims = [(columns.fields[name], text_of(name, said[name])) for name in CLAIMS if name in said]
+    return ImageRecord(
+        source=source,
+        id=record_id,
+        url=url,
+        landing_url=text_of("landing_url", said.get("landing_url")),
+        license_claims=tuple((name, text) for name, text in claims if text is not None),
+        title=lines["title"],
+        creator=lines["creator"],
+        creator_url=text_of("creator_url", said.get("creator_url")),
+        description=lines["description"],
+        tags=tags_of(said.get("tags")),
+        width=size_of("width", said.get("width")),
+        height=size_of("height", said.get("height")),
+        extras=tuple((name, as_text(row[name])) for name in columns.extras if row[name] not in (None, "")),
+        evidence=evidence,
+    )

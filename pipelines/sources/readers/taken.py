@@ -1,0 +1,143 @@
+"""What of a source is taken for which field, and what is in it and not used. Looks at names alone, not at every row."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from byline.catalog.text import one_line
+from byline.pipelines.sources.readers import csv
+from byline.pipelines.sources.readers import img2dataset_output
+from byline.pipelines.sources.readers import json_lines
+from byline.pipelines.sources.readers import parquet
+from byline.pipelines.sources.readers.inside import look_inside
+from byline.pipelines.sources.readers.layers import CLAIMS_INSIDE, INSIDE
+from byline.pipelines.sources.readers.names import field_of, file_name_of, nearest
+from byline.pipelines.sources.readers.options import AS_IT_IS, FIELDS, ReadOptions
+from byline.pipelines.sources.readers.sidecars import CAPTIONS, MAX_SIDECAR_BYTES, SIDECAR, Table, read_sidecar, table_rows
+from byline.pipelines.sources.readers.tables import Columns, columns_of, tables_at
+
+FILES_LOOKED_AT = 100
+ROWS_LOOKED_AT = 1000
+"""Of a table beside pictures, and sidecars: what comes later says the same, or it is not told."""
+PICTURES_LOOKED_AT = 20
+FILE_NAME = "file_name"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What the names in a source are."""
+
+    fields: dict[str, list[str]]
+    """Field -> the names that are taken for it, in the order of the fields."""
+    not_used: dict[str, str]
+    """Name -> the field that it comes nearest to, empty when none is near."""
+
+
+def names_taken(reader: str, path: str, options: ReadOptions = AS_IT_IS) -> Taken | None:
+    """Return what the names in a source are; none for a reader whose fields do not go by name.
+
+    Raises `SourceError` where the reader does.
+    """
+    look = _LOOKS.get(reader)
+    return look(path, options) if look else None
+
+
+def _of_files(files: Iterable[str], names_of: Callable[[str], list[str]], read: Callable[..., Columns]) -> Taken:
+    fields: dict[str, list[str]] = {}
+    seen: dict[str, None] = {}
+    saved: set[str] = set()
+    for file in islice(files, FILES_LOOKED_AT):
+        names = names_of(file)
+        columns = read(names, path=file)
+        saved.update(columns.extras)
+        seen.update(dict.fromkeys(names))
+        for field, name in columns.fields.items():
+            if name not in fields.setdefault(field, []):
+                fields[field].append(name)
+    return _taken(fields, seen, saved)
+
+
+def _taken(fields: dict[str, list[str]], seen: Iterable[str], saved: Iterable[str]) -> Taken:
+    used = {name for names in fields.values() for name in names} | set(saved)
+    not_used = {one_line(name): nearest(name) or "" for name in seen if name not in used}
+    return Taken(fields={field: fields[field] for field in (FILE_NAME, *FIELDS) if field in fields}, not_used=not_used)
+
+
+def _csv(path: str, options: ReadOptions) -> Taken:
+    read = partial(columns_of, options=options)
+    return _of_files(tables_at(path, csv.SUFFIXES), partial(csv.names_in, options=options), read)
+
+
+def _parquet(path: str, options: ReadOptions) -> Taken:
+    return _of_files(tables_at(path, (".parquet",)), parquet.names_in, partial(columns_of, options=options))
+
+
+def _jsonl(path: str, options: ReadOptions) -> Taken:
+    return _of_files(tables_at(path, json_lines.SUFFIXES), json_lines.names_in, partial(columns_of, options=options))
+
+
+def _img2dataset(path: str, options: ReadOptions) -> Taken:
+    shards = (str(Path(path) / f"{name}.parquet") for name in img2dataset_output.shards_in(path))
+    taken = _of_files(shards, parquet.names_in, partial(img2dataset_output.columns_in, options=options))
+    own = (*img2dataset_output.OWN, *img2dataset_output.NEEDED)
+    return Taken(fields=taken.fields, not_used={n: field for n, field in taken.not_used.items() if n not in own})
+
+
+def _folder(path: str, options: ReadOptions) -> Taken:
+    chosen = {name: field for field, name in options.columns.items()}
+    fields: dict[str, list[str]] = {}
+    beside = dict.fromkeys(name for names in _names_beside(Path(path)) for name in names)
+    for name in (*beside, *_names_inside(Path(path))):
+        field = chosen.get(name) or (FILE_NAME if file_name_of([name]) else field_of(name)) or _FIELDS_INSIDE.get(name)
+        if field is not None and (field not in options.columns or name in chosen):
+            fields.setdefault(field, []).append(name)
+    return _taken(fields, beside, options.save_additional_columns)
+
+
+def _names_beside(folder: Path) -> Iterator[Iterable[str]]:
+    yield from (row for _, row in islice(table_rows(folder, Table()), ROWS_LOOKED_AT))
+    captions = (file for file in files_below(folder) if file.name.lower().endswith(CAPTIONS))
+    if next(captions, None):
+        yield ["caption"]
+    for file in islice((file for file in files_below(folder) if file.name.lower().endswith(SIDECAR)), ROWS_LOOKED_AT):
+        try:
+            with open(file, "rb") as opened:
+                yield read_sidecar(opened.read(MAX_SIDECAR_BYTES + 1))
+        except (OSError, ValueError):  # told by the reader
+            continue
+
+
+def _names_inside(folder: Path) -> list[str]:
+    found: dict[str, None] = {}
+    for file in islice(files_below(folder), PICTURES_LOOKED_AT):
+        try:
+            with open(file, "rb") as opened:
+                inside = look_inside(opened, size=file.stat().st_size, with_coordinates=False)
+                found.update(dict.fromkeys(inside.statements))
+        except (OSError, ValueError):
+            continue
+    return list(found)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the regular files below a folder, in order; hidden ones and links are not among them."""
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files = (Path(here) / name for name in sorted(names) if not name.startswith("."))
+        yield from (file for file in files if file.is_file() and not file.is_symlink())
+
+
+_FIELDS_INSIDE = {
+    **{name: field for field, names in INSIDE.items() for name in names},
+    **dict.fromkeys(CLAIMS_INSIDE, "license"),
+}
+_LOOKS: dict[str, Callable[[str, ReadOptions], Taken]] = {
+    "csv": _csv,
+    "folder": _folder,
+    "img2dataset": _img2dataset,
+    "jsonl": _jsonl,
+    "parquet": _parquet,
+}

@@ -1,0 +1,75 @@
+"""The digest of a source's files, remembered for as long as the file system tells of no change to any of them.
+
+Sources of pictures are as large as what they hold: to read them whole at every build would take hours. A file counts as
+unchanged when path, size, inode, and the times of change of its bytes (mtime) and of its entry (ctime) are the same.
+Programs set the mtime back at will, the ctime they cannot: only a clock that was set back hides a change of equal size.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import SourceError
+from byline.catalog.disk.storage import Store
+
+FOLDER = "judgements/sources"
+SETTLED_S = 3.0
+"""What was touched later than that before it is read is not remembered: it could change within one tick of a clock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFiles:
+    """The files of a source."""
+
+    name: str
+    """Of the source."""
+    path: str
+    """As its config says."""
+    files: Sequence[str]
+    """Those that it names, in order."""
+
+
+def remembered(
+    source: SourceFiles, read: Callable[[], str], store: Store, *, keep: bool, settled_s: float = SETTLED_S
+) -> str:
+    """Return what `read` gives, the digest of these files, without reading them where none was touched since.
+
+    With `keep` it is remembered for the next time. Kept is nothing that tells of one file.
+    """
+    path, began_s = f"{FOLDER}/{source.name}.json", time.time()
+    state, touched_s = _state_of(source)
+    if state in (kept := _kept(store, path)):
+        return kept[state]
+    digest = read()
+    if keep and touched_s < began_s - settled_s and _state_of(source)[0] == state:
+        store.write_bytes(path, canonical_json({state: digest}), is_scratch=True)
+    return digest
+
+
+def _kept(store: Store, path: str) -> dict[str, str]:
+    if not store.exists(path):
+        return {}
+    try:
+        kept = json.loads(store.read_bytes(path))
+    except ValueError:  # scratch, which a power cut may tear
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _state_of(source: SourceFiles) -> tuple[str, float]:
+    """Return a digest of what the file system says of the files, and when the last of them was touched."""
+    state, touched_ns = sha256(os.fsencode(source.path) + b"\0"), 0
+    for file in source.files:
+        try:
+            found = Path(file).stat()
+        except OSError as error:
+            raise SourceError(f"cannot read {file}: {error.strerror}; check `path` in the corpus config") from error
+        said = [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
+        state.update(os.fsencode(Path(file).absolute()) + b"\0" + canonical_json(said))
+        touched_ns = max(touched_ns, found.st_mtime_ns, found.st_ctime_ns)
+    return state.hexdigest(), touched_ns / 1e9

@@ -1,0 +1,108 @@
+"""Pictures that another program would open as something else, and what cameras really write."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from byline.catalog.corpora.packs import Outcome
+from byline.pictures.pixels import UnusableError, store_image
+from tests.builders import a_picture, encoded
+from tests.pictures.pixels.structures import (
+    BMP,
+    GIF,
+    JPEG,
+    PNG,
+    TIFF,
+    WEBP,
+    a_chunk,
+    a_segment,
+    a_zip,
+    in_jpeg,
+    in_png,
+    outcome_of,
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        JPEG + a_zip(),
+        JPEG + a_zip() + bytes(100),
+        JPEG + a_zip(b"\xff\xd9" * 100),
+        in_jpeg(a_segment(0xFE, b"%PDF-1.4\n1 0 obj")) + b"endobj startxref 0 %%EOF",
+        in_jpeg(a_segment(0xFE, b"<?php system($_GET[0]); ?>")),
+        in_jpeg(a_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<SCRIPT>alert(1)</SCRIPT>")),
+        b"\xff\xd8\xff\xe0/*" + bytes(0x2F2A - 2) + a_segment(0xFE, b"*/=alert(1)/*") + JPEG[20:],
+        JPEG + b"\n\n<html><body>",
+        JPEG + b"#!/bin/sh\nrm",
+        JPEG + b"Rar!\x1a\x07\x01\0" + bytes(99),
+        JPEG + b"\0\0junk 7z\xbc\xaf\x27\x1c" + bytes(99),
+        JPEG + b"\x7fELF" + bytes(99),
+        JPEG + b"\x1f\x8b\x08" + bytes(99),
+        PNG + a_zip(),
+        in_png(a_chunk(b"tEXt", b"Comment\0<script src=//a.example/></script>")),
+        in_png(a_chunk(b"prVt", bytes(216) + b"ustar" + bytes(300))) + bytes(512),
+        GIF + a_zip(),
+        GIF[:6] + b"/*" + GIF[8:-1] + b"\x21\xfe\x04*/=1\0;",
+        GIF + b"<?php echo 1 ?>",
+        BMP + a_zip(),
+        WEBP + a_zip(),
+        TIFF + a_zip(),
+        JPEG + b"prefix__HALT_COMPILER(); ?>",
+    ],
+)
+def test_a_picture_that_is_something_else_too_is_a_polyglot(data):
+    assert outcome_of(data) == Outcome.POLYGLOT
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        bytes(4096),
+        b"\r\n",
+        b"\xff" * 32,
+        JPEG,
+        in_jpeg(a_segment(0xE2, b"MPF\0" + bytes(60))),
+        b"\0\0\0\x18ftypmp42" + np.random.default_rng(0).bytes(200_000),
+        b"SEFH" + bytes(40) + b"SEFT",
+        b"CANON OPTIONAL DATA\0" + bytes(50),
+        b"PK",
+        b"MotionPhoto_Data" + b"\0\0\0\x18ftypisom" + bytes(500),
+        b"cbipcbbl" + bytes(30),
+        b"AXS!" + bytes(30),
+    ],
+)
+@pytest.mark.parametrize("data", [JPEG, PNG], ids=["JPEG", "PNG"])
+def test_what_cameras_put_behind_a_picture_is_harmless(data, trailer):
+    assert outcome_of(data + trailer) == Outcome.FETCHED
+
+
+def test_what_is_stored_says_nothing_but_the_picture():
+    exif = Image.Exif()
+    exif[0x010E] = "a secret"
+    data = encoded(a_picture(), exif=exif, comment=b"a secret") + b"a secret"
+    stored = store_image(data).data
+    assert b"a secret" not in stored
+    assert [marker for marker in (b"Exif", b"ICC_PROFILE", b"http") if marker in stored] == []
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"<?xml version='1.0'?>\n<!-- made by -->\n<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b"\xef\xbb\xbf<svg/>", "an SVG drawing"),
+        (b"<!DOCTYPE html><html>", "an HTML page"),
+        (b"%PDF-1.7", "a PDF"),
+        (a_zip(), "a ZIP archive"),
+        (b"\0\0\0\x1cftypavif", "AVIF"),
+        (b"\0\0\0\x1cftypheic", "HEIF"),
+        (b'{"error": "gone"}', "JSON"),
+        (b"Not found", "text"),
+        (b"", "empty"),
+        (b"\x93NUMPY", "nothing known"),
+    ],
+)
+def test_what_is_no_picture_is_named(data, name):
+    with pytest.raises(UnusableError, match=f"it seems to be {name}") as caught:
+        store_image(data)
+    assert caught.value.outcome == Outcome.NOT_AN_IMAGE
