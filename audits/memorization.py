@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from byline.catalog.errors import BylineError
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import BylineError
 from byline.diffusion.checkpoint import require_trained_on
 from byline.diffusion.sampling import SamplingConfig, TextToImage
 from byline.evaluation.pictures import read_pictures

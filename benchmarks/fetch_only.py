@@ -16,9 +16,9 @@ import tomli_w
 
 from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.disk.storage import Store
+from byline.pipelines.beam.workers import quick_imports, worker_server
 from byline.pipelines.corpora.config import CorpusConfig, load_corpus_config
 from byline.pipelines.sources.readers.yfcc import COLUMNS
-from byline.pipelines.beam.workers import quick_imports, worker_server
 
 WORKERS = 2
 POLL_S = 0.02
@@ -133,12 +133,12 @@ def _fetch(config: CorpusConfig, policy_path: str) -> None:
     with worker_server(WORKERS) as server, quick_imports():
         import apache_beam as beam
 
-        from byline.pipelines.corpora.config import load_policy
         from byline.pipelines.beam.progress import Meter
         from byline.pipelines.beam.running import options_of
         from byline.pipelines.beam.stages.fetch import Fetch
         from byline.pipelines.beam.stages.ingest import Ingest
         from byline.pipelines.beam.stages.judge_claims import JudgeClaims
+        from byline.pipelines.corpora.config import load_policy
 
         policy = load_policy(policy_path, [source.name for source in config.sources])
         options, meter, store = options_of(WORKERS, (), server), Meter(), Store(config.root)

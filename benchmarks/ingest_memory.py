@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from benchmarks.rights_at_scale import _peak_mb
 from benchmarks.side_by_side import write_section
 from byline.catalog.disk.storage import Store
-from byline.pipelines.corpora.config import SourceConfig
-from byline.pipelines.sources.ingested import records_path
 from byline.pipelines.beam.stages.ingest import ingest
+from byline.pipelines.sources.config import SourceConfig
+from byline.pipelines.sources.ingested import records_path
 
 SIZES = (100_000, 1_000_000)
 PACK_RECORDS = 10_000

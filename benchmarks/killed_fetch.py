@@ -21,8 +21,8 @@ from benchmarks.pictures import a_jpeg
 from benchmarks.side_by_side import write_section
 from benchmarks.web import Web, a_web
 from benchmarks.web_log import Request, times_asked
-from byline.catalog.digests import sha256_hex
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.stages.fetch import WINDOW
 

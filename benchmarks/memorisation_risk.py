@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 from byline.catalog.corpora.manifest import Shard, shard_table_path
-from byline.catalog.policies.policy import DuplicateRules, LicenseRules, Policy
-from byline.catalog.disk.storage import Store, parquet_bytes
-from byline.pipelines.releases.memorisation import memorisation_risk
-from byline.pipelines.releases.papers.memorisation_counts import count_captions, count_creators
 from byline.catalog.corpora.parts import PackPart, parts_of, write_records
-from byline.pipelines.releases.publishing import clusters_of
+from byline.catalog.disk.storage import Store, parquet_bytes
+from byline.catalog.policies.policy import DuplicateRules, LicenseRules, Policy
 from byline.pipelines.facts.rows import Instruments, rows_path
 from byline.pipelines.judging.verdicts import VERDICT_SCHEMA
+from byline.pipelines.releases.memorisation import memorisation_risk
+from byline.pipelines.releases.papers.memorisation_counts import count_captions, count_creators
+from byline.pipelines.releases.publishing import clusters_of
 
 PER_PACK = 10_000
 COPIES_PER_PACK = 2_000

@@ -10,11 +10,11 @@ from statistics import median
 from benchmarks.side_by_side import write_section
 from benchmarks.synthetic import SOURCE, make_corpus, make_release
 from byline.catalog.configs.loading import load_config
-from byline.catalog.policies.policy import Policy
+from byline.catalog.corpora.parts import parts_of
 from byline.catalog.disk.storage import Store
+from byline.catalog.policies.policy import Policy
 from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.judging.judge import judge_parts, write_verdicts
-from byline.catalog.corpora.parts import parts_of
 
 SIZES = (1_000_000, 10_000_000)
 NEW_POLICY = "configs/policies/public-domain.toml"

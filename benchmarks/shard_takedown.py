@@ -9,12 +9,12 @@ import pyarrow as pa
 import webdataset
 
 from benchmarks.side_by_side import measure, table, write_section
-from byline.catalog.digests import sha256_hex
 from byline.catalog.corpora.manifest import Shard, shard_table_path
 from byline.catalog.corpora.packs import write_segment
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.sample_schema import SAMPLE_COLUMNS, SAMPLE_SCHEMA
+from byline.catalog.digests import sha256_hex
+from byline.catalog.disk.storage import Store
 from byline.pipelines.releases.shard_writing import write_shard
 
 SIZES = (900, 3600, 14400)
@@ -89,6 +89,9 @@ if __name__ == "__main__":
         "both end with the same samples. Ours also checks what it copies, computes the new shard's SHA-256, writes its "
         "table, and syncs to the disk, which here is memory so that the disk does not decide.\n\n"
         + table(
-            "samples", "byline.pipelines.releases.shard_writing", f"webdataset {webdataset.__version__}, read and written", rows
+            "samples",
+            "byline.pipelines.releases.shard_writing",
+            f"webdataset {webdataset.__version__}, read and written",
+            rows,
         ),
     )

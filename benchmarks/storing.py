@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmarks.pictures import a_jpeg
 from benchmarks.side_by_side import write_section
-from byline.pipelines.fetching.config import PixelConfig
+from byline.pictures.config import PixelConfig
 from byline.pictures.pixels import UnusableError, store_image
 from byline.pictures.pixels.colors import is_srgb
 from byline.pictures.pixels.decoding import survey

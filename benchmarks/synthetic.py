@@ -11,15 +11,19 @@ import pyarrow.parquet as pq
 from rich.progress import track
 
 from byline.catalog.corpora.corpus import write_settings
-from byline.catalog.digests import canonical_json, digest_of, sha256_hex
 from byline.catalog.corpora.manifest import SPLITS, Manifest, Shard, Split, manifest_bytes, shard_table_path
 from byline.catalog.corpora.packs import INDEX_SCHEMA
-from byline.catalog.policies.policy import Policy
+from byline.catalog.corpora.parts import PackPart, parts_of
 from byline.catalog.corpora.records import RECORD_SCHEMA, records_table
+from byline.catalog.corpora.sample_schema import SHARD_SCHEMA
+from byline.catalog.corpora.url_index import URL_COLUMNS, UrlIndex
+from byline.catalog.digests import canonical_json, digest_of, sha256_hex
 from byline.catalog.disk.storage import Store, parquet_bytes
+from byline.catalog.policies.policy import Policy
 from byline.dedup.colors import GRID_BYTES
 from byline.dedup.views import TURNED, packed_views
 from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.corpora.settings import settings
 from byline.pipelines.facts.edges import edges_stem
 from byline.pipelines.facts.measures import (
     CAPTION_SCHEMA,
@@ -31,17 +35,13 @@ from byline.pipelines.facts.measures import (
     hash_facts,
     quality_facts,
 )
-from byline.catalog.corpora.parts import PackPart, parts_of
-from byline.pipelines.releases.publishing import clusters_of
 from byline.pipelines.facts.rows import lacks
-from byline.catalog.corpora.sample_schema import SHARD_SCHEMA
+from byline.pipelines.judging.screening import screen_claims
+from byline.pipelines.judging.verdicts import VERDICT_SCHEMA, verdicts_path
+from byline.pipelines.releases.publishing import clusters_of
 from byline.pipelines.releases.samples import samples_of, shard_stem
-from byline.pipelines.corpora.settings import settings
 from byline.pipelines.sources.readers import READERS
 from byline.pipelines.sources.readers.options import AS_IT_IS
-from byline.catalog.corpora.url_index import URL_COLUMNS, UrlIndex
-from byline.pipelines.judging.verdicts import VERDICT_SCHEMA, verdicts_path
-from byline.pipelines.judging.screening import screen_claims
 
 SOURCE = "web"
 PACK_RECORDS = 10_000

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from byline.captioning.captioners import Caption, CaptionRequest
 from byline.captioning.hygiene import clean_caption
-from byline.catalog.digests import canonical_json
-from byline.catalog.errors import ExtensionError
 from byline.catalog.configs.extensions import CAPTIONERS, Extension, extension, in_a_line
 from byline.catalog.corpora.facts import instrument_name
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import ExtensionError
 
 OURS = ("source-text", "blip2")
 """Captioners of byline itself."""

@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field, model_validator
 from byline.captioning.blip2_checkpoint import load_blip2, pinned_revision
 from byline.captioning.captioners import Caption, CaptionRequest
 from byline.captioning.hygiene import clean_caption
+from byline.catalog.configs.places import ModelPlace
+from byline.catalog.corpora.facts import instrument_name
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import CorpusError
-from byline.catalog.corpora.facts import instrument_name
-from byline.catalog.configs.places import ModelPlace
 
 _VERSION = "1"
 

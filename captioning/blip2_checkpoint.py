@@ -4,9 +4,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from byline.catalog.errors import CheckpointError
 from byline.catalog.configs.extras import needs, require
 from byline.catalog.configs.model_folders import safetensors_folder
+from byline.catalog.errors import CheckpointError
 
 WHAT = "the captioner blip2"
 

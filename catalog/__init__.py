@@ -1,1 +1,1 @@
-"""The vocabulary of byline: records, licenses, policy, packs, facts, manifest. Imports none of the other rooms."""
+"""The vocabulary of byline: records, licenses, policies, packs, facts, manifests. Imports none of the other rooms."""

@@ -8,8 +8,8 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 from byline.catalog.corpora.corpus import FORMAT, SETTINGS
-from byline.catalog.errors import ConfigError
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError
 
 LEVELS = 2
 """Below the current folder."""

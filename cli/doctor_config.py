@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from byline.catalog.configs.extras import needs
 from byline.catalog.configs.loading import load_config, read_toml
 from byline.catalog.corpora.corpus import SETTINGS
-from byline.catalog.errors import BylineError
-from byline.catalog.configs.extras import needs
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import BylineError
 from byline.catalog.text import one_line
 from byline.cli.doctor_machine import Line, disk_line, num_cores, writes_line
 
 if TYPE_CHECKING:
     from byline.catalog.policies.policy import Policy
-    from byline.pipelines.corpora.config import CorpusConfig, SourceConfig
+    from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.sources.config import SourceConfig
 
 WITHIN_S = 5.0
 """What does not answer for so long is told to be out of reach."""

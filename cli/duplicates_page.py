@@ -6,9 +6,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from byline.catalog.corpora.manifest import Release
 from byline.catalog.digests import sha256_hex
 from byline.catalog.licenses.reading import license_url
-from byline.catalog.corpora.manifest import Release
 from byline.cli.duplicates_data import Cluster, Duplicates, Picture
 from byline.cli.duplicates_ledger import CONFLICT
 from byline.cli.duplicates_words import kind_of, size_text, why_kept

@@ -25,7 +25,7 @@ def kind_of(copy: Picture, keeper: Picture | None) -> str:
 def why_kept(keeper: Picture, copy: Picture, others: Iterable[Picture], policy: Policy) -> str:
     """Return the first thing in the policy's `keeper_order` by which the keeper is ahead of a copy.
 
-    A copy with the bytes of another one is compared as that one, which counts for it: see `pipelines.judging.resolving.settle`.
+    A copy with the bytes of another one counts as that one: see `pipelines.judging.resolving`.
     """
     if copy.sha256 == keeper.sha256:
         ahead, equal, text = _license(keeper, copy, policy)

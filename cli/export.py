@@ -38,8 +38,8 @@ def export(
 
     leave_pandas_out()
 
-    from byline.catalog.errors import ConfigError
     from byline.catalog.corpora.manifest import Release
+    from byline.catalog.errors import ConfigError
     from byline.pipelines.releases.exporting.export import export as write_export
     from byline.pipelines.releases.exporting.export import is_of_one_schema
 

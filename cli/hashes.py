@@ -34,9 +34,9 @@ def hashes(
 
     from byline.catalog.configs.loading import load_config
     from byline.catalog.text import one_line
+    from byline.pictures.files import find_pictures, size_of
     from byline.pipelines.corpora.config import CorpusConfig
     from byline.pipelines.facts.evaluation_hashing import make_evaluation_set
-    from byline.pictures.files import find_pictures, size_of
 
     _prepare(out)
     pixels = load_config(stored_by, CorpusConfig).pixels if stored_by else None

@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from byline.catalog.licenses.reading import license_url
 from byline.catalog.corpora.manifest import Release, shard_table_path
+from byline.catalog.licenses.reading import license_url
 from byline.pipelines.facts.measures import THUMBNAIL_SIDE_PX, thumbnail_facts
 from byline.pipelines.releases.papers import safe_url
 from byline.pipelines.releases.papers.distances import distance_text

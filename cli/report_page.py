@@ -8,8 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from byline.catalog.digests import digest_of, sha256_hex
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.digests import digest_of, sha256_hex
 from byline.cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, ReportData, Row
 from byline.pipelines.releases.papers.distances import nearest_first
 

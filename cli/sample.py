@@ -26,8 +26,8 @@ def sample(
 
     Example: byline sample demo/run --prompt "a red circle" --prompt "a flag" --out grid.png
     """
-    from byline.catalog.configs.loading import parse_config
     from byline.catalog.configs.extras import needs
+    from byline.catalog.configs.loading import parse_config
 
     with needs("train", "byline sample"):
         from byline.diffusion.grid import grid_png

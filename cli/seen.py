@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from byline.catalog.errors import ConfigError
 from byline.catalog.corpora.manifest import Manifest
+from byline.catalog.errors import ConfigError
 from byline.cli.corpus import folders_in
 from byline.diffusion.checkpoint import FOLDER, INFO, CheckpointInfo, checkpoint_names
 from byline.pipelines.rights.traces.release_traces import Place, SeenBy

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from byline.catalog.licenses.reading import read_claims
 from byline.catalog.corpora.manifest import Manifest
 from byline.catalog.corpora.packs import read_attempts, read_images, read_index
 from byline.catalog.disk.storage import Store
+from byline.catalog.licenses.reading import read_claims
 from byline.cli.seen import find_checkpoints
 from byline.pipelines.rights.takedown.exposed import Exposures, Places
 from byline.pipelines.rights.takedown.page import Case, CaseRecord, Promoted, Seen

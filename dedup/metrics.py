@@ -15,9 +15,9 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from byline.catalog.errors import ExtensionError
 from byline.catalog.configs.extensions import METRICS, Extension, check_plain, extension, in_a_line
 from byline.catalog.corpora.facts import instrument_name
+from byline.catalog.errors import ExtensionError
 from byline.catalog.policies.rules import FIRST_WORDS
 
 

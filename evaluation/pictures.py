@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import Release, Split
+from byline.catalog.errors import CorpusError
 from byline.diffusion.pixels import square
 
 

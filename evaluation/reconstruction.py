@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from byline.catalog.errors import BylineError
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import BylineError
 from byline.diffusion.autoencoder import decode, encode, load_autoencoder
 from byline.diffusion.pixels import to_bytes, to_network
 from byline.diffusion.weights import weights_digest

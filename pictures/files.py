@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from byline.catalog.errors import ConfigError
 from byline.catalog.disk.tars import whole_blocks
+from byline.catalog.errors import ConfigError
 from byline.catalog.text import one_line
+from byline.pictures.members import tar_headers
 from byline.pictures.pixels.kinds import kind_of
 from byline.pictures.pixels.surveys import UnusableError
-from byline.pictures.members import tar_headers
 
 MAX_PICTURE_BYTES = 1 << 27
 PARQUET_MAGIC = b"PAR1"

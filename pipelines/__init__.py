@@ -1,1 +1,1 @@
-"""The batch pipelines: sources are read, stages run over packs with Apache Beam."""
+"""The batch pipelines, in rooms: sources and fetching, facts, judging, releases, rights, corpora, and Beam on top."""

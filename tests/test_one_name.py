@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import a_corpus
-from tests.test_architecture import ARROWS
+from tests.test_architecture import HOUSE
 from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, write_toml
 
 CPU = str(Path(__file__).parents[1] / "configs/deepspeed/cpu.json")
@@ -18,7 +18,7 @@ BYLINE = Path(sys.executable).with_name("byline")
 def shadows(tmp_path):
     """A user's own folder, whose modules are called as ours are and end whoever imports them."""
     folder = tmp_path / "own"
-    for room in ("byline", *ARROWS):
+    for room in ("byline", *HOUSE["TOPS"]):
         (folder / room).mkdir(parents=True)
         for name in ("__init__", "run", "main", "errors"):
             (folder / room / f"{name}.py").write_text("raise SystemExit('not byline')\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_architecture import ARROWS
+from tests.test_architecture import HOUSE
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,7 +20,7 @@ def wheel(tmp_path_factory):
     """Build the wheel from a copy: what an earlier build left in the checkout would go into it."""
     folder = tmp_path_factory.mktemp("wheel")
     sources = folder / "sources"
-    for room in ("byline", "configs", *ARROWS, "tests", "benchmarks", "samples"):
+    for room in ("byline", "configs", *HOUSE["TOPS"], "tests", "benchmarks", "samples"):
         ignored = shutil.ignore_patterns("__pycache__", "*.png", "*.jpg")
         shutil.copytree(ROOT / room, sources / room, symlinks=True, ignore=ignored)
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
@@ -36,8 +36,8 @@ def test_the_wheel_has_one_package_with_every_room_and_its_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     inside = {name.removeprefix("byline/") for name in names if ".dist-info/" not in name}
     assert {name for name in names if ".dist-info/" not in name} == {f"byline/{name}" for name in inside}
-    assert {name.split("/")[0] for name in inside} == {*ARROWS, "configs", "__init__.py", "py.typed"}
-    templates = {path for room in ARROWS for path in _files(room, "*.j2")}
+    assert {name.split("/")[0] for name in inside} == {*HOUSE["TOPS"], "configs", "__init__.py", "py.typed"}
+    templates = {path for room in HOUSE["TOPS"] for path in _files(room, "*.j2")}
     configs = {*_files("configs", "*.toml"), *_files("configs", "*.json")}
     assert templates
     assert configs
@@ -50,7 +50,7 @@ def test_an_installed_wheel_begins_and_builds_a_corpus_in_a_folder_of_pictures(w
     site, home = tmp_path / "site", tmp_path / "home"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
     subprocess.run(install, check=True)
-    for room in ARROWS:
+    for room in HOUSE["TOPS"]:
         (home / room).mkdir(parents=True)
         (home / room / "__init__.py").write_text("raise SystemExit('not byline')\n")
     pictures = sorted((ROOT / "samples/photographs").glob("*.jpg"))[::40]

@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from byline.catalog.configs.loading import parse_config, read_toml
-from byline.catalog.errors import ConfigError
 from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, ModelPlace, OutputPlace
+from byline.catalog.errors import ConfigError
 from byline.diffusion.autoencoder import AutoencoderConfig, Precision
 from byline.diffusion.networks import UNetConfig
 from byline.diffusion.noise import NoiseConfig

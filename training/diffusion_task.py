@@ -8,9 +8,9 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
-from byline.catalog.errors import ConfigError
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError
 from byline.diffusion.autoencoder import Precision, autocast, load_autoencoder, normalize
 from byline.diffusion.networks import build_unet, predict
 from byline.diffusion.noise import Noising

@@ -19,11 +19,11 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.facts import FactTable, instrument_name
 from byline.catalog.corpora.manifest import Release, Shard
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
 from byline.diffusion.autoencoder import Precision, encode
 from byline.diffusion.pixels import RULE, square, to_network
 from byline.diffusion.text import TextEncoder

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from byline.catalog.errors import CheckpointError, ConfigError
 from byline.catalog.configs.extras import needs
+from byline.catalog.errors import CheckpointError, ConfigError
 from byline.training.config import RunConfig
 from byline.training.ranks import Ranks
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from byline.catalog.errors import BylineError, CheckpointError
 from byline.catalog.configs.extras import require
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import BylineError, CheckpointError
 from byline.diffusion.checkpoint import open_checkpoint
 from byline.training.autoencoder_task import AutoencoderTask
 from byline.training.checkpoints import resumable

@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from byline.catalog.corpora.manifest import Release, Shard, Split
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
-from byline.catalog.corpora.manifest import Release, Shard, Split
 from byline.diffusion.checkpoint import CheckpointInfo, require_trained_on
 from byline.diffusion.pixels import square
 from byline.training.order import Order

@@ -8,8 +8,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from byline.catalog.errors import ConfigError
 from byline.catalog.configs.places import context_of
+from byline.catalog.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -17,8 +17,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 def load_config(path: str | Path, model: type[ModelT]) -> ModelT:
     """Read `path` as TOML and check it against `model`.
 
-    Paths in it count from its folder (`catalog.configs.places`). Raises `ConfigError`, one line, for a missing file, for bad
-    TOML, and for every key that is unknown (the known ones are listed) or that has a value of the wrong kind.
+    Paths in it count from its folder (`catalog.configs.places`). Raises `ConfigError`, one line, for a missing file,
+    for bad TOML, and for every key that is unknown (the known ones are listed) or has a value of the wrong kind.
     """
     return parse_config(read_toml(path), model, where=str(path), file=path)
 

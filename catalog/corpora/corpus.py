@@ -7,9 +7,9 @@ from typing import Any
 
 import tomli_w
 
-from byline.catalog.errors import ConfigError, CorpusError
 from byline.catalog.disk.locks import take_lock
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError, CorpusError
 
 SETTINGS = "corpus.toml"
 FORMAT = 2

@@ -9,11 +9,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from byline.catalog.digests import canonical_json, digest_of
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.sample_rows import read_as_tar
+from byline.catalog.digests import canonical_json, digest_of
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import read_tar
+from byline.catalog.errors import CorpusError
 
 Split = Literal["train", "heldout"]
 Format = Literal["webdataset", "parquet"]

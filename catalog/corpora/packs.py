@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.digests import canonical_json, sha256_hex
-from byline.catalog.errors import CorpusError
 from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.disk.tars import TarMember, whole_blocks, write_pieces, write_tar
+from byline.catalog.errors import CorpusError
 
 
 class Outcome(StrEnum):

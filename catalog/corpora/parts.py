@@ -9,9 +9,9 @@ from itertools import accumulate, groupby
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from byline.catalog.corpora.url_index import UrlIndex
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.storage_errors import damaged_parquet
-from byline.catalog.corpora.url_index import UrlIndex
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

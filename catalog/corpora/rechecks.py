@@ -50,8 +50,8 @@ RECHECK_SCHEMA = pa.schema(
     ]
 )
 """`consent` is evidence for `catalog.consent.read_consent`, of answers that reached the picture; null when there is
-none. `license_claims` is what the source says now, as in `catalog.corpora.records.RECORD_SCHEMA`; null when it was not asked.
-`sha256` is of the bytes that came, null when the server said that they had not changed, or none came."""
+none. `license_claims` is what the source says now, as in `catalog.corpora.records.RECORD_SCHEMA`; null when it was not
+asked. `sha256` is of the bytes that came, null when the server said that they had not changed, or none came."""
 NEWEST_COLUMNS = ("recheck", "recheck_consent", "recheck_claims")
 """What is known of a record by now: see `newest_findings`."""
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from byline.catalog.digests import canonical_json
-from byline.catalog.errors import CorpusError
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.storage_errors import damaged_parquet
 from byline.catalog.disk.tars import end_of_tar, sample_bytes
+from byline.catalog.errors import CorpusError
 
 IMAGE = "image"
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

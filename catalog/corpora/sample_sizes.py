@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.digests import canonical_json
-from byline.catalog.licenses.reading import license_url
-from byline.catalog.disk.tars import end_of_tar
 from byline.catalog.corpora.sample_schema import NOT_STATED, SAMPLE_COLUMNS
+from byline.catalog.digests import canonical_json
+from byline.catalog.disk.tars import end_of_tar
+from byline.catalog.licenses.reading import license_url
 
 Ints = npt.NDArray[np.int64]
 BLOCK = 512

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from byline.catalog.disk.spilling import Spill, write_regrouped
 from byline.catalog.disk.storage import Store
 from byline.catalog.urls import url_key
-from byline.catalog.disk.spilling import Spill, write_regrouped
 
 URL_COLUMNS = ("url", "landing_url")
 URL_INDEX_SCHEMA = pa.schema([("url_hash", pa.uint64()), ("row_group", pa.int32())])

@@ -2,8 +2,9 @@
 
 `denylist/key` is a secret of the corpus, `denylist/<id>.parquet` the entries of one takedown; the id is the beginning
 of the file's own digest, and `corpus.toml` names every id that must be there. Entries are HMACs of what they deny, so
-that they can be matched and not read; perceptual hashes must be matched within a radius: see `catalog.denylists.keyed_hashes`. Of
-a picture that can be turned or trimmed each look is an entry, and each look of a picture that is offered is compared.
+that they can be matched and not read; perceptual hashes must be matched within a radius: see
+`catalog.denylists.keyed_hashes`. Of a picture that can be turned or trimmed each look is an entry, and each look of a
+picture that is offered is compared.
 """
 
 import hashlib
@@ -18,13 +19,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from byline.catalog.denylists import keyed_hashes
 from byline.catalog.corpora.corpus import PENDING, SETTINGS, TAKEDOWNS, read_settings, write_settings
-from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import CorpusError, StorageError
-from byline.catalog.denylists.keyed_hashes import Codes, KeyedHashes, as_codes, scramble
 from byline.catalog.corpora.records import ImageRecord
+from byline.catalog.denylists import keyed_hashes
+from byline.catalog.denylists.keyed_hashes import Codes, KeyedHashes, as_codes, scramble
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store, parquet_bytes
+from byline.catalog.errors import CorpusError, StorageError
 from byline.catalog.urls import creator_key, url_key
 
 FOLDER = "denylist"

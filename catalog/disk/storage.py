@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.registry import known_implementations
 
-from byline.catalog.errors import BylineError, StorageError
 from byline.catalog.configs.extras import extra_with, missing
 from byline.catalog.disk.storage_errors import damaged_parquet, explained, is_of_object_store
+from byline.catalog.errors import BylineError, StorageError
 
 T = TypeVar("T")
 PARTIAL = ".partial"

@@ -1,4 +1,4 @@
-"""What licenses are called and where they are published: the tables behind `catalog.licenses.reading`. Data, no logic."""
+"""What licenses are called and where they are published: the tables behind `catalog.licenses.reading`."""
 
 ELEMENTS = ("by", "nc", "nd", "sa")
 CODES = frozenset("by by-sa by-nc by-nd by-nc-sa by-nc-nd by-nd-nc sa nc nd nc-sa nd-nc".split())

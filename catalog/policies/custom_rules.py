@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from byline.catalog.errors import ConfigError, ExtensionError
 from byline.catalog.configs.extensions import RULES, Extension, check_plain, extension, in_a_line
+from byline.catalog.errors import ConfigError, ExtensionError
 from byline.catalog.policies.policy import Policy, RecordRules
 from byline.catalog.policies.rules import FIRST_WORDS, Mask
 

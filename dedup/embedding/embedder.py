@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from byline.catalog.errors import CheckpointError
-from byline.catalog.corpora.facts import instrument_name
 from byline.catalog.configs.places import ModelPlace
+from byline.catalog.corpora.facts import instrument_name
+from byline.catalog.errors import CheckpointError
 from byline.dedup.embedding.encoders import Encoder, load_encoder, pinned_weights
 
 _VERSION = "1"

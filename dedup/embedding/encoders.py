@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from byline.catalog.errors import CheckpointError
 from byline.catalog.configs.extras import needs, require
 from byline.catalog.configs.model_folders import safetensors_folder
+from byline.catalog.errors import CheckpointError
 
 if TYPE_CHECKING:
     from byline.dedup.embedding.network import CopyNet

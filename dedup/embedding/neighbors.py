@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from byline.catalog.errors import ConfigError
 from byline.catalog.configs.extras import require
+from byline.catalog.errors import ConfigError
 
 SIMILAR = np.dtype([("i", np.int64), ("j", np.int64), ("cosine", np.float32)])
 """Two rows of the vectors, `i` before `j`, and their cosine."""

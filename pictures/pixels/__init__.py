@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 
 from byline.catalog.corpora.packs import Outcome
-from byline.pipelines.fetching.config import PixelConfig
+from byline.pictures.config import PixelConfig
 from byline.pictures.pixels.colors import Pixels, to_srgb
 from byline.pictures.pixels.decoding import Surveyed, decode, decode_as_stored, survey, turn
 from byline.pictures.pixels.jpegs import bare_jpeg

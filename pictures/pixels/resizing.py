@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from byline.catalog.corpora.packs import Outcome
-from byline.pipelines.fetching.config import PixelConfig
+from byline.pictures.config import PixelConfig
 from byline.pictures.pixels.colors import Pixels
 from byline.pictures.pixels.surveys import UnusableError
 

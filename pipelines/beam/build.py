@@ -14,28 +14,28 @@ from typing import Any
 from rich.console import Console
 
 from byline.catalog.corpora.corpus import DENYLISTS, PENDING, SETTINGS, owned, read_settings, write_settings
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.corpora.parts import parts_of
 from byline.catalog.denylists.denylist import load_denylist
 from byline.catalog.digests import canonical_json, digest_of
-from byline.catalog.errors import ConfigError, CorpusError
-from byline.catalog.corpora.manifest import Release
-from byline.catalog.policies.policy import Policy
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.policies.policy import Policy
 from byline.dedup.banding import promised_recall
+from byline.pictures.config import PixelConfig
+from byline.pipelines.beam.progress import TOTAL, Meter, watch
+from byline.pipelines.beam.workers import quick_imports, worker_server
 from byline.pipelines.corpora.config import CorpusConfig, check_installed, load_corpus_config
+from byline.pipelines.corpora.settings import settings
 from byline.pipelines.facts.edge_search import PLAN
 from byline.pipelines.facts.edges import is_searched
 from byline.pipelines.facts.evaluation_sets import copy_evaluation_sets
-from byline.pipelines.fetching.config import PixelConfig
-from byline.pipelines.sources.ingested import near_names, records_path, why_no_records
-from byline.pipelines.releases.outcomes import outcomes_of
-from byline.pipelines.judging.outstanding import num_lacking
-from byline.catalog.corpora.parts import parts_of
-from byline.pipelines.beam.progress import TOTAL, Meter, watch
-from byline.pipelines.releases.regenerating import NotReadyError, regenerate
-from byline.pipelines.fetching.serve import serving
-from byline.pipelines.corpora.settings import settings
 from byline.pipelines.facts.similar_search import is_compared
-from byline.pipelines.beam.workers import quick_imports, worker_server
+from byline.pipelines.fetching.serve import serving
+from byline.pipelines.judging.outstanding import num_lacking
+from byline.pipelines.releases.outcomes import outcomes_of
+from byline.pipelines.releases.regenerating import NotReadyError, regenerate
+from byline.pipelines.sources.ingested import near_names, records_path, why_no_records
 
 STAGES = [
     "ingest",

@@ -6,12 +6,9 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.combiners import ToList
 
-from byline.catalog.policies.policy import Policy
-from byline.pipelines.corpora.config import CorpusConfig
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.policies.policy import Policy
 from byline.pipelines.beam.progress import Meter
-from byline.pipelines.corpora.settings import settings
-from byline.pipelines.releases.shard_writing import earlier_shards
 from byline.pipelines.beam.stages.caption import WriteCaptions
 from byline.pipelines.beam.stages.fetch import Fetch
 from byline.pipelines.beam.stages.find_duplicates import FindDuplicates
@@ -21,6 +18,9 @@ from byline.pipelines.beam.stages.judge_claims import JudgeClaims
 from byline.pipelines.beam.stages.measure import Measure, Measured
 from byline.pipelines.beam.stages.publish import Publish
 from byline.pipelines.beam.stages.write_shards import WriteShards
+from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.corpora.settings import settings
+from byline.pipelines.releases.shard_writing import earlier_shards
 
 
 class _AllParts(beam.PTransform[PCollection[PackPart], PCollection[list[PackPart]]]):

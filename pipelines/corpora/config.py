@@ -1,12 +1,11 @@
 """What a corpus is built from: the config of `byline build`."""
 
-import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from byline.captioning import CaptionConfig, Captioner, make_captioner
 from byline.captioning.added import AddedConfig
@@ -14,51 +13,22 @@ from byline.captioning.blip2 import Blip2Config
 from byline.captioning.blip2_checkpoint import check_transformers
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
 from byline.catalog.configs.loading import load_config
-from byline.catalog.policies.custom_rules import refuse_unmeasured
-from byline.catalog.errors import ConfigError
-from byline.catalog.corpora.facts import FactTable
 from byline.catalog.configs.places import InputPlace, ModelPlace, OutputPlace, PolicyPlace, shipped_policy
-from byline.catalog.policies.policy import Policy
+from byline.catalog.corpora.facts import FactTable
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError
+from byline.catalog.policies.custom_rules import refuse_unmeasured
+from byline.catalog.policies.policy import Policy
 from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
 from byline.dedup.embedding.encoders import check_torch
 from byline.dedup.embedding.neighbors import check_faiss
 from byline.dedup.metrics import MetricInUse, use_metric
+from byline.pictures.config import PixelConfig
 from byline.pipelines.facts.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
-from byline.pipelines.fetching.config import FetchConfig, PixelConfig
 from byline.pipelines.facts.measures import DECODED, embedding_facts, metric_facts, pdq_facts
 from byline.pipelines.facts.rows import Instruments
-from byline.pipelines.sources.readers import check_reader
-from byline.pipelines.sources.readers.options import ReadOptions
-
-
-def _plain_name(name: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
-        raise ValueError("use small letters, digits and hyphens only (names become file names)")
-    return name
-
-
-def _known_reader(name: str) -> str:
-    check_reader(name)
-    return name
-
-
-PlainName = Annotated[str, AfterValidator(_plain_name)]
-
-
-class SourceConfig(ReadOptions, frozen=True, extra="forbid"):
-    """One source of records."""
-
-    name: PlainName
-    reader: Annotated[str, AfterValidator(_known_reader)]
-    path: InputPlace
-    num_packs: int = Field(ge=1)
-    """A pack is about ten thousand images. Fixed for the life of the corpus: it decides where every record lives."""
-
-    @property
-    def options(self) -> ReadOptions:
-        """How it is read."""
-        return ReadOptions(columns=self.columns, save_additional_columns=self.save_additional_columns)
+from byline.pipelines.fetching.config import FetchConfig
+from byline.pipelines.sources.config import PlainName, SourceConfig
 
 
 class PublicationConfig(BaseModel, frozen=True, extra="forbid"):
@@ -72,7 +42,7 @@ class PublicationConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
-    """One corpus and the release that is made of it. Paths count from the folder of the config (`catalog.configs.places`)."""
+    """One corpus and the release that is made of it. Paths count from the folder of the config."""
 
     name: PlainName
     root: OutputPlace

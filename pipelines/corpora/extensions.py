@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 from byline.captioning.added import OURS as CAPTIONER_NAMES
 from byline.captioning.added import CaptionWriter
-from byline.catalog.policies.custom_rules import Rule
-from byline.catalog.errors import BylineError
 from byline.catalog.configs.extensions import (
     CAPTIONERS,
     GROUPS,
@@ -17,6 +15,8 @@ from byline.catalog.configs.extensions import (
     clash,
     installed,
 )
+from byline.catalog.errors import BylineError
+from byline.catalog.policies.custom_rules import Rule
 from byline.catalog.policies.rules import FIRST_WORDS
 from byline.dedup.metrics import Metric
 from byline.pipelines.sources.readers import READERS

@@ -2,8 +2,8 @@
 
 from importlib.metadata import version
 
-from byline.catalog.policies.custom_rules import added_rules, makers_of_rules
 from byline.catalog.corpora.facts import instrument_name
+from byline.catalog.policies.custom_rules import added_rules, makers_of_rules
 from byline.catalog.policies.policy import Policy
 from byline.pipelines.corpora.config import CorpusConfig
 from byline.pipelines.facts.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT, MEASURED_QUALITY_INSTRUMENT

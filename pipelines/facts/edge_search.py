@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from byline.catalog.corpora.parts import PackPart
 from byline.catalog.digests import canonical_json
-from byline.catalog.errors import CorpusError
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
 from byline.dedup.banding import plan_of
 from byline.dedup.neighbors import NearIndex, Unit, first_of_equals, near_pairs, search_unit, units_of
 from byline.dedup.views import unpack_views
 from byline.pipelines.facts.edges import FOLDER, Edges, as_bytes, edges_stem, is_searched, searched, stored_edges
 from byline.pipelines.facts.measures import CODE_SCHEMA, EDGE_SCHEMA, SEARCH_RADIUS_BITS, hash_facts
-from byline.catalog.corpora.parts import PackPart
 
 CONTINUED_UP_TO = 0.25
 """New segments, as a share of all, up to which a search is continued: with more, one from nothing costs less."""

@@ -1,4 +1,4 @@
-"""Which pictures of a corpus have similar hashes, as the search left it on disk; `pipelines.facts.edge_search` searches."""
+"""Which pictures of a corpus have similar hashes, as `pipelines.facts.edge_search` left it on disk."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +8,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.digests import digest_of
-from byline.catalog.errors import CorpusError
-from byline.catalog.disk.storage import Store
-from byline.pipelines.facts.measures import CODE_SCHEMA, EDGE_INSTRUMENT, EDGE_SCHEMA, hash_facts
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.digests import digest_of
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
+from byline.pipelines.facts.measures import CODE_SCHEMA, EDGE_INSTRUMENT, EDGE_SCHEMA, hash_facts
 
 FOLDER = f"facts/edges/{EDGE_INSTRUMENT}"
 _EACH = np.uint64(0x0101010101010101)

@@ -11,18 +11,18 @@ from PIL import Image
 
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import ConfigError
+from byline.catalog.threads import in_threads
 from byline.dedup.decoding import decode as decode_stored
 from byline.dedup.hashes import hash_of_frequencies, low_frequencies, pixel_digest
 from byline.dedup.quality import is_flat
 from byline.dedup.views import pack_views, views_of
-from byline.pipelines.facts.evaluation_sets import EVALUATION_SCHEMA
-from byline.pipelines.fetching.config import PixelConfig
-from byline.pipelines.facts.measures import FINGERPRINT_INSTRUMENT, MEASURED_PX
+from byline.pictures.config import PixelConfig
 from byline.pictures.files import FoundFile
 from byline.pictures.pixels import UnusableError, store_image
 from byline.pictures.pixels.colors import to_srgb
 from byline.pictures.pixels.decoding import decode, survey
-from byline.catalog.threads import in_threads
+from byline.pipelines.facts.evaluation_sets import EVALUATION_SCHEMA
+from byline.pipelines.facts.measures import FINGERPRINT_INSTRUMENT, MEASURED_PX
 
 Row = dict[str, object]
 

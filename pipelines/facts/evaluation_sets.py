@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import ConfigError, CorpusError
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError, CorpusError
 from byline.dedup.views import CODE_BYTES, VIEW_BYTES, unpack_views
-from byline.pipelines.fetching.config import PixelConfig
+from byline.pictures.config import PixelConfig
 from byline.pipelines.facts.measures import FINGERPRINT_INSTRUMENT
 
 DIGEST_DIGITS = 64

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.denylists.denylist import Look
 from byline.catalog.corpora.facts import FactTable
+from byline.catalog.denylists.denylist import Look
 from byline.dedup.quality import FLAT_FROM
 from byline.dedup.views import KIND_NAMES, UPRIGHT, unpack_views
 from byline.pipelines.facts.edges import as_bytes

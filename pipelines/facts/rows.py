@@ -13,20 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from byline.catalog.disk.columns import is_blank
-from byline.catalog.policies.custom_rules import METRIC, SAID
-from byline.catalog.digests import digest_of, sha256_hex
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import Outcome, read_rows_of
+from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.rechecks import NEWEST_COLUMNS, newest_findings, num_segments
+from byline.catalog.corpora.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS
+from byline.catalog.corpora.sample_sizes import json_bytes, other_bytes
+from byline.catalog.digests import digest_of, sha256_hex
+from byline.catalog.disk.columns import is_blank
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
+from byline.catalog.policies.custom_rules import METRIC, SAID
 from byline.dedup.colors import GRID_BYTES
 from byline.dedup.views import split_views
 from byline.pipelines.facts.measures import caption_facts, hash_facts, metric_facts, quality_facts, safety_facts
-from byline.catalog.corpora.parts import PackPart
-from byline.catalog.corpora.sample_sizes import json_bytes, other_bytes
-from byline.catalog.corpora.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS
 
 FOLDER = "judgements/rows"
 CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("landing_url", "url")}
@@ -70,8 +70,8 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 """One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
-`recheck...` is what was found since: see `catalog.corpora.rechecks.newest_findings`. `creator` is a number for whoever is
-credited, by page or else by name, within the source; 0 for nobody. A caption that was not made yet is null.
+`recheck...` is what was found since: see `catalog.corpora.rechecks.newest_findings`. `creator` is a number for whoever
+is credited, by page or else by name, within the source; 0 for nobody. A caption that was not made yet is null.
 `turned` and `trimmed` are the views of each kind, packed; what is both is among the latter. `json_bytes` and
 `other_bytes` are what the sample would fill: see `catalog.corpora.sample_sizes`. A corpus with metrics of people's own
 has a column `metric:<name>` for each: null where it was not measured, not a number where it has nothing to say."""

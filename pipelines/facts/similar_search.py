@@ -5,15 +5,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.digests import digest_of
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.facts import instrument_name
-from byline.catalog.policies.policy import LEAST_COSINE
+from byline.catalog.corpora.parts import PackPart
+from byline.catalog.digests import digest_of
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
+from byline.catalog.policies.policy import LEAST_COSINE
 from byline.dedup.embedding.embedder import PLAIN_BELOW
 from byline.pipelines.facts.edges import read_found
 from byline.pipelines.facts.measures import MEASURED_QUALITY_INSTRUMENT, SIMILAR_SCHEMA, embedding_facts, quality_facts
-from byline.catalog.corpora.parts import PackPart
 
 Vectors = npt.NDArray[np.float16]
 

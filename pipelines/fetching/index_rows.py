@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from byline.catalog.consent import Signal, consent_evidence
+from byline.catalog.corpora.packs import Outcome
 from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist
 from byline.catalog.digests import sha256_hex
-from byline.catalog.corpora.packs import Outcome
-from byline.pictures.stated import embedded_signals
-from byline.pipelines.fetching.config import PixelConfig
-from byline.pipelines.facts.looks import look_of
+from byline.pictures.config import PixelConfig
 from byline.pictures.pixels import UnusableError, store_image
+from byline.pictures.stated import embedded_signals
+from byline.pipelines.facts.looks import look_of
 from byline.pipelines.fetching.transport import Answer
 
 IMAGE_FIELDS = ("width", "height", "original_width", "original_height", "media_type")
@@ -18,7 +18,7 @@ ANSWER_FIELDS = ("final_url", "etag", "last_modified")
 Request = dict[str, Any]
 """`record_id`, `url` and `held`."""
 IndexRow = tuple[dict[str, object], bytes | None, bytes | None]
-"""The columns of `catalog.corpora.packs.INDEX_SCHEMA` that are known, the stored bytes, and those as fetched if kept."""
+"""The known columns of `catalog.corpora.packs.INDEX_SCHEMA`, the stored bytes, and those as fetched if kept."""
 
 
 def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: Denylist = NOTHING_DENIED) -> IndexRow:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from byline.catalog.errors import StorageError
 from byline.catalog.corpora.packs import INDEX_SCHEMA
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import StorageError
 from byline.pipelines.fetching.index_rows import IndexRow
 
 STORED, ORIGINAL = "stored bytes", "original bytes"

@@ -19,8 +19,8 @@ Ints = npt.NDArray[np.int64]
 def looks_of(candidates: pa.Table, rows: Ints, pairs: pa.Table, radius_bits: int) -> tuple[Looks, Near]:
     """Return how candidates look, as they are and in their views, and which of their codes are that near.
 
-    `candidates` are `pipelines.judging.resolving.CANDIDATE_SCHEMA`, `rows` those that are asked for, in the order of the answer:
-    what only others look like is near nothing.
+    `candidates` are `pipelines.judging.resolving.CANDIDATE_SCHEMA`, `rows` those that are asked for, in the order
+    of the answer: what only others look like is near nothing.
     """
     within = pairs.filter(pc.less_equal(pairs["distance_bits"], radius_bits))
     row_V, views_V = rows_of_views(candidates["views"])

@@ -1,8 +1,8 @@
 """Judge every record: admitted, or refused with every reason. Pure; made anew by every build and by every plan.
 
 Two passes over the packs, by threads, since Arrow and numpy leave Python alone. The first screens each pack and keeps a
-few bytes a record; then copies are settled over all packs; the second writes the verdicts. So memory is that of a few
-packs and of the candidates, not of the corpus.
+few bytes a record; then duplicates are resolved over all packs; the second writes the verdicts. So memory is that of a
+few packs and of the candidates, not of the corpus.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,32 +12,32 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from byline.catalog.corpora.parts import PackPart
 from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
+from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 from byline.catalog.policies.policy import CapRules, Policy
-from byline.catalog.disk.storage import Store
-from byline.pipelines.judging.candidates import Kept, contaminated_rows, denied_rows, keep, kept_columns, without
+from byline.catalog.threads import in_threads
 from byline.pipelines.facts.edge_search import read_edges
 from byline.pipelines.facts.edges import similar_words, suspect_words, suspects_of
 from byline.pipelines.facts.evaluation_sets import EvaluationSets, corpus_evaluation_sets
-from byline.catalog.corpora.parts import PackPart
-from byline.pipelines.judging.placeholders import placeholder_rows
 from byline.pipelines.facts.rows import Instruments, read_rows
+from byline.pipelines.facts.similar_search import read_similar
+from byline.pipelines.judging.candidates import Kept, contaminated_rows, denied_rows, keep, kept_columns, without
+from byline.pipelines.judging.placeholders import placeholder_rows
 from byline.pipelines.judging.resolving import (
+    CANDIDATE_SCHEMA,
     CAP,
     CONTAMINATED,
-    CANDIDATE_SCHEMA,
     DENIED,
     PLACEHOLDER,
     Resolved,
     over_cap,
-    settle,
+    resolve_duplicates,
 )
-from byline.pipelines.facts.similar_search import read_similar
-from byline.pipelines.judging.splitting import Alike, alike
-from byline.catalog.threads import in_threads
-from byline.pipelines.judging.verdicts import Decisions, Pack, Sides, verdicts_of, verdicts_path, with_reasons
 from byline.pipelines.judging.screening import Screened, screen, screened_columns
+from byline.pipelines.judging.splitting import Alike, alike
+from byline.pipelines.judging.verdicts import Decisions, Pack, Sides, verdicts_of, verdicts_path, with_reasons
 
 
 def judge_packs(
@@ -78,7 +78,7 @@ def judge_packs(
     kept = [without(one, rows) for one, rows in zip(kept, placeholders, strict=True)]
     candidates = pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *(one.candidates for one in kept)]).combine_chunks()
     kept = [replace(one, candidates=CANDIDATE_SCHEMA.empty_table()) for one in kept]  # not held twice
-    decisions = _by_pack(kept, placeholders, settle(candidates, pairs, policy, similar), policy)
+    decisions = _by_pack(kept, placeholders, resolve_duplicates(candidates, pairs, policy, similar), policy)
     sides = _sides(kept, decisions, candidates, pairs, policy)
 
     def second(pack: tuple[Pack, Kept, Decisions, Sides]) -> tuple[Screened, pa.Table]:
@@ -100,22 +100,22 @@ def _with_lists(
 
 
 def _by_pack(
-    kept: list[Kept], placeholders: list[npt.NDArray[np.int64]], settled: Resolved, policy: Policy
+    kept: list[Kept], placeholders: list[npt.NDArray[np.int64]], resolved: Resolved, policy: Policy
 ) -> list[Decisions]:
     decisions, start = [], 0
     for pack, hollow in zip(kept, placeholders, strict=True):
         mine = slice(start, start + len(pack.candidate_rows))
         bits = np.zeros(len(pack.screened.reasons.codes), np.int64)
-        bits[pack.candidate_rows] = settled.bits[mine]
+        bits[pack.candidate_rows] = resolved.bits[mine]
         bits[hollow] |= PLACEHOLDER
-        keeper = np.where(settled.keeper[mine] == np.arange(mine.start, mine.stop), -1, settled.keeper[mine])
+        keeper = np.where(resolved.keeper[mine] == np.arange(mine.start, mine.stop), -1, resolved.keeper[mine])
         decisions.append(
             Decisions(
                 bits=bits,
                 keeper=keeper,
-                distance_bits=settled.distance_bits[mine],
-                kinds=settled.kinds[mine],
-                cosine=settled.cosine[mine],
+                distance_bits=resolved.distance_bits[mine],
+                kinds=resolved.kinds[mine],
+                cosine=resolved.cosine[mine],
             )
         )
         start = mine.stop

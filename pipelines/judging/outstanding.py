@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
+from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.pipelines.facts.measures import hash_facts
-from byline.catalog.corpora.parts import PackPart
 from byline.pipelines.judging.screening import NOT_ASKED, NOT_MEASURED, Screened
 
 AGAIN = frozenset(f"fetch:{outcome}" for outcome in TRANSIENT)

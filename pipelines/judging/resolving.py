@@ -1,8 +1,8 @@
 """Choose among copies and among the many pictures of one hand: the second half of every judgement, over all packs.
 
 Only candidates come here: admitted records whose hash is near another one or recurs. As a rule they are few. But all of
-a corpus may be: then a candidate of 2.2 codes takes 400 bytes in their table and at most 450 more while it is settled,
-and none is a Python object.
+a corpus may be: then a candidate of 2.2 codes takes 400 bytes in their table and at most 450 more meanwhile, and none
+is a Python object.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,9 +19,9 @@ from byline.catalog.policies.policy import CapRules, DuplicateRules, Policy, lic
 from byline.dedup.colors import GRID_BYTES
 from byline.dedup.keepers import choose_keepers, similar_pictures
 from byline.dedup.numbering import Numbers, num_of, numbered
-from byline.pipelines.judging.candidate_codes import looks_of
 from byline.pipelines.facts.edges import digits_of
 from byline.pipelines.facts.rows import NOBODY
+from byline.pipelines.judging.candidate_codes import looks_of
 
 CANDIDATE_SCHEMA = pa.schema(
     [
@@ -66,7 +66,9 @@ class Resolved:
     """NaN where hashes say it."""
 
 
-def settle(candidates: pa.Table, pairs: pa.Table, policy: Policy, similar: pa.Table | None = None) -> Resolved:
+def resolve_duplicates(
+    candidates: pa.Table, pairs: pa.Table, policy: Policy, similar: pa.Table | None = None
+) -> Resolved:
     """Choose one record for each image and one image of each cluster of copies, whatever the order of the rows.
 
     Of records with equal bytes the one with the most wanted license counts, then the least id. Clusters are those of

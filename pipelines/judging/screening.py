@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.licenses.claims import ClaimsColumn, read_claims_column
 from byline.catalog.consent import is_synthetic, read_consent
-from byline.catalog.policies.custom_rules import METRIC, columns_read, custom_reasons, refuse_unmeasured
 from byline.catalog.corpora.packs import Outcome
-from byline.catalog.policies.policy import RecordRules, choose_license
 from byline.catalog.corpora.rechecks import NEWEST_COLUMNS
+from byline.catalog.licenses.claims import ClaimsColumn, read_claims_column
+from byline.catalog.policies.custom_rules import METRIC, columns_read, custom_reasons, refuse_unmeasured
+from byline.catalog.policies.policy import RecordRules, choose_license
 from byline.catalog.policies.rules import (
     Mask,
     caption_reasons,

@@ -9,8 +9,8 @@ import pyarrow as pa
 from byline.catalog.policies.policy import SplitRules
 from byline.catalog.policies.rules import heldout
 from byline.dedup.keepers import Looks, Near
-from byline.pipelines.judging.candidate_codes import looks_of
 from byline.pipelines.facts.edges import first_word
+from byline.pipelines.judging.candidate_codes import looks_of
 
 Ints = npt.NDArray[np.int64]
 
@@ -27,10 +27,10 @@ class Alike:
 def alike(candidates: pa.Table, rows: Ints, pairs: pa.Table, rules: SplitRules) -> Alike:
     """Say on which side of the split admitted pictures are, given all that any of them is near to.
 
-    `candidates` are `pipelines.judging.resolving.CANDIDATE_SCHEMA`, `rows` those that are admitted, one an image. Pictures that
-    are near one another, by any view and whatever their colors, or that others link, are one group; it is held out when
-    the digests of all say so. So a picture that comes can take another one out of what is held out, but never out of
-    training: what a model was trained on stays so. Cosines are not asked: of two pictures that the policy's
+    `candidates` are `pipelines.judging.resolving.CANDIDATE_SCHEMA`, `rows` those that are admitted, one an image.
+    Pictures that are near one another, by any view and whatever their colors, or that others link, are one group; it is
+    held out when the digests of all say so. So a picture that comes can take another one out of what is held out, but
+    never out of training: what a model was trained on stays so. Cosines are not asked: of two pictures that the policy's
     `min_cosine` calls copies only one is admitted.
     """
     looks, near = looks_of(candidates, rows, pairs, rules.radius_bits)

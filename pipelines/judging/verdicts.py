@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from byline.catalog.policies.policy import Policy
 from byline.catalog.policies.rules import heldout
 from byline.dedup.views import KIND_NAMES
-from byline.pipelines.judging.candidates import Kept
 from byline.pipelines.facts.edges import first_word
+from byline.pipelines.judging.candidates import Kept
 from byline.pipelines.judging.resolving import REASONS
-from byline.pipelines.judging.splitting import Alike
 from byline.pipelines.judging.screening import Reasons, groups_of
+from byline.pipelines.judging.splitting import Alike
 
 VERDICT_SCHEMA = pa.schema(
     [
@@ -61,7 +61,7 @@ class Pack:
 
 @dataclass(frozen=True, kw_only=True)
 class Decisions:
-    """What settling adds to the rows of one pack."""
+    """What the resolving of duplicates adds to the rows of one pack."""
 
     bits: npt.NDArray[np.int64]
     """Of every row."""
@@ -83,7 +83,7 @@ class Sides:
 def verdicts_of(
     pack: Pack, kept: Kept, decisions: Decisions, sides: Sides, candidates: pa.Table, policy: Policy
 ) -> pa.Table:
-    """Return the verdicts of a pack: what was screened and what was settled of each record, in the order of its rows."""
+    """Return the verdicts of a pack: what screening and resolving duplicates say of each record, in row order."""
     claims = kept.screened.claims
     rows = pack.read(["record_id", "outcome", "sha256"])
     # what the claims refuse is judged by its claims alone, even if another policy once let it be fetched
@@ -130,7 +130,7 @@ def _words(codes: Any, words: Sequence[str]) -> pa.DictionaryArray:
 
 
 def with_reasons(reasons: Reasons, bits: npt.NDArray[np.int64]) -> Reasons:
-    """Add what settling found to what was screened."""
+    """Add what the resolving of duplicates found to what screening did."""
     groups, codes = groups_of(reasons.codes, bits)
     lists = tuple(
         reasons.lists[code] + tuple(reason for bit, reason in enumerate(REASONS) if found >> bit & 1)

@@ -11,11 +11,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.disk.columns import is_blank
 from byline.catalog.corpora.manifest import Shard, shard_table_path
-from byline.catalog.policies.policy import Policy
+from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.columns import is_blank
 from byline.catalog.disk.storage import Store
+from byline.catalog.policies.policy import Policy
+from byline.catalog.threads import in_threads
 from byline.pipelines.facts.edges import first_word
+from byline.pipelines.facts.rows import Instruments, read_rows
+from byline.pipelines.judging.resolving import CAP, CONFLICT, REASONS, SAME_BYTES
 from byline.pipelines.releases.papers.memorisation_counts import (
     NUM_LISTED,
     Cluster,
@@ -29,10 +33,6 @@ from byline.pipelines.releases.papers.memorisation_counts import (
     most_frequent,
 )
 from byline.pipelines.releases.papers.text_numbers import text_numbers
-from byline.catalog.corpora.parts import PackPart
-from byline.pipelines.facts.rows import Instruments, read_rows
-from byline.pipelines.judging.resolving import CAP, CONFLICT, REASONS, SAME_BYTES
-from byline.catalog.threads import in_threads
 
 NEAR_LEFT = "near_left"
 """Column of the verdicts: how many other admitted pictures are near this one."""
@@ -70,8 +70,8 @@ def memorisation_risk(
 ) -> MemorisationRisk:
     """Count the copies, captions and creators of a release.
 
-    `tables` are the verdicts by pack, `clusters` what `pipelines.releases.publishing.clusters_of` gives. It depends on nothing
-    else but the shards' tables and the rows that were judged.
+    `tables` are the verdicts by pack, `clusters` what `pipelines.releases.publishing.clusters_of` gives. It depends on
+    nothing else but the shards' tables and the rows that were judged.
     """
     of_pack: dict[str, list[Shard]] = {}
     for shard in sorted(shards, key=lambda shard: shard.name):

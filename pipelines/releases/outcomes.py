@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.disk.storage import Store
-from byline.pipelines.releases.released import FOLDER, released_packs
 from byline.catalog.threads import in_threads
+from byline.pipelines.releases.released import FOLDER, released_packs
 
 NOT_ASKED = "not asked for"
 """Of records that the claims refuse, whatever a wider policy once fetched."""

@@ -9,23 +9,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from byline.catalog.disk.columns import is_blank
+from byline.catalog.corpora.manifest import (
+    SPLITS,
+    Manifest,
+    Shard,
+    checksums,
+    manifest_bytes,
+    shard_list,
+    shard_table_path,
+)
+from byline.catalog.corpora.packs import Outcome
+from byline.catalog.corpora.parts import PackPart
+from byline.catalog.corpora.sample_schema import NOT_STATED
 from byline.catalog.digests import canonical_json, digest_of, sha256_hex
+from byline.catalog.disk.columns import is_blank
+from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.errors import CorpusError
 from byline.catalog.licenses.reading import family
-from byline.catalog.corpora.manifest import SPLITS, Manifest, Shard, checksums, manifest_bytes, shard_list, shard_table_path
-from byline.catalog.corpora.packs import Outcome
 from byline.catalog.policies.policy import Policy, obligations_of
-from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.pipelines.facts.measures import thumbnail_facts
+from byline.pipelines.facts.rows import Instruments
+from byline.pipelines.judging.verdicts import VERDICT_SCHEMA, verdicts_path
 from byline.pipelines.releases.memorisation import memorisation_risk
 from byline.pipelines.releases.papers import CREDIT_SCHEMA, lacking_credits, write_papers
 from byline.pipelines.releases.papers.account import Account, Publication, SourceAccount, Tool
 from byline.pipelines.releases.papers.credits_page import shown_creators
-from byline.catalog.corpora.parts import PackPart
-from byline.pipelines.facts.rows import Instruments
-from byline.catalog.corpora.sample_schema import NOT_STATED
-from byline.pipelines.judging.verdicts import VERDICT_SCHEMA, verdicts_path
 
 SETTINGS = "settings.json"
 CLUSTER_COLUMNS = [

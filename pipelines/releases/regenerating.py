@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.policies.policy import Policy
+from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
+from byline.catalog.policies.policy import Policy
+from byline.catalog.threads import in_threads
 from byline.pipelines.judging.judge import write_verdicts
 from byline.pipelines.judging.outstanding import lacks_anything
-from byline.catalog.corpora.parts import PackPart
+from byline.pipelines.judging.screening import Screened
 from byline.pipelines.releases.publishing import Settings, publish
 from byline.pipelines.releases.shard_writing import WrittenShard, earlier_shards, write_shards_of
-from byline.catalog.threads import in_threads
-from byline.pipelines.judging.screening import Screened
 
 
 @dataclass(frozen=True, kw_only=True)

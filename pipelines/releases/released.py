@@ -4,9 +4,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from byline.catalog.corpora.manifest import Release
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
-from byline.catalog.corpora.manifest import Release
 
 FOLDER = "verdicts"
 WORDS = ["license", "split"]

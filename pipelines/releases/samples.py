@@ -9,15 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.disk.columns import table_digest
-from byline.catalog.digests import canonical_json
-from byline.catalog.licenses.reading import license_url
 from byline.catalog.corpora.manifest import Shard, Split
 from byline.catalog.corpora.packs import read_rows_of
-from byline.catalog.disk.storage import Store
-from byline.pipelines.facts.measures import caption_facts
 from byline.catalog.corpora.parts import PackPart
-from byline.pipelines.facts.rows import Instruments
 from byline.catalog.corpora.sample_schema import (
     CAPTION_COLUMNS,
     INDEX_COLUMNS,
@@ -25,6 +19,12 @@ from byline.catalog.corpora.sample_schema import (
     SAMPLE_COLUMNS,
     samples_table,
 )
+from byline.catalog.digests import canonical_json
+from byline.catalog.disk.columns import table_digest
+from byline.catalog.disk.storage import Store
+from byline.catalog.licenses.reading import license_url
+from byline.pipelines.facts.measures import caption_facts
+from byline.pipelines.facts.rows import Instruments
 
 Row = dict[str, Any]
 

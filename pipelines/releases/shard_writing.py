@@ -16,18 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest
 
-from byline.catalog.disk.columns import same_rows
-from byline.catalog.digests import canonical_json, sha256_hex
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import SPLITS, Release, Shard, Split, shard_table_path
 from byline.catalog.corpora.packs import read_images, read_index
+from byline.catalog.corpora.parts import PackPart
+from byline.catalog.corpora.sample_schema import SAMPLE_COLUMNS, SHARD_SCHEMA
+from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.disk.columns import same_rows
 from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.disk.tars import sample_bytes, write_pieces
-from byline.catalog.corpora.parts import PackPart
+from byline.catalog.errors import CorpusError
 from byline.pipelines.facts.rows import Instruments
-from byline.catalog.corpora.sample_schema import SAMPLE_COLUMNS, SHARD_SCHEMA
-from byline.pipelines.releases.samples import described, sample_members, samples_of, shard_stem
 from byline.pipelines.judging.verdicts import verdicts_path
+from byline.pipelines.releases.samples import described, sample_members, samples_of, shard_stem
 
 BATCH = 256
 """Pictures in memory at once."""

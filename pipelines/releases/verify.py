@@ -10,8 +10,6 @@ import pyarrow as pa
 from pydantic import ValidationError
 from xxhash import xxh3_64_intdigest
 
-from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import BylineError, StorageError
 from byline.catalog.corpora.manifest import (
     EXPORT,
     SPLITS,
@@ -23,10 +21,12 @@ from byline.catalog.corpora.manifest import (
     shard_list,
     shard_table_path,
 )
+from byline.catalog.corpora.sample_schema import NOT_STATED
+from byline.catalog.digests import sha256_hex
+from byline.catalog.errors import BylineError, StorageError
 from byline.catalog.policies.policy import Policy
 from byline.pipelines.releases.exporting.places import exported_checksums, from_export, is_exported, is_placed
 from byline.pipelines.releases.papers.credits import lacking_credits
-from byline.catalog.corpora.sample_schema import NOT_STATED
 
 SUMS = "SHA256SUMS"
 

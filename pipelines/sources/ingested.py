@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings
-from byline.catalog.digests import digest_of
-from byline.catalog.errors import SourceError
 from byline.catalog.corpora.records import RECORD_SCHEMA
+from byline.catalog.digests import digest_of
 from byline.catalog.disk.storage import Store
-from byline.pipelines.corpora.config import SourceConfig
+from byline.catalog.errors import SourceError
+from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.sources.readers import check_reader
 from byline.pipelines.sources.readers.files import files_of
 from byline.pipelines.sources.readers.unchanged import SourceFiles, remembered

@@ -16,9 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from byline.catalog.denylists.denylist import Denylist
-from byline.catalog.digests import canonical_json
-from byline.catalog.errors import ConfigError
+from byline.catalog.corpora.parts import packs_of, writing_records
 from byline.catalog.corpora.records import (
     RECORD_SCHEMA,
     UNREADABLE_SCHEMA,
@@ -29,9 +27,11 @@ from byline.catalog.corpora.records import (
     unreadable_table,
     unsorted_records,
 )
-from byline.catalog.disk.storage import Store
-from byline.catalog.corpora.parts import packs_of, writing_records
+from byline.catalog.denylists.denylist import Denylist
+from byline.catalog.digests import canonical_json
 from byline.catalog.disk.spilling import Spill, write_regrouped
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError
 
 BATCH_ROWS = 4096
 MAX_GROUPS = 1024

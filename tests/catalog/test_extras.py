@@ -6,8 +6,8 @@ from importlib import import_module
 
 import pytest
 
-from byline.catalog.errors import ConfigError
 from byline.catalog.configs.extras import extra_with, extras, needs, require
+from byline.catalog.errors import ConfigError
 
 VERBS = {
     "train": (["train", "any.toml"], "torch"),

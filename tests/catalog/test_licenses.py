@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from byline.catalog.licenses.names import WHOLE_NAMES
-from byline.catalog.licenses.text import normalized
 from byline.catalog.licenses.reading import choices, family, has_version, license_url, read_claims, read_license
+from byline.catalog.licenses.text import normalized
 
 CC = "https://creativecommons.org"
 

@@ -1,8 +1,8 @@
 import pytest
 
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import Manifest, Release, Shard, manifest_bytes
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
 
 
 def a_manifest():

@@ -1,10 +1,10 @@
 import pytest
 
-from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.packs import Outcome, read_images, read_index, remove_records, write_segment
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import read_tar
+from byline.catalog.errors import CorpusError
 from tests.builders import tree_digest
 
 

@@ -4,8 +4,8 @@ import pytest
 from pydantic import BaseModel
 
 from byline.catalog.configs.loading import load_config
-from byline.catalog.errors import ConfigError
 from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, ModelPlace, OutputPlace, PolicyPlace
+from byline.catalog.errors import ConfigError
 
 
 class Named(BaseModel, frozen=True, extra="forbid"):

@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from byline.catalog.corpora.rechecks import add_checks, forget_checks, last_checked, newest_findings, num_segments, read_checks
+from byline.catalog.corpora.rechecks import (
+    add_checks,
+    forget_checks,
+    last_checked,
+    newest_findings,
+    num_segments,
+    read_checks,
+)
 from byline.catalog.disk.storage import Store
 
 PACK = "test-00000"

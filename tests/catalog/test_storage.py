@@ -4,8 +4,8 @@ import os
 import pyarrow as pa
 import pytest
 
-from byline.catalog.errors import StorageError
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import StorageError
 
 
 def test_a_file_is_absent_when_its_writer_fails(tmp_path):

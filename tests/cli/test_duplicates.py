@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from byline.catalog.corpora.manifest import Release
 from byline.catalog.denylists.denylist import Entry, add_entries
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import BylineError, CorpusError
-from byline.catalog.corpora.manifest import Release
 from byline.cli.duplicates_data import collect
 from byline.cli.duplicates_ledger import copies_each, read_ledger
 from byline.cli.main import app
-from byline.pipelines.facts.likeness import views_in
 from byline.pipelines.beam.build import build
+from byline.pipelines.facts.likeness import views_in
 from tests.builders import a_corpus, a_picture, a_yfcc_line, encoded, write_corpus
 
 pytestmark = pytest.mark.beam

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from byline.catalog.corpora.packs import Outcome
-from byline.pipelines.fetching.config import PixelConfig
+from byline.pictures.config import PixelConfig
 from byline.pictures.pixels import UnusableError, store_image
 from tests.builders import a_picture, encoded
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from byline.catalog.digests import sha256_hex
 from byline.catalog.corpora.manifest import Manifest, Shard, Split, manifest_bytes
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import write_tar
 from byline.diffusion.autoencoder import AutoencoderConfig, build_autoencoder

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import CorpusError
 from byline.diffusion.autoencoder import load_autoencoder
 from byline.diffusion.text import TextEncoder, TextEncoderConfig
 from byline.training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts

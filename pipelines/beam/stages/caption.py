@@ -11,11 +11,11 @@ from apache_beam.pvalue import PCollection
 
 from byline.captioning import CaptionConfig, Captioner, CaptionRequest, make_captioner
 from byline.catalog.corpora.packs import read_images, read_index
-from byline.catalog.policies.policy import Policy
-from byline.catalog.disk.storage import Store
-from byline.pipelines.facts.measures import caption_facts
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.storage import Store
+from byline.catalog.policies.policy import Policy
 from byline.pipelines.beam.progress import Meter
+from byline.pipelines.facts.measures import caption_facts
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.judging.screening import screen, screened_columns
 

@@ -15,20 +15,21 @@ import pyarrow.compute as pc
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.packs import MAX_ATTEMPTS, TRANSIENT, Outcome, read_attempts, write_segment
+from byline.catalog.corpora.parts import PackPart
+from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
 from byline.catalog.disk.storage import Store
-from byline.pipelines.fetching.config import FetchConfig, PixelConfig
+from byline.catalog.errors import CorpusError
+from byline.pictures.config import PixelConfig
+from byline.pipelines.beam.progress import Meter
+from byline.pipelines.beam.stages.judge_claims import claims_path
+from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row
 from byline.pipelines.fetching.journal import Asked, Journal
 from byline.pipelines.fetching.queue import answer_all
-from byline.pipelines.releases.outcomes import ODD
-from byline.catalog.corpora.parts import PackPart
-from byline.pipelines.beam.progress import Meter
-from byline.pipelines.beam.stages.judge_claims import claims_path
 from byline.pipelines.fetching.transport import Answer, HttpTransport, Transport
+from byline.pipelines.releases.outcomes import ODD
 
 WINDOW = 256
 """A batch: pictures of one worker that a kill may cost, those under way and those that are not in the journal yet."""

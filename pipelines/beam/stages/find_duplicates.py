@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam.pvalue import AsList, PCollection
 
-from byline.catalog.disk.storage import Store
-from byline.pipelines.facts.edge_search import DIVIDED_FROM, SearchTask, finish_search, run_task, search_tasks
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.progress import Meter
+from byline.pipelines.facts.edge_search import DIVIDED_FROM, SearchTask, finish_search, run_task, search_tasks
 from byline.pipelines.facts.similar_search import write_similar
 
 

@@ -6,14 +6,14 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
+from byline.catalog.corpora.parts import PackPart, parts_of
 from byline.catalog.denylists.denylist import load_denylist
 from byline.catalog.disk.storage import Store
-from byline.pipelines.corpora.config import SourceConfig
+from byline.pipelines.beam.progress import TOTAL, Meter
+from byline.pipelines.releases.outcomes import READ_ANEW
+from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.sources.ingested import records_path
 from byline.pipelines.sources.ingesting import write_run
-from byline.pipelines.releases.outcomes import READ_ANEW
-from byline.catalog.corpora.parts import PackPart, parts_of
-from byline.pipelines.beam.progress import TOTAL, Meter
 from byline.pipelines.sources.readers import read_source
 from byline.pipelines.sources.readers.taken import names_taken
 

@@ -6,12 +6,12 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from byline.catalog.policies.policy import Policy
-from byline.catalog.disk.storage import Store
-from byline.pipelines.judging.judge import write_verdicts
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.storage import Store
+from byline.catalog.policies.policy import Policy
 from byline.pipelines.beam.progress import Meter
 from byline.pipelines.facts.rows import Instruments
+from byline.pipelines.judging.judge import write_verdicts
 from byline.pipelines.judging.screening import NOT_ASKED, NOT_MEASURED, Screened
 
 

@@ -4,9 +4,9 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from byline.catalog.policies.policy import Policy, RecordRules
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.storage import Store
+from byline.catalog.policies.policy import Policy, RecordRules
 from byline.pipelines.beam.progress import Meter
 from byline.pipelines.facts.rows import LACKS_COLUMNS, lacks
 from byline.pipelines.judging.screening import screen_claims

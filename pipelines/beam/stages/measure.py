@@ -14,6 +14,7 @@ from PIL import Image
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import read_images, read_index
+from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.dedup.colors import color_grid
 from byline.dedup.decoding import decode
@@ -23,6 +24,7 @@ from byline.dedup.metrics import MetricInUse, use_metric
 from byline.dedup.pdq import pdq
 from byline.dedup.quality import measure_quality
 from byline.dedup.views import pack_views, views_of
+from byline.pipelines.beam.progress import Meter
 from byline.pipelines.facts.measures import (
     DECODED,
     MEASURED_PX,
@@ -36,8 +38,6 @@ from byline.pipelines.facts.measures import (
     safety_facts,
     thumbnail_facts,
 )
-from byline.catalog.corpora.parts import PackPart
-from byline.pipelines.beam.progress import Meter
 
 SEGMENT_IMAGES = 2000
 """Pictures whose facts a worker holds in memory at most (about 5 MB), and that a kill can lose."""

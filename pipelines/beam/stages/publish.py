@@ -5,9 +5,9 @@ from apache_beam.pvalue import AsSingleton, PCollection
 from apache_beam.transforms.combiners import ToList
 
 from byline.catalog.corpora.manifest import Shard
-from byline.catalog.policies.policy import Policy
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.storage import Store
+from byline.catalog.policies.policy import Policy
 from byline.pipelines.releases.publishing import Settings, publish
 
 

@@ -7,8 +7,8 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from byline.catalog.corpora.manifest import Shard
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.progress import Meter
 from byline.pipelines.facts.rows import Instruments
 from byline.pipelines.releases.shard_writing import Earlier, write_shards_of

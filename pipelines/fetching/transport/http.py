@@ -13,13 +13,20 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from byline.catalog.consent import Signal, consent_evidence, header_signals, read_consent
-from byline.catalog.errors import ConfigError
 from byline.catalog.corpora.packs import Outcome
+from byline.catalog.errors import ConfigError
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.transport.addresses import Guard, guarded_connector
 from byline.pipelines.fetching.transport.answers import Answer, Known, NotYetError, user_agent
 from byline.pipelines.fetching.transport.hosts import Hosts, Lease
-from byline.pipelines.fetching.transport.responses import LARGE_AT_ONCE, failure, file_of, header_lines, is_dropped, picture_of
+from byline.pipelines.fetching.transport.responses import (
+    LARGE_AT_ONCE,
+    failure,
+    file_of,
+    header_lines,
+    is_dropped,
+    picture_of,
+)
 from byline.pipelines.fetching.transport.robots import MAX_BYTES as MAX_FILE_BYTES
 from byline.pipelines.fetching.transport.robots import TOO_MANY_REQUESTS
 from byline.pipelines.fetching.transport.shared_sites import SharedSites

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from byline.catalog.errors import ConfigError
 from byline.catalog.corpora.manifest import EXPORT, Format, Release
 from byline.catalog.disk.storage import PARTIAL, Store, is_running
 from byline.catalog.disk.storage_errors import explained
+from byline.catalog.errors import ConfigError
 from byline.pipelines.releases.exporting.places import export_bytes
 
 

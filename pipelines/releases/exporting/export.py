@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import ConfigError, CorpusError
 from byline.catalog.corpora.manifest import EXPORT, Format, Release, Shard, manifest_bytes, rows_path, shard_table_path
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.threads import in_threads
 from byline.pipelines.releases.exporting.destination import destination
 from byline.pipelines.releases.exporting.parquet import write_rows
 from byline.pipelines.releases.exporting.places import (
@@ -25,7 +26,6 @@ from byline.pipelines.releases.exporting.places import (
     is_placed,
 )
 from byline.pipelines.releases.released import check_manifest
-from byline.catalog.threads import in_threads
 
 CHUNK_BYTES = 8 * 2**20
 """In memory at once, for each thread."""

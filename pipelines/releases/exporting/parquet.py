@@ -11,11 +11,11 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import Release, Shard, rows_path
 from byline.catalog.corpora.sample_rows import IMAGE, rows_schema, sample_rows, tar_pieces
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
 
 MAX_ROWS = 1_000
 MAX_BYTES = 100 * 10**6

@@ -7,7 +7,6 @@ changed here can be changed back, so that it can be checked against that manifes
 import re
 from collections.abc import Mapping
 
-from byline.catalog.digests import sha256_hex
 from byline.catalog.corpora.manifest import (
     EXPORT,
     SHARDS_FROM_RELEASE,
@@ -18,6 +17,7 @@ from byline.catalog.corpora.manifest import (
     manifest_bytes,
     shard_table_path,
 )
+from byline.catalog.digests import sha256_hex
 
 SHARDS = "shards/"
 CARD = "README.md"

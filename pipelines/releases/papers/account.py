@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from byline.catalog.digests import digest_of
 from byline.catalog.corpora.manifest import Manifest
+from byline.catalog.digests import digest_of
 from byline.pipelines.releases.papers.memorisation_counts import MemorisationRisk
 
 

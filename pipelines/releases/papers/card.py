@@ -5,8 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from byline.catalog.licenses.reading import license_url
 from byline.catalog.corpora.manifest import SHARDS_FROM_RELEASE, SPLITS
+from byline.catalog.licenses.reading import license_url
 from byline.pipelines.releases.papers.account import Account
 from byline.pipelines.releases.papers.croissant_rai import limitations, personal
 from byline.pipelines.releases.papers.escaping import finalized, markdown_code, markdown_link, plain

@@ -5,10 +5,10 @@
 
 from typing import Any
 
-from byline.catalog.digests import sha256_hex
-from byline.catalog.licenses.reading import license_url
 from byline.catalog.corpora.manifest import SHARDS_FROM_RELEASE, Shard
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import parquet_bytes
+from byline.catalog.licenses.reading import license_url
 from byline.pipelines.releases.papers.account import Account
 from byline.pipelines.releases.papers.croissant_rai import responsible_ai
 from byline.pipelines.releases.papers.escaping import json_bytes, plain, safe_url

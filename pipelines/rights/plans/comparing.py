@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from byline.catalog.corpora.manifest import SPLITS
 from byline.catalog.policies.rules import Mask
-from byline.pipelines.releases.released import ReleasedPack
 from byline.pipelines.judging.screening import NOT_ASKED, NOT_MEASURED, Screened, groups_of
+from byline.pipelines.releases.released import ReleasedPack
 
 Ints = npt.NDArray[np.int64]
 Tally = Counter[tuple[str, str, str]]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.storage import Store
 
 AT_ONCE = 1 << 20
 Words = npt.NDArray[np.uint64]

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import CorpusError
 from byline.catalog.policies.rules import Mask
-from byline.pipelines.releases.released import ReleasedPack, check_manifest, read_paper, released_packs
 from byline.pipelines.judging.verdicts import VERDICT_SCHEMA
+from byline.pipelines.releases.released import ReleasedPack, check_manifest, read_paper, released_packs
 
 COLUMNS = ["record_id", "admitted", "reasons", "license", "sha256", "keeper_record_id", "split"]
 CREDITED = {

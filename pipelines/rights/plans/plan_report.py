@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 
-from byline.catalog.digests import digest_of
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.digests import digest_of
 from byline.catalog.policies.policy import Policy
 from byline.pipelines.rights.plans.comparing import Tally
 from byline.pipelines.rights.plans.creator_changes import CreatorChange

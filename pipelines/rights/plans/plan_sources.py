@@ -1,10 +1,11 @@
 """Which records a plan judges: those of the release, and why others are not among them."""
 
-from byline.catalog.errors import SourceError
 from byline.catalog.corpora.manifest import Release
-from byline.pipelines.corpora.config import CorpusConfig, SourceConfig
-from byline.pipelines.sources.ingested import records_path
 from byline.catalog.corpora.parts import PackPart, parts_of
+from byline.catalog.errors import SourceError
+from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.sources.config import SourceConfig
+from byline.pipelines.sources.ingested import records_path
 from byline.pipelines.sources.readers.files import files_of
 
 AS_INGESTED = "as ingested"

@@ -15,26 +15,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.corpus import read_settings
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.policies.policy import Policy
+from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
+from byline.catalog.policies.policy import Policy
+from byline.catalog.threads import in_threads
 from byline.pipelines.corpora.config import CorpusConfig
 from byline.pipelines.facts.edges import first_word
 from byline.pipelines.facts.evaluation_sets import load_evaluation_sets
+from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.judging.judge import judge_parts
 from byline.pipelines.judging.outstanding import num_asked_again, num_lacking
-from byline.catalog.corpora.parts import PackPart
+from byline.pipelines.judging.screening import Screened
+from byline.pipelines.releases.released import ReleasedPack, check_manifest, released_packs
 from byline.pipelines.rights.plans.comparing import Comparison, Tally, compare, tally_gone, tally_of
 from byline.pipelines.rights.plans.creator_changes import CreatorTally, PackChanges, Words, pack_changes
 from byline.pipelines.rights.plans.plan_report import Plan, Totals, plan_of
 from byline.pipelines.rights.plans.plan_sources import sources_of
-from byline.pipelines.releases.released import ReleasedPack, check_manifest, released_packs
 from byline.pipelines.rights.plans.shard_plan import SIZE_COLUMNS, PlannedShard, ShardPlanner, dropped, shards_on_disk
-from byline.pipelines.facts.rows import Instruments, read_rows
-from byline.catalog.threads import in_threads
-from byline.pipelines.judging.screening import Screened
 
 TOP_CREATORS = 20
 LATENT_SCHEMA = pa.schema([("sha256", pa.string())])

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 
 from byline.catalog.corpora.manifest import SPLITS, Shard, Split
 from byline.catalog.corpora.packs import Outcome, read_attempts
-from byline.catalog.policies.rules import Mask
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import PackPart
-from byline.pipelines.rights.plans.comparing import Comparison, Ints, Side
 from byline.catalog.corpora.sample_sizes import sample_sizes, tar_bytes
+from byline.catalog.disk.storage import Store
+from byline.catalog.policies.rules import Mask
 from byline.pipelines.facts.rows import Instruments
 from byline.pipelines.releases.samples import described, samples_of, shard_stem
+from byline.pipelines.rights.plans.comparing import Comparison, Ints, Side
 
 Action = Literal["kept", "found", "written", "dropped"]
 SIZE_COLUMNS = ["json_bytes", "other_bytes"]

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from byline.catalog.consent import consent_evidence, read_consent
-from byline.catalog.digests import sha256_hex
-from byline.catalog.licenses.reading import read_claims
 from byline.catalog.corpora.packs import Outcome
 from byline.catalog.corpora.rechecks import Finding
+from byline.catalog.digests import sha256_hex
+from byline.catalog.licenses.reading import read_claims
 from byline.pipelines.fetching.index_rows import signals_of
-from byline.pipelines.rights.recheck.due import Picture
 from byline.pipelines.fetching.transport import Answer, Known, Transport
+from byline.pipelines.rights.recheck.due import Picture
 
 GONE = frozenset({"HTTP 404", "HTTP 410", "HTTP 451"})
 """Messages of answers that say that the picture is not there any longer. 403 says only that we may not have it."""

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.consent import read_consent
-from byline.catalog.digests import canonical_json
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.rechecks import DELTA, FOLDER, Finding, newest_findings
+from byline.catalog.digests import canonical_json
 from byline.pipelines.rights.recheck.asking import relicensed
 from byline.pipelines.rights.recheck.due import admitted_parts, admitted_rows
 

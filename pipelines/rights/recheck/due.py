@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import read_rows_of
-from byline.catalog.corpora.rechecks import last_checked
 from byline.catalog.corpora.parts import PackPart, parts_of
+from byline.catalog.corpora.rechecks import last_checked
 from byline.pipelines.releases.released import ReleasedPack, check_manifest, released_packs
 
 MS_PER_DAY = 86_400_000

@@ -10,16 +10,16 @@ from typing import Any
 
 from byline.catalog.configs.loading import parse_config
 from byline.catalog.corpora.corpus import PENDING, owned, read_settings
-from byline.catalog.errors import ConfigError, CorpusError
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import ConfigError, CorpusError
 from byline.pipelines.fetching.config import FetchConfig
+from byline.pipelines.fetching.serve import serving
+from byline.pipelines.fetching.transport import HttpTransport
 from byline.pipelines.releases.publishing import SETTINGS, Settings
 from byline.pipelines.rights.recheck.delta import delta_path, write_delta
 from byline.pipelines.rights.recheck.due import Due, find_due
 from byline.pipelines.rights.recheck.source_apis import SourceApi, apis_of
 from byline.pipelines.rights.recheck.sweep import Budget, Swept, sweep
-from byline.pipelines.fetching.serve import serving
-from byline.pipelines.fetching.transport import HttpTransport
 
 Count = Callable[[int], None]
 

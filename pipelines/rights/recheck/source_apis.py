@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
+from byline.catalog.corpora.packs import Outcome
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import ConfigError
-from byline.catalog.corpora.packs import Outcome
+from byline.pipelines.fetching.transport import Answer, Transport
 from byline.pipelines.rights.recheck.asking import GONE, Stated
 from byline.pipelines.sources.readers.commons import LICENSE_FIELDS
-from byline.pipelines.fetching.transport import Answer, Transport
 
 PAGES_AT_ONCE = 50
 """What MediaWiki answers for at most, in one request of somebody who is not logged in as a bot."""

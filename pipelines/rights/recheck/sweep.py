@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from byline.catalog.corpora.rechecks import add_checks
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.corpora.rechecks import add_checks
+from byline.pipelines.fetching.transport import Answer, Transport
+from byline.pipelines.fetching.transport.http import MAX_REDIRECTS, NO_REQUEST_LEFT
 from byline.pipelines.rights.recheck.asking import Stated, ask, check_of, is_busy
 from byline.pipelines.rights.recheck.due import Due, Picture
 from byline.pipelines.rights.recheck.source_apis import SourceApi
-from byline.pipelines.fetching.transport import Answer, Transport
-from byline.pipelines.fetching.transport.http import MAX_REDIRECTS, NO_REQUEST_LEFT
 
 BATCH = 500
 """Pictures that are kept at once: a kill loses at most what was heard of these."""

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.corpus import DENYLISTS, PENDING, read_settings
-from byline.catalog.denylists.denylist import Entry, add_entries, load_denylist, make_key, read_key
-from byline.catalog.digests import canonical_json
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import WITHDRAWN, Manifest, Release
 from byline.catalog.corpora.packs import read_attempts, read_images
+from byline.catalog.denylists.denylist import Entry, add_entries, load_denylist, make_key, read_key
+from byline.catalog.digests import canonical_json
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
 from byline.pipelines.facts.measures import thumbnail_facts
 from byline.pipelines.rights.takedown.copies import unmeasured
 from byline.pipelines.rights.takedown.exposed import Exposures, exposed

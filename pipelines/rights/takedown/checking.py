@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings
 from byline.catalog.denylists.denylist import load_denylist, read_key
-from byline.catalog.errors import CorpusError
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
 from byline.pipelines.rights.takedown.apply import RECEIPTS, check_none_pending
 from byline.pipelines.rights.takedown.scan import Hit, scan
 from byline.pipelines.rights.takedown.windows import Words, fingerprints

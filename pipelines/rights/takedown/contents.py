@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from byline.catalog.errors import StorageError
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import TarMember
+from byline.catalog.errors import StorageError
 from byline.pipelines.rights.takedown.windows import WINDOW_BYTES, Places
 
 LOCK = ".lock"

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.denylists.denylist import Look
 from byline.catalog.corpora.packs import read_attempts
+from byline.catalog.denylists.denylist import Look
 from byline.catalog.disk.storage import Store
 from byline.dedup.quality import FLAT_FROM
 from byline.dedup.views import KIND_NAMES, UPRIGHT

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Manifest, Release, shard_table_path
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
 from byline.pipelines.rights.traces.release_traces import Place
 
 Places = Mapping[Place, str]

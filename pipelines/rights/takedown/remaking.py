@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from byline.catalog.policies.custom_rules import makers_of_rules
-from byline.catalog.digests import canonical_json, sha256_hex
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Release, Shard, shard_table_path
-from byline.catalog.policies.policy import Policy
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import parts_of
+from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
+from byline.catalog.policies.custom_rules import makers_of_rules
+from byline.catalog.policies.policy import Policy
 from byline.pipelines.releases.publishing import SETTINGS, Settings
 from byline.pipelines.releases.regenerating import regenerate
 

@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.digests import sha256_hex
 from byline.catalog.corpora.packs import remove_records
+from byline.catalog.corpora.parts import parts_of, write_records
 from byline.catalog.corpora.rechecks import forget_checks
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.dedup.views import unpack_views
 from byline.pipelines.facts.edge_search import SEARCHES
 from byline.pipelines.facts.measures import hash_facts
-from byline.catalog.corpora.parts import parts_of, write_records
 from byline.pipelines.facts.rows import FOLDER as ROWS
-from byline.pipelines.rights.takedown.selecting import Selection
 from byline.pipelines.judging.verdicts import verdicts_path
+from byline.pipelines.rights.takedown.selecting import Selection
 
 NOT_RECORDS = (".unreadable.parquet", ".urls.parquet")
 

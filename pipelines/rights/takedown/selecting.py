@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.denylists.denylist import Entry, Look
-from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import ConfigError
-from byline.catalog.denylists.keyed_hashes import UPRIGHT, VIEWED
-from byline.catalog.disk.storage import Store
-from byline.pipelines.facts.looks import look_of
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.denylists.denylist import Entry, Look
+from byline.catalog.denylists.keyed_hashes import UPRIGHT, VIEWED
+from byline.catalog.digests import sha256_hex
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError
 from byline.pictures.pixels import UnusableError, store_image
+from byline.pipelines.facts.looks import look_of
 from byline.pipelines.rights.takedown.copies import (
     FoundCopy,
     Row,

@@ -14,17 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.corpus import read_settings
-from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import BylineError, CorpusError
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import read_attempts
-from byline.catalog.corpora.records import pack_of
-from byline.catalog.disk.storage import Store
-from byline.catalog.urls import creator_key, url_key
 from byline.catalog.corpora.parts import PackPart, parts_of
-from byline.catalog.threads import in_threads
+from byline.catalog.corpora.records import pack_of
 from byline.catalog.corpora.url_index import URL_COLUMNS, row_groups_of
+from byline.catalog.digests import sha256_hex
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import BylineError, CorpusError
+from byline.catalog.threads import in_threads
+from byline.catalog.urls import creator_key, url_key
 
 if TYPE_CHECKING:
     from byline.pipelines.facts.likeness import Likeness
@@ -250,10 +250,10 @@ def _has_key(urls: pa.ChunkedArray, key: str) -> Mask:
 
 def _likenesses(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, "Likeness"]]:
     """Return, with their packs, all measured pictures that look like this one."""
+    from byline.pictures.pixels import UnusableError, store_image
     from byline.pipelines.facts.likeness import PackLooks
     from byline.pipelines.facts.looks import look_of
     from byline.pipelines.facts.measures import HASH_SCHEMA
-    from byline.pictures.pixels import UnusableError, store_image
 
     pixels = read_settings(store).get("pixels")
     if pixels is None:

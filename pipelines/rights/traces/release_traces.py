@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import BylineError, CorpusError
 from byline.catalog.corpora.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Manifest, Release, shard_table_path
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import BylineError, CorpusError
 from byline.pipelines.releases.released import ReleasedPack, check_manifest
 from byline.pipelines.rights.traces.lookup import find_record
 

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.consent import read_consent
-from byline.catalog.digests import sha256_hex
-from byline.catalog.licenses.reading import choices, read_claims
 from byline.catalog.corpora.manifest import Manifest
 from byline.catalog.corpora.packs import read_attempts
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.digests import sha256_hex
+from byline.catalog.disk.storage import Store
+from byline.catalog.licenses.reading import choices, read_claims
 from byline.catalog.threads import in_threads
 from byline.pipelines.rights.traces.lookup import find_picture, find_record, find_sha256, find_url, parts_of_source
 from byline.pipelines.rights.traces.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of

@@ -13,10 +13,7 @@ import pyarrow.parquet as pq
 from byline.catalog.errors import SourceError
 from byline.pictures.pixels.kinds import kind_of
 from byline.pictures.pixels.surveys import UnusableError
-from byline.pipelines.sources.readers import csv
-from byline.pipelines.sources.readers import json_lines
-from byline.pipelines.sources.readers import saved_json
-from byline.pipelines.sources.readers import yfcc
+from byline.pipelines.sources.readers import csv, json_lines, saved_json, yfcc
 from byline.pipelines.sources.readers.files import lines_of, opened
 from byline.pipelines.sources.readers.img2dataset_output import NEEDED, shards_in
 from byline.pipelines.sources.readers.parquet import names_in

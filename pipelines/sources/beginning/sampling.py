@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from itertools import islice
 
-from byline.catalog.errors import SourceError
 from byline.catalog.corpora.records import ImageRecord, UnreadableRow
+from byline.catalog.errors import SourceError
 from byline.pipelines.sources.beginning.finding import Found
 from byline.pipelines.sources.readers import READERS
 from byline.pipelines.sources.readers.options import AS_IT_IS

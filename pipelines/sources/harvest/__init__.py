@@ -1,1 +1,1 @@
-"""Ask the APIs of Openverse and Wikimedia Commons, and save their answers for the readers of `pipelines.sources.readers`."""
+"""Ask the APIs of Openverse and Wikimedia Commons, and save their answers for the readers."""

@@ -9,8 +9,8 @@ from io import SEEK_END
 from typing import IO, Any
 
 from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import ConfigError, SourceError
 from byline.catalog.disk.locks import take_lock
+from byline.catalog.errors import ConfigError, SourceError
 from byline.pipelines.sources.harvest.asking import Answered
 
 _BEGINNING = b'{"request": "'

@@ -6,9 +6,9 @@ What such a reader gets wrong is one line with its name and the row, never a tra
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from byline.catalog.errors import BylineError, ExtensionError, SourceError
 from byline.catalog.configs.extensions import Extension, in_a_line
 from byline.catalog.corpora.records import ImageRecord, LeftOut, Row, UnreadableRow
+from byline.catalog.errors import BylineError, ExtensionError, SourceError
 from byline.pipelines.sources.readers.options import ReadOptions
 
 _TEXTS = ("landing_url", "title", "creator", "creator_url", "description", "held")

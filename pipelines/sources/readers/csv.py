@@ -4,9 +4,9 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
-from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.pipelines.sources.readers.files import lines_of
 from byline.pipelines.sources.readers.names import field_of
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions

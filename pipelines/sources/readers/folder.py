@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from byline.catalog.errors import SourceError
 from byline.catalog.corpora.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
+from byline.catalog.errors import SourceError
 from byline.pipelines.sources.readers.inside import Inside, look_inside
 from byline.pipelines.sources.readers.layers import Layers, Said
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions

@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from byline.catalog.errors import SourceError
 from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
+from byline.catalog.errors import SourceError
 from byline.pictures.members import Members, members_beside
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.readers.parquet import BATCH_ROWS, BUFFER_BYTES, row_digest, rows_of, without_times

@@ -6,9 +6,9 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
-from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of
 from byline.pipelines.sources.readers.layers import opened_up
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions

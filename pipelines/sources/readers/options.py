@@ -8,8 +8,8 @@ FIELDS = (
     *("id", "url", "landing_url", "license", "license_url", "title", "creator", "creator_url"),
     *("description", "tags", "width", "height", "retrieved_at"),
 )
-"""What a column may be: a field of `catalog.corpora.records.ImageRecord`, one of its license claims, or when it was retrieved.
-Where bytes lie (`held`) is never taken from what a row says."""
+"""What a column may be: a field of `catalog.corpora.records.ImageRecord`, one of its license claims, or when it was
+retrieved. Where bytes lie (`held`) is never taken from what a row says."""
 
 
 def _known_fields(columns: dict[str, str]) -> dict[str, str]:

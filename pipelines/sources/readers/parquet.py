@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
-from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.readers.rows import in_file, read_row
 from byline.pipelines.sources.readers.tables import Columns, columns_of, record_of, tables_at

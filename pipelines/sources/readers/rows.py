@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from byline.catalog.corpora.records import ImageRecord, UnreadableRow
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import SourceError
-from byline.catalog.corpora.records import ImageRecord, UnreadableRow
 from byline.pipelines.sources.readers.options import ReadOptions
 
 RowT = TypeVar("RowT")

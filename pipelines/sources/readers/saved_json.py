@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from byline.catalog.corpora.records import Evidence, UnreadableRow
 from byline.catalog.digests import canonical_json, sha256_hex
 from byline.catalog.errors import SourceError
-from byline.catalog.corpora.records import Evidence, UnreadableRow
 from byline.catalog.text import one_line
 from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of, metadata_of, opened
 from byline.pipelines.sources.readers.rows import in_file

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from byline.catalog.errors import SourceError
 from byline.catalog.corpora.records import UnreadableRow
+from byline.catalog.errors import SourceError
 from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of
 from byline.pipelines.sources.readers.layers import Said
 from byline.pipelines.sources.readers.names import AmbiguousNameError, file_name_of

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from byline.catalog.corpora.records import Evidence, ImageRecord
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
-from byline.catalog.corpora.records import Evidence, ImageRecord
 from byline.catalog.text import one_line
 from byline.pipelines.sources.readers.files import metadata_of
 from byline.pipelines.sources.readers.names import AmbiguousNameError, nearest, one_of, texts_of

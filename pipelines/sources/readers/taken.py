@@ -8,15 +8,19 @@ from itertools import islice
 from pathlib import Path
 
 from byline.catalog.text import one_line
-from byline.pipelines.sources.readers import csv
-from byline.pipelines.sources.readers import img2dataset_output
-from byline.pipelines.sources.readers import json_lines
-from byline.pipelines.sources.readers import parquet
+from byline.pipelines.sources.readers import csv, img2dataset_output, json_lines, parquet
 from byline.pipelines.sources.readers.inside import look_inside
 from byline.pipelines.sources.readers.layers import CLAIMS_INSIDE, INSIDE
 from byline.pipelines.sources.readers.names import field_of, file_name_of, nearest
 from byline.pipelines.sources.readers.options import AS_IT_IS, FIELDS, ReadOptions
-from byline.pipelines.sources.readers.sidecars import CAPTIONS, MAX_SIDECAR_BYTES, SIDECAR, Table, read_sidecar, table_rows
+from byline.pipelines.sources.readers.sidecars import (
+    CAPTIONS,
+    MAX_SIDECAR_BYTES,
+    SIDECAR,
+    Table,
+    read_sidecar,
+    table_rows,
+)
 from byline.pipelines.sources.readers.tables import Columns, columns_of, tables_at
 
 FILES_LOOKED_AT = 100

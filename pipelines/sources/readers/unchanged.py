@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from byline.catalog.digests import canonical_json
-from byline.catalog.errors import SourceError
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import SourceError
 
 FOLDER = "judgements/sources"
 SETTLED_S = 3.0

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from urllib.parse import unquote_plus
 
+from byline.catalog.corpora.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
-from byline.catalog.corpora.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
 from byline.catalog.text import one_line
 from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of, metadata_of
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions

@@ -3,10 +3,10 @@
 import pytest
 
 from byline.catalog.corpora.corpus import read_settings, write_settings
-from byline.catalog.errors import ConfigError
 from byline.catalog.disk.storage import Store
-from byline.pipelines.corpora.config import load_corpus_config
+from byline.catalog.errors import ConfigError
 from byline.pipelines.beam.build import build
+from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.corpora.settings import settings
 from tests.builders import a_corpus
 

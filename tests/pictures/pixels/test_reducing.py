@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image, ImageCms
 
 from byline.catalog.corpora.packs import Outcome
-from byline.pipelines.fetching.config import PixelConfig
+from byline.pictures.config import PixelConfig
 from byline.pictures.pixels import UnusableError, store_image
 from byline.pictures.pixels.decoding import decode_as_stored, survey
 from byline.pictures.pixels.resizing import reduction

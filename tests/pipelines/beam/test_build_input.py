@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from byline.catalog.errors import ConfigError, CorpusError, SourceError
 from byline.catalog.corpora.packs import read_index
-from byline.pipelines.facts.measures import caption_facts
+from byline.catalog.errors import ConfigError, CorpusError, SourceError
 from byline.pipelines.beam.build import build
+from byline.pipelines.facts.measures import caption_facts
 from byline.pipelines.releases.verify import verify
 from tests.builders import (
     a_corpus,

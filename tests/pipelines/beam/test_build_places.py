@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from byline.catalog.errors import ConfigError, CorpusError, StorageError
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError, CorpusError, StorageError
 from byline.pipelines.beam.build import build
 from byline.pipelines.releases.verify import verify
 from tests.builders import (

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from byline.pipelines.beam.build import build
 from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.rights.plans.planning import make_plan
-from byline.pipelines.beam.build import build
 from tests.builders import POLICY, a_corpus, a_picture, encoded
 
 pytestmark = pytest.mark.beam

@@ -11,12 +11,12 @@ from PIL import Image, ImageOps
 
 from byline.catalog.corpora.corpus import read_settings
 from byline.catalog.errors import ConfigError
+from byline.pipelines.beam.build import build, last_record
 from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.facts.measures import pdq_facts
-from byline.pipelines.rights.plans.planning import make_plan
-from byline.pipelines.beam.build import build, last_record
-from byline.pipelines.rights.takedown.selecting import Request, select
 from byline.pipelines.releases.verify import verify
+from byline.pipelines.rights.plans.planning import make_plan
+from byline.pipelines.rights.takedown.selecting import Request, select
 from tests.builders import POLICY
 
 pytestmark = pytest.mark.beam
@@ -150,7 +150,9 @@ def test_a_measure_that_is_asked_for_later_is_made_of_all_pictures(tmp_path):
 
 
 def _without(monkeypatch, library):
-    monkeypatch.setattr("byline.catalog.configs.extras.find_spec", lambda name: None if name == library else find_spec(name))
+    monkeypatch.setattr(
+        "byline.catalog.configs.extras.find_spec", lambda name: None if name == library else find_spec(name)
+    )
 
 
 def test_a_library_that_is_lacking_is_told_before_anything_is_fetched(tmp_path, monkeypatch):

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from byline.cli.main import app
-from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.beam.build import build
+from byline.pipelines.corpora.config import load_corpus_config
 from tests.builders import a_corpus
 
 

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from byline.catalog.errors import ConfigError, CorpusError, ExtensionError
+from byline.pipelines.beam.build import build, last_record
 from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.facts.measures import metric_facts
-from byline.pipelines.rights.plans.planning import make_plan
-from byline.pipelines.beam.build import build, last_record
 from byline.pipelines.releases.verify import verify
+from byline.pipelines.rights.plans.planning import make_plan
 from tests.builders import a_corpus, tree_digest
 from tests.extension_packages import found_anew, install
 from tests.pipelines.extending.conftest import ENTRY_POINTS, MODULE

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from byline.catalog.errors import ConfigError, ExtensionError, SourceError
+from byline.pipelines.beam.build import build, last_record
 from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.corpora.extensions import found_extensions
-from byline.pipelines.beam.build import build, last_record
 from byline.pipelines.sources.readers import read_source
 from byline.pipelines.sources.readers.options import AS_IT_IS
 from tests.builders import BY_4, a_corpus

@@ -6,9 +6,12 @@ import pyarrow as pa
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from byline.catalog.errors import CorpusError
+from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
 from byline.dedup.views import TURNED, View, pack_views
+from byline.pipelines.beam.progress import Meter
+from byline.pipelines.beam.stages.find_duplicates import FindDuplicates
 from byline.pipelines.facts.edge_search import (
     SEARCHES,
     finish_search,
@@ -20,9 +23,6 @@ from byline.pipelines.facts.edge_search import (
 )
 from byline.pipelines.facts.edges import FOLDER, edges_stem, is_searched
 from byline.pipelines.facts.measures import hash_facts
-from byline.catalog.corpora.parts import PackPart
-from byline.pipelines.beam.progress import Meter
-from byline.pipelines.beam.stages.find_duplicates import FindDuplicates
 
 NUM_PACKS = 3
 GRAY = b"\x80" * 48
@@ -94,7 +94,9 @@ def test_a_search_that_is_continued_finds_what_one_from_nothing_finds(store, tmp
 
 
 def test_it_is_continued_only_when_little_is_new(store, monkeypatch):
-    monkeypatch.setattr("byline.pipelines.facts.edge_search.find_more", lambda *args, **kwargs: pytest.fail("continued"))
+    monkeypatch.setattr(
+        "byline.pipelines.facts.edge_search.find_more", lambda *args, **kwargs: pytest.fail("continued")
+    )
     measure(store, some_codes(90, seed=1))
     write_edges(store, parts(), search_edges(store, parts()))
     measure(store, some_codes(90, seed=2), first=90)

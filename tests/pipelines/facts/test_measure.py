@@ -7,20 +7,20 @@ import pytest
 from PIL import Image
 
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
-from byline.catalog.errors import ConfigError
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import Outcome, read_images, read_index, write_segment
-from byline.catalog.disk.storage import Store
-from byline.dedup.hashes import perceptual_hashes
-from byline.pipelines.fetching.config import PixelConfig
-from byline.pipelines.fetching.index_rows import index_row
-from byline.pipelines.facts.measures import hash_facts, pdq_facts, quality_facts, safety_facts, thumbnail_facts
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError
+from byline.dedup.hashes import perceptual_hashes
+from byline.pictures.config import PixelConfig
 from byline.pictures.pixels import store_image
-from byline.pipelines.beam.progress import Meter
 from byline.pipelines.beam.build import build
+from byline.pipelines.beam.progress import Meter
 from byline.pipelines.beam.stages import measure
 from byline.pipelines.beam.stages.measure import measure_pack, measure_thumbnail, measurements
+from byline.pipelines.facts.measures import hash_facts, pdq_facts, quality_facts, safety_facts, thumbnail_facts
+from byline.pipelines.fetching.index_rows import index_row
 from byline.pipelines.fetching.transport import Answer
 from tests.builders import a_corpus, a_picture, encoded, tree_digest
 

@@ -5,16 +5,16 @@ import re
 import pyarrow as pa
 import pytest
 
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import Shard
-from byline.catalog.policies.policy import CapRules, LicenseRules
-from byline.catalog.corpora.records import records_table
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import parts_of, write_records
-from byline.pipelines.releases.publishing import credits_of
-from byline.pipelines.facts.rows import CREDIT_COLUMNS, NOBODY, Instruments, read_rows
-from byline.pipelines.beam.build import build
+from byline.catalog.corpora.records import records_table
 from byline.catalog.corpora.sample_schema import SHARD_SCHEMA
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
+from byline.catalog.policies.policy import CapRules, LicenseRules
+from byline.pipelines.beam.build import build
+from byline.pipelines.facts.rows import CREDIT_COLUMNS, NOBODY, Instruments, read_rows
+from byline.pipelines.releases.publishing import credits_of
 from tests.builders import BY_4, a_corpus, a_record
 from tests.pipelines.judging.test_judge import POLICY, _reasons, a_row
 

@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pytest
 
-from byline.catalog.errors import CorpusError
-from byline.catalog.disk.storage import Store
-from byline.pipelines.facts.measures import embedding_facts, quality_facts
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
+from byline.pipelines.facts.measures import embedding_facts, quality_facts
 from byline.pipelines.facts.similar_search import is_compared, read_similar, search_similar, write_similar
 from byline.pipelines.rights.takedown.removing import Doomed, remove
 

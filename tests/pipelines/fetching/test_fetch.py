@@ -11,12 +11,13 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from byline.catalog.consent import read_consent
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.packs import INDEX_SCHEMA, read_attempts, read_index
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
+from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.progress import Meter
-from byline.pipelines.beam.stages.fetch import Fetch, PixelConfig, fetch_pack
+from byline.pipelines.beam.stages.fetch import Fetch, fetch_pack
 from byline.pipelines.beam.stages.judge_claims import CLAIM_SCHEMA, claims_path
 from byline.pipelines.beam.stages.measure import Measure, Measured
 from tests.builders import a_fetch_config, a_picture, a_server, encoded

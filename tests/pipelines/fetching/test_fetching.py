@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from byline.catalog.digests import sha256_hex
 from byline.catalog.corpora.packs import Outcome
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.fetching.journal import Journal

@@ -6,9 +6,9 @@ import pytest
 from byline.catalog.policies.policy import CapRules, DuplicateRules, LicenseRules, Policy, ReleaseRules, SplitRules
 from byline.dedup.views import TRIMMED, TRIMMED_TURNED, TURNED, View, pack_views
 from byline.pipelines.facts.evaluation_sets import EVALUATION_SCHEMA, EvaluationList, EvaluationSets
-from byline.pipelines.judging.judge import judge_packs
 from byline.pipelines.facts.measures import CODE_SCHEMA, EDGE_SCHEMA, SIMILAR_SCHEMA
 from byline.pipelines.facts.rows import ROW_SCHEMA
+from byline.pipelines.judging.judge import judge_packs
 from byline.pipelines.judging.verdicts import Pack
 
 POLICY = Policy(

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from byline.catalog.policies.policy import ImageRules, Policy
 from byline.catalog.disk.storage import Store
+from byline.catalog.policies.policy import ImageRules, Policy
+from byline.pipelines.beam.build import build
 from byline.pipelines.corpora.config import load_corpus_config, load_policy
 from byline.pipelines.judging.placeholders import Recurring, num_hands, placeholder_rows
 from byline.pipelines.rights.plans.planning import make_plan
-from byline.pipelines.beam.build import build
 from byline.pipelines.rights.traces.tracing import trace
 from tests.builders import POLICY as POLICY_TOML
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus

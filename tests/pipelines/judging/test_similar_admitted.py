@@ -8,9 +8,9 @@ import pytest
 
 from byline.catalog.policies.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules, SplitRules
 from byline.dedup.embedding.neighbors import similar_pairs
-from byline.pipelines.judging.judge import judge_packs
 from byline.pipelines.facts.measures import CODE_SCHEMA, EDGE_SCHEMA, SIMILAR_SCHEMA
 from byline.pipelines.facts.rows import ROW_SCHEMA
+from byline.pipelines.judging.judge import judge_packs
 from byline.pipelines.judging.verdicts import Pack
 
 MIN_COSINE = 0.7

@@ -7,8 +7,8 @@ from PIL import ImageCms
 from typer.testing import CliRunner
 
 from byline.cli.main import app
-from byline.pipelines.releases.outcomes import outcomes_of
 from byline.pipelines.beam.build import build, last_record
+from byline.pipelines.releases.outcomes import outcomes_of
 from tests.builders import a_picture, a_server, a_yfcc_line, encoded, write_corpus
 
 pytestmark = pytest.mark.beam

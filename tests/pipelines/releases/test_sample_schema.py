@@ -5,8 +5,8 @@ import json
 import pyarrow as pa
 import pytest
 
-from byline.pipelines.beam.build import build
 from byline.catalog.corpora.sample_schema import SAMPLE_COLUMNS, SAMPLE_SCHEMA, samples_table
+from byline.pipelines.beam.build import build
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 
 pytestmark = pytest.mark.beam

@@ -14,18 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from byline.catalog.denylists.denylist import NOTHING_DENIED, Entry, add_entries, load_denylist
-from byline.catalog.errors import ConfigError, SourceError, StorageError
-from byline.catalog.corpora.records import ImageRecord, LeftOut, UnreadableRow, records_table, unreadable_table
-from byline.catalog.disk.storage import Store, parquet_bytes
-from byline.pipelines.sources import ingesting
-from byline.catalog.disk import spilling
 from byline.catalog.corpora import url_index
-from byline.pipelines.corpora.config import SourceConfig
+from byline.catalog.corpora.records import ImageRecord, LeftOut, UnreadableRow, records_table, unreadable_table
+from byline.catalog.denylists.denylist import NOTHING_DENIED, Entry, add_entries, load_denylist
+from byline.catalog.disk import spilling
+from byline.catalog.disk.spilling import Spill, regrouped
+from byline.catalog.disk.storage import Store, parquet_bytes
+from byline.catalog.errors import ConfigError, SourceError, StorageError
+from byline.pipelines.beam.stages.ingest import ingest
+from byline.pipelines.sources import ingesting
+from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.sources.ingested import records_path
 from byline.pipelines.sources.ingesting import groups_of_packs, sort_out, write_run
-from byline.catalog.disk.spilling import Spill, regrouped
-from byline.pipelines.beam.stages.ingest import ingest
 from tests.builders import a_record, a_yfcc_line, tree_digest
 
 PATH = "records/test/1.parquet"
@@ -247,7 +247,7 @@ def test_a_path_without_files_is_told_with_its_source(path, tmp_path):
 SCRIPT = """
 import sys
 from byline.catalog.disk.storage import Store
-from byline.pipelines.corpora.config import SourceConfig
+from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.beam.stages.ingest import ingest
 source = SourceConfig(name="test", reader="yfcc", path=sys.argv[1], num_packs=50)
 print("begins", flush=True)

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from byline.catalog.errors import SourceError
 from byline.catalog.corpora.records import LeftOut, UnreadableRow
+from byline.catalog.errors import SourceError
 from byline.pipelines.sources.readers import READERS
 from byline.pipelines.sources.readers.commons import read_commons
 from byline.pipelines.sources.readers.openverse import read_openverse

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from byline.catalog.configs.loading import parse_config
+from byline.catalog.corpora.records import ImageRecord, UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import ConfigError, SourceError
-from byline.catalog.corpora.records import ImageRecord, UnreadableRow
-from byline.pipelines.corpora.config import SourceConfig
+from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.sources.readers.csv import read_csv
 from byline.pipelines.sources.readers.options import ReadOptions
 from byline.pipelines.sources.readers.parquet import read_parquet, row_digest

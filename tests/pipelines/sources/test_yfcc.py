@@ -6,9 +6,9 @@ import zlib
 
 import pytest
 
+from byline.catalog.corpora.records import ImageRecord, LeftOut, UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
-from byline.catalog.corpora.records import ImageRecord, LeftOut, UnreadableRow
 from byline.pipelines.sources.readers import files
 from byline.pipelines.sources.readers.options import ReadOptions
 from byline.pipelines.sources.readers.yfcc import read_yfcc

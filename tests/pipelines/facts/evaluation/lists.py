@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from byline.pipelines.facts.evaluation_hashing import hash_picture, make_evaluation_set
 from byline.pictures.files import FoundFile
+from byline.pipelines.facts.evaluation_hashing import hash_picture, make_evaluation_set
 from tests.builders import encoded
 
 

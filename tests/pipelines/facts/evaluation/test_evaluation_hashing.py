@@ -11,12 +11,12 @@ from PIL import Image
 from byline.catalog.errors import ConfigError
 from byline.dedup.hashes import perceptual_hashes, pixel_digest
 from byline.dedup.views import pack_views, views_of
-from byline.pipelines.facts.evaluation_hashing import make_evaluation_set
-from byline.pipelines.facts.evaluation_sets import load_evaluation_list, load_evaluation_sets
-from byline.pipelines.fetching.config import PixelConfig
+from byline.pictures.config import PixelConfig
 from byline.pictures.files import FoundFile
 from byline.pictures.pixels import store_image
 from byline.pipelines.beam.stages.measure import measure_hashes
+from byline.pipelines.facts.evaluation_hashing import make_evaluation_set
+from byline.pipelines.facts.evaluation_sets import load_evaluation_list, load_evaluation_sets
 from tests.builders import a_picture, encoded
 from tests.pipelines.facts.evaluation.lists import a_list, a_photograph, measured
 

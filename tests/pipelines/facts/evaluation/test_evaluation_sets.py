@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from byline.catalog.errors import ConfigError
 from byline.dedup.views import VIEW_BYTES
+from byline.pictures.config import PixelConfig
 from byline.pipelines.facts.evaluation_sets import (
     EVALUATION_SCHEMA,
     EvaluationSets,
@@ -18,7 +19,6 @@ from byline.pipelines.facts.evaluation_sets import (
     load_evaluation_sets,
     refuse_uncropped,
 )
-from byline.pipelines.fetching.config import PixelConfig
 from byline.pipelines.facts.measures import FINGERPRINT_INSTRUMENT
 from tests.builders import a_picture, encoded
 from tests.pipelines.facts.evaluation.lists import a_list, a_photograph, measured

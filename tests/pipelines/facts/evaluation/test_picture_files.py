@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from byline.catalog.errors import ConfigError
 from byline.catalog.disk.tars import write_tar
+from byline.catalog.errors import ConfigError
 from byline.pictures.files import MAX_PICTURE_BYTES, find_pictures, size_of
 from tests.builders import a_picture, encoded
 

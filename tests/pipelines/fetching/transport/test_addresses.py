@@ -17,7 +17,13 @@ from byline.pipelines.fetching.transport.addresses import (
     refusal_in,
 )
 from byline.pipelines.fetching.transport.urls import problem_of
-from tests.pipelines.fetching.transport.hostile_urls import ANSWERS, FRIENDLY, FRIENDLY_ADDRESS, HOSTILE, HostileResolver
+from tests.pipelines.fetching.transport.hostile_urls import (
+    ANSWERS,
+    FRIENDLY,
+    FRIENDLY_ADDRESS,
+    HOSTILE,
+    HostileResolver,
+)
 
 PUBLIC = "1.1.1.1 93.184.216.34 100.63.255.255 100.128.0.1 172.15.0.1 172.32.0.1 192.0.1.1 198.17.0.1 198.20.0.1"
 PUBLIC += " 223.255.255.255 2001:4860:4860::8888 2606:4700::1111 2a00:1450::1 2001:200::1"

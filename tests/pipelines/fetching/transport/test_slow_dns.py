@@ -11,9 +11,9 @@ from aiohttp.abc import AbstractResolver
 
 from byline.catalog.corpora.packs import Outcome
 from byline.catalog.disk.storage import Store
-from byline.pipelines.fetching.config import PixelConfig
-from byline.pipelines.fetching.journal import Journal
+from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.stages.fetch import Fetching
+from byline.pipelines.fetching.journal import Journal
 from byline.pipelines.fetching.transport import HttpTransport
 from tests.builders import a_fetch_config, a_picture, a_server, encoded
 

@@ -1,7 +1,7 @@
 """What other people's tools read from an export, each by its own reader and without a line of byline.
 
-    python tests/pipelines/releases/exporting/readers.py FOLDER          # with whatever is installed; none is needed by byline
-    python tests/pipelines/releases/exporting/readers.py FOLDER READER   # one of them, as JSON: split -> SHA-256 -> license
+    python tests/pipelines/releases/exporting/readers.py FOLDER         # with whatever is installed
+    python tests/pipelines/releases/exporting/readers.py FOLDER READER  # one, as JSON: split -> SHA-256 -> license
 
 A folder of tars and one of Parquet have readers of their own. Pictures are decoded, and each must have the size that
 its sample states.

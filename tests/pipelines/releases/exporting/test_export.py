@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from byline.catalog.errors import ConfigError, CorpusError
 from byline.catalog.corpora.manifest import Release, rows_path
+from byline.catalog.errors import ConfigError, CorpusError
 from byline.diffusion.checkpoint import open_checkpoint
 from byline.pipelines.releases.exporting import parquet
 from byline.pipelines.releases.exporting.export import export

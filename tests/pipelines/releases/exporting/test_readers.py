@@ -11,8 +11,8 @@ import pytest
 
 from byline.catalog.corpora.manifest import SPLITS
 from byline.catalog.disk.storage import Store
-from byline.pipelines.releases.exporting.export import export
 from byline.pipelines.beam.build import build
+from byline.pipelines.releases.exporting.export import export
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 from tests.pipelines.releases.exporting.readers import READERS, ROWS_READERS, library
 

@@ -6,11 +6,11 @@ from io import BytesIO
 import numpy as np
 import pyarrow as pa
 
-from byline.catalog.digests import sha256_hex
-from byline.catalog.licenses.reading import license_url
 from byline.catalog.corpora.manifest import Manifest, Shard
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import parquet_bytes
 from byline.catalog.disk.tars import write_tar
+from byline.catalog.licenses.reading import license_url
 from byline.pipelines.releases.papers.account import Account, SourceAccount, Tool
 from byline.pipelines.releases.papers.credits import CREDIT_SCHEMA
 from byline.pipelines.releases.papers.memorisation_counts import (

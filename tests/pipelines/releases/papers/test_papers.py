@@ -46,7 +46,8 @@ def _an_evil_account():
 
 def test_equal_accounts_give_equal_papers():
     code = (
-        "from tests.pipelines.releases.papers.accounts import *; from byline.pipelines.releases.papers import write_papers; "
+        "from tests.pipelines.releases.papers.accounts import *; "
+        "from byline.pipelines.releases.papers import write_papers; "
         "import hashlib; "
         "sources = (a_source(domains={f'h{n}': 1 for n in range(9)}), a_source(name='b', reader='commons'));"
         "account = an_account(*(a_credit(n, creator=f'c{n % 3}') for n in range(9)), sources=sources);"

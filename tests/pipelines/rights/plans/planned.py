@@ -5,9 +5,9 @@ import json
 import numpy as np
 from PIL import Image
 
+from byline.pipelines.beam.build import build
 from byline.pipelines.corpora.config import load_corpus_config, load_policy
 from byline.pipelines.rights.plans.planning import make_plan, newest_release
-from byline.pipelines.beam.build import build
 from tests.builders import POLICY, a_picture, a_yfcc_line, encoded, tree_digest, write_corpus
 
 NARROW = POLICY.replace('["CC0", "CC-BY", "CC-BY-SA"]', '["CC0", "CC-BY"]')

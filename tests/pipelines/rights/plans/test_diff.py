@@ -7,11 +7,11 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import CorpusError
 from byline.cli.diff import diff as diff_verb
-from byline.pipelines.rights.plans.differences import difference
 from byline.pipelines.beam.build import build
+from byline.pipelines.rights.plans.differences import difference
 from tests.builders import POLICY, a_picture, a_yfcc_line, encoded, write_corpus
 
 pytestmark = pytest.mark.beam

@@ -5,9 +5,9 @@ import os
 import pyarrow.compute as pc
 import pytest
 
+from byline.catalog.corpora.parts import write_records
 from byline.catalog.errors import CorpusError
 from byline.pipelines.corpora.config import load_corpus_config
-from byline.catalog.corpora.parts import write_records
 from byline.pipelines.rights.plans.planning import make_plan
 from tests.builders import POLICY
 from tests.pipelines.rights.plans.planned import NARROW, WIDE, a_line, forget_rows, newest_of, plan_of, state_of

@@ -3,9 +3,9 @@
 import pytest
 
 from byline.catalog.corpora.facts import FactTable
+from byline.pipelines.beam.build import build
 from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.rights.plans.planning import LATENT_SCHEMA, make_plan
-from byline.pipelines.beam.build import build
 from tests.builders import POLICY, a_picture, a_server, a_yfcc_line, encoded, write_corpus
 from tests.pipelines.rights.plans.planned import WIDE, assert_agrees, plan_of
 

@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from byline.catalog.digests import canonical_json
-from byline.catalog.licenses.reading import license_url
-from byline.catalog.disk.tars import sample_bytes
-from byline.catalog.corpora.sample_sizes import JUDGED, json_bytes, other_bytes, sample_sizes
 from byline.catalog.corpora.sample_schema import SAMPLE_COLUMNS, SAMPLE_SCHEMA, samples_table
+from byline.catalog.corpora.sample_sizes import JUDGED, json_bytes, other_bytes, sample_sizes
+from byline.catalog.digests import canonical_json
+from byline.catalog.disk.tars import sample_bytes
+from byline.catalog.licenses.reading import license_url
 from byline.pipelines.releases.samples import sample_members
 
 pytestmark = pytest.mark.beam

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import pytest
 
 from byline.catalog.consent import read_consent
-from byline.catalog.digests import sha256_hex
 from byline.catalog.corpora.packs import Outcome
 from byline.catalog.corpora.rechecks import Finding
+from byline.catalog.digests import sha256_hex
+from byline.pipelines.fetching.transport import Answer
 from byline.pipelines.rights.recheck.asking import Stated, check_of
 from byline.pipelines.rights.recheck.due import Picture
-from byline.pipelines.fetching.transport import Answer
 
 BY = '[["license","by 4.0"]]'
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

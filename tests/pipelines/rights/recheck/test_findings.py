@@ -8,12 +8,21 @@ from datetime import timedelta
 
 import pytest
 
-from byline.pipelines.corpora.config import load_corpus_config
-from byline.pipelines.rights.plans.planning import make_plan
 from byline.pipelines.beam.build import build
+from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.releases.verify import verify
+from byline.pipelines.rights.plans.planning import make_plan
 from tests.builders import POLICY
-from tests.pipelines.rights.recheck.looks import ALL, FOUND, apis_on, change, checks_of, reasons_in, recheck_now, release_of
+from tests.pipelines.rights.recheck.looks import (
+    ALL,
+    FOUND,
+    apis_on,
+    change,
+    checks_of,
+    reasons_in,
+    recheck_now,
+    release_of,
+)
 from tests.pipelines.rights.recheck.web import fill
 from tests.pipelines.rights.takedown.corpora import take_down
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from byline.catalog.errors import ConfigError
+from byline.pipelines.fetching.transport import HttpTransport
 from byline.pipelines.rights.recheck.due import find_due
 from byline.pipelines.rights.recheck.source_apis import CommonsApi, apis_of
-from byline.pipelines.fetching.transport import HttpTransport
 from tests.builders import a_fetch_config
 from tests.pipelines.rights.recheck.looks import (
     ALL,

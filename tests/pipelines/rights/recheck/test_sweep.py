@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from byline.catalog.corpora.rechecks import read_checks
-from byline.pipelines.rights.recheck.due import find_due
-from byline.pipelines.rights.recheck.sweep import BUSY, HALF_WAY, Budget, sweep
 from byline.pipelines.beam.build import build
 from byline.pipelines.fetching.transport import HttpTransport
+from byline.pipelines.rights.recheck.due import find_due
+from byline.pipelines.rights.recheck.sweep import BUSY, HALF_WAY, Budget, sweep
 from tests.builders import POLICY, a_fetch_config
 from tests.pipelines.rights.recheck.looks import (
     ALL,

@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings, write_settings
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
 from byline.pipelines.rights.takedown.checking import check_corpus
 from tests.builders import tree_digest
 from tests.pipelines.rights.takedown.corpora import PHOTO, take_down

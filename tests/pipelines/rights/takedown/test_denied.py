@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from byline.catalog.denylists.denylist import load_denylist
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import read_index
+from byline.catalog.denylists.denylist import load_denylist
+from byline.catalog.errors import CorpusError
 from byline.pipelines.beam.build import build
 from tests.builders import a_yfcc_line
 from tests.pipelines.rights.takedown.corpora import HOST, latest, shipped, smaller, take_down, write_pictures

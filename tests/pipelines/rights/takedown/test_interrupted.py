@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from byline.catalog.corpora.corpus import PENDING, owned
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
 from byline.pipelines.beam.build import build
+from byline.pipelines.releases.verify import verify
 from byline.pipelines.rights.takedown.apply import complete, is_pending
 from byline.pipelines.rights.takedown.checking import check_corpus
 from byline.pipelines.rights.traces.lookup import find_record
-from byline.pipelines.releases.verify import verify
 from tests.builders import tree_digest
 from tests.pipelines.rights.takedown.corpora import a_request, begun, latest, shipped, stop_after, take_down
 

@@ -5,14 +5,14 @@ import shutil
 import pytest
 
 from byline.catalog.corpora.corpus import read_settings
+from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.denylists.denylist import load_denylist
 from byline.catalog.digests import sha256_hex
-from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.build import build
+from byline.pipelines.releases.verify import verify
 from byline.pipelines.rights.takedown.checking import check_corpus
 from byline.pipelines.rights.takedown.selecting import select
-from byline.pipelines.releases.verify import verify
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 from tests.pipelines.rights.takedown.corpora import HOST, a_request, latest, selected, shipped, take_down
 

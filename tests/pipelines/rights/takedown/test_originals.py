@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from byline.catalog.digests import sha256_hex
 from byline.catalog.corpora.packs import INDEX_SCHEMA
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.tars import write_tar
 from byline.pipelines.rights.takedown.checking import check_corpus
 from byline.pipelines.rights.traces.lookup import find_record

@@ -6,16 +6,16 @@ import os
 import pytest
 
 from byline.catalog.corpora.corpus import read_settings
-from byline.catalog.errors import CorpusError
 from byline.catalog.corpora.manifest import Release, shard_table_path
 from byline.catalog.corpora.packs import read_index
+from byline.catalog.errors import CorpusError
 from byline.pipelines.beam.build import build
+from byline.pipelines.releases.verify import verify
 from byline.pipelines.rights.takedown.apply import begin, complete
 from byline.pipelines.rights.takedown.checking import check_corpus
 from byline.pipelines.rights.takedown.selecting import select
 from byline.pipelines.rights.traces.lookup import find_record
 from byline.pipelines.rights.traces.release_traces import Place
-from byline.pipelines.releases.verify import verify
 from tests.pipelines.rights.takedown.corpora import (
     PHOTO,
     a_request,

@@ -6,9 +6,9 @@ import random
 import pytest
 from PIL import Image
 
-from byline.catalog.errors import StorageError
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import write_tar
+from byline.catalog.errors import StorageError
 from byline.pipelines.rights.takedown import contents
 from byline.pipelines.rights.takedown.scan import Scan, fingerprints
 from byline.pipelines.rights.takedown.windows import Matcher

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from byline.pipelines.rights.takedown.windows import SURE_BYTES, WINDOW_BYTES, Matcher, fingerprinted_parts, fingerprints
+from byline.pipelines.rights.takedown.windows import (
+    SURE_BYTES,
+    WINDOW_BYTES,
+    Matcher,
+    fingerprinted_parts,
+    fingerprints,
+)
 from tests.builders import a_picture, encoded
 
 KEY = b"a key of a corpus"

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps
 
-from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import BylineError
 from byline.catalog.corpora.packs import read_images, read_index
-from byline.catalog.corpora.records import records_table
-from byline.catalog.disk.storage import Store
 from byline.catalog.corpora.parts import parts_of, write_records
+from byline.catalog.corpora.records import records_table
+from byline.catalog.corpora.url_index import row_groups_of, url_index_path
+from byline.catalog.digests import sha256_hex
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import BylineError
 from byline.pipelines.beam.build import build
 from byline.pipelines.rights.traces.lookup import (
     all_parts,
@@ -24,7 +25,6 @@ from byline.pipelines.rights.traces.lookup import (
     find_sha256,
     find_url,
 )
-from byline.catalog.corpora.url_index import row_groups_of, url_index_path
 from tests.builders import a_record, a_yfcc_line, encoded, write_corpus
 
 PHOTOGRAPHS = sorted((Path(__file__).parents[4] / "samples/photographs").glob("lomiri-*.jpg"))[:8]

@@ -6,9 +6,9 @@ import shutil
 import pyarrow as pa
 import pytest
 
-from byline.catalog.errors import ConfigError
 from byline.catalog.corpora.manifest import shard_table_path
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError
 from byline.cli.seen import find_checkpoints
 from byline.pipelines.beam.build import build
 from byline.pipelines.rights.traces.release_traces import versions_of

@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from byline.catalog.digests import sha256_hex
 from byline.catalog.corpora.records import ImageRecord, UnreadableRow
+from byline.catalog.digests import sha256_hex
 from byline.pipelines.sources.readers.commons import read_commons
 from byline.pipelines.sources.readers.openverse import read_openverse
 from tests.pipelines.sources.harvest.answers import CONTACT, query_of, saved_lines

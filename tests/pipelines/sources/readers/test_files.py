@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from byline.catalog.errors import SourceError
 from byline.catalog.corpora.records import ImageRecord, UnreadableRow
+from byline.catalog.errors import SourceError
 from byline.pipelines.sources.readers import READERS
 from byline.pipelines.sources.readers.files import files_of, lines_of
 from byline.pipelines.sources.readers.options import AS_IT_IS

@@ -6,8 +6,8 @@ import os
 import pytest
 from PIL import Image
 
-from byline.catalog.errors import SourceError
 from byline.catalog.corpora.records import ImageRecord, LeftOut, records_table
+from byline.catalog.errors import SourceError
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.sources.readers.folder import read_folder
 from tests.builders import a_picture, encoded

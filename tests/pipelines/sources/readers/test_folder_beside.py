@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from byline.catalog.errors import SourceError
 from byline.catalog.corpora.records import UnreadableRow
+from byline.catalog.errors import SourceError
 from byline.pipelines.sources.readers.folder import read_folder
 from byline.pipelines.sources.readers.options import ReadOptions
 from tests.pipelines.sources.readers.folders import a_folder, a_jpeg, an_exif, one_record, problems_in

@@ -3,8 +3,8 @@
 import pytest
 from PIL import TiffImagePlugin
 
-from byline.catalog.licenses.reading import read_claims
 from byline.catalog.corpora.records import UnreadableRow
+from byline.catalog.licenses.reading import read_claims
 from byline.pipelines.sources.readers.folder import read_folder
 from byline.pipelines.sources.readers.options import ReadOptions
 from tests.builders import a_picture, encoded

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from byline.catalog.corpora.records import ImageRecord, UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
-from byline.catalog.corpora.records import ImageRecord, UnreadableRow
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.sources.readers.img2dataset_output import read_img2dataset
 from byline.pipelines.sources.readers.options import ReadOptions

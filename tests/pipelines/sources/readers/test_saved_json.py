@@ -7,10 +7,10 @@ import tracemalloc
 import pytest
 
 from byline.catalog.configs.loading import parse_config
+from byline.catalog.corpora.records import UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
-from byline.catalog.corpora.records import UnreadableRow
-from byline.pipelines.corpora.config import SourceConfig
+from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.sources.ingested import records_path
 from byline.pipelines.sources.readers import saved_json
 from byline.pipelines.sources.readers.commons import read_commons

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from byline.catalog.disk.storage import Store
-from byline.pipelines.corpora.config import SourceConfig
+from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.sources.ingested import records_path
 from byline.pipelines.sources.readers.files import files_of
 from byline.pipelines.sources.readers.unchanged import FOLDER, SourceFiles, remembered

@@ -1,0 +1,1 @@
+"""What a corpus is made of: records, packs, facts, manifests."""

@@ -1,0 +1,1 @@
+"""What was taken down and must not come back."""

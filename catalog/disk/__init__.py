@@ -1,0 +1,1 @@
+"""How bytes lie on a disk or an object store: complete files, tars, columns."""

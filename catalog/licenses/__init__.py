@@ -1,0 +1,1 @@
+"""What a source says of a license, read as an SPDX id or not at all."""

@@ -1,0 +1,1 @@
+"""The build on Apache Beam: the only room that knows it."""

@@ -1,0 +1,1 @@
+"""What a corpus is built from: its config, the settings that follow from it, and what extends them."""

@@ -1,0 +1,1 @@
+"""What people have becomes records: readers, harvests, and the runs that ingest them."""
