@@ -30,7 +30,7 @@ def alike(candidates: pa.Table, rows: Ints, pairs: pa.Table, rules: SplitRules) 
     `candidates` are `pipelines.judging.resolving.CANDIDATE_SCHEMA`, `rows` those that are admitted, one an image.
     Pictures that are near one another, by any view and whatever their colors, or that others link, are one group; it is
     held out when the digests of all say so. So a picture that comes can take another one out of what is held out, but
-    never out of training: what a model was trained on stays so. Cosines are not asked: of two pictures that the policy's
+    never out of training: what a model was trained on stays so. Cosines are not asked: of two that the policy's
     `min_cosine` calls copies only one is admitted.
     """
     looks, near = looks_of(candidates, rows, pairs, rules.radius_bits)
