@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.line_plots import Line, Panel, draw
 from benchmarks.side_by_side import write_section
-from byline.dedup.banding import plan_of
+from byline.dedup.banding import band_plan
 from byline.dedup.neighbors import PAIR, NearIndex, near_pairs
 
 PLOT = Path("docs/images/pairs_at_scale.svg")
@@ -50,7 +50,7 @@ def codes_with_copies(num_codes: int, bits: int) -> tuple[Codes, NDArray[np.void
         pairs["j"] = np.arange(start + COPY_EVERY - 1, stop, COPY_EVERY)
         pairs["i"] = random.integers(0, pairs["j"])
         pairs["i"] -= pairs["i"] % COPY_EVERY == COPY_EVERY - 1
-        pairs["distance"] = random.integers(1, plan_of(bits).max_radius_bits + 1, len(pairs))
+        pairs["distance"] = random.integers(1, band_plan(bits).max_radius_bits + 1, len(pairs))
         codes[pairs["j"]] = codes[pairs["i"]] ^ _differing(pairs["distance"], bits, random)
         planted.append(pairs)
     return codes, np.concatenate(planted)
@@ -72,7 +72,7 @@ def timed(work: Any) -> tuple[Any, dict[str, float]]:
 
 def search(num_codes: int, bits: int) -> dict[str, Any]:
     """Search once, in this process; return times, the peak of memory, and how many planted pairs were found."""
-    radius = plan_of(bits).max_radius_bits
+    radius = band_plan(bits).max_radius_bits
     near_pairs(codes_with_copies(1000, bits)[0], radius_bits=radius)  # compiles
     codes, planted = codes_with_copies(num_codes, bits)
     pairs, taken = timed(lambda: near_pairs(codes, radius_bits=radius))
@@ -87,7 +87,7 @@ def search(num_codes: int, bits: int) -> dict[str, Any]:
 
 def more(num_codes: int, bits: int, rounds: int) -> dict[str, Any]:
     """Search for the pairs of 1 % more codes, and from nothing, in turns; check that both know the same pairs."""
-    radius, num_new = plan_of(bits).max_radius_bits, num_codes // 100
+    radius, num_new = band_plan(bits).max_radius_bits, num_codes // 100
     codes, _ = codes_with_copies(num_codes + num_new, bits)
     old, new = codes[:num_codes], codes[num_codes:]
     _with_more(old[:1000], new[:1000], radius), near_pairs(old[:1000], radius_bits=radius)  # compiles
@@ -132,7 +132,7 @@ def _alone(part: str, num_codes: int, bits: int, rounds: int) -> dict[str, Any]:
 
 def write_sizes(sizes: Sequence[int], bits: int) -> None:
     """Search each size in a process of its own, and write the section, and for 256 bits the plot."""
-    exact, radius = plan_of(bits).exact_up_to_bits, plan_of(bits).max_radius_bits
+    exact, radius = band_plan(bits).exact_up_to_bits, band_plan(bits).max_radius_bits
     ranges = [(1, min(exact, radius)), *([(exact + 1, radius - 1), (radius, radius)] if exact < radius else [])]
     heads = [f"found at {first} to {last}" if first < last else f"at {first}" for first, last in ranges]
     lines = ["| codes | seconds | CPU seconds | GB | planted pairs | " + " | ".join(heads) + " | all pairs |"]

@@ -17,7 +17,7 @@ from byline.cli.duplicates_denied import Denied, denied_of
 from byline.cli.duplicates_ledger import Chosen, Ledger, read_ledger
 from byline.pipelines.facts.measures import thumbnail_facts
 from byline.pipelines.facts.rows import Instruments, read_rows
-from byline.pipelines.releases.publishing import SETTINGS, Settings
+from byline.pipelines.releases.publishing import SETTINGS_FILE, Settings
 from byline.pipelines.releases.released import ReleasedPack, check_manifest, read_paper, released_packs
 from byline.pipelines.rights.takedown.apply import check_none_pending
 
@@ -133,7 +133,7 @@ def _parts(release: Release) -> dict[str, PackPart]:
 def _pictures(
     release: Release, parts: Mapping[str, PackPart], wanted: set[str], count: Count
 ) -> tuple[dict[str, Picture], dict[str, bytes]]:
-    instruments = Settings.model_validate_json(read_paper(release, SETTINGS)).instruments
+    instruments = Settings.model_validate_json(read_paper(release, SETTINGS_FILE)).instruments
     pictures: dict[str, Picture] = {}
     thumbnails: dict[str, bytes] = {}
     for pack in _likely_first(release, parts, wanted):

@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class BandPlan:
     """How codes of one length are split."""
 
     bits: int
@@ -48,8 +48,8 @@ def _nibbles(step: int) -> Ints:
 
 
 _PLANS = {
-    256: Plan(bits=256, max_radius_bits=31, pieces=np.stack([_nibbles(13), _nibbles(25)])),
-    64: Plan(
+    256: BandPlan(bits=256, max_radius_bits=31, pieces=np.stack([_nibbles(13), _nibbles(25)])),
+    64: BandPlan(
         bits=64,
         max_radius_bits=8,
         pieces=np.array([[[[0, 7 * band, 7]] for band in range(9)]], np.int64),
@@ -57,7 +57,7 @@ _PLANS = {
 }
 
 
-def plan_of(bits: int) -> Plan:
+def band_plan(bits: int) -> BandPlan:
     """Return how codes of this many bits are split. Raises `ValueError` for a length that no plan is made for."""
     if bits not in _PLANS:
         raise ValueError(f"no search for codes of {bits} bits; they have {' or '.join(map(str, sorted(_PLANS)))}")
@@ -71,7 +71,7 @@ def promised_recall(bits: int, distance_bits: int, *, num_samples: int = 300_000
     1 where nothing can be missed. Elsewhere the lower end of a 99.9 % confidence interval, over pairs whose differing
     bits are drawn evenly; those of real copies lie closer together, and leave more bands whole.
     """
-    plan = plan_of(bits)
+    plan = band_plan(bits)
     if distance_bits <= plan.exact_up_to_bits:
         return 1.0
     missed = int((~_are_met(_differing(bits, distance_bits, num_samples), plan)).sum())
@@ -89,7 +89,7 @@ def _differing(bits: int, distance_bits: int, num_samples: int) -> npt.NDArray[n
     return np.concatenate(blocks).view(np.uint64)
 
 
-def _are_met(differing_NW: npt.NDArray[np.uint64], plan: Plan) -> npt.NDArray[np.bool_]:
+def _are_met(differing_NW: npt.NDArray[np.uint64], plan: BandPlan) -> npt.NDArray[np.bool_]:
     met = np.zeros(len(differing_NW), np.bool_)
     for banding in plan.pieces:
         errors = np.zeros((len(differing_NW), plan.num_bands), np.int64)

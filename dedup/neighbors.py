@@ -12,7 +12,7 @@ import numpy.typing as npt
 from byline.dedup.band_probe import COMPARED_AT_ONCE, by_share, probe
 from byline.dedup.band_ring import RINGS, fill_lists, limits_of, list_starts_of, rests_of, rows_by, values_of
 from byline.dedup.band_search import search_band
-from byline.dedup.banding import Plan, plan_of
+from byline.dedup.banding import BandPlan, band_plan
 from byline.dedup.equal_codes import first_of_equal_words
 
 PAIR = np.dtype([("i", np.uint32), ("j", np.uint32), ("distance", np.uint32)])
@@ -54,7 +54,7 @@ def near_pairs(codes: Codes, *, radius_bits: int) -> npt.NDArray[np.void]:
     return _sorted([equal, *found])
 
 
-def units_of(num_codes: int, plan: Plan) -> list[Unit]:
+def units_of(num_codes: int, plan: BandPlan) -> list[Unit]:
     """Return the parts of a search: each can be made by itself, anywhere, and together they find every pair once."""
     units: list[Unit] = []
     for banding, band in np.ndindex(plan.pieces.shape[:2]):
@@ -70,7 +70,7 @@ def search_unit(
     is_first_N: npt.NDArray[np.bool_],
     unit: Unit,
     *,
-    plan: Plan,
+    plan: BandPlan,
     radius_bits: int,
 ) -> npt.NDArray[np.void]:
     """Return the pairs that one part of a search finds, among codes that are the first of their equals."""
@@ -142,10 +142,10 @@ def first_of_equals(codes: Codes) -> npt.NDArray[np.uint32]:
     return first_of_equal_words(_words(codes))
 
 
-def _checked(codes: Codes, radius_bits: int) -> tuple[Plan, npt.NDArray[np.uint64]]:
+def _checked(codes: Codes, radius_bits: int) -> tuple[BandPlan, npt.NDArray[np.uint64]]:
     if codes.dtype != np.uint8 or codes.ndim != 2:
         raise ValueError(f"codes must be uint8 of shape (N, bytes), got {codes.dtype} {codes.shape}")
-    plan = plan_of(8 * codes.shape[1])
+    plan = band_plan(8 * codes.shape[1])
     if not 0 <= radius_bits <= plan.max_radius_bits:
         raise ValueError(
             f"radius_bits must be 0 to {plan.max_radius_bits} for codes of {plan.bits} bits, got {radius_bits}; "

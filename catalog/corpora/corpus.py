@@ -11,7 +11,7 @@ from byline.catalog.disk.locks import take_lock
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError, CorpusError
 
-SETTINGS = "corpus.toml"
+CORPUS_FILE = "corpus.toml"
 FORMAT = 2
 """Of the files of a corpus."""
 PENDING = "takedowns/pending.json"
@@ -24,11 +24,11 @@ DENYLISTS = "denylists"
 
 def read_settings(store: Store) -> dict[str, Any]:
     """Return `corpus.toml`, empty for a new corpus. Raises a `BylineError` when it is damaged or of another format."""
-    if not store.exists(SETTINGS):
+    if not store.exists(CORPUS_FILE):
         return {}
-    where = store.url(SETTINGS)
+    where = store.url(CORPUS_FILE)
     try:
-        settings = tomllib.loads(store.read_text(SETTINGS))
+        settings = tomllib.loads(store.read_text(CORPUS_FILE))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CorpusError(f"{where} is damaged ({error}); restore it, it says how packs were made") from error
     if settings.get("format") != FORMAT:
@@ -38,7 +38,7 @@ def read_settings(store: Store) -> dict[str, Any]:
 
 def write_settings(store: Store, settings: dict[str, Any]) -> None:
     """Write `corpus.toml`."""
-    store.write_bytes(SETTINGS, tomli_w.dumps({"format": FORMAT, **settings}).encode())
+    store.write_bytes(CORPUS_FILE, tomli_w.dumps({"format": FORMAT, **settings}).encode())
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from byline.catalog.corpora.corpus import PENDING, SETTINGS, TAKEDOWNS, read_settings, write_settings
+from byline.catalog.corpora.corpus import PENDING, CORPUS_FILE, TAKEDOWNS, read_settings, write_settings
 from byline.catalog.corpora.records import ImageRecord
 from byline.catalog.denylists import keyed_hashes
 from byline.catalog.denylists.keyed_hashes import Codes, KeyedHashes, as_codes, scramble
@@ -205,7 +205,7 @@ def _read(store: Store, expected: Sequence[str]) -> _List | None:
     # One that `corpus.toml` does not name yet is left by a takedown that was killed, and by nothing else.
     if (unnamed := sorted(set(there) - set(expected))) and not store.exists(PENDING):
         raise CorpusError(
-            f"{store.url(SETTINGS)} does not name the takedown {unnamed[0]}, whose list is in {store.url(FOLDER)}: it "
+            f"{store.url(CORPUS_FILE)} does not name the takedown {unnamed[0]}, whose list is in {store.url(FOLDER)}: it "
             "was edited; restore it"
         )
     if not there:

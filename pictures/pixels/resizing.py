@@ -19,7 +19,6 @@ FILTERS = {
     "lanczos4": cv2.INTER_LANCZOS4,
 }
 BY_SHORTEST = ("keep_ratio", "center_crop")
-BY_LONGEST = ("keep_ratio_largest", "border")
 JPEG_SIDE_PX = 65_500
 """libjpeg writes no more."""
 REDUCTIONS = (8, 4, 2)

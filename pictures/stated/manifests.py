@@ -17,7 +17,7 @@ MAX_TEXT_CHARACTERS = 200
 TRAINING_MINING = frozenset({"c2pa.training-mining", "cawg.training-mining"})
 INGREDIENT = "Ingredient"
 """In place of a validation state, for manifests of what the picture was made from."""
-SETTINGS = {
+C2PA_SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
     "core": {"decode_identity_assertions": False, "allowed_network_hosts": []},
 }
@@ -75,7 +75,7 @@ def _context(process: int) -> Any:
     """Return the library with our settings, made once in each process."""
     import c2pa
 
-    return c2pa.Context(c2pa.Settings.from_dict(SETTINGS))
+    return c2pa.Context(c2pa.Settings.from_dict(C2PA_SETTINGS))
 
 
 def _signals_of_store(store: dict[str, Any]) -> Iterator[Signal]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from byline.catalog.corpora.corpus import DENYLISTS, PENDING, SETTINGS, owned, read_settings, write_settings
+from byline.catalog.corpora.corpus import DENYLISTS, PENDING, CORPUS_FILE, owned, read_settings, write_settings
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.parts import parts_of
 from byline.catalog.denylists.denylist import load_denylist
@@ -161,7 +161,7 @@ def _keep_settings(config: CorpusConfig) -> None:
     before = read_settings(store)
     if store.exists(PENDING):
         raise CorpusError(f"in {store.root} a takedown was begun and not completed; run: byline takedown apply")
-    where = store.url(SETTINGS)
+    where = store.url(CORPUS_FILE)
     defaults = PixelConfig().model_dump(mode="json", exclude_none=True)  # of keys that an older corpus does not name
     if {**defaults, **before.get("pixels", pixels)} != pixels:
         raise ConfigError(f"[pixels] differs from {where}; name a new root, every picture would be another")

@@ -17,7 +17,7 @@ from byline.catalog.corpora.parts import PackPart
 from byline.catalog.digests import canonical_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
-from byline.dedup.banding import plan_of
+from byline.dedup.banding import band_plan
 from byline.dedup.neighbors import NearIndex, Unit, first_of_equals, near_pairs, search_unit, units_of
 from byline.dedup.views import unpack_views
 from byline.pipelines.facts.edges import FOLDER, Edges, as_bytes, edges_stem, is_searched, searched, stored_edges
@@ -29,7 +29,7 @@ DIVIDED_FROM = 2_000_000
 """Codes from which a search is worth dividing over workers: it takes longer than handing it out."""
 SEARCHES = "judgements/search"
 """Scratch of searches that are divided; it can be deleted at any time."""
-PLAN = plan_of(256)
+PLAN = band_plan(256)
 Codes = npt.NDArray[np.uint8]
 
 

@@ -68,7 +68,7 @@ class EvaluationSets:
         rows = pa.concat_tables([EVALUATION_SCHEMA.empty_table(), *(one.rows for one in self.lists)])
         self._pixels = pc.unique(rows["pixels"])
         is_flat = np.asarray(rows["flat"].to_numpy(), np.bool_)
-        codes_L32, _ = looks_of(_codes(rows["phash256"]), rows["views"], is_flat)
+        codes_L32, _ = codes_with_views(_codes(rows["phash256"]), rows["views"], is_flat)
         firsts = np.unique(first_of_equals(codes_L32))
         self._index = NearIndex(codes_L32[firsts], radius_bits=radius_bits)
 
@@ -96,7 +96,7 @@ class EvaluationSets:
         from byline.dedup.neighbors import first_of_equals
 
         close_N = np.array(pc.is_in(pixels, value_set=self._pixels).to_numpy(), np.bool_)
-        codes_V32, rows_V = looks_of(code_N32, views, is_flat_N)
+        codes_V32, rows_V = codes_with_views(code_N32, views, is_flat_N)
         firsts, same_V = np.unique(first_of_equals(codes_V32), return_inverse=True)
         is_near = np.zeros(len(firsts), np.bool_)
         is_near[self._index.pairs_with(codes_V32[firsts])["i"]] = True
@@ -104,7 +104,7 @@ class EvaluationSets:
         return close_N
 
 
-def looks_of(code_N32: Codes, views: pa.ChunkedArray | None, is_flat_N: Flags) -> tuple[Codes, Rows]:
+def codes_with_views(code_N32: Codes, views: pa.ChunkedArray | None, is_flat_N: Flags) -> tuple[Codes, Rows]:
     """Return the codes by which pictures are found, upright and other views, each with its row; flat ones have none."""
     rows_V, codes_V32 = np.arange(len(code_N32)), code_N32
     if views is not None:

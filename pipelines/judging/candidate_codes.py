@@ -16,7 +16,7 @@ from byline.pipelines.facts.edges import as_bytes
 Ints = npt.NDArray[np.int64]
 
 
-def looks_of(candidates: pa.Table, rows: Ints, pairs: pa.Table, radius_bits: int) -> tuple[Looks, Near]:
+def looks_and_near(candidates: pa.Table, rows: Ints, pairs: pa.Table, radius_bits: int) -> tuple[Looks, Near]:
     """Return how candidates look, as they are and in their views, and which of their codes are that near.
 
     `candidates` are `pipelines.judging.resolving.CANDIDATE_SCHEMA`, `rows` those that are asked for, in the order

@@ -36,7 +36,7 @@ from byline.pipelines.judging.resolving import (
     resolve_duplicates,
 )
 from byline.pipelines.judging.screening import Screened, screen, screened_columns
-from byline.pipelines.judging.splitting import Alike, alike
+from byline.pipelines.judging.splitting import HeldOut, choose_heldout
 from byline.pipelines.judging.verdicts import Decisions, Pack, Sides, verdicts_of, verdicts_path, with_reasons
 
 
@@ -142,11 +142,11 @@ def _sides(
     """Say of what is admitted of all packs how many look like it, and on which side of the split it is for that."""
     admitted = [decision.bits[pack.candidate_rows] == 0 for pack, decision in zip(kept, decisions, strict=True)]
     rows = np.flatnonzero(np.concatenate([np.zeros(0, np.bool_), *admitted]))
-    found, sides, start = alike(candidates, rows, pairs, policy.split), [], 0
+    found, sides, start = choose_heldout(candidates, rows, pairs, policy.split), [], 0
     for pack, is_admitted in zip(kept, admitted, strict=True):
         mine = slice(start, start := start + int(is_admitted.sum()))
-        one = Alike(near_left=found.near_left[mine], is_heldout=found.is_heldout[mine])
-        sides.append(Sides(rows=pack.candidate_rows[is_admitted], alike=one))
+        one = HeldOut(near_left=found.near_left[mine], is_heldout=found.is_heldout[mine])
+        sides.append(Sides(rows=pack.candidate_rows[is_admitted], heldout=one))
     return sides
 
 

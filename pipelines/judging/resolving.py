@@ -21,7 +21,7 @@ from byline.dedup.keepers import choose_keepers, similar_pictures
 from byline.dedup.numbering import Numbers, num_of, numbered
 from byline.pipelines.facts.edges import digits_of
 from byline.pipelines.facts.rows import NOBODY
-from byline.pipelines.judging.candidate_codes import looks_of
+from byline.pipelines.judging.candidate_codes import looks_and_near
 
 CANDIDATE_SCHEMA = pa.schema(
     [
@@ -93,7 +93,7 @@ def resolve_duplicates(
     licensing = _licensing(candidates, image)
     by_wish = _sorted(candidates, _sort_keys(policy))
     best_first = by_wish[licensing[image[by_wish]] == by_wish]
-    looks, near = looks_of(candidates, best_first, pairs, rules.radius_bits)
+    looks, near = looks_and_near(candidates, best_first, pairs, rules.radius_bits)
     chosen = choose_keepers(
         looks,
         near,

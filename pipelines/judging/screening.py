@@ -29,7 +29,7 @@ from byline.catalog.policies.rules import (
 )
 from byline.pipelines.facts.rows import CREDIT_COLUMNS
 
-Ints = npt.NDArray[np.int32]
+Int32s = npt.NDArray[np.int32]
 NUMBERS = ("original_width", "original_height", "contrast", "flatness", "sharpness", "nsfw", "caption_characters")
 WEIGHED_COLUMNS = ["license_claims", "lacks", "outcome", "consent", *NEWEST_COLUMNS, *NUMBERS]
 """What `screen` reads of `pipelines.facts.rows.ROW_SCHEMA`, whatever the rules."""
@@ -45,7 +45,7 @@ NOT_MEASURED = "measure:missing"
 class Reasons:
     """Why each row is refused: `lists[codes[row]]`; an empty list is admitted so far."""
 
-    codes: Ints
+    codes: Int32s
     lists: tuple[tuple[str, ...], ...]
 
     @cached_property
@@ -222,7 +222,7 @@ def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
     return np.asarray(column.to_numpy(), np.float64)
 
 
-def groups_of(*columns: npt.NDArray[np.integer]) -> tuple[list[tuple[int, ...]], Ints]:
+def groups_of(*columns: npt.NDArray[np.integer]) -> tuple[list[tuple[int, ...]], Int32s]:
     """Return the distinct rows of these columns of small numbers, and for each row which of them it is."""
     whole = np.zeros(len(columns[0]), np.int64)
     for column in columns:

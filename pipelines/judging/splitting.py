@@ -10,13 +10,13 @@ from byline.catalog.policies.policy import SplitRules
 from byline.catalog.policies.rules import heldout
 from byline.dedup.keepers import Looks, Near
 from byline.pipelines.facts.edges import first_word
-from byline.pipelines.judging.candidate_codes import looks_of
+from byline.pipelines.judging.candidate_codes import looks_and_near
 
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alike:
+class HeldOut:
     """What admitted pictures are beside each other."""
 
     near_left: npt.NDArray[np.int32]
@@ -24,7 +24,7 @@ class Alike:
     is_heldout: npt.NDArray[np.bool_]
 
 
-def alike(candidates: pa.Table, rows: Ints, pairs: pa.Table, rules: SplitRules) -> Alike:
+def choose_heldout(candidates: pa.Table, rows: Ints, pairs: pa.Table, rules: SplitRules) -> HeldOut:
     """Say on which side of the split admitted pictures are, given all that any of them is near to.
 
     `candidates` are `pipelines.judging.resolving.CANDIDATE_SCHEMA`, `rows` those that are admitted, one an image.
@@ -33,12 +33,12 @@ def alike(candidates: pa.Table, rows: Ints, pairs: pa.Table, rules: SplitRules) 
     never out of training: what a model was trained on stays so. Cosines are not asked: of two that the policy's
     `min_cosine` calls copies only one is admitted.
     """
-    looks, near = looks_of(candidates, rows, pairs, rules.radius_bits)
+    looks, near = looks_and_near(candidates, rows, pairs, rules.radius_bits)
     by_digest = heldout(first_word(candidates["sha256"])[rows], rules)
     group = _groups(looks, near)
     all_heldout = np.ones(len(group), np.bool_)
     np.logical_and.at(all_heldout, group, by_digest)
-    return Alike(near_left=_near_left(looks, near), is_heldout=all_heldout[group])
+    return HeldOut(near_left=_near_left(looks, near), is_heldout=all_heldout[group])
 
 
 def _groups(looks: Looks, near: Near) -> Ints:

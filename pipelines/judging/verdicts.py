@@ -16,7 +16,7 @@ from byline.pipelines.facts.edges import first_word
 from byline.pipelines.judging.candidates import Kept
 from byline.pipelines.judging.resolving import REASONS
 from byline.pipelines.judging.screening import Reasons, groups_of
-from byline.pipelines.judging.splitting import Alike
+from byline.pipelines.judging.splitting import HeldOut
 
 VERDICT_SCHEMA = pa.schema(
     [
@@ -77,7 +77,7 @@ class Sides:
     """What is said of the admitted candidates of one pack beside each other."""
 
     rows: npt.NDArray[np.int64]
-    alike: Alike
+    heldout: HeldOut
 
 
 def verdicts_of(
@@ -97,7 +97,7 @@ def verdicts_of(
     is_copy = keeper >= 0
     stood_for = pa.array(keeper, mask=~is_copy)
     split = heldout(first_word(rows["sha256"]), policy.split).astype(np.int8)
-    split[sides.rows], near_left[sides.rows] = sides.alike.is_heldout, sides.alike.near_left
+    split[sides.rows], near_left[sides.rows] = sides.heldout.is_heldout, sides.heldout.near_left
     claim = pa.array(claims.read.codes)
     rules, seen = (
         zip(*((reading.rule, reading.seen) for reading in claims.read.readings), strict=True)

@@ -35,7 +35,7 @@ from byline.pipelines.releases.papers import CREDIT_SCHEMA, lacking_credits, wri
 from byline.pipelines.releases.papers.account import Account, Publication, SourceAccount, Tool
 from byline.pipelines.releases.papers.credits_page import shown_creators
 
-SETTINGS = "settings.json"
+SETTINGS_FILE = "settings.json"
 CLUSTER_COLUMNS = [
     *("record_id", "sha256", "license", "keeper_record_id", "keeper_sha256"),
     *("distance_bits", "view", "cosine", "reasons"),
@@ -103,7 +103,7 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
     )
     papers = {
         "policy.json": canonical_json(policy.model_dump(mode="json")) + b"\n",
-        SETTINGS: canonical_json(settings.model_dump(mode="json")) + b"\n",
+        SETTINGS_FILE: canonical_json(settings.model_dump(mode="json")) + b"\n",
         "clusters.parquet": parquet_bytes(clusters),
         "credits.parquet": parquet_bytes(credits),
         **{f"shards-{split}.txt": shard_list(shards, split) for split in SPLITS},

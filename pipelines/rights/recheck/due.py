@@ -17,7 +17,7 @@ from byline.pipelines.releases.released import ReleasedPack, check_manifest, rel
 
 MS_PER_DAY = 86_400_000
 NEVER = -1
-Ints = npt.NDArray[np.int32]
+Int32s = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +38,9 @@ class Due:
 
     release: Release
     parts: tuple[PackPart, ...]
-    packs: Ints
+    packs: Int32s
     """The number of the part, for each picture."""
-    rows: Ints
+    rows: Int32s
     """Its row there."""
     num_held: int
     """Pictures that came from this machine's own files, which nobody can be asked for."""
@@ -58,7 +58,7 @@ class Due:
             yield part, self._pictures(part, self.rows[start:stop])
             start = stop
 
-    def _pictures(self, part: PackPart, rows: Ints) -> list[Picture]:
+    def _pictures(self, part: PackPart, rows: Int32s) -> list[Picture]:
         store = self.release.store
         records = part.read_records(store, ["record_id", "url", "license_claims"]).take(pa.array(rows))
         known = read_rows_of(store, part.pack, records, ["sha256", "etag", "last_modified"])
@@ -75,7 +75,7 @@ def admitted_parts(release: Release) -> list[PackPart]:
     return sorted(part for part in parts if part.pack in packs)
 
 
-def admitted_rows(release: Release, part: PackPart, records: pa.Table) -> Ints:
+def admitted_rows(release: Release, part: PackPart, records: pa.Table) -> Int32s:
     """Return the rows of a pack's records whose pictures the release ships."""
     verdicts = ReleasedPack(release, part.pack).read(["record_id", "admitted"])
     admitted = verdicts["record_id"].filter(verdicts["admitted"])

@@ -15,7 +15,7 @@ from byline.catalog.errors import ConfigError, CorpusError
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.serve import serving
 from byline.pipelines.fetching.transport import HttpTransport
-from byline.pipelines.releases.publishing import SETTINGS, Settings
+from byline.pipelines.releases.publishing import SETTINGS_FILE, Settings
 from byline.pipelines.rights.recheck.delta import delta_path, write_delta
 from byline.pipelines.rights.recheck.due import Due, find_due
 from byline.pipelines.rights.recheck.source_apis import SourceApi, apis_of
@@ -84,4 +84,4 @@ async def _sweep(due: Due, config: FetchConfig, limit: int, apis: Mapping[str, S
 
 
 def _settings(release: Release) -> Settings:
-    return Settings.model_validate_json(release.store.read_bytes(f"{release.path}/{SETTINGS}"))
+    return Settings.model_validate_json(release.store.read_bytes(f"{release.path}/{SETTINGS_FILE}"))

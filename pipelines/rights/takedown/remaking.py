@@ -14,7 +14,7 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.catalog.policies.custom_rules import makers_of_rules
 from byline.catalog.policies.policy import Policy
-from byline.pipelines.releases.publishing import SETTINGS, Settings
+from byline.pipelines.releases.publishing import SETTINGS_FILE, Settings
 from byline.pipelines.releases.regenerating import regenerate
 
 
@@ -63,7 +63,7 @@ def _names(release: Release, pack: str, wanted: pa.Array) -> bool:
 def _check_whole(release: Release) -> None:
     """Raise `CorpusError` unless all is there that the release is made again and withdrawn by."""
     shards = (shard_table_path(shard.name) for shard in release.manifest.shards)
-    papers = (f"{release.path}/{name}" for name in ("policy.json", SETTINGS))
+    papers = (f"{release.path}/{name}" for name in ("policy.json", SETTINGS_FILE))
     _check_there(release, [*papers, *release.manifest.records.values(), *shards])
     _made_with(release)
 
@@ -81,7 +81,7 @@ def _made_with(release: Release) -> tuple[Policy, Settings]:
     store, path = release.store, release.path
     try:
         policy = Policy.model_validate_json(store.read_bytes(f"{path}/policy.json"))
-        settings = Settings.model_validate_json(store.read_bytes(f"{path}/{SETTINGS}"))
+        settings = Settings.model_validate_json(store.read_bytes(f"{path}/{SETTINGS_FILE}"))
     except ValidationError as error:
         raise CorpusError(
             f"{store.url(path)} cannot be made again: its policy or settings are damaged ({error.errors()[0]['msg']}); "

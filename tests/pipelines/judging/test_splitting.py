@@ -5,7 +5,7 @@ from byline.catalog.policies.policy import SplitRules
 from byline.dedup.views import TRIMMED, View, pack_views
 from byline.pipelines.facts.measures import EDGE_SCHEMA
 from byline.pipelines.judging.resolving import CANDIDATE_SCHEMA
-from byline.pipelines.judging.splitting import alike
+from byline.pipelines.judging.splitting import choose_heldout
 
 GRAY = b"\x80" * 48
 CODES = [bytes([number]) * 32 for number in range(9)]
@@ -32,7 +32,7 @@ def _alike(pictures, edges=(), rules=HALF):
     pairs = pa.Table.from_pylist(
         [dict(zip(EDGE_SCHEMA.names, (CODES[a], CODES[b], bits), strict=True)) for a, b, bits in edges], EDGE_SCHEMA
     )
-    found = alike(pa.Table.from_pylist(pictures, CANDIDATE_SCHEMA), np.arange(len(pictures)), pairs, rules)
+    found = choose_heldout(pa.Table.from_pylist(pictures, CANDIDATE_SCHEMA), np.arange(len(pictures)), pairs, rules)
     return found.is_heldout.tolist(), found.near_left.tolist()
 
 
@@ -72,7 +72,7 @@ def test_no_pictures_are_no_groups():
 def test_what_is_refused_links_nothing():
     pictures = [a_picture(1, HELDOUT, 1), a_picture(2, TRAINED, 2), a_picture(3, HELDOUT, 3, 4)]
     pairs = pa.table([[CODES[1], CODES[2]], [CODES[2], CODES[4]], [9, 9]], EDGE_SCHEMA)
-    found = alike(pa.Table.from_pylist(pictures, CANDIDATE_SCHEMA), np.array([2, 0]), pairs, HALF)
+    found = choose_heldout(pa.Table.from_pylist(pictures, CANDIDATE_SCHEMA), np.array([2, 0]), pairs, HALF)
     assert (found.is_heldout.tolist(), found.near_left.tolist()) == ([True, True], [0, 0])
 
 
