@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
-from byline.catalog.corpora.corpus import FORMAT, CORPUS_FILE
+from byline.catalog.corpora.corpus import CORPUS_FILE, FORMAT
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 

@@ -17,7 +17,7 @@ def trace(
 ) -> None:
     """Tell all that a corpus knows of a picture: license, evidence, creator, verdicts, copies, who trained on it.
 
-    A picture is recognised in another size or encoding too. Exits with 1 when nothing is found.
+    A picture is recognized in another size or encoding too. Exits with 1 when nothing is found.
 
     Example: byline trace https://example.org/a.jpg --corpus demo/corpus
     """

@@ -9,7 +9,7 @@ from PIL import Image
 from byline.catalog.corpora.facts import instrument_name
 
 FLAT_FROM = 0.95
-"""A picture of this flatness or more is recognised by equal pixels only: its hash says nothing."""
+"""A picture of this flatness or more is recognized by equal pixels only: its hash says nothing."""
 LONGER_SIDE_PX = 512
 FLATNESS_LEVELS = 16
 QUALITY_INSTRUMENT = instrument_name(

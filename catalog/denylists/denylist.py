@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from byline.catalog.corpora.corpus import PENDING, CORPUS_FILE, TAKEDOWNS, read_settings, write_settings
+from byline.catalog.corpora.corpus import CORPUS_FILE, PENDING, TAKEDOWNS, read_settings, write_settings
 from byline.catalog.corpora.records import ImageRecord
 from byline.catalog.denylists import keyed_hashes
 from byline.catalog.denylists.keyed_hashes import Codes, KeyedHashes, as_codes, scramble
@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What a picture is recognised by when its bytes differ."""
+    """What a picture is recognized by when its bytes differ."""
 
     pixels: str
     """Digest of the decoded pixels."""
@@ -205,8 +205,8 @@ def _read(store: Store, expected: Sequence[str]) -> _List | None:
     # One that `corpus.toml` does not name yet is left by a takedown that was killed, and by nothing else.
     if (unnamed := sorted(set(there) - set(expected))) and not store.exists(PENDING):
         raise CorpusError(
-            f"{store.url(CORPUS_FILE)} does not name the takedown {unnamed[0]}, whose list is in {store.url(FOLDER)}: it "
-            "was edited; restore it"
+            f"{store.url(CORPUS_FILE)} does not name the takedown {unnamed[0]}, whose list is in {store.url(FOLDER)}: "
+            "it was edited; restore it"
         )
     if not there:
         return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from byline.catalog.corpora.corpus import DENYLISTS, PENDING, CORPUS_FILE, owned, read_settings, write_settings
+from byline.catalog.corpora.corpus import CORPUS_FILE, DENYLISTS, PENDING, owned, read_settings, write_settings
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.parts import parts_of
 from byline.catalog.denylists.denylist import load_denylist

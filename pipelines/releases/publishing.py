@@ -30,7 +30,7 @@ from byline.catalog.policies.policy import Policy, obligations_of
 from byline.pipelines.facts.measures import thumbnail_facts
 from byline.pipelines.facts.rows import Instruments
 from byline.pipelines.judging.verdicts import VERDICT_SCHEMA, verdicts_path
-from byline.pipelines.releases.memorisation import memorisation_risk
+from byline.pipelines.releases.memorization import memorization_risk
 from byline.pipelines.releases.papers import CREDIT_SCHEMA, lacking_credits, write_papers
 from byline.pipelines.releases.papers.account import Account, Publication, SourceAccount, Tool
 from byline.pipelines.releases.papers.credits_page import shown_creators
@@ -93,7 +93,7 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
         credits=credits,
         thumbnails=_thumbnails(credits, shards, store),
         sources=tuple(_sources(parts, tables, store, settings)),
-        memorisation=memorisation_risk(shards, parts, tables, clusters, store, policy, settings.instruments),
+        memorization=memorization_risk(shards, parts, tables, clusters, store, policy, settings.instruments),
         tools=settings.tools,
         obligations=tuple(sorted({asked for spdx in counted.licenses for asked in obligations_of(family(spdx))})),
         policy=policy.model_dump(mode="json"),

@@ -1,4 +1,4 @@
-"""What a denylist recognises."""
+"""What a denylist recognizes."""
 
 import numpy as np
 import pytest

@@ -8,7 +8,7 @@ from byline.pipelines.releases.papers.credits import CREDIT_SCHEMA, credits_txt,
 from byline.pipelines.releases.papers.credits_page import credits_html
 from byline.pipelines.releases.papers.croissant import croissant_json
 from byline.pipelines.releases.papers.escaping import safe_url
-from byline.pipelines.releases.papers.memorisation import memorisation_html, memorisation_json
+from byline.pipelines.releases.papers.memorization import memorization_html, memorization_json
 from byline.pipelines.releases.papers.summary import training_content_summary
 from byline.pipelines.releases.papers.tools import tools_json
 
@@ -20,8 +20,8 @@ PAPERS: dict[str, Callable[[Account], bytes]] = {
     "credits.html": credits_html,
     "credits.txt": credits_txt,
     "croissant.json": croissant_json,
-    "memorisation-risk.html": memorisation_html,
-    "memorisation-risk.json": memorisation_json,
+    "memorization-risk.html": memorization_html,
+    "memorization-risk.json": memorization_json,
     "tools.json": tools_json,
     "training-content-summary.md": training_content_summary,
 }

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from byline.catalog.corpora.manifest import Manifest
 from byline.catalog.digests import digest_of
-from byline.pipelines.releases.papers.memorisation_counts import MemorisationRisk
+from byline.pipelines.releases.papers.memorization_counts import MemorizationRisk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Account:
     thumbnails: Mapping[str, bytes]
     """SHA-256 -> small JPEG. A picture without one is shown by its words."""
     sources: tuple[SourceAccount, ...]
-    memorisation: MemorisationRisk
+    memorization: MemorizationRisk
     tools: tuple[Tool, ...]
     obligations: tuple[str, ...]
     """Which of `attribution`, `share-alike`, `non-commercial` a user of the release takes over."""

@@ -174,7 +174,7 @@ def _remade(release: Release, denylists: list[str]) -> str | None:
 
 
 def _fingerprints(store: Store, doomed: Doomed) -> pa.Array:
-    """Return what the bytes of pictures, those as fetched too if kept, of thumbnails and latents are recognised by."""
+    """Return what the bytes of pictures, those as fetched too if kept, of thumbnails and latents are recognized by."""
     key = make_key(store)
     found = [fingerprints(data, key) for data in _blobs(store, doomed)]
     return pa.array(np.unique(np.concatenate([np.zeros(0, np.uint64), *found])), pa.uint64())

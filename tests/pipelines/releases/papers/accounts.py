@@ -13,9 +13,9 @@ from byline.catalog.disk.tars import write_tar
 from byline.catalog.licenses.reading import license_url
 from byline.pipelines.releases.papers.account import Account, SourceAccount, Tool
 from byline.pipelines.releases.papers.credits import CREDIT_SCHEMA
-from byline.pipelines.releases.papers.memorisation_counts import (
+from byline.pipelines.releases.papers.memorization_counts import (
     CopiesLeft,
-    MemorisationRisk,
+    MemorizationRisk,
     binned,
     count_captions,
     count_clusters,
@@ -89,7 +89,7 @@ def an_account(*credits: dict, shard: bytes = b"no tar", **overrides) -> Account
         "credits": a_table(*rows),
         "thumbnails": {},
         "sources": (a_source(num_records=len(rows) + 3, num_admitted=len(rows)),),
-        "memorisation": a_risk(num_samples=len(rows)),
+        "memorization": a_risk(num_samples=len(rows)),
         "tools": (a_tool(),),
         "obligations": ("attribution",),
         "policy": {"license": {"families": ["CC0", "CC-BY"], "require_version": True}, "caps": None},
@@ -112,7 +112,7 @@ def a_source(**overrides) -> SourceAccount:
     return SourceAccount(**{**fields, **overrides})
 
 
-def a_risk(*, num_samples: int = 1, **overrides) -> MemorisationRisk:
+def a_risk(*, num_samples: int = 1, **overrides) -> MemorizationRisk:
     """Return the counts of a release in which nothing recurs, all by one creator."""
     numbers = np.arange(num_samples, dtype=np.uint64)
     captions = count_captions(numbers, np.zeros(num_samples, np.bool_), lambda _: [])
@@ -123,7 +123,7 @@ def a_risk(*, num_samples: int = 1, **overrides) -> MemorisationRisk:
         "train_captions": captions,
         "creators": count_creators(np.ones(num_samples, np.uint64), numbers[:0], None, lambda _: ["Ada L."]),
     }
-    return MemorisationRisk(**{**fields, **overrides})
+    return MemorizationRisk(**{**fields, **overrides})
 
 
 def a_tool(**overrides) -> Tool:

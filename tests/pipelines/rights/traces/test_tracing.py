@@ -91,7 +91,7 @@ def test_equal_bytes_are_in_the_shard_of_their_keeper(store):
     assert one.place == again.place is not None
 
 
-def test_a_small_badly_compressed_copy_is_recognised(store, tmp_path):
+def test_a_small_badly_compressed_copy_is_recognized(store, tmp_path):
     (tmp_path / "found.jpg").write_bytes(a_copy(4, 0.7, quality=50))
     found = one_trace(store, str(tmp_path / "found.jpg"))
     assert found.record_id == "test:4"

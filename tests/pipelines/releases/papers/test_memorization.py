@@ -1,4 +1,4 @@
-"""The report on memorisation: its counts beside plain counting, its page closed to whatever a source says."""
+"""The report on memorization: its counts beside plain counting, its page closed to whatever a source says."""
 
 import json
 import re
@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byline.pipelines.releases.papers.escaping import csp_hash
-from byline.pipelines.releases.papers.memorisation import memorisation_html, memorisation_json
-from byline.pipelines.releases.papers.memorisation_counts import (
+from byline.pipelines.releases.papers.memorization import memorization_html, memorization_json
+from byline.pipelines.releases.papers.memorization_counts import (
     BINS,
     Cluster,
     CopiesLeft,
@@ -175,11 +175,11 @@ def _an_evil_account():
         captions=count_captions(_numbers([1, 1]), np.array([True, False]), evil),
         creators=count_creators(_numbers([1, 1]), _numbers([]), None, evil),
     )
-    return an_account(name=EVIL, memorisation=risk)
+    return an_account(name=EVIL, memorization=risk)
 
 
 def test_the_page_shows_what_a_source_says_as_words():
-    text = memorisation_html(_an_evil_account()).decode()
+    text = memorization_html(_an_evil_account()).decode()
     page = BeautifulSoup(text, "html.parser")
     assert not page.select("script, a, img, iframe, link, [style], [onload], [onerror]")
     assert not [char for char in text if (ord(char) < 32 and char != "\n") or char == "\u202e"]
@@ -187,13 +187,13 @@ def test_the_page_shows_what_a_source_says_as_words():
 
 
 def test_the_numbers_hold_no_control_character():
-    text = memorisation_json(_an_evil_account()).decode()
+    text = memorization_json(_an_evil_account()).decode()
     assert not [char for char in text if (ord(char) < 32 and char != "\n") or char == "\u202e"]
     assert json.loads(text)["captions"]["most_shared"][0]["num_near"] == 1
 
 
 def test_the_page_lets_nothing_be_loaded_or_run_but_its_own_style():
-    page = BeautifulSoup(memorisation_html(an_account()), "html.parser")
+    page = BeautifulSoup(memorization_html(an_account()), "html.parser")
     (policy,) = (tag["content"] for tag in page.select("meta[http-equiv=Content-Security-Policy]"))
     (style,) = page.select("style")
     assert policy == f"default-src 'none'; style-src '{csp_hash(style.string)}'"
@@ -201,7 +201,7 @@ def test_the_page_lets_nothing_be_loaded_or_run_but_its_own_style():
 
 def test_bars_are_as_long_as_their_shares():
     left = CopiesLeft(radius_bits=31, pictures=binned(np.array([0, 0, 0, 7]), least=0), most=7)
-    page = BeautifulSoup(memorisation_html(an_account(memorisation=a_risk(copies_left=left))), "html.parser")
+    page = BeautifulSoup(memorization_html(an_account(memorization=a_risk(copies_left=left))), "html.parser")
     rows = {row.td.text: row.rect["width"] for row in page.find("table").select("tr:has(rect)")}
     assert rows["0"] == "75.000"
     assert rows["5-9"] == "25.000"
@@ -210,23 +210,23 @@ def test_bars_are_as_long_as_their_shares():
 
 def test_what_the_verdicts_do_not_say_is_said_to_be_unknown():
     risk = a_risk(copies_left=None, captions=count_captions(_numbers([1, 1]), None, _listed))
-    account = an_account(memorisation=risk)
-    assert "Not counted" in memorisation_html(account).decode()
-    said = json.loads(memorisation_json(account))
+    account = an_account(memorization=risk)
+    assert "Not counted" in memorization_html(account).decode()
+    said = json.loads(memorization_json(account))
     assert said["copies_left"] is None
     assert said["captions"]["num_shared_near"] is None
 
 
 def test_the_page_says_what_taking_copies_out_does_not_do():
-    words = " ".join(re.sub(r"<[^>]*>", " ", memorisation_html(an_account()).decode()).split())
+    words = " ".join(re.sub(r"<[^>]*>", " ", memorization_html(an_account()).decode()).split())
     assert "1,280 pictures of 50,000, and 986 after" in words
-    assert "A picture that is here once can be memorised." in words
+    assert "A picture that is here once can be memorized." in words
 
 
 def test_the_numbers_follow_the_release():
     account = an_account(a_credit(0), a_credit(1), reasons={"duplicate:near": 4, "duplicate:same-bytes": 2, "cap": 1})
-    said = json.loads(memorisation_json(account))
+    said = json.loads(memorization_json(account))
     assert said["content"] == account.content
     assert said["copies_taken_out"]["reasons"] == {"duplicate:near": 4, "duplicate:same-bytes": 2}
-    other = replace(account, memorisation=a_risk(num_samples=5))
-    assert json.loads(memorisation_json(other))["creators"]["num_samples"] == 5
+    other = replace(account, memorization=a_risk(num_samples=5))
+    assert json.loads(memorization_json(other))["creators"]["num_samples"] == 5

@@ -1,4 +1,4 @@
-"""Count what a model may come to memorise from a release: a pass over its verdicts and the captions of its shards.
+"""Count what a model may come to memorize from a release: a pass over its verdicts and the captions of its shards.
 
 Of each sample a few numbers are kept, 18 bytes, which are there twice while they are counted: 2.5 GB for 70 million.
 """
@@ -20,11 +20,11 @@ from byline.catalog.threads import in_threads
 from byline.pipelines.facts.edges import first_word
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.judging.resolving import CAP, CONFLICT, REASONS, SAME_BYTES
-from byline.pipelines.releases.papers.memorisation_counts import (
+from byline.pipelines.releases.papers.memorization_counts import (
     NUM_LISTED,
     Cluster,
     CopiesLeft,
-    MemorisationRisk,
+    MemorizationRisk,
     Words,
     binned,
     count_captions,
@@ -59,7 +59,7 @@ class _Pack:
     most_near_left: int
 
 
-def memorisation_risk(
+def memorization_risk(
     shards: Iterable[Shard],
     parts: Iterable[PackPart],
     tables: Mapping[str, pa.Table],
@@ -67,7 +67,7 @@ def memorisation_risk(
     store: Store,
     policy: Policy,
     instruments: Instruments,
-) -> MemorisationRisk:
+) -> MemorizationRisk:
     """Count the copies, captions and creators of a release.
 
     `tables` are the verdicts by pack, `clusters` what `pipelines.releases.publishing.clusters_of` gives. It depends on
@@ -84,7 +84,7 @@ def memorisation_risk(
     captions, is_train = (np.concatenate([getattr(one, name) for one in packs]) for name in ("captions", "is_train"))
     nears = [one.is_near for one in packs if one.is_near is not None]
     is_near = np.concatenate(nears) if len(nears) == len(packs) else None
-    return MemorisationRisk(
+    return MemorizationRisk(
         copies_left=None if is_near is None else _copies_left(packs, policy.split.radius_bits),
         copies_taken_out=count_clusters(
             _keepers(clusters),

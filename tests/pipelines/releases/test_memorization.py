@@ -1,4 +1,4 @@
-"""The report on memorisation of releases that were really built, changed and taken down from."""
+"""The report on memorization of releases that were really built, changed and taken down from."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def _write(folder):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """Return the folder of a corpus and its releases by policy."""
-    folder = tmp_path_factory.mktemp("memorisation")
+    folder = tmp_path_factory.mktemp("memorization")
     config, releases = _write(folder), {}
     for name, policy in (("plain", POLICY), ("apart", APART), ("capped", CAPPED)):
         (folder / "policy.toml").write_text(policy)
@@ -51,7 +51,7 @@ def built(tmp_path_factory):
 
 
 def _risk(release):
-    return json.loads(release.store.read_bytes(f"{release.path}/memorisation-risk.json"))
+    return json.loads(release.store.read_bytes(f"{release.path}/memorization-risk.json"))
 
 
 def _filled(bins):
@@ -119,7 +119,7 @@ def test_what_was_taken_down_is_not_in_the_report(built, tmp_path):
     shutil.copytree(built[0] / "corpus", tmp_path / "corpus")
     store = Store(str(tmp_path / "corpus"))
     take_down(store, creators=("Grace H.",), records=("test:2",))
-    papers = [path.read_text() for path in store.local_path("releases").rglob("memorisation-risk.*")]
+    papers = [path.read_text() for path in store.local_path("releases").rglob("memorization-risk.*")]
     assert papers
     assert not [words for words in ("Grace", "one of two", "test:2") for paper in papers if words in paper]
     assert _risk(latest(store))["creators"]["num_samples"] == latest(store).manifest.counts["admitted"]

@@ -1,6 +1,6 @@
-"""The report on memorisation: what of a release a model may come to give back, as numbers and as a page of bars.
+"""The report on memorization: what of a release a model may come to give back, as numbers and as a page of bars.
 
-No number in it is a probability. It counts what the literature has found to go along with memorisation.
+No number in it is a probability. It counts what the literature has found to go along with memorization.
 """
 
 from collections.abc import Mapping
@@ -9,15 +9,15 @@ from typing import Any
 
 from byline.pipelines.releases.papers.account import Account
 from byline.pipelines.releases.papers.escaping import html_templates, json_bytes, plain
-from byline.pipelines.releases.papers.memorisation_counts import BINS, CaptionCounts, CreatorCounts
+from byline.pipelines.releases.papers.memorization_counts import BINS, CaptionCounts, CreatorCounts
 
 DIGITS = 6
 """Of shares and means."""
 
 
-def memorisation_json(account: Account) -> bytes:
+def memorization_json(account: Account) -> bytes:
     """Return the numbers. What the verdicts of a release do not say is null."""
-    risk = account.memorisation
+    risk = account.memorization
     return json_bytes(
         {
             "release": account.manifest.name,
@@ -31,10 +31,10 @@ def memorisation_json(account: Account) -> bytes:
     )
 
 
-def memorisation_html(account: Account) -> bytes:
+def memorization_html(account: Account) -> bytes:
     """Return the page: one file without scripts; its policy (CSP) lets nothing be loaded and nothing run."""
-    risk = account.memorisation
-    page = html_templates("byline.pipelines.releases.papers").get_template("memorisation-risk.html.j2")
+    risk = account.memorization
+    page = html_templates("byline.pipelines.releases.papers").get_template("memorization-risk.html.j2")
     rendered = page.render(
         name=plain(account.manifest.name),
         content=account.content,
@@ -61,7 +61,7 @@ def bars(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
 
 
 def _taken_out(account: Account) -> dict[str, Any]:
-    risk, reasons = account.memorisation.copies_taken_out, account.manifest.reasons
+    risk, reasons = account.memorization.copies_taken_out, account.manifest.reasons
     in_large = [sum(count for name, count in risk.records.items() if BINS[name] >= least) for least in (10, 100)]
     return {
         **asdict(risk),

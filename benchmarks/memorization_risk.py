@@ -1,6 +1,6 @@
-"""What the report on memorisation costs: a made-up release of N samples, counted and written.
+"""What the report on memorization costs: a made-up release of N samples, counted and written.
 
-python -m benchmarks.memorisation_risk [N] [samples whose numbers alone are counted]
+python -m benchmarks.memorization_risk [N] [samples whose numbers alone are counted]
 """
 
 import resource
@@ -17,8 +17,8 @@ from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.policies.policy import DuplicateRules, LicenseRules, Policy
 from byline.pipelines.facts.rows import Instruments, rows_path
 from byline.pipelines.judging.verdicts import VERDICT_SCHEMA
-from byline.pipelines.releases.memorisation import memorisation_risk
-from byline.pipelines.releases.papers.memorisation_counts import count_captions, count_creators
+from byline.pipelines.releases.memorization import memorization_risk
+from byline.pipelines.releases.papers.memorization_counts import count_captions, count_creators
 from byline.pipelines.releases.publishing import clusters_of
 
 PER_PACK = 10_000
@@ -35,7 +35,7 @@ def main(num_samples: int) -> None:
         parts, shards, tables = _release(store, num_samples, rng)
         clusters = clusters_of(tables, parts, store)
         start = time.perf_counter()
-        risk = memorisation_risk(shards, parts, tables, clusters, store, POLICY, INSTRUMENTS)
+        risk = memorization_risk(shards, parts, tables, clusters, store, POLICY, INSTRUMENTS)
         seconds = time.perf_counter() - start
         assert risk.creators.num_samples == num_samples
     print(f"{num_samples:,} samples in {len(parts):,} packs: {seconds:.1f} s")

@@ -1,4 +1,4 @@
-"""What a model may come to memorise from a release, as counts: copies left, copies taken out, captions, creators.
+"""What a model may come to memorize from a release, as counts: copies left, copies taken out, captions, creators.
 
 Pure, on columns of numbers: a sort of each and no loop over samples.
 """
@@ -126,8 +126,8 @@ class CreatorCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemorisationRisk:
-    """All that the report on memorisation is written from."""
+class MemorizationRisk:
+    """All that the report on memorization is written from."""
 
     copies_left: CopiesLeft | None
     """None for verdicts that do not say how many near pictures are left."""
