@@ -16,7 +16,11 @@ _HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidde
 
 
 def plain_text(html: str) -> str:
-    """Return what a reader would see of an HTML fragment, on one line. Every script is kept."""
+    """Return what a reader would see of an HTML fragment, on one line. Every script is kept.
+
+    >>> plain_text('<a href="https://example.org">Ada\\n Lovelace</a> &amp; others')
+    'Ada Lovelace & others'
+    """
     return one_line(without_markup(html))
 
 

@@ -36,7 +36,12 @@ class Order:
         return int(shard), int(row)
 
     def times_seen(self, images_seen: int) -> list[Ints]:
-        """Return, for each shard, how often each of its rows was seen in the first `images_seen` positions."""
+        """Return, for each shard, how often each of its rows was seen in the first `images_seen` positions.
+
+        >>> order = Order(shard_sizes=(3, 2), window_shards=2, seed=0)
+        >>> [times.tolist() for times in order.times_seen(10)]  # two epochs
+        [[2, 2, 2], [2, 2]]
+        """
         epoch, offset = divmod(images_seen, self.num_samples)
         counts = [np.full(size, epoch, np.int64) for size in self.shard_sizes]
         last, start = self._window_at(epoch, offset)

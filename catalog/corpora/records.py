@@ -133,6 +133,9 @@ def pack_of(record_id: str, *, source: str, num_packs: int) -> str:
     """Return the pack of the record with this id: one of `<source>-00000`, `<source>-00001`, ...
 
     Only the id decides, so worker count and arrival order cannot move a record.
+
+    >>> pack_of("flickr:2534", source="flickr", num_packs=100)
+    'flickr-00061'
     """
     return f"{source}-{int(sha256_hex(record_id.encode())[:12], 16) % num_packs:05d}"
 

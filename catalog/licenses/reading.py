@@ -66,7 +66,13 @@ class LicenseReading:
 
 @lru_cache(maxsize=1 << 14)
 def read_license(text: str) -> LicenseReading:
-    """Read one claim: a URL, a name, an SPDX id, or HTML around them. Never raises."""
+    """Read one claim: a URL, a name, an SPDX id, or HTML around them. Never raises.
+
+    >>> read_license("https://creativecommons.org/licenses/by-sa/2.0/").spdx
+    'CC-BY-SA-2.0'
+    >>> read_license("CC BY").spdx, read_license("CC BY, no AI training").spdx
+    ('LicenseRef-CC-BY', 'LicenseRef-unknown')
+    """
     if len(text) > 2000:
         return LicenseReading(UNKNOWN, "too-long", text)
     claim = take_apart(text)
