@@ -133,7 +133,7 @@ def _fetch(config: CorpusConfig, policy_path: str) -> None:
     with worker_server(WORKERS) as server, quick_imports():
         import apache_beam as beam
 
-        from byline.pipelines.beam.progress import Meter
+        from byline.catalog.progress import Meter
         from byline.pipelines.beam.running import options_of
         from byline.pipelines.beam.stages.fetch import Fetch
         from byline.pipelines.beam.stages.ingest import Ingest

@@ -3,6 +3,7 @@
 BylineError
 ├── ConfigError      a config file or an option that cannot be used
 ├── SourceError      source metadata that no reader can read
+│   └── ColumnError  it is not known which column is a field
 ├── CorpusError      a corpus or release on disk that is damaged or does not fit the request
 ├── CheckpointError  a checkpoint that cannot be loaded or resumed
 ├── ExtensionError   somebody's extension that does not load, or that fails at work
@@ -22,6 +23,15 @@ class ConfigError(BylineError):
 
 class SourceError(BylineError):
     """Source metadata cannot be read at all."""
+
+
+class ColumnError(SourceError):
+    """It is not known which column of a table is a field: the config says so, or who begins one."""
+
+    def __init__(self, what: str, field: str = "", name: str = "") -> None:
+        """`name` is a column that may be it. Without a field the text is whole, as another process told it."""
+        super().__init__(f'{what}; say which it is, as columns = {{ {field} = "{name}" }}' if field else what)
+        self.what, self.field, self.name = what, field, name
 
 
 class CorpusError(BylineError):

@@ -106,7 +106,7 @@ def _extra(name: str) -> Line:
     brings = ", ".join(dict.fromkeys(extras()[name]))
     try:
         wrong = _wrong(_requirements(distribution(DISTRIBUTION), extra=name))
-    except Exception as error:
+    except Exception as error:  # damaged metadata, in whatever way, is one line, and ends no other
         return Line("mend", f"[{name}]", f"cannot be told: {one_line(str(error))[:80]}")
     if not wrong:
         return Line("ok", f"[{name}]", brings)

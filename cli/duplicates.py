@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+
+from byline.catalog.bars import bar
 
 if TYPE_CHECKING:
     from byline.cli.duplicates_data import Count, Duplicates
@@ -31,7 +32,7 @@ def duplicates(
     from byline.cli.duplicates_page import page
 
     opened = in_corpus(release)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with bar() as progress:
 
         def begin(total: int) -> "Count":
             task = progress.add_task("read packs", total=total)

@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    Progress,
-    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+from byline.catalog.bars import bar
 
 if TYPE_CHECKING:
     from byline.catalog.corpora.manifest import Format
@@ -47,14 +47,9 @@ def export(
         raise ConfigError(f"no format is called {format!r}; the formats are {', '.join(FORMATS)}")
     opened, terminal = Release(release), Console(stderr=True)
     shards = opened.manifest.shards
-    columns: list[ProgressColumn] = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    ]
-    columns.append(TimeRemainingColumn())
-    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+    text = TextColumn("{task.description}")
+    columns = (text, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with bar(*columns, console=terminal) as progress:
         task = progress.add_task("export", total=sum(shard.num_bytes for shard in shards))
         write_export(opened, dest, lambda more: progress.advance(task, more), format=FORMATS[format])
     if FORMATS[format] == "webdataset" and not is_of_one_schema(opened):

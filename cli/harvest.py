@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+
+from byline.catalog.bars import bar
 
 if TYPE_CHECKING:
     from byline.pipelines.sources.harvest.run import Api
@@ -88,7 +90,7 @@ def _run(api: "Api", out: str, contact: str | None, limit: int | None, tries: in
 
     console = Console(stderr=True, highlight=False, emoji=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with bar(*columns, console=console) as progress:
         task = progress.add_task("pictures", total=limit)
 
         def show(pictures: int, total: int | None) -> None:

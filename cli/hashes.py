@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+
+from byline.catalog.bars import bar
 
 if TYPE_CHECKING:
     from byline.pipelines.facts.evaluation_hashing import Hashed
@@ -40,8 +41,7 @@ def hashes(
 
     _prepare(out)
     pixels = load_config(stored_by, CorpusConfig).pixels if stored_by else None
-    terminal = Console(stderr=True)
-    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+    with bar() as progress:
         task = progress.add_task("hash", total=size_of(pictures))
         made = make_evaluation_set(
             find_pictures(pictures),

@@ -7,6 +7,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from byline.catalog.corpora.records import ImageRecord
+    from byline.pipelines.sources.readers.options import ReadOptions
     from byline.pipelines.sources.readers.taken import Taken
 
 WIDTH = 12
@@ -22,6 +23,9 @@ def init(
     contact: Annotated[
         str | None, typer.Option(help="A mail address or page of yours, for the hosts that are asked.")
     ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="FIELD=NAME: which column is a field, where its name does not say so.")
+    ] = None,
 ) -> None:
     """Look at pictures or a table, and write a config that builds a corpus of them, and a policy.
 
@@ -31,24 +35,35 @@ def init(
     Example: byline init photographs
 
     Example: byline init museum.csv --into museum --contact you@example.org
+
+    Example: byline init museum.csv --column url=link --column creator=owner
     """
     from byline.cli.corpus import leave_pandas_out
 
     leave_pandas_out()
 
+    import shlex
     from pathlib import Path
 
+    from byline.catalog.errors import ColumnError, ConfigError, SourceError
     from byline.cli.source_notes import say
     from byline.pipelines.sources.beginning.finding import find
     from byline.pipelines.sources.beginning.sampling import sample
     from byline.pipelines.sources.beginning.writing import folder_for, next_steps, plain_name, write_config
     from byline.pipelines.sources.readers.taken import names_taken
 
+    options = _options(column or [])
     found = find(source)
     folder = folder_for(found, into)
-    taken = names_taken(found.reader, found.path)
-    sampled = sample(found, plain_name(Path(found.path).resolve()))
-    config = write_config(found, taken, folder, contact=contact)
+    try:
+        taken = names_taken(found.reader, found.path, options)
+        if taken is None and options.columns:
+            raise ConfigError(f"{found.path} is read by {found.reader}, whose fields are known; leave --column out")
+        sampled = sample(found, plain_name(Path(found.path).resolve()), options)
+    except ColumnError as error:  # there is no config yet that could say it
+        said = shlex.quote(f"{error.field}={error.name}")
+        raise SourceError(f"{error.what}; say which it is: add --column {said}") from error
+    config = write_config(found, taken, folder, contact=contact, options=options)
 
     console = Console()
     say(console, f"{found.path}: {found.words}, about {found.counted}, read by {found.reader}")
@@ -66,6 +81,18 @@ def init(
     say(console, f"{'wrote':<{WIDTH}} {config.name} and policy.toml in {config.parent}")
     for word, step in next_steps(found, config, contact=contact).items():
         say(console, f"{word:<{WIDTH}} {step}")
+
+
+def _options(columns: list[str]) -> "ReadOptions":
+    """Return how a source is read whose columns are said as `FIELD=NAME`. Raises `ConfigError`."""
+    from byline.catalog.configs.loading import parse_config
+    from byline.catalog.errors import ConfigError
+    from byline.pipelines.sources.readers.options import ReadOptions
+
+    said = [text.partition("=") for text in columns]
+    if wrong := [text for text, (field, _, name) in zip(columns, said, strict=True) if not (field and name)]:
+        raise ConfigError(f"--column takes FIELD=NAME, got {wrong[0]!r}")
+    return parse_config({"columns": {field: name for field, _, name in said}}, ReadOptions, where="--column")
 
 
 def _named(taken: "Taken | None") -> list[str]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
+
+from byline.catalog.bars import bar
 
 if TYPE_CHECKING:
     from byline.pipelines.rights.plans.plan_report import Plan
@@ -43,7 +44,7 @@ def plan(
     if policy is not None:
         rules = load_policy(policy, [source.name for source in made.sources])
         check_measured(made, rules, policy)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with bar() as progress:
         task = progress.add_task("plan", total=None)
         found = make_plan(made, rules, lambda more: progress.advance(task, more))
     if as_json:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
+
+from byline.catalog.bars import bar
 
 if TYPE_CHECKING:
     from byline.pipelines.rights.recheck.running import Rechecked
@@ -47,7 +48,7 @@ def recheck(
 
     opened, console = in_corpus(release), Console(stderr=True)
     bases = dict(_base(text) for text in api or ())
-    with Progress(console=console, transient=True) as progress:
+    with bar(console=console) as progress:
 
         def begin(total: int) -> Callable[[int], None]:
             task = progress.add_task("recheck", total=total)

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
+
+from byline.catalog.bars import bar
 
 PROMPTS = [
     "red heart",
@@ -52,7 +52,7 @@ def report(
     if is_up_to_date(out, shown):
         print(f"{out} is up to date")
         return
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with bar() as progress:
         reading = progress.add_task("read verdicts and pictures", total=opened.manifest.counts["records"])
         data = collect(opened, lambda more: progress.advance(reading, more))
         model = None

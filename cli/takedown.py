@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from byline.catalog.bars import bar
+
 if TYPE_CHECKING:
     from byline.catalog.disk.storage import Store
     from byline.pipelines.rights.takedown.selecting import Request, Selection
@@ -117,7 +119,7 @@ def check(
 
     Example: byline takedown check --corpus demo/corpus
     """
-    from rich.progress import Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import TextColumn, TransferSpeedColumn
 
     from byline.catalog.text import one_line
     from byline.cli.corpus import find_corpus
@@ -127,7 +129,7 @@ def check(
     files = {path: Path(path).read_bytes() for path in picture or ()}
     left = shared = num_bytes = 0
     columns = [TextColumn("{task.description}"), TransferSpeedColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with bar(*columns) as progress:
         task = progress.add_task("check", total=None)
 
         def advance(path: str, more: int) -> None:
@@ -218,12 +220,12 @@ def _ask(selection: "Selection", page: str) -> None:
 
 
 def _complete(store: "Store") -> None:
-    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TextColumn, TimeElapsedColumn
 
     from byline.pipelines.rights.takedown.apply import RECEIPTS, complete
 
     columns = [TextColumn("{task.description}"), TextColumn("{task.completed} files"), TimeElapsedColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with bar(*columns) as progress:
         task = progress.add_task("remove", total=None)
         receipt = complete(store, lambda what: progress.update(task, advance=1, description=escape(what)[:60]))
     seen = sum(bool(sum(one["times_seen"].values())) for one in receipt.checkpoints)

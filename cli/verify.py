@@ -3,8 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
+
+from byline.catalog.bars import bar
 
 
 def verify(
@@ -20,7 +20,7 @@ def verify(
 
     opened = Release(release)
     samples = sum(shard.num_samples for shard in opened.manifest.shards)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with bar() as progress:
         task = progress.add_task("verify", total=samples)
         problems = list(problems_of(opened, lambda more: progress.advance(task, more)))
     for problem in problems:

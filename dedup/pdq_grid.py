@@ -74,23 +74,13 @@ def _box(values_LN, width, kept_K, means_KN):
 
 
 @compiled(nogil=True)
-def _to_rows(columns_LN, rows_NL):
-    """Write the first columns as rows, as many as there are rows."""
-    num, length = rows_NL.shape
+def _copy(values_NL, copy_NL):
+    """Copy as many rows as both have, in pieces: one of the two is turned on its side, as its transpose is given."""
+    num, length = min(len(values_NL), len(copy_NL)), copy_NL.shape[1]
     for first in range(0, length, COLUMNS_AT_ONCE):
         for row in range(num):
             for place in range(first, min(first + COLUMNS_AT_ONCE, length)):
-                rows_NL[row, place] = columns_LN[place, row]
-
-
-@compiled(nogil=True)
-def _to_columns(rows_NL, columns_LN):
-    """Write rows as the first columns."""
-    num, length = rows_NL.shape
-    for first in range(0, length, COLUMNS_AT_ONCE):
-        for row in range(num):
-            for place in range(first, min(first + COLUMNS_AT_ONCE, length)):
-                columns_LN[place, row] = rows_NL[row, place]
+                copy_NL[row, place] = values_NL[row, place]
 
 
 def _centers(length: int) -> np.ndarray:
@@ -117,14 +107,14 @@ def _filtered(pixels_HWC, box_width, box_height, centers_X, centers_Y):
         stop = min(height, start + ROWS_AT_ONCE)
         _luma_side_by_side(pixels_HWC[start:stop], side_by_side)
         _box(side_by_side, box_width, every_column, boxed)
-        _to_rows(boxed, rows[start:stop])
+        _copy(boxed.T, rows[start:stop])
     _box(rows, box_height, every_row, columns)
     narrow, kept = np.empty((height, GRID), np.float32), np.empty((GRID, ROWS_AT_ONCE), np.float32)
     for start in range(0, height, ROWS_AT_ONCE):
         stop = min(height, start + ROWS_AT_ONCE)
-        _to_columns(columns[start:stop], side_by_side)
+        _copy(columns[start:stop], side_by_side.T)
         _box(side_by_side, box_width, centers_X, kept)
-        _to_rows(kept, narrow[start:stop])
+        _copy(kept.T, narrow[start:stop])
     grid = np.empty((GRID, GRID), np.float32)
     _box(narrow, box_height, centers_Y, grid)
     return grid

@@ -5,8 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+from byline.catalog.bars import bar
 
 LINE_EVERY_S = 30.0
 """How often a line is written where no bar can be drawn."""
@@ -20,14 +21,14 @@ class ShownProgress:
         self._first_done, self._first_s = done, time.monotonic()
         self._last_line_s = self._first_s
         self._note = ""
-        self._bar = Progress(
+        self._bar = bar(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("images {task.fields[note]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not (shown and sys.stderr.isatty()),
+            stays=True,
+            shown=shown,
         )
         self._task = self._bar.add_task(what, total=total, completed=done, note="")
 
@@ -44,7 +45,7 @@ class ShownProgress:
             self._line(rate)
 
     def _line(self, rate: float) -> None:
-        if not self._shown or sys.stderr.isatty():
+        if not self._shown or not self._bar.disable:
             return
         left_s = (self._total - self._done) / max(rate, 1e-9)
         line = f"{self._what}: {self._done}/{self._total} images, {rate:.0f}/s, {left_s:.0f} s left {self._note}"

@@ -21,9 +21,9 @@ from byline.catalog.digests import canonical_json, digest_of
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError, CorpusError
 from byline.catalog.policies.policy import Policy
+from byline.catalog.progress import TOTAL, Meter, watch
 from byline.dedup.banding import promised_recall
 from byline.pictures.config import PixelConfig
-from byline.pipelines.beam.progress import TOTAL, Meter, watch
 from byline.pipelines.beam.workers import quick_imports, worker_server
 from byline.pipelines.corpora.config import CorpusConfig, check_installed, load_corpus_config
 from byline.pipelines.corpora.settings import settings
@@ -106,8 +106,9 @@ def _from_facts(config: CorpusConfig, policy: Policy, meter: Meter) -> dict[str,
     meter.add(TOTAL, sum(part.num_records for part in parts))
     made_with = settings(config, policy)
     try:
-        made = regenerate(parts, store, policy, made_with, denylists=config.denylists, count=meter.add)
+        made = regenerate(parts, store, policy, made_with, denylists=config.denylists, meter=meter)
     except NotReadyError:
+        meter.take_back()
         return None
     return {**dict.fromkeys(COUNTED, 0), **made.done}
 

@@ -8,7 +8,7 @@ from apache_beam.transforms.combiners import ToList
 
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.policies.policy import Policy
-from byline.pipelines.beam.progress import Meter
+from byline.catalog.progress import Meter
 from byline.pipelines.beam.stages.caption import WriteCaptions
 from byline.pipelines.beam.stages.fetch import Fetch
 from byline.pipelines.beam.stages.find_duplicates import FindDuplicates

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from byline.captioning import CaptionConfig, Captioner, make_captioner
 from byline.captioning.added import AddedConfig
@@ -27,7 +27,7 @@ from byline.pictures.config import PixelConfig
 from byline.pipelines.facts.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
 from byline.pipelines.facts.measures import DECODED, embedding_facts, metric_facts, pdq_facts
 from byline.pipelines.facts.rows import Instruments
-from byline.pipelines.fetching.config import FetchConfig
+from byline.pipelines.fetching.config import FetchConfig, by_prefix
 from byline.pipelines.sources.config import PlainName, SourceConfig
 
 
@@ -69,7 +69,7 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     publication: PublicationConfig = PublicationConfig()
     denylists: tuple[InputPlace, ...] = ()
     """Roots of other corpora: what was taken down there must not come in here either."""
-    serve: dict[str, InputPlace] = {}
+    serve: Annotated[dict[str, InputPlace], AfterValidator(by_prefix)] = {}
     """URL prefix -> folder that is served over HTTP on loopback during the build, in place of that prefix."""
 
     @property

@@ -1,6 +1,28 @@
 """How pictures are asked for: the table `[fetch]` of a corpus config."""
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from byline.pipelines.fetching.places_asked import allowed, url_prefix
+
+
+def _allowed(entry: str) -> str:
+    allowed(entry)
+    return entry
+
+
+def by_prefix(places: dict[str, str]) -> dict[str, str]:
+    """Return a table whose keys are prefixes of URLs. Raises `ValueError` for another key."""
+    for prefix in places:
+        url_prefix(prefix)
+    return places
+
+
+def _mirrors(mirrors: dict[str, str]) -> dict[str, str]:
+    for copy in by_prefix(mirrors).values():
+        url_prefix(copy)
+    return mirrors
 
 
 class FetchConfig(BaseModel, frozen=True, extra="forbid"):
@@ -21,8 +43,8 @@ class FetchConfig(BaseModel, frozen=True, extra="forbid"):
     """After 429, 5xx, and a connection that is dropped before an answer."""
     max_wait_s: float = Field(60.0, ge=0)
     """A host that asks for a longer rest is left to a later build."""
-    allow: tuple[str, ...] = ()
+    allow: tuple[Annotated[str, AfterValidator(_allowed)], ...] = ()
     """Networks (`10.1.0.0/16`) and `name:port` that may be asked though they are not public."""
-    mirrors: dict[str, str] = {}
+    mirrors: Annotated[dict[str, str], AfterValidator(_mirrors)] = {}
     """URL prefix -> the prefix that is asked in its place: copies of our own, so without robots.txt and at any
     address."""

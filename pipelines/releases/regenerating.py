@@ -3,7 +3,7 @@
 It is what a changed policy costs, and what a takedown does to every release. Nothing is fetched, measured or captioned.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy
+from byline.catalog.progress import NOTHING_COUNTED, Meter
 from byline.catalog.threads import in_threads
 from byline.pipelines.judging.judge import write_verdicts
 from byline.pipelines.judging.outstanding import lacks_anything
@@ -40,13 +41,13 @@ def regenerate(
     *,
     denylists: Sequence[str] = (),
     splice_from: Sequence[Release] = (),
-    count: Callable[[str, int], None] = lambda stage, num_records: None,
+    meter: Meter = NOTHING_COUNTED,
     is_complete: bool = True,
 ) -> Regenerated:
     """Judge the records, write the shards that changed and publish, as a build does.
 
     With `is_complete` it raises `NotReadyError`, and leaves every release alone, when a build would have something to
-    do before. `count` is told of a stage's records as they pass.
+    do before. `meter` is told of a stage's records as they pass.
     """
     parts = sorted(parts)
 
@@ -54,9 +55,10 @@ def regenerate(
         if is_complete and lacks_anything(part, store, screened):
             raise NotReadyError(part.pack)
 
+    meter.work("judge")
     for part in write_verdicts(parts, store, policy, settings.instruments, denylists, check):
-        count("judge", part.num_records)
-    written = list(_write(parts, store, settings, splice_from, count))
+        meter.add("judge", part.num_records)
+    written = list(_write(parts, store, settings, splice_from, meter))
     version = publish([one.shard for one in written], parts, store, policy, settings)
     new = [one.shard for one in written if one.is_new]
     return Regenerated(
@@ -70,7 +72,7 @@ def _write(
     store: Store,
     settings: Settings,
     splice_from: Sequence[Release],
-    count: Callable[[str, int], None],
+    meter: Meter,
 ) -> Iterator[WrittenShard]:
     earlier = earlier_shards(store, splice_from)
 
@@ -78,5 +80,7 @@ def _write(
         return list(write_shards_of(part, store, settings.instruments, earlier))
 
     for part, written in zip(parts, in_threads(write, parts), strict=True):
-        count("write shards", part.num_records)
+        if any(one.is_new for one in written):
+            meter.work("write shards")
+        meter.add("write shards", part.num_records)
         yield from written

@@ -13,6 +13,7 @@ import pytest
 from byline.catalog.configs.loading import load_config
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.policies.policy import Policy
+from byline.pipelines.corpora.config import CorpusConfig
 from byline.pipelines.sources.readers.yfcc import read_yfcc
 from tests.builders import a_picture, a_server, a_yfcc_line, encoded
 
@@ -133,9 +134,19 @@ def test_a_large_table_gets_packs_of_ten_thousand_and_names_of_others_cannot_end
     [
         ("none", None, "no file or folder at none; name a folder or file of pictures, CSV"),
         ("empty", {}, "empty holds no pictures and no tables"),
-        ("t.csv", b"a,b\n1,2\n", "t.csv has no column of URLs; its columns are a, b"),
+        (
+            "t.csv",
+            b"a,b\n1,2\n",
+            "its columns are a, b; say which it is: add --column url=...\n",
+        ),
+        ("my t.csv", b"link,b\n1,2\n", "link, b; say which it is: add --column url=link\n"),
+        ("t.jsonl", b'{"its url": 1}\n', "say which it is: add --column 'url=its url'\n"),
         ("t.csv", b"id;url;title, english\n1;http://x/1;T\n", "t.csv has ';' between its columns, its name says ','"),
-        ("t.csv", b"url,author,artist\nhttp://x/1,A,B\n", "artist and author may both be the creator"),
+        (
+            "t.csv",
+            b"url,author,artist\nhttp://x/1,A,B\n",
+            "the creator; say which it is: add --column creator=artist\n",
+        ),
         ("t.csv", b"url,title\n,a\n", "none of its first rows becomes a record; the first: line 2: no url"),
         ("t.html", b"<html>", "t.html is no table that is read"),
         ("t.parquet", b"PAR1 and no more", "t.parquet is not a whole Parquet file"),
@@ -162,6 +173,41 @@ def test_what_cannot_be_begun_is_one_line_and_nothing_is_written(name, content, 
     assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
     assert told in done.stderr
     assert not (tmp_path / "new").exists()
+
+
+def test_a_column_that_no_name_tells_is_said_and_goes_into_the_config(tmp_path):
+    (tmp_path / "list.csv").write_text("where,artist,author\nhttp://x.example/1,Ada,Eve\n")
+    told = ["init", "list.csv"]
+    for field, name in (("creator", "artist"), ("url", "where")):
+        done = _byline(*told, cwd=tmp_path)
+        assert done.returncode == 2
+        assert f"add --column {field}=" in done.stderr
+        told += ["--column", f"{field}={name}"]
+    done = _byline(*told, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "url          <- where" in done.stdout
+    config = tomllib.loads((tmp_path / "byline.toml").read_text())
+    assert config["sources"][0]["columns"] == {"url": "where", "creator": "artist"}
+    assert load_config(tmp_path / "byline.toml", CorpusConfig).sources[0].options.columns["url"] == "where"
+
+
+@pytest.mark.parametrize(
+    ("source", "column", "told"),
+    [
+        ("t.csv", "url", "--column takes FIELD=NAME, got 'url'"),
+        ("t.csv", "url=", "--column takes FIELD=NAME, got 'url='"),
+        ("t.csv", "link=url", "--column: columns: no field 'link'; the fields are id, url, "),
+        ("t.csv", "title=b", "t.csv has no column 'b', which should be the title; its columns are url, a"),
+        ("t.txt", "url=a", "t.txt is read by yfcc, whose fields are known; leave --column out"),
+    ],
+)
+def test_a_column_that_cannot_be_said_is_one_line(source, column, told, tmp_path):
+    (tmp_path / "t.csv").write_text("url,a\nhttp://x.example/1,A\n")
+    (tmp_path / "t.txt").write_text(a_yfcc_line("1", "http://x.example/1") + "\n")
+    done = _byline("init", source, "--column", column, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert told in done.stderr
+    assert not (tmp_path / "byline.toml").exists()
 
 
 @pytest.mark.parametrize(

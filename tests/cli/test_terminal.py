@@ -10,7 +10,8 @@ import pytest
 from typer.main import get_command
 
 from byline.cli.main import app
-from tests.builders import a_corpus
+from byline.pipelines.beam.build import STAGES
+from tests.builders import a_corpus, a_picture, a_yfcc_line, encoded
 from tests.cli.terminal import run_in_terminal
 from tests.training.builders import a_release, an_autoencoder_run, write_toml
 
@@ -57,11 +58,37 @@ def test_a_build_shows_something_at_once_and_no_bar_for_what_it_need_not_do(tmp_
     assert first.first_after_s < 3  # a second where nothing else runs
     assert first.shown.startswith(f"byline build {config}: loading\r\n".encode())
     assert b"fetch" in first.shown
-    again = run_in_terminal("build", str(config), folder=tmp_path)
-    assert again.wait() == 0
-    assert b"write shards" in again.shown
-    for stage in (b"ingest ", b"fetch ", b"caption "):
-        assert stage not in again.shown
+    assert _bars(first) == STAGES
+    assert _bars(_built(config)) == ["judge"]
+
+
+@pytest.mark.beam
+def test_a_build_on_beam_shows_no_bar_for_what_is_done(tmp_path):
+    config = a_corpus(tmp_path, num_pictures=2, num_packs=1)
+    assert _built(config).code == 0
+    on_beam = ("--", "--job_name=again")
+    assert _bars(_built(config, *on_beam)) == ["judge claims", "judge"]
+    with (tmp_path / "metadata.tsv").open("a") as file:
+        file.write(a_yfcc_line("2", "https://pictures.example/2.jpg") + "\n")
+    (tmp_path / "pictures/2.jpg").write_bytes(encoded(a_picture(2)))
+    grown = _built(config)
+    assert _bars(grown) == STAGES
+    assert "3/3" in grown.shown.decode()
+    policy = tmp_path / "policy.toml"
+    policy.write_text(policy.read_text().replace("heldout_fraction = 0.2", "heldout_fraction = 0.3"))
+    assert set(_bars(_built(config))) <= {"judge", "write shards"}
+
+
+def _built(config, *options):
+    terminal = run_in_terminal("build", str(config), *options, folder=config.parent)
+    assert terminal.wait() == 0, terminal.shown.decode()
+    return terminal
+
+
+def _bars(terminal):
+    """Return the stages that had a bar at any time: a name, then a bar of 30 characters."""
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.shown.decode())
+    return [stage for stage in STAGES if re.search(rf"(?:^|[\r\n]){stage} +[━╸╺]", shown)]
 
 
 @pytest.mark.beam

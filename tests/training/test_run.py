@@ -17,6 +17,7 @@ from byline.catalog.errors import CheckpointError, ConfigError, CorpusError
 from byline.diffusion.checkpoint import checkpoint_names, file_digest, open_checkpoint
 from byline.training.log import read_log
 from byline.training.run import run
+from tests.kills import kill_when
 from tests.training.builders import (
     a_diffusion_run,
     a_release,
@@ -50,14 +51,6 @@ def start(config: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "byline.training.run", str(config)]
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True)
-
-
-def kill_after(process: subprocess.Popen[str], run_folder: Path, *, entries: int) -> None:
-    while len(read_log(run_folder / "log.jsonl")) < entries:
-        assert process.poll() is None
-        time.sleep(0.002)
-    process.kill()
-    process.wait()
 
 
 def test_an_autoencoder_run_saves_what_diffusers_loads(tmp_path):
@@ -119,7 +112,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     run(write_toml(tmp_path / "whole.toml", whole))
     path = write_toml(tmp_path / "killed.toml", killed)
     for entries in (3, 11):
-        kill_after(start(path), tmp_path / "killed", entries=entries)
+        log = tmp_path / "killed/log.jsonl"
+        kill_when(start(path), lambda entries=entries, log=log: len(read_log(log)) >= entries)
     assert run(path) == 0
     assert digests_of(tmp_path / "killed") == digests_of(tmp_path / "whole")
     assert losses_of(tmp_path / "killed") == losses_of(tmp_path / "whole")

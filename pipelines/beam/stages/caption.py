@@ -14,7 +14,7 @@ from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy
-from byline.pipelines.beam.progress import Meter
+from byline.catalog.progress import Meter
 from byline.pipelines.facts.measures import caption_facts
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.judging.screening import screen, screened_columns

@@ -20,8 +20,8 @@ from byline.catalog.corpora.parts import PackPart
 from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
+from byline.catalog.progress import Meter
 from byline.pictures.config import PixelConfig
-from byline.pipelines.beam.progress import Meter
 from byline.pipelines.beam.stages.judge_claims import claims_path
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.held import read_held

@@ -7,15 +7,18 @@ from apache_beam.pvalue import AsList, PCollection
 
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
-from byline.pipelines.beam.progress import Meter
+from byline.catalog.progress import Meter
 from byline.pipelines.facts.edge_search import DIVIDED_FROM, SearchTask, finish_search, run_task, search_tasks
-from byline.pipelines.facts.similar_search import write_similar
+from byline.pipelines.facts.edges import is_searched
+from byline.pipelines.facts.similar_search import is_compared, write_similar
 
 
 def divide(
     parts: list[PackPart], store: Store, embedding: str | None, divided_from: int, meter: Meter
 ) -> Iterator[SearchTask]:
     """Write the pairs of the whole corpus, unless these very pictures were searched before, or yield parts of that."""
+    if not (is_searched(store, parts) and is_compared(store, parts, embedding)):
+        meter.work("find duplicates")
     with meter.pack("find duplicates", sum(part.num_records for part in parts)):
         write_similar(store, parts, embedding)
         yield from search_tasks(store, parts, divided_from)

@@ -9,7 +9,7 @@ from apache_beam.pvalue import PCollection
 from byline.catalog.corpora.parts import PackPart, parts_of
 from byline.catalog.denylists.denylist import load_denylist
 from byline.catalog.disk.storage import Store
-from byline.pipelines.beam.progress import TOTAL, Meter
+from byline.catalog.progress import NOTHING_COUNTED, TOTAL, Meter
 from byline.pipelines.releases.outcomes import READ_ANEW
 from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.sources.ingested import records_path
@@ -21,13 +21,16 @@ INGESTED = Metrics.counter("byline", "ingested")
 """Rows that were read from source files, unreadable ones included; what is left out has counters of its own."""
 
 
-def ingest(source: SourceConfig, store: Store, denylists: Sequence[str] = ()) -> list[PackPart]:
+def ingest(
+    source: SourceConfig, store: Store, denylists: Sequence[str] = (), meter: Meter = NOTHING_COUNTED
+) -> list[PackPart]:
     """Return the packs of a source, in order, reading its file only when this version of it was not ingested yet.
 
     What was taken down, here or in the corpora that `denylists` name, does not become a record.
     """
     path = records_path(source, denylists, store, keep=True)
     if not store.exists(path):
+        meter.work("ingest")
         taken = names_taken(source.reader, source.path, source.options)
         rows = read_source(source.reader, source.path, source.name, source.options)
         denylist, not_used = load_denylist(store, denylists), taken.not_used if taken else None
@@ -40,7 +43,7 @@ def ingest(source: SourceConfig, store: Store, denylists: Sequence[str] = ()) ->
 
 
 def _ingest_and_count(source: SourceConfig, store: Store, denylists: Sequence[str], meter: Meter) -> list[PackPart]:
-    parts = ingest(source, store, denylists)
+    parts = ingest(source, store, denylists, meter)
     num_records = sum(part.num_records for part in parts)
     meter.add(TOTAL, num_records)
     meter.add("ingest", num_records)

@@ -9,7 +9,7 @@ from apache_beam.pvalue import PCollection
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy
-from byline.pipelines.beam.progress import Meter
+from byline.catalog.progress import Meter
 from byline.pipelines.facts.rows import Instruments
 from byline.pipelines.judging.judge import write_verdicts
 from byline.pipelines.judging.screening import NOT_ASKED, NOT_MEASURED, Screened
@@ -24,6 +24,7 @@ def judge_corpus(
     meter: Meter,
 ) -> list[PackPart]:
     """Write the verdicts of every pack."""
+    meter.work("judge")
     for part in write_verdicts(parts, store, policy, instruments, denylists, _check):
         meter.add("judge", part.num_records)
     return parts

@@ -7,7 +7,7 @@ from apache_beam.pvalue import PCollection
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy, RecordRules
-from byline.pipelines.beam.progress import Meter
+from byline.catalog.progress import Meter
 from byline.pipelines.facts.rows import LACKS_COLUMNS, lacks
 from byline.pipelines.judging.screening import screen_claims
 
@@ -27,6 +27,7 @@ def claims_path(pack: str) -> str:
 
 def judge_claims_of(part: PackPart, store: Store, policy: Policy, meter: Meter) -> PackPart:
     """Write the claims judgement of one pack."""
+    meter.work("judge claims")
     with meter.pack("judge claims", part.num_records):
         records = part.read_records(store, ["record_id", "license_claims", *LACKS_COLUMNS])
         store.write_table(claims_path(part.pack), judge_claims(records, policy.rules_of(part.source)))

@@ -16,6 +16,7 @@ from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
+from byline.catalog.progress import Meter
 from byline.dedup.colors import color_grid
 from byline.dedup.decoding import decode
 from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
@@ -24,7 +25,6 @@ from byline.dedup.metrics import MetricInUse, use_metric
 from byline.dedup.pdq import pdq
 from byline.dedup.quality import measure_quality
 from byline.dedup.views import pack_views, views_of
-from byline.pipelines.beam.progress import Meter
 from byline.pipelines.facts.measures import (
     DECODED,
     MEASURED_PX,

@@ -9,7 +9,7 @@ from apache_beam.pvalue import PCollection
 from byline.catalog.corpora.manifest import Shard
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
-from byline.pipelines.beam.progress import Meter
+from byline.catalog.progress import Meter
 from byline.pipelines.facts.rows import Instruments
 from byline.pipelines.releases.shard_writing import Earlier, write_shards_of
 
@@ -20,6 +20,8 @@ def write_and_count(
     """Yield the shards of one pack, and count those that had to be written."""
     with meter.pack("write shards", part.num_records):
         for written in write_shards_of(part, store, instruments, earlier):
+            if written.is_new:
+                meter.work("write shards")
             Metrics.counter("byline", "shards written").inc(int(written.is_new))
             Metrics.counter("byline", "shard bytes written").inc(written.shard.num_bytes * written.is_new)
             yield written.shard

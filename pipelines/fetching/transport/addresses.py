@@ -5,14 +5,14 @@ there is no time between that check and the connection in which an answer could 
 """
 
 import socket
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from aiohttp import TCPConnector, ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from byline.catalog.errors import ConfigError
-from byline.pipelines.fetching.transport.urls import problem_of_port
+from byline.pipelines.fetching.places_asked import allowed, problem_of_port
 
 DNS_CACHE_S = 300
 AddrInfo = tuple[int, int, int, str, tuple[Any, ...]]
@@ -113,14 +113,13 @@ class Guard:
 
     def _allow(self, entry: str) -> None:
         try:
-            self.networks.append(ip_network(entry))
-            return
-        except ValueError:
-            host, colon, port = entry.rpartition(":")
-        if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536) or "/" in entry:
-            wanted = "a network such as 10.1.0.0/16, or a name and port such as pictures.intranet:8080"
-            raise ConfigError(f"cannot allow {entry!r}; give {wanted}")
-        self.names.add((_plain(host), int(port)))
+            found = allowed(entry)
+        except ValueError as error:
+            raise ConfigError(f"cannot allow {entry!r}; {error}") from error
+        if isinstance(found, tuple):
+            self.names.add(found)
+        else:
+            self.networks.append(found)
 
 
 def kind_if_not_public(ip: IPv4Address | IPv6Address) -> str | None:

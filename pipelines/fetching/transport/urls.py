@@ -4,18 +4,10 @@ import re
 
 from yarl import URL
 
+from byline.pipelines.fetching.places_asked import problem_of_port
+
 MAX_URL_CHARACTERS = 8000
 MAX_SHOWN_CHARACTERS = 300
-
-BAD_PORTS = frozenset(
-    int(port)
-    for port in """
-    0 1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 109 110 111 113 115 117 119 123
-    135 137 139 143 161 179 389 427 465 512 513 514 515 526 530 531 532 540 548 554 556 563 587 601 636 989 990 993 995
-    1719 1720 1723 2049 3659 4045 4190 5060 5061 6000 6566 6665 6666 6667 6668 6669 6679 6697 10080
-    """.split()
-)
-"""Ports of services that could take a request for one of theirs: the Fetch standard's list, as browsers keep it."""
 
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\\]")
 _AUTHORITY = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
@@ -57,13 +49,6 @@ def _problem_of_parts(url: str) -> str | None:
     if len(host) > 254 or any(len(label) > 63 for label in host.split(".")):
         return "host longer than a name may be"
     return problem_of_port(port)
-
-
-def problem_of_port(port: int | None) -> str | None:
-    """Return why nothing is asked of a port, or none."""
-    if port is None or port in BAD_PORTS or not 0 < port < 65536:
-        return f"port {port}, which is not for http"
-    return None
 
 
 def origin_of(url: str) -> str:

@@ -7,7 +7,7 @@ from byline.catalog.corpora.records import ImageRecord, UnreadableRow
 from byline.catalog.errors import SourceError
 from byline.pipelines.sources.beginning.finding import Found
 from byline.pipelines.sources.readers import READERS
-from byline.pipelines.sources.readers.options import AS_IT_IS
+from byline.pipelines.sources.readers.options import ReadOptions
 
 NUM_SHOWN = 3
 ROWS_LOOKED_AT = 1000
@@ -23,11 +23,11 @@ class Sampled:
     """Of the rows that were looked at for them."""
 
 
-def sample(found: Found, name: str) -> Sampled:
+def sample(found: Found, name: str, options: ReadOptions) -> Sampled:
     """Read rows until there are enough records. Raises `SourceError` when none of the first thousand is one."""
     records: list[ImageRecord] = []
     unreadable: list[UnreadableRow] = []
-    rows = islice(READERS[found.reader](found.path, name, AS_IT_IS), ROWS_LOOKED_AT)
+    rows = islice(READERS[found.reader](found.path, name, options), ROWS_LOOKED_AT)
     while len(records) < NUM_SHOWN and (row := next(rows, None)) is not None:
         if isinstance(row, ImageRecord):
             records.append(row)

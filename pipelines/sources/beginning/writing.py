@@ -11,6 +11,7 @@ from pathlib import Path
 from byline.catalog.errors import ConfigError
 from byline.pipelines.sources.beginning.finding import Found
 from byline.pipelines.sources.ingesting import PACK_RECORDS
+from byline.pipelines.sources.readers.options import ReadOptions
 from byline.pipelines.sources.readers.taken import Taken
 
 CONFIG, POLICY = "byline.toml", "policy.toml"
@@ -43,12 +44,12 @@ def folder_for(found: Found, into: str | None) -> Path:
     return folder
 
 
-def write_config(found: Found, taken: Taken | None, folder: Path, *, contact: str | None) -> Path:
+def write_config(found: Found, taken: Taken | None, folder: Path, *, contact: str | None, options: ReadOptions) -> Path:
     """Write the policy and the config of a corpus of one source, and return the config's path.
 
     Neither may be there: both are opened as new files, so a second writer is refused as well.
     """
-    text = config_text(found, taken, folder, contact=contact)
+    text = config_text(found, taken, folder, contact=contact, options=options)
     policy = (files("byline") / "configs" / "policies" / POLICY_COPIED).read_bytes()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,9 @@ def write_config(found: Found, taken: Taken | None, folder: Path, *, contact: st
     return folder / CONFIG
 
 
-def config_text(found: Found, taken: Taken | None, folder: Path, *, contact: str | None = None) -> str:
+def config_text(
+    found: Found, taken: Taken | None, folder: Path, *, contact: str | None = None, options: ReadOptions
+) -> str:
     """Return the config, in TOML with comments."""
     name = plain_name(Path(found.path).resolve())
     num_packs = -(-max(found.num_rows, 1) // PACK_RECORDS)
@@ -75,6 +78,7 @@ def config_text(found: Found, taken: Taken | None, folder: Path, *, contact: str
         f"reader = {_quoted(found.reader)}",
         f"path = {_quoted(_path_from(folder, found.path))}",
         f"num_packs = {num_packs:<17}# about {found.counted}, ten thousand a pack; it cannot be changed later",
+        *_columns(options),
         *(_named(taken) if taken is not None else ()),
         "",
         "[pixels]                     # how pictures are stored; it cannot be changed later",
@@ -103,6 +107,11 @@ def _fetch(contact: str | None) -> list[str]:
         line,
         "",
     ]
+
+
+def _columns(options: ReadOptions) -> list[str]:
+    said = ", ".join(f"{field} = {_quoted(name)}" for field, name in options.columns.items())
+    return [f"columns = {{ {said} }}"] if said else []
 
 
 def _named(taken: Taken) -> list[str]:

@@ -58,6 +58,10 @@ _PARTS = re.compile(r"[\s_\-]+")
 class AmbiguousNameError(ValueError):
     """Two names may be one field."""
 
+    def __init__(self, field: str, names: Sequence[str]) -> None:
+        self.what, self.field, self.names = f"{' and '.join(names)} may both be the {field}", field, names
+        super().__init__(f"{self.what}; say in `columns` which it is")
+
 
 @lru_cache(maxsize=1 << 12)
 def folded(name: str) -> str:
@@ -110,7 +114,7 @@ def _first(
     for rank in ranks:
         found = sorted({name for name in names if folded(name) in rank})
         if len(found) > 1 and (said is None or any(said[name] != said[found[0]] for name in found)):
-            raise AmbiguousNameError(f"{' and '.join(found)} may both be the {field}; say in `columns` which it is")
+            raise AmbiguousNameError(field, found)
         if found:
             return found[0]
     return None

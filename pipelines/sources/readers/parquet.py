@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import SourceError
+from byline.catalog.errors import ColumnError, SourceError
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.readers.rows import in_file, read_row
 from byline.pipelines.sources.readers.tables import Columns, columns_of, record_of, tables_at
@@ -63,7 +63,7 @@ def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
 def _check_urls(field: pa.Field, path: str) -> None:
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise SourceError(f"{path}: column {field.name!r} holds no URLs but {field.type}; say in `columns` which does")
+        raise ColumnError(f"{path}: column {field.name!r} holds no URLs but {field.type}", "url", "...")
 
 
 def without_times(batch: pa.RecordBatch, path: str) -> pa.RecordBatch:

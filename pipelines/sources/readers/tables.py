@@ -11,7 +11,7 @@ from typing import Any
 
 from byline.catalog.corpora.records import Evidence, ImageRecord
 from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import SourceError
+from byline.catalog.errors import ColumnError, SourceError
 from byline.catalog.text import one_line
 from byline.pipelines.sources.readers.files import metadata_of
 from byline.pipelines.sources.readers.names import AmbiguousNameError, nearest, one_of, texts_of
@@ -49,17 +49,17 @@ def columns_of(names: Sequence[str], options: ReadOptions, path: str) -> Columns
     told = told_of(names)
     for field, name in options.columns.items():
         if name not in names:
-            raise SourceError(f"{path} has no column {name!r}, which the config names for {field}; {told}")
+            raise SourceError(f"{path} has no column {name!r}, which should be the {field}; {told}")
     for name in options.save_additional_columns:
         if name not in names:
             raise SourceError(f"{path} has no column {name!r} to save; {told}")
     try:
         found = _fields(names, options)
     except AmbiguousNameError as error:
-        raise SourceError(f"{path}: {error}") from error
+        raise ColumnError(f"{path}: {error.what}", error.field, error.names[0]) from error
     if "url" not in found:
         near = next((name for name in names if nearest(name) == "url"), "...")
-        raise SourceError(f'{path} has no column of URLs; {told}: say which it is, as columns = {{ url = "{near}" }}')
+        raise ColumnError(f"{path} has no column of URLs; {told}", "url", near)
     for name in (*found.values(), *options.save_additional_columns):
         if names.count(name) > 1:
             raise SourceError(f"{path} has {names.count(name)} columns called {name!r}; give them names of their own")

@@ -1,9 +1,7 @@
 """The build from end to end, over real HTTP, with real Beam: what it promises."""
 
-import signal
 import subprocess
 import sys
-import time
 
 import pyarrow.compute as pc
 import pytest
@@ -24,6 +22,7 @@ from tests.builders import (
     write_corpus,
 )
 from tests.captioning.test_blip2 import save_tiny_checkpoint
+from tests.kills import kill_when
 from tests.pipelines.releases.released import captions_of
 
 pytestmark = pytest.mark.beam
@@ -66,16 +65,6 @@ def test_any_number_of_workers_gives_the_same_release(small, tmp_path, workers):
     assert tree_digest(folders[0]) == tree_digest(folders[1])
 
 
-def _kill_when(command, is_there):
-    """Run a build and kill -9 its main process, and no other, as soon as `is_there()`."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not is_there() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-
-
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_release(small, tmp_path):
     _, release = small
@@ -83,7 +72,8 @@ def test_killed_at_any_moment_it_ends_with_the_same_release(small, tmp_path):
     corpus = tmp_path / "corpus"
     command = [sys.executable, "-m", "byline.cli.main", "build", str(config), "--workers", "2"]
     for what in ("judgements/claims/*", "packs/*.tar", "facts/hashes/*/*", "facts/captions/*/*", "shards/*.tar"):
-        _kill_when(command, lambda what=what: any(corpus.glob(what)))
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        kill_when(process, lambda what=what: any(corpus.glob(what)))
     again = build(str(config), workers=1)
     assert again.version == release.version
     assert list(verify(again)) == []

@@ -9,8 +9,8 @@ from apache_beam.testing.util import assert_that, equal_to
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
+from byline.catalog.progress import Meter
 from byline.dedup.views import TURNED, View, pack_views
-from byline.pipelines.beam.progress import Meter
 from byline.pipelines.beam.stages.find_duplicates import FindDuplicates
 from byline.pipelines.facts.edge_search import (
     SEARCHES,

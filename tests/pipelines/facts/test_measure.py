@@ -12,11 +12,11 @@ from byline.catalog.corpora.packs import Outcome, read_images, read_index, write
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
+from byline.catalog.progress import Meter
 from byline.dedup.hashes import perceptual_hashes
 from byline.pictures.config import PixelConfig
 from byline.pictures.pixels import store_image
 from byline.pipelines.beam.build import build
-from byline.pipelines.beam.progress import Meter
 from byline.pipelines.beam.stages import measure
 from byline.pipelines.beam.stages.measure import measure_pack, measure_thumbnail, measurements
 from byline.pipelines.facts.measures import hash_facts, pdq_facts, quality_facts, safety_facts, thumbnail_facts

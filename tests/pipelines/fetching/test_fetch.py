@@ -15,8 +15,8 @@ from byline.catalog.corpora.packs import INDEX_SCHEMA, read_attempts, read_index
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
+from byline.catalog.progress import Meter
 from byline.pictures.config import PixelConfig
-from byline.pipelines.beam.progress import Meter
 from byline.pipelines.beam.stages.fetch import Fetch, fetch_pack
 from byline.pipelines.beam.stages.judge_claims import CLAIM_SCHEMA, claims_path
 from byline.pipelines.beam.stages.measure import Measure, Measured

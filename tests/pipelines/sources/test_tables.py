@@ -146,16 +146,20 @@ def test_text_that_is_not_utf_8_costs_its_row_alone(tmp_path):
         (
             {"link": ["x"], "TEXT": ["y"]},
             {},
-            r"no column of URLs; its columns are link, TEXT: say which it is, as columns = ",
+            r"no column of URLs; its columns are link, TEXT; say which it is, as columns = { url = .link. }",
         ),
         (
             {"url": ["x"]},
             {"columns": {"title": "alt"}},
-            "no column 'alt', which the config names for title; its columns are url$",
+            "no column 'alt', which should be the title; its columns are url$",
         ),
         ({"url": ["x"]}, {"save_additional_columns": ("alt",)}, "no column 'alt' to save; its columns are url$"),
-        ({"url": ["x"], "URL": ["x"]}, {}, "URL and url may both be the url; say in `columns` which it is"),
-        ({"url": [1]}, {}, "column 'url' holds no URLs but int64; say in `columns` which does"),
+        (
+            {"url": ["x"], "URL": ["x"]},
+            {},
+            "URL and url may both be the url; say which it is, as columns = ",
+        ),
+        ({"url": [1]}, {}, "column 'url' holds no URLs but int64; say which it is, as columns = { url = "),
     ],
 )
 def test_columns_that_do_not_fit_are_told_with_those_there_are(columns, options, told, tmp_path):
@@ -320,5 +324,5 @@ def test_a_column_whose_name_is_not_utf_8_is_told(tmp_path):
 
 
 def test_columns_are_told_on_one_line(tmp_path):
-    with pytest.raises(SourceError, match="its columns are a b, c: say which"):
+    with pytest.raises(SourceError, match="its columns are a b, c; say which"):
         _csv(tmp_path, '"a\nb",c\n')

@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byline.pipelines.fetching.transport.urls import (
-    BAD_PORTS,
     MAX_SHOWN_CHARACTERS,
     origin_of,
     problem_of,
@@ -73,10 +72,6 @@ def test_a_problem_says_what_is_wrong(url, problem):
 @pytest.mark.parametrize("url", ["http://u:hunter2@[::1/", "http://u:hunter2@exa℀mple.org/", "http://hunter2:x:y/"])
 def test_a_problem_repeats_no_secret(url):
     assert "hunter2" not in problem_of(url)
-
-
-def test_ports_of_the_web_are_not_bad():
-    assert not BAD_PORTS & {80, 443, 8000, 8080, 8443, 9000}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.kills import kill_when
 from tests.pipelines.sources.harvest.answers import CONTACT, query_of, saved_lines
 
 
@@ -57,11 +58,7 @@ def test_a_killed_harvest_asks_for_no_answer_twice(apis, tmp_path):
     command = [sys.executable, "-m", "byline.cli.main", "harvest", "commons", "--out", out, "--category", "A"]
     command += ["--api", f"{apis.url}/w/api.php", "--contact", CONTACT, "--page-size", "1"]
     for number in (10, 20):
-        process = subprocess.Popen(command)
-        while len(apis.asked) < number:
-            assert process.poll() is None
-        process.kill()
-        process.wait()
+        kill_when(subprocess.Popen(command), lambda number=number: len(apis.asked) >= number)
     subprocess.run(command, check=True, capture_output=True)
     requests = [line["request"] for line in saved_lines(out)]
     assert len(set(requests)) == len(requests) == 40

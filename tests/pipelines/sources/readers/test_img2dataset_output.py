@@ -274,7 +274,7 @@ def test_a_shard_without_pictures_is_told_of_each_row(tmp_path):
         (
             [A_ROW],
             ReadOptions(columns={"license": "rights"}),
-            "has no column 'rights', which the config names for license",
+            "has no column 'rights', which should be the license",
         ),
         ([A_ROW], ReadOptions(save_additional_columns=("sha256",)), "has no column 'sha256' to save"),
     ],

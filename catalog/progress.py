@@ -21,7 +21,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-TOTAL, STARTING = "total", "starting"
+from byline.catalog.bars import bar
+
+TOTAL, STARTING, WORK = "total", "starting", "work of "
 COUNTED_AT_ONCE = 16
 
 
@@ -37,17 +39,34 @@ class Meter:
             with (Path(self.folder) / f"{os.getpid()}.log").open("a") as file:
                 file.write(f"{count} {stage}\n")
 
+    def work(self, stage: str) -> None:
+        """Say that `stage` has something to do: without that it has no bar, however many records pass it."""
+        self.add(f"{WORK}{stage}", 1)
+
+    def take_back(self) -> None:
+        """Make what this process has counted count for nothing, as what was done is done again in another way."""
+        if self.folder:
+            counts = _Counts(Path(self.folder), f"{os.getpid()}.log")
+            counts.update()
+            for stage, count in counts.totals.items():
+                self.add(stage, -count)
+
     def shared_folder(self, name: str) -> Path | None:
         """Return a folder that the processes of this run share and that ends with it; none for a remote worker."""
         return Path(self.folder) / name if self.folder and Path(self.folder).is_dir() else None
 
     @contextmanager
     def pack(self, stage: str, num_records: int) -> Iterator[Callable[[int], None]]:
-        """Give a function that counts as the work goes; the rest of the pack is counted when the block ends."""
+        """Give a function that counts as the work goes; the rest of the pack is counted when the block ends.
+
+        A pack for which it is never called had nothing to do, unless `work` says otherwise.
+        """
         counted = told = 0
 
         def count(more: int) -> None:
             nonlocal counted, told
+            if not counted:
+                self.work(stage)
             counted += more
             if counted - told >= COUNTED_AT_ONCE:
                 self.add(stage, counted - told)
@@ -55,6 +74,9 @@ class Meter:
 
         yield count
         self.add(stage, num_records - told)
+
+
+NOTHING_COUNTED = Meter()
 
 
 class _RateColumn(TextColumn):
@@ -70,8 +92,8 @@ class _RateColumn(TextColumn):
 def watch(folder: Path, stages: list[str], console: Console) -> Iterator[None]:
     """Draw a bar for each stage from what the workers append under `folder`, until the block ends.
 
-    A stage that has done nothing yet has no bar, and none at the end if it had nothing to do; before the first one has,
-    it says that the build starts.
+    A stage that has done nothing yet has no bar, and none at the end if it had nothing to do, though every record
+    passed it; before the first one has, it says that the build starts.
     """
     columns = [
         TextColumn("{task.description:<14}"),
@@ -81,14 +103,14 @@ def watch(folder: Path, stages: list[str], console: Console) -> Iterator[None]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with bar(*columns, console=console, stays=True) as progress:
         tasks = {stage: progress.add_task(stage, total=None, start=False, visible=False) for stage in stages}
         starting = progress.add_task(STARTING, total=None)
         counts, stop = _Counts(folder), Event()
 
         def update() -> None:
             _update(counts, progress, tasks)
-            progress.update(starting, visible=not counts.totals.keys() & tasks.keys())
+            progress.update(starting, visible=not any(counts.totals[f"{WORK}{stage}"] > 0 for stage in tasks))
 
         thread = Thread(target=_poll, args=(update, stop), daemon=True)
         thread.start()
@@ -99,21 +121,21 @@ def watch(folder: Path, stages: list[str], console: Console) -> Iterator[None]:
             thread.join()
             update()
             progress.update(starting, visible=False)
-            if not console.is_terminal and any(task.visible for task in progress.tasks):
+            if progress.disable and any(task.visible for task in progress.tasks):
                 console.print(progress.get_renderable())  # a log has each bar once, and no empty line without any
 
 
 class _Counts:
     """Sums what is appended; reads each line once."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, files: str = "*.log") -> None:
+        self.folder, self.files = folder, files
         self.totals: Counter[str] = Counter()
         self._read_bytes: Counter[Path] = Counter()
 
     def update(self) -> None:
         """Take in what was appended since the last time."""
-        for path in self.folder.glob("*.log"):
+        for path in self.folder.glob(self.files):
             with path.open("rb") as file:
                 file.seek(self._read_bytes[path])
                 whole = file.read().rpartition(b"\n")[0]
@@ -132,6 +154,7 @@ def _update(counts: _Counts, progress: Progress, tasks: dict[str, TaskID]) -> No
     counts.update()
     done = counts.totals
     for stage, task in tasks.items():
-        if done[stage]:
+        has_work = done[f"{WORK}{stage}"] > 0
+        if has_work:
             progress.start_task(task)
-        progress.update(task, visible=done[stage] > 0, completed=done[stage], total=done[TOTAL] or None)
+        progress.update(task, visible=has_work, completed=done[stage], total=done[TOTAL] or None)
