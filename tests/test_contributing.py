@@ -51,6 +51,12 @@ def captions(release):
     return {caption for table in tables for caption in table["caption"].to_pylist()}
 
 
+@pytest.mark.parametrize("name", PACKAGES)
+def test_an_extension_is_two_files_and_edits_none_of_bylines(page, name):
+    written = {path.name for path in (page / name).iterdir() if path.is_file()}
+    assert written == {"pyproject.toml", f"{name.replace('-', '_')}.py"}
+
+
 def test_the_source(page, tmp_path):
     config = a_corpus(tmp_path, num_pictures=3, num_packs=1)
     url = "https://pictures.example"
