@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.edits import EDITS, Draw
 from benchmarks.false_pairs import write_sheet
 from benchmarks.side_by_side import write_section
 from byline.dedup.embedding.corpus import photographs
 from byline.dedup.embedding.embedder import PLAIN_BELOW, Embedder, EmbeddingConfig, is_plain
 from byline.dedup.hashes import perceptual_hashes
 from byline.dedup.quality import FLAT_FROM, measure_quality
+from harness.edits import EDITS, Draw
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 LONGER_SIDE_PX, SAME_BITS = 256, 70

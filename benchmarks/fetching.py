@@ -22,12 +22,12 @@ import pyarrow.parquet as pq
 from PIL import Image
 from rich.progress import track
 
-from benchmarks.fetch_only import WORKERS, Ran, asked, fetch_command, run, write_corpus
-from benchmarks.pictures import a_jpeg
 from benchmarks.side_by_side import write_section
 from benchmarks.storing import psnr_db
-from benchmarks.web import Web, a_web
 from byline.catalog.disk.storage import Store
+from harness.fetch_only import WORKERS, Ran, asked, fetch_command, run, write_corpus
+from harness.pictures import a_jpeg
+from harness.web import Web, a_web
 
 NUM_URLS, ROUNDS = 1_200, 5
 NUM_HOSTS = 100

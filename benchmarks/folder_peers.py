@@ -12,12 +12,12 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.pictures import flattened
 from benchmarks.real_codes import sample_pictures
 from benchmarks.side_by_side import write_section
 from byline.dedup.decoding import decode_gray
 from byline.dedup.hashes import perceptual_hashes
 from byline.dedup.neighbors import near_pairs
+from harness.pictures import flattened
 
 RADIUS_BITS = 8
 Pair = tuple[str, str]

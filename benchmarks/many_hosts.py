@@ -15,11 +15,11 @@ from statistics import median
 
 from rich.progress import track
 
-from benchmarks.fetch_only import WORKERS, Ran, asked, fetch_command, run, write_corpus
-from benchmarks.pictures import a_jpeg
 from benchmarks.side_by_side import write_section
-from benchmarks.web import Web, a_web, address_of, kind_of, number_of, retry_after_s
-from benchmarks.web_log import TOO_MANY, Request, most_in_flight, most_within, too_early
+from harness.fetch_only import WORKERS, Ran, asked, fetch_command, run, write_corpus
+from harness.pictures import a_jpeg
+from harness.web import Web, a_web, address_of, kind_of, number_of, retry_after_s
+from harness.web_log import TOO_MANY, Request, most_in_flight, most_within, too_early
 
 NUM_HOSTS, ROUNDS = 10_000, 3
 BIG_OF_HOSTS = 500

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from benchmarks.pictures import flattened
 from byline.dedup.hashes import perceptual_hashes
+from harness.pictures import flattened
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 COPIES = 8

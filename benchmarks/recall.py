@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from benchmarks.pictures import flattened
 from benchmarks.side_by_side import write_section
 from byline.dedup.colors import GRID_BYTES, color_grid
 from byline.dedup.frames import STEP
 from byline.dedup.hashes import perceptual_hashes
 from byline.dedup.quality import is_flat
 from byline.dedup.views import CODE_BYTES, TRIMMED, TURNED, UPRIGHT, views_of
+from harness.pictures import flattened
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 SIDE_PX = 256

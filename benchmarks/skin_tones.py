@@ -18,13 +18,13 @@ import numpy.typing as npt
 from PIL import Image, ImageEnhance
 
 from benchmarks.line_plots import Line, Panel, draw
-from benchmarks.pictures import flattened
 from benchmarks.side_by_side import write_section
 from byline.catalog.policies.policy import DuplicateRules
 from byline.dedup.colors import color_grid
 from byline.dedup.hashes import perceptual_hashes
 from byline.dedup.pdq import MIN_QUALITY, pdq
 from byline.dedup.quality import measure_quality
+from harness.pictures import flattened
 
 HOME = Path(__file__).parent
 LABELS = HOME / "skin_tones.tsv"

@@ -16,13 +16,13 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from benchmarks.pictures import a_jpeg
 from benchmarks.side_by_side import write_section
 from byline.pictures.config import PixelConfig
 from byline.pictures.pixels import UnusableError, store_image
 from byline.pictures.pixels.colors import is_srgb
 from byline.pictures.pixels.decoding import survey
 from byline.pictures.pixels.resizing import reduction
+from harness.pictures import a_jpeg
 
 PHOTOGRAPHS = Path(__file__).parents[1] / "samples/photographs"
 SIZES = ((640, 480), (1024, 768), (2048, 1536), (4000, 3000))

@@ -82,3 +82,10 @@ def test_every_room_says_what_it_is_and_no_file_has_a_vague_name(room):
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_room_reads_or_writes_pickles(room):
     assert not {str(path.relative_to(ROOT)) for path in _paths_of(room) if _libraries(path) & PICKLES}
+
+
+def test_no_test_stands_on_a_benchmark():
+    wrong = [
+        path for path in (ROOT / "tests").rglob("*.py") if any("benchmarks" in name for name in HOUSE["imports"](path))
+    ]
+    assert not wrong

@@ -20,7 +20,7 @@ def wheel(tmp_path_factory):
     """Build the wheel from a copy: what an earlier build left in the checkout would go into it."""
     folder = tmp_path_factory.mktemp("wheel")
     sources = folder / "sources"
-    for room in ("byline", "configs", *HOUSE["TOPS"], "tests", "benchmarks", "samples"):
+    for room in ("byline", "configs", *HOUSE["TOPS"], "tests", "harness", "benchmarks", "samples"):
         ignored = shutil.ignore_patterns("__pycache__", "*.png", "*.jpg")
         shutil.copytree(ROOT / room, sources / room, symlinks=True, ignore=ignored)
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):

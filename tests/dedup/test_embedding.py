@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from benchmarks.edits import EDITS, Draw
 from byline.catalog.errors import CheckpointError
 from byline.dedup.embedding.corpus import photographs
 from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
 from byline.dedup.embedding.network import CopyNet, NetworkConfig, folded, save_network
+from harness.edits import EDITS, Draw
 from tests.builders import a_picture
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.fetch_only import WORKERS
-from benchmarks.killed_fetch import kill_and_compare
 from byline.pipelines.beam.stages.fetch import WINDOW
+from harness.fetch_only import WORKERS
+from harness.killed_fetch import kill_and_compare
 
 pytestmark = [pytest.mark.beam, pytest.mark.slow]
 

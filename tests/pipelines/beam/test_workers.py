@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fetch_only import write_corpus
 from byline.pipelines.beam.workers import WorkerServer, worker_server
+from harness.fetch_only import write_corpus
 from tests.builders import a_server
 
 PATIENCE_S = 60

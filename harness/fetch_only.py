@@ -1,6 +1,6 @@
 """A build up to its fetch, in a process of its own: the same Beam graph, and no stage after; timed, its memory seen.
 
-python -m benchmarks.fetch_only CONFIG runs one.
+python -m harness.fetch_only CONFIG runs one.
 """
 
 import os
@@ -119,7 +119,7 @@ def _peak_kb(pid: int) -> int:
 
 def fetch_command(config: Path) -> list[str]:
     """Return the command that fetches a corpus."""
-    return [sys.executable, "-m", "benchmarks.fetch_only", str(config)]
+    return [sys.executable, "-m", "harness.fetch_only", str(config)]
 
 
 def asked(config: Path) -> list[dict[str, object]]:

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, TextIO
 
-from benchmarks.web_log import Request, read_log
+from harness.web_log import Request, read_log
 
 Kind = Literal["healthy", "hangs", "busy", "html", "short", "cut", "mistyped"]
 LIES: tuple[Kind, ...] = ("html", "short", "cut", "mistyped")
@@ -88,7 +88,7 @@ def a_web(folder: Path, pictures: Sequence[bytes], *, is_sick: bool = False, lat
     for number, picture in enumerate(pictures):
         (folder / f"{number}.jpg").write_bytes(picture)
     log = folder / "requests.log"
-    command = [sys.executable, "-m", "benchmarks.web", str(folder), str(log), str(int(is_sick)), str(latency_s)]
+    command = [sys.executable, "-m", "harness.web", str(folder), str(log), str(int(is_sick)), str(latency_s)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:

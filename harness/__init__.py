@@ -1,0 +1,1 @@
+"""What both tests and benchmarks stand on: a web of many hosts, pictures, edits of pictures, builds that are killed."""
