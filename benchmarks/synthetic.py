@@ -207,9 +207,7 @@ def _facts(
     hashes = pa.table(
         {
             "sha256": pa.array(keys),
-            "phash64": [code.tobytes() for code in codes[:, :8]],
             "phash256": [code.tobytes() for code in codes],
-            "dhash64": [code.tobytes() for code in turned[:, :8]],
             "colors": [color.tobytes() for color in gray],
             "pixels": pa.array(keys),
             "views": packed_views(np.arange(len(rows)), views, len(rows)),

@@ -46,6 +46,12 @@ def perceptual_hashes(image: Image.Image) -> tuple[bytes, bytes]:
     return _packed(imagehash.phash(gray, hash_size=8)), _packed(imagehash.phash(gray, hash_size=_SIDE))
 
 
+def phash256(image: Image.Image) -> bytes:
+    """Return the larger of the `perceptual_hashes` alone, by which copies are told. Refuses transparency."""
+    _refuse_transparency(image)
+    return _packed(imagehash.phash(image.convert("L"), hash_size=_SIDE))
+
+
 def dhash(image: Image.Image) -> bytes:
     """Return the dHash of 64 bits (8 bytes), bit for bit that of `imagehash.dhash`. Refuses transparency."""
     _refuse_transparency(image)

@@ -29,7 +29,7 @@ T = TypeVar("T")
 PARTIAL = ".partial"
 """Folder of a local root with what is being written, one folder a process."""
 DIGESTS = frozenset(
-    "key sha256 stored_sha256 text_sha256 shown_sha256 caption_sha256 phash64 phash256 pixels colors keyed".split()
+    "key sha256 stored_sha256 text_sha256 shown_sha256 caption_sha256 phash256 pixels colors keyed".split()
 )
 """Columns in which no two values have much in common: stored plain, which is read several times faster."""
 IDS = frozenset(("record_id", "keeper_record_id", "keeper_sha256"))

@@ -14,7 +14,7 @@ MEASURED_PX = 640
 """A stored JPEG whose shorter side is twice this or more is decoded at a fraction of its size, whatever is measured."""
 DECODED = {"at_least_px": MEASURED_PX}
 """Part of every instrument that looks at pictures."""
-FINGERPRINT_INSTRUMENT = f"{VIEW_INSTRUMENT}-{instrument_name('colors', '1', {'grid': GRID, **DECODED})}"
+FINGERPRINT_INSTRUMENT = f"{VIEW_INSTRUMENT}-{instrument_name('colors', '2', {'grid': GRID, **DECODED})}"
 MEASURED_QUALITY_INSTRUMENT = instrument_name(QUALITY_INSTRUMENT, "1", DECODED)
 PDQ_INSTRUMENT = instrument_name("pdq", "1", DECODED)
 EDGE_INSTRUMENT = instrument_name("pairs", "2", [FINGERPRINT_INSTRUMENT, SEARCH_RADIUS_BITS])
@@ -26,9 +26,7 @@ THUMBNAIL_INSTRUMENT = instrument_name("thumbnail", "1", [THUMBNAIL_SIDE_PX, THU
 HASH_SCHEMA = pa.schema(
     [
         ("sha256", pa.string()),
-        ("phash64", pa.binary(8)),
         ("phash256", pa.binary(32)),
-        ("dhash64", pa.binary(8)),
         ("colors", pa.binary(GRID_BYTES)),
         ("pixels", pa.string()),
         ("views", pa.binary()),

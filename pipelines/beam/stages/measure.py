@@ -20,7 +20,7 @@ from byline.catalog.progress import Meter
 from byline.dedup.colors import color_grid
 from byline.dedup.decoding import decode
 from byline.dedup.embedding.embedder import Embedder, EmbeddingConfig
-from byline.dedup.hashes import dhash, perceptual_hashes, pixel_digest
+from byline.dedup.hashes import phash256, pixel_digest
 from byline.dedup.metrics import MetricInUse, use_metric
 from byline.dedup.pdq import pdq
 from byline.dedup.quality import measure_quality
@@ -101,11 +101,8 @@ def _added(store: Store, metric: MetricInUse) -> Measurement:
 
 def measure_hashes(image: Image.Image) -> Row:
     """Return what duplicates are found by."""
-    phash64, phash256 = perceptual_hashes(image)
     return {
-        "phash64": phash64,
-        "phash256": phash256,
-        "dhash64": dhash(image),
+        "phash256": phash256(image),
         "colors": color_grid(image),
         "pixels": pixel_digest(image),
         "views": pack_views(views_of(image)),

@@ -48,9 +48,7 @@ def measure(store, codes, *, first=0):
         rows = [
             {
                 "sha256": f"{first + place:064x}",
-                "phash64": bytes(8),
                 "phash256": code.tobytes(),
-                "dhash64": bytes(8),
                 "colors": GRAY,
                 "pixels": f"{place:064x}",
                 "views": pack_views([View(kind=TURNED, code=codes[place - 1].tobytes(), colors=GRAY)])
