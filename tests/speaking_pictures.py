@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -66,11 +67,20 @@ def with_packet(packet: bytes, place: str = "jpeg") -> bytes:
         return _with_segments(_extended(packet))
     if place == "jpeg-trailing":
         return a_plain_picture("jpeg") + packet
+    if place in HIDDEN_IN_JPEG:
+        return HIDDEN_IN_JPEG[place](STANDARD + a_packet(plus_OtherConstraints="none"), STANDARD + packet)
+    if place == "webp-second":
+        silent = a_packet(plus_OtherConstraints="none")
+        chunk = b"XMP " + struct.pack("<I", len(packet)) + packet + bytes(len(packet) % 2)
+        body = a_plain_picture("webp", xmp=silent)[8:] + chunk
+        return b"RIFF" + struct.pack("<I", len(body)) + body
     chunk, at_end = {
         "png": (b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + packet, False),
         "png-compressed": (b"iTXtXML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(packet), False),
         "png-at-end": (b"iTXtXML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(packet), True),
         "png-profile": (b"zTXtRaw profile type xmp\0\0" + zlib.compress(_profile(packet)), False),
+        "png-unknown-chunk": (b"xmPx" + packet, False),
+        "png-other-text": (b"zTXtComment\0\0" + zlib.compress(packet), True),
         "png-plain-profile": (b"tEXtRaw profile type xmp\0" + _profile(packet), False),
     }[place]
     return _with_chunk(chunk, at_end=at_end)
@@ -93,6 +103,28 @@ def _with_segments(segments: list[bytes]) -> bytes:
     plain = a_plain_picture("jpeg")
     made = b"".join(b"\xff\xe1" + struct.pack(">H", len(one) + 2) + one for one in segments)
     return plain[:2] + made + plain[2:]
+
+
+def _in_jpeg(*segments: bytes | int, marker: int = 0xE1) -> bytes:
+    """Return a picture with these segments; for a number, so many zeros."""
+    plain = a_plain_picture("jpeg")
+    pieces = (
+        bytes(one) if isinstance(one, int) else bytes((0xFF, marker)) + struct.pack(">H", len(one) + 2) + one
+        for one in segments
+    )
+    return plain[:2] + b"".join(pieces) + plain[2:]
+
+
+HIDDEN_IN_JPEG: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "jpeg-behind-a-zero": lambda silent, packet: _in_jpeg(silent, 1, packet),
+    "jpeg-behind-zeros": lambda silent, packet: _in_jpeg(silent, 999, packet),
+    "jpeg-ninth": lambda silent, packet: _in_jpeg(*[silent] * 8, packet),
+    "jpeg-comment": lambda silent, packet: _in_jpeg(packet.removeprefix(STANDARD), marker=0xFE),
+    "jpeg-second-picture": lambda silent, packet: _in_jpeg(silent) + _in_jpeg(packet),
+    "jpeg-behind-the-end": lambda silent, packet: _in_jpeg(silent) + bytes(99) + packet.removeprefix(STANDARD),
+    "jpeg-without-end": lambda silent, packet: _in_jpeg(packet)[:-2],
+}
+"""What is said after a packet that says nothing, or where no packet belongs."""
 
 
 def _extended(packet: bytes) -> list[bytes]:

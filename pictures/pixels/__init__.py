@@ -31,7 +31,7 @@ class StoredImage:
     media_type: str
     """Of the bytes as fetched, by their content."""
     note: str | None = None
-    """What is odd about the file and did no harm: a color profile that was of no use."""
+    """What is odd about the file and did no harm: a useless color profile, a missing end marker."""
 
 
 def store_image(data: bytes, **pixels: Any) -> StoredImage:
@@ -55,7 +55,7 @@ def store_image(data: bytes, **pixels: Any) -> StoredImage:
         original_width=width,
         original_height=height,
         media_type=surveyed.kind.value,
-        note=note,
+        note="; ".join(filter(None, (surveyed.survey.note, note))) or None,
     )
 
 

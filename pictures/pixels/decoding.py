@@ -19,22 +19,12 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from byline.catalog.corpora.packs import Outcome
 from byline.pictures.pixels.colors import Pixels, on_white, to_8_bits
-from byline.pictures.pixels.jpegs import survey_jpeg
+from byline.pictures.pixels.formats import READERS
 from byline.pictures.pixels.kinds import Kind, kind_of
-from byline.pictures.pixels.pngs import survey_png
 from byline.pictures.pixels.polyglots import refuse_polyglot
-from byline.pictures.pixels.small_formats import survey_bmp, survey_gif, survey_webp
 from byline.pictures.pixels.surveys import Survey, UnusableError, damaged
-from byline.pictures.pixels.tiffs import survey_tiff
+from byline.pictures.pixels.walks import CUT_OFF
 
-SURVEYS: dict[Kind, Callable[[bytes], Survey]] = {
-    Kind.JPEG: survey_jpeg,
-    Kind.PNG: survey_png,
-    Kind.WEBP: survey_webp,
-    Kind.GIF: survey_gif,
-    Kind.BMP: survey_bmp,
-    Kind.TIFF: survey_tiff,
-}
 PLUGINS: dict[Kind, Callable[[BytesIO], Image.Image]] = {
     Kind.JPEG: JpegImageFile,
     Kind.PNG: PngImageFile,
@@ -75,7 +65,7 @@ def survey(data: bytes, *, max_pixels: int) -> Surveyed:
     """
     kind = kind_of(data)
     try:
-        found = SURVEYS[kind](data)
+        found = READERS[kind].survey(data)
     except UnusableError:
         raise
     except Exception as error:  # hostile bytes may contradict themselves in ways that nobody thought of
@@ -138,8 +128,10 @@ def _samples(surveyed: Surveyed, reduction: int) -> Pixels:
 def _jpeg_space(surveyed: Surveyed) -> str | None:
     """Return what to decode a JPEG to; none for samplings that TurboJPEG has no name for."""
     try:
-        height, width, space, _ = simplejpeg.decode_jpeg_header(surveyed.data)
-    except (ValueError, KeyError):  # simplejpeg's own table of names lacks 4:4:1
+        height, width, space, _ = simplejpeg.decode_jpeg_header(surveyed.survey.picture)
+    except (ValueError, KeyError) as error:  # simplejpeg's own table of names lacks 4:4:1
+        if surveyed.survey.note:  # what decodes it instead would not tell whether it is whole
+            raise damaged(CUT_OFF.format("JPEG")) from error
         return None
     if (width, height) != (surveyed.survey.width, surveyed.survey.height):  # a reduced size might not tell
         raise damaged("the JPEG says two sizes")
@@ -147,8 +139,11 @@ def _jpeg_space(surveyed: Surveyed) -> str | None:
 
 
 def _decode_jpeg(surveyed: Surveyed, space: str, reduction: int) -> Pixels:
-    """Decode with libjpeg's warnings as errors: it fills with grey what is missing, and only warns."""
-    data, end = surveyed.data, surveyed.survey.end
+    """Decode with libjpeg's warnings as errors: it fills with grey what is missing, and only warns.
+
+    Without an end marker no warning at all is harmless: then every pixel was there.
+    """
+    data, end = surveyed.survey.picture, surveyed.survey.end
     # TurboJPEG shrinks to the least n/8 that is not below this size. Of the 32 px and more that are ever reduced, no
     # other n gives the same size.
     least = (-(-side // reduction) for side in (surveyed.survey.height, surveyed.survey.width))
@@ -156,6 +151,8 @@ def _decode_jpeg(surveyed: Surveyed, space: str, reduction: int) -> Pixels:
     try:
         return np.asarray(simplejpeg.decode_jpeg(data, space, strict=True, **size))
     except ValueError as error:
+        if surveyed.survey.note:
+            raise damaged(CUT_OFF.format("JPEG")) from error
         rubbish = RUBBISH_BEFORE_END.search(str(error))
         is_padded = rubbish and not data[end - 2 - int(rubbish[1]) : end - 2].strip(b"\0\xff")
         if not is_padded and not HARMLESS.search(str(error)):

@@ -1,97 +1,127 @@
-"""JPEG's segments: size, turn, profile, where the picture ends; and a JPEG without its metadata."""
+"""JPEG (ITU-T T.81, annex B): the walk over its segments, what they say, and a file without its metadata."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
 from struct import unpack_from
 
+from byline.pictures.pixels.directories import directory_of_exif
+from byline.pictures.pixels.heads import Head
 from byline.pictures.pixels.surveys import Survey, damaged
-from byline.pictures.pixels.tiffs import orientation_of
+from byline.pictures.pixels.walks import CUT_OFF, Bytes, Part, Walk
 
+START, END = b"\xff\xd8\xff", b"\xff\xd9"
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """The next marker, over what decoders skip: pixels, restarts, fill bytes, and rubbish between segments."""
-FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-TEM, EOI, SOS, SOI, APP0, APP1, APP2, APP14, COM = 0x01, 0xD9, 0xDA, 0xD8, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
-APPS = {*range(0xE0, 0xF0), COM}
-LOSSLESS = 0xC3
+TEM, EOI, SOS, SOI, APP0, APP1, APP2, APP11, APP13, APP14, COM = (
+    bytes([code]) for code in (0x01, 0xD9, 0xDA, 0xD8, 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE)
+)
+PIXELS = b"\0"
+"""The part behind an SOS, which has no marker of its own."""
+FRAMES = {bytes([code]) for code in range(0xC0, 0xD0)} - {b"\xc4", b"\xc8", b"\xcc"}
+PROGRESSIVE, LOSSLESS = b"\xc2", b"\xc3"
+PLAIN_FRAMES = {b"\xc0", b"\xc1", PROGRESSIVE}
+APPS = {bytes([code]) for code in range(0xE0, 0xF0)} | {COM}
+NO_END_MARKER = "a JPEG without an end marker"
 MAX_SCANS = 64
 """A progressive picture has about ten. Each is a pass over all pixels, and may fill but a few bytes."""
 MAX_SEGMENTS = 10_000
-ICC = b"ICC_PROFILE\0"
+ICC, EXIF, PHOTOSHOP = b"ICC_PROFILE\0", b"Exif\0\0", b"Photoshop 3.0\0"
 JFIF = bytes.fromhex("ffe000104a46494600010100000100010000")
+IPTC_RESOURCE = 0x0404
 
 
-@dataclass(frozen=True)
-class Segment:
-    """One marker and what it says: bytes [start, stop) of the file, the marker's own first."""
+def walk_jpeg(data: Bytes, start: int = 0) -> Walk:
+    """Walk the segments of the JPEG at `start`, to its end marker; of a scan, its pixels are a part of their own.
 
-    marker: int
-    start: int
-    stop: int
-
-
-def segments(data: bytes) -> tuple[list[Segment], int]:
-    """Return the segments (of a scan, its pixels too) and where the picture ends. Raises `UnusableError`."""
-    found: list[Segment] = []
-    place = 2
+    What lies between segments is stepped over, as decoders do, and one kind of end is told from all others: none at
+    all behind the pixels of a scan, which may be whole (`NO_END_MARKER`).
+    """
+    parts: list[Part] = []
+    place = start + 2
     for _ in range(MAX_SEGMENTS):
-        if not (marker := MARKER.search(data, place)):
-            break
-        start, place = marker.end() - 2, marker.end()
-        code = marker[1][0]
-        if found and found[-1].marker == SOS:
-            found[-1] = Segment(SOS, found[-1].start, start)
-        if code == EOI:
-            return found, place
-        if code == SOI:
-            raise damaged("a second JPEG begins before the first one ends")
-        if code == TEM:
+        is_scan = bool(parts) and parts[-1].kind == SOS
+        marker = MARKER.search(data, place)
+        if is_scan:
+            parts.append(Part(PIXELS, place, place, marker.start() if marker else _before_fill(data, place)))
+        if marker is None:
+            return Walk(tuple(parts), len(data), NO_END_MARKER if is_scan else CUT_OFF.format("JPEG"))
+        kind, begin, place = marker[1], marker.start(), marker.end()
+        if kind == EOI:
+            return Walk(tuple(parts), place)
+        if kind == SOI:
+            return Walk(tuple(parts), begin, "a second JPEG begins before the first one ends")
+        if kind == TEM:
             continue
-        if place + 2 > len(data):
-            break
-        (length,) = unpack_from(">H", data, place)
+        length = int.from_bytes(data[place : place + 2])
+        if length < 2:
+            return Walk(tuple(parts), begin, CUT_OFF.format("JPEG"))
+        parts.append(Part(kind, begin, place + 2, min(place + length, len(data))))
+        if place + length > len(data):
+            return Walk(tuple(parts), begin, CUT_OFF.format("JPEG"))
         place += length
-        if length < 2 or place > len(data):
-            break
-        found.append(Segment(code, start, place))
-    raise damaged("the JPEG ends before its picture does")
+    return Walk(tuple(parts), place, f"a JPEG of more than {MAX_SEGMENTS:,} segments")
 
 
-def survey_jpeg(data: bytes) -> Survey:
-    """Read what a JPEG says of itself, and check that its picture has an end."""
-    found, end = segments(data)
-    frames = [segment for segment in found if segment.marker in FRAMES]
-    num_scans = sum(segment.marker == SOS for segment in found)
-    if len(frames) != 1 or not 1 <= num_scans <= MAX_SCANS or frames[0].stop - frames[0].start < 10:
-        raise damaged(f"a JPEG with {len(frames)} frames and {num_scans} scans")
-    precision, height, width, components = unpack_from(">BHHB", data, frames[0].start + 4)
-    if not width or not height:
-        raise damaged(f"a JPEG of {width}x{height} px")
-    if frames[0].marker != LOSSLESS and not _is_complete(data, components, found):
-        raise damaged("the JPEG has not all scans of its picture")
-    said = [data[segment.start : segment.stop] for segment in found if segment.marker in APPS]
-    exif = next((text[4:] for text in said if text[1] == APP1 and text[4:].startswith(b"Exif\0\0")), b"")
-    return Survey(
+def _before_fill(data: Bytes, start: int) -> int:
+    """Return where the data end, without the first half of a marker."""
+    tail = data[max(start, len(data) - 64) :]
+    return len(data) - len(tail) + len(tail.rstrip(b"\xff"))
+
+
+def head_of_jpeg(data: Bytes, walk: Walk) -> Head:
+    """Return what a JPEG says of itself before its pixels, be it cut off behind. Raises `UnusableError`."""
+    frame = next(walk.of_kind(*FRAMES), None)
+    if frame is None or frame.stop - frame.content < 6:
+        raise damaged(walk.problem or "a JPEG without a frame")
+    _, height, width, _ = unpack_from(">BHHB", data, frame.content)
+    exif = next((text for text in walk.said(data, APP1) if text.startswith(EXIF)), b"")
+    return Head(
         width=width,
         height=height,
-        picture=data,
-        end=end,
-        metadata=b"".join(said),
-        orientation=orientation_of(exif),
-        profile=_profile([text[4:] for text in said if text[1] == APP2]),
-        is_plain=frames[0].marker in (0xC0, 0xC1, 0xC2) and precision == 8 and components == 3,
+        tags=directory_of_exif(exif),
+        has_exif=bool(exif),
+        profile=_profile(walk.said(data, APP2)),
+        iptc=b"".join(_resources(data, walk, IPTC_RESOURCE)),
     )
 
 
-def _is_complete(data: bytes, components: int, found: list[Segment]) -> bool:
+def survey_jpeg(data: bytes) -> Survey:
+    """Read what a JPEG says of itself, and check that its picture has an end, or may be whole without."""
+    walk = walk_jpeg(data)
+    if walk.problem not in ("", NO_END_MARKER):
+        raise damaged(walk.problem)
+    frames, scans = list(walk.of_kind(*FRAMES)), list(walk.of_kind(SOS))
+    if len(frames) != 1 or not 1 <= len(scans) <= MAX_SCANS or frames[0].stop - frames[0].content < 6:
+        raise damaged(f"a JPEG with {len(frames)} frames and {len(scans)} scans")
+    head, precision, components = head_of_jpeg(data, walk), data[frames[0].content], data[frames[0].content + 5]
+    if not head.width or not head.height:
+        raise damaged(f"a JPEG of {head.width}x{head.height} px")
+    if frames[0].kind != LOSSLESS and not _is_complete(data, components, scans):
+        raise damaged("the JPEG has not all scans of its picture")
+    picture = data[: walk.parts[-1].stop] + END if walk.problem else data
+    return Survey(
+        width=head.width,
+        height=head.height,
+        picture=picture,
+        end=len(picture) if walk.problem else walk.end,
+        metadata=b"".join(data[part.start : part.stop] for part in walk.of_kind(*APPS)),
+        orientation=head.orientation,
+        profile=head.profile,
+        is_plain=frames[0].kind in PLAIN_FRAMES and precision == 8 and components == 3,
+        note=walk.problem or None,
+    )
+
+
+def _is_complete(data: bytes, components: int, scans: list[Part]) -> bool:
     """Tell whether the scans give every coefficient of every component to its last bit.
 
     Without the last scans of a progressive picture decoders show a blurred one, and do not even warn.
     """
     lacking: dict[int, list[int]] = {}
-    for scan in (segment for segment in found if segment.marker == SOS):
-        number = data[scan.start + 4]
-        names = data[scan.start + 5 : scan.start + 5 + 2 * number : 2]
-        first, last, bits = data[scan.start + 5 + 2 * number : scan.start + 8 + 2 * number]
+    for scan in scans:
+        number = data[scan.content]
+        names = data[scan.content + 1 : scan.content + 1 + 2 * number : 2]
+        first, last, bits = data[scan.content + 1 + 2 * number : scan.content + 4 + 2 * number]
         for name in names:
             coefficients = lacking.setdefault(name, [1] * 64)
             coefficients[first : last + 1] = [bits & 15] * len(coefficients[first : last + 1])
@@ -107,15 +137,28 @@ def _profile(segments: list[bytes]) -> bytes | None:
     return b"".join(parts[number] for number in sorted(parts))
 
 
+def _resources(data: Bytes, walk: Walk, wanted: int) -> Iterator[bytes]:
+    """Yield the contents of Photoshop's resources with this number: `8BIM`, number, padded name, padded content."""
+    for text in walk.said(data, APP13):
+        place = len(PHOTOSHOP)
+        while text.startswith(PHOTOSHOP) and text[place : place + 4] == b"8BIM" and place + 7 <= len(text):
+            number = int.from_bytes(text[place + 4 : place + 6])
+            place += 6 + (text[place + 6] + 2) // 2 * 2
+            size = int.from_bytes(text[place : place + 4])
+            if number == wanted:
+                yield text[place + 4 : place + 4 + size]
+            place += 4 + (size + 1) // 2 * 2
+
+
 def bare_jpeg(data: bytes) -> bytes:
     """Return the same compressed pixels without metadata, thumbnails and what follows the picture."""
-    found, _ = segments(data)
-    pieces = [b"\xff\xd8"]
-    if any(segment.marker == APP0 and data.startswith(b"JFIF\0", segment.start + 4) for segment in found):
+    walk = walk_jpeg(data)
+    pieces = [START[:2]]
+    if any(text.startswith(b"JFIF\0") for text in walk.said(data, APP0)):
         pieces.append(JFIF)
-    for segment in found:
-        text = data[segment.start : segment.stop]
-        is_color = segment.marker == APP14 and text[4:9] == b"Adobe" and len(text) == 16
-        if segment.marker not in APPS or is_color:
+    for part in walk.parts:
+        text = data[part.start : part.stop]
+        is_color = part.kind == APP14 and text[4:9] == b"Adobe" and len(text) == 16
+        if part.kind not in APPS or is_color:
             pieces.append(text)
-    return b"".join([*pieces, b"\xff\xd9"])
+    return b"".join([*pieces, END])

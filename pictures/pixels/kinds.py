@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from byline.catalog.corpora.packs import Outcome
 from byline.pictures.pixels.surveys import UnusableError
+from byline.pictures.pixels.walks import Bytes
 
 
 class Kind(StrEnum):
@@ -37,8 +38,6 @@ REFUSED = tuple(
         (rb"7z\xbc\xaf\x27\x1c", "a 7z archive"),
         (rb"\(\xb5/\xfd", "a zstd archive"),
         (rb".{257}ustar", "a tar archive"),
-        (rb".{4}ftyp(avif|avis)", "AVIF, which is not read"),
-        (rb".{4}ftyp(hei[cxms]|hev[cx]|mif1|msf1)", "HEIF, which is not read"),
         (rb".{4}ftyp", "a video (MP4)"),
         (rb"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
         (rb"RIFF.{4}AVI ", "a video (AVI)"),
@@ -57,23 +56,71 @@ REFUSED = tuple(
 )
 TEXT = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+\Z")
 UTF_8_MARK = b"\xef\xbb\xbf"
+TWO_BYTES = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
+"""What text of two-byte letters begins with."""
+HEAD_BYTES = 4096
+SVG = re.compile(
+    rb"\s*+(?:(?>(?:<!--.*?-->|<\?.*?\?>|<!doctype\s+svg[^\[>]*+(?:\[[^\]]*+\]\s*+)?+>)\s*+))*+<(?:[a-z]+:)?svg[\s>/]",
+    re.DOTALL | re.IGNORECASE,
+)
+"""An SVG's first element; an HTML page may hold one too, and is none."""
+ANY_HEIF = frozenset({b"mif1", b"msf1"})
+BRANDS = {
+    **dict.fromkeys((b"avif", b"avis"), "AVIF, which is not read"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis"), "HEIF (HEIC), which is not read"),
+    **dict.fromkeys((b"hevc", b"hevx", b"hevm", b"hevs"), "HEIF (HEIC), which is not read"),
+    **dict.fromkeys(ANY_HEIF, "HEIF, which is not read"),
+}
+"""Of ISO files that are pictures."""
 
 
-def kind_of(data: bytes) -> Kind:
+def known_kind(data: Bytes) -> Kind | None:
+    """Return the format of the bytes; none when it is none that is read."""
+    found = READ.match(data)
+    return Kind[str(found.lastgroup)] if found else None
+
+
+def kind_of(data: Bytes) -> Kind:
     """Return the format of the bytes. Raises `UnusableError` that names what they seem to be instead."""
-    if found := READ.match(data):
-        return Kind[str(found.lastgroup)]
-    raise UnusableError(Outcome.NOT_AN_IMAGE, f"the content is no image format we read; it seems to be {_seems(data)}")
+    if kind := known_kind(data):
+        return kind
+    message = f"the content is no image format we read; it seems to be {seems(data)}"
+    raise UnusableError(Outcome.NOT_AN_IMAGE, message)
 
 
-def _seems(data: bytes) -> str:
-    head = data[:4096].removeprefix(UTF_8_MARK)
+def seems(data: Bytes) -> str:
+    """Name what the first 4,096 bytes are, which are no format that is read."""
+    head = _in_one_byte(data[:HEAD_BYTES])
     if not head:
         return "empty"
-    if head.lstrip().startswith(b"<") and b"<svg" in head.lower():
+    if SVG.match(head):
         return "an SVG drawing"
+    if name := _of_brands(head):
+        return name
     for pattern, name in REFUSED:
         if pattern.match(head):
             return name
     is_text = TEXT.match(head) and "\ufffd" not in head[:-3].decode(errors="replace")
     return "text" if is_text else f"nothing known (it begins with {head[:8].hex(' ')})"
+
+
+def _in_one_byte(head: bytes) -> bytes:
+    """Return markup of two-byte letters in one-byte ones, and all else without the mark of UTF-8."""
+    for mark, encoding in TWO_BYTES.items():
+        if head.startswith(mark):
+            return head.decode(encoding, "replace").removeprefix("\ufeff").encode(errors="replace")
+    return head.removeprefix(UTF_8_MARK)
+
+
+def _of_brands(head: bytes) -> str | None:
+    """Name a picture in an ISO file (`ftyp`) by its own brand, or by those that it is compatible with.
+
+    `mif1` and `msf1` say only that it is one: AVIF and HEIC both begin so.
+    """
+    if head[4:8] != b"ftyp":
+        return None
+    size = min(max(int.from_bytes(head[:4]), 16), 256)
+    brands = [head[place : place + 4] for place in (8, *range(16, size - 3, 4))]
+    if brands[0] not in BRANDS:
+        return None
+    return next((BRANDS[brand] for brand in brands if brand in BRANDS and brand not in ANY_HEIF), BRANDS[brands[0]])

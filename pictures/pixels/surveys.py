@@ -37,6 +37,8 @@ class Survey:
     """ICC."""
     is_plain: bool = False
     """Whether it is a JPEG of 8 bits and three components."""
+    note: str | None = None
+    """What is odd about the file, and harmless only if its decoder has nothing to say."""
 
     @property
     def upright_size(self) -> tuple[int, int]:

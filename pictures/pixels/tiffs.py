@@ -1,17 +1,17 @@
-"""TIFF's directory, for TIFF files and for EXIF: read without following anything that it does not need."""
+"""TIFF files: the walk over the first directory, and whether the pixels that it promises are there."""
 
 import struct
-from dataclasses import dataclass
 
 from byline.catalog.corpora.packs import Outcome
+from byline.pictures.pixels.directories import ORIENTATION, SIZES, Directory, read_directory
+from byline.pictures.pixels.heads import Head
 from byline.pictures.pixels.surveys import Survey, UnusableError, damaged
+from byline.pictures.pixels.walks import Bytes, Part, Walk
 
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-"""Bytes of one value of each type."""
-WHOLE = {1: "B", 3: "H", 4: "I", 13: "I"}
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION = 254, 256, 257, 258, 259
-STRIP_OFFSETS, SAMPLES, STRIP_SIZES, ORIENTATION = 273, 277, 279, 274
-TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, PROFILE, DNG = 322, 323, 324, 325, 34675, 50706
+STRIP_OFFSETS, SAMPLES, STRIP_SIZES = 273, 277, 279
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES = 322, 323, 324, 325
+IPTC, PROFILE, DNG = 33723, 34675, 50706
 TO_DECODE = {
     *(WIDTH, HEIGHT, BITS, COMPRESSION, 262, 266, STRIP_OFFSETS, SAMPLES, 278, STRIP_SIZES, 284, 292, 293, 317, 320),
     *(TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_SIZES, 332, 338, 339, 347, 529, 530, 531, 532),
@@ -23,57 +23,33 @@ TILE_PIXELS = 1 << 22
 """Of a tile that is larger than the picture, at most."""
 
 
-@dataclass(frozen=True)
-class Directory:
-    """The entries of the first directory: tag -> (type, number of values, where the values lie, the entry)."""
-
-    data: bytes
-    order: str
-    entries: dict[int, tuple[int, int, int, bytes]]
-
-    def numbers(self, tag: int) -> tuple[int, ...]:
-        """Return the whole numbers of a tag; none when it is absent. Raises `UnusableError` when they are not there."""
-        kind, count, place, _ = self.entries.get(tag, (3, 0, 0, b""))
-        if kind not in WHOLE or place + count * SIZES[kind] > len(self.data):
-            raise damaged(f"TIFF tag {tag} has no numbers")
-        return struct.unpack_from(f"{self.order}{count}{WHOLE[kind]}", self.data, place)
-
-    def number(self, tag: int, default: int) -> int:
-        """Return the first number of a tag."""
-        return (*self.numbers(tag), default)[0]
-
-    def raw(self, tag: int) -> bytes | None:
-        """Return the bytes of a tag if it is there and whole."""
-        kind, count, place, _ = self.entries.get(tag, (0, 0, 0, b""))
-        size = count * SIZES.get(kind, 0)
-        return self.data[place : place + size] if 0 < size <= len(self.data) - place else None
+def kind_of_tag(tag: int) -> bytes:
+    """Return the kind of the part that holds a tag's values."""
+    return tag.to_bytes(2)
 
 
-def read_directory(data: bytes) -> Directory:
-    """Read the first directory. Raises `UnusableError` when it is not there. Of a tag given twice the first counts."""
-    order = "<" if data[:2] == b"II" else ">"
+def walk_tiff(data: Bytes) -> Walk:
+    """Walk the values of the first directory, in the order of their tags; of values that are cut off, what is there."""
     try:
-        (start,) = struct.unpack_from(f"{order}I", data, 4)
-        (count,) = struct.unpack_from(f"{order}H", data, start)
-    except struct.error as error:
-        raise damaged("the TIFF directory is cut off") from error
-    if not count or start + 2 + 12 * count > len(data):
-        raise damaged("the TIFF directory is cut off")
-    entries: dict[int, tuple[int, int, int, bytes]] = {}
-    for place in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind, number, offset = struct.unpack_from(f"{order}HHII", data, place)
-        is_inline = number * SIZES.get(kind, 0) <= 4
-        entries.setdefault(tag, (kind, number, place + 8 if is_inline else offset, data[place : place + 12]))
-    return Directory(data, order, entries)
+        directory = read_directory(data)
+        end, problem = _end(directory), ""
+    except UnusableError as error:
+        return Walk((), len(data), str(error))
+    parts = []
+    for tag in sorted(directory.entries):
+        start, stop = directory.place(tag)
+        if stop > len(data):
+            problem = f"TIFF tag {tag} is cut off"
+        if start < min(stop, len(data)):
+            parts.append(Part(kind_of_tag(tag), start, start, min(stop, len(data))))
+    return Walk(tuple(parts), end, problem)
 
 
-def orientation_of(exif: bytes) -> int:
-    """Return EXIF's orientation, 1 (upright) when it is not said or not to be read."""
-    try:
-        turned = read_directory(exif.removeprefix(b"Exif\0\0")).number(ORIENTATION, 1)
-    except UnusableError:
-        return 1
-    return turned if 1 <= turned <= 8 else 1
+def head_of_tiff(data: Bytes, walk: Walk) -> Head:
+    """Return what a TIFF says of its first picture. Raises `UnusableError`."""
+    tags = read_directory(data)
+    width, height = tags.number(WIDTH, 0), tags.number(HEIGHT, 0)
+    return Head(width=width, height=height, tags=tags, profile=tags.raw(PROFILE), iptc=tags.raw(IPTC) or b"")
 
 
 def survey_tiff(data: bytes) -> Survey:
@@ -95,7 +71,7 @@ def survey_tiff(data: bytes) -> Survey:
     return Survey(
         width=width,
         height=height,
-        picture=_bare(directory),
+        picture=_bare(directory, data),
         end=_end(directory),
         orientation=orientation if 1 <= orientation <= 8 else 1,
         profile=directory.raw(PROFILE),
@@ -117,12 +93,12 @@ def _end(directory: Directory) -> int:
     return end
 
 
-def _bare(directory: Directory) -> bytes:
+def _bare(directory: Directory, data: bytes) -> bytes:
     """Return the file with one new directory that says how to decode the pixels, and nothing else.
 
     Decoders follow every tag of the old one: 65,535 tags of 30 MB each at one place, EXIF in a loop, a chain of pages.
     """
-    data, order = directory.data, directory.order
+    order = directory.order
     kept = []
     for tag in sorted(TO_DECODE & directory.entries.keys()):
         kind, count, place, entry = directory.entries[tag]

@@ -10,6 +10,7 @@ from typing import Any
 
 from byline.catalog.consent import BELIEVED, USES, Signal
 from byline.catalog.digests import canonical_json
+from byline.pictures.pixels.kinds import known_kind
 from byline.pictures.stated.stores import STORE, check_store, store_of
 
 MAX_MANIFESTS = 50
@@ -22,14 +23,6 @@ C2PA_SETTINGS = {
     "core": {"decode_identity_assertions": False, "allowed_network_hosts": []},
 }
 """Nothing is asked of the network: not for manifests, revocations or the documents of identities."""
-_MEDIA_TYPES = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG", "image/png"),
-    (b"RIFF", "image/webp"),
-    (b"GIF8", "image/gif"),
-    (b"II*\0", "image/tiff"),
-    (b"MM\0*", "image/tiff"),
-)
 _NO = re.compile(
     rb"(?:c2pa|cawg)\.(data_mining|ai_inference|ai_training|ai_generative_training)"
     rb"[^.]{0,400}?use.{0,4}?(notAllowed|constrained)",
@@ -48,22 +41,23 @@ def manifest_signals(data: bytes, *, is_elsewhere: bool = False) -> Iterator[Sig
             yield "c2pa", "remote"
         return
     try:
-        store = _read_store(data)
+        manifest_store = store_of(data)
+        store = _read_store(data, manifest_store)
         signals = list(_signals_of_store(store))
-        if store.get("validation_state") not in BELIEVED:  # perhaps not all of it was read
+        if data.count(STORE) > manifest_store.count(STORE):  # another one, behind the picture or beside this one
+            signals += [("c2pa", "unread"), *_looked_through(data)]
+        elif store.get("validation_state") not in BELIEVED:  # perhaps not all of it was read
             signals += _looked_through(data)
     except Exception:  # not installed, or whatever the library raises of bytes that it cannot read
         signals = [("c2pa", "unread"), *_looked_through(data)]
     yield from signals
 
 
-def _read_store(data: bytes) -> dict[str, Any]:
+def _read_store(data: bytes, manifest_store: bytes) -> dict[str, Any]:
     import c2pa
 
-    manifest_store = store_of(data)
     check_store(manifest_store)
-    media_type = next((name for sign, name in _MEDIA_TYPES if data.startswith(sign)), None)
-    with c2pa.Reader(media_type, io.BytesIO(data), manifest_store, context=_context(os.getpid())) as reader:
+    with c2pa.Reader(str(known_kind(data)), io.BytesIO(data), manifest_store, context=_context(os.getpid())) as reader:
         store: dict[str, Any] = json.loads(reader.json())
     if store["active_manifest"] not in store["manifests"]:
         raise ValueError("the picture's own manifest could not be loaded")

@@ -1,111 +1,180 @@
-"""Where pictures keep XMP: JPEG's APP1 segments, PNG's text chunks, what Pillow finds in the others, or anywhere."""
+"""Where pictures keep XMP: the places of each format, and packets anywhere else in the bytes.
 
-import io
+A place is asked through the one walk over its format (`pixels.formats`). What lies outside of it is looked through for
+whatever begins like a packet: behind a stray byte, in a chunk that nobody knows, behind the picture's end.
+"""
+
 import re
 import struct
-import warnings
-import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from PIL import Image
-
-from byline.pictures.stated.containers import JPEG, PNG, WEBP, jpeg_segments, png_chunks
+from byline.pictures.pixels import gifs, jpegs, pngs, webps
+from byline.pictures.pixels.formats import MAX_PICTURES, pictures_in
+from byline.pictures.pixels.kinds import Kind
+from byline.pictures.pixels.tiffs import kind_of_tag
+from byline.pictures.pixels.walks import Part, Walk, gaps, unhexed
 
 MAX_PACKET_BYTES = 4_000_000
 """Of one packet, unpacked and put together. What is longer is handed on cut, and so cannot be parsed."""
+MAX_UNPACKED_BYTES = 16_000_000
+"""Of all text of one PNG."""
 MAX_PACKETS = 8
+"""Of one picture that are parsed. All others are only looked through for a no."""
 
 STANDARD = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
-PNG_KEYWORD, PNG_PROFILE = b"XML:com.adobe.xmp", b"Raw profile type xmp"
-_TEXT_CHUNKS = frozenset({b"iTXt", b"tEXt", b"zTXt"})
+PNG_KEYWORD, PNG_PROFILES = b"XML:com.adobe.xmp", (b"Raw profile type xmp", b"Raw profile type APP1")
+GIF_NAME, TIFF_TAG = b"\x0bXMP DataXMP", kind_of_tag(700)
 _RDF = b"rdf-syntax-ns#"
-"""In every packet, unless it is compressed or of two-byte letters."""
-_RDF_IN_TWO_BYTES = _RDF.decode("ascii").encode("utf-16-le")[:-1]
-_WHOLE = re.compile(rb"<(?P<name>[A-Za-z]{0,16}:?(?:xmpmeta|xapmeta|RDF))[\s>].*?</(?P=name)\s*>", re.DOTALL)
+"""In every packet, unless it is compressed or of wider letters."""
+_RDF_IN_WIDE = tuple(_RDF.decode().encode(name).strip(b"\0") for name in ("utf-16-le", "utf-32-le"))
 _BEGIN = re.compile(rb"<[A-Za-z]{0,16}:?(?:xmpmeta|xapmeta|RDF)[\s>]")
-_SIGNS = {JPEG: (_RDF,), PNG[:3]: (_RDF, PNG_KEYWORD, PNG_PROFILE), WEBP[:3]: (_RDF,)}
-_OTHER_SIGNS = (_RDF, _RDF_IN_TWO_BYTES)
-_PILLOWS = ("WEBP", "GIF", "TIFF")
+_WHOLE = re.compile(rb"<(?P<name>[A-Za-z]{0,16}:?(?:xmpmeta|xapmeta|RDF))[\s>].*?</(?P=name)\s*>", re.DOTALL)
+_NEXT = re.compile(rb"<\?xpacket begin")
 
 
-def packets_of(data: bytes) -> list[bytes]:
-    """Return the XMP packets of a picture, at most `MAX_PACKETS`; none, fast, when there is no sign of any."""
-    if not any(sign in data for sign in _SIGNS.get(data[:3], _OTHER_SIGNS)):
-        return []
-    if data.startswith(JPEG):
-        packets = _jpeg_packets(data)
-    elif data.startswith(PNG):
-        packets = list(_png_packets(data))
-    else:
-        packets = _pillow_packets(data)
-    return (packets or list(_raw_packets(data)))[:MAX_PACKETS]
+@dataclass
+class Packets:
+    """The packets of one file."""
+
+    own: list[bytes] = field(default_factory=list)
+    """Of the picture itself, where its format keeps them."""
+    others: list[bytes] = field(default_factory=list)
+    """Of pictures behind it, and whatever else looks like a packet."""
+    unparsed: list[bytes] = field(default_factory=list)
+    """What is to be looked through, and not parsed."""
+    is_all: bool = True
+    """Whether the file could be walked to its end, and nothing was left packed."""
 
 
-def _jpeg_packets(data: bytes) -> list[bytes]:
-    """Return the standard packets, then the extended ones: each put together from the segments of its digest."""
-    standard: list[bytes] = []
-    extended: dict[bytes, dict[int, bytes]] = {}
-    for segment in jpeg_segments(data, 0xE1):
-        if segment.startswith(STANDARD):
-            standard.append(segment[len(STANDARD) :])
-        elif segment.startswith(EXTENSION) and len(segment) > len(EXTENSION) + 40:
-            digest, _, offset = struct.unpack_from(">32sII", segment, len(EXTENSION))
-            extended.setdefault(digest, {})[offset] = segment[len(EXTENSION) + 40 :]
-    joined = (b"".join(parts for _, parts in sorted(of.items())) for of in extended.values())
-    return standard + [packet[:MAX_PACKET_BYTES] for packet in joined]
+def own_packets(data: bytes) -> list[bytes]:
+    """Return what a picture says of itself: its own packets, or, where it has none, those anywhere in its bytes."""
+    found = packets_of(data)
+    return (found.own or found.others)[:MAX_PACKETS]
 
 
-def _png_packets(data: bytes) -> Iterator[bytes]:
-    for kind, chunk in png_chunks(data, _TEXT_CHUNKS):
-        keyword, _, text = chunk.partition(b"\0")
-        if kind == b"iTXt" and keyword == PNG_KEYWORD:
-            yield _international_text(text)
-        elif kind != b"iTXt" and keyword == PNG_PROFILE:
-            yield _profile(_inflated(text[1:]) if kind == b"zTXt" else text)
+def packets_of(data: bytes) -> Packets:
+    """Return all packets in the bytes, of which `MAX_PACKETS` are to be parsed. Fast where there is none.
+
+    Pixels are not looked through, if the walk comes to their end.
+    """
+    found, known = Packets(), []
+    for number, (kind, walk) in enumerate(pictures_in(data)):
+        if number == 0:
+            found.is_all = not walk.problem
+        if number == MAX_PICTURES - 1:
+            found.is_all = False
+        for packet, parts in _PLACES[kind](data, walk, found):
+            (found.others if number else found.own).append(packet)
+            known += [(part.start, part.stop) for part in parts]
+        if not walk.problem:
+            known += [(part.start, part.stop) for part in walk.of_kind(jpegs.PIXELS, pngs.PIXELS)]
+    for start, stop in gaps(known, 0, len(data)):
+        _look_through(data, start, stop, found)
+    too_many = max(0, len(found.own) + len(found.others) - MAX_PACKETS)
+    if too_many:
+        everything = [*found.own, *found.others]
+        found.unparsed += everything[MAX_PACKETS:]
+        found.own = found.own[:MAX_PACKETS]
+        found.others = everything[len(found.own) : MAX_PACKETS]
+    return found
 
 
-def _international_text(chunk: bytes) -> bytes:
-    """Return the text of an iTXt chunk after its keyword: compression flag and method, language, keyword, text."""
-    text = chunk[2:].split(b"\0", 2)[-1]
-    return _inflated(text) if chunk[:1] == b"\1" else text[:MAX_PACKET_BYTES]
+_Found = Iterator[tuple[bytes, list[Part]]]
+"""Packets, and the parts that each of them was put together from."""
 
 
-def _profile(text: bytes) -> bytes:
-    """Return the packet that ImageMagick wrote as `xmp`, its length, and lines of hexadecimal digits."""
-    try:
-        return bytes.fromhex("".join(text[: 2 * MAX_PACKET_BYTES].decode("ascii").split()[2:]))
-    except ValueError:
-        return text[:MAX_PACKET_BYTES]
+def _of_jpeg(data: bytes, walk: Walk, found: Packets) -> _Found:
+    """Yield the standard packets, then the extended ones: each put together from the segments of its digest."""
+    extended: dict[bytes, list[tuple[int, Part]]] = {}
+    for part in walk.of_kind(jpegs.APP1):
+        if data.startswith(STANDARD, part.content):
+            yield data[part.content + len(STANDARD) : part.stop], [part]
+        elif data.startswith(EXTENSION, part.content) and part.stop - part.content > len(EXTENSION) + 40:
+            digest, _, offset = struct.unpack_from(">32sII", data, part.content + len(EXTENSION))
+            extended.setdefault(digest, []).append((offset, part))
+    for of_digest in extended.values():
+        ordered = sorted(of_digest)  # where two claim one place both are kept: then it is no XML, and is looked through
+        packet = b"".join(data[part.content + len(EXTENSION) + 40 : part.stop] for _, part in ordered)
+        yield packet[:MAX_PACKET_BYTES], [part for _, part in ordered]
+        if len(packet) > MAX_PACKET_BYTES:
+            found.unparsed.append(packet)
 
 
-def _inflated(text: bytes) -> bytes:
-    try:
-        return zlib.decompressobj().decompress(text, MAX_PACKET_BYTES)
-    except zlib.error:
-        return text[:MAX_PACKET_BYTES]
-
-
-def _pillow_packets(data: bytes) -> list[bytes]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_PILLOWS) as image:
-                packet = image.info.get("xmp")
-    except Exception:  # Pillow raises whatever its plugins do; what it cannot open is looked through as it is
-        return []
-    if isinstance(packet, str):
-        packet = packet.encode("utf-8", "surrogateescape")
-    return [packet[:MAX_PACKET_BYTES]] if isinstance(packet, bytes) and packet else []
-
-
-def _raw_packets(data: bytes) -> Iterator[bytes]:
-    """Yield what looks like a packet anywhere in the bytes, the last one perhaps without its end."""
-    place = 0
-    while (begin := _BEGIN.search(data, place)) is not None:
-        whole = _WHOLE.match(data, begin.start(), begin.start() + MAX_PACKET_BYTES)
-        if whole is None:
-            yield data[begin.start() : begin.start() + MAX_PACKET_BYTES]
+def _of_png(data: bytes, walk: Walk, found: Packets) -> _Found:
+    """Yield the packets in text chunks: under the keywords for XMP, and wherever else a text holds one."""
+    left = MAX_UNPACKED_BYTES
+    for part in walk.of_kind(*pngs.TEXTS):
+        most = min(left, MAX_PACKET_BYTES)
+        if most <= 0:
+            found.is_all = False
             return
-        yield whole[0]
-        place = whole.end()
+        keyword, text, is_whole = pngs.texts_of(data[part.content : part.stop], part.kind, most=most)
+        left -= len(text)
+        packet = unhexed(text) if keyword.startswith(b"Raw profile") else None
+        packet = (text if packet is None else packet).removeprefix(STANDARD)
+        if keyword == PNG_KEYWORD or keyword in PNG_PROFILES[:1] or _is_sign_in(packet):
+            yield packet, [part]
+        elif not is_whole:
+            found.is_all = False
+
+
+def _of_webp(data: bytes, walk: Walk, found: Packets) -> _Found:
+    return ((data[part.content : part.stop], [part]) for part in walk.of_kind(webps.XMP))
+
+
+def _of_gif(data: bytes, walk: Walk, found: Packets) -> _Found:
+    """Yield the packets of application blocks: not in sub-blocks, as others are, but whole, before a magic trailer."""
+    for part in walk.of_kind(gifs.APPLICATION):
+        if data.startswith(GIF_NAME, part.content):
+            start = part.content + len(GIF_NAME)
+            text = data[start : part.stop]
+            is_whole = text.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+            yield (text[: text.rfind(b">") + 1] if is_whole else gifs.joined(text)), [part]
+
+
+def _of_tiff(data: bytes, walk: Walk, found: Packets) -> _Found:
+    return ((data[part.content : part.stop], [part]) for part in walk.of_kind(TIFF_TAG))
+
+
+def _of_none(data: bytes, walk: Walk, found: Packets) -> _Found:
+    return iter(())
+
+
+_PLACES = {
+    Kind.JPEG: _of_jpeg,
+    Kind.PNG: _of_png,
+    Kind.WEBP: _of_webp,
+    Kind.GIF: _of_gif,
+    Kind.TIFF: _of_tiff,
+    Kind.BMP: _of_none,
+}
+
+
+def _is_sign_in(data: bytes, start: int = 0, stop: int | None = None) -> bool:
+    return any(data.find(sign, start, len(data) if stop is None else stop) >= 0 for sign in (_RDF, *_RDF_IN_WIDE))
+
+
+def _look_through(data: bytes, start: int, stop: int, found: Packets) -> None:
+    """Add what begins like a packet in [start, stop); where its letters are wide, in the same without zeros."""
+    if data.find(_RDF, start, stop) >= 0:
+        _add_packets(data, start, stop, found)
+    if any(data.find(sign, start, stop) >= 0 for sign in _RDF_IN_WIDE):
+        narrow = data[start:stop].replace(b"\0", b"")
+        _add_packets(narrow, 0, len(narrow), found)
+
+
+def _add_packets(data: bytes, place: int, stop: int, found: Packets) -> None:
+    """Add packets, one without its end as far as the next one; past `MAX_PACKETS` of them the rest as it is."""
+    for _ in range(MAX_PACKETS):
+        if (begin := _BEGIN.search(data, place, stop)) is None:
+            return
+        most = min(stop, begin.start() + MAX_PACKET_BYTES)
+        following = _NEXT.search(data, begin.end(), most)
+        place = following.start() if following else most
+        if whole := _WHOLE.match(data, begin.start(), place):
+            place = whole.end()
+        found.others.append(data[begin.start() : place])
+    if _BEGIN.search(data, place, stop):
+        found.unparsed.append(data[place:stop])

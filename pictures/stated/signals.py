@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from byline.catalog.consent import CUT, READERS, Signal
+from byline.catalog.consent.embedded import UNREAD
 from byline.pictures.stated.manifests import manifest_signals
 from byline.pictures.stated.packets import packets_of
-from byline.pictures.stated.xmp import PROVENANCE, xmp_signals
+from byline.pictures.stated.xmp import PROVENANCE, unparsed_signals, xmp_signals
 
 MAX_SIGNALS = 64
 MAX_VALUE_CHARACTERS = 1_000
@@ -14,13 +15,16 @@ MAX_VALUE_CHARACTERS = 1_000
 def embedded_signals(data: bytes) -> tuple[Signal, ...]:
     """Return what JPEG, PNG, WebP, GIF or TIFF bytes say of their use: signals of `catalog.consent`, none twice.
 
-    Never raises, asks the network nothing, and takes bounded memory: what is too large, or cannot be read, is a signal
-    too. A no is looked for even in what cannot be parsed.
+    Never raises, asks the network nothing, and takes bounded memory: what is too large, cannot be read, or lies in a
+    file that cannot be walked to its end, is a signal too. A no is looked for even in what cannot be parsed.
     """
-    said = [signal for packet in packets_of(data) for signal in xmp_signals(packet)]
+    packets = packets_of(data)
+    said = [signal for packet in (*packets.own, *packets.others) for signal in xmp_signals(packet)]
+    said += [signal for packet in packets.unparsed for signal in unparsed_signals(packet)]
     signals = [signal for signal in said if signal[0] != PROVENANCE]
     is_elsewhere = any(name == PROVENANCE for name, _ in said)
-    return _bounded([*signals, *manifest_signals(data, is_elsewhere=is_elsewhere)])
+    signals += manifest_signals(data, is_elsewhere=is_elsewhere)
+    return _bounded([*signals, *(() if packets.is_all else [("xmp", UNREAD)])])
 
 
 def _bounded(signals: Iterable[Signal]) -> tuple[Signal, ...]:

@@ -3,18 +3,13 @@
 That library fills as much memory as a text claims to be long. So here every length is compared with what there is.
 """
 
-from byline.pictures.stated.containers import (
-    GIF,
-    JPEG,
-    PNG,
-    TIFF,
-    WEBP,
-    gif_application,
-    jpeg_segments,
-    png_chunks,
-    riff_chunks,
-    tiff_tag,
-)
+from itertools import islice
+
+from byline.pictures.pixels import gifs, jpegs
+from byline.pictures.pixels.formats import pictures_in
+from byline.pictures.pixels.kinds import Kind
+from byline.pictures.pixels.tiffs import kind_of_tag
+from byline.pictures.pixels.walks import Walk
 
 STORE = bytes.fromhex("63327061 0011 0010 8000 00AA00389B71")
 """The type of a manifest store's box: in every picture that holds one."""
@@ -22,35 +17,34 @@ MAX_STORE_BYTES = 10_000_000
 MAX_ITEMS = 100_000
 MAX_DEPTH = 32
 _HEADER, _TYPE_AT = 8, 16
-_TIFF_TAG = 0xCD41
+_PLACES = {Kind.PNG: b"caBX", Kind.WEBP: b"C2PA", Kind.TIFF: kind_of_tag(0xCD41)}
+_GIF_NAME = b"\x0bC2PA_GIF\x01\x00\x00"
 
 
 def store_of(data: bytes) -> bytes:
     """Return the manifest store in a picture; raises ValueError where it is not where its format keeps it."""
-    for store in _candidates(data):
-        length = int.from_bytes(store[:4], "big")
-        is_store = store[4:8] == b"jumb" and store[_TYPE_AT : _TYPE_AT + len(STORE)] == STORE
-        if is_store and length <= min(len(store), MAX_STORE_BYTES):
-            return store[:length]
+    for kind, walk in islice(pictures_in(data), 1):
+        for store in _candidates(data, kind, walk):
+            length = int.from_bytes(store[:4])
+            is_store = store[4:8] == b"jumb" and store[_TYPE_AT : _TYPE_AT + len(STORE)] == STORE
+            if is_store and length <= min(len(store), MAX_STORE_BYTES):
+                return store[:length]
     raise ValueError("no manifest store")
 
 
-def _candidates(data: bytes) -> list[bytes]:
-    if data.startswith(JPEG):
-        return _of_jpeg(data)
-    if data.startswith(PNG):
-        return [content for _, content in png_chunks(data, frozenset({b"caBX"}))]
-    if data.startswith(WEBP):
-        return list(riff_chunks(data, b"C2PA"))
-    if data.startswith(GIF):
-        return [gif_application(data, b"C2PA_GIF\x01\x00\x00")]
-    return [tiff_tag(data, _TIFF_TAG)] if data[:4] in TIFF else []
+def _candidates(data: bytes, kind: Kind, walk: Walk) -> list[bytes]:
+    if kind == Kind.JPEG:
+        return _boxes_of(walk.said(data, jpegs.APP11))
+    if kind == Kind.GIF:
+        blocks = walk.said(data, gifs.APPLICATION)
+        return [gifs.joined(block[len(_GIF_NAME) :]) for block in blocks if block.startswith(_GIF_NAME)]
+    return walk.said(data, _PLACES[kind]) if kind in _PLACES else []
 
 
-def _of_jpeg(data: bytes) -> list[bytes]:
+def _boxes_of(segments: list[bytes]) -> list[bytes]:
     """Return the boxes of APP11 segments: of each number one, its parts after the first without a repeated header."""
     boxes: dict[bytes, list[bytes]] = {}
-    for segment in jpeg_segments(data, 0xEB):
+    for segment in segments:
         if segment.startswith(b"JP") and len(segment) > 16:
             parts = boxes.setdefault(segment[2:4], [])
             parts.append(segment[16:] if parts else segment[8:])

@@ -9,6 +9,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from byline.catalog.consent import Signal
+from byline.catalog.consent.embedded import UNREAD
 
 MAX_PARSED_BYTES = 2_000_000
 """A packet with more is not parsed, only looked through."""
@@ -32,9 +33,13 @@ _NAMESPACES = (
     ("purl.org/dc/terms/", "dcterms"),
 )
 """By how they begin after `http://`, any case, since both `ldf/xmp/1.0/` and others are in use for PLUS."""
-_TWO_BYTES = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
+_WIDE = (
+    *((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"<\0\0\0", "utf-32-le"), (b"\0\0\0<", "utf-32-be")),
+    *((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be")),
+)
 _PADDING = b" \t\r\n\0\xef\xbb\xbf"
 _PROHIBITED = re.compile(rb"DMI-PROHIBITED[A-Z-]{0,40}")
+_RESERVED = re.compile(rb"tdm:reservation(?:\s*=\s*[\"']|[^<>]{0,200}>(?:\s*<[^<>]{0,60}>){0,3})\s*1\s*[\"'<]")
 _SYNTHETIC = re.compile(rb"digitalsourcetype/([A-Za-z]{1,60})", re.IGNORECASE)
 
 
@@ -44,13 +49,23 @@ def xmp_signals(packet: bytes) -> Iterator[Signal]:
     try:
         yield from _properties(_parse(packet))
     except (ParseError, DefusedXmlException, ValueError, LookupError):
-        yield "xmp", "unread"
-        yield from _looked_through(packet)
+        yield from unparsed_signals(packet)
+
+
+def unparsed_signals(packet: bytes) -> Iterator[Signal]:
+    """Yield `[xmp, unread]`, and the noes and origins that stand in a packet, damaged as it is."""
+    yield "xmp", UNREAD
+    for found in _PROHIBITED.finditer(packet):
+        yield "xmp:plus:DataMining", found[0].decode("ascii")
+    for _ in _RESERVED.finditer(packet):
+        yield "xmp:tdm:reservation", "1"
+    for found in _SYNTHETIC.finditer(packet):
+        yield "xmp:iptc4xmpext:DigitalSourceType", found[1].decode("ascii")
 
 
 def _in_one_byte(packet: bytes) -> bytes:
-    """Return a packet of two-byte letters in UTF-8, and any other as it is."""
-    for beginning, encoding in _TWO_BYTES:
+    """Return a packet of letters of two or four bytes in UTF-8, and any other as it is."""
+    for beginning, encoding in _WIDE:
         if packet.startswith(beginning):
             return packet.decode(encoding, "replace").encode("utf-8", "replace")
     return packet
@@ -61,14 +76,6 @@ def _parse(packet: bytes) -> Element:
         raise ValueError("too large")
     root = fromstring(packet.strip(_PADDING), forbid_dtd=True)
     return root if isinstance(root, Element) else Element("none")
-
-
-def _looked_through(packet: bytes) -> Iterator[Signal]:
-    """Yield the noes and origins that stand in a packet, damaged as it is."""
-    for found in _PROHIBITED.finditer(packet):
-        yield "xmp:plus:DataMining", found[0].decode("ascii")
-    for found in _SYNTHETIC.finditer(packet):
-        yield "xmp:iptc4xmpext:DigitalSourceType", found[1].decode("ascii")
 
 
 def _properties(root: Element) -> Iterator[Signal]:

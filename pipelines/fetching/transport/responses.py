@@ -15,6 +15,7 @@ from byline.pipelines.fetching.transport.hosts import retry_after_s
 from byline.pipelines.fetching.transport.urls import redacted_in
 
 REDIRECTS = (301, 302, 303, 307, 308)
+READ_ENCODINGS, UNREAD_ENCODINGS = ("gzip", "x-gzip", "deflate"), ("br", "zstd", "compress", "x-compress", "dcb", "dcz")
 LARGE_BYTES, LARGE_AT_ONCE = 4_000_000, 8
 """Bodies that grow past the first are read so many at a time, so that memory does not follow what servers send."""
 _QUOTED = re.compile(r"\s*:?\s*\bb?\\*['\"].*", re.DOTALL)
@@ -29,7 +30,7 @@ async def picture_of(
         return Answer(outcome=Outcome.UNCHANGED, status=status)
     if status != 200:
         return _of_status(response)
-    answer = await _read(response, max_bytes, large)
+    answer = _plain(await _read(response, max_bytes, large), headers.get("Content-Encoding", ""), max_bytes)
     etag, last_modified = _kept(headers.get("ETag")), _kept(headers.get("Last-Modified"))
     return replace(answer, status=status, etag=etag, last_modified=last_modified)
 
@@ -68,6 +69,20 @@ def unpacked(data: bytes, encoding: str, *, num_bytes: int) -> bytes | None:
         return zlib.decompressobj(window).decompress(data, num_bytes)
     except zlib.error:
         return None
+
+
+def _plain(answer: Answer, encoding: str, max_bytes: int) -> Answer:
+    """Return an answer with its body out of the encoding that it was sent in, unasked; `max_bytes` bound that too."""
+    name = encoding.strip().lower()
+    if answer.body is None or name in ("", "identity"):
+        return answer
+    body = unpacked(answer.body, name, num_bytes=max_bytes + 1)
+    if name in UNREAD_ENCODINGS or (body is None and name in READ_ENCODINGS):
+        message = f"sent in the encoding {name}, which was not asked for and cannot be unpacked"
+        return Answer(outcome=Outcome.NOT_AN_IMAGE, message=message)
+    if body is not None and len(body) > max_bytes:
+        return Answer(outcome=Outcome.TOO_LARGE, message=f"over {max_bytes:,} bytes once unpacked")
+    return answer if body is None else replace(answer, body=body)  # what is no encoding changes nothing
 
 
 def _of_status(response: aiohttp.ClientResponse) -> "Answer | str":

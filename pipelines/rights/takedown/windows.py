@@ -7,7 +7,7 @@ fingerprinted.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from byline.catalog.compiling import compiled
+from byline.pictures.pixels import jpegs
+from byline.pictures.pixels.walks import gaps
 
 WINDOW_BYTES = 64
 SURE_BYTES = 2 * WINDOW_BYTES - 1
@@ -24,8 +26,8 @@ MIN_DISTINCT_BYTES = 24
 """Windows with fewer distinct values are those of flat regions, which unrelated files share."""
 _FILTER_BITS = 64
 """Bits of the filter for each fingerprint, at least: 32 to 64 measured fastest."""
-_NO_CONTENT = frozenset({0x01, 0xD8, 0xD9, *range(0xD0, 0xD8)})
-"""JPEG markers that no length follows."""
+MAX_JPEGS = 64
+"""One behind another in one file. What follows is one part."""
 
 Bytes = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
@@ -48,35 +50,19 @@ def fingerprints(data: bytes, key: bytes) -> Words:
 def fingerprinted_parts(data: bytes) -> list[memoryview]:
     """Return the parts of `data` that are fingerprinted: of a JPEG its entropy-coded data, else all of it.
 
-    Bytes that a JPEG does not explain (after its end, or where it is damaged) are a part too.
+    Bytes that a JPEG does not explain (between segments, behind its end, or where it is damaged) are parts too; a
+    second JPEG behind it is walked as the first one is.
     """
-    return list(_jpeg_parts(memoryview(data))) if data[:2] == b"\xff\xd8" else [memoryview(data)]
-
-
-def _jpeg_parts(data: memoryview) -> Iterator[memoryview]:
-    """Walk the segments of ITU-T T.81, annex B."""
-    place = 0
-    while place < len(data):
-        if data[place] != 0xFF or place + 1 == len(data) or data[place + 1] == 0:
-            yield data[place:]
-            return
-        marker = data[place + 1]
-        place += 1 if marker == 0xFF else 2  # a marker may be padded with any number of 0xFF
-        if marker in _NO_CONTENT or marker == 0xFF:
-            continue
-        place += max(2, int.from_bytes(data[place : place + 2]))
-        if marker == 0xDA:
-            end = _end_of_scan(data, place)
-            yield data[place:end]
-            place = end
-
-
-def _end_of_scan(data: memoryview, start: int) -> int:
-    """Return where the next marker is that ends entropy-coded data: none of 0xFF00 and the restarts."""
-    bytes_N = np.frombuffer(data[start:], np.uint8)
-    following = bytes_N[1:]
-    is_end = (bytes_N[:-1] == 0xFF) & (following != 0) & (following != 0xFF) & ((following & 0xF8) != 0xD0)
-    return start + (int(np.argmax(is_end)) if is_end.any() else len(bytes_N))
+    view, parts, place = memoryview(data), [], 0
+    for _ in range(MAX_JPEGS):
+        if data[place : place + 2] != jpegs.START[:2]:
+            break
+        walk = jpegs.walk_jpeg(data, place)
+        told = [(part.start, part.stop) for part in walk.parts if part.kind != jpegs.PIXELS]
+        end = walk.end if walk.problem else walk.end - len(jpegs.END)
+        parts += [view[start:stop] for start, stop in gaps(told, place, end) if stop - start >= WINDOW_BYTES]
+        place = walk.end
+    return parts + ([view[place:]] if place < len(data) else [])
 
 
 def _windows(part: memoryview) -> npt.NDArray[np.uint8]:

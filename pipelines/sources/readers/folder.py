@@ -189,7 +189,7 @@ class _Folder:
         )
 
 
-def _pixels(field: str, said: Mapping[str, Any], found: int) -> int:
+def _pixels(field: str, said: Mapping[str, Any], found: int | None) -> int | None:
     size = size_of(field, said.get(field))
     return found if size is None else size
 

@@ -3,21 +3,25 @@
 Only what the record has a place for is read, and coordinates only when they are asked for.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from mmap import ACCESS_READ, mmap
+from typing import IO
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
-from PIL import Image, ImageFile, IptcImagePlugin
 
-from byline.pictures.stated.packets import packets_of
+from byline.pictures.pixels.directories import GPS
+from byline.pictures.pixels.formats import head_of
+from byline.pictures.pixels.heads import Head
+from byline.pictures.pixels.kinds import known_kind, seems
+from byline.pictures.pixels.surveys import UnusableError
+from byline.pictures.pixels.walks import Bytes
+from byline.pictures.stated.packets import own_packets
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 MAX_XMP_FILE_BYTES = 1 << 26
-"""XMP is not looked for in a larger file."""
+"""XMP is not looked for in a larger file, and no more of one is read at once."""
 MAX_XMP_BYTES = 2_000_000
 MAX_ITEMS = 1000
 """Of one property; more are the work of somebody who means harm."""
@@ -52,7 +56,6 @@ ONE_LANGUAGE = frozenset({"xmp:dc:title", "xmp:dc:description"})
 """Properties of which the text in the default language is enough. Of rights, what any language says counts."""
 _PLUS = "{http://ns.useplus.org/ldf/xmp/1.0/}"
 LICENSOR = "xmp:plus:LicensorURL"
-_GPS_IFD = 0x8825
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 Statements = dict[str, list[str]]
@@ -62,8 +65,9 @@ Statements = dict[str, list[str]]
 class Inside:
     """What was found in a file."""
 
-    width: int
-    height: int
+    width: int | None
+    """None for what is no size of a record."""
+    height: int | None
     statements: Statements
     """Name, such as `xmp:dc:rights` -> what is said under it, in the order of the file."""
     problems: tuple[str, ...]
@@ -71,87 +75,104 @@ class Inside:
 
 
 def look_inside(file: IO[bytes], *, size: int, with_coordinates: bool) -> Inside:
-    """Return what a picture file says. Raises `ValueError` for what is no picture of a kind that is read."""
+    """Return what a picture file says. Raises `ValueError` for what is no picture of a kind that is read.
+
+    A picture that is cut off, or has more pixels than are decoded, says it too: it is judged when it is decoded.
+    """
+    data: Bytes = file.read(MAX_XMP_FILE_BYTES)
+    if known_kind(data) is None:
+        raise ValueError(f"no picture of a kind that is read: it seems to be {seems(data)}")
+    if size > MAX_XMP_FILE_BYTES:  # a TIFF's directory may lie at its end
+        data = mmap(file.fileno(), 0, access=ACCESS_READ)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged tags, and of sizes: pictures are judged when they are decoded
-            image = Image.open(file, formats=FORMATS)
-    except Exception as error:  # Pillow raises whatever damaged bytes lead its plugins to
-        raise ValueError(f"no picture of a kind that is read: {_why(error)}") from error
+        head = head_of(data)
+    except UnusableError as error:
+        raise ValueError(f"no picture of a kind that is read: {error}") from error
     statements: Statements = {}
     problems = []
     parts: list[tuple[str, Callable[[], Iterator[tuple[str, str]]]]] = [
-        ("XMP", lambda: _xmp(file, size)),
-        ("IPTC", lambda: _iptc(image)),
-        ("EXIF", lambda: _exif(image, with_coordinates)),
+        ("XMP", lambda: _xmp(data)),
+        ("IPTC", lambda: _iptc(head.iptc)),
+        ("EXIF", lambda: _exif(head, with_coordinates)),
     ]
     for part, read in parts:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found = list(read())
-        except Exception as error:  # Pillow, and XML parsers, raise whatever damaged bytes lead them to
+            found = list(read())
+        except ValueError as error:
             problems.append(f"its {part} cannot be read: {_why(error)}")
             continue
         for name, text in found:
             said = statements.setdefault(name, [])
             if text not in said and len(said) < MAX_ITEMS:
                 said.append(text)
-    return Inside(width=image.width, height=image.height, statements=statements, problems=tuple(problems))
+    width, height = (side if side < 1 << 31 else None for side in (head.width, head.height))
+    return Inside(width=width, height=height, statements=statements, problems=tuple(problems))
 
 
-def _exif(image: Image.Image, with_coordinates: bool) -> Iterator[tuple[str, str]]:
-    exif = Image.Image.getexif(image)  # that of a PNG would decode the pixels, to see what comes after them
+def _exif(head: Head, with_coordinates: bool) -> Iterator[tuple[str, str]]:
+    tags = head.tags or head.tags_in_text
+    if tags is None:
+        if head.has_exif:
+            raise ValueError("its directory is cut off")
+        return
     for tag, name in EXIF.items():
-        value = exif.get(tag)
-        if isinstance(value, str | bytes) and (text := _clean(_utf_8(value))):
+        if text := _clean(_utf_8(tags.text(tag))):
             yield name, text
-    if with_coordinates:
-        gps = exif.get_ifd(_GPS_IFD)
-        for name, reference, value in (("latitude", gps.get(1), gps.get(2)), ("longitude", gps.get(3), gps.get(4))):
-            if (degrees := _degrees(reference, value)) is not None:
+    gps = tags.inner(GPS) if with_coordinates else None
+    if gps:
+        for name, reference, value in (("latitude", 1, 2), ("longitude", 3, 4)):
+            if (degrees := _degrees(gps.text(reference), gps.fractions(value))) is not None:
                 yield name, degrees
 
 
-def _utf_8(value: str | bytes) -> str:
-    """Return text that is UTF-8, as most of it is, or else Latin-1. Pillow gives bytes as Latin-1."""
+def _utf_8(text: bytes) -> str:
+    """Return text that is UTF-8, as most of it is, or else Latin-1."""
     try:
-        raw = value if isinstance(value, bytes) else value.encode("latin-1")
-    except UnicodeEncodeError:
-        return str(value)  # read with care already
-    try:
-        return raw.decode("utf-8")
+        return text.decode("utf-8")
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        return text.decode("latin-1")
 
 
-def _degrees(reference: Any, value: Any) -> str | None:
-    try:
-        degrees, minutes, seconds = (float(part) for part in value)
-    except (TypeError, ValueError, ZeroDivisionError):
+def _degrees(reference: bytes, value: list[float]) -> str | None:
+    if len(value) != 3:
         return None
+    degrees, minutes, seconds = value
     total = degrees + minutes / 60 + seconds / 3600
-    if total != total or not 0 <= total <= 180:
+    if not 0 <= total <= 180:
         return None
-    return f"{-total if str(reference).strip(chr(0)) in ('S', 'W') else total:.6f}"
+    return f"{-total if reference.strip(bytes(1)) in (b'S', b'W') else total:.6f}"
 
 
-def _iptc(image: ImageFile.ImageFile) -> Iterator[tuple[str, str]]:
-    found = IptcImagePlugin.getiptcinfo(image) or {}
-    is_utf_8 = found.get(_IPTC_ENCODING) == _IPTC_UTF_8
+def _iptc(data: bytes) -> Iterator[tuple[str, str]]:
+    found: dict[tuple[int, int], list[bytes]] = {}
+    for number, value in _data_sets(data):
+        found.setdefault(number, []).append(value)
+    is_utf_8 = found.get(_IPTC_ENCODING) == [_IPTC_UTF_8]
     for place, name in IPTC.items():
-        values = found.get(place) or []
-        for value in values if isinstance(values, list) else [values]:
+        for value in found.get(place, ()):
             text = _clean(value.decode("utf-8", "replace") if is_utf_8 else _utf_8(value))
             if text:
                 yield name, text
 
 
-def _xmp(file: IO[bytes], size: int) -> Iterator[tuple[str, str]]:
-    if size > MAX_XMP_FILE_BYTES:
-        raise ValueError(f"a file of {size:,} bytes is not looked through")
-    file.seek(0)
-    for packet in packets_of(file.read(MAX_XMP_FILE_BYTES)):
+def _data_sets(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Yield record, number and content of each data set of IPTC-IIM, up to what is none. Raises `ValueError`."""
+    place = 0
+    while data[place : place + 1] == b"\x1c":
+        size, start = int.from_bytes(data[place + 3 : place + 5]), place + 5
+        if size >> 15:  # the size of the size
+            start += size & 0x7FFF
+            size = int.from_bytes(data[place + 5 : start])
+        if len(data) < start + size or start - place > 9:
+            raise ValueError("a data set that is cut off")
+        yield (data[place + 1], data[place + 2]), data[start : start + size]
+        place = start + size
+
+
+def _xmp(data: Bytes) -> Iterator[tuple[str, str]]:
+    if not isinstance(data, bytes):
+        raise ValueError(f"a file of {len(data):,} bytes is not looked through")
+    for packet in own_packets(data):
         if len(packet) > MAX_XMP_BYTES:
             raise ValueError(f"a packet of {len(packet):,} bytes")
         try:
@@ -203,5 +224,4 @@ def _clean(text: str) -> str:
 
 
 def _why(error: Exception) -> str:
-    said = str(error).split("\n")[0]
-    return (said if said and "BytesIO object" not in said and "cannot identify" not in said else "unknown bytes")[:120]
+    return str(error).split("\n")[0][:120] or type(error).__name__

@@ -52,9 +52,9 @@ HOSTILE_PACKETS = {
 def test_a_hostile_packet_costs_little_and_gives_no_permission(packet, place):
     data = with_packet(packet, place) if place != "webp" or len(packet) < 2_000_000 else packet
     tracemalloc.start()
-    started = time.monotonic()
+    started = time.process_time()
     signals = embedded_signals(data)
-    seconds, peak = time.monotonic() - started, tracemalloc.get_traced_memory()[1]
+    seconds, peak = time.process_time() - started, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert seconds < 5  # with memory traced, which is slow
     assert peak < len(data) + 150_000_000

@@ -13,6 +13,7 @@ from byline.catalog.corpora.packs import Outcome
 from byline.pipelines.fetching.transport import NotYetError
 from byline.pipelines.fetching.transport.responses import unpacked
 from byline.pipelines.fetching.transport.robots import MAX_BYTES
+from tests.builders import a_picture, encoded
 from tests.pipelines.fetching.transport.raw_server import HANG_UP, got, sent, served
 
 FORBIDS = b"User-agent: *\nDisallow: /a\n"
@@ -175,3 +176,39 @@ def test_a_crawl_delay_is_kept_to_however_many_wait(tmp_path):
     answers, _ = served(robots | {f"/{number}.jpg": picture for number in range(4)}, at_once, tmp_path=tmp_path)
     assert {answer.body for answer in answers} == {b"abc"}
     assert min(later - earlier for earlier, later in itertools.pairwise(began)) >= 0.28
+
+
+PICTURE = encoded(a_picture(1))
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        (gzip.compress(PICTURE), "gzip"),
+        (gzip.compress(PICTURE), "X-Gzip"),
+        (zlib.compress(PICTURE), "deflate"),
+        (zlib.compress(PICTURE)[2:-4], "deflate"),
+        (PICTURE, "gzip"),
+        (PICTURE, "identity"),
+        (PICTURE, "utf-8"),
+        (PICTURE, "none"),
+    ],
+)
+def test_a_picture_is_had_whatever_encoding_it_was_sent_in_unasked(tmp_path, data, encoding):
+    answer, _ = got({"/a.jpg": sent(data, f"Content-Encoding: {encoding}")}, tmp_path=tmp_path)
+    assert (answer.body, answer.outcome) == (PICTURE, Outcome.FETCHED)
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "outcome", "message"),
+    [
+        (gzip.compress(bytes(10_000_000)), "gzip", Outcome.TOO_LARGE, "over 100,000 bytes once unpacked"),
+        (zlib.compress(bytes(10_000_000)), "deflate", Outcome.TOO_LARGE, "over 100,000 bytes once unpacked"),
+        (b"\x1f\x8bno gzip at all", "gzip", Outcome.NOT_AN_IMAGE, "sent in the encoding gzip, which was not asked for"),
+        (b"\x8b\x02\x80", "br", Outcome.NOT_AN_IMAGE, "sent in the encoding br, which was not asked for"),
+    ],
+)
+def test_a_picture_in_an_encoding_that_is_too_much_is_told(tmp_path, data, encoding, outcome, message):
+    answers = {"/a.jpg": sent(data, f"Content-Encoding: {encoding}")}
+    answer, _ = got(answers, tmp_path=tmp_path, max_bytes=100_000)
+    assert (answer.body, answer.outcome, answer.message[: len(message)]) == (None, outcome, message)

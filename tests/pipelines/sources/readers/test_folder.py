@@ -53,7 +53,7 @@ def test_hidden_files_are_left_out_and_counted(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("a.txt", b"hello", "no picture of a kind that is read: unknown bytes"),
+        ("a.txt", b"hello", "no picture of a kind that is read: it seems to be text"),
         ("empty.jpg", b"", "no picture of a kind that is read"),
         ("cut.jpg", encoded(a_picture(1))[:20], "no picture of a kind that is read"),
         ("page.jpg", b"<html><body>", "no picture of a kind that is read"),

@@ -1,0 +1,97 @@
+"""GIF: the walk over its blocks. Its picture is the first frame, and a decoder is shown no other."""
+
+from struct import error, unpack_from
+
+from byline.pictures.pixels.heads import Head
+from byline.pictures.pixels.surveys import Survey, damaged
+from byline.pictures.pixels.walks import CUT_OFF, Bytes, Part, Walk
+
+FRAME, EXTENSION, TRAILER = b",", b"!", b";"
+CONTROL, APPLICATION = b"!\xf9", b"!\xff"
+MAX_BLOCKS = 100_000
+
+
+def walk_gif(data: Bytes) -> Walk:
+    """Walk the frames and extensions (`!` and their label), to the trailer."""
+    parts: list[Part] = []
+    place = 0
+    try:
+        place = _after_colors(data, 13, data[10])
+        for _ in range(MAX_BLOCKS):
+            start, block = place, data[place : place + 1]
+            if block == TRAILER:
+                return Walk(tuple(parts), place + 1)
+            if block == EXTENSION:
+                place = _after_sub_blocks(data, place + 2)
+                parts.append(Part(data[start : start + 2], start, start + 2, place))
+            elif block == FRAME:
+                place = _after_sub_blocks(data, _after_colors(data, place + 10, data[place + 9]) + 1)
+                parts.append(Part(FRAME, start, start + 1, place))
+            elif block == b"\0":
+                place += 1
+            elif block:
+                return Walk(tuple(parts), place, f"a GIF with a block of kind {block[0]:#x}")
+            else:
+                return Walk(tuple(parts), place, CUT_OFF.format("GIF"))
+    except IndexError:
+        if data[place : place + 1] == EXTENSION and place + 2 < len(data):
+            parts.append(Part(data[place : place + 2], place, place + 2, len(data)))
+        return Walk(tuple(parts), place, CUT_OFF.format("GIF"))
+    return Walk(tuple(parts), place, f"a GIF of more than {MAX_BLOCKS:,} blocks")
+
+
+def _after_colors(data: Bytes, place: int, flags: int) -> int:
+    return place + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+
+
+def _after_sub_blocks(data: Bytes, place: int) -> int:
+    while size := data[place]:
+        place += size + 1
+    return place + 1
+
+
+def joined(block: bytes) -> bytes:
+    """Return what the sub-blocks of a part say, put together."""
+    place, parts = 0, []
+    while place < len(block) and block[place]:
+        parts.append(block[place + 1 : place + 1 + block[place]])
+        place += 1 + block[place]
+    return b"".join(parts)
+
+
+def head_of_gif(data: Bytes, walk: Walk) -> Head:
+    """Return the size of the canvas, or of the first frame where that is larger. Raises `UnusableError`."""
+    try:
+        width, height = unpack_from("<HH", data, 6)
+        for frame in walk.of_kind(FRAME):
+            left, top, wide, high = unpack_from("<HHHH", data, frame.content)
+            width, height = max(width, left + wide), max(height, top + high)
+            break
+    except error as cut:
+        raise damaged(CUT_OFF.format("GIF")) from cut
+    if not width or not height:
+        raise damaged("a GIF without a picture")
+    return Head(width=width, height=height)
+
+
+def survey_gif(data: bytes) -> Survey:
+    """Read a GIF to its end."""
+    walk = walk_gif(data)
+    if walk.problem:
+        raise damaged(walk.problem)
+    control = b""
+    for part in walk.parts:
+        if part.kind == FRAME:
+            break
+        control = data[part.start : part.stop] if part.kind == CONTROL else control
+    else:
+        raise damaged("a GIF without a picture")
+    head = head_of_gif(data, walk)
+    colors = data[: _after_colors(data, 13, data[10])]
+    return Survey(
+        width=head.width,
+        height=head.height,
+        picture=colors + control + data[part.start : part.stop] + TRAILER,
+        end=walk.end,
+        metadata=b"".join(data[part.start : part.stop] for part in walk.parts if part.kind != FRAME),
+    )
