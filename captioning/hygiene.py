@@ -3,7 +3,9 @@
 import re
 import unicodedata
 
-from byline.catalog.text import without_markup
+from byline.catalog.html_text import without_markup
+from byline.catalog.nothing import is_nothing, is_untitled
+from byline.catalog.text import nfc
 
 _FILE_PREFIX = re.compile(r"^\s*(?:file|image|datei|fichier|archivo)\s*:\s*(?=\S.*\.\w{3,4}\s*$)", re.IGNORECASE)
 _FILE_EXTENSION = re.compile(
@@ -28,24 +30,26 @@ def clean_caption(text: str, max_characters: int) -> str:
     """
     plain = without_markup(text)
     plain = _FILE_EXTENSION.sub("", _FILE_PREFIX.sub("", plain)).replace("_", " ")
-    kept = "".join(map(_visible, unicodedata.normalize("NFC", plain)))
-    return _cut(unicodedata.normalize("NFC", " ".join(kept.split())), max_characters)
+    kept = "".join(map(_visible, nfc(plain)))
+    return _cut(nfc(" ".join(kept.split())), max_characters)
 
 
 def clean_title(text: str, max_characters: int) -> str:
-    """Return the caption that a title makes; empty when it is only a camera's file name ("IMG_2034.JPG")."""
+    """Return the caption that a title makes; empty when it is only a camera's file name ("IMG_2034.JPG"), or a
+    word for nothing ("untitled", `nan`)."""
     title = clean_caption(text, max_characters)
-    return "" if _CAMERA_NAME.fullmatch(title) else title
+    return "" if _CAMERA_NAME.fullmatch(title) or is_untitled(title) else title
 
 
 def clean_tags(tags: tuple[str, ...], max_characters: int) -> str:
     """Return tags as one comma-separated caption, each once, in their order, whole ones only.
 
-    Machine tags ("geo:lat=52.1") are left out: they describe no picture, and often a private place.
+    Words for nothing (`nan`, `-`) are left out, and machine tags ("geo:lat=52.1"): they describe no picture, and often
+    a private place.
     """
     plain = (clean_caption(tag, max_characters) for tag in tags if not _MACHINE_TAG.match(tag))
     caption = ""
-    for tag in dict.fromkeys(filter(None, plain)):
+    for tag in dict.fromkeys(tag for tag in plain if not is_nothing(tag)):
         longer = f"{caption}, {tag}" if caption else tag
         if len(longer) > max_characters:
             break

@@ -9,7 +9,7 @@ from byline.captioning.captioners import Caption, CaptionRequest
 from byline.captioning.hygiene import clean_tags, clean_title
 from byline.catalog.corpora.facts import instrument_name
 
-_VERSION = "1"
+_VERSION = "2"
 
 
 class SourceTextConfig(BaseModel, frozen=True, extra="forbid"):

@@ -35,8 +35,9 @@ def read_deepspeed(path: str) -> dict[str, Any]:
     """Read a DeepSpeed JSON file. Raises `ConfigError` for ZeRO-3, and for what the training config says already."""
     try:
         settings: dict[str, Any] = json.loads(Path(path).read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise ConfigError(f"cannot read DeepSpeed config {path}: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else error
+        raise ConfigError(f"cannot read DeepSpeed config {path}: {why}") from error
     if not isinstance(settings, dict):
         raise ConfigError(f"{path} holds no JSON object; configs/deepspeed/ has examples")
     for key in settings:
@@ -44,6 +45,9 @@ def read_deepspeed(path: str) -> dict[str, Any]:
             raise ConfigError(f"{path}: '{key}' belongs into the training config, as {SAID_ELSEWHERE[key]}; remove it")
         if key not in KNOWN:
             raise ConfigError(f"{path}: '{key}' may change the weights; known keys: {', '.join(sorted(KNOWN))}")
+    zero = settings.get("zero_optimization", {})
+    if not isinstance(zero, dict) or not isinstance(zero.get("stage", 0), int):
+        raise ConfigError(f"{path}: zero_optimization must be an object with a number as its stage, got {zero!r:.80}")
     if zero_stage(settings) > 2:
         raise ConfigError(f"{path}: zero_optimization.stage 3 splits the weights that the EMA averages; use 0, 1 or 2")
     return settings

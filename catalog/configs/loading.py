@@ -12,6 +12,8 @@ from byline.catalog.configs.places import context_of
 from byline.catalog.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+MAX_BYTES = 1 << 24
+MAX_DEPTH = 50
 
 
 def load_config(path: str | Path, model: type[ModelT]) -> ModelT:
@@ -24,16 +26,37 @@ def load_config(path: str | Path, model: type[ModelT]) -> ModelT:
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file. Raises `ConfigError` when it is missing or is not TOML."""
+    """Read a TOML file. Raises `ConfigError` when it is missing, is not TOML, or is no file that a person wrote."""
     try:
         with open(path, "rb") as file:
-            return tomllib.load(file)
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise ConfigError(f"no config file at {path}; configs/ holds examples") from error
     except IsADirectoryError as error:
         raise ConfigError(f"{path} is a folder; name a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except (OSError, ValueError) as error:  # a name with a zero byte is a `ValueError`
+        raise ConfigError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path} has more than {MAX_BYTES:,} bytes, as no config has; name a TOML file")
+    try:
+        table = tomllib.loads(data.decode())
+        refuse_deep(table)
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deep; at most {MAX_DEPTH} tables and lists in each other") from error
+    except ValueError as error:  # of a number with thousands of digits too
+        raise ConfigError(f"{path} is not TOML: {str(error).splitlines()[0]:.200}") from error
+    return table
+
+
+def refuse_deep(value: Any) -> None:
+    """Raise `RecursionError` for tables and lists in each other beyond `MAX_DEPTH`; recurses nowhere itself."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [one for held in inner for one in held]
+        if not level:
+            return
+    raise RecursionError
 
 
 def parse_config(table: dict[str, Any], model: type[ModelT], *, where: str, file: str | Path | None = None) -> ModelT:

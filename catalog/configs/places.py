@@ -24,8 +24,9 @@ def context_of(config: str | Path) -> Mapping[str, Any]:
 
 def _made(value: str, info: ValidationInfo) -> str:
     """Return where something is made, from the config's folder; as it is where there is no config file."""
+    _refuse_no_place(value)
     folder = _folder(info)
-    if folder is None or not value or value.startswith(("/", "~")) or "://" in value:
+    if folder is None or value.startswith(("/", "~")) or "://" in value:
         return value
     return os.path.normpath(folder / value)
 
@@ -40,6 +41,7 @@ def _read(value: str, info: ValidationInfo) -> str:
 
 def _model(value: str, info: ValidationInfo) -> str:
     """Return the folder of a model, or its name as it is."""
+    _refuse_no_place(value)
     folder = _folder(info)
     if folder is None:
         return value
@@ -48,6 +50,14 @@ def _model(value: str, info: ValidationInfo) -> str:
     if Path(value).is_dir():  # what loads it would take that one
         raise _from_elsewhere(value, str(folder / value), folder)
     return value
+
+
+def _refuse_no_place(value: str) -> None:
+    """Raise `ValueError` for what can name no file and no folder: nothing, or what has a zero byte."""
+    if not value.strip():
+        raise ValueError("names nothing; name a file or a folder, . for the folder of the config")
+    if "\0" in value:
+        raise ValueError("has a zero byte, which no path has; write it without")
 
 
 def _from_elsewhere(value: str, place: str, folder: Path | None) -> ValueError:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from byline.catalog.corpora.url_index import UrlIndex
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.storage_errors import damaged_parquet
+from byline.catalog.nothing import stated_records
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -38,6 +39,10 @@ class PackPart:
             ahead = not store.is_local  # on a disk it gains nothing, and its threads can abort a process as it ends
             parquet = pq.ParquetFile(file, metadata=footer, read_dictionary=list(words) or None, pre_buffer=ahead)
             return parquet.read_row_group(self.row_group, columns=columns, use_threads=False)
+
+    def read_stated(self, store: Store, columns: list[str]) -> pa.Table:
+        """Return these columns of the records, null where a source has only a word for nothing (`nan`, `unknown`)."""
+        return stated_records(self.read_records(store, columns))
 
 
 def parts_of(store: Store, records_path: str) -> list[PackPart]:

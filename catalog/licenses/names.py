@@ -31,6 +31,11 @@ RETIRED = {
     "devnations 2.0": "LicenseRef-CC-DevNations-2.0",
 }
 """Creative Commons' licenses of other shapes, as Openverse writes them: none is as free as its name may sound."""
+HOSTED = {"gpl 2.0": "GPL-2.0-only", "lgpl 2.1": "LGPL-2.1-only", "bsd": "BSD-3-Clause", "mit": "MIT"}
+"""Licenses of others that Creative Commons has pages of, under `licenses/`, and what they are."""
+PUBLIC_DOMAIN_TERM = "publicdomain"
+"""The one name in Creative Commons' RDF namespaces that was used for a license. It says that somebody claims a work to
+be in the public domain, as it stands in millions of SVGs: neither the dedication of 2004 nor the Mark of 2010."""
 
 FLICKR_FIELDS = frozenset({"flickr_license", "license_id"})
 """The fields in which a bare number is Flickr's; anywhere else it says nothing."""
@@ -163,6 +168,7 @@ _COUNTRIES = {
 }  # fmt: skip
 
 REWRITES = [
+    (r"\bcc gnu (?=l?gpl\b)", ""),  # Creative Commons' pages of the GNU licenses
     (r"\blov ?(?=2(?:\.0)?\b)", "etalab "),  # data.gouv.fr
     (r"v(?=\d)", " "),
     (r"\b(?:licen[cs]ed|published|released|work) by\b", "?"),  # somebody, not Attribution

@@ -4,7 +4,8 @@ A text is read whole or not at all: one word that no rule knows ("CC BY, no AI t
 that is not stated stays unstated (`LicenseRef-CC-BY-SA`), except for CC0 and the Public Domain Mark, of which only
 version 1.0 exists. A choice ("GFDL or CC BY-SA 3.0", "CC BY-SA 3.0,2.5") becomes a sorted SPDX expression with `OR`,
 unless one side is NC or ND or no license. "And", a slash (but beside GFDL) and every other double claim are unknown.
-A text that names NC or ND anywhere is read as NC or ND or not at all. Claims of public domain are never CC-PDM-1.0.
+A text that names NC or ND anywhere is read as NC or ND or not at all. Claims of public domain are never CC-PDM-1.0,
+nor is the dedication of 2004 (CC-PDDC).
 """
 
 import re
@@ -18,7 +19,10 @@ from byline.catalog.licenses.names import (
     CODES,
     FLICKR_FIELDS,
     FLICKR_IDS,
+    HOSTED,
     PAGES,
+    PD,
+    PUBLIC_DOMAIN_TERM,
     RETIRED,
     RIGHTS_STATEMENTS,
     SCOPES,
@@ -26,7 +30,7 @@ from byline.catalog.licenses.names import (
     VERSIONED,
     WHOLE_NAMES,
 )
-from byline.catalog.licenses.text import Claim, mentions_restriction, normalized, take_apart
+from byline.catalog.licenses.text import Claim, is_too_long, mentions_restriction, normalized, take_apart
 
 UNKNOWN = "LicenseRef-unknown"
 MISSING = "LicenseRef-missing"
@@ -40,6 +44,8 @@ _CC_PATH = re.compile(
     r"/(?:licenses/(?P<code>[a-z+-]+)(?:/(?P<version>\d\.\d)(?:/(?P<port>(?!deed|legalcode|rdf)[a-z]+))?)?"
     rf"|publicdomain/(?P<tool>zero|mark)/1\.0|publicdomain/certification/1\.0/us)(?:/(?:deed|legalcode|rdf){_LANGUAGE})?/*"
 )
+_CC_TERM = re.compile(r"(?:web\.resource\.org/cc/|creativecommons\.org/ns#)(?P<term>[a-z]*)/*")
+"""A name of the RDF namespace of Creative Commons, the older or the newer: of a license, or of what one says."""
 _RIGHTS_PAGE = re.compile(r"rightsstatements\.org/(?:vocab|page|data)/(?P<code>[a-z-]+)/1\.0")
 _NAMED_PAGE = re.compile(r"(?:spdx\.org/licenses|opensource\.org/licenses?)/(?P<name>(?P<stem>[a-z0-9]+)[a-z0-9.-]*)")
 _CC_NAME = re.compile(
@@ -73,7 +79,7 @@ def read_license(text: str) -> LicenseReading:
     >>> read_license("CC BY").spdx, read_license("CC BY, no AI training").spdx
     ('LicenseRef-CC-BY', 'LicenseRef-unknown')
     """
-    if len(text) > 2000:
+    if is_too_long(text):
         return LicenseReading(UNKNOWN, "too-long", text)
     claim = take_apart(text)
     restricted = mentions_restriction(text)
@@ -182,6 +188,9 @@ def _read_url(url: str) -> _Read:
     except ValueError:
         return _NOT_READ
     host, path = parts.netloc.lower().removeprefix("www."), parts.path.lower()
+    place = host + path + (f"#{parts.fragment.lower()}" if parts.fragment else "")
+    if (term := _CC_TERM.fullmatch(place)) and not parts.query:
+        return (PD if term["term"] == PUBLIC_DOMAIN_TERM else UNKNOWN), "cc-term"
     if parts.fragment or not _QUERY.fullmatch(parts.query):
         return _NOT_READ
     if host != "creativecommons.org":
@@ -193,6 +202,8 @@ def _read_url(url: str) -> _Read:
     if code is None or code == "publicdomain":
         tools = {"zero": "CC0-1.0", "mark": "CC-PDM-1.0", None: "CC-PDDC"}
         return (tools[match["tool"]], "cc-url") if version is None else _NOT_READ
+    if spdx := HOSTED.get(f"{code} {version}" if version else code):
+        return (spdx, "cc-url") if match["port"] is None else _NOT_READ
     if spdx := RETIRED.get(f"{code} {version}"):
         return (spdx, "cc-url") if match["port"] is None else _NOT_READ
     spdx = cc_id(code.split("-"), version, match["port"]) if code in CODES else None

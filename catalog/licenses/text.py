@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from byline.catalog.licenses.names import FILLER, REWRITES
 
+MAX_CHARACTERS = 2000
+"""Of a claim, in Unicode NFKC, in which one character may become eighteen. A longer text is not read at all."""
 _HARMLESS_TAGS = frozenset(
     "a abbr address article b bdi big blockquote br center code dd div dl dt em figcaption figure font h1 h2 h3 h4 h5"
     " h6 hr i img li link ol p section small span strong table tbody td th tr tt u ul".split()
@@ -34,7 +36,8 @@ _BUTTON = re.compile(
     r"(?:https?:)?//(?:i\.creativecommons\.org|licensebuttons\.net)/([lp])/([a-z+-]+)/(\d\.\d)/[\w./-]+", re.I
 )
 _URL = re.compile(
-    r"""(?:https?:)?//[^\s<>"']+|(?<![\w.@/-])(?:www\.)?(?:creativecommons|rightsstatements)\.org/[^\s<>"']*""", re.I
+    r"""(?:https?:)?//[^\s<>"']+|(?<![\w.@/-])(?:www\.)?(?:creativecommons|rightsstatements|web\.resource)\.org/[^\s<>"']*""",
+    re.I,
 )
 _ANGLED_URL = re.compile(r"<((?:https?:)?//[^<>\s]*)>", re.I)
 _BACKGROUND = re.compile(
@@ -72,8 +75,15 @@ class Claim:
     is_blank: bool
 
 
+def is_too_long(text: str) -> bool:
+    """Tell whether a text is longer than a claim may be."""
+    return len(text) > MAX_CHARACTERS or len(_folded(text)) > MAX_CHARACTERS
+
+
 def take_apart(text: str) -> Claim:
-    """Return the parts of a claim. Never raises."""
+    """Return the parts of a claim; of one that is too long, that its words must not be read. Never raises."""
+    if is_too_long(text):
+        return Claim(links=(), name="?", captions=(), plain="?", is_blank=False)
     links: list[str] = []
     captions: list[str] = []
     has_image = False
@@ -127,7 +137,11 @@ def normalized(text: str) -> str:
 
 
 def mentions_restriction(text: str) -> bool:
-    """Tell whether NonCommercial or NoDerivatives is named anywhere, markup and the insides of URLs included."""
+    """Tell whether NonCommercial or NoDerivatives is named anywhere, markup and the insides of URLs included.
+
+    Of a text that is longer than a claim may be, so far.
+    """
+    text = text[:MAX_CHARACTERS]
     bare = _folded(unquote(html.unescape(html.unescape(text))))
     bare = "".join(c for c in bare if unicodedata.category(c) not in ("Cf", "Mn"))
     if _RESTRICTION.search(bare):

@@ -75,7 +75,8 @@ class CreditRules(BaseModel, frozen=True, extra="forbid"):
     """Which parts of a credit may not be missing where the license asks for credit."""
 
     required: tuple[CreditField, ...] = ("creator", "source")
-    """`source` is the page that shows the picture, or the picture's own URL."""
+    """`source` is the page that shows the picture, the picture's own URL, or its file in the folder of its source. A
+    word for nothing (`catalog.nothing`) is no creator and no title."""
 
 
 class ConsentRules(BaseModel, frozen=True, extra="forbid"):

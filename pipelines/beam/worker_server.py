@@ -25,9 +25,8 @@ IMPORTED = (
     "byline.pipelines.beam.graph",
     "scipy.fftpack",
     "scipy.sparse.csgraph",
-    "bs4",
 )
-"""What workers need; the last three are imported where they are used, since most commands need none."""
+"""What workers need; the last two are imported where they are used, since most commands need none."""
 
 
 def main() -> None:

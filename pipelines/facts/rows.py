@@ -23,6 +23,7 @@ from byline.catalog.digests import digest_of, sha256_hex
 from byline.catalog.disk.columns import is_blank
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
+from byline.catalog.nothing import is_nowhere, stated
 from byline.catalog.policies.custom_rules import METRIC, SAID
 from byline.dedup.colors import GRID_BYTES
 from byline.dedup.views import split_views
@@ -33,7 +34,7 @@ CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("land
 """A part of a credit is lacking when all of these columns are blank; the bits of `lacks`, in this order."""
 NOBODY = 0
 """The creator of a record that names none."""
-ROWS_VERSION = 3
+ROWS_VERSION = 4
 """Of what the columns that are derived here mean."""
 LACKS_COLUMNS = sorted({name for columns in CREDIT_COLUMNS.values() for name in columns})
 WORDS = ("license_claims", "outcome", "consent", *NEWEST_COLUMNS)
@@ -141,7 +142,7 @@ def _tables(store: Store, instruments: Instruments) -> list[FactTable]:
 
 def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     said = ["record_id", "license_claims", "creator", "creator_url", "title", "landing_url", "url"]
-    records = part.read_records(store, [*said, "retrieved_at", "text_sha256"])
+    records = part.read_stated(store, [*said, "retrieved_at", "text_sha256"])
     measured = ["outcome", "consent", "original_width", "original_height"]
     wanted = dict.fromkeys([*measured, *INDEX_COLUMNS, "stored_sha256", "size"])
     index = read_rows_of(store, part.pack, records, list(wanted))
@@ -208,12 +209,12 @@ def _damaged(facts: FactTable, part: PackPart, what: str) -> CorpusError:
 
 
 def lacks(records: pa.Table) -> npt.NDArray[np.int8]:
-    """Return which parts of a credit each record lacks, as bits, from its `LACKS_COLUMNS`."""
+    """Return which parts of a credit each record lacks, as bits, from its `LACKS_COLUMNS` as stated."""
     found = np.zeros(len(records), np.int8)
     for bit, columns in enumerate(CREDIT_COLUMNS.values()):
         blank = np.ones(len(records), np.bool_)
         for name in columns:
-            blank &= is_blank(records[name]).to_numpy()
+            blank &= is_blank(stated(records[name], is_nowhere) if name == "url" else records[name]).to_numpy()
         found |= blank.astype(np.int8) << bit
     return found
 

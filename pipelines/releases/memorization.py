@@ -199,7 +199,7 @@ def _names(packs: list[_Pack], tables: Mapping[str, pa.Table], store: Store) -> 
 
     def read(pack: _Pack, row: int) -> str:
         admitted = tables[pack.part.pack]["admitted"]
-        said = pack.part.read_records(store, ["creator", "creator_url"]).filter(admitted).slice(row, 1)
+        said = pack.part.read_stated(store, ["creator", "creator_url"]).filter(admitted).slice(row, 1)
         names = pc.if_else(is_blank(said["creator"]), said["creator_url"], said["creator"])
         return str(names[0].as_py())
 

@@ -22,10 +22,10 @@ from byline.catalog.corpora.packs import Outcome
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.sample_schema import NOT_STATED
 from byline.catalog.digests import canonical_json, digest_of, sha256_hex
-from byline.catalog.disk.columns import is_blank
 from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.errors import CorpusError
 from byline.catalog.licenses.reading import family
+from byline.catalog.nothing import is_no_page, is_nowhere, stated
 from byline.catalog.policies.policy import Policy, obligations_of
 from byline.pipelines.facts.measures import thumbnail_facts
 from byline.pipelines.facts.rows import Instruments
@@ -170,7 +170,7 @@ def clusters_of(tables: Mapping[str, pa.Table], parts: Iterable[PackPart], store
         is_copy = pc.is_valid(tables[part.pack]["keeper_record_id"])
         if not pc.any(is_copy).as_py():
             continue
-        copies, records = tables[part.pack].filter(is_copy), part.read_records(store, CREDITED.names).filter(is_copy)
+        copies, records = tables[part.pack].filter(is_copy), part.read_stated(store, CREDITED.names).filter(is_copy)
         columns = {
             **{name: copies[name] for name in CLUSTER_COLUMNS},
             **{name: records[name] for name in CREDITED.names},
@@ -187,9 +187,7 @@ def credits_of(shards: Iterable[Shard], store: Store, changes: str) -> pa.Table:
     for shard in shards:
         table = store.read_table(shard_table_path(shard.name), [*columns, "split"])
         said: dict[str, Any] = {name: _null_for_empty(table[name]) for name in table.column_names}
-        said["source_url"] = pc.coalesce(
-            pc.if_else(is_blank(table["landing_url"]), None, table["landing_url"]), said["url"]
-        )
+        said["source_url"] = pc.coalesce(stated(said["landing_url"], is_no_page), stated(said["url"], is_nowhere))
         said |= {name: pa.array([value] * len(table)) for name, value in (("changes", changes), ("shard", shard.name))}
         credits.append(pa.table({name: said[name] for name in CREDIT_SCHEMA.names}, schema=CREDIT_SCHEMA))
     return pa.concat_tables(credits).sort_by([(name, "ascending") for name in ("creator", "title", "sha256")])

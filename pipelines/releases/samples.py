@@ -33,7 +33,7 @@ def samples_of(part: PackPart, store: Store, verdicts: pa.Table, instruments: In
     """Return the admitted samples of a pack in key order, as `SAMPLE_SCHEMA`. `verdicts` are in the records' order."""
     rows = pc.indices_nonzero(verdicts["admitted"])
     chosen = verdicts.select(["record_id", "license", "split"]).take(rows)
-    records = part.read_records(store, ["record_id", "url", *RECORD_COLUMNS, "text_sha256"]).take(rows)
+    records = part.read_stated(store, ["record_id", "url", *RECORD_COLUMNS, "text_sha256"]).take(rows)
     index = read_rows_of(store, part.pack, records, [*INDEX_COLUMNS, "stored_sha256"])
     facts = caption_facts(store, instruments.captions).read(part.pack, list(CAPTION_COLUMNS.values()))
     shown = index["sha256"] if instruments.captions_see_pixels else records["text_sha256"]

@@ -21,6 +21,8 @@ def _known_reader(name: str) -> str:
     return name
 
 
+MAX_PACKS = 100_000
+"""Of a source. They are numbered with five digits, and hold a billion images."""
 PlainName = Annotated[str, AfterValidator(_plain_name)]
 
 
@@ -30,7 +32,7 @@ class SourceConfig(ReadOptions, frozen=True, extra="forbid"):
     name: PlainName
     reader: Annotated[str, AfterValidator(_known_reader)]
     path: InputPlace
-    num_packs: int = Field(ge=1)
+    num_packs: int = Field(ge=1, le=MAX_PACKS)
     """A pack is about ten thousand images. Fixed for the life of the corpus: it decides where every record lives."""
 
     @property

@@ -32,14 +32,19 @@ from byline.catalog.digests import canonical_json
 from byline.catalog.disk.spilling import Spill, write_regrouped
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
+from byline.pipelines.sources.readers.bounds import Repeats, bounded, characters_of
 
 BATCH_ROWS = 4096
+BATCH_CHARACTERS = 1 << 24
+"""Of rows that are held before they are spilled."""
 MAX_GROUPS = 1024
 """Of packs. Of a hundred million records a group has about a hundred thousand."""
 PACK_RECORDS = 10_000
 """Of a pack, about: see `docs/architecture.md`."""
 MAX_PACK_ROWS = 100_000
 """A pack is in memory whole, here and in every later stage; what is larger is refused."""
+MAX_PACK_BYTES = 1 << 29
+"""Likewise, of the text of its records: about fifty times that of most."""
 ROWS_PER_RANGE = 1 << 18
 """Rows of the source, of which the unreadable ones are sorted together."""
 UNREADABLE_ROWS_PER_GROUP = 1 << 16
@@ -104,12 +109,14 @@ class _Run:
         self._unreadable = Spill(scratch / "unreadable", _TOLD)
         self._groups = groups_of_packs(num_packs)
         self._pack_rows = np.zeros(num_packs, np.int64)
+        self._pack_bytes = np.zeros(num_packs, np.int64)
 
     def take(self, rows: Iterable[Row], batch_rows: int) -> None:
-        """Spill all rows, numbered in their order."""
-        numbered = enumerate(rows)
-        while batch := list(islice(numbered, batch_rows)):
+        """Spill all rows, numbered in their order. Raises `SourceError` for a URL that far too many rows have."""
+        numbered, repeats = enumerate(map(bounded, rows)), Repeats()
+        while batch := list(_taken(numbered, batch_rows)):
             records = [(number, row) for number, row in batch if isinstance(row, ImageRecord)]
+            repeats.add([record for _, record in records])
             unreadable = [(number, row) for number, row in batch if isinstance(row, UnreadableRow)]
             self.left_out.update(row.kind for _, row in batch if isinstance(row, LeftOut))
             if records:
@@ -118,8 +125,8 @@ class _Run:
                 self._tell([number for number, _ in unreadable], unreadable_table([row for _, row in unreadable]))
 
     def refuse_large_packs(self, source: str) -> None:
-        """Raise `ConfigError` when a pack has more rows than are held at once. Told after the last row, with a number
-        that is right: what is read before lies on the disk.
+        """Raise `ConfigError` when a pack has more rows, or more text, than are held at once. Told after the last row,
+        with a number that is right: what is read before lies on the disk.
         """
         most, wanted = int(self._pack_rows.max()), -(-int(self._pack_rows.sum()) // PACK_RECORDS)
         if most > MAX_PACK_ROWS:
@@ -127,6 +134,11 @@ class _Run:
                 f"source {source}: num_packs = {self.num_packs} makes a pack of {most:,} rows, and at most "
                 f"{MAX_PACK_ROWS:,} are held at once; set num_packs = {wanted}, for about {PACK_RECORDS:,} each, or, "
                 "where this corpus has packs of the source already, name the new rows as a source of their own"
+            )
+        if (num_bytes := int(self._pack_bytes.max())) > MAX_PACK_BYTES:
+            raise ConfigError(
+                f"source {source}: a pack of {num_bytes:,} bytes of text, and at most {MAX_PACK_BYTES:,} are held at "
+                "once; leave long columns out, or set a greater num_packs for a new corpus"
             )
 
     def packs(self) -> Iterator[pa.Table]:
@@ -159,6 +171,8 @@ class _Run:
         rows = pa.Table.from_arrays([*table.columns, pa.array(numbers, pa.int64()), is_denied], schema=_SPILLED)
         packs = [int(name.rsplit("-", 1)[1]) for name in table["pack"].to_pylist()]
         self._pack_rows += np.bincount(packs, minlength=self.num_packs)
+        sizes = [characters_of(record) for record in records]
+        self._pack_bytes += np.bincount(packs, sizes, minlength=self.num_packs).astype(np.int64)
         self._records.add(rows, self._groups[packs])
 
     def _refuse(self, rows: pa.Table, problem: pa.Array) -> None:
@@ -175,6 +189,16 @@ class _Run:
     @staticmethod
     def _id_start(rows: pa.Table) -> int:
         return len(rows["pack"][0].as_py().rsplit("-", 1)[0]) + 1  # after `source:`
+
+
+def _taken(numbered: Iterator[tuple[int, Row]], num_rows: int) -> Iterator[tuple[int, Row]]:
+    """Yield the next rows, as many as are held at once."""
+    num_characters = 0
+    for number, row in islice(numbered, num_rows):
+        yield number, row
+        num_characters += characters_of(row) if isinstance(row, ImageRecord) else 0
+        if num_characters >= BATCH_CHARACTERS:
+            return
 
 
 def groups_of_packs(num_packs: int) -> npt.NDArray[np.int64]:

@@ -79,9 +79,24 @@ def test_any_text_becomes_one_clean_line(text, max_characters):
 
 @pytest.mark.parametrize(
     "title",
-    ["IMG_2034.JPG", "File:DSC01234.jpg", "DSCN0001", "P1010203.JPG", "_MG_5513", "20190704_113012.jpg", "4711"],
+    [
+        "nan",
+        "None",
+        "Untitled",
+        "[no title]",
+        "-",
+        "unknown",
+        "Sans titre",
+        "IMG_2034.JPG",
+        "File:DSC01234.jpg",
+        "DSCN0001",
+        "P1010203.JPG",
+        "_MG_5513",
+        "20190704_113012.jpg",
+        "4711",
+    ],
 )
-def test_a_cameras_file_name_is_no_title(title):
+def test_a_cameras_file_name_or_a_word_for_nothing_is_no_title(title):
     assert clean_title(title, 300) == ""
 
 
@@ -95,6 +110,7 @@ def test_titles_with_numbers_stay(title):
     [
         (("ski", "snow", "ski"), "ski, snow"),
         (("red_heart", "<b>love</b>", ""), "red heart, love"),
+        (("nan", "-", "<br>", "lake"), "lake"),
         (("geo:lat=52.1", "flickriosapp:filter=NoFilter", "lake"), "lake"),
         ((), ""),
         (("mountain", "a far too long tag"), "mountain"),

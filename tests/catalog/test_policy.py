@@ -7,6 +7,7 @@ from byline.catalog.configs.loading import load_config
 from byline.catalog.errors import ConfigError
 from byline.catalog.licenses.reading import UNKNOWN, family
 from byline.catalog.policies.policy import FAMILIES, LicenseRules, Policy, choose_license, license_rank, obligations_of
+from byline.catalog.policies.rules import license_reasons
 
 RULES = LicenseRules(families=("CC0", "CC-BY", "CC-BY-SA"))
 POLICIES = sorted(Path("configs/policies").glob("*.toml"))
@@ -18,6 +19,13 @@ radius_bits = 12
 [release]
 obligations = ["attribution"]
 """
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
+def test_no_policy_of_ours_admits_the_dedication_of_2004_or_a_mere_claim(path):
+    rules = load_config(path, Policy).license
+    assert license_reasons("CC-PDDC", rules) == ("license:CC-PDDC",)
+    assert license_reasons("LicenseRef-public-domain", rules) == ("license:LicenseRef-public-domain",)
 
 
 def _load(tmp_path, text):

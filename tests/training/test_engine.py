@@ -15,10 +15,13 @@ from tests.training.builders import an_autoencoder_run
         ({"bf16": {"enabled": True}}, "'bf16' belongs into the training config, as precision"),
         ({"optimizer": {}}, "'optimizer' belongs into the training config"),
         ({"zero_optimization": {"stage": 3}}, "stage 3 splits the weights that the EMA averages; use 0, 1 or 2"),
+        ({"zero_optimization": 3}, "zero_optimization must be an object with a number as its stage, got 3"),
+        ({"zero_optimization": {"stage": "2"}}, "zero_optimization must be an object with a number as its stage"),
+        ("[" * 100_000, "cannot read DeepSpeed config .*: nested too deep"),
     ],
 )
 def test_what_would_change_the_weights_is_refused(tmp_path, settings, message):
-    (tmp_path / "ds.json").write_text(json.dumps(settings))
+    (tmp_path / "ds.json").write_text(settings if isinstance(settings, str) else json.dumps(settings))
     with pytest.raises(ConfigError, match=message):
         read_deepspeed(str(tmp_path / "ds.json"))
 

@@ -29,7 +29,7 @@ def judge_claims_of(part: PackPart, store: Store, policy: Policy, meter: Meter) 
     """Write the claims judgement of one pack."""
     meter.work("judge claims")
     with meter.pack("judge claims", part.num_records):
-        records = part.read_records(store, ["record_id", "license_claims", *LACKS_COLUMNS])
+        records = part.read_stated(store, ["record_id", "license_claims", *LACKS_COLUMNS])
         store.write_table(claims_path(part.pack), judge_claims(records, policy.rules_of(part.source)))
     return part
 

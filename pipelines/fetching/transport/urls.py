@@ -13,7 +13,8 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\\]")
 _AUTHORITY = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _NOT_IN_HOSTS = re.compile(r"[^\w.:-]", re.ASCII)
 _HOST_AND_PORT = re.compile(r"(\[[^\]@]*\]|[^:@\[\]]*)(:\d{0,5})?", re.ASCII)
-_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+|\?\S+")
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://\S+|\?\S+")
+"""Of a longer scheme the end alone is looked at: what comes after it is hidden all the same."""
 _VALUE = re.compile(r"([\w.~\[\]-]{1,40})=(?!=*$).*", re.ASCII | re.DOTALL)
 
 

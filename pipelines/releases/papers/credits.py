@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from byline.catalog.disk.columns import is_blank
 from byline.catalog.errors import ConfigError
 from byline.catalog.licenses.reading import family
+from byline.catalog.nothing import HELD, is_no_page, is_nobody, is_nowhere, is_untitled, stated
 from byline.catalog.policies.policy import CREDIT_NEEDED, Policy
 from byline.pipelines.releases.papers.account import Account
 from byline.pipelines.releases.papers.escaping import plain, plain_url
@@ -36,19 +38,20 @@ CREDIT_SCHEMA = pa.schema(
 that ships the picture."""
 REQUIRABLE = {"creator": "creator", "title": "title", "source": "source_url", "license_url": "license_url"}
 """Part of a credit that a policy can require -> its column."""
+_SAYS_NOTHING = {"creator": is_nobody, "title": is_untitled, "source": is_nowhere, "license_url": is_no_page}
 
 
 def missing_credits(credits: pa.Table, required: Sequence[str]) -> list[str]:
     """Return a line for each picture whose license asks for credit and that lacks a required part of it.
 
-    Parts are the keys of `REQUIRABLE`; blank is lacking. Lines are in the order of the rows.
+    Parts are the keys of `REQUIRABLE`; blanks and words for nothing are lacking. Lines are in the order of the rows.
     """
     for part in required:
         if part not in REQUIRABLE:
             raise ConfigError(f"no part of a credit is called {part!r}; the parts are {', '.join(REQUIRABLE)}")
     asking = [spdx for spdx in pc.unique(credits["license"]).to_pylist() if family(spdx or "") in CREDIT_NEEDED]
     asked = credits.filter(pc.is_in(credits["license"], value_set=pa.array(asking, pa.string())))
-    lacks = {part: is_blank(asked[REQUIRABLE[part]]) for part in required}
+    lacks = {part: is_blank(stated(asked[REQUIRABLE[part]], _SAYS_NOTHING[part])) for part in required}
     if not lacks or not asked.num_rows:
         return []
     any_lacking = pc.equal(pc.min_element_wise(*(pc.cast(pc.invert(mask), pa.int8()) for mask in lacks.values())), 0)
@@ -116,8 +119,16 @@ def credit_line(row: Row) -> str:
     license_page = plain_url(row["license_url"])
     parts = [
         f'"{title}" by {by}' if title else f"Untitled picture by {by}",
-        plain_url(row["source_url"]),
+        source_words(row),
         licensed_as(row["license"]) + (f" ({license_page})" if license_page else ""),
         plain(row["changes"]),
     ]
     return ", ".join(filter(None, parts))
+
+
+def source_words(row: Row) -> str:
+    """Return where a picture can be found, in plain text: its page, or the file in the folder that its source is."""
+    url = row["source_url"] or ""
+    if url.startswith(HELD):
+        return f"the file {plain(unquote(url.removeprefix(HELD)))} of {plain(row['record_id'].partition(':')[0])}"
+    return plain_url(url) or ""

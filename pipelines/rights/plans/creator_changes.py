@@ -76,7 +76,7 @@ class CreatorTally:
         order = np.lexsort((changes[:, 2], changes[:, 3], -changes[:, :2].sum(axis=1)))[:number]
         found = []
         for added, removed, row, part in changes[order].tolist():
-            said = parts[part].read_records(store, ["creator", "creator_url"]).slice(row, 1).to_pylist()[0]
+            said = parts[part].read_stated(store, ["creator", "creator_url"]).slice(row, 1).to_pylist()[0]
             name = said["creator"] or said["creator_url"] or ""
             found.append(CreatorChange(creator=name, source=parts[part].source, added=added, removed=removed))
         return found

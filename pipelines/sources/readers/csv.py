@@ -7,7 +7,7 @@ from pathlib import Path
 from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
-from byline.pipelines.sources.readers.files import lines_of
+from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of
 from byline.pipelines.sources.readers.names import field_of
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.readers.rows import in_file, read_row
@@ -41,6 +41,7 @@ class _Lines:
     def __init__(self, path: str) -> None:
         self.number = 0
         self.taken: list[bytes] = []
+        self._taken_bytes = 0
         self._lines = lines_of(path)
 
     def __iter__(self) -> "_Lines":
@@ -50,11 +51,15 @@ class _Lines:
         line = next(self._lines)
         self.number += 1
         self.taken.append(line)
+        self._taken_bytes += len(line)
+        if self._taken_bytes > MAX_LINE_BYTES:
+            raise csv.Error(f"longer than {MAX_LINE_BYTES} bytes")
         return line.decode("utf-8-sig" if self.number == 1 else "utf-8", errors="surrogateescape")
 
     def start(self) -> int:
         """Begin a row, and return the number of its first line."""
         self.taken.clear()
+        self._taken_bytes = 0
         return self.number + 1
 
 

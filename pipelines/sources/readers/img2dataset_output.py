@@ -21,6 +21,7 @@ from byline.catalog.errors import SourceError
 from byline.pictures.members import Members, members_beside
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.readers.parquet import BATCH_ROWS, BUFFER_BYTES, row_digest, rows_of, without_times
+from byline.pipelines.sources.readers.parquet_bounds import bounded_batches
 from byline.pipelines.sources.readers.rows import read_row
 from byline.pipelines.sources.readers.tables import Columns, columns_of, record_of, told_of
 
@@ -66,7 +67,7 @@ def _read_shard(parquet: Path, source: str, options: ReadOptions) -> Iterator[Ro
             columns = columns_in(shard.schema_arrow.names, options, str(parquet))
             members = members_beside(parquet, _keys(shard))
             retrieved_at = _end_of(parquet.with_name(f"{parquet.stem}_stats.json"))
-            for batch in shard.iter_batches(BATCH_ROWS, use_threads=False):
+            for batch in bounded_batches(shard, str(parquet), BATCH_ROWS):
                 for row in rows_of(without_times(batch, str(parquet))):
                     number += 1
                     yield _read_row(row, columns, members, source, str(parquet), f"row {number}", retrieved_at)

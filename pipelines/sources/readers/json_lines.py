@@ -16,6 +16,7 @@ from byline.pipelines.sources.readers.rows import in_file, read_row
 from byline.pipelines.sources.readers.tables import Columns, columns_of, record_of, tables_at
 
 SUFFIXES = tuple(f"{name}{packed}" for name in (".jsonl", ".ndjson") for packed in ("", ".gz", ".bz2"))
+MAX_NAMES = 10_000
 ROWS_LOOKED_AT = 1000
 """For names: of a key that comes first in a later row nothing is read."""
 
@@ -35,6 +36,8 @@ def names_in(path: str) -> list[str]:
             found.update(dict.fromkeys(_row(line)))
         except ValueError as error:
             first = first or error
+        if len(found) > MAX_NAMES:
+            raise SourceError(f"{path} has more than {MAX_NAMES:,} different keys, which is no table; check `path`")
     if not found:
         why = first or "it has no rows"
         raise SourceError(f"{path} is no table with a JSON object a line: {why}; check `path` and `reader`")

@@ -12,6 +12,7 @@ from byline.catalog.corpora.records import Evidence, ImageRecord, Row, Unreadabl
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import ColumnError, SourceError
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
+from byline.pipelines.sources.readers.parquet_bounds import MAX_ROW_BYTES, bounded_batches, bytes_of, spelled_out
 from byline.pipelines.sources.readers.rows import in_file, read_row
 from byline.pipelines.sources.readers.tables import Columns, columns_of, record_of, tables_at
 from byline.pipelines.sources.readers.values import row_json
@@ -54,7 +55,7 @@ def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
     ):
         columns = columns_of(parquet.schema_arrow.names, options, path)
         _check_urls(parquet.schema_arrow.field(columns.fields["url"]), path)
-        for batch in parquet.iter_batches(BATCH_ROWS, use_threads=False):
+        for batch in bounded_batches(parquet, path, BATCH_ROWS):
             for row in rows_of(without_times(batch, path)):
                 number += 1
                 yield _read_row(row, columns, path, source, f"row {number}")
@@ -85,9 +86,17 @@ def without_times(batch: pa.RecordBatch, path: str) -> pa.RecordBatch:
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
-    """Yield each row, or why it cannot be had: text that is not UTF-8, a number that Python has not."""
+    """Yield each row, or why it cannot be had: too much of it, text that is not UTF-8, a number that Python has not."""
+    num_bytes = bytes_of(batch)
+    if num_bytes > MAX_ROW_BYTES:
+        if len(batch) == 1:
+            yield f"{num_bytes:,} bytes; a row has at most {MAX_ROW_BYTES:,}"
+        else:
+            for half in (batch.slice(0, len(batch) // 2), batch.slice(len(batch) // 2)):
+                yield from rows_of(half)
+        return
     try:
-        yield from batch.to_pylist()
+        yield from spelled_out(batch).to_pylist()
     except (ValueError, OverflowError, ArithmeticError) as error:
         if len(batch) == 1:
             yield str(error).split("\n")[0][:200]

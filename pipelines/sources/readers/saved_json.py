@@ -19,8 +19,8 @@ from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of, met
 from byline.pipelines.sources.readers.rows import in_file
 
 SUFFIXES = tuple(f"{name}{packed}" for name in (".json", ".jsonl") for packed in ("", ".gz", ".bz2"))
-MAX_ANSWER_CHARACTERS = 1 << 26
-"""Of one answer in a list: what is longer, or is no JSON, is not looked for the end of."""
+MAX_ANSWER_CHARACTERS = 1 << 24
+"""Of one answer: what is longer, or is no JSON, is not looked for the end of."""
 BLOCK_BYTES = 1 << 16
 HARVESTED = frozenset({"request", "retrieved_at", "sha256", "pictures", "body"})
 """Keys of a line that `byline harvest` wrote. `body` is the answer, as text: its bytes in UTF-8 have that digest."""
@@ -28,6 +28,7 @@ REFUSALS = ("error", "errors", "detail")
 """Keys under which APIs say why there is no answer."""
 _DECODER = json.JSONDecoder()
 _SPACE = " \t\r\n"
+_TOO_LONG = "an answer without an end, or a longer one than any API gives"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +181,11 @@ class _Text:
         self.at += 1
 
     def rest(self) -> str:
-        """Return all that is left."""
-        return self.held[self.at :] + "".join(self.blocks)
+        """Return all that is left. Raises `ValueError` when it is longer than an answer may be."""
+        while self._more(MAX_ANSWER_CHARACTERS):
+            if len(self.held) > MAX_ANSWER_CHARACTERS:
+                raise ValueError(_TOO_LONG)
+        return self.held
 
     def value(self) -> Any:
         """Return the value that comes next. Raises `ValueError` when it is no JSON or larger than the limit.
@@ -194,7 +198,9 @@ class _Text:
                 value, end = _DECODER.raw_decode(self.held, self.at)
             except ValueError:
                 held = len(self.held) - self.at
-                if held > MAX_ANSWER_CHARACTERS or not self._more(max(held, 1)):
+                if held > MAX_ANSWER_CHARACTERS:
+                    raise ValueError(_TOO_LONG) from None
+                if not self._more(max(held, 1)):
                     raise
             else:
                 self.at = end

@@ -17,6 +17,7 @@ from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of
 from byline.pipelines.sources.readers.layers import Said
 from byline.pipelines.sources.readers.names import AmbiguousNameError, file_name_of
 from byline.pipelines.sources.readers.parquet import BATCH_ROWS, rows_of, without_times
+from byline.pipelines.sources.readers.parquet_bounds import bounded_batches
 from byline.pipelines.sources.readers.tables import told_of
 
 TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.json", "metadata.parquet")
@@ -144,7 +145,7 @@ def _parquet_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
     try:
         with pq.ParquetFile(path) as parquet:
             _check_header(parquet.schema_arrow.names, path)
-            for batch in parquet.iter_batches(BATCH_ROWS, use_threads=False):
+            for batch in bounded_batches(parquet, str(path), BATCH_ROWS):
                 for row in rows_of(without_times(batch, str(path))):
                     number += 1
                     place = f"{path.name} row {number}"

@@ -8,6 +8,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from byline.catalog.nothing import is_nothing
 from byline.catalog.text import one_line
 
 NAME_KEYS = ("name", "title", "label", "username")
@@ -36,8 +37,8 @@ def row_json(value: Any) -> str:
 
 
 def is_empty(value: Any) -> bool:
-    """Tell whether a value says nothing; not a number is pandas' way of doing so."""
-    return value is None or value in ("", []) or value != value
+    """Tell whether a value says nothing; not a number is pandas' way of doing so, and there are words for it."""
+    return value is None or value in ("", []) or value != value or (isinstance(value, str) and is_nothing(value))
 
 
 def name_in(value: Any) -> Any:

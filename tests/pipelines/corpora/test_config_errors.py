@@ -27,6 +27,10 @@ POLICY_ERRORS = [
 ]
 CORPUS_ERRORS = [
     ("num_packs = 3", 'num_packs = "x"', "sources.0.num_packs: Input should be a valid integer"),
+    ("num_packs = 3", "num_packs = 1000000000", "sources.0.num_packs: Input should be less than or equal to 100000"),
+    ("num_packs = 3", f"num_packs = {'1' * 5000}", "is not TOML: Exceeds the limit"),
+    ('name = "small"', f"name = {'[' * 5000}{']' * 5000}", "is nested too deep; at most 50"),
+    ("[fetch]", f"[metrics{'.a' * 5000}]\nb = 1\n[fetch]", "is nested too deep; at most 50"),
     ("num_packs = 3", "", "missing key 'num_packs' in [sources.0]"),
     ('reader = "yfcc"', 'reader = "yfc"', "sources.0.reader: no reader 'yfc'; known: commons, "),
     (
@@ -56,3 +60,25 @@ def test_a_wrong_config_is_told_in_one_line_without_tables(tmp_path, file, old, 
     assert "\n" not in told
     assert "{" not in told
     assert "; sources:" not in told
+
+
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [
+        ("", "root: names nothing; name a file or a folder, . for the folder of the config, got ''"),
+        ("  ", "root: names nothing; name a file or a folder, . for the folder of the config, got '  '"),
+        ("a\\u0000b", "root: has a zero byte, which no path has; write it without, got 'a\\x00b'"),
+    ],
+)
+def test_a_root_that_names_nothing_is_told(tmp_path, root, said):
+    config = a_corpus(tmp_path, num_pictures=1)
+    config.write_text(config.read_text().replace(f'root = "{tmp_path / "corpus"}"', f'root = "{root}"'))
+    with pytest.raises(ConfigError) as caught:
+        load_corpus_config(str(config))
+    assert str(caught.value) == f"{config}: {said}"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a" * 5000])
+def test_a_name_that_no_file_has_is_told(name):
+    with pytest.raises(ConfigError, match="cannot read '"):
+        load_corpus_config(name)

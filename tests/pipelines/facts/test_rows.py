@@ -19,6 +19,7 @@ from tests.builders import BY_4, a_corpus, a_record
 from tests.pipelines.judging.test_judge import POLICY, _reasons, a_row
 
 BLANK = [None, "", " ", "\u00a0\t"]
+FOR_NOTHING = ["nan", "NULL", "None", "n/a", "-", "unknown", "[no name]", "<br>", "Unbekannt", "\u4e0d\u660e"]
 RECORDS = "records/test/1.parquet"
 
 
@@ -33,10 +34,12 @@ def _lacks(row):
     return [name for bit, name in enumerate(CREDIT_COLUMNS) if row["lacks"] >> bit & 1]
 
 
-@pytest.mark.parametrize("blank", BLANK)
+@pytest.mark.parametrize("blank", [*BLANK, *FOR_NOTHING])
 def test_a_blank_creator_is_nobody_and_is_missed(tmp_path, blank):
     blanks, named = _rows(
-        tmp_path, a_record(creator=blank, creator_url=blank, title="t"), a_record(id="2", creator="Ada L.", title="t")
+        tmp_path,
+        a_record(creator=blank, creator_url=None if blank == "[no name]" else blank, title="t"),
+        a_record(id="2", creator="Ada L.", title="t"),
     )
     assert (blanks["creator"], _lacks(blanks)) == (NOBODY, ["creator"])
     assert named["creator"] != NOBODY
@@ -54,12 +57,21 @@ def test_a_cap_on_creators_leaves_alone_what_names_nobody():
     assert set(map(tuple, _reasons(rows, policy=policy).values())) == {()}
 
 
-@pytest.mark.parametrize("blank", BLANK)
+@pytest.mark.parametrize("blank", [*BLANK, "nan", "my own work", "file:///home/ada/1"])
 def test_a_blank_page_is_none_and_the_pictures_url_is_the_source(tmp_path, blank):
     (row,) = _rows(tmp_path, a_record(landing_url=blank, title="t", creator="Ada L."))
     assert _lacks(row) == []
     assert _source_url(tmp_path, blank) == "https://pictures.example/1.jpg"
     assert _source_url(tmp_path, "https://pictures.example/1") == "https://pictures.example/1"
+
+
+@pytest.mark.parametrize(
+    ("url", "lacks"),
+    [("held:a%20b/1.jpg", []), ("http://a.example/1.jpg", []), ("held:", ["source"]), ("scans/1.jpg", ["source"])],
+)
+def test_a_source_is_a_page_or_a_file_that_can_be_found(tmp_path, url, lacks):
+    (row,) = _rows(tmp_path, a_record(url=url, landing_url="see my website", title="t", creator="Ada L."))
+    assert _lacks(row) == lacks
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ def _page(account, **options):
         ({"creator": None}, ("creator", "source"), "creator"),
         ({"creator": " \t"}, ("creator",), "creator"),
         ({"title": ""}, ("creator", "title"), "title"),
+        ({"creator": "nan", "title": "Untitled"}, ("creator", "title"), "creator and title"),
+        ({"source_url": "held:a/1.jpg"}, ("source",), None),
+        ({"source_url": "my own work"}, ("source",), "source"),
         ({"source_url": None, "creator": None}, ("creator", "source"), "creator and source"),
         ({"license_url": None}, ("license_url",), "license url"),
         ({"creator": None}, ("title",), None),
@@ -58,6 +61,14 @@ def test_a_line_of_text_has_title_author_source_license_and_changes():
         '"Blobs 7" by Ada L. (https://people.example/ada), https://pictures.example/7, licensed under CC BY 2.0 '
         f"(https://creativecommons.org/licenses/by/2.0/), {CHANGES}"
     )
+
+
+def test_a_picture_of_ones_own_is_found_by_its_file():
+    credit = a_credit(7, source_url="held:box%203/%3Cb%3E1.jpg", record_id="photos:box 3/1.jpg")
+    assert ", the file box 3/<b>1.jpg of photos, licensed under" in credit_line(credit)
+    words = _page(an_account(credit)).select_one("li .words")
+    assert words.select_one(".title + .by").get_text() == "the file box 3/<b>1.jpg of photos"
+    assert words.select_one(".title a") is None
 
 
 @pytest.mark.parametrize(

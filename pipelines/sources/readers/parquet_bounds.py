@@ -1,0 +1,203 @@
+"""Parquet files in bounded memory, whatever they claim: a file of a kilobyte may hold a gigabyte in one cell.
+
+A page is in memory whole, so the sizes in the headers of all pages are looked at before any is unpacked. Text that
+recurs is read as a dictionary, so that a thousand rows of one long text are it once, until `bytes_of` has told how much
+they would be.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from byline.catalog.errors import SourceError
+
+MAX_PAGES_BYTES = 1 << 27
+"""Of the largest page of every column of a row group together: they are in memory at once, and several times while text
+is made of them. A page has a megabyte with most writers, a few dozen with some."""
+MAX_ROW_BYTES = 1 << 25
+"""Of one row; pictures may be in it."""
+MAX_INSIDE_BYTES = 1 << 30
+"""Of text in lists and objects that is read at once, if every value were as long as all distinct ones together."""
+MAX_HEADER_BYTES = 1 << 20
+_FIRST_BYTES = 1 << 9
+_UNPACKED, _PACKED = 2, 3
+"""Fields of a page's header: its size in memory, and in the file after the header."""
+
+
+def bounded_batches(
+    parquet: pq.ParquetFile, path: str, batch_rows: int, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file in order, text as dictionaries. Raises `SourceError` for pages that are too large."""
+    with open(path, "rb") as file:
+        batch_rows = _rows_at_once(file, parquet.metadata, path, batch_rows)
+    texts = _texts(parquet.schema)
+    with pq.ParquetFile(path, read_dictionary=texts, buffer_size=1 << 20, pre_buffer=False) as dictionaries:
+        yield from dictionaries.iter_batches(batch_rows, columns=columns, use_threads=False)
+
+
+def bytes_of(array: pa.Array | pa.RecordBatch) -> int:
+    """Return how much the values of rows are when each is spelled out."""
+    if isinstance(array, pa.RecordBatch):
+        return sum(map(bytes_of, array.columns))
+    kind = array.type
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):  # of which `nbytes` counts what others share
+        return bytes_of(array.cast(pa.large_binary()))
+    if pa.types.is_dictionary(kind):
+        sizes = pc.binary_length(array.dictionary) if _is_text(kind.value_type) else None
+        return array.nbytes if sizes is None else pc.sum(sizes.take(array.indices).cast(pa.int64())).as_py() or 0
+    if _is_text(kind):
+        return pc.sum(pc.binary_length(array).cast(pa.int64())).as_py() or 0
+    if pa.types.is_struct(kind):
+        return sum(map(bytes_of, array.flatten()))
+    if pa.types.is_map(kind):
+        return sum(bytes_of(one.slice(*_span(array))) for one in (array.keys, array.items))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return bytes_of(array.flatten()) + 8 * len(array)
+    return int(array.nbytes)
+
+
+def spelled_out(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows without dictionaries, of which Python's values are made slowly."""
+    columns = [
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _span(array: pa.MapArray) -> tuple[int, int]:
+    offsets = array.offsets
+    start, stop = offsets[0].as_py(), offsets[len(array)].as_py()
+    return start, stop - start
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    is_binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return bool(is_binary or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _texts(schema: pq.ParquetSchema) -> list[str]:
+    """Return the columns of text that lie in nothing: pyarrow cannot always make dictionaries of the others."""
+    columns = (schema.column(number) for number in range(len(schema)))
+    texts = (column for column in columns if column.physical_type == "BYTE_ARRAY" and "." not in column.path)
+    return [column.path for column in texts if column.logical_type.type != "DECIMAL"]
+
+
+def _rows_at_once(file: IO[bytes], metadata: pq.FileMetaData, path: str, batch_rows: int) -> int:
+    """Return how many rows to read at once. Raises `SourceError` for pages that are too large."""
+    end = os.fstat(file.fileno()).st_size
+    for number in range(metadata.num_row_groups):
+        group, num_bytes = metadata.row_group(number), 0
+        for place in range(group.num_columns):
+            column = group.column(place)
+            first, largest = _first_and_largest(_page_sizes(file, column, end))
+            num_bytes += largest
+            if num_bytes > MAX_PAGES_BYTES:
+                raise SourceError(
+                    f"{path}: a page of column {column.path_in_schema!r:.60} becomes {largest:,} bytes, and at most "
+                    f"{MAX_PAGES_BYTES:,} of a row group are in memory; write it anew with smaller pages or values"
+                )
+            if "." in column.path_in_schema and column.dictionary_page_offset and first and group.num_rows:
+                most = MAX_INSIDE_BYTES * group.num_rows // (max(column.num_values, 1) * first)
+                batch_rows = max(1, min(batch_rows, most))
+    return batch_rows
+
+
+def _first_and_largest(sizes: Iterator[int]) -> tuple[int, int]:
+    found = list(sizes)
+    return (found[0], max(found)) if found else (0, 0)
+
+
+def _page_sizes(file: IO[bytes], column: pq.ColumnChunkMetaData, end: int) -> Iterator[int]:
+    """Yield the sizes in memory of the pages of a column, until its end or one that cannot be read; that is told when
+    it is unpacked."""
+    offsets = (column.dictionary_page_offset, column.data_page_offset)
+    at = min((offset for offset in offsets if offset and offset > 0), default=end)
+    stop = min(at + column.total_compressed_size, end)
+    while at < stop:
+        header = _header_at(file, at)
+        if header is None:
+            yield column.total_uncompressed_size  # as if it were one page
+            return
+        length, unpacked, packed = header
+        yield unpacked
+        at += length + packed
+
+
+def _header_at(file: IO[bytes], at: int) -> tuple[int, int, int] | None:
+    """Return the length of a page's header, and the page's size in memory and in the file; none where there is none."""
+    num_bytes = _FIRST_BYTES
+    while num_bytes <= MAX_HEADER_BYTES:
+        file.seek(at)
+        reader = _Thrift(file.read(num_bytes))
+        try:
+            sizes = reader.numbers_of_struct()
+        except IndexError:  # longer than what was read
+            num_bytes *= 8
+            continue
+        except ValueError:
+            return None
+        unpacked, packed = sizes.get(_UNPACKED, -1), sizes.get(_PACKED, -1)
+        return (reader.at, unpacked, packed) if unpacked >= 0 and packed >= 0 else None
+    return None
+
+
+class _Thrift:
+    """Reads Thrift's compact protocol as far as headers of pages need: numbers of a struct, the rest passed over."""
+
+    MAX_DEPTH = 8
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def numbers_of_struct(self, depth: int = 0) -> dict[int, int]:
+        """Return field -> number of the struct that comes next. Raises `ValueError`, or `IndexError` at the end."""
+        if depth > self.MAX_DEPTH:
+            raise ValueError("nested too deep")
+        numbers, field = {}, 0
+        while head := self._byte():
+            kind, step = head & 15, head >> 4
+            field = field + step if step else self._number()
+            if kind in (4, 5, 6):
+                numbers[field] = self._number()
+            else:
+                self._pass(kind, depth)
+        return numbers
+
+    def _pass(self, kind: int, depth: int) -> None:
+        if kind == 3:
+            self._skip(1)
+        elif kind == 7:
+            self._skip(8)
+        elif kind == 8:
+            self._skip(self._varint())
+        elif kind == 12:
+            self.numbers_of_struct(depth + 1)
+        elif kind not in (1, 2):  # no header of a page has lists or maps
+            raise ValueError(f"a field of kind {kind}")
+
+    def _byte(self) -> int:
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def _varint(self) -> int:
+        number = shift = 0
+        while (byte := self._byte()) & 128:
+            number |= (byte & 127) << shift
+            shift += 7
+            if shift > 63:
+                raise ValueError("a number without end")
+        return number | byte << shift
+
+    def _number(self) -> int:
+        coded = self._varint()
+        return coded >> 1 ^ -(coded & 1)
+
+    def _skip(self, num_bytes: int) -> None:
+        self.at += num_bytes
+        if self.at > len(self.data):
+            raise IndexError

@@ -1,0 +1,42 @@
+"""Every text from outside is read in time that grows with its length."""
+
+import pytest
+
+from byline.captioning.hygiene import clean_caption, clean_tags, clean_title
+from byline.catalog.licenses.reading import read_license
+from byline.catalog.licenses.text import mentions_restriction, normalized, take_apart
+from byline.catalog.text import one_line, plain_text
+from byline.pipelines.fetching.transport.urls import problem_of, redacted, redacted_in
+from tests.growth import SEEDS, grows_linearly
+
+READERS = {
+    "plain_text": plain_text,
+    "one_line": one_line,
+    "clean_caption": lambda text: clean_caption(text, 300),
+    "clean_title": lambda text: clean_title(text, 300),
+    "clean_tags of one": lambda text: clean_tags((text,), 300),
+    "clean_tags of many": lambda text: clean_tags(tuple(text.split(">")), 300),
+    "take_apart": take_apart,
+    "mentions_restriction": mentions_restriction,
+    "read_license": read_license.__wrapped__,
+    "redacted": redacted,
+    "redacted_in": redacted_in,
+    "problem_of": problem_of,
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_time_grows_with_the_length_alone(reader):
+    assert [seed for seed in SEEDS if not grows_linearly(READERS[reader], seed)] == []
+
+
+def test_a_square_is_told_from_a_line():
+    def pairs(text: str) -> int:
+        return sum(text[start:].count("\n") for start in range(len(text)) for _ in range(3))
+
+    assert not grows_linearly(pairs, "a")
+
+
+def test_a_claim_that_unfolds_is_not_read():
+    assert read_license("\ufdfa" * 200).rule == "too-long"
+    assert normalized("CC BY 4.0") == "cc by 4.0"

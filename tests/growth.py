@@ -1,0 +1,41 @@
+"""How the time of a function grows with the length of a text that is made to be slow."""
+
+import time
+from collections.abc import Callable
+
+SHORT = 12_000
+TIMES = 4
+"""As long again. What grows with the length takes four times as long, what grows with its square sixteen."""
+MOST = 9.0
+UNSURE_S = 0.02
+"""What a clock and a collection of garbage may add."""
+
+SEEDS = (
+    *("<a ", "<!--", "<p>", "a", "\ufdfa", "<", "</", "&", "<p><b>", "<b><p></b>", "1", "a-", "a.", "http://", "://"),
+    *("?", "0 ", "_", "<!", "<?", "<![CDATA[", "&#", "&#1", "(", "\u0301", "\u0316\u0301", "<div style='"),
+    *('" ', "cc "),
+    *("<a x=\"", "<a x='\">", "<a =", "<a hidden", "<script>", "<style></", "</a ", "<p style='a:b;'>", "<!---"),
+    *("@", "x@", "[", "1.1,", "by-", "\u200b", " ", "\t", "-", "no ", "no-", "x=", "?a=&", "#", "File:", ".jpg "),
+    *("a:b=", "<a\n"),
+)  # fmt: skip
+"""Texts that are slow when they are repeated, each with a reader that it was slow in or might be."""
+
+
+def grows_linearly(read: Callable[[str], object], seed: str) -> bool:
+    """Tell whether a text of `seed` repeated that is four times as long takes no more than nine times as long."""
+    short = _seconds(read, _text(seed, SHORT))
+    return _seconds(read, _text(seed, TIMES * SHORT)) <= MOST * short + UNSURE_S
+
+
+def _text(seed: str, length: int) -> str:
+    return (seed * (length // len(seed) + 1))[:length]
+
+
+def _seconds(read: Callable[[str], object], text: str) -> float:
+    """Return the processor time of the fastest of three runs: others on this machine can only make it longer."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        read(text)
+        times.append(time.process_time() - start)
+    return min(times)
