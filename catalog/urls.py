@@ -1,28 +1,214 @@
-"""When two URLs, or two ways to name a creator, are the same."""
+"""What a URL is, read in one place: what is judged and what is sent are of one `Url`. And when two of them, or two ways
+to name a creator, are the same.
+"""
 
 import re
 import unicodedata
+from dataclasses import dataclass, replace
+from functools import cached_property
+from urllib.parse import quote
 
-_HTTP = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+from byline.catalog.hosts import MAX_NAME, UrlError, domains_of, read_host
+
+PORTS = {"http": 80, "https": 443}
+KEYS = "2"
+"""Version of what `url_key` gives: what is kept by keys of another version is not read."""
+
+_AROUND = "".join(map(chr, range(33)))
+_ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_URL = re.compile(r"(https?)://([^/?#\\]*)(.*)", re.IGNORECASE | re.DOTALL)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)")
+_HOST_AND_PORT = re.compile(r"(\[[^\]@]*\]|[^:@\[\]]*)(?::([0-9]{0,5}))?")
+_REST = re.compile(r"([^?#]*)(?:\?([^#]*))?.*", re.DOTALL)
+_NOT_IN_PATHS = re.compile(r"[^!$-;=@-\]_a-z|~%]+")
+_NOT_IN_QUERIES = re.compile(r"[^!$-;=?-~]+")
+_DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:/|\Z)", re.IGNORECASE)
+_PLAIN = re.compile(
+    r"https?://((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})((?:/(?!\.)[\w!$&'()*+,.:;=@|~-]*)*(?:\?[\w!$&'()*+,./:;=@|~-]+)?)",
+    re.ASCII,
+)
+"""What most URLs look like: their key is what is written."""
+_BYTE = re.compile(r"[\udc80-\udcff]")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_SAME_IN_PATHS = _UNRESERVED | frozenset("!$&'()*,:;=@[]|")
+_SAME_IN_QUERIES = _UNRESERVED | frozenset("!$'()*,/:?@[]\\^`{|}")
+"""What means the same as it is and as an escape, where it stands: no delimiter of a path, or of a form's values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Url:
+    """A http(s) URL. Its parts are what is asked for: robots.txt, denylist, limits, keys and the request agree on it.
+
+    Path and query are as they were given, byte for byte, but for what browsers change: dot segments (`%2e` too) are
+    resolved, backslashes in the path are slashes, and what no request can hold (spaces, Unicode, `"<>`) is escaped. The
+    fragment, and a `?` with nothing after it, are not sent.
+    """
+
+    scheme: str
+    host: str
+    """As `catalog.hosts.read_host` gives it."""
+    port: int
+    path: str
+    """Begins with a slash."""
+    query: str = ""
+    has_credentials: bool = False
+    """They are told of, and never sent."""
+
+    @property
+    def authority(self) -> str:
+        """Host and port as a request names them; the scheme's own port is left out."""
+        return self._host if self.port == PORTS[self.scheme] else f"{self._host}:{self.port}"
+
+    @property
+    def place(self) -> str:
+        """What limits are kept for: the host, whatever its scheme; another port is another server."""
+        return self._host if self.port in PORTS.values() else f"{self._host}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: `https://host`, `http://host:8080`."""
+        return f"{self.scheme}://{self.authority}"
+
+    @cached_property
+    def sent(self) -> str:
+        """The whole URL as it is asked for; it reads as itself."""
+        return f"{self.origin}{self.path}?{self.query}" if self.query else f"{self.origin}{self.path}"
+
+    @cached_property
+    def key(self) -> str:
+        """What equal URLs have in common: see `url_key`."""
+        path = _folded(self.path, _SAME_IN_PATHS)
+        if self.query:
+            return f"{self.place}{path}?{_folded(self.query, _SAME_IN_QUERIES)}"
+        return self.place + path.removesuffix("/")
+
+    @property
+    def domains(self) -> list[str]:
+        """The host and the domains above it."""
+        return domains_of(self.host)
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    def led_to(self, location: str) -> "Url":
+        """Return where a Location leads from here; raises `UrlError` where that is no URL that can be read.
+
+        Bytes of it that are no UTF-8 are escaped, as they came.
+        """
+        said = _BYTE.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location.strip(_AROUND))
+        slashes = said[:2].replace("\\", "/")
+        if _SCHEME.match(said):
+            return read_url(said)
+        if slashes == "//":
+            return read_url(f"{self.scheme}://{said[2:]}")
+        if odd := _ODD.search(said):
+            raise UrlError(_told(odd))
+        path, query = _parts(said)
+        if not path:
+            return replace(self, query=query if "?" in said else self.query)
+        before = "" if slashes.startswith("/") else self.path.rpartition("/")[0] + "/"
+        return replace(self, path=_resolved(before + path), query=query)
+
+
+def read_url(said: str) -> Url:
+    """Return the URL that a text is. Raises `UrlError`, for everything else, and never anything else.
+
+    Spaces and controls around it do not count. Whether it is one that is asked is the transport's to say.
+    """
+    said = said.strip(_AROUND)
+    if odd := _ODD.search(said):
+        raise UrlError(_told(odd))
+    found = _URL.match(said)
+    if found is None:
+        other = _SCHEME.match(said[:21])
+        raise UrlError(f"scheme {other[0].lower() if other else ''!r}; only http:// and https:// are asked for")
+    scheme, (_, at, place), rest = found[1].lower(), found[2].rpartition("@"), found[3]
+    if rest.startswith("\\"):  # what follows is a path to some, and the host to others
+        raise UrlError(f"character '\\\\' at {found.start(3)}; percent-encode it")
+    host_and_port = _HOST_AND_PORT.fullmatch(place)
+    if host_and_port is None or int(host_and_port[2] or 0) > 65535:
+        raise UrlError("credentials in the URL" if at else "host or port cannot be read")
+    if not host_and_port[1]:
+        raise UrlError("no host")
+    port = int(host_and_port[2]) if host_and_port[2] else PORTS[scheme]
+    path, query = _parts(rest)
+    return Url(
+        scheme=scheme,
+        host=read_host(host_and_port[1]),
+        port=port,
+        path=_resolved(path or "/"),
+        query=query,
+        has_credentials=bool(at),
+    )
 
 
 def url_key(url: str) -> str:
-    """Return what equal URLs have in common.
+    """Return what equal URLs have in common. Never raises: what is no http(s) URL equals itself alone.
 
-    `http` equals `https`, the host's case does not count, nor does one slash at the end of a URL without a query. All
-    the rest is compared as it is: path, query, fragment, percent signs, port, `www.`.
+    `http` equals `https`. Neither how the host is written counts, nor the default port, credentials, dot segments, the
+    fragment, one slash at the end of a URL without a query, nor whether a character that means the same either way is
+    escaped, and how. All the rest is compared as it is: path, query, other ports, `www.`.
     """
-    match = _HTTP.fullmatch(url)
-    if match is None:
-        return url
-    host, rest = match.groups()
-    return host.lower() + (rest if "?" in rest or "#" in rest else rest.removesuffix("/"))
+    if (plain := _PLAIN.fullmatch(url)) and plain.end(1) - plain.start(1) <= MAX_NAME:
+        return plain[1] + (plain[2] if "?" in plain[2] else plain[2].removesuffix("/"))
+    try:
+        return read_url(url).key
+    except UrlError:
+        return url.strip(_AROUND)
 
 
 def creator_key(said: str) -> str:
-    """Return what equal names of a creator have in common: not their case, nor how accents are encoded; pages as URLs.
+    """Return what equal names of a creator have in common: pages are compared as URLs.
 
-    A name and a page are never equal.
+    Of names neither case counts nor how letters are encoded (accents, full-width), nor what cannot be seen. A name and
+    a page are never equal.
     """
     said = said.strip()
-    return url_key(said) if "://" in said else unicodedata.normalize("NFC", said.casefold())
+    if "://" in said:
+        return url_key(said)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", said).casefold())
+    return " ".join("".join(c for c in folded if unicodedata.category(c) != "Cf").split())
+
+
+def _told(odd: re.Match[str]) -> str:
+    return f"character {odd[0]!r} at {odd.start()}; percent-encode it"
+
+
+def _parts(rest: str) -> tuple[str, str]:
+    """Return path and query as they can be sent."""
+    found = _REST.match(rest)
+    assert found is not None  # every part may be empty
+    path, query = found[1].replace("\\", "/"), found[2] or ""
+    return _escaped(path, _NOT_IN_PATHS), _escaped(query, _NOT_IN_QUERIES)
+
+
+def _escaped(text: str, unsafe: re.Pattern[str]) -> str:
+    return unsafe.sub(lambda found: quote(found[0], safe=""), text)
+
+
+def _resolved(path: str) -> str:
+    """Return a path that begins with a slash without its dot segments, as browsers do: `a//../b` is `a/b`."""
+    if not _DOTS.search(path):
+        return path
+    kept: list[str] = []
+    segments = path[1:].split("/")
+    for segment in segments:
+        plain = segment.lower().replace("%2e", ".") if len(segment) <= len("%2e%2e") else segment
+        if plain == "..":
+            del kept[-1:]
+        elif plain != ".":
+            kept.append(segment)
+    ends_in_dots = _DOTS.search(path[path.rfind("/") :]) is not None
+    return "/" + "/".join([*kept, ""] if ends_in_dots else kept)
+
+
+def _folded(text: str, same: frozenset[str]) -> str:
+    """Return a text with its escapes in one form: those of characters that need none decoded, others in upper case."""
+
+    def one(escape: re.Match[str]) -> str:
+        character = chr(int(escape[0][1:], 16))
+        return character if character in same else escape[0].upper()
+
+    return _ESCAPE.sub(one, text) if "%" in text else text

@@ -7,6 +7,7 @@ from pathlib import Path
 from byline.catalog.consent import Signal, consent_evidence, header_signals
 from byline.pictures.stated import embedded_signals
 from byline.pipelines.fetching.transport.robots import TdmRepFile, robots_of
+from byline.pipelines.fetching.transport.urls import asked_url
 from tests.speaking_pictures import a_packet, signed, tampered, training_mining, with_packet
 
 COLUMNS = ("kind", "how", "text", "state", "rule", "note")
@@ -20,7 +21,7 @@ class Case:
     kind: str
     """`headers`, `robots.txt`, `tdmrep.json`, `xmp`, `c2pa`, or `origin` (XMP or C2PA, read for how it was made)."""
     how: str
-    """Path and status of the answer (files), place and spelling in the picture (XMP), format and fate (C2PA)."""
+    """Path as a source says it, status (files), place and spelling in the picture (XMP), format and fate (C2PA)."""
     text: str
     state: str
     rule: str
@@ -39,7 +40,7 @@ class Case:
             return tuple(header_signals(self.headers))
         if self.kind in ("robots.txt", "tdmrep.json"):
             path, _, status = self.how.partition(" ")
-            url = f"https://example.org{path}"
+            url = asked_url(f"https://example.org{path}").sent
             if self.kind == "tdmrep.json":
                 return TdmRepFile(self.text.encode()).signals(url)
             return robots_of(int(status or 200) or None, self.text).robots_signals(url)

@@ -24,7 +24,7 @@ class Finding(StrEnum):
     """What a look found. Closed: every record that was looked at has one. Of several that hold the first is told."""
 
     REMOVED = "removed"
-    """404, 410 or 451, or the source's own API does not know it any longer."""
+    """404, 410 or 451, the source's own API does not know it any longer, or it leads to what was taken down."""
     OPTED_OUT = "opted-out"
     RELICENSED = "relicensed"
     """The source states another license than the one that it was taken under."""

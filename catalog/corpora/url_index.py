@@ -2,11 +2,13 @@
 
 `records/<source>/<run>.urls.parquet` has two columns: the first 64 bits of the SHA-256 of the key of a URL, sorted, and
 the number of the row group that has it as `url` or `landing_url`. A look-up reads one row group of 64k rows. Hashes can
-collide, so what is found is a candidate. Written before the records, whose existence makes the run.
+collide, so what is found is a candidate. Written before the records, whose existence makes the run. The file says by
+which version of `catalog.urls.url_key` it was made; one of another version finds nothing, and is made again by the next
+build.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,11 @@ import pyarrow.parquet as pq
 
 from byline.catalog.disk.spilling import Spill, write_regrouped
 from byline.catalog.disk.storage import Store
-from byline.catalog.urls import url_key
+from byline.catalog.urls import KEYS, url_key
 
 URL_COLUMNS = ("url", "landing_url")
-URL_INDEX_SCHEMA = pa.schema([("url_hash", pa.uint64()), ("row_group", pa.int32())])
+MADE_WITH = {b"byline:url_key": KEYS.encode()}
+URL_INDEX_SCHEMA = pa.schema([("url_hash", pa.uint64()), ("row_group", pa.int32())], metadata=MADE_WITH)
 ROWS_PER_GROUP = 1 << 16
 RANGE_BITS = 8
 """Hashes are sorted in ranges of their first bits: 256 of them, each 10 MB for a hundred million records."""
@@ -66,9 +69,9 @@ class UrlIndex:
 
 
 def row_groups_of(store: Store, records_path: str, url: str) -> list[int] | None:
-    """Return the row groups that may have a URL, in order; None when the run has no index."""
+    """Return the row groups that may have a URL, in order; None when the run has no index by the keys of today."""
     path = url_index_path(records_path)
-    if not store.exists(path):
+    if not _is_of_today(store, path):
         return None
     wanted = _hashes([url])[0]
     found: set[int] = set()
@@ -83,7 +86,29 @@ def row_groups_of(store: Store, records_path: str, url: str) -> list[int] | None
     return sorted(found)
 
 
+def renew_url_index(store: Store, records_path: str, groups: Iterable[pa.Table]) -> None:
+    """Make the index of an ingest run again, from its row groups, where it is missing, damaged or of other keys."""
+    if _is_of_today(store, url_index_path(records_path)):
+        return
+    with store.scratch_folder() as scratch:
+        index = UrlIndex(scratch / "urls")
+        for group in groups:
+            index.add(group)
+        index.write(store, records_path)
+
+
+def _is_of_today(store: Store, path: str) -> bool:
+    if not store.exists(path):
+        return False
+    with store.open(path) as file:
+        try:
+            said = pq.ParquetFile(file, pre_buffer=False).metadata.metadata or {}
+        except pa.ArrowInvalid:
+            return False
+    return MADE_WITH.items() <= said.items()
+
+
 def _hashes(urls: list[str | None]) -> npt.NDArray[np.uint64]:
-    keys = (url_key(url).encode() for url in urls if url)
+    keys = (url_key(url).encode(errors="surrogatepass") for url in urls if url)
     digests = b"".join(hashlib.sha256(key).digest()[:8] for key in keys)
     return np.frombuffer(digests, ">u8").astype(np.uint64)

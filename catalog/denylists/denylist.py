@@ -9,11 +9,11 @@ picture that is offered is compared.
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ from byline.catalog.denylists.keyed_hashes import Codes, KeyedHashes, as_codes, 
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.errors import CorpusError, StorageError
+from byline.catalog.former_keys import former_creator_key, former_domain, former_url_key
+from byline.catalog.hosts import UrlError, domains_of, read_host
 from byline.catalog.urls import creator_key, url_key
 
 FOLDER = "denylist"
@@ -36,6 +38,9 @@ EQUAL = ("record", "url", "creator", "domain", "sha256", "pixels")
 KINDS = (*EQUAL, *keyed_hashes.KINDS)
 CHECK = "key"
 """Kind of the entry that tells whether the key is the one that the file was made with."""
+
+
+_AUTHORITY = re.compile(r"[\x00-\x20]*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#]*@)?(\[[^\]/?#]*\]|[^/\\?#:@\[\]]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +78,7 @@ class _List:
 
     def has(self, kind: str, value: str) -> bool:
         entries = self.keyed.get(kind)
-        forms = {value, canonical(kind, value)} if entries else set()  # a list may hold values as they were said
-        return any(_hmac(self.key, kind, form) in entries for form in forms)  # type: ignore[operator]
+        return entries is not None and any(_hmac(self.key, kind, form) in entries for form in _forms(kind, value))
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,11 @@ class Denylist:
         return not self.kinds
 
     @cached_property
+    def sees_urls(self) -> bool:
+        """Whether a URL must be known to be judged."""
+        return bool(self.kinds & {"url", "domain"})
+
+    @cached_property
     def sees_pictures(self) -> bool:
         """Whether a picture must be hashed to be judged."""
         return bool(self.kinds & {"pixels", *keyed_hashes.KINDS})
@@ -103,10 +112,16 @@ class Denylist:
         """Tell whether a record is denied by what its source says."""
         if self.is_empty:
             return False
-        urls = [url for url in (record.url, record.landing_url) if url]
-        said = [("record", record.record_id), *(("url", url) for url in urls)]
-        said += [("domain", host) for host in {host for url in urls for host in hosts_of(url)}]
+        said = [("record", record.record_id)]
         said += [("creator", name) for name in (record.creator, record.creator_url) if name]
+        urls = {url for url in (record.url, record.landing_url) if url}
+        return self._has_any(said) or any(self.denies_url(url) for url in urls)
+
+    def denies_url(self, url: str) -> bool:
+        """Tell whether a URL is denied: of a picture, of its page, or where a redirect leads."""
+        return self.sees_urls and self._has_any([("url", url), *(("domain", host) for host in hosts_of(url))])
+
+    def _has_any(self, said: Sequence[tuple[str, str]]) -> bool:
         return any(one.has(kind, value) for one in self.lists for kind, value in said)
 
     def denies_bytes(self, sha256: str) -> bool:
@@ -151,9 +166,30 @@ def canonical(kind: str, value: str) -> str:
         case "creator":
             return creator_key(value)
         case "domain":
-            return value.strip().strip(".").lower()
+            return _domain(value)
         case _:
             return value
+
+
+def _domain(said: str) -> str:
+    plain = said.strip().strip(".")
+    try:
+        return read_host(plain)
+    except UrlError:  # a host that nothing can lie on equals itself alone
+        return plain.lower()
+
+
+def _forms(kind: str, value: str) -> set[str]:
+    """Return how a list may hold a value: in its one form, as it was said, or in the one form of an older list."""
+    forms = {value, canonical(kind, value)}
+    match kind:
+        case "url":
+            forms.add(former_url_key(value))
+        case "creator":
+            forms.add(former_creator_key(value))
+        case "domain":
+            forms.add(former_domain(value))
+    return forms
 
 
 def keyed(key: bytes, kind: str, value: str) -> bytes:
@@ -166,13 +202,15 @@ def _hmac(key: bytes, kind: str, value: str) -> bytes:
 
 
 def hosts_of(url: str | None) -> list[str]:
-    """Return the host of a URL and the domains above it: `a.b.org`, `b.org`, `org`."""
+    """Return the host of a URL in its one form and the domains above it: `a.b.org`, `b.org`, `org`.
+
+    A URL of another scheme, or of none, has a host too, where it is written as one.
+    """
+    found = _AUTHORITY.match(url or "")
     try:
-        host = (urlsplit(url or "").hostname or "").rstrip(".")
-    except ValueError:
+        return domains_of(read_host(found[1])) if found else []
+    except UrlError:
         return []
-    labels = host.split(".") if host else []
-    return [".".join(labels[start:]) for start in range(len(labels))]
 
 
 def load_denylist(store: Store, others: Iterable[str] = ()) -> Denylist:
@@ -245,7 +283,7 @@ def takedowns_denying(store: Store, said: Sequence[tuple[str, str]]) -> list[str
     """
     ids = _ids(store)
     key = read_key(store) if ids else b""
-    wanted = {(kind, _hmac(key, kind, form)) for kind, value in said for form in {value, canonical(kind, value)}}
+    wanted = {(kind, _hmac(key, kind, form)) for kind, value in said for form in _forms(kind, value)}
     tables = {name: _entries(store, name, key) for name in ids}
     return [
         name

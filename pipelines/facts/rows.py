@@ -68,6 +68,7 @@ ROW_SCHEMA = pa.schema(
         ("caption_characters", pa.int32()),
         ("json_bytes", pa.int64()),
         ("other_bytes", pa.int64()),
+        ("final_url", pa.string()),
     ]
 )
 """One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
@@ -143,7 +144,7 @@ def _tables(store: Store, instruments: Instruments) -> list[FactTable]:
 def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     said = ["record_id", "license_claims", "creator", "creator_url", "title", "landing_url", "url"]
     records = part.read_stated(store, [*said, "retrieved_at", "text_sha256"])
-    measured = ["outcome", "consent", "original_width", "original_height"]
+    measured = ["outcome", "consent", "original_width", "original_height", "final_url"]
     wanted = dict.fromkeys([*measured, *INDEX_COLUMNS, "stored_sha256", "size"])
     index = read_rows_of(store, part.pack, records, list(wanted))
     sha256 = pc.if_else(pc.equal(index["outcome"], str(Outcome.FETCHED)), index["key"], pa.scalar(None, pa.string()))

@@ -1,9 +1,10 @@
 """What a config may say of the places that are asked: networks, names with a port, prefixes of URLs. Opens nothing."""
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 
-from yarl import URL
+from byline.catalog.hosts import UrlError
+from byline.catalog.urls import read_url
 
 BAD_PORTS = frozenset(
     int(port)
@@ -70,7 +71,6 @@ def _network_around(entry: str) -> str:
 
 def _host_of(url: str, otherwise: str) -> str:
     try:
-        host = (URL(url).raw_host or "").lower().rstrip(".")
-        return str(ip_address(host)) if ":" in host else host
-    except ValueError as error:
+        return read_url(url).host
+    except UrlError as error:
         raise ValueError(otherwise) from error

@@ -89,7 +89,7 @@ def without(kept: Kept, placeholders: npt.NDArray[np.int64]) -> Kept:
 
 
 def denied_rows(rows: pa.Table, asked: Mask, denylist: Denylist, policy: Policy) -> Mask:
-    """Return which records that the claims admit were taken down, by themselves or by their pictures.
+    """Return which records that the claims admit were taken down: themselves, where they led, or their pictures.
 
     These are looked at in every way that the denylist sees, whatever the policy counts as a copy.
     """
@@ -97,6 +97,10 @@ def denied_rows(rows: pa.Table, asked: Mask, denylist: Denylist, policy: Policy)
     for kind, name in (("record", "record_id"), ("sha256", "sha256"), ("pixels", "pixels")):
         there = np.flatnonzero(asked & rows[name].is_valid().to_numpy())
         denied[there] |= denylist.denied(kind, rows[name].take(pa.array(there)).to_pylist())
+    if denylist.sees_urls:
+        led = np.flatnonzero(asked & rows["final_url"].is_valid().to_numpy())
+        urls = rows["final_url"].take(pa.array(led)).to_pylist()
+        denied[led] |= np.array([denylist.denies_url(url) for url in urls], np.bool_)
     is_flat = pc.fill_null(pc.greater_equal(rows["flatness"], policy.duplicates.flat_from), True).to_numpy()
     hashed = np.flatnonzero(asked & ~is_flat & rows["phash256"].is_valid().to_numpy())
     denied[hashed] |= denylist.near(as_bytes(rows["phash256"].take(pa.array(hashed))))

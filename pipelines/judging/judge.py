@@ -67,6 +67,7 @@ def judge_packs(
         is_evaluated = evaluation is not None and not evaluation.is_empty
         all_views = is_evaluated or denylist.sees_views
         columns = [*screened_columns(rules[pack.source], metrics), *kept_columns(policy, all_views=all_views)]
+        columns += ["final_url"] if denylist.sees_urls else []
         rows = pack.read(list(dict.fromkeys(columns)))
         alone = screen(rows, rules[pack.source], is_classified=is_classified, metrics=metrics)
         screened = _with_lists(rows, alone, policy, denylist, evaluation if is_evaluated else None)

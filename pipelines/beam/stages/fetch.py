@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import apache_beam as beam
 import pyarrow.compute as pc
@@ -20,7 +19,9 @@ from byline.catalog.corpora.parts import PackPart
 from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
+from byline.catalog.hosts import UrlError
 from byline.catalog.progress import Meter
+from byline.catalog.urls import read_url
 from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.stages.judge_claims import claims_path
 from byline.pipelines.fetching.config import FetchConfig
@@ -129,8 +130,8 @@ class Fetching:
 def _host(request: Request) -> str:
     if request.get("held"):
         return ""
-    with suppress(ValueError):
-        return urlsplit(request["url"]).netloc
+    with suppress(UrlError):
+        return read_url(request["url"]).place
     return ""
 
 
@@ -185,7 +186,7 @@ def _to_fetch(part: PackPart, store: Store) -> list[Request]:
 
 
 async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder: Path | None) -> None:
-    async with HttpTransport(config, sites_folder=sites_folder) as transport:
+    async with HttpTransport(config, sites_folder=sites_folder, denies=fetching.denylist.denies_url) as transport:
         try:
             await fetching.run(transport, config)
         finally:

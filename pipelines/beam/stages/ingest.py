@@ -7,6 +7,7 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from byline.catalog.corpora.parts import PackPart, parts_of
+from byline.catalog.corpora.url_index import URL_COLUMNS, renew_url_index
 from byline.catalog.denylists.denylist import load_denylist
 from byline.catalog.disk.storage import Store
 from byline.catalog.progress import NOTHING_COUNTED, TOTAL, Meter
@@ -39,7 +40,9 @@ def ingest(
         Metrics.counter("byline", f"{READ_ANEW}{source.name}").inc(counts.records + counts.unreadable)
         for kind, number in counts.left_out.items():
             Metrics.counter("byline", f"left out: {kind}").inc(number)
-    return parts_of(store, path)
+    parts = parts_of(store, path)
+    renew_url_index(store, path, (part.read_records(store, list(URL_COLUMNS)) for part in parts))
+    return parts
 
 
 def _ingest_and_count(source: SourceConfig, store: Store, denylists: Sequence[str], meter: Meter) -> list[PackPart]:

@@ -12,6 +12,7 @@ from aiohttp import TCPConnector, ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from byline.catalog.errors import ConfigError
+from byline.catalog.hosts import UrlError, read_host
 from byline.pipelines.fetching.places_asked import allowed, problem_of_port
 
 DNS_CACHE_S = 300
@@ -185,4 +186,7 @@ def guarded_connector(guard: Guard, *, resolver: AbstractResolver | None = None,
 
 
 def _plain(host: str) -> str:
-    return host.lower().strip("[]").rstrip(".")
+    try:
+        return read_host(host)
+    except UrlError:  # an IPv6 address without its brackets
+        return host.lower().strip("[]").rstrip(".")

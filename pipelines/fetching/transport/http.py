@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
+import yarl
 from aiohttp.abc import AbstractResolver
 
 from byline.catalog.consent import Signal, consent_evidence, header_signals, read_consent
 from byline.catalog.corpora.packs import Outcome
 from byline.catalog.errors import ConfigError
+from byline.catalog.hosts import UrlError
+from byline.catalog.urls import Url
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.transport.addresses import Guard, guarded_connector
 from byline.pipelines.fetching.transport.answers import Answer, Known, NotYetError, user_agent
@@ -31,7 +33,7 @@ from byline.pipelines.fetching.transport.robots import MAX_BYTES as MAX_FILE_BYT
 from byline.pipelines.fetching.transport.robots import TOO_MANY_REQUESTS
 from byline.pipelines.fetching.transport.shared_sites import SharedSites
 from byline.pipelines.fetching.transport.sites import Sites
-from byline.pipelines.fetching.transport.urls import host_of, problem_of, redacted_in
+from byline.pipelines.fetching.transport.urls import asked_url, redacted_in
 
 T = TypeVar("T")
 MAX_REDIRECTS = 5
@@ -43,20 +45,23 @@ NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 DNS_THREADS = 512
 """A lookup takes one until the system gives it up, long after we did: with few, dead names would hold up all others."""
 MAX_HEADER_BYTES = 16_384
-UNSAFE = "%/:=&?~#+!$,;'@()*[]"
-"""What a Location may hold as it is; the rest, spaces above all, is percent-encoded."""
+TAKEN_DOWN = "taken down"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Way:
     """How far redirects led."""
 
-    url: str
+    first: Url
+    """What was asked first: the URL itself, or the copy of our own that stands for it."""
+    url: Url
     num_hops: int = 0
     heard: tuple[Signal, ...] = ()
     """On the way, before `url` was asked."""
     is_ours: bool
     """Whether all of it are copies of our own."""
+    is_denied: bool
+    """Whether `url` was taken down."""
 
 
 class HttpTransport:
@@ -76,13 +81,17 @@ class HttpTransport:
         hosts_folder: Path | None = None,
         sites_folder: Path | None = None,
         may_ask: Callable[[], bool] = lambda: True,
+        denies: Callable[[str], bool] = lambda url: False,
     ) -> None:
-        """`reads_robots` is false for APIs, which are asked as their terms say, not crawled. Processes with one
+        """`denies` says which URLs were taken down: they are not asked for, a redirect to them is not followed.
+
+        `reads_robots` is false for APIs, which are asked as their terms say, not crawled. Processes with one
         `sites_folder` read the robots.txt of a host once. `may_ask` is asked before each request for a picture; where
         it says no, the answer is one of a host that was not asked.
         """
-        self.reads_robots, self.resolver, self.may_ask = reads_robots, resolver, may_ask
-        self.config, self.mirrors = config, tuple(config.mirrors.items())
+        self.reads_robots, self.resolver, self.may_ask, self.denies = reads_robots, resolver, may_ask, denies
+        self.config = config
+        self.mirrors = tuple((_as_asked(prefix), _as_asked(copy)) for prefix, copy in config.mirrors.items())
         self.hosts = Hosts(per_host=config.per_host, rate_per_s=config.rate_per_s, folder=hosts_folder)
         self.guard = Guard(config.allow)
         self.sites = Sites(self._read_file, SharedSites(sites_folder) if sites_folder else None)
@@ -120,76 +129,94 @@ class HttpTransport:
 
     async def attempt(self, url: str, known: Known | None = None) -> Answer:
         """As `get`, but raises `NotYetError` where `get` would wait for the host."""
-        first = url
-        for prefix, replacement in self.mirrors:
-            if first.startswith(prefix):
-                first = replacement + first.removeprefix(prefix)
-        way = self.ways.pop(url, None) or _Way(url=first, is_ours=first != url)
+        way: _Way | None = self.ways.pop(url, None)
+        try:
+            way = way or self._begun(url)
+        except UrlError as error:
+            return Answer(outcome=Outcome.BAD_URL, message=str(error))
         heard = list(way.heard)
         try:
             while isinstance(answer := await self._step(way, known, heard), str):
-                at = _redirected(way.url, answer)
-                # no redirect of others leads to a mirror
-                is_ours = way.is_ours and self._is_mirror(at)
-                way = _Way(url=at, num_hops=way.num_hops + 1, heard=tuple(heard), is_ours=is_ours)
+                way = replace(self._led(way, answer), heard=tuple(heard))
+        except UrlError as error:
+            answer = Answer(outcome=Outcome.BAD_URL, message=str(error))
         except NotYetError as later:
-            said = later.answer and replace(later.answer, consent=tuple(heard), final_url=_unless(first, way.url))
+            said = later.answer and replace(later.answer, consent=tuple(heard), final_url=_led_to(way))
             if said and read_consent(consent_evidence(heard)).state == "opted-out":
                 return said  # who says no is not asked again
             if not way.num_hops or len(self.ways) >= MAX_WAYS:
                 raise NotYetError(later.seconds, said) from None
             self.ways[url] = way
-            raise NotYetError(later.seconds, said, host=urlsplit(way.url).netloc) from None
-        return replace(answer, consent=tuple(heard), final_url=_unless(first, answer.final_url))
+            raise NotYetError(later.seconds, said, host=way.url.place) from None
+        return replace(answer, consent=tuple(heard))
+
+    def _begun(self, said: str) -> _Way:
+        """Return the way to a URL, or to our copy. It is brought into its form first: no dots lead out of a mirror."""
+        text = said = _as_asked(said)
+        for prefix, copy in self.mirrors:
+            if text.startswith(prefix):
+                text = copy + text.removeprefix(prefix)
+        first = asked_url(text)
+        is_ours = text != said and self._is_mirror(first)
+        return _Way(first=first, url=first, is_ours=is_ours, is_denied=self.denies(said))
+
+    def _led(self, way: _Way, location: str) -> _Way:
+        at = asked_url(location, led_from=way.url)
+        # no redirect of others leads to a mirror
+        is_ours = way.is_ours and self._is_mirror(at)
+        return replace(way, url=at, num_hops=way.num_hops + 1, is_ours=is_ours, is_denied=self.denies(at.sent))
 
     async def _step(self, way: _Way, known: Known | None, heard: list[Signal]) -> "Answer | str":
         """Return the answer at `way`, with its URL if that was asked, or where it redirects to."""
         if way.num_hops > MAX_REDIRECTS:
             return Answer(outcome=Outcome.HTTP_ERROR, message=f"more than {MAX_REDIRECTS} redirects")
-        if problem := problem_of(way.url):
-            return Answer(outcome=Outcome.BAD_URL, message=problem)
+        if way.is_denied:
+            return Answer(outcome=Outcome.DENIED, message=TAKEN_DOWN)
         if way.is_ours:
             answer = await self._ask(way.url, known, heard, self.session_of_mirrors)
         else:
             answer = await self._hop(way.url, known, heard)
-        return replace(answer, final_url=way.url) if isinstance(answer, Answer) else answer
+        return replace(answer, final_url=_led_to(way)) if isinstance(answer, Answer) else answer
 
-    async def _hop(self, url: str, known: Known | None, heard: list[Signal]) -> "Answer | str":
+    async def _hop(self, url: Url, known: Known | None, heard: list[Signal]) -> "Answer | str":
         if self.config.contact is None:
-            raise ConfigError(f"[fetch] needs `contact`, a mail address or a page: {host_of(url)} is a host of others")
+            raise ConfigError(f"[fetch] needs `contact`, a mail address or a page: {url.host} is a host of others")
         if not self.reads_robots:
             return await self._ask(url, known, heard, self.session)
-        site = await self.sites.of(url)
+        site = await self.sites.of(url.origin)
         if site.problem is not None:
             return site.problem
-        heard += site.signals(url)
-        if not site.robots.allows(url):
+        heard += site.signals(url.sent)
+        if not site.robots.allows(url.sent):
             return Answer(outcome=Outcome.DISALLOWED, message="forbidden by robots.txt")
         return await self._ask(url, known, heard, self.session, delay_s=site.delay_s)
 
-    def _is_mirror(self, url: str) -> bool:
-        return any(url.startswith(replacement) for _, replacement in self.mirrors)
+    def _is_mirror(self, url: Url) -> bool:
+        return any(url.sent.startswith(copy) for _, copy in self.mirrors)
 
     async def _read_file(self, url: str) -> tuple[int | None, Answer]:
         """Return the status and the text of a file that speaks for a host; None when there was no answer.
 
         What is wrong with an address that it redirects to may be right tomorrow, and is not of the host's own.
         """
+        at: Url | None = None
         for hop in range(MAX_REDIRECTS + 1):
-            if problem := problem_of(url):
-                return None, Answer(outcome=Outcome.UNREACHABLE, message=f"it leads to: {problem}")
-            ask = partial(self._ask, url, None, [], self.session, is_file=True)
+            try:
+                at = asked_url(url, led_from=at)
+            except UrlError as error:
+                return None, Answer(outcome=Outcome.UNREACHABLE, message=f"it leads to: {error}")
+            ask = partial(self._ask, at, None, [], self.session, is_file=True)
             answer = await _patiently(ask, self.config.retries)
             if isinstance(answer, Answer):
                 if hop and answer.outcome in OF_AN_ADDRESS:
                     answer = replace(answer, outcome=Outcome.UNREACHABLE)
                 return answer.status, answer
-            url = _redirected(url, answer)
+            url = answer
         return 404, Answer(outcome=Outcome.HTTP_ERROR, message="too many redirects")
 
     async def _ask(
         self,
-        url: str,
+        url: Url,
         known: Known | None,
         heard: list[Signal],
         session: aiohttp.ClientSession,
@@ -198,7 +225,7 @@ class HttpTransport:
         delay_s: float = 0.0,
     ) -> "Answer | str":
         """Return the answer, or where it redirects to; put what the response says about use into `heard`."""
-        host = _asked_host(url)
+        host = url.place
         lease = self._lease_of(host, delay_s)
         if isinstance(lease, Answer):
             return lease
@@ -245,7 +272,7 @@ class HttpTransport:
             raise NotYetError(seconds, answer)
 
     async def _request(
-        self, url: str, known: Known | None, heard: list[Signal], session: aiohttp.ClientSession, is_file: bool
+        self, url: Url, known: Known | None, heard: list[Signal], session: aiohttp.ClientSession, is_file: bool
     ) -> "tuple[Answer | str, bool]":
         """Return as `_ask` does, and whether the connection was dropped before an answer."""
         conditions, has_head = _conditions(known), False
@@ -254,7 +281,8 @@ class HttpTransport:
         try:
             async with asyncio.timeout(whole_s):
                 async with asyncio.timeout(head_s):
-                    response = await session.get(url, allow_redirects=False, timeout=NO_TIMEOUT, headers=conditions)
+                    target = yarl.URL(url.sent, encoded=True)  # byte for byte: signatures are over the escapes too
+                    response = await session.get(target, allow_redirects=False, timeout=NO_TIMEOUT, headers=conditions)
                 has_head = True
                 waited = f"no whole answer in {whole_s:g} s"
                 async with response:
@@ -288,22 +316,17 @@ async def _patiently(ask: Callable[[], Awaitable[T]], retries: int) -> T | Answe
             await asyncio.sleep(later.seconds)
 
 
-def _unless(first: str, url: str | None) -> str | None:
-    return None if url == first else url
+def _led_to(way: _Way) -> str | None:
+    return None if way.url == way.first else way.url.sent
 
 
-def _redirected(url: str, location: str) -> str:
-    """Return where a Location leads; as it is where that is no URL at all, which is then refused."""
+def _as_asked(said: str) -> str:
+    """Return a URL, or what many begin with, as it is asked for; as it is where it is none by itself."""
     try:
-        return urljoin(url, quote(location, safe=UNSAFE))
-    except ValueError:
-        return location
-
-
-def _asked_host(url: str) -> str:
-    """Return what limits are kept for: the host, whatever its scheme; another port is another server."""
-    port = urlsplit(url).port
-    return host_of(url) if port in (None, 80, 443) else f"{host_of(url)}:{port}"
+        sent = asked_url(said).sent
+    except UrlError:
+        return said
+    return sent if said.endswith("/") else sent.removesuffix("/")
 
 
 def _conditions(known: Known | None) -> dict[str, str]:

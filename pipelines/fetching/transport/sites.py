@@ -10,7 +10,6 @@ from byline.pipelines.fetching.transport.answers import Answer, NotYetError
 from byline.pipelines.fetching.transport.host_table import seconds_since_boot
 from byline.pipelines.fetching.transport.robots import TOO_MANY_REQUESTS, RobotsFile, TdmRepFile, robots_of, tdmrep_of
 from byline.pipelines.fetching.transport.shared_sites import MAX_AGE_S, SaidOfAll, SharedSites
-from byline.pipelines.fetching.transport.urls import origin_of
 
 MAX_SITES = 20_000
 MAX_DELAY_S = 30.0
@@ -45,9 +44,9 @@ class Sites:
         self.known: dict[str, tuple[float, asyncio.Task[Site]]] = {}
         """When it was asked for, and what comes of it."""
 
-    async def of(self, url: str) -> Site:
-        """Return the site of a URL. Raises `NotYetError` while another request is the first to ask for it."""
-        origin, now_s = origin_of(url), seconds_since_boot()
+    async def of(self, origin: str) -> Site:
+        """Return the site of an origin. Raises `NotYetError` while another request is the first to ask for it."""
+        now_s = seconds_since_boot()
         at_s, learning = self.known.get(origin, (now_s, None))
         if learning is None or now_s - at_s > MAX_AGE_S:
             if len(self.known) >= MAX_SITES:

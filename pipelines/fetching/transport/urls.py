@@ -1,72 +1,53 @@
-"""Which URLs are asked for at all, and how a message may show them. URLs are read by the parser that connects."""
+"""Which URLs are asked for at all, and how a message may show them. What a URL is, `catalog.urls` says."""
 
 import re
 
-from yarl import URL
-
+from byline.catalog.hosts import UrlError
+from byline.catalog.urls import Url, read_url
 from byline.pipelines.fetching.places_asked import problem_of_port
 
 MAX_URL_CHARACTERS = 8000
 MAX_SHOWN_CHARACTERS = 300
 
-_UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\\]")
-_AUTHORITY = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
-_NOT_IN_HOSTS = re.compile(r"[^\w.:-]", re.ASCII)
 _HOST_AND_PORT = re.compile(r"(\[[^\]@]*\]|[^:@\[\]]*)(:\d{0,5})?", re.ASCII)
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://\S+|\?\S+")
 """Of a longer scheme the end alone is looked at: what comes after it is hidden all the same."""
 _VALUE = re.compile(r"([\w.~\[\]-]{1,40})=(?!=*$).*", re.ASCII | re.DOTALL)
 
 
-def problem_of(url: str) -> str | None:
-    """Return why `url` is never asked for, or none. The words repeat nothing that could be a secret."""
-    if len(url) > MAX_URL_CHARACTERS:
-        return f"{len(url):,} characters long; at most {MAX_URL_CHARACTERS:,} are asked for"
-    unsafe = _UNSAFE.search(url)
-    if unsafe:
-        return f"character {unsafe[0]!r} at {unsafe.start()}; percent-encode it"
-    authority = _AUTHORITY.match(url)
-    if not authority:
-        scheme = re.match(r"[A-Za-z0-9+.-]{1,20}(?=:)", url)
-        return f"scheme {scheme[0].lower() if scheme else ''!r}; only http:// and https:// are asked for"
-    if "@" in authority[1]:
-        return "credentials in the URL"
-    if not _HOST_AND_PORT.fullmatch(authority[1]):
-        return "host or port cannot be read"  # `:+80` and digits of other scripts are read otherwise by others
-    return _problem_of_parts(url)
+def asked_url(said: str, *, led_from: Url | None = None) -> Url:
+    """Return the URL that is asked for where `said` is one; the Location of an answer is read where it came from.
 
-
-def _problem_of_parts(url: str) -> str | None:
-    try:
-        parts = URL(url)
-        host, port = parts.raw_host, parts.port
-    except ValueError:
-        return "host or port cannot be read"
-    if not host or not host.strip("."):
-        return "no host"
-    odd = _NOT_IN_HOSTS.search(host)
-    if odd:
-        return f"character {odd[0]!r} in the host"
-    if len(host) > 254 or any(len(label) > 63 for label in host.split(".")):
-        return "host longer than a name may be"
-    return problem_of_port(port)
-
-
-def origin_of(url: str) -> str:
-    """Return scheme, host and port as every spelling of one origin gives them: `https://host`, `http://host:8080`.
-
-    The host is in lower case, in its ASCII form and without a final dot; the scheme's own port is left out. Only for a
-    URL without a problem.
+    Raises `UrlError` that says why nothing is asked. The words repeat nothing that could be a secret.
     """
-    parts = URL(url)
-    host = host_of(url)
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + ("" if parts.is_default_port() else f":{parts.port}")
+    if len(said) > MAX_URL_CHARACTERS:
+        raise UrlError(_too_long(said))
+    url = read_url(said) if led_from is None else led_from.led_to(said)
+    if url.has_credentials:
+        raise UrlError("credentials in the URL")
+    if problem := problem_of_port(url.port):
+        raise UrlError(problem)
+    if len(url.sent) > MAX_URL_CHARACTERS:
+        raise UrlError(_too_long(url.sent))
+    return url
 
 
-def host_of(url: str) -> str:
-    """Return the host in lower case, in its ASCII form, without a final dot. Only for a URL without a problem."""
-    return (URL(url).raw_host or "").lower().rstrip(".")
+def _too_long(url: str) -> str:
+    return f"{len(url):,} characters long; at most {MAX_URL_CHARACTERS:,} are asked for"
+
+
+def problem_of(said: str) -> str | None:
+    """Return why a URL is never asked for, or none."""
+    try:
+        asked_url(said)
+    except UrlError as error:
+        return str(error)
+    return None
+
+
+def host_of(said: str) -> str:
+    """Return the host of a URL in its one form. Only for a URL without a problem."""
+    return asked_url(said).host
 
 
 def redacted(url: str) -> str:

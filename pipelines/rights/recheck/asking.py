@@ -96,6 +96,8 @@ def _heard(answer: Answer) -> Mapping[str, str | None]:
 def _became(picture: Picture, answer: Answer) -> Finding:
     if answer.outcome == Outcome.HTTP_ERROR and answer.message in GONE:
         return Finding.REMOVED
+    if answer.outcome == Outcome.DENIED:
+        return Finding.REMOVED
     if answer.outcome == Outcome.UNCHANGED:
         return Finding.UNCHANGED
     if answer.body is not None and sha256_hex(answer.body) == picture.sha256:

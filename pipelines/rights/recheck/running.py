@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from byline.catalog.configs.loading import parse_config
-from byline.catalog.corpora.corpus import PENDING, owned, read_settings
+from byline.catalog.corpora.corpus import DENYLISTS, PENDING, owned, read_settings
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.denylists.denylist import Denylist, load_denylist
 from byline.catalog.errors import ConfigError, CorpusError
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.serve import serving
@@ -59,24 +60,29 @@ def recheck(
         stack.enter_context(owned(store))
         if store.exists(PENDING):
             raise CorpusError(f"in {store.root} a takedown was begun and not completed; run: byline takedown apply")
-        last = read_settings(store).get("last_build", {})
+        settings = read_settings(store)
+        last = settings.get("last_build", {})
+        denylist = load_denylist(store, settings.get(DENYLISTS, {}).get(release.name, ()))
         mirrors = {prefix: stack.enter_context(serving(folder)) for prefix, folder in last.get("serve", {}).items()}
         config = parse_config(last.get("fetch", {}), FetchConfig, where=store.url("corpus.toml"))
         slower = min((rate for rate in (rate_per_s, config.rate_per_s) if rate is not None), default=None)
         config = config.model_copy(update={"mirrors": {**config.mirrors, **mirrors}, "rate_per_s": slower})
         due = find_due(release, checked_before=datetime.now(UTC) - older_than)
-        swept = asyncio.run(_sweep(due, config, budget, apis, begin(min(len(due), budget))))
+        swept = asyncio.run(_sweep(due, config, budget, apis, begin(min(len(due), budget)), denylist))
         return Rechecked(swept=swept, num_held=due.num_held, delta=write_delta(release), path=delta_path(release))
 
 
-async def _sweep(due: Due, config: FetchConfig, limit: int, apis: Mapping[str, SourceApi], count: Count) -> Swept:
+async def _sweep(
+    due: Due, config: FetchConfig, limit: int, apis: Mapping[str, SourceApi], count: Count, denylist: Denylist
+) -> Swept:
     this_task = asyncio.current_task()
     assert this_task is not None
     with suppress(NotImplementedError, ValueError):  # not everywhere, and in the main thread only
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this_task.cancel)
     async with AsyncExitStack() as stack:
         budget = Budget(limit=limit)
-        pictures = await stack.enter_async_context(HttpTransport(config, may_ask=budget.is_left))
+        transport = HttpTransport(config, may_ask=budget.is_left, denies=denylist.denies_url)
+        pictures = await stack.enter_async_context(transport)
         api = HttpTransport(config, reads_robots=False, may_ask=budget.is_left)
         of_apis = await stack.enter_async_context(api) if apis else pictures
         budget.transports = (pictures, of_apis) if apis else (pictures,)

@@ -20,6 +20,7 @@ from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.corpora.parts import PackPart, parts_of
 from byline.catalog.corpora.records import pack_of
 from byline.catalog.corpora.url_index import URL_COLUMNS, row_groups_of
+from byline.catalog.denylists.denylist import canonical, hosts_of
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CorpusError
@@ -38,6 +39,8 @@ Mask: TypeAlias = Any
 """Arrow booleans, one a row."""
 _NO_RECORDS = (".unreadable.parquet", ".urls.parquet")
 _BUILDS = "builds"
+_PLAIN_HOST = r"^[a-z][a-z0-9+.-]*://(?:[a-z0-9_-]+\.)*[a-z][a-z0-9-]*\.?(?::[0-9]*)?(?:[/?#]|$)"
+"""URLs whose host is written in its one form, but for its case."""
 
 
 class FoundPicture(NamedTuple):
@@ -81,9 +84,10 @@ def find_record(store: Store, record_id: str) -> Found:
 
 
 def find_url(store: Store, url: str) -> Found:
-    """Find the records whose picture's URL or page is this one, equal as `catalog.urls.url_key` says.
+    """Find the records whose picture's URL or page is this one, or led there, equal as `catalog.urls.url_key` says.
 
-    Reads the URL index and the few packs that it names, or all records of a run without an index.
+    Reads the URL index and the few packs that it names, or all records of a run without an index; and, of all indices
+    of packs, where redirects led.
     """
     if not url:
         return {}
@@ -98,7 +102,8 @@ def find_url(store: Store, url: str) -> Found:
     def has_url(rows: pa.Table) -> Mask:
         return _any(_has_key(rows[name], key) for name in URL_COLUMNS)
 
-    return _scan(store, parts, list(URL_COLUMNS), has_url)
+    led_there = _by_attempts(store, ["final_url"], lambda rows: _has_key(rows["final_url"], key))
+    return dict(sorted({**led_there, **_scan(store, parts, list(URL_COLUMNS), has_url)}.items()))
 
 
 def find_sha256(store: Store, sha256: str) -> Found:
@@ -108,10 +113,7 @@ def find_sha256(store: Store, sha256: str) -> Found:
     def has_digest(rows: pa.Table) -> Mask:
         return _any(pc.equal(rows[name], sha256.lower()) for name in columns)
 
-    parts = all_parts(store)
-    packs = _packs(parts)
-    found = in_threads(lambda pack: _asked(store, pack, columns, has_digest), packs)
-    return _placed(store, parts, dict(zip(packs, found, strict=True)))
+    return _by_attempts(store, columns, has_digest)
 
 
 def find_picture(store: Store, data: bytes, radius_bits: int = RADIUS_BITS) -> dict[str, FoundPicture]:
@@ -162,14 +164,25 @@ def find_creator(store: Store, name_or_url: str) -> Found:
 
 
 def find_domain(store: Store, host: str) -> Found:
-    """Find the records whose picture or page lies on this host or on one below it (`b.org` finds `a.b.org`)."""
-    labels = re.escape(host.strip().strip(".").lower())
+    """Find the records whose picture or page lies on this host or on one below it (`b.org` finds `a.b.org`).
+
+    Hosts are compared in their one form: case, full-width letters, punycode, ports and a final dot do not count.
+    """
+    wanted = canonical("domain", host)
+    labels = re.escape(wanted)
     pattern = rf"^[a-z][a-z0-9+.-]*://(?:[^/?#]*@)?(?:[^/?#@:]+\.)?{labels}\.?(?::[0-9]*)?(?:[/?#]|$)"
 
     def is_there(rows: pa.Table) -> Mask:
-        return _any(pc.match_substring_regex(rows[name], pattern, ignore_case=True) for name in URL_COLUMNS)
+        return _any(_lies_on(rows[name], wanted, pattern) for name in URL_COLUMNS)
 
-    return _scan(store, all_parts(store), list(URL_COLUMNS), is_there) if labels else {}
+    return _scan(store, all_parts(store), list(URL_COLUMNS), is_there) if wanted else {}
+
+
+def _lies_on(urls: pa.ChunkedArray, host: str, pattern: str) -> Mask:
+    """Tell which URLs lie on a host. Those whose host may be written in another form are looked at one by one."""
+    found = pc.match_substring_regex(urls, pattern, ignore_case=True)
+    plain = pc.match_substring_regex(urls, _PLAIN_HOST, ignore_case=True)
+    return _or_one_by_one(urls, found, pc.invert(plain), lambda url: host in hosts_of(url))
 
 
 def _runs(store: Store, source: str) -> list[str]:
@@ -209,6 +222,14 @@ def _scan(store: Store, parts: list[PackPart], columns: list[str], wanted: Calla
     return dict(sorted(found.items()))
 
 
+def _by_attempts(store: Store, columns: list[str], wanted: Callable[[pa.Table], Mask]) -> Found:
+    """Return the records with an attempt that is wanted, of every pack."""
+    parts = all_parts(store)
+    packs = _packs(parts)
+    found = in_threads(lambda pack: _asked(store, pack, columns, wanted), packs)
+    return _placed(store, parts, dict(zip(packs, found, strict=True)))
+
+
 def _packs(parts: Iterable[PackPart]) -> list[str]:
     return sorted({part.pack for part in parts})
 
@@ -241,11 +262,18 @@ def _any(masks: Iterable[Mask]) -> Mask:
 
 
 def _has_key(urls: pa.ChunkedArray, key: str) -> Mask:
-    """Tell which URLs have this key. The few that contain it, in any case, are looked at one by one."""
-    may = pc.fill_null(pc.match_substring(urls, key, ignore_case=True), False).to_numpy(zero_copy_only=False)
+    """Tell which URLs have this key."""
+    none = pa.scalar(False)
+    return _or_one_by_one(urls, none, pc.is_valid(urls), lambda url: url_key(url) == key)
+
+
+def _or_one_by_one(urls: pa.ChunkedArray, found: Mask | pa.Scalar, may: Mask, wanted: Callable[[str], bool]) -> Mask:
+    """Add to what was found those of the others that may be, and are, wanted."""
+    may = pc.fill_null(may, False).to_numpy(zero_copy_only=False)
     places = np.flatnonzero(may)
-    may[places] = [url_key(url) == key for url in urls.take(pa.array(places)).to_pylist()]
-    return pa.array(may)
+    mask = np.zeros(len(urls), np.bool_)
+    mask[places] = [wanted(url) for url in urls.take(pa.array(places)).to_pylist()]
+    return pc.or_(pa.array(mask), pc.fill_null(found, False))
 
 
 def _likenesses(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, "Likeness"]]:

@@ -63,6 +63,30 @@ def test_a_mirror_is_asked_in_place_of_its_prefix():
     assert answer.body == b"abc"
 
 
+@pytest.mark.parametrize(
+    ("url", "mirror", "asked"),
+    [
+        ("https://far.example/a", ("https://far.example", "{base}/copy"), ["/copy/a"]),
+        ("https://FAR.example:443/x/../a", ("https://Far.Example/", "{base}/copy/"), ["/copy/a"]),
+        ("https://far.example/../../secret", ("https://far.example/", "{base}/copy/"), ["/copy/secret"]),
+        ("https://far.example/%2e%2e/secret", ("https://far.example/", "{base}/copy/"), ["/copy/secret"]),
+        ("s3://far/a b", ("s3://far/", "{base}/copy/"), ["/copy/a%20b"]),
+    ],
+)
+def test_nothing_leads_out_of_a_mirror(url, mirror, asked):
+    with a_server({}) as (base, seen):
+        answer = _get(url, mirrors={mirror[0]: mirror[1].format(base=base)}, allow=())
+    assert (seen, answer.message) == (asked, "HTTP 404")
+
+
+def test_what_would_leave_a_mirror_is_asked_as_others_are():
+    with a_server({}) as (base, seen):
+        answer = _get(
+            "https://far.example/pics../secret", mirrors={"https://far.example/pics": f"{base}/copy/"}, allow=()
+        )
+    assert (seen, answer.outcome) == ([], Outcome.PRIVATE_ADDRESS)
+
+
 def test_a_wait_for_a_busy_host_is_no_timeout():
     async def ask():
         async with HttpTransport(a_fetch_config(timeout_s=0.5, max_bytes=1000)) as transport:

@@ -62,6 +62,14 @@ http://[::]:{port}/
 http://[::1%25lo]:{port}/
 http://[::1%lo]:{port}/
 http://[::0.0.0.1]:{port}/
+http://%6c%6f%63alhost:{port}/
+http://%EF%BD%8Cocalhost:{port}/
+http://l%C2%ADocalhost.:{port}/
+http://0300.0250.1:{port}/
+http://0x7f.0.0.0x1.:{port}/
+http://127.0.0.1\u3002:{port}/
+http://127.65536:{port}/
+http://127.0.0.1:{port}/../../x/%2e%2E/
 """
 EMBEDDED = """
 http://[::ffff:127.0.0.1]:{port}/
@@ -159,6 +167,43 @@ jar:http://127.0.0.1:{port}/!/
 view-source:http://127.0.0.1:{port}/
 data:image/gif;base64,R0lGODlhAQABAAAAACw=
 """
+UNREADABLE = r"""
+http://[1::2::3]/x
+http://[1::2::3]:{port}/x
+http://[::1/
+http://[::1]]:{port}/
+http://[]:{port}/
+http://[127.0.0.1::]/
+http://friendly.example:{port}{port}/
+http://friendly.example:-1/
+http://friendly.example:{port}:{port}/
+http://friendly.example:1e3/
+http://friendly.example:٨٠/
+http://friendly.example:%38%30/
+http://friendly..example:{port}/
+http://.friendly.example:{port}/
+http://friendly.example%2f@127.0.0.1:{port}/
+http://friendly.example%3a{port}/
+http://friendly.example%00:{port}/
+http://friendly.example%ff:{port}/
+http://friendly.example%zz:{port}/
+http://friendly.exam\u2f27ple:{port}/
+http://1.2.3.4.5:{port}/
+http://127.0.0.256:{port}/
+http://4294967296:{port}/
+http://0x100000000:{port}/
+http://127.0.0.08:{port}/
+http://127.0.0.1.0x:{port}/
+http://xn--\u00fc.\ufffe:{port}/
+http://:{port}/
+http://:@:{port}/
+http://%:{port}/
+http://?
+http://#
+http://
+http:
+:
+"""
 NAMED = """
 http://loopback.example:{port}/
 http://loopback6.example:{port}/
@@ -185,10 +230,22 @@ CONTROLS = (
     "http://127.0.0.1 :{port}/",
     "http://friendly.example\r\nHost: 127.0.0.1:{port}/",
     "http://127.0.0.1:\u2029{port}/",
+    "http://127.0.0.1:{port}/\udcff",
+    "http://127.0.0.1\udcff:{port}/",
+    "http://127.0.0.1:{port}/\x00",
 )
+LONG = (
+    "http://" + "a" * 1_000_000 + ":{port}/",
+    "http://friendly.example/" + "a" * 1_000_000,
+    "http://" + "\u00fc" * 1_000_000,
+    "http://" + "[" * 100_000,
+    "http://" + "@" * 100_000,
+    "a" * 1_000_000,
+)
+"""No header can hold these: a redirect to them is no answer at all."""
 PORTS = tuple(f"http://friendly.example:{port}/" for port in (0, 22, 25, 110, 143, 587, 6000, 6667, 10080, 65536))
 
-HOSTILE = (*(LOOPBACK + EMBEDDED + NOT_PUBLIC + UNCLEAR + NAMED).split("\n"), *CONTROLS, *PORTS)
+HOSTILE = (*(LOOPBACK + EMBEDDED + NOT_PUBLIC + UNCLEAR + UNREADABLE + NAMED).split("\n"), *CONTROLS, *LONG, *PORTS)
 HOSTILE = tuple(dict.fromkeys(url for url in HOSTILE if url))
 
 ANSWERS = {

@@ -20,14 +20,17 @@ def sent(body: bytes = b"abc", *lines: str, status: str = "200 OK") -> bytes:
     return f"{head}\r\n\r\n".encode() + body
 
 
-def served(answers: Answers, scenario, *, tmp_path, **overrides):
-    """Return what comes of `scenario(transport, base)`, and how often each path was asked for."""
+def served(answers: Answers, scenario, *, tmp_path, options=None, **overrides):
+    """Return what comes of `scenario(transport, base)`, and how often each path was asked for.
+
+    `options` are the transport's own, `overrides` those of its config.
+    """
     asked: Counter[str] = Counter()
 
     async def serve(reader, writer):
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                path = head.split()[1].decode()
+                path = head.split(b" ")[1].decode()
                 asked[path] += 1
                 answer = answers.get(path, NOT_FOUND)
                 answer = answer if isinstance(answer, bytes) else answer(asked[path])
@@ -44,7 +47,7 @@ def served(answers: Answers, scenario, *, tmp_path, **overrides):
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         config = a_fetch_config(**overrides)
-        async with server, HttpTransport(config, hosts_folder=tmp_path / "hosts") as transport:
+        async with server, HttpTransport(config, hosts_folder=tmp_path / "hosts", **(options or {})) as transport:
             return await scenario(transport, base)
 
     return asyncio.run(whole()), asked

@@ -39,7 +39,7 @@ def _learn(host, folder, *, times=1, origin=ORIGIN):
 
     async def all_at_once():
         processes = [Sites(host.read, SharedSites(folder)) for _ in range(times)]
-        return await asyncio.gather(*(sites.of(f"{origin}/a.jpg") for sites in processes))
+        return await asyncio.gather(*(sites.of(origin) for sites in processes))
 
     return asyncio.run(all_at_once())
 

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from byline.pipelines.fetching.transport.urls import (
     MAX_SHOWN_CHARACTERS,
-    origin_of,
+    asked_url,
+    host_of,
     problem_of,
     redacted,
     redacted_in,
@@ -22,6 +23,8 @@ from byline.pipelines.fetching.transport.urls import (
         "http://93.184.216.34/1.jpg",
         "http://example.org./1.jpg",
         "http://example.org:/1.jpg",
+        " http://example.org/a b.jpg\n",
+        "http://%65xample.org/straße.jpg",
     ],
 )
 def test_a_plain_url_has_no_problem(url):
@@ -43,8 +46,8 @@ def test_a_plain_url_has_no_problem(url):
         ("http://me:secret@example.org/", "credentials in the URL"),
         ("http://@example.org/", "credentials in the URL"),
         ("http://example.org:80@10.0.0.1/", "credentials in the URL"),
-        ("http://example.org/a b.jpg", "character ' ' at 20; percent-encode it"),
-        (" http://example.org/", "character ' ' at 0; percent-encode it"),
+        ("http://exa mple.org/", "character ' ' in the host"),
+        ("http://exa\u00a0mple.org/", "character ' ' in the host"),
         ("http://example.org/\r\nHost: x", "character '\\r' at 19; percent-encode it"),
         ("http://exa\tmple.org/", "character '\\t' at 10; percent-encode it"),
         ("http://example.org\\@10.0.0.1/", "character '\\\\' at 18; percent-encode it"),
@@ -58,11 +61,17 @@ def test_a_plain_url_has_no_problem(url):
         ("http://example.org:0/", "port 0, which is not for http"),
         ("http://example.org:25/", "port 25, which is not for http"),
         ("https://example.org:6667/", "port 6667, which is not for http"),
-        ("http://%31%32%37.0.0.1/", "character '%' in the host"),
+        ("http://127.0.0.1%00.example/", "character '\\x00' in the host"),
+        ("http://127.0.0.1%2fexample/", "character '/' in the host"),
+        ("http://127.0.0.1%e0.example/", "host cannot be read"),
+        ("http://127.0.0.256/", "host ends in a number and is no address"),
+        ("http://[1::2::3]/x", "host or port cannot be read"),
+        ("http://example..org/", "host with nothing between two dots"),
         ("http://[fe80::1%25eth0]/", "character '%' in the host"),
         ("http://exa|mple.org/", "character '|' in the host"),
         (f"http://{'a' * 64}.example/", "host longer than a name may be"),
         (f"http://example.org/{'a' * 8000}", "8,019 characters long; at most 8,000 are asked for"),
+        (f"http://example.org/{'é' * 2000}", "12,019 characters long; at most 8,000 are asked for"),
     ],
 )
 def test_a_problem_says_what_is_wrong(url, problem):
@@ -86,7 +95,8 @@ def test_a_problem_repeats_no_secret(url):
     ],
 )
 def test_every_spelling_of_an_origin_is_one(url, origin):
-    assert origin_of(url) == origin
+    assert asked_url(url).origin == origin
+    assert host_of(url) == asked_url(origin).host
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def _finding(answer, stated=None):
         (Answer(outcome=Outcome.BAD_CERTIFICATE), "unreachable"),
         (Answer(outcome=Outcome.PRIVATE_ADDRESS), "unreachable"),
         (Answer(outcome=Outcome.BAD_URL), "unreachable"),
+        (Answer(outcome=Outcome.DENIED, message="taken down"), "removed"),
         (Answer(outcome=Outcome.DISALLOWED), "unreachable"),
     ],
 )

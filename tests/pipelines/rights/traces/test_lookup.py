@@ -5,15 +5,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
-from byline.catalog.corpora.packs import read_images, read_index
+from byline.catalog.corpora.packs import read_images, read_index, write_segment
 from byline.catalog.corpora.parts import parts_of, write_records
 from byline.catalog.corpora.records import records_table
-from byline.catalog.corpora.url_index import row_groups_of, url_index_path
+from byline.catalog.corpora.url_index import (
+    URL_COLUMNS,
+    URL_INDEX_SCHEMA,
+    renew_url_index,
+    row_groups_of,
+    url_index_path,
+)
 from byline.catalog.digests import sha256_hex
-from byline.catalog.disk.storage import Store
+from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.errors import BylineError
 from byline.pipelines.beam.build import build
 from byline.pipelines.rights.traces.lookup import (
@@ -97,6 +104,8 @@ def test_of_two_runs_the_newest_that_was_released_is_given(store):
         "http://www.example.org/page/3",
         "HTTPS://WWW.EXAMPLE.ORG/page/3/",
         f"http://pictures.example/{PHOTOGRAPHS[3].name}",
+        f" https://ｐictures.example:443/x/%2e%2e/%{ord(PHOTOGRAPHS[3].name[0]):x}{PHOTOGRAPHS[3].name[1:]}#top\n",
+        "http://www.example.org./page//../%33",
     ],
 )
 @pytest.mark.parametrize("indexed", [True, False])
@@ -231,6 +240,74 @@ def test_a_domain_finds_its_hosts_and_those_below(tmp_path, host, found):
     assert list(find_domain(store, host)) == found
 
 
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("b\u00fccher.example", ["test:1", "test:2", "test:3"]),
+        ("XN--BCHER-KVA.example.", ["test:1", "test:2", "test:3"]),
+        ("img.b\u00dcCHER.example", ["test:2"]),
+        ("\uff41.org", ["test:4", "test:5"]),
+        ("127.0.0.1", ["test:6"]),
+        ("0x7f.1", ["test:6"]),
+        ("1", []),
+    ],
+)
+def test_a_domain_finds_its_hosts_however_they_are_written(tmp_path, host, found):
+    urls = [
+        "https://b\u00fccher.example/1.jpg",
+        "https://img.xn--bcher-kva.example:8080/1.jpg",
+        "https://me:pw@B%C3%BCCHER.example/1.jpg",
+        "https://\uff21.org/1.jpg",
+        "https://%61.org/1.jpg",
+        "http://127.1/1.jpg",
+        "http://[1::2::3]/1.jpg",
+    ]
+    records = [a_record(id=str(number), url=url) for number, url in enumerate(urls, 1)]
+    store = Store(str(tmp_path))
+    write_records(store, "records/test/1.parquet", records_table(records, num_packs=2))
+    assert list(find_domain(store, host)) == found
+
+
+def _index_made_with(metadata):
+    rows = pa.table({"url_hash": [1], "row_group": [0]}).cast(URL_INDEX_SCHEMA)
+    return parquet_bytes(rows.replace_schema_metadata(metadata or None))
+
+
+RECORDED = "https://A.org/wiki/../caf%c3%a9%20%28x%29.jpg?u=%2f"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "http://a.org:80/caf\u00e9 (x).jpg?u=/#file",
+        "https://a.org/caf%C3%A9%20(x).jpg?u=%2F",
+        "https://a.org/caf\u00e9%20%28x).jpg?u=/",
+        "https://a.org./caf%c3%a9 %28x%29.jpg?u=%2f",
+    ],
+)
+@pytest.mark.parametrize("before", [None, b"damaged", {b"byline:url_key": b"1"}, {}])
+def test_a_url_as_a_browser_shows_it_finds_the_record_whatever_the_index_was_made_with(tmp_path, shown, before):
+    store, path = Store(str(tmp_path)), "records/test/1.parquet"
+    write_records(store, path, records_table([a_record(url=RECORDED), a_record(id="2")], num_packs=2))
+    if before is not None:
+        data = before if isinstance(before, bytes) else _index_made_with(before)
+        store.write_bytes(url_index_path(path), data)
+        assert row_groups_of(store, path, shown) is None
+    assert list(find_url(store, shown)) == ["test:1"]
+    renew_url_index(store, path, (part.read_records(store, list(URL_COLUMNS)) for part in parts_of(store, path)))
+    assert row_groups_of(store, path, shown) == row_groups_of(store, path, RECORDED) != []
+    assert list(find_url(store, shown)) == ["test:1"]
+
+
+def test_a_record_is_found_by_the_url_that_it_led_to(tmp_path):
+    store = Store(str(tmp_path))
+    write_records(store, "records/test/1.parquet", records_table([a_record(), a_record(id="2")], num_packs=1))
+    row = {"record_id": "test:2", "url": "http://example.org/2.jpg", "key": "", "status": "failed_to_download"}
+    row |= {"outcome": "http-error", "final_url": "https://cdn.example/%7Eada/2.jpg"}
+    write_segment(store, "test-00000", [(row, None)], {})
+    assert list(find_url(store, "http://CDN.example/~ada/2.jpg#x")) == ["test:2"]
+
+
 def test_a_record_is_found_without_settings_though_the_last_packs_are_empty(tmp_path):
     store = Store(str(tmp_path))
     write_records(store, "records/test/1.parquet", records_table([a_record(id="1")], num_packs=50))
@@ -245,7 +322,7 @@ def test_lookups_leave_no_thread_of_arrow_that_could_abort_a_short_process(tmp_p
 import os
 import time
 import pyarrow.compute as pc
-from byline.catalog.disk.storage import Store
+from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.pipelines.rights.traces.lookup import find_record, find_url
 pc.add(1, 1)
 before = len(os.listdir("/proc/self/task"))
