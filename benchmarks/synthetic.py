@@ -220,6 +220,7 @@ def _facts(
         "sharpness": random.gamma(2, 200, len(rows)),
         "flatness": random.beta(1, 6, len(rows)),
         "contrast": random.beta(4, 8, len(rows)),
+        "spread": random.integers(100, 256, len(rows)),
     }
     store.write_table(
         f"{quality_facts(store).folder}/{pack}.000.parquet", pa.table(quality, schema=QUALITY_SCHEMA).take(by_key)

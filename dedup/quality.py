@@ -1,4 +1,4 @@
-"""Three numbers about how much a picture shows: sharpness, flatness, contrast."""
+"""Four numbers about how much a picture shows: sharpness, flatness, contrast, spread."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,18 @@ from byline.catalog.corpora.facts import instrument_name
 
 FLAT_FROM = 0.95
 """A picture of this flatness or more is recognized by equal pixels only: its hash says nothing."""
+LEAST_SPREAD = 16
+"""Levels of 255. What differs by less in every channel is one tone to the eye: a picture of it has nothing in it."""
 LONGER_SIDE_PX = 512
 FLATNESS_LEVELS = 16
 QUALITY_INSTRUMENT = instrument_name(
-    "quality", "1", {"longer_side_px": LONGER_SIDE_PX, "flatness_levels": FLATNESS_LEVELS}
+    "quality", "2", {"longer_side_px": LONGER_SIDE_PX, "flatness_levels": FLATNESS_LEVELS}
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Numbers of one picture, each of its luminance (ITU-R 601) at a longer side of at most 512 px."""
+    """Numbers of one picture, all but the last of its luminance (ITU-R 601) at a longer side of at most 512 px."""
 
     sharpness: float
     """Variance of the 4-neighbor Laplacian, in `[0, 1020**2]`: below about 100 a photograph looks blurred."""
@@ -27,6 +29,8 @@ class Quality:
     """Largest share of pixels within any 16 neighboring luminance levels of 256, in `(0, 1]`; 1 is one flat tone."""
     contrast: float
     """Standard deviation of the luminance over 255, in `[0, 0.5]`."""
+    spread: int
+    """Greatest difference of two levels of one channel, of the picture as it is, in `[0, 255]`; 0 is one tone."""
 
 
 def measure_quality(image: Image.Image) -> Quality:
@@ -40,6 +44,7 @@ def measure_quality(image: Image.Image) -> Quality:
         sharpness=_laplacian_variance(luminance_HW),
         flatness=_flatness(gray),
         contrast=float(luminance_HW.std(dtype=np.float64)) / 255,
+        spread=_spread(image),
     )
 
 
@@ -52,6 +57,11 @@ def _small_gray(image: Image.Image) -> Image.Image:
     gray = image.convert("L")
     gray.thumbnail((LONGER_SIDE_PX, LONGER_SIDE_PX), Image.Resampling.BOX, reducing_gap=None)
     return gray
+
+
+def _spread(image: Image.Image) -> int:
+    levels_HW3 = np.asarray(image.convert("RGB"))
+    return int((levels_HW3.max(axis=(0, 1)) - levels_HW3.min(axis=(0, 1))).max())
 
 
 def _laplacian_variance(luminance_HW: NDArray[np.float32]) -> float:

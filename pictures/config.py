@@ -7,6 +7,10 @@ from pydantic import BaseModel, Field, model_validator
 Interpolation = Literal["nearest", "linear", "bilinear", "cubic", "bicubic", "area", "lanczos", "lanczos4"]
 
 
+GROUND = "white, or on black what white would hide"
+"""What transparent pictures are laid on: papers say it, and what measures are of is named after it."""
+
+
 class PixelConfig(BaseModel, frozen=True, extra="forbid"):
     """How pictures are stored; img2dataset's names. Fixed for the life of a corpus, since all facts follow from it."""
 

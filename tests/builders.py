@@ -169,13 +169,15 @@ class _Misbehaving(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def a_server(answers: dict[str, Answer]):
+def a_server(answers: dict[str, Answer], port: int = 0):
     """Serve `answers` (which may change) and give the server's base URL and what it was asked.
+
+    With the `port` of one that is gone it is that server, up again.
 
     `/hangs` never answers, `/cut-off` says `X-Robots-Tag: noai` and promises more bytes than it sends, `/slow...` takes
     0.2 s, and `/to-credentials` redirects to a URL with a password.
     """
-    server = _Server(("127.0.0.1", 0), _Misbehaving)
+    server = _Server(("127.0.0.1", port), _Misbehaving)
     server.answers, server.asked = answers, []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -50,6 +50,7 @@ class Outcome(StrEnum):
 TRANSIENT = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.SERVER_ERROR})
 """Outcomes that may be another one tomorrow: a later build asks again, up to `MAX_ATTEMPTS` times in all."""
 MAX_ATTEMPTS = 3
+"""Of requests that were sent, far enough apart (`pipelines.facts.attempts`)."""
 ORIGINALS = ".originals.tar"
 """How a tar of bytes as fetched ends; its members are `<sha256>.<ending of the media type>`."""
 ENDINGS = {
@@ -87,18 +88,20 @@ INDEX_SCHEMA = pa.schema(
         ("originals", pa.string()),
         ("original_offset", pa.int64()),
         ("original_size", pa.int64()),
+        ("was_sent", pa.bool_()),
     ]
 )
 """`sha256` is of the bytes as fetched, `stored_sha256` of the JPEG at [offset, offset + size) of the tar. `consent` is
 evidence for `catalog.consent.read_consent`; null when the server said nothing or nothing was answered. `final_url` is
-where redirects led. `originals` names the tar of the bytes as fetched, where the corpus keeps them."""
+where redirects led. `originals` names the tar of the bytes as fetched, where the corpus keeps them. `was_sent` says
+whether the host was asked for it, and is null in what was written before that was kept."""
 
 
 def read_attempts(store: Store, pack: str, columns: list[str] | None = None) -> pa.Table:
     """Return the index rows of all segments of a pack, in the order in which they were written."""
     names = INDEX_SCHEMA.names if columns is None else columns
     tables = [store.read_table(f"{name}.parquet", names) for name in store.numbered(f"packs/{pack}.", ".parquet")]
-    return pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables])
+    return pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables], promote_options="default")
 
 
 def read_index(store: Store, pack: str) -> pa.Table:

@@ -24,7 +24,7 @@ from byline.catalog.errors import ConfigError, ExtensionError
 from byline.catalog.policies.policy import Policy, RecordRules
 from byline.catalog.policies.rules import FIRST_WORDS, Mask
 
-NUMBERS = ("original_width", "original_height", "contrast", "flatness", "sharpness", "nsfw")
+NUMBERS = ("original_width", "original_height", "contrast", "flatness", "sharpness", "spread", "nsfw")
 """Columns of numbers that every rule may read: float64, not a number where nothing was measured."""
 RECORD_WORDS = ("url", "landing_url", "title", "description", "creator", "creator_url", "extras")
 """Columns of words that a record says: text, or None. `extras` is JSON."""

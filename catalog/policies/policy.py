@@ -111,6 +111,8 @@ class ImageRules(BaseModel, frozen=True, extra="forbid"):
     max_aspect_ratio: float = Field(4.0, ge=1)
     synthetic: Literal["refuse", "admit"] = "refuse"
     """What XMP or C2PA says a trained model made, in whole or in part: it has no author, or not only one."""
+    min_spread: int = Field(16, ge=0, le=255)
+    """Greatest difference of levels of 255 in any channel: what has less shows nothing, whatever its caption says."""
     min_contrast: float = Field(0.0, ge=0, le=1)
     min_sharpness: float = Field(0.0, ge=0)
     max_flatness: float = Field(1.0, ge=0, le=1)

@@ -26,7 +26,7 @@ from byline.catalog.policies.policy import (
 
 FIRST_WORDS = frozenset(
     "license creator title source consent fetch measure image quality safety duplicate caption quarantine recheck "
-    "denied cap contaminated contrast flatness sharpness nsfw".split()
+    "denied cap contaminated contrast flatness sharpness spread nsfw".split()
 )
 """What reasons of ours begin with, and numbers of ours: no name of an extension is one of them."""
 Mask = npt.NDArray[np.bool_]
@@ -68,13 +68,15 @@ def origin_reasons(is_synthetic: bool, rules: ImageRules) -> tuple[str, ...]:
 def image_reasons(columns: Mapping[str, Numbers], rules: ImageRules) -> dict[str, Mask]:
     """Return which pictures each rule of size and quality refuses.
 
-    `columns` are `original_width` and `original_height` (px), `contrast` and `flatness` in [0, 1], and `sharpness`.
+    `columns` are `original_width` and `original_height` (px), `contrast` and `flatness` in [0, 1], `sharpness`, and
+    `spread` in levels of 255.
     """
     short = np.minimum(columns["original_width"], columns["original_height"])
     long = np.maximum(columns["original_width"], columns["original_height"])
     return {
         "image:too-small": short < rules.min_side_px,
         "image:too-long": long > rules.max_aspect_ratio * short,
+        "image:empty": columns["spread"] < rules.min_spread,
         "quality:low-contrast": columns["contrast"] < rules.min_contrast,
         "quality:blurred": columns["sharpness"] < rules.min_sharpness,
         "quality:flat": columns["flatness"] > rules.max_flatness,

@@ -9,8 +9,13 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
+from byline.dedup.quality import LEAST_SPREAD
+
 Pixels = np.ndarray[Any, np.dtype[Any]]
 """8 bits: HW grey, HW3 RGB or HW4 CMYK (255 is full ink)."""
+WHITE, BLACK = 255, 0
+STRAY = 1e-3
+"""A smaller share of the pixels that are not clear shows nothing of a picture."""
 MAX_PROFILE_BYTES = 1 << 22
 IGNORED = "color profile ignored"
 SPACES = {2: ("GRAY", "L"), 3: ("RGB", "RGB"), 4: ("CMYK", "CMYK")}
@@ -26,13 +31,32 @@ SRGB_LINEAR = np.where(CODES <= 0.04045, CODES / 12.92, ((CODES + 0.055) / 1.055
 
 
 def on_white(pixels_HW4: Pixels) -> Pixels:
-    """Lay RGBA on white, rounded to the nearest level, as img2dataset does."""
+    """Lay RGBA on white, rounded to the nearest level, as img2dataset does.
+
+    Where white would leave nothing of it to be seen, as of a white logo, it is laid on black, if that leaves something.
+    """
+    alpha_HW = pixels_HW4[..., 3]
+    laid = _laid_on(WHITE, pixels_HW4)
+    if alpha_HW.min(initial=255) == 255 or _shows(laid, alpha_HW, WHITE):
+        return laid
+    on_black = _laid_on(BLACK, pixels_HW4)
+    return on_black if _shows(on_black, alpha_HW, BLACK) else laid
+
+
+def _laid_on(ground: int, pixels_HW4: Pixels) -> Pixels:
     alpha_HW = pixels_HW4[..., 3].astype(np.uint16)
     laid = np.empty((*alpha_HW.shape, 3), np.uint8)
-    white_HW = 255 * (255 - alpha_HW) + 127
+    ground_HW = ground * (255 - alpha_HW) + 127
     for channel in range(3):  # one at a time: 16 bits of every channel would be twice the picture
-        laid[..., channel] = (alpha_HW * pixels_HW4[..., channel] + white_HW) // 255
+        laid[..., channel] = (alpha_HW * pixels_HW4[..., channel] + ground_HW) // 255
     return laid
+
+
+def _shows(laid_HW3: Pixels, alpha_HW: Pixels, ground: int) -> bool:
+    """Tell whether a picture can be told from its ground: in more than stray pixels of it."""
+    farthest_HW = laid_HW3.min(axis=2) if ground == WHITE else laid_HW3.max(axis=2)
+    shown = farthest_HW <= WHITE - LEAST_SPREAD if ground == WHITE else farthest_HW >= LEAST_SPREAD
+    return bool(np.count_nonzero(shown) > STRAY * np.count_nonzero(alpha_HW))
 
 
 def to_8_bits(samples_HW: np.ndarray[Any, Any]) -> Pixels:

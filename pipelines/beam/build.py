@@ -7,6 +7,7 @@ once; otherwise Beam, which takes seconds to start, runs every stage.
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from byline.catalog.corpora.corpus import CORPUS_FILE, DENYLISTS, PENDING, owned, read_settings, write_settings
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.corpora.packs import TRANSIENT
 from byline.catalog.corpora.parts import parts_of
 from byline.catalog.denylists.denylist import load_denylist
 from byline.catalog.digests import canonical_json, digest_of
@@ -27,12 +29,13 @@ from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.workers import quick_imports, worker_server
 from byline.pipelines.corpora.config import CorpusConfig, check_installed, load_corpus_config
 from byline.pipelines.corpora.settings import settings
+from byline.pipelines.facts.attempts import AskAgain, Asking
 from byline.pipelines.facts.edge_search import PLAN
 from byline.pipelines.facts.edges import is_searched
 from byline.pipelines.facts.evaluation_sets import copy_evaluation_sets
 from byline.pipelines.facts.similar_search import is_compared
 from byline.pipelines.fetching.serve import serving
-from byline.pipelines.judging.outstanding import num_lacking
+from byline.pipelines.judging.outstanding import named_again, num_lacking
 from byline.pipelines.releases.outcomes import outcomes_of
 from byline.pipelines.releases.regenerating import NotReadyError, regenerate
 from byline.pipelines.sources.ingested import near_names, records_path, why_no_records
@@ -59,11 +62,13 @@ def build(
     workers: int = 2,
     beam_args: Sequence[str] = (),
     console: Console | None = None,
+    ask_again: AskAgain | None = None,
 ) -> Release:
     """Build the release that a corpus config describes, doing only what is not done yet, and return it.
 
     Killed at any moment and run again, it gives the same bytes, on any number of workers. `beam_args` are Beam's own
     options; with `--runner` among them Beam runs where they say, otherwise in `workers` processes of this machine.
+    What `ask_again` names is asked for once more, settled or not; the console is told how many that are.
     Raises a `BylineError` for what people can mend.
     """
     config, policy = load_corpus_config(config_path)
@@ -73,26 +78,49 @@ def build(
     with ExitStack() as stack:
         stack.enter_context(owned(config.store))
         _keep_settings(config)
+        asking = Asking(began=datetime.now(UTC), spacing_s=config.fetch.ask_again_after_s, again=ask_again)
+        if ask_again is not None and console is not None:
+            console.print(_asks_again(config, policy, asking), highlight=False)
         progress = Path(stack.enter_context(TemporaryDirectory(prefix="byline-")))
         if console is not None:
             stack.enter_context(watch(progress, STAGES, console))
         meter = Meter(str(progress))
         try:
-            done = None if beam_args else _from_facts(config, policy, meter)
+            done = None if beam_args else _from_facts(config, policy, meter, asking)
             if done is None:
-                done = _with_beam(config, policy, meter, workers, beam_args, stack)
+                done = _with_beam(config, policy, meter, asking, workers, beam_args, stack)
         except CorpusError as error:
             if why := why_no_records(config.sources, config.denylists, config.store):
                 raise CorpusError(f"release {config.name} would be empty, no row became a record: {why}") from error
-            if "would be empty" in str(error) and (near := near_names(config.sources, config.denylists, config.store)):
-                raise CorpusError(f"{error}; {near}") from error
-            raise
+            if "would be empty" not in str(error):
+                raise
+            near = near_names(config.sources, config.denylists, config.store)
+            more = [hint for hint in (near, _may_pass(str(error))) if hint]
+            raise CorpusError("; ".join([str(error), *more])) from error
         release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
         _keep_record(release, policy, done)
     return release
 
 
-def _from_facts(config: CorpusConfig, policy: Policy, meter: Meter) -> dict[str, int] | None:
+def _may_pass(reasons: str) -> str | None:
+    """Say what to do about the outcomes among `reasons` that may be others by now."""
+    failed = ",".join(sorted(outcome for outcome in TRANSIENT if f"fetch:{outcome} " in reasons))
+    return f"a later build asks again; this asks now: byline build CONFIG --ask-again {failed}" if failed else None
+
+
+def _asks_again(config: CorpusConfig, policy: Policy, asking: Asking) -> str:
+    """Say how many pictures people named to be asked for again, of the records that were read before this build."""
+    store = config.store
+    paths = [records_path(source, config.denylists, store) for source in config.sources]
+    parts = [part for path in paths if store.exists(path) for part in parts_of(store, path)]
+    counts = named_again(parts, store, policy, asking)
+    if not counts:
+        return "nothing to ask for again: no picture has such an outcome"
+    each = ", ".join(f"{outcome} {number:,}" for outcome, number in sorted(counts.items()))
+    return f"asks again for {counts.total():,} pictures: {each}"
+
+
+def _from_facts(config: CorpusConfig, policy: Policy, meter: Meter, asking: Asking) -> dict[str, int] | None:
     """Make the release from what is there, and return what was done; None when a stage before has something to do."""
     store = config.store
     paths = [records_path(source, config.denylists, store, keep=True) for source in config.sources]
@@ -106,7 +134,7 @@ def _from_facts(config: CorpusConfig, policy: Policy, meter: Meter) -> dict[str,
     meter.add(TOTAL, sum(part.num_records for part in parts))
     made_with = settings(config, policy)
     try:
-        made = regenerate(parts, store, policy, made_with, denylists=config.denylists, meter=meter)
+        made = regenerate(parts, store, policy, made_with, denylists=config.denylists, meter=meter, asking=asking)
     except NotReadyError:
         meter.take_back()
         return None
@@ -114,7 +142,13 @@ def _from_facts(config: CorpusConfig, policy: Policy, meter: Meter) -> dict[str,
 
 
 def _with_beam(
-    config: CorpusConfig, policy: Policy, meter: Meter, workers: int, beam_args: Sequence[str], stack: ExitStack
+    config: CorpusConfig,
+    policy: Policy,
+    meter: Meter,
+    asking: Asking,
+    workers: int,
+    beam_args: Sequence[str],
+    stack: ExitStack,
 ) -> dict[str, int]:
     """Run every stage, and return what was done."""
     server = stack.enter_context(worker_server(workers, beam_args))
@@ -128,7 +162,7 @@ def _with_beam(
             "[serve] answers on this machine's loopback, where another runner's workers are not; remove it"
         )
     mirrors = {prefix: stack.enter_context(serving(folder)) for prefix, folder in config.serve.items()}
-    done = run_graph(BuildGraph(config, policy, meter, mirrors), options)
+    done = run_graph(BuildGraph(config, policy, meter, mirrors, asking), options)
     return {**dict.fromkeys(COUNTED, 0), **done}
 
 

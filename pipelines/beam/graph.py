@@ -20,6 +20,7 @@ from byline.pipelines.beam.stages.publish import Publish
 from byline.pipelines.beam.stages.write_shards import WriteShards
 from byline.pipelines.corpora.config import CorpusConfig
 from byline.pipelines.corpora.settings import settings
+from byline.pipelines.facts.attempts import Asking
 from byline.pipelines.releases.shard_writing import earlier_shards
 
 
@@ -45,6 +46,7 @@ class BuildGraph:
     policy: Policy
     meter: Meter
     mirrors: dict[str, str]
+    asking: Asking
 
     def apply(self, pipeline: beam.Pipeline) -> PCollection[str]:
         """Add all stages; the result is one element, the version of the release."""
@@ -59,7 +61,7 @@ class BuildGraph:
             | "Ingest" >> Ingest(store, config.denylists, meter)
             | "Spread" >> beam.Reshuffle()
             | "JudgeClaims" >> JudgeClaims(store, policy, meter)
-            | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter, self.mirrors)
+            | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter, self.mirrors, self.asking)
             | "Measure" >> Measure(store, meter, measured)
             | "AllMeasured" >> _AllParts()
             | "FindDuplicates" >> FindDuplicates(store, config.compared_by(policy), meter)

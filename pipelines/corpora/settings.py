@@ -5,6 +5,7 @@ from importlib.metadata import version
 from byline.catalog.corpora.facts import instrument_name
 from byline.catalog.policies.custom_rules import added_rules, makers_of_rules
 from byline.catalog.policies.policy import Policy
+from byline.pictures.config import GROUND
 from byline.pipelines.corpora.config import CorpusConfig
 from byline.pipelines.facts.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT, MEASURED_QUALITY_INSTRUMENT
 from byline.pipelines.releases.papers.account import Publication
@@ -23,7 +24,7 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
         instruments=instruments,
         measured={
             "pixels": instrument_name(
-                "opencv", version("opencv-python-headless"), [version("simplejpeg"), _pixels(config)]
+                "opencv", version("opencv-python-headless"), [version("simplejpeg"), _pixels(config), GROUND]
             ),
             "hashes": FINGERPRINT_INSTRUMENT,
             "quality": MEASURED_QUALITY_INSTRUMENT,
@@ -60,9 +61,9 @@ def changes(config: CorpusConfig) -> str:
     """Say, as the licenses ask, what was done to the pictures."""
     pixels = config.pixels
     if pixels.resize_mode == "no":
-        return f"converted to JPEG (quality {pixels.encode_quality}) on white"
+        return f"converted to JPEG (quality {pixels.encode_quality}) on {GROUND}"
     reduced = "; JPEGs decoded at reduced size" if pixels.decoding == "reduced" else ""
     return (
         f"resized to {pixels.image_size} px at most ({pixels.resize_mode}{reduced}) "
-        f"and converted to JPEG (quality {pixels.encode_quality}) on white"
+        f"and converted to JPEG (quality {pixels.encode_quality}) on {GROUND}"
     )

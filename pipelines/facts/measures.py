@@ -44,6 +44,7 @@ QUALITY_SCHEMA = pa.schema(
         ("sharpness", pa.float64()),
         ("flatness", pa.float64()),
         ("contrast", pa.float64()),
+        ("spread", pa.int32()),
     ]
 )
 """Ranges in `dedup.quality.Quality`."""

@@ -36,6 +36,7 @@ NOBODY = 0
 """The creator of a record that names none."""
 ROWS_VERSION = 4
 """Of what the columns that are derived here mean."""
+QUALITY_COLUMNS = ["contrast", "flatness", "sharpness", "spread"]
 LACKS_COLUMNS = sorted({name for columns in CREDIT_COLUMNS.values() for name in columns})
 WORDS = ("license_claims", "outcome", "consent", *NEWEST_COLUMNS)
 """Columns with few distinct values, which are read as dictionaries."""
@@ -59,6 +60,7 @@ ROW_SCHEMA = pa.schema(
         ("contrast", pa.float64()),
         ("flatness", pa.float64()),
         ("sharpness", pa.float64()),
+        ("spread", pa.int32()),
         ("nsfw", pa.float64()),
         ("phash256", pa.binary(32)),
         ("pixels", pa.string()),
@@ -150,7 +152,7 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     sha256 = pc.if_else(pc.equal(index["outcome"], str(Outcome.FETCHED)), index["key"], pa.scalar(None, pa.string()))
     hashes = _measures_at(hash_facts(store), part, sha256, ["phash256", "pixels", "colors", "views"])
     turned, trimmed = split_views(hashes["views"])
-    quality = _measures_at(quality_facts(store), part, sha256, ["contrast", "flatness", "sharpness"])
+    quality = _measures_at(quality_facts(store), part, sha256, QUALITY_COLUMNS)
     nsfw: pa.Array | pa.ChunkedArray = pa.nulls(len(records), pa.float64())
     if instruments.safety is not None:
         nsfw = _facts_at(safety_facts(store, instruments.safety), part, sha256, ["nsfw"])["nsfw"]
@@ -165,7 +167,7 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
         **{name: records[name] for name in ("record_id", "license_claims", "retrieved_at", "text_sha256")},
         **{name: index[name] for name in measured},
         **{name: hashes[name] for name in ("phash256", "pixels", "colors")},
-        **{name: quality[name] for name in ("contrast", "flatness", "sharpness")},
+        **{name: quality[name] for name in QUALITY_COLUMNS},
         "turned": turned,
         "trimmed": trimmed,
         "sha256": sha256,

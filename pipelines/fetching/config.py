@@ -43,6 +43,8 @@ class FetchConfig(BaseModel, frozen=True, extra="forbid"):
     """After 429, 5xx, and a connection that is dropped before an answer."""
     max_wait_s: float = Field(60.0, ge=0)
     """A host that asks for a longer rest is left to a later build."""
+    ask_again_after_s: float = Field(72_000.0, ge=0)
+    """Between two attempts at one picture whose outcome may pass: 20 hours, so that a nightly build makes one."""
     allow: tuple[Annotated[str, AfterValidator(_allowed)], ...] = ()
     """Networks (`10.1.0.0/16`) and `name:port` that may be asked though they are not public."""
     mirrors: Annotated[dict[str, str], AfterValidator(_mirrors)] = {}

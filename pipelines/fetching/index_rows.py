@@ -31,7 +31,8 @@ def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: D
         "record_id": request["record_id"],
         "url": request["url"],
         "key": "",
-        "fetched_at": datetime.now(UTC).replace(microsecond=0),
+        "fetched_at": _now(),
+        "was_sent": answer.was_sent and not request.get("held"),
         "consent": consent_evidence(signals_of(answer)),
         **{name: getattr(answer, name) for name in ANSWER_FIELDS if getattr(answer, name) is not None},
     }
@@ -62,6 +63,12 @@ def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: D
 def signals_of(answer: Answer) -> tuple[Signal, ...]:
     """Return what an answer says of the use of a picture: its headers, then its bytes."""
     return answer.consent if answer.body is None else (*answer.consent, *embedded_signals(answer.body))
+
+
+def _now() -> datetime:
+    """Return the time in milliseconds, as the index keeps it."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def _is_denied(fetched: bytes, stored: bytes, denylist: Denylist) -> bool:

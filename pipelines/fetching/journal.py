@@ -1,6 +1,7 @@
 """What was fetched of a pack and is in no segment yet, kept beside the corpus so that a kill costs little."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -9,6 +10,7 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.errors import StorageError
 from byline.pipelines.fetching.index_rows import IndexRow
 
+BEGAN = "began"
 STORED, ORIGINAL = "stored bytes", "original bytes"
 JOURNAL_SCHEMA = pa.schema([*INDEX_SCHEMA, (STORED, pa.large_binary()), (ORIGINAL, pa.large_binary())])
 Asked = tuple[str, str]
@@ -33,6 +35,19 @@ class Journal:
 
     def _note(self, name: str, asked: Iterable[Asked]) -> None:
         self.places.update({one: (name, number) for number, one in enumerate(asked)})
+
+    @property
+    def began(self) -> datetime | None:
+        """When the pack was begun; None where no process that was killed left it."""
+        path = f"{self.folder}/{BEGAN}"
+        try:
+            return datetime.fromisoformat(self.store.read_text(path)) if self.store.exists(path) else None
+        except ValueError:  # half of it: power failed
+            return None
+
+    def begin(self, at: datetime) -> None:
+        """Keep when the pack was begun, so that whoever goes on asks for what was to be asked for then."""
+        self.store.write_bytes(f"{self.folder}/{BEGAN}", at.isoformat().encode(), is_scratch=True)
 
     def __contains__(self, asked: Asked) -> bool:
         return asked in self.places

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from heapq import heappop, heappush
 
 from byline.pipelines.fetching.transport import Answer, NotYetError
@@ -88,7 +89,8 @@ class _Queue:
     async def _answer(self, place: int) -> Answer | NotYetError:
         """Return the answer, or which host rests for how long."""
         try:
-            return await self.ask(place)
+            answer = await self.ask(place)
+            return replace(answer, was_sent=True) if self.refused[place] else answer
         except NotYetError as later:
             if later.answer is not None:
                 if self.refused[place] == self.retries:

@@ -1,5 +1,6 @@
 """What a build would still have to do before it judges: asked by builds, which then start Beam, and by plans."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -7,22 +8,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.facts import FactTable
-from byline.catalog.corpora.packs import MAX_ATTEMPTS, TRANSIENT, read_attempts
+from byline.catalog.corpora.packs import TRANSIENT, read_attempts, read_rows_of
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
+from byline.catalog.policies.policy import Policy
+from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
 from byline.pipelines.facts.measures import hash_facts
-from byline.pipelines.judging.screening import NOT_ASKED, NOT_MEASURED, Screened
-
-AGAIN = frozenset(f"fetch:{outcome}" for outcome in TRANSIENT)
-"""Reasons that the next build may find gone, since it asks again."""
+from byline.pipelines.facts.rows import LACKS_COLUMNS, lacks
+from byline.pipelines.judging.screening import NOT_ASKED, NOT_MEASURED, Screened, screen_claims
 
 
-def lacks_anything(part: PackPart, store: Store, screened: Screened) -> bool:
+def lacks_anything(part: PackPart, store: Store, screened: Screened, asking: Asking) -> bool:
     """Tell whether a build would fetch, measure or caption something of a pack before it judges it."""
     said = {reason for reasons in screened.reasons.lists for reason in reasons}
     if screened.lacks_caption.any() or screened.lacks_measures.any() or not said.isdisjoint({NOT_ASKED, NOT_MEASURED}):
         return True
-    return num_asked_again(part, store, screened) > 0
+    return num_asked_again(part, store, screened, asking) > 0
 
 
 def num_lacking(part: PackPart, tables: Iterable[FactTable]) -> int:
@@ -35,18 +36,26 @@ def num_lacking(part: PackPart, tables: Iterable[FactTable]) -> int:
     return len(lacking)
 
 
-def num_asked_again(part: PackPart, store: Store, screened: Screened) -> int:
+def num_asked_again(part: PackPart, store: Store, screened: Screened, asking: Asking) -> int:
     """Return how many records a build would ask for again, as the fetch stage does."""
-    may_pass = np.array([not AGAIN.isdisjoint(reasons) for reasons in screened.reasons.lists], np.bool_)
+    named = asking.again.outcomes if asking.again else frozenset()
+    reasons = frozenset(f"fetch:{outcome}" for outcome in (*TRANSIENT, *named))
+    may_pass = np.array([not reasons.isdisjoint(said) for said in screened.reasons.lists], np.bool_)
     if not may_pass.any():
         return 0
     rows = pa.array(np.flatnonzero(may_pass[screened.reasons.codes]))
     wanted = part.read_records(store, ["record_id", "url"]).take(rows)
-    asked = read_attempts(store, part.pack, ["record_id", "url"])
-    of_wanted = _asked(asked).filter(pc.is_in(_asked(asked), value_set=_asked(wanted).combine_chunks()))
-    times = pc.value_counts(of_wanted).field("counts")
-    return int(pc.sum(pc.less(times, MAX_ATTEMPTS)).as_py() or 0)
+    return int(due(wanted, read_attempts(store, part.pack, ATTEMPT_COLUMNS), part.source, asking).again.sum())
 
 
-def _asked(rows: pa.Table) -> pa.ChunkedArray:
-    return pc.binary_join_element_wise(rows["record_id"], rows["url"], "\n")
+def named_again(parts: Iterable[PackPart], store: Store, policy: Policy, asking: Asking) -> Counter[str]:
+    """Return outcome -> how many records that the claims admit people named to be asked for again."""
+    counts: Counter[str] = Counter()
+    for part in parts:
+        records = part.read_records(store, ["record_id", "url", "license_claims", *LACKS_COLUMNS])
+        claims = screen_claims(records.append_column("lacks", pa.array(lacks(records))), policy.rules_of(part.source))
+        records = records.filter(pa.array(claims.reasons.admitted))
+        attempts = read_attempts(store, part.pack, ATTEMPT_COLUMNS)
+        again = records.filter(pa.array(due(records, attempts, part.source, asking).named))
+        counts.update(read_rows_of(store, part.pack, again, ["outcome"])["outcome"].to_pylist())
+    return counts

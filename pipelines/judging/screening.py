@@ -30,7 +30,16 @@ from byline.catalog.policies.rules import (
 from byline.pipelines.facts.rows import CREDIT_COLUMNS
 
 Int32s = npt.NDArray[np.int32]
-NUMBERS = ("original_width", "original_height", "contrast", "flatness", "sharpness", "nsfw", "caption_characters")
+NUMBERS = (
+    "original_width",
+    "original_height",
+    "contrast",
+    "flatness",
+    "sharpness",
+    "spread",
+    "nsfw",
+    "caption_characters",
+)
 WEIGHED_COLUMNS = ["license_claims", "lacks", "outcome", "consent", *NEWEST_COLUMNS, *NUMBERS]
 """What `screen` reads of `pipelines.facts.rows.ROW_SCHEMA`, whatever the rules."""
 FEW = 1 << 16

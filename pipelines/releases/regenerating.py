@@ -14,6 +14,7 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy
 from byline.catalog.progress import NOTHING_COUNTED, Meter
 from byline.catalog.threads import in_threads
+from byline.pipelines.facts.attempts import Asking
 from byline.pipelines.judging.judge import write_verdicts
 from byline.pipelines.judging.outstanding import lacks_anything
 from byline.pipelines.judging.screening import Screened
@@ -42,17 +43,17 @@ def regenerate(
     denylists: Sequence[str] = (),
     splice_from: Sequence[Release] = (),
     meter: Meter = NOTHING_COUNTED,
-    is_complete: bool = True,
+    asking: Asking | None = None,
 ) -> Regenerated:
     """Judge the records, write the shards that changed and publish, as a build does.
 
-    With `is_complete` it raises `NotReadyError`, and leaves every release alone, when a build would have something to
-    do before. `meter` is told of a stage's records as they pass.
+    Given what a build is `asking` for, it raises `NotReadyError`, and leaves every release alone, when that build would
+    have something to do before. `meter` is told of a stage's records as they pass.
     """
     parts = sorted(parts)
 
     def check(part: PackPart, screened: Screened, verdicts: pa.Table) -> None:
-        if is_complete and lacks_anything(part, store, screened):
+        if asking is not None and lacks_anything(part, store, screened, asking):
             raise NotReadyError(part.pack)
 
     meter.work("judge")

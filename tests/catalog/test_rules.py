@@ -24,7 +24,14 @@ from byline.catalog.policies.rules import (
 )
 
 RULES = LicenseRules(families=("CC0", "CC-BY", "CC-BY-SA"))
-GOOD = {"original_width": 100, "original_height": 80, "contrast": 0.2, "flatness": 0.3, "sharpness": 50.0}
+GOOD = {
+    "original_width": 100,
+    "original_height": 80,
+    "contrast": 0.2,
+    "flatness": 0.3,
+    "sharpness": 50.0,
+    "spread": 200,
+}
 
 
 def _broken(masks):
@@ -70,6 +77,9 @@ def test_a_license_that_asks_for_credit_needs_what_the_policy_requires(spdx, lac
         ({"original_width": 401, "original_height": 100}, ("image:too-long",)),
         ({"contrast": 0.01, "flatness": 0.99}, ("quality:low-contrast", "quality:flat")),
         ({"sharpness": 1.0}, ("quality:blurred",)),
+        ({"spread": 16}, ()),
+        ({"spread": 15}, ("image:empty",)),
+        ({"spread": float("nan")}, ()),
     ],
 )
 def test_every_broken_image_rule_is_named(overrides, reasons):

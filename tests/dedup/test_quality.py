@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from byline.dedup.quality import FLAT_FROM, is_flat, measure_quality
+from byline.dedup.quality import FLAT_FROM, LEAST_SPREAD, is_flat, measure_quality
 
 
 def noise(size: tuple[int, int] = (64, 48), low: int = 0, high: int = 256) -> Image.Image:
@@ -70,3 +70,17 @@ def test_measuring_leaves_the_picture_as_it_was():
     image = noise((700, 10))
     measure_quality(image)
     assert image.size == (700, 10)
+
+
+@pytest.mark.parametrize(
+    ("image", "spread"),
+    [
+        (Image.new("RGB", (9, 9), (180, 20, 90)), 0),
+        (halves(0, 255), 255),
+        (halves(240, 255), LEAST_SPREAD - 1),
+        (Image.merge("RGB", [Image.new("L", (40, 40), 90), halves(90, 130), Image.new("L", (40, 40), 90)]), 40),
+        (Image.merge("RGB", [halves(0, 152), halves(77, 0), Image.new("L", (40, 40))]), 152),  # of one luminance
+    ],
+)
+def test_spread_is_the_greatest_difference_in_any_channel(image, spread):
+    assert measure_quality(image).spread == spread

@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import apache_beam as beam
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from byline.catalog.corpora.packs import MAX_ATTEMPTS, TRANSIENT, Outcome, read_attempts, write_segment
+from byline.catalog.corpora.packs import Outcome, read_attempts, write_segment
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
 from byline.catalog.disk.storage import Store
@@ -24,6 +27,7 @@ from byline.catalog.progress import Meter
 from byline.catalog.urls import read_url
 from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.stages.judge_claims import claims_path
+from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row
@@ -88,10 +92,12 @@ class Fetching:
 
         async def use(number: int, answer: Answer) -> None:
             request = self.requests[places[number]]
-            if answer.outcome is Outcome.UNREACHABLE and request["url"].startswith(self.served):
-                raise CorpusError(
-                    f"the server of this build, which has {request['url']}, is gone; run the build again"
-                )  # and that is no outcome of the picture's: the build was killed
+            if request["url"].startswith(self.served):
+                if answer.outcome is Outcome.UNREACHABLE:
+                    raise CorpusError(
+                        f"the server of this build, which has {request['url']}, is gone; run the build again"
+                    )  # and that is no outcome of the picture's: the build was killed
+                answer = replace(answer, was_sent=False)  # to nobody else
             row = await loop.run_in_executor(decoders, index_row, request, answer, self.pixels, self.denylist)
             if note := row[0].get("note"):
                 Metrics.counter("byline", f"{ODD}{str(note).partition(':')[0]}").inc()
@@ -147,10 +153,15 @@ def fetch_pack(
     denylists: Sequence[str],
     meter: Meter,
     served: Collection[str] = (),
+    asking: Asking | None = None,
 ) -> PackPart:
-    """Fetch what a pack still lacks, into further segments of it. `served` are prefixes that the build serves."""
+    """Fetch what a pack still lacks, into further segments of it. `served` are prefixes that the build serves.
+
+    Without `asking` it is what a build asks for that begins now.
+    """
     denylist = load_denylist(store, denylists)
     began = datetime.now(UTC)
+    asking = asking or Asking(began=began, spacing_s=config.ask_again_after_s)
 
     def write(rows: list[IndexRow]) -> None:
         listed = [row if row[2] is not None else row[:2] for row in rows]
@@ -158,9 +169,18 @@ def fetch_pack(
             raise _OvertakenError
 
     with meter.pack("fetch", part.num_records) as count:
-        while requests := _to_fetch(part, store):
+        while True:
             journal = Journal(store, part.pack)
+            left = journal.began
+            answered = journal.places if left else ()
+            requests = _to_fetch(part, store, replace(asking, began=left or asking.began), answered)
+            if not requests and left is None:
+                break
+            if not requests:
+                journal.remove()  # what was left is in segments
+                continue
             with suppress(_OvertakenError):
+                journal.begin(left or asking.began)
                 fetching = Fetching(requests, pixels, journal, write, count, denylist, served)
                 asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("sites")))
                 journal.remove()
@@ -168,21 +188,20 @@ def fetch_pack(
     return part
 
 
-def _to_fetch(part: PackPart, store: Store) -> list[Request]:
-    """Return the admitted records whose URL was never asked for, or failed in a way that may have passed."""
+def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection[Asked]) -> list[Request]:
+    """Return the admitted records whose URL was never asked for, or is to be asked again.
+
+    Among them are those that a killed build asked, which are `answered` and in no segment yet.
+    """
     claims = store.read_table(claims_path(part.pack), columns=["record_id", "reasons"])
     is_admitted = pc.equal(pc.list_value_length(claims["reasons"]), 0)
-    admitted = set(claims.filter(is_admitted)["record_id"].to_pylist())
-    attempts = read_attempts(store, part.pack).select(["record_id", "url", "outcome"]).to_pylist()
-    tried = Counter((row["record_id"], row["url"]) for row in attempts)
-    settled = {(row["record_id"], row["url"]) for row in attempts if row["outcome"] not in TRANSIENT}
-    settled |= {asked for asked, times in tried.items() if times >= MAX_ATTEMPTS}
-    records = part.read_records(store, columns=["record_id", "url", "held"]).to_pylist()
-    return [
-        record
-        for record in records
-        if record["record_id"] in admitted and (record["record_id"], record["url"]) not in settled
-    ]
+    admitted = claims.filter(is_admitted)["record_id"].combine_chunks()
+    records = part.read_records(store, columns=["record_id", "url", "held"])
+    records = records.filter(pc.is_in(records["record_id"], value_set=admitted))
+    found = due(records, read_attempts(store, part.pack, ATTEMPT_COLUMNS), part.source, asking)
+    asked = zip(records["record_id"].to_pylist(), records["url"].to_pylist(), strict=True)
+    is_left = np.fromiter((one in answered for one in asked), np.bool_, len(records)) & ~found.is_done
+    return records.filter(pa.array(found.first | found.again | is_left)).to_pylist()
 
 
 async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder: Path | None) -> None:
@@ -221,9 +240,10 @@ class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
         denylists: Sequence[str],
         meter: Meter,
         served: Collection[str] = (),
+        asking: Asking | None = None,
     ) -> None:
         super().__init__()
-        self.arguments = (store, pixels, config, denylists, meter, tuple(served))
+        self.arguments = (store, pixels, config, denylists, meter, tuple(served), asking)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
         return parts | "Get" >> beam.Map(fetch_pack, *self.arguments)

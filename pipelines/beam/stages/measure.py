@@ -1,7 +1,7 @@
 """Measure every fetched picture once, from one decode: hashes, quality, thumbnail, and what models say of it."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -117,8 +117,7 @@ def measure_pdq(image: Image.Image) -> Row:
 
 def measure_numbers(image: Image.Image) -> Row:
     """Return the quality numbers."""
-    quality = measure_quality(image)
-    return {"sharpness": quality.sharpness, "flatness": quality.flatness, "contrast": quality.contrast}
+    return asdict(measure_quality(image))
 
 
 def measure_thumbnail(image: Image.Image) -> Row:

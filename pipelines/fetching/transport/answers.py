@@ -39,6 +39,8 @@ class Answer:
     """Of HTTP, where there was one."""
     retry_after_s: float | None = None
     """For how long the host wants to rest. Without a status it had said so before, and was not asked now."""
+    was_sent: bool = True
+    """Whether the host was asked. A request for robots.txt that it did not answer is one; that it rests is none."""
 
 
 class NotYetError(Exception):

@@ -204,10 +204,12 @@ class HttpTransport:
             try:
                 at = asked_url(url, led_from=at)
             except UrlError as error:
-                return None, Answer(outcome=Outcome.UNREACHABLE, message=f"it leads to: {error}")
+                return None, Answer(outcome=Outcome.UNREACHABLE, message=f"it leads to: {error}", was_sent=False)
             ask = partial(self._ask, at, None, [], self.session, is_file=True)
             answer = await _patiently(ask, self.config.retries)
             if isinstance(answer, Answer):
+                if hop:  # the host itself is there
+                    answer = replace(answer, was_sent=False)
                 if hop and answer.outcome in OF_AN_ADDRESS:
                     answer = replace(answer, outcome=Outcome.UNREACHABLE)
                 return answer.status, answer
@@ -231,7 +233,8 @@ class HttpTransport:
             return lease
         with lease:
             if not is_file and not self.may_ask():
-                return Answer(outcome=Outcome.UNREACHABLE, message=NO_REQUEST_LEFT, retry_after_s=0.0)
+                message = NO_REQUEST_LEFT
+                return Answer(outcome=Outcome.UNREACHABLE, message=message, retry_after_s=0.0, was_sent=False)
             self.num_requests += not is_file
             answer, was_dropped = await self._request(url, known, heard, session, is_file)
         if not isinstance(answer, Answer):
@@ -249,13 +252,14 @@ class HttpTransport:
 
     def _lease_of(self, host: str, delay_s: float) -> Lease | Answer:
         if self.hosts.is_open(host):
-            return Answer(outcome=Outcome.UNREACHABLE, message="the host failed again and again, and rests")
+            message = "the host failed again and again, and rests"
+            return Answer(outcome=Outcome.UNREACHABLE, message=message, was_sent=False)
         lease = self.hosts.try_lease(host, delay_s=delay_s)
         if isinstance(lease, Lease):
             return lease
         if lease > self.config.max_wait_s:
             message = f"the host wants to rest for {lease:.0f} s"
-            return Answer(outcome=Outcome.SERVER_ERROR, message=message, retry_after_s=lease)
+            return Answer(outcome=Outcome.SERVER_ERROR, message=message, retry_after_s=lease, was_sent=False)
         raise NotYetError(lease)
 
     def _rest(self, host: str, answer: Answer) -> None:
@@ -307,7 +311,8 @@ async def _patiently(ask: Callable[[], Awaitable[T]], retries: int) -> T | Answe
     refused = 0
     while True:
         try:
-            return await ask()
+            answer = await ask()
+            return replace(answer, was_sent=True) if refused and isinstance(answer, Answer) else answer
         except NotYetError as later:
             if later.answer is not None:
                 if refused == retries:

@@ -79,7 +79,9 @@ class Sites:
             is_kept = status is None and answer.outcome != Outcome.HTTP_ERROR
             outcome = answer.outcome if is_kept else Outcome.SERVER_ERROR
             rest_s = answer.retry_after_s if status != TOO_MANY_REQUESTS else answer.retry_after_s or 0.0
-            problem = Answer(outcome=outcome, message=f"robots.txt: {answer.message}", retry_after_s=rest_s)
+            was_sent = answer.was_sent and status is None  # a host that answers is there, and was not asked for more
+            message = f"robots.txt: {answer.message}"
+            problem = Answer(outcome=outcome, message=message, retry_after_s=rest_s, was_sent=was_sent)
             return Site(robots=robots, problem=problem)
         body = answer.body or b""
         found, answer = await self.read(f"{origin}/.well-known/tdmrep.json")

@@ -23,7 +23,7 @@ REASONS = {
     "source": "the policy asks for a source page, and none is stated",
     "consent": "the host or owner speaks against training, or says nothing where the policy wants a word",
     "fetch": "the picture could not be fetched or decoded",
-    "image": "size or shape, or made by a model",
+    "image": "size or shape, nothing in it, or made by a model",
     "quality": "contrast, sharpness or flatness",
     "safety": "not fit to be shown, or not measured",
     "duplicate": "another copy of the same picture was kept",

@@ -8,6 +8,7 @@ the build does just what the plan says.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 
 import numpy as np
@@ -23,6 +24,7 @@ from byline.catalog.errors import CorpusError
 from byline.catalog.policies.policy import Policy
 from byline.catalog.threads import in_threads
 from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.facts.attempts import Asking
 from byline.pipelines.facts.edges import first_word
 from byline.pipelines.facts.evaluation_sets import load_evaluation_sets
 from byline.pipelines.facts.rows import Instruments, read_rows
@@ -100,6 +102,7 @@ class _Planner:
     """Packs of the release."""
     shards: ShardPlanner
     latents: tuple[FactTable, ...]
+    asking: Asking
     added: list[FactTable]
     """Measures of the corpus that it may not have had from the beginning."""
 
@@ -117,7 +120,7 @@ class _Planner:
         if len(rows):
             said = joined()
             creators = said["creator"].to_numpy()[rows]
-        tally["again", "", ""] += num_asked_again(part, self.store, screened)
+        tally["again", "", ""] += num_asked_again(part, self.store, screened, self.asking)
         tally["measure", "", ""] += int(screened.lacks_measures.sum()) + num_lacking(part, self.added)
         gone = compared.before.read("sha256", removed) if len(removed) else pa.chunked_array([[]], pa.string())
         if released is not None and compared.before.places is not None:
@@ -163,6 +166,7 @@ def _planner(config: CorpusConfig, release: Release | None) -> _Planner:
             FactTable(store=store, measure="latents", instrument=name, schema=LATENT_SCHEMA)
             for name in store.folders("facts/latents")
         ),
+        asking=Asking(began=datetime.now(UTC), spacing_s=config.fetch.ask_again_after_s),
         added=config.added_facts,
     )
 

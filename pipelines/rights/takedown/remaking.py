@@ -103,9 +103,7 @@ def remake(release: Release, denylists: Collection[str]) -> str:
     """
     store, (policy, settings) = release.store, _made_with(release)
     parts = [part for records in release.manifest.records.values() for part in parts_of(store, records)]
-    made = regenerate(
-        parts, store, policy, settings, denylists=tuple(denylists), splice_from=[release], is_complete=False
-    )
+    made = regenerate(parts, store, policy, settings, denylists=tuple(denylists), splice_from=[release])
     return made.version
 
 

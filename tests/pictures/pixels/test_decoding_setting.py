@@ -5,6 +5,7 @@ import pytest
 from byline.catalog.corpora.corpus import read_settings, write_settings
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
+from byline.pictures.config import GROUND
 from byline.pipelines.beam.build import build
 from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.corpora.settings import settings
@@ -42,10 +43,11 @@ def test_the_area_filter_is_asked_for_in_words(tmp_path):
 def test_papers_say_that_decoding_was_reduced(tmp_path):
     config = a_corpus(tmp_path)
     full = _made_with(config)
-    assert full.changes == "resized to 256 px at most (keep_ratio_largest) and converted to JPEG (quality 95) on white"
+    said = "resized to 256 px at most (keep_ratio_largest) and converted to JPEG (quality 95) on"
+    assert full.changes == f"{said} white, or on black what white would hide"
     reduced = _made_with(_with_pixels(config, 'decoding = "reduced"'))
     assert reduced.changes == (
         "resized to 256 px at most (keep_ratio_largest; JPEGs decoded at reduced size) "
-        "and converted to JPEG (quality 95) on white"
+        f"and converted to JPEG (quality 95) on {GROUND}"
     )
     assert reduced.measured["pixels"] != full.measured["pixels"]

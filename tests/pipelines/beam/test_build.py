@@ -85,7 +85,9 @@ def test_what_may_pass_is_asked_again_and_what_is_settled_is_not(tmp_path):
     with a_server(answers) as (base, asked):
         lines = [a_yfcc_line(path, f"{base}/{path}") for path in ("good", "busy", "gone", "always-busy")]
         answers["/always-busy"] = answers["/busy"]
-        config = str(write_corpus(tmp_path, lines))
+        path = write_corpus(tmp_path, lines)
+        path.write_text(path.read_text().replace("[fetch]", "[fetch]\nask_again_after_s = 0.0"))
+        config = str(path)
         build(config, workers=1)
         answers["/busy"] = (200, "image/jpeg", encoded(a_picture(2)))
         for _ in range(4):

@@ -66,7 +66,7 @@ def test_a_bad_element_becomes_a_row_with_an_outcome(tmp_path):
         "good": ["duplicate:same-bytes"],
         "lies": ["fetch:not-an-image"],
         "truncated": ["fetch:damaged"],
-        "one-pixel": ["image:too-small"],
+        "one-pixel": ["image:too-small", "image:empty"],
         "wide": ["image:too-long"],
         "gone": ["fetch:http-error"],
         "hangs": ["fetch:timeout"],

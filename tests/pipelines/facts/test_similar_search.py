@@ -23,7 +23,7 @@ def measure(store, vectors, *, first=0, contrast=0.5, without=None):
         places = [place for place in range(number, len(vectors), 2) if place != without]
         mine = [(f"{first + place:064x}", vectors[place]) for place in places]
         embedding_facts(store, MODEL).append(part.pack, [{"sha256": name, "vector": one} for name, one in mine])
-        quality = {"sharpness": 1.0, "flatness": 0.0, "contrast": contrast}
+        quality = {"sharpness": 1.0, "flatness": 0.0, "contrast": contrast, "spread": 200}
         quality_facts(store).append(part.pack, [{"sha256": name, **quality} for name, _ in mine])
 
 

@@ -44,6 +44,7 @@ def a_row(number, **overrides):
         "sharpness": 10.0,
         "flatness": 0.2,
         "contrast": 0.2,
+        "spread": 200,
         "phash256": CODES[number],
         "colors": NEUTRAL,
         "pixels": f"{number:016x}" + "f" * 48,
@@ -53,7 +54,17 @@ def a_row(number, **overrides):
 
 
 def not_asked(number, **overrides):
-    measured = ("outcome", "sha256", "phash256", "colors", "pixels", "caption_characters", "sharpness", "contrast")
+    measured = (
+        "outcome",
+        "sha256",
+        "phash256",
+        "colors",
+        "pixels",
+        "caption_characters",
+        "sharpness",
+        "contrast",
+        "spread",
+    )
     return {**a_row(number), **dict.fromkeys(measured), **overrides}
 
 

@@ -36,6 +36,7 @@ def a_row(number, pixels, license_text):
         "sharpness": 10.0,
         "flatness": 0.2,
         "contrast": 0.2,
+        "spread": 200,
         "phash256": number.to_bytes(2, "big") * 16,
         "colors": b"\x80" * 48,
         "pixels": digest,

@@ -116,4 +116,7 @@ def test_what_may_pass_is_asked_for_again(tmp_path):
         config = write_corpus(tmp_path, [a_yfcc_line("a", f"{base}/a"), a_yfcc_line("busy", f"{base}/busy")])
         build(str(config), workers=1)
     plan = make_plan(*load_corpus_config(str(config)))
+    assert (plan.to_fetch_again, plan.is_exact) == (0, True)  # too soon
+    config.write_text(config.read_text().replace("[fetch]", "[fetch]\nask_again_after_s = 0.0"))
+    plan = make_plan(*load_corpus_config(str(config)))
     assert (plan.to_fetch_again, plan.is_exact) == (1, False)
