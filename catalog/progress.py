@@ -32,6 +32,8 @@ class Meter:
     """Counts finished records of a stage. Where the folder cannot be reached (a remote worker), nothing is counted."""
 
     folder: str | None = None
+    scratch: str | None = None
+    """Folder for what is large and shared by the processes of this run: on the disk of the corpus, until it ends."""
 
     def add(self, stage: str, count: int) -> None:
         """Count `count` more records of `stage`."""

@@ -10,8 +10,6 @@ from byline.catalog.corpora.facts import instrument_name
 
 FLAT_FROM = 0.95
 """A picture of this flatness or more is recognized by equal pixels only: its hash says nothing."""
-LEAST_SPREAD = 16
-"""Levels of 255. What differs by less in every channel is one tone to the eye: a picture of it has nothing in it."""
 LONGER_SIDE_PX = 512
 FLATNESS_LEVELS = 16
 QUALITY_INSTRUMENT = instrument_name(

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from byline.dedup.quality import LEAST_SPREAD
-
 Pixels = np.ndarray[Any, np.dtype[Any]]
 """8 bits: HW grey, HW3 RGB or HW4 CMYK (255 is full ink)."""
 WHITE, BLACK = 255, 0
+LEAST_SPREAD = 16
+"""Levels of 255. What differs by less in every channel is one tone to the eye: a picture of it has nothing in it."""
 STRAY = 1e-3
 """A smaller share of the pixels that are not clear shows nothing of a picture."""
 MAX_PROFILE_BYTES = 1 << 22
@@ -30,7 +30,7 @@ CODES = np.linspace(0, 1, 33)
 SRGB_LINEAR = np.where(CODES <= 0.04045, CODES / 12.92, ((CODES + 0.055) / 1.055) ** 2.4)
 
 
-def on_white(pixels_HW4: Pixels) -> Pixels:
+def on_ground(pixels_HW4: Pixels) -> Pixels:
     """Lay RGBA on white, rounded to the nearest level, as img2dataset does.
 
     Where white would leave nothing of it to be seen, as of a white logo, it is laid on black, if that leaves something.

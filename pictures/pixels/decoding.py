@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from byline.catalog.corpora.packs import Outcome
-from byline.pictures.pixels.colors import Pixels, on_white, to_8_bits
+from byline.pictures.pixels.colors import Pixels, on_ground, to_8_bits
 from byline.pictures.pixels.formats import READERS
 from byline.pictures.pixels.kinds import Kind, kind_of
 from byline.pictures.pixels.polyglots import refuse_polyglot
@@ -170,7 +170,7 @@ def _to_8_bits(image: Image.Image) -> Pixels:
             grey[samples == clear] = 255
         return grey
     if image.mode in ("LA", "La", "PA", "RGBa", "RGBA") or clear is not None:
-        return on_white(np.asarray(image if image.mode == "RGBA" else image.convert("RGBA")))
+        return on_ground(np.asarray(image if image.mode == "RGBA" else image.convert("RGBA")))
     if image.mode == "1":
         return np.asarray(image.convert("L"))
     return np.asarray(image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB"))

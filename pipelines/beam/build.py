@@ -84,7 +84,7 @@ def build(
         progress = Path(stack.enter_context(TemporaryDirectory(prefix="byline-")))
         if console is not None:
             stack.enter_context(watch(progress, STAGES, console))
-        meter = Meter(str(progress))
+        meter = Meter(str(progress), scratch=str(stack.enter_context(config.store.scratch_folder())))
         try:
             done = None if beam_args else _from_facts(config, policy, meter, asking)
             if done is None:

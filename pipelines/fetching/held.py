@@ -1,17 +1,29 @@
-"""Bytes that a source has on this machine already: a file, or a member of a tar."""
+"""Bytes that a source has on this machine already: a file, a member of a tar, or a cell of a Parquet file."""
 
 import os
 import re
 import stat
+import tempfile
+from pathlib import Path
 
 from byline.catalog.corpora.packs import Outcome
+from byline.pictures.cells import cell_at
 from byline.pipelines.fetching.transport import Answer
+from byline.pipelines.fetching.unpacked import Unpacked
 
 _MEMBER = re.compile(r"(?P<path>.+)#(?P<offset>\d{1,18})\+(?P<size>\d{1,18})", re.DOTALL)
 
 
-def read_held(held: str, *, max_bytes: int) -> Answer:
-    """Return the bytes at `held` of `catalog.corpora.records.ImageRecord`. Never raises for what lies there."""
+def read_held(held: str, *, max_bytes: int, unpacked: Unpacked | None = None) -> Answer:
+    """Return the bytes at `held` of `catalog.corpora.records.ImageRecord`. Never raises for what lies there.
+
+    `unpacked` keeps what lies around a cell for those that are asked for next.
+    """
+    if (cell := cell_at(held)) is not None:
+        if unpacked is not None:
+            return unpacked.read(cell, max_bytes=max_bytes)
+        with tempfile.TemporaryDirectory(prefix="byline-") as folder:
+            return Unpacked(Path(folder)).read(cell, max_bytes=max_bytes)
     member = _MEMBER.fullmatch(held)
     path, offset = (member["path"], int(member["offset"])) if member else (held, 0)
     try:

@@ -38,4 +38,4 @@ class SourceConfig(ReadOptions, frozen=True, extra="forbid"):
     @property
     def options(self) -> ReadOptions:
         """How it is read."""
-        return ReadOptions(columns=self.columns, save_additional_columns=self.save_additional_columns)
+        return ReadOptions(**{name: getattr(self, name) for name in ReadOptions.model_fields})

@@ -18,7 +18,7 @@ from byline.pipelines.sources.readers import check_reader
 from byline.pipelines.sources.readers.files import files_of
 from byline.pipelines.sources.readers.unchanged import SourceFiles, remembered
 
-_READ_BY_NAME = dict.fromkeys(("csv", "folder", "img2dataset", "jsonl", "parquet"), ("names 2",))
+_READ_BY_NAME = dict.fromkeys(("csv", "folder", "img2dataset", "jsonl", "parquet"), ("names 3",))
 """Readers that go by names -> the version of `sources.names` and what it decides: another reads every file anew."""
 
 
@@ -33,7 +33,7 @@ def records_path(
     denied = [read_settings(Store(root)).get(TAKEDOWNS, []) for root in denylists]
     added = check_reader(source.reader)
     by_name = [added.made_by] if added else _READ_BY_NAME.get(source.reader, ())
-    read_as = [source.reader, source.options.model_dump(), source.num_packs, *by_name]
+    read_as = [source.reader, source.options.identity, source.num_packs, *by_name]
     files = files_of(source.path, source=source.name)
 
     def read() -> str:

@@ -141,11 +141,20 @@ def test_a_large_table_gets_packs_of_ten_thousand_and_names_of_others_cannot_end
         ),
         ("my t.csv", b"link,b\n1,2\n", "link, b; say which it is: add --column url=link\n"),
         ("t.jsonl", b'{"its url": 1}\n', "say which it is: add --column 'url=its url'\n"),
-        ("t.csv", b"id;url;title, english\n1;http://x/1;T\n", "t.csv has ';' between its columns, its name says ','"),
         (
             "t.csv",
             b"url,author,artist\nhttp://x/1,A,B\n",
             "the creator; say which it is: add --column creator=artist\n",
+        ),
+        (
+            "t.csv",
+            b"a town\thttp://x/1\n",
+            't.csv has no header row, its first line holds a URL; say column_names = ["',
+        ),
+        (
+            "t.csv",
+            b"id,url\n" + b"".join(b"7,http://x/%d\n" % n for n in range(20)),
+            "column 'id' is no id: of 20 rows, with 20 pictures, it has about 1, and rows of one id are one record",
         ),
         ("t.csv", b"url,title\n,a\n", "none of its first rows becomes a record; the first: line 2: no url"),
         ("t.html", b"<html>", "t.html is no table that is read"),
@@ -214,6 +223,7 @@ def test_a_column_that_cannot_be_said_is_one_line(source, column, told, tmp_path
     ("name", "content", "reader"),
     [
         ("t.tsv", b"url\ttitle\nhttp://x.example/1\tA\n", "csv"),
+        ("t.csv", b"id;url;title, english\n1;http://x/1;T\n", "csv"),
         ("t.jsonl", b'{"url": "http://x.example/1"}\n', "jsonl"),
         ("t.txt", a_yfcc_line("1", "http://x.example/1").encode() + b"\n", "yfcc"),
         ("t.json", (SAMPLES / "sources/commons.json").read_bytes(), "commons"),

@@ -12,7 +12,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 NO_HASH = "0" * 64
 
 
-def on_white(path: Path) -> Image.Image:
+def on_ground(path: Path) -> Image.Image:
     with Image.open(path) as opened:
         drawn = opened.convert("RGBA")
     white = Image.new("RGBA", drawn.size, "white")
@@ -62,7 +62,7 @@ def waves(width: int, height: int) -> Image.Image:
     ],
 )
 def test_a_sample_has_the_hash_that_pdqhash_gives(name, expected, quality):
-    code, found = pdq(on_white(SAMPLES / name))
+    code, found = pdq(on_ground(SAMPLES / name))
     assert (code.hex(), found) == (expected, quality)
 
 
@@ -100,7 +100,7 @@ def by_pdqhash(image: Image.Image) -> tuple[bytes, int]:
 def test_every_sample_has_the_hash_that_pdqhash_gives_now(folder, at_least):
     paths = [path for path in (SAMPLES / folder).iterdir() if path.suffix in {".jpg", ".png"}]
     assert len(paths) >= at_least
-    for image in map(on_white, paths):
+    for image in map(on_ground, paths):
         assert pdq(image) == by_pdqhash(image)
 
 

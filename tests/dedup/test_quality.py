@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from byline.dedup.quality import FLAT_FROM, LEAST_SPREAD, is_flat, measure_quality
+from byline.dedup.quality import FLAT_FROM, is_flat, measure_quality
+from byline.pictures.pixels.colors import LEAST_SPREAD
 
 
 def noise(size: tuple[int, int] = (64, 48), low: int = 0, high: int = 256) -> Image.Image:

@@ -9,7 +9,7 @@ from PIL import Image
 from byline.catalog.configs.loading import load_config
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.policies.policy import Policy
-from byline.dedup.quality import LEAST_SPREAD
+from byline.pictures.pixels.colors import LEAST_SPREAD
 from byline.pipelines.beam.build import build
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 

@@ -3,9 +3,9 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row
 from byline.pipelines.fetching.journal import Asked, Journal
 from byline.pipelines.fetching.queue import answer_all
 from byline.pipelines.fetching.transport import Answer, HttpTransport, Transport
+from byline.pipelines.fetching.unpacked import Unpacked
 from byline.pipelines.releases.outcomes import ODD
 
 WINDOW = 256
@@ -65,11 +66,12 @@ class Fetching:
         count: Callable[[int], None],
         denylist: Denylist = NOTHING_DENIED,
         served: Collection[str] = (),
+        unpacked: Unpacked | None = None,
     ) -> None:
         """`write` is given the rows of each segment, in their order. URLs that begin with one of `served` are answered
-        by the build itself.
+        by the build itself. `unpacked` has the pictures that lie in tables.
         """
-        self.served = tuple(served)
+        self.served, self.unpacked = tuple(served), unpacked
         self.requests, self.pixels, self.denylist = requests, pixels, denylist
         self.journal, self.write, self.count = journal, write, count
         self.asked: list[Asked] = [(request["record_id"], request["url"]) for request in requests]
@@ -87,7 +89,7 @@ class Fetching:
         async def ask(number: int) -> Answer:
             request = self.requests[places[number]]
             if request.get("held"):
-                return await loop.run_in_executor(decoders, _read_held, request, config.max_bytes)
+                return await loop.run_in_executor(decoders, _read_held, request, config.max_bytes, self.unpacked)
             return await get(request["url"])
 
         async def use(number: int, answer: Answer) -> None:
@@ -141,8 +143,8 @@ def _host(request: Request) -> str:
     return ""
 
 
-def _read_held(request: Request, max_bytes: int) -> Answer:
-    return read_held(request["held"], max_bytes=max_bytes)
+def _read_held(request: Request, max_bytes: int, unpacked: Unpacked | None) -> Answer:
+    return read_held(request["held"], max_bytes=max_bytes, unpacked=unpacked)
 
 
 def fetch_pack(
@@ -168,7 +170,7 @@ def fetch_pack(
         if not write_segment(store, part.pack, listed, _stats(rows, began)):
             raise _OvertakenError
 
-    with meter.pack("fetch", part.num_records) as count:
+    with meter.pack("fetch", part.num_records) as count, _unpacked_for(meter, store) as unpacked:
         while True:
             journal = Journal(store, part.pack)
             left = journal.began
@@ -181,11 +183,21 @@ def fetch_pack(
                 continue
             with suppress(_OvertakenError):
                 journal.begin(left or asking.began)
-                fetching = Fetching(requests, pixels, journal, write, count, denylist, served)
+                fetching = Fetching(requests, pixels, journal, write, count, denylist, served, unpacked)
                 asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("sites")))
                 journal.remove()
                 break
     return part
+
+
+@contextmanager
+def _unpacked_for(meter: Meter, store: Store) -> Iterator[Unpacked]:
+    """Give what unpacks pictures of tables: for all processes of the build, or for this pack on another machine."""
+    if meter.scratch is not None and Path(meter.scratch).is_dir():
+        yield Unpacked(Path(meter.scratch))
+        return
+    with store.scratch_folder() as folder:
+        yield Unpacked(folder)
 
 
 def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection[Asked]) -> list[Request]:

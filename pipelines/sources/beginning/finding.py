@@ -16,7 +16,8 @@ from byline.pictures.pixels.surveys import UnusableError
 from byline.pipelines.sources.readers import csv, json_lines, saved_json, yfcc
 from byline.pipelines.sources.readers.files import lines_of, opened
 from byline.pipelines.sources.readers.img2dataset_output import NEEDED, shards_in
-from byline.pipelines.sources.readers.parquet import names_in
+from byline.pipelines.sources.readers.options import AS_IT_IS
+from byline.pipelines.sources.readers.parquet import layout_in, names_in
 from byline.pipelines.sources.readers.taken import files_below
 
 PICTURES = frozenset(".jpg .jpeg .jpe .png .webp .gif .tif .tiff .bmp".split())
@@ -38,6 +39,8 @@ class Found:
     """What it is, in words."""
     num_rows: int
     """Pictures or rows, about."""
+    is_here: bool = False
+    """Whether its pictures lie on this machine, all of them, so that no host is asked."""
 
     @property
     def counted(self) -> str:
@@ -69,7 +72,7 @@ def find(path: str) -> Found:
 def _folder(path: str) -> Found:
     files = [str(file) for file in files_below(Path(path))]
     if num_pictures := sum(Path(file).suffix.lower() in PICTURES for file in files):
-        return Found(path=path, reader="folder", words="a folder of pictures", num_rows=num_pictures)
+        return Found(path=path, reader="folder", words="a folder of pictures", num_rows=num_pictures, is_here=True)
     kinds = {
         ".parquet": [file for file in files if file.lower().endswith(".parquet")],
         ".csv or .tsv": [file for file in files if file.lower().endswith(csv.SUFFIXES)],
@@ -85,7 +88,13 @@ def _folder(path: str) -> Found:
     if len(readers) > 1:
         raise SourceError(f"{path} holds files for the readers {' and '.join(readers)}; name one of them")
     words = tables[0].words if len(tables) == 1 else f"{len(tables):,} files, each {tables[0].words}"
-    return Found(path=path, reader=readers[0], words=words, num_rows=sum(table.num_rows for table in tables))
+    return Found(
+        path=path,
+        reader=readers[0],
+        words=words,
+        num_rows=sum(table.num_rows for table in tables),
+        is_here=all(table.is_here for table in tables),
+    )
 
 
 def _file(path: str) -> Found:
@@ -93,7 +102,9 @@ def _file(path: str) -> Found:
     with opened(path) as file:
         head = file.read(HEAD_BYTES)
     if head.startswith(b"PAR1"):
-        return Found(path=path, reader="parquet", words="a table in Parquet", num_rows=_parquet_rows(path))
+        num_rows, has_pictures = _parquet_rows(path), _has_pictures(path)
+        words = f"a table in Parquet{' that has the pictures in it' if has_pictures else ''}"
+        return Found(path=path, reader="parquet", words=words, num_rows=num_rows, is_here=has_pictures)
     if _is_picture(head):
         raise SourceError(f"{path} is one picture; name the folder that it lies in")
     if name.endswith(JSON):
@@ -156,6 +167,15 @@ def _parquet_rows(path: str) -> int:
         return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path} is not a whole Parquet file ({str(error).splitlines()[0]:.120})") from error
+
+
+def _has_pictures(path: str) -> bool:
+    """Tell whether a table has its pictures in it, and no URLs; not where it is not known yet what its columns are."""
+    try:
+        layout = layout_in(path, AS_IT_IS)
+    except SourceError:
+        return False
+    return layout.pictures is not None and "url" not in layout.columns.fields
 
 
 def _about(path: str, lines: Sequence[bytes]) -> int:

@@ -1,5 +1,6 @@
 """The first rows of a source, read by its own reader."""
 
+from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,6 +12,7 @@ from byline.pipelines.sources.readers.options import ReadOptions
 
 NUM_SHOWN = 3
 ROWS_LOOKED_AT = 1000
+TABLES = frozenset({"csv", "jsonl", "parquet"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ def sample(found: Found, name: str, options: ReadOptions) -> Sampled:
             records.append(row)
         elif isinstance(row, UnreadableRow):
             unreadable.append(row)
+    if found.reader in TABLES:
+        deque(rows, maxlen=0)  # a column that is no id is told now, not by a build
     if not records:
         first = f"; the first: {unreadable[0].place}: {unreadable[0].problem}" if unreadable else ""
         raise SourceError(f"{found.path}: none of its first rows becomes a record{first}")

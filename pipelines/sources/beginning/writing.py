@@ -17,8 +17,6 @@ from byline.pipelines.sources.readers.taken import Taken
 CONFIG, POLICY = "byline.toml", "policy.toml"
 POLICY_COPIED = "commercial.toml"
 ROOT = "corpus"
-NOTHING_TO_ASK = frozenset({"folder"})
-"""Readers of pictures that lie here: no host is asked."""
 NUM_NAMED = 40
 
 
@@ -85,7 +83,7 @@ def config_text(
         "image_size = 256             # pixels of the longest side; smaller pictures stay as they are",
         'resize_mode = "keep_ratio_largest"',
         "",
-        *(() if found.reader in NOTHING_TO_ASK else _fetch(contact)),
+        *(() if found.is_here else _fetch(contact)),
         "[caption]",
         'captioner = "source-text"    # the title, or else the tags; "blip2" looks at the picture',
     ]
@@ -161,5 +159,5 @@ def _shown(path: Path) -> str:
 
 def next_steps(found: Found, config: Path, *, contact: str | None) -> Mapping[str, str]:
     """Return what to do next: what must be filled in, if anything, and the command that builds."""
-    steps = {} if found.reader in NOTHING_TO_ASK or contact else {"fill in": f"[fetch] contact, in {_shown(config)}"}
+    steps = {} if found.is_here or contact else {"fill in": f"[fetch] contact, in {_shown(config)}"}
     return {**steps, "then" if steps else "next": f"byline build {_shown(config)}"}

@@ -52,5 +52,7 @@ def read_source(reader: str, path: str, source: str, options: ReadOptions) -> It
     Raises `SourceError`, one line, for a file that it cannot read and for a row that it stumbles over.
     """
     found = check_reader(reader)
+    if found is None:
+        options.refuse_for(reader)
     read = READERS[reader] if found is None else added_reader(found)
     yield from told_rows(lambda: read(path, source, options), f"reader {reader}", path, source)

@@ -1,23 +1,32 @@
-"""Tables of text with a header row: CSV and TSV, plain, gzip or bzip2."""
+"""Tables of text: CSV and TSV, plain, gzip or bzip2. How one is written `dialects` tells, or the config says."""
 
 import csv
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import SourceError
+from byline.pipelines.sources.readers.dialects import (
+    MARKS,
+    SUFFIXES,
+    UTF_16,
+    Dialect,
+    dialect_of,
+    fields_of,
+    text_of_line,
+)
 from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of
-from byline.pipelines.sources.readers.names import field_of
+from byline.pipelines.sources.readers.ids import IdCheck
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
+from byline.pipelines.sources.readers.partitions import partition_of, with_partition
 from byline.pipelines.sources.readers.rows import in_file, read_row
 from byline.pipelines.sources.readers.tables import Columns, columns_of, record_of, tables_at
 
-DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-PACKED = ("", ".gz", ".bz2")
-SUFFIXES = tuple(f"{name}{packed}" for name in DELIMITERS for packed in PACKED)
-OTHER_MARKS = (";", "\t", ",", "|")
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+__all__ = ["SUFFIXES", "names_in", "read_csv"]
+_URL = re.compile(r"(?i)https?://")
 
 
 def read_csv(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
@@ -25,14 +34,17 @@ def read_csv(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterato
 
     A row's place is its first line: a quoted text may have several. A row that is not UTF-8 is unreadable.
     """
+    check = IdCheck(path)
     for file in tables_at(path, SUFFIXES):
-        yield from in_file(_read_file(file, source, options), file, of=path)
+        yield from in_file(_read_file(file, source, options, check), file, of=path)
+    check.end()
 
 
 def names_in(path: str, options: ReadOptions = AS_IT_IS) -> list[str]:
-    """Return the names of the columns of a file. Raises `SourceError` when they cannot be read."""
+    """Return the names of the columns of a file, and of folders. Raises `SourceError` when they cannot be read."""
     lines = _Lines(path)
-    return _header(csv.reader(lines, delimiter=_delimiter(path), strict=True), lines, path, options)
+    dialect = dialect_of(path, options)
+    return [*_header(dialect.reader(lines), lines, path, dialect), *partition_of(path)]
 
 
 class _Lines:
@@ -54,7 +66,7 @@ class _Lines:
         self._taken_bytes += len(line)
         if self._taken_bytes > MAX_LINE_BYTES:
             raise csv.Error(f"longer than {MAX_LINE_BYTES} bytes")
-        return line.decode("utf-8-sig" if self.number == 1 else "utf-8", errors="surrogateescape")
+        return text_of_line(line, is_first=self.number == 1)
 
     def start(self) -> int:
         """Begin a row, and return the number of its first line."""
@@ -63,11 +75,11 @@ class _Lines:
         return self.number + 1
 
 
-def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
-    lines = _Lines(path)
-    reader = csv.reader(lines, delimiter=_delimiter(path), strict=True)
-    header = _header(reader, lines, path, options)
-    columns = columns_of(header, options, path)
+def _read_file(path: str, source: str, options: ReadOptions, check: IdCheck) -> Iterator[Row]:
+    lines, dialect, partition = _Lines(path), dialect_of(path, options), partition_of(path)
+    reader = dialect.reader(lines)
+    header = _header(reader, lines, path, dialect)
+    columns = columns_of([*header, *(name for name in partition if name not in header)], options, path)
     while True:
         first = lines.start()
         try:
@@ -76,22 +88,22 @@ def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
             return
         except csv.Error as error:  # of a text whose quotes do not end, it has all the lines
             place = f"line {first}" if first == lines.number else f"lines {first} to {lines.number}"
-            yield UnreadableRow(place=place, problem=str(error))
+            yield UnreadableRow(place=place, problem=f'{error}; if quotes are letters here, say quoting = "none"')
             continue
-        if fields:
-            row = b"".join(lines.taken).rstrip(b"\r\n")
-            yield _read_row(fields, row, header, columns, path, source, f"line {first}")
+        if not fields:
+            continue
+        place, line = f"line {first}", b"".join(lines.taken).rstrip(b"\r\n")
+        if len(fields) != len(header):
+            yield UnreadableRow(place=place, problem=f"{len(fields)} columns; expected {len(header)}")
+            continue
+        row = dict(zip(header, fields, strict=True))
+        check.add(row, columns)
+        yield read_row(partial(_record, row, line, columns, path, source, place, partition), place=place)
 
 
-def _delimiter(path: str) -> str:
-    name = Path(path).name.lower().removesuffix(".gz").removesuffix(".bz2")
-    delimiter = DELIMITERS.get(Path(name).suffix)
-    if delimiter is None:
-        raise SourceError(f"{path} ends in none of {', '.join(SUFFIXES)}, so what is between its columns is not known")
-    return delimiter
-
-
-def _header(reader: Iterator[list[str]], lines: _Lines, path: str, options: ReadOptions) -> list[str]:
+def _header(reader: Iterator[list[str]], lines: _Lines, path: str, dialect: Dialect) -> list[str]:
+    if dialect.header is not None:
+        return dialect.header
     try:
         header = next(reader, [])
         "".join(header).encode()
@@ -102,39 +114,28 @@ def _header(reader: Iterator[list[str]], lines: _Lines, path: str, options: Read
         raise SourceError(f"the header row of {path} cannot be read: {hint}") from error
     if not header:
         raise SourceError(f"{path} has no header row; its first line must name the columns")
-    if mark := _other_mark(header, lines.taken[0], options):
-        raise SourceError(
-            f"{path} has {mark!r} between its columns, its name says {_delimiter(path)!r}; save it with that, "
-            "or give it the name of what it is (.csv, .tsv)"
-        )
+    if wanted := _names_wanted(lines.taken[0], dialect.delimiter):
+        raise SourceError(f"{path} has no header row, its first line holds a URL; say column_names = [{wanted}]")
     return [name.strip() for name in header]
 
 
-def _other_mark(header: list[str], line: bytes, options: ReadOptions) -> str | None:
-    """Return what is between the columns of a header instead: where it is one name, or where only so it has URLs."""
-    marks = [mark for mark in OTHER_MARKS if mark.encode() in line]
-    if len(header) == 1 and header[0] not in options.columns.values():
-        return next(iter(mark for mark in marks if mark in header[0]), None)
-    if options.columns.get("url") in header or "url" in map(field_of, header):
-        return None
-    names = {mark: line.decode(errors="replace").split(mark) for mark in marks}
-    return next((mark for mark in marks if "url" in (field_of(name.strip(' "\r\n')) for name in names[mark])), None)
+def _names_wanted(line: bytes, delimiter: str) -> str | None:
+    """Return the names that a config should give to columns whose first line is a row already, none of a header."""
+    for mark in (delimiter, *MARKS):
+        is_url = [_URL.match(field.strip()) is not None for field in fields_of(line, mark)]
+        if any(is_url):
+            return ", ".join('"url"' if one else '"..."' for one in is_url[:20])
+    return None
 
 
-def _read_row(
-    fields: list[str], row: bytes, header: list[str], columns: Columns, path: str, source: str, place: str
-) -> Row:
-    if len(fields) != len(header):
-        return UnreadableRow(place=place, problem=f"{len(fields)} columns; expected {len(header)}")
-
-    def read() -> ImageRecord:
-        try:
-            row.decode()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"not UTF-8: {error}") from error
-        said = dict(zip(header, fields, strict=True))
-        retrieved_at = said[columns.fields["retrieved_at"]] if "retrieved_at" in columns.fields else None
-        evidence = Evidence(file=path, place=place, sha256=sha256_hex(row), retrieved_at=retrieved_at or None)
-        return record_of(said, columns, source, evidence)
-
-    return read_row(read, place=place)
+def _record(
+    row: dict[str, Any], line: bytes, columns: Columns, path: str, source: str, place: str, partition: dict[str, str]
+) -> ImageRecord:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {error}") from error
+    said = with_partition(row, partition)
+    retrieved_at = said[columns.fields["retrieved_at"]] if "retrieved_at" in columns.fields else None
+    evidence = Evidence(file=path, place=place, sha256=sha256_hex(line), retrieved_at=retrieved_at or None)
+    return record_of(said, columns, source, evidence)

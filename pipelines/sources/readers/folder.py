@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,9 @@ from byline.pipelines.sources.readers.sidecars import (
     CAPTIONS,
     MAX_SIDECAR_BYTES,
     SIDECAR,
+    TABLES,
     Table,
+    called_otherwise,
     captions_beside,
     read_caption,
     read_sidecar,
@@ -37,8 +39,8 @@ from byline.pipelines.sources.readers.sidecars import (
 from byline.pipelines.sources.readers.values import line_of, size_of, tags_of, text_of
 
 COORDINATES = frozenset({"latitude", "longitude"})
-_LIKE_A_MEMBER = re.compile(r".*#\d+\+\d+", re.DOTALL)
-"""A file of such a name would be taken for a member of a tar."""
+_LIKE_A_MEMBER = re.compile(r".*#\d+[+@]\d+", re.DOTALL)
+"""A file of such a name would be taken for a member of a tar, or a cell of a table."""
 
 
 def read_folder(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
@@ -49,23 +51,21 @@ def read_folder(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iter
     if not root.is_dir():
         raise SourceError(f"{path} is a file; give a folder of pictures as `path`")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it prints of damaged files what is told in rows
-    table = read_table(root)
-    yield from table.unreadable
-    reader = _Folder(root.resolve(), path, source, options, table)
+    reader = _Folder(root.resolve(), path, source, options)
     yield from reader.rows()
-    yield from table.left()
     yield from reader.never_said()
 
 
 class _Folder:
     """One folder that is being read."""
 
-    def __init__(self, root: Path, path: str, source: str, options: ReadOptions, table: Table) -> None:
+    def __init__(self, root: Path, path: str, source: str, options: ReadOptions) -> None:
         self.root = root
         self.path = path
         self.source = source
         self.options = options
-        self.table = table
+        self.tables: list[Table] = []
+        """Of the folder that is being read and of those above it, the innermost first."""
         self.num_read = 0
         self._unsaid = set(options.columns.values())
         """What the config names, and no picture so far has."""
@@ -75,6 +75,7 @@ class _Folder:
         folders = [""]
         while folders:
             below = folders.pop()
+            yield from self._left(below)
             try:
                 with os.scandir(self.root / below) as entries:
                     found = sorted(entries, key=lambda entry: entry.name)
@@ -85,7 +86,12 @@ class _Folder:
             seen = [entry for entry in found if not entry.name.startswith(".")]
             inner = [entry.name for entry in seen if entry.is_dir(follow_symlinks=False)]
             folders += [f"{below}{name}/" for name in reversed(inner)]
-            yield from self._files(below, [e.name for e in seen if not e.is_dir(follow_symlinks=False)])
+            names = [e.name for e in seen if not e.is_dir(follow_symlinks=False)]
+            if tables_of(names):
+                self.tables.insert(0, read_table(self.root, below))
+                yield from self.tables[0].unreadable
+            yield from self._files(below, names)
+        yield from self._left(None)
 
     def never_said(self) -> Iterator[UnreadableRow]:
         """Yield what the config names and no picture has, so that a name that is misspelt is told."""
@@ -94,8 +100,13 @@ class _Folder:
                 problem = f"no picture says {name!r:.60}, which the config names for {field}"
                 yield UnreadableRow(place=self.path, problem=problem)
 
+    def _left(self, below: str | None) -> Iterator[UnreadableRow]:
+        """Let go of the tables of folders that are done, and yield their rows without picture."""
+        while self.tables and (below is None or not below.startswith(self.tables[0].below)):
+            yield from self.tables.pop(0).left()
+
     def _files(self, below: str, names: Sequence[str]) -> Iterator[Row]:
-        tables = set(tables_of(names) if not below else ())
+        tables = set(tables_of(names))
         captions, there = captions_beside(names), set(names)
         of_others = {*captions.values(), *tables}
         pictures = [name for name in names if not name.lower().endswith(SIDECAR) and name not in of_others]
@@ -105,14 +116,19 @@ class _Folder:
             sidecars = dict.fromkeys((f"{name}{SIDECAR}", f"{stem}{SIDECAR}", captions.get(stem, "")))
             beside = [one for one in sidecars if one in there]
             taken.update(beside)
-            yield from self._read(below, name, beside)
+            yield from self._read(below, name, beside, there)
         for name in names:
             if name.lower().endswith(SIDECAR) and name not in taken:
                 yield UnreadableRow(place=_shown(below + name), problem="no picture beside it")
 
-    def _read(self, below: str, name: str, beside: Sequence[str]) -> Iterator[Row]:
+    def _read(self, below: str, name: str, beside: Sequence[str], there: Collection[str]) -> Iterator[Row]:
         place = _shown(below + name)
-        row = self.table.take(below + name)
+        if called_otherwise(name):
+            yield UnreadableRow(
+                place=place, problem=f"no picture; a table of pictures is called {TABLES[0]!r} or alike"
+            )
+            return
+        rows = [row for table in self.tables if (row := table.take(below + name, there)) is not None]
         try:
             held = self._place_of(below + name)
             layers = [(one, self._sidecar(below, one)) for one in beside]
@@ -127,7 +143,7 @@ class _Folder:
             yield UnreadableRow(place=place, problem=str(error)[:200])
             return
         yield from (UnreadableRow(place=place, problem=problem) for problem in inside.problems)
-        said = layers + ([row] if row else [])
+        said = layers + rows
         yield read_row(partial(self._record, below + name, held, said, inside), place=place)
 
     def _sidecar(self, below: str, sidecar: str) -> Said:
@@ -154,7 +170,7 @@ class _Folder:
         if not stat.S_ISREG(mode):
             raise ValueError("a link to a folder, which is not followed" if stat.S_ISDIR(mode) else "no regular file")
         if _LIKE_A_MEMBER.fullmatch(str(place)):
-            raise ValueError("a name that ends like a place in a tar (#1+2); give it another")
+            raise ValueError("a name that ends like a place in a tar (#1+2) or table (#1@2); give it another")
         return str(place)
 
     def _record(self, name: str, held: str, said: Sequence[tuple[str, Said]], inside: Inside) -> ImageRecord:

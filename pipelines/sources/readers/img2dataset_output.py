@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.errors import SourceError
 from byline.pictures.members import Members, members_beside
+from byline.pipelines.sources.readers.ids import IdCheck
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.readers.parquet import BATCH_ROWS, BUFFER_BYTES, row_digest, rows_of, without_times
 from byline.pipelines.sources.readers.parquet_bounds import bounded_batches
@@ -45,8 +46,10 @@ def read_img2dataset(path: str, source: str, options: ReadOptions = AS_IT_IS) ->
     names = shards_in(path)
     if not names:
         raise SourceError(f"{path} holds no shard of img2dataset (00000.parquet, ...); check `path`")
+    check = IdCheck(path)
     for name in names:
-        yield from _read_shard(folder / f"{name}.parquet", source, options)
+        yield from _read_shard(folder / f"{name}.parquet", source, options, check)
+    check.end()
     for tar in sorted(folder.glob("*.tar")):
         if _SHARD.fullmatch(tar.stem) and tar.stem not in names:
             yield UnreadableRow(place=tar.name, problem=f"no {tar.stem}.parquet beside it: the shard was not finished")
@@ -57,7 +60,7 @@ def shards_in(path: str) -> list[str]:
     return sorted(file.stem for file in Path(path).glob("*.parquet") if _SHARD.fullmatch(file.stem))
 
 
-def _read_shard(parquet: Path, source: str, options: ReadOptions) -> Iterator[Row]:
+def _read_shard(parquet: Path, source: str, options: ReadOptions, check: IdCheck) -> Iterator[Row]:
     number = 0
     if not parquet.is_file():  # a pipe would be waited for
         yield UnreadableRow(place=parquet.name, problem="no regular file")
@@ -70,6 +73,8 @@ def _read_shard(parquet: Path, source: str, options: ReadOptions) -> Iterator[Ro
             for batch in bounded_batches(shard, str(parquet), BATCH_ROWS):
                 for row in rows_of(without_times(batch, str(parquet))):
                     number += 1
+                    if not isinstance(row, str):
+                        check.add(row, columns)
                     yield _read_row(row, columns, members, source, str(parquet), f"row {number}", retrieved_at)
     except UnicodeDecodeError as error:
         raise SourceError(f"{parquet} has a column whose name is not UTF-8; give it another") from error

@@ -7,9 +7,9 @@ something counts; of licenses every statement is a claim.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from byline.pipelines.sources.readers.names import CLAIMS, folded, one_of, texts_of
+from byline.pipelines.sources.readers.names import CLAIMS, field_of, folded, one_of, texts_of
 from byline.pipelines.sources.readers.options import FIELDS, ReadOptions
-from byline.pipelines.sources.readers.values import as_text, is_empty, listed, name_in, text_of
+from byline.pipelines.sources.readers.values import NAME_KEYS, as_text, is_empty, listed, name_in, text_of
 
 INSIDE = {
     "title": ("xmp:dc:title", "iptc:ObjectName"),
@@ -23,6 +23,8 @@ CLAIMS_INSIDE = (
     *("iptc:CopyrightNotice", "exif:Copyright"),
 )
 LICENSE = ("license", "license_url")
+NAMED = frozenset({"license", "creator"})
+"""Fields that an object may have a name and a URL of."""
 
 Said = Mapping[str, Any]
 """Name -> value."""
@@ -33,7 +35,9 @@ class Layers:
 
     def __init__(self, layers: Sequence[Said], options: ReadOptions) -> None:
         self.options = options
-        self.layers = [opened_up(layer) for layer in layers]
+        opened = [opened_up(layer) for layer in layers]
+        ignored = set(options.ignore_columns)
+        self.layers = [{name: said for name, said in layer.items() if name not in ignored} for layer in opened]
         chosen = set(options.columns.values())
         said = [{name: value for name, value in layer.items() if not is_empty(value)} for layer in self.layers]
         self._said = said
@@ -91,12 +95,20 @@ def _claiming(layer: Said) -> list[str]:
 
 
 def opened_up(layer: Said) -> dict[str, Any]:
-    """Return a layer in which objects with a name, `"author": {"name": ..., "url": ...}`, are that name and a URL."""
+    """Return a layer in which objects with a name, `"author": {"name": ..., "url": ...}`, are that name and a URL.
+
+    Of a person or a license the URL may be all that is said.
+    """
     opened: dict[str, Any] = {}
     for name, value in layer.items():
         opened[name] = value
-        if isinstance(value, Mapping) and (said := name_in(value)) is not value:
+        if not isinstance(value, Mapping):
+            continue
+        said = name_in(value)
+        if said is not value:
             opened[name] = said
-            if isinstance(value.get("url"), str):
-                opened.setdefault(f"{name}_url", value["url"])
+        elif field_of(name) in NAMED and all(value.get(key) is None for key in NAME_KEYS):
+            opened[name] = None
+        if opened[name] is not value and isinstance(value.get("url"), str):
+            opened.setdefault(f"{name}_url", value["url"])
     return opened

@@ -1,7 +1,13 @@
-"""Tables in Parquet, as LAION and DataComp publish them: one file, or the parts in a folder or of a glob."""
+"""Tables in Parquet, as LAION, DataComp and Hugging Face publish them: one file, or the parts in a folder or of a glob.
+
+A table has URLs, or the pictures themselves (`cells`). Folders called `license=CC0` are columns (`partitions`).
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from glob import has_magic
+from pathlib import PurePath
 from typing import Any
 
 import pyarrow as pa
@@ -11,11 +17,17 @@ import pyarrow.parquet as pq
 from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import ColumnError, SourceError
+from byline.pictures.cells import PictureColumn, rows_at_once
+from byline.pipelines.sources.readers.cells import picture_column, told_of_picture
+from byline.pipelines.sources.readers.ids import IdCheck
+from byline.pipelines.sources.readers.names import field_of
+from byline.pipelines.sources.readers.nested import names_of, with_nested
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.readers.parquet_bounds import MAX_ROW_BYTES, bounded_batches, bytes_of, spelled_out
+from byline.pipelines.sources.readers.partitions import partition_of, with_partition
 from byline.pipelines.sources.readers.rows import in_file, read_row
-from byline.pipelines.sources.readers.tables import Columns, columns_of, record_of, tables_at
-from byline.pipelines.sources.readers.values import row_json
+from byline.pipelines.sources.readers.tables import Columns, Held, columns_of, record_of, tables_at
+from byline.pipelines.sources.readers.values import is_empty, row_json
 
 BATCH_ROWS = 4096
 BUFFER_BYTES = 1 << 20
@@ -24,14 +36,55 @@ BUFFER_BYTES = 1 << 20
 
 def read_parquet(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
     """Yield a record for every row, file after file in the order of their names."""
+    check = IdCheck(path)
     for file in tables_at(path, (".parquet",)):
-        yield from in_file(_read_file(file, source, options), file, of=path)
+        yield from in_file(_read_file(file, source, options, check, _name_in(path, file)), file, of=path)
+    check.end()
+
+
+def _name_in(path: str, file: str) -> str:
+    """Return a name of a file that does not depend on where the source lies."""
+    place = PurePath(path)
+    while has_magic(str(place)):
+        place = place.parent
+    return PurePath(file).name if PurePath(file) == place else PurePath(file).relative_to(place).as_posix()
 
 
 def names_in(path: str) -> list[str]:
     """Return the names of the columns of a file. Raises `SourceError` when they cannot be read."""
     with _readable(path, lambda: 0), pq.ParquetFile(path) as parquet:
         return list(parquet.schema_arrow.names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What the columns of one file are."""
+
+    names: list[str]
+    """Of all that a row says: those of columns, of what lies in them, and of the folders above."""
+    columns: Columns
+    pictures: PictureColumn | None
+    has_nested: bool
+    """Whether any column has names in it."""
+
+
+def layout_in(path: str, options: ReadOptions) -> Layout:
+    """Return what the columns of a file are. Raises `SourceError` as reading it would."""
+    with _readable(path, lambda: 0), pq.ParquetFile(path) as parquet:
+        return _layout(parquet.schema_arrow, options, path)
+
+
+def _layout(schema: pa.Schema, options: ReadOptions, path: str) -> Layout:
+    partition = [name for name in partition_of(path) if name not in schema.names]
+    names = [*names_of(schema), *partition]
+    kept = set(names) - set(options.ignore_columns)
+    has_urls = "url" in options.columns or any(field_of(name) == "url" for name in schema.names if name in kept)
+    pictures = picture_column(schema, options, path, has_urls=has_urls)
+    columns = columns_of(names, options, path, has_pictures=pictures is not None)
+    if (url := columns.fields.get("url")) in schema.names:
+        _check_urls(schema.field(url), path)
+    has_nested = any(pa.types.is_struct(field.type) for field in schema)
+    return Layout(names=names, columns=columns, pictures=pictures, has_nested=has_nested)
 
 
 @contextmanager
@@ -47,18 +100,19 @@ def _readable(path: str, rows_read: Callable[[], int]) -> Iterator[None]:
         raise SourceError(f"{path} {where} ({problem}); get the file again") from error
 
 
-def _read_file(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
+def _read_file(path: str, source: str, options: ReadOptions, check: IdCheck, name: str) -> Iterator[Row]:
     number = 0
+    partition = partition_of(path)
     with (
         _readable(path, lambda: number),
         pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet,
     ):
-        columns = columns_of(parquet.schema_arrow.names, options, path)
-        _check_urls(parquet.schema_arrow.field(columns.fields["url"]), path)
-        for batch in bounded_batches(parquet, path, BATCH_ROWS):
+        layout = _layout(parquet.schema_arrow, options, path)
+        reading = _Reading(layout=layout, path=path, name=name, source=source, partition=partition, check=check)
+        for batch in bounded_batches(parquet, path, rows_at_once(parquet.metadata, layout.pictures)):
             for row in rows_of(without_times(batch, path)):
                 number += 1
-                yield _read_row(row, columns, path, source, f"row {number}")
+                yield reading.row(row, number)
 
 
 def _check_urls(field: pa.Field, path: str) -> None:
@@ -105,15 +159,38 @@ def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
                 yield from rows_of(batch.slice(index, 1))
 
 
-def _read_row(row: dict[str, Any] | str, columns: Columns, path: str, source: str, place: str) -> Row:
-    if isinstance(row, str):
-        return UnreadableRow(place=place, problem=row)
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """One file that is being read."""
 
-    def read() -> ImageRecord:
-        evidence = Evidence(file=path, place=place, sha256=row_digest(row), retrieved_at=_retrieved(row, columns))
-        return record_of(row, columns, source, evidence)
+    layout: Layout
+    path: str
+    name: str
+    source: str
+    partition: dict[str, str]
+    check: IdCheck
 
-    return read_row(read, place=place)
+    def row(self, row: dict[str, Any] | str, number: int) -> Row:
+        """Return what a row makes; text is why it cannot be had."""
+        place = f"row {number}"
+        if isinstance(row, str):
+            return UnreadableRow(place=place, problem=row)
+        pictures, held = self.layout.pictures, None
+        if pictures is not None:
+            told = told_of_picture(row[pictures.name])
+            held = Held(name=f"{self.name}#{number}", place=pictures.held(self.path, number - 1)) if told else None
+            row = {**row, pictures.name: told}
+        said = with_nested(row) if self.layout.has_nested else row
+        self.check.add(said, self.layout.columns)
+        return read_row(lambda: self._record(row, said, held, place), place=place)
+
+    def _record(self, row: dict[str, Any], said: dict[str, Any], held: Held | None, place: str) -> ImageRecord:
+        said, columns = with_partition(said, self.partition), self.layout.columns
+        if held is None and is_empty(said.get(columns.fields.get("url", ""))) and self.layout.pictures is not None:
+            raise ValueError(f"no picture in {self.layout.pictures.name!r:.60}: its bytes are not in the file")
+        at = _retrieved(said, columns)
+        evidence = Evidence(file=self.path, place=place, sha256=row_digest(row), retrieved_at=at)
+        return record_of(said, columns, self.source, evidence, held=held)
 
 
 def _retrieved(row: dict[str, Any], columns: Columns) -> str | None:
@@ -121,5 +198,8 @@ def _retrieved(row: dict[str, Any], columns: Columns) -> str | None:
 
 
 def row_digest(row: dict[str, Any]) -> str:
-    """Return the SHA-256 of all columns of a row as JSON with sorted keys and no spaces, bytes in hex."""
+    """Return the SHA-256 of all columns of a row as JSON with sorted keys and no spaces, bytes in hex.
+
+    A picture is not among them as bytes: `cells.told_of_picture` stands for it.
+    """
     return sha256_hex(row_json(row).encode(errors="surrogatepass"))

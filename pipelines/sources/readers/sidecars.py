@@ -3,8 +3,9 @@
 import csv
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from byline.catalog.corpora.records import UnreadableRow
 from byline.catalog.errors import SourceError
+from byline.pipelines.sources.readers.dialects import Dialect, fields_of, quotes_wrap
 from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of
 from byline.pipelines.sources.readers.layers import Said
 from byline.pipelines.sources.readers.names import AmbiguousNameError, file_name_of
@@ -35,18 +37,44 @@ DELIMITERS = {".csv": (",", ";", "\t"), ".tsv": ("\t",)}
 class Table:
     """The rows of a table by the picture that they are of. It is in memory whole: about 1 KB a row."""
 
+    below: str = ""
+    """The folder of the table, from that of the source, with `/` at its end."""
     rows: dict[str, tuple[str, Said]] = field(default_factory=dict)
-    """Path of a picture below the folder, with `/` -> place in the table, and what it says."""
+    """Path of a picture below the folder of the table, with `/` -> place in the table, and what it says."""
     unreadable: list[UnreadableRow] = field(default_factory=list)
 
-    def take(self, picture: str) -> tuple[str, Said] | None:
-        """Return the row of a picture, once."""
-        return self.rows.pop(_key(picture), None)
+    def take(self, picture: str, beside: Collection[str] = ()) -> tuple[str, Said] | None:
+        """Return the row of a picture, once; one that names it in another case only where it can mean no other.
+
+        `picture` is its path in the source, `beside` are the names of all files in its folder.
+        """
+        if not picture.startswith(self.below):
+            return None
+        key = _key(picture.removeprefix(self.below))
+        if key in self.rows:
+            return self.rows.pop(key)
+        folder, slash, name = key.rpartition("/")
+        alike = [other for other in beside if _key(other).casefold() == name.casefold()]
+        named = self._by_case.get(key.casefold(), ()) if len(alike) == 1 else ()
+        wanted = [one for one in named if one in self.rows and one.rpartition("/")[:2] == (folder, slash)]
+        return self.rows.pop(wanted[0]) if len(wanted) == 1 else None
+
+    @cached_property
+    def _by_case(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for key in self.rows:
+            found.setdefault(key.casefold(), []).append(key)
+        return found
 
     def left(self) -> Iterator[UnreadableRow]:
         """Yield the rows of which there was no picture."""
         for picture, (place, _) in self.rows.items():
             yield UnreadableRow(place=place, problem=f"no picture at {picture!r:.120}")
+
+
+def called_otherwise(name: str) -> bool:
+    """Tell whether a file is a table by its name, and of a name that no folder's table has."""
+    return name.lower().endswith(tuple(PurePosixPath(table).suffix for table in TABLES)) and name not in TABLES
 
 
 def tables_of(names: Sequence[str]) -> list[str]:
@@ -63,10 +91,10 @@ def captions_beside(names: Sequence[str]) -> dict[str, str]:
     return {stem: name for stem, name in found if stem in stems}
 
 
-def read_table(folder: Path) -> Table:
+def read_table(root: Path, below: str = "") -> Table:
     """Return the table of a folder, empty when there is none. Raises `SourceError` for two, and for one of no use."""
-    table = Table()
-    for place, row in table_rows(folder, table):
+    table = Table(below=below)
+    for place, row in table_rows(root / below, table):
         _add(table, place, row)
     return table
 
@@ -106,12 +134,12 @@ def _csv_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
         with open(path, encoding="utf-8-sig", newline="") as file:
             delimiter = _delimiter(file.readline(), DELIMITERS[path.suffix])
             file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader = Dialect(delimiter=delimiter, is_quoted=_quotes_wrap(path, delimiter)).reader(file)
             header = [name.strip() for name in next(reader, [])]
             _check_header(header, path)
             before = reader.line_num
             for fields in reader:
-                place, before = f"{path.name} line {before + 1}", reader.line_num  # of its first line
+                place, before = f"{table.below}{path.name} line {before + 1}", reader.line_num  # of its first line
                 if len(fields) == len(header):
                     yield place, dict(zip(header, fields, strict=True))
                 elif fields:
@@ -121,6 +149,11 @@ def _csv_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
         raise SourceError(
             f"{path} cannot be read: {str(error).splitlines()[0]:.120}; save it as CSV in UTF-8"
         ) from error
+
+
+def _quotes_wrap(path: Path, delimiter: str) -> bool:
+    first = next(lines_of(str(path)), b"")
+    return quotes_wrap(str(path), delimiter, fields_of(first, delimiter), has_header=True)
 
 
 def _delimiter(line: str, delimiters: Sequence[str]) -> str:
@@ -148,7 +181,7 @@ def _parquet_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
             for batch in bounded_batches(parquet, str(path), BATCH_ROWS):
                 for row in rows_of(without_times(batch, str(path))):
                     number += 1
-                    place = f"{path.name} row {number}"
+                    place = f"{table.below}{path.name} row {number}"
                     if isinstance(row, str):
                         table.unreadable.append(UnreadableRow(place=place, problem=row))
                     else:
@@ -164,10 +197,12 @@ def _list_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
         rows = json.loads(path.read_bytes().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path} is not JSON: {str(error).splitlines()[0]:.120}") from error
-    if not isinstance(rows, list):
-        raise SourceError(f"{path} is no list of objects, each with a file_name; save it as one")
+    if not isinstance(rows, list):  # as of an album of Google Takeout
+        problem = "no list of objects, each with a file_name"
+        table.unreadable.append(UnreadableRow(place=f"{table.below}{path.name}", problem=problem))
+        return
     for number, row in enumerate(rows, start=1):
-        place = f"{path.name} row {number}"
+        place = f"{table.below}{path.name} row {number}"
         if isinstance(row, dict):
             yield place, row
         else:
@@ -176,7 +211,7 @@ def _list_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
 
 def _json_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
     for number, line in enumerate(lines_of(str(path)), start=1):
-        place = f"{path.name} line {number}"
+        place = f"{table.below}{path.name} line {number}"
         if not line.strip():
             continue
         try:

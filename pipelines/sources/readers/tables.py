@@ -8,17 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from byline.catalog.corpora.records import Evidence, ImageRecord
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import ColumnError, SourceError
 from byline.catalog.text import one_line
 from byline.pipelines.sources.readers.files import metadata_of
-from byline.pipelines.sources.readers.names import AmbiguousNameError, nearest, one_of, texts_of
-from byline.pipelines.sources.readers.options import FIELDS, ReadOptions
+from byline.pipelines.sources.readers.names import AmbiguousNameError, field_of, nearest, one_of, texts_of
+from byline.pipelines.sources.readers.options import FIELDS, PICTURE, ReadOptions
 from byline.pipelines.sources.readers.values import as_text, line_of, size_of, tags_of, text_of
 
 CLAIMS = ("license", "license_url")
+OF_URL = ("width", "height")
+"""Fields that are looked for beside a URL that lies in an object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,16 @@ class Columns:
     fields: Mapping[str, str]
     """Field of `pipelines.sources.readers.options.FIELDS` -> column."""
     extras: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A picture that a table holds itself."""
+
+    name: str
+    """Its own within the source: the id of a row that says none."""
+    place: str
+    """As `catalog.corpora.records.ImageRecord.held` has it."""
 
 
 def tables_at(path: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -41,14 +54,16 @@ def tables_at(path: str, suffixes: tuple[str, ...]) -> list[str]:
     return tables
 
 
-def columns_of(names: Sequence[str], options: ReadOptions, path: str) -> Columns:
+def columns_of(names: Sequence[str], options: ReadOptions, path: str, *, has_pictures: bool = False) -> Columns:
     """Return what the columns of a file are, as the config or else their names say.
 
-    Raises `SourceError`, with the names that there are, without a URL or when the config names what is not there.
+    Raises `SourceError`, with the names that there are, without a URL (save where the table has the pictures
+    themselves) or when the config names what is not there.
     """
     told = told_of(names)
+    names = [name for name in names if name not in options.ignore_columns]
     for field, name in options.columns.items():
-        if name not in names:
+        if name not in names and field != PICTURE:
             raise SourceError(f"{path} has no column {name!r}, which should be the {field}; {told}")
     for name in options.save_additional_columns:
         if name not in names:
@@ -57,8 +72,9 @@ def columns_of(names: Sequence[str], options: ReadOptions, path: str) -> Columns
         found = _fields(names, options)
     except AmbiguousNameError as error:
         raise ColumnError(f"{path}: {error.what}", error.field, error.names[0]) from error
-    if "url" not in found:
-        near = next((name for name in names if nearest(name) == "url"), "...")
+    if "url" not in found and not has_pictures:
+        inside = [name for name in names if "." in name and field_of(name.rpartition(".")[2]) == "url"]
+        near = next(iter([*inside, *(name for name in names if nearest(name) == "url")]), "...")
         raise ColumnError(f"{path} has no column of URLs; {told}", "url", near)
     for name in (*found.values(), *options.save_additional_columns):
         if names.count(name) > 1:
@@ -78,19 +94,38 @@ def _fields(names: Sequence[str], options: ReadOptions) -> dict[str, str]:
     for field in ("title", "description"):
         if fields[field] is None and texts:
             fields[field] = texts.pop(0)
-    return {field: name for field, name in fields.items() if name is not None}
+    found = {field: name for field, name in fields.items() if name is not None}
+    return found if "url" in found else {**_inside(names), **found}
 
 
-def record_of(row: Mapping[str, Any], columns: Columns, source: str, evidence: Evidence) -> ImageRecord:
-    """Return the record that a row makes; its id is the source's own, else the SHA-256 of its URL.
+def _inside(names: Sequence[str]) -> dict[str, str]:
+    """Return the URL that lies in an object, and its sizes there, if there is only one."""
+    urls = [name for name in names if "." in name and field_of(name.rpartition(".")[2]) == "url"]
+    if len(urls) != 1:
+        return {}
+    before = urls[0].rpartition(".")[0]
+    beside = {f"{before}.{field}": field for field in OF_URL}
+    return {"url": urls[0], **{field: name for name, field in beside.items() if name in names}}
+
+
+def record_of(
+    row: Mapping[str, Any], columns: Columns, source: str, evidence: Evidence, *, held: Held | None = None
+) -> ImageRecord:
+    """Return the record that a row makes; its id is the source's own, else the SHA-256 of its URL, else the name of
+    the picture that the row holds.
 
     Raises `KeyError` or `ValueError` for a row that makes none.
     """
-    said = {field: row[name] for field, name in columns.fields.items()}
-    url = text_of("url", said["url"])
+    said = {field: row.get(name) for field, name in columns.fields.items()}
+    url = text_of("url", said.get("url"))
+    if "id" in columns.fields:
+        record_id = text_of("id", said["id"])
+    else:
+        record_id = sha256_hex(url.encode()) if url is not None else held.name if held else None
+    if url is None and held is not None:
+        url = f"held:{quote(held.name)}"
     if url is None:
         raise KeyError("url")
-    record_id = text_of("id", said.get("id")) if "id" in columns.fields else sha256_hex(url.encode())
     if record_id is None:
         raise KeyError("id")
     lines = {name: line_of(name, said.get(name)) for name in ("title", "creator", "description")}
@@ -108,6 +143,7 @@ def record_of(row: Mapping[str, Any], columns: Columns, source: str, evidence: E
         tags=tags_of(said.get("tags")),
         width=size_of("width", said.get("width")),
         height=size_of("height", said.get("height")),
-        extras=tuple((name, as_text(row[name])) for name in columns.extras if row[name] not in (None, "")),
+        extras=tuple((name, as_text(row[name])) for name in columns.extras if row.get(name) not in (None, "")),
+        held=held.place if held is not None else None,
         evidence=evidence,
     )

@@ -1,9 +1,8 @@
 """What of a source is taken for which field, and what is in it and not used. Looks at names alone, not at every row."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from byline.pipelines.sources.readers import csv, img2dataset_output, json_lines
 from byline.pipelines.sources.readers.inside import look_inside
 from byline.pipelines.sources.readers.layers import CLAIMS_INSIDE, INSIDE
 from byline.pipelines.sources.readers.names import field_of, file_name_of, nearest
-from byline.pipelines.sources.readers.options import AS_IT_IS, FIELDS, ReadOptions
+from byline.pipelines.sources.readers.options import AS_IT_IS, FIELDS, PICTURE, ReadOptions
 from byline.pipelines.sources.readers.sidecars import (
     CAPTIONS,
     MAX_SIDECAR_BYTES,
     SIDECAR,
+    TABLES,
     Table,
     read_sidecar,
     table_rows,
@@ -49,14 +49,15 @@ def names_taken(reader: str, path: str, options: ReadOptions = AS_IT_IS) -> Take
     return look(path, options) if look else None
 
 
-def _of_files(files: Iterable[str], names_of: Callable[[str], list[str]], read: Callable[..., Columns]) -> Taken:
+def _of_files(
+    files: Iterable[str], look: Callable[[str], tuple[list[str], Columns]], ignored: Sequence[str] = ()
+) -> Taken:
     fields: dict[str, list[str]] = {}
     seen: dict[str, None] = {}
     saved: set[str] = set()
     for file in islice(files, FILES_LOOKED_AT):
-        names = names_of(file)
-        columns = read(names, path=file)
-        saved.update(columns.extras)
+        names, columns = look(file)
+        saved.update((*columns.extras, *ignored))
         seen.update(dict.fromkeys(names))
         for field, name in columns.fields.items():
             if name not in fields.setdefault(field, []):
@@ -66,26 +67,46 @@ def _of_files(files: Iterable[str], names_of: Callable[[str], list[str]], read: 
 
 def _taken(fields: dict[str, list[str]], seen: Iterable[str], saved: Iterable[str]) -> Taken:
     used = {name for names in fields.values() for name in names} | set(saved)
-    not_used = {one_line(name): nearest(name) or "" for name in seen if name not in used}
-    return Taken(fields={field: fields[field] for field in (FILE_NAME, *FIELDS) if field in fields}, not_used=not_used)
+    used |= {name.partition(".")[0] for name in used}
+    free = [name for name in seen if name not in used and name.partition(".")[0] not in used]
+    not_used = {one_line(name): nearest(name) or "" for name in free}
+    order = (FILE_NAME, PICTURE, *FIELDS)
+    return Taken(fields={field: fields[field] for field in order if field in fields}, not_used=not_used)
 
 
 def _csv(path: str, options: ReadOptions) -> Taken:
-    read = partial(columns_of, options=options)
-    return _of_files(tables_at(path, csv.SUFFIXES), partial(csv.names_in, options=options), read)
+    def look(file: str) -> tuple[list[str], Columns]:
+        names = csv.names_in(file, options)
+        return names, columns_of(names, options, file)
+
+    return _of_files(tables_at(path, csv.SUFFIXES), look, options.ignore_columns)
 
 
 def _parquet(path: str, options: ReadOptions) -> Taken:
-    return _of_files(tables_at(path, (".parquet",)), parquet.names_in, partial(columns_of, options=options))
+    def look(file: str) -> tuple[list[str], Columns]:
+        found = parquet.layout_in(file, options)
+        pictures = {PICTURE: found.pictures.name} if found.pictures else {}
+        return found.names, replace(found.columns, fields={**pictures, **found.columns.fields})
+
+    return _of_files(tables_at(path, (".parquet",)), look, options.ignore_columns)
 
 
 def _jsonl(path: str, options: ReadOptions) -> Taken:
-    return _of_files(tables_at(path, json_lines.SUFFIXES), json_lines.names_in, partial(columns_of, options=options))
+    def look(file: str) -> tuple[list[str], Columns]:
+        names = json_lines.names_in(file)
+        return names, columns_of(names, options, file)
+
+    return _of_files(tables_at(path, json_lines.SUFFIXES), look, options.ignore_columns)
 
 
 def _img2dataset(path: str, options: ReadOptions) -> Taken:
     shards = (str(Path(path) / f"{name}.parquet") for name in img2dataset_output.shards_in(path))
-    taken = _of_files(shards, parquet.names_in, partial(img2dataset_output.columns_in, options=options))
+
+    def look(file: str) -> tuple[list[str], Columns]:
+        names = parquet.names_in(file)
+        return names, img2dataset_output.columns_in(names, options, file)
+
+    taken = _of_files(shards, look, options.ignore_columns)
     own = (*img2dataset_output.OWN, *img2dataset_output.NEEDED)
     return Taken(fields=taken.fields, not_used={n: field for n, field in taken.not_used.items() if n not in own})
 
@@ -96,13 +117,16 @@ def _folder(path: str, options: ReadOptions) -> Taken:
     beside = dict.fromkeys(name for names in _names_beside(Path(path)) for name in names)
     for name in (*beside, *_names_inside(Path(path))):
         field = chosen.get(name) or (FILE_NAME if file_name_of([name]) else field_of(name)) or _FIELDS_INSIDE.get(name)
-        if field is not None and (field not in options.columns or name in chosen):
+        is_free = field not in options.columns and name not in options.ignore_columns
+        if field is not None and (is_free or name in chosen):
             fields.setdefault(field, []).append(name)
-    return _taken(fields, beside, options.save_additional_columns)
+    return _taken(fields, beside, (*options.save_additional_columns, *options.ignore_columns))
 
 
 def _names_beside(folder: Path) -> Iterator[Iterable[str]]:
-    yield from (row for _, row in islice(table_rows(folder, Table()), ROWS_LOOKED_AT))
+    tables = (file for file in files_below(folder) if file.name in TABLES)
+    for below in islice(dict.fromkeys(file.parent for file in tables), FILES_LOOKED_AT):
+        yield from (row for _, row in islice(table_rows(below, Table()), ROWS_LOOKED_AT))
     captions = (file for file in files_below(folder) if file.name.lower().endswith(CAPTIONS))
     if next(captions, None):
         yield ["caption"]

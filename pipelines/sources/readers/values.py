@@ -1,6 +1,7 @@
 """Values of rows as text, tags and sizes: what tables and sidecars say in many shapes."""
 
 import ast
+import csv
 import json
 import re
 from collections.abc import Mapping
@@ -11,10 +12,17 @@ from typing import Any
 from byline.catalog.nothing import is_nothing
 from byline.catalog.text import one_line
 
-NAME_KEYS = ("name", "title", "label", "username")
+NAME_KEYS = ("name", "title", "label", "tag", "term", "_content", "realname", "username")
 """Under which an object says what it is."""
+MAX_EXACT = 2**53
+"""Of a number that may have a fraction: above, whole numbers are not told apart."""
 MAX_LIST_CHARACTERS = 20_000
 """Of tags that are written as a list in text."""
+_NAMED = re.compile(r"""["'](?:name|tag|label|term)["']\s*:\s*(?:"([^"\\]*)"|'([^'\\]*)')""")
+_QUOTED = re.compile(r""""([^"\\]*)"|'([^'\\]*)'""")
+_POSTGRES = re.compile(r"\{[^{}:\n]*\}")
+_APART = re.compile(r"""["']\s+["']""")
+"""Between texts without a comma, as numpy writes them."""
 
 
 def as_text(value: Any) -> str:
@@ -54,12 +62,16 @@ def listed(value: Any) -> list[Any]:
 
 
 def text_of(field: str, value: Any) -> str | None:
-    """Return text, or several texts with `; ` between them. Raises `ValueError` for anything else but whole numbers."""
+    """Return text, or several texts with `; ` between them. Raises `ValueError` for anything else but whole numbers,
+    which a table with gaps has as `12.0`.
+    """
     parts = []
     for part in listed(value):
         said = name_in(part)
         if said is None or said != said:
             continue
+        if isinstance(said, float) and said.is_integer() and abs(said) < MAX_EXACT:
+            said = int(said)
         if isinstance(said, bool) or not isinstance(said, str | int):
             raise ValueError(f"{field} is not text: {value!r:.60}")
         parts.append(str(said).strip())
@@ -72,24 +84,64 @@ def line_of(field: str, value: Any) -> str | None:
 
 
 def tags_of(value: Any) -> tuple[str, ...]:
-    """Return the tags of a list, each once: of texts, or of objects with names. Text may be a list too, as JSON or as
-    Python writes it, or else has commas between its tags.
+    """Return the tags of a list, each once: of texts, or of objects with names; of an object with a number for each.
+
+    Text may be a list too, as JSON, Python, numpy or PostgreSQL write it; else it has commas between its tags, or,
+    where it has none, semicolons or bars. Of a list that is cut short what is whole counts: its brackets are no tag,
+    nor is an object without a name.
     """
-    tags = value if isinstance(value, list) else _split(text_of("tags", value) or "")
-    lines = (line_of("a tag", tag) for tag in tags)
+    tags = _split(text_of("tags", value) or "") if isinstance(value, str) else _items(value)
+    lines = (line_of("a tag", tag) for tag in tags if not isinstance(name_in(tag), Mapping))
     return tuple(dict.fromkeys(line for line in lines if line is not None))
 
 
+def _items(value: Any) -> list[Any]:
+    """Return the tags of a list, with those of lists in it, or of an object that says how sure each of them is."""
+    if isinstance(value, Mapping) and name_in(value) is value:
+        numbers = [said for said in value.values() if said is not None]
+        return [key for key, said in value.items() if said is not None] if all(map(_is_number, numbers)) else []
+    if isinstance(value, list):
+        pairs = (item[0] if isinstance(item, tuple) and len(item) == 2 else item for item in value)
+        return [tag for item in pairs for tag in (_items(item) if isinstance(item, list) else [item])]
+    return listed(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
 def _split(text: str) -> list[Any]:
-    if text.startswith("[") and text.endswith("]") and len(text) <= MAX_LIST_CHARACTERS:
-        for read in (json.loads, ast.literal_eval):
-            try:
-                found = read(text)
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
-                continue
-            if isinstance(found, list):
-                return found
-    return list(text.split(","))
+    is_list = text.startswith(("[", "{", "array(")) and (text.endswith(("]", "}", ")")) or '"' in text or "'" in text)
+    if is_list or (text.startswith('"') and text.endswith('"')):
+        text = text if is_list else f"[{text}]"
+        found = _read(text) if len(text) <= MAX_LIST_CHARACTERS else None
+        return _items(found) if isinstance(found, list | dict) else _texts_in(text)
+    mark = next((mark for mark in (",", ";", "|") if mark in text), ",")
+    return list(text.split(mark))
+
+
+def _read(text: str) -> Any:
+    for read in (json.loads, ast.literal_eval):
+        if read is ast.literal_eval and _APART.search(text):
+            continue  # Python would join them
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+    return None
+
+
+def _texts_in(text: str) -> list[Any]:
+    """Return the texts of a list that is written in another way or is cut short: what has a name, or is in quotes."""
+    if _POSTGRES.fullmatch(text):
+        return next(csv.reader([text[1:-1]], skipinitialspace=True, escapechar="\\"), [])
+    named = [one or other for one, other in _NAMED.findall(text)]
+    if named or "{" in text[1:]:
+        return named
+    quoted = [one or other for one, other in _QUOTED.findall(text)]
+    if quoted:
+        return quoted
+    return text.removeprefix("array(").strip("[](){}").split(",")
 
 
 def size_of(field: str, value: Any) -> int | None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from byline.dedup.quality import LEAST_SPREAD, measure_quality
+from byline.dedup.quality import measure_quality
 from byline.pictures.pixels import store_image
-from byline.pictures.pixels.colors import on_white
+from byline.pictures.pixels.colors import LEAST_SPREAD, on_ground
 from tests.builders import encoded
 
 DRAWINGS = Path(__file__).parents[3] / "samples/drawings"
@@ -78,7 +78,7 @@ def test_the_ground_is_chosen_in_every_format_that_has_transparency(kind):
 
 def test_what_is_not_clear_anywhere_has_no_ground_to_choose():
     page_HW4 = np.full((60, 80, 4), 255, np.uint8)
-    assert (on_white(page_HW4) == 255).all()
+    assert (on_ground(page_HW4) == 255).all()
 
 
 @pytest.mark.parametrize("path", sorted(DRAWINGS.glob("*-1f[34]*.png"))[::20], ids=lambda path: path.stem)
@@ -86,4 +86,4 @@ def test_drawings_that_white_keeps_are_those_of_img2dataset(path):
     pixels_HW4 = np.asarray(Image.open(path).convert("RGBA"))
     alpha_HW1 = pixels_HW4[..., 3:] / 255
     expected_HW3 = np.rint(alpha_HW1 * pixels_HW4[..., :3] + 255 * (1 - alpha_HW1))
-    assert np.abs(on_white(pixels_HW4) - expected_HW3).max() <= 1
+    assert np.abs(on_ground(pixels_HW4) - expected_HW3).max() <= 1

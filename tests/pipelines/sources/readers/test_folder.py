@@ -59,7 +59,7 @@ def test_hidden_files_are_left_out_and_counted(tmp_path):
         ("page.jpg", b"<html><body>", "no picture of a kind that is read"),
         ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture of a kind that is read"),
         ("other.json", b"{}", "no picture beside it"),
-        ("a.tar#0+5", a_jpeg(), "a name that ends like a place in a tar (#1+2); give it another"),
+        ("a.tar#0+5", a_jpeg(), "a name that ends like a place in a tar (#1+2) or table (#1@2); give"),
     ],
 )
 def test_what_is_no_picture_is_told_and_the_next_is_read(name, content, problem, tmp_path):

@@ -121,7 +121,7 @@ def test_a_bad_line_of_a_table_is_told_with_its_number(tmp_path):
         ),
         ({"metadata.csv": b""}, "needs a column 'file_name', and each name once; its columns are none"),
         ({"metadata.csv": b"file_name,a\n\xff\xfe,b\n"}, "cannot be read: "),
-        ({"metadata.csv": b'file_name,a\n"x,b\n'}, "cannot be read: "),
+        ({"metadata.csv": b'file_name,a\n"x,b,c\n'}, "cannot be read: "),
         (
             {"metadata.csv": b"file_name\n", "metadata.jsonl": b"{}"},
             "has both metadata.csv and metadata.jsonl; keep one",
