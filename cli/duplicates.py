@@ -28,6 +28,7 @@ def duplicates(
     leave_pandas_out()
 
     from byline.catalog.corpora.manifest import in_corpus
+    from byline.catalog.corpora.written import note_written
     from byline.cli.duplicates_data import collect
     from byline.cli.duplicates_page import page
 
@@ -42,6 +43,7 @@ def duplicates(
     data = page(opened, found)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(data)
+    note_written(opened.store, str(out), "byline duplicates")
     size = f"{len(data) / 1e6:.1f} MB"
     Console(highlight=False, emoji=False, markup=False).print(f"{out} ({size}): {_summary(found)}", soft_wrap=True)
 

@@ -39,6 +39,7 @@ def export(
     leave_pandas_out()
 
     from byline.catalog.corpora.manifest import Release
+    from byline.catalog.corpora.written import note_written
     from byline.catalog.errors import ConfigError
     from byline.pipelines.releases.exporting.export import export as write_export
     from byline.pipelines.releases.exporting.export import is_of_one_schema
@@ -52,6 +53,7 @@ def export(
     with bar(*columns, console=terminal) as progress:
         task = progress.add_task("export", total=sum(shard.num_bytes for shard in shards))
         write_export(opened, dest, lambda more: progress.advance(task, more), format=FORMATS[format])
+    note_written(opened.store, dest, "byline export")
     if FORMATS[format] == "webdataset" and not is_of_one_schema(opened):
         warning = "warning: in this release what is not stated is null, which datasets may refuse; build it again"
         terminal.print(warning, soft_wrap=True, highlight=False)

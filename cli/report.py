@@ -36,6 +36,7 @@ def report(
     """
     from byline.catalog.configs.extras import needs
     from byline.catalog.corpora.manifest import in_corpus
+    from byline.catalog.corpora.written import note_written
     from byline.cli.report_data import collect
     from byline.cli.report_page import fingerprint, is_up_to_date, page
 
@@ -61,4 +62,5 @@ def report(
             model = draw(opened, run, prompts, seed=seed, count=lambda more: progress.advance(drawing, more))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page(opened, data, model, shown), encoding="utf-8")
+    note_written(opened.store, str(out), "byline report")
     print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")

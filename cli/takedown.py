@@ -1,6 +1,7 @@
 """byline takedown"""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,10 @@ from rich.markup import escape
 from byline.catalog.bars import bar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from byline.catalog.disk.storage import Store
+    from byline.pipelines.rights.takedown.receipts import Receipt
     from byline.pipelines.rights.takedown.selecting import Request, Selection
 
 app = typer.Typer(
@@ -22,6 +26,7 @@ Corpus = Annotated[str | None, typer.Option(help="A folder or an fsspec URL; by 
 Records = Annotated[list[str] | None, typer.Option("--record", help="A record's id. All of these can be repeated.")]
 Urls = Annotated[list[str] | None, typer.Option("--url", help="URL of a picture, or of the page that shows it.")]
 Creators = Annotated[list[str] | None, typer.Option("--creator", help="Name or page of a creator: all their pictures.")]
+Exactly = Annotated[bool, typer.Option("--exactly", help="Of --creator: take the name as it is; do not ask which.")]
 Domains = Annotated[list[str] | None, typer.Option("--domain", help="All pictures from this host and those below it.")]
 Sha256s = Annotated[list[str] | None, typer.Option("--sha256", help="Of a picture's bytes, as fetched or as stored.")]
 Pictures = Annotated[list[str] | None, typer.Option("--picture", help="A file: this picture, and what looks like it.")]
@@ -41,6 +46,7 @@ def find(
     record: Records = None,
     url: Urls = None,
     creator: Creators = None,
+    exactly: Exactly = False,
     domain: Domains = None,
     sha256: Sha256s = None,
     picture: Pictures = None,
@@ -54,9 +60,11 @@ def find(
     Example: byline takedown find --url https://example.org/a.jpg
     """
     from byline.cli.corpus import find_corpus
+    from byline.cli.takedown_creators import chosen_creators
 
     store = find_corpus(corpus)
-    request = _request(record, url, creator, domain, sha256, picture, radius, views=views)
+    creators = chosen_creators(store, creator or (), exactly=exactly, ask=_asker())
+    request = _request(record, url, creators, domain, sha256, picture, radius, views=views)
     _show(store, request, _select(store, request), run, page)
 
 
@@ -66,6 +74,7 @@ def apply(
     record: Records = None,
     url: Urls = None,
     creator: Creators = None,
+    exactly: Exactly = False,
     domain: Domains = None,
     sha256: Sha256s = None,
     picture: Pictures = None,
@@ -73,18 +82,23 @@ def apply(
     views: Views = True,
     run: Runs = None,
     page: Page = "takedown.html",
+    pages: Annotated[
+        bool, typer.Option("--pages", help="Delete too what byline wrote elsewhere that shows it: pages, reports.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove pictures from packs, facts, shards and every release, publish the releases anew, and write a receipt.
 
-    What is removed is denied from then on, whatever source offers it. Killed at any moment and run again, with any
-    arguments or none, it completes what was begun.
+    What is removed is denied from then on, whatever source offers it. What has it elsewhere is named. Killed at any
+    moment and run again, with any arguments or none, it completes what was begun.
 
     Example: byline takedown apply --record commons:M42 --yes
     """
     from byline.catalog.corpora.corpus import owned
     from byline.cli.corpus import find_corpus
+    from byline.cli.takedown_beyond import near_by
     from byline.cli.takedown_cases import exposures_of
+    from byline.cli.takedown_creators import chosen_creators
     from byline.pipelines.rights.takedown.apply import begin, is_pending
 
     store = find_corpus(corpus)
@@ -92,19 +106,17 @@ def apply(
         asked = any((record, url, creator, domain, sha256, picture))
         if is_pending(store):
             _say("completing the takedown that was begun")
-            _complete(store)
-            Path(page).unlink(missing_ok=True)
+            _complete(store, page, deletes=pages)
             if not asked:
                 return
-        request = _request(record, url, creator, domain, sha256, picture, radius, views=views)
+        creators = chosen_creators(store, creator or (), exactly=exactly, ask=None if yes else _asker())
+        request = _request(record, url, creators, domain, sha256, picture, radius, views=views)
         selection = _select(store, request)
         _show(store, request, selection, run, page)
         if not yes:
             _ask(selection, page)
-        begin(store, request, selection, exposures_of(run))
-        _complete(store)
-        if selection.victims:
-            Path(page).unlink()  # it shows what was removed
+        begin(store, request, selection, exposures_of(run), near_by(store))
+        _complete(store, page, deletes=pages)
 
 
 @app.command()
@@ -115,7 +127,7 @@ def check(
 ) -> None:
     """Read every byte of a corpus, decoded too, and prove that no run of bytes of what was removed is left.
 
-    Exits with 1 when something is left.
+    The receipts are held against their seals. Exits with 1 when something is left, or a file could not be read.
 
     Example: byline takedown check --corpus demo/corpus
     """
@@ -127,7 +139,7 @@ def check(
 
     store = find_corpus(corpus)
     files = {path: Path(path).read_bytes() for path in picture or ()}
-    left = shared = num_bytes = 0
+    counts, num_bytes = Counter[str](), 0
     columns = [TextColumn("{task.description}"), TransferSpeedColumn()]
     with bar(*columns) as progress:
         task = progress.add_task("check", total=None)
@@ -138,21 +150,31 @@ def check(
             progress.update(task, advance=more, description=escape(one_line(path))[:60])
 
         for hit in check_corpus(store, receipt or (), files, advance):
-            shared += hit.kind == "shared"
+            counts[hit.kind] += 1
             if hit.kind != "shared":
-                left += 1
-                print(one_line(f"{hit.kind}: {hit.where}: {hit.num_windows:,} runs of 64 bytes"))
+                print(one_line(f"{hit.kind}: {hit.where}: {hit.problem or f'{hit.num_windows:,} runs of 64 bytes'}"))
+    shared, more = counts["shared"], f"; {counts['unread']:,} files could not be read, of which nothing is shown"
     noted = f"; {shared:,} places in kept pictures hold the same bytes as their own" if shared else ""
-    if left:
-        print(f"{left:,} places in {store.root} hold bytes of what was removed{noted}")
+    noted += more if counts["unread"] else ""
+    if counts["left"]:
+        print(f"{counts['left']:,} places in {store.root} hold bytes of what was removed{noted}")
+    else:
+        said = "nothing is left" if not counts["unread"] else "nothing was found in what could be read"
+        read = f"{num_bytes:,} bytes read, every run of 127 bytes or more compared"
+        print(f"{said} in {store.root}: {read}{noted}")
+    if counts["left"] or counts["unread"]:
         raise typer.Exit(1)
-    print(f"nothing is left in {store.root}: {num_bytes:,} bytes read, every run of 127 bytes or more compared{noted}")
+
+
+def _asker() -> "Callable[[str], str] | None":
+    """Return what asks a question and returns the answer; none where nobody is there to answer."""
+    return (lambda question: str(typer.prompt(question, err=True))) if sys.stdin.isatty() else None
 
 
 def _request(
     records: list[str] | None,
     urls: list[str] | None,
-    creators: list[str] | None,
+    creators: "Sequence[str]",
     domains: list[str] | None,
     sha256s: list[str] | None,
     pictures: list[str] | None,
@@ -165,7 +187,7 @@ def _request(
     return Request(
         records=tuple(records or ()),
         urls=tuple(urls or ()),
-        creators=tuple(creators or ()),
+        creators=tuple(creators),
         domains=tuple(domains or ()),
         sha256s=tuple(sha256s or ()),
         pictures=tuple(pictures or ()),
@@ -188,6 +210,7 @@ def _select(store: "Store", request: "Request") -> "Selection":
 def _show(store: "Store", request: "Request", selection: "Selection", runs: list[str] | None, page: str) -> None:
     from rich.table import Table
 
+    from byline.catalog.corpora.written import note_written
     from byline.catalog.text import one_line
     from byline.cli.takedown_cases import cases_of
     from byline.pipelines.rights.takedown.page import review_page
@@ -200,6 +223,7 @@ def _show(store: "Store", request: "Request", selection: "Selection", runs: list
         _say("nothing in the corpus is what was asked for; --yes denies it for the future")
         return
     Path(page).write_bytes(review_page(cases_of(store, selection, runs), f"Takedown in {store.root}"))
+    note_written(store, page, "byline takedown")
     more = f" ({len(selection.victims) - 20:,} pictures more)" if len(selection.victims) > 20 else ""
     num = len(selection.record_ids)
     _say(f"{num:,} of {selection.num_records:,} records{more}; look at them: {page}")
@@ -219,15 +243,27 @@ def _ask(selection: "Selection", page: str) -> None:
     typer.confirm(f"{question}? This cannot be undone", abort=True)
 
 
-def _complete(store: "Store") -> None:
+def _complete(store: "Store", page: str, *, deletes: bool) -> None:
+    """Do what was begun, delete the page that was looked at before, and tell what was done."""
     from rich.progress import TextColumn, TimeElapsedColumn
 
-    from byline.pipelines.rights.takedown.apply import RECEIPTS, complete
+    from byline.catalog.corpora.written import forget_written
+    from byline.pipelines.rights.takedown.apply import complete
 
     columns = [TextColumn("{task.description}"), TextColumn("{task.completed} files"), TimeElapsedColumn()]
     with bar(*columns) as progress:
         task = progress.add_task("remove", total=None)
         receipt = complete(store, lambda what: progress.update(task, advance=1, description=escape(what)[:60]))
+    if receipt.removed:
+        Path(page).unlink(missing_ok=True)  # it shows what was removed
+        forget_written(store, str(Path(page).absolute()))
+    _tell(store, receipt, deletes=deletes)
+
+
+def _tell(store: "Store", receipt: "Receipt", *, deletes: bool) -> None:
+    from byline.cli.takedown_beyond import told_beyond
+    from byline.pipelines.rights.takedown.receipts import receipt_path
+
     seen = sum(bool(sum(one["times_seen"].values())) for one in receipt.checkpoints)
     changed = f"{len(receipt.files):,} files, {len(receipt.shards):,} shards changed"
     _say(f"{len({row['record_id'] for row in receipt.removed}):,} records removed; {changed}")
@@ -235,7 +271,10 @@ def _complete(store: "Store") -> None:
         _say(f"release {one['name']}: {one['before']} -> {one['after'] or 'withdrawn, nothing was left'}")
     if seen:
         _say(f"{seen:,} checkpoints have seen it: only training anew makes them forget")
-    print(store.url(f"{RECEIPTS}/{receipt.id}.json"))
+    for line in told_beyond(store, receipt.beyond, deletes=deletes):
+        _say(line)
+    _say("the receipt names nobody and nothing that was removed; keep elsewhere who asked, and for what, if you must")
+    print(store.url(receipt_path(receipt.id)))
 
 
 def _say(text: str) -> None:

@@ -12,11 +12,13 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.licenses.reading import read_claims
 from byline.cli.seen import find_checkpoints
 from byline.pipelines.rights.takedown.exposed import Exposures, Places
-from byline.pipelines.rights.takedown.page import Case, CaseRecord, Promoted, Seen
+from byline.pipelines.rights.takedown.page import ASKED_FOR, Case, CaseRecord, Promoted, Seen
 from byline.pipelines.rights.takedown.selecting import Selection, Victim
 from byline.pipelines.rights.traces.lookup import find_record
 from byline.pipelines.rights.traces.release_traces import InRelease, Version, versions_of
 
+GIVEN = "the picture that was given"
+"""The group of the copies of a picture from outside."""
 MAX_PICTURES = 1000
 """On the page; of further ones it shows the words."""
 
@@ -36,34 +38,55 @@ def exposures_of(runs: Sequence[str] | None) -> Exposures:
 
 
 def cases_of(store: Store, selection: Selection, runs: Sequence[str] | None) -> list[Case]:
-    """Return a case for each victim, in their order."""
+    """Return a case for each picture, with all records that have it, in the order of the victims.
+
+    Pictures that were asked for together with their copies are one group: records of equal bytes are one picture.
+    """
     checkpoints, versions = find_checkpoints(runs), [one for one in versions_of(store) if not one.is_withdrawn]
     gone = {victim.record_id for victim in selection.victims}
     pictures = _pictures(store, selection.victims[:MAX_PICTURES])
 
-    def case(victim: Victim) -> Case:
-        said = [one.of(victim.record_id, victim.pack, victim.sha256, checkpoints.seen) for one in versions]
+    def case(group: str, victims: Sequence[Victim]) -> Case:
+        said = {
+            victim: [one.of(victim.record_id, victim.pack, victim.sha256, checkpoints.seen) for one in versions]
+            for victim in victims
+        }
+        nearest, everywhere = victims[0], [one for ones in said.values() for one in ones]
+        times = {(by.checkpoint, by.times_seen) for one in everywhere for by in one.seen_by if by.times_seen}
         return Case(
-            asked=f"record {victim.record_id if victim.reason == 'asked for' else victim.asked}"
-            if victim.asked or victim.reason == "asked for"
-            else "the picture that was given",
-            reason=victim.reason,
-            distance_bits=victim.distance_bits,
-            sha256=victim.sha256,
-            picture=pictures.get(victim.sha256 or ""),
-            records=(_record(store, victim),),
-            releases=tuple(one.release for one in said if one.verdict and one.verdict.admitted),
-            shards=tuple(sorted({one.place.shard for one in said if one.place})),
-            seen=tuple(
-                Seen(checkpoint=by.checkpoint, times=by.times_seen)
-                for one in said
-                for by in one.seen_by
-                if by.times_seen
-            ),
-            promoted=_promoted(store, said, versions, gone),
+            asked=group,
+            reason=nearest.reason,
+            distance_bits=nearest.distance_bits,
+            sha256=nearest.sha256,
+            picture=pictures.get(nearest.sha256 or ""),
+            records=tuple(_record(store, victim) for victim in victims),
+            releases=tuple(sorted({one.release for one in everywhere if one.verdict and one.verdict.admitted})),
+            shards=tuple(sorted({one.place.shard for one in everywhere if one.place})),
+            seen=tuple(Seen(checkpoint=path, times=number) for path, number in sorted(times)),
+            promoted=next(filter(None, (_promoted(store, ones, versions, gone) for ones in said.values())), None),
         )
 
-    return [case(victim) for victim in selection.victims]
+    return [case(group, victims) for group, victims in _grouped(selection.victims)]
+
+
+def _grouped(victims: Sequence[Victim]) -> list[tuple[str, list[Victim]]]:
+    """Return the victims of each picture, the nearest first, and the group of the picture."""
+    asked_of = {victim: victim.record_id if victim.reason == ASKED_FOR else victim.asked for victim in victims}
+    first: dict[str, str] = {}
+    """The record that a group is named after, by each record that was asked for."""
+    owner: dict[str, str] = {}
+    for victim, asked in asked_of.items():
+        if asked is not None:
+            named = owner.setdefault(victim.sha256, first.get(asked, asked)) if victim.sha256 else asked
+            first.setdefault(asked, named)
+    pictures: dict[tuple[str, str], list[Victim]] = {}
+    for victim, asked in asked_of.items():
+        group = GIVEN if asked is None else f"record {first.get(asked, asked)}"
+        pictures.setdefault((group, victim.sha256 or victim.record_id), []).append(victim)
+    return [
+        (group, sorted(ones, key=lambda one: (one.reason != ASKED_FOR, one.distance_bits, one.record_id)))
+        for (group, _), ones in pictures.items()
+    ]
 
 
 def _pictures(store: Store, victims: Sequence[Victim]) -> dict[str, bytes]:

@@ -19,7 +19,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from byline.catalog.corpora.facts import FactTable, instrument_name
+from byline.catalog.corpora.facts import FactTable, Key, instrument_name
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
@@ -67,7 +67,7 @@ def text_facts(store: Store, text_encoder: TextEncoder) -> FactTable:
         measure="text",
         instrument=instrument_name("tokens", str(text_encoder.config.max_tokens), settings),
         schema=TEXT,
-        key="caption_sha256",
+        key=Key.CAPTION,
     )
 
 

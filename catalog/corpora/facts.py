@@ -4,13 +4,16 @@
 the keys that none of its segments has. So a stopped, killed or extended run measures each thing once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from byline.catalog.digests import digest_of
 from byline.catalog.disk.storage import Store, parquet_bytes
+from byline.catalog.disk.storage_errors import damaged_parquet
 
 
 def instrument_name(name: str, version: str, settings: object) -> str:
@@ -18,15 +21,54 @@ def instrument_name(name: str, version: str, settings: object) -> str:
     return f"{name}-{version}-{digest_of(settings)[:8]}"
 
 
+class Key(StrEnum):
+    """What a fact can be about: the name of its key column. Who adds one says what of it a takedown removes
+    (`pipelines.rights.takedown.removing.Doomed.keys`); the type checker asks for it."""
+
+    PICTURE = "sha256"
+    """The digest of the picture, as fetched."""
+    SHOWN = "shown_sha256"
+    """The digest of what a captioner was shown: that of the picture, or of the record's texts."""
+    CAPTION = "caption_sha256"
+    """The digest of a caption."""
+
+
+PAIRS = frozenset({"edges", "similar"})
+"""Folders of `facts/` that are no fact tables: what they hold is about two pictures, by whatever pack."""
+
+
+def key_among(columns: Collection[str]) -> Key | None:
+    """Return what the facts of a table with these columns are about; none for a table that no `FactTable` wrote."""
+    return next((key for key in Key if key in columns), None)
+
+
+def key_of(store: Store, path: str) -> Key | None:
+    """Return what the facts in a segment are about, by its columns. Raises `StorageError` when it is damaged."""
+    try:
+        with store.open(path) as file:
+            return key_among(pq.read_schema(file).names)
+    except pa.ArrowException as error:
+        raise damaged_parquet(store.url(path), error) from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class FactTable:
-    """The facts of one measure by one instrument. `schema` must hold the column `key`, a string."""
+    """The facts of one measure by one instrument. `schema` must hold the column `key`, a string, and no other key."""
 
     store: Store
     measure: str
     instrument: str
     schema: pa.Schema
-    key: str = "sha256"
+    key: Key = Key.PICTURE
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a table whose facts a takedown could not tell apart."""
+        if (found := key_among(self.schema.names)) != self.key:
+            raise ValueError(
+                f"facts of {self.measure} are about {self.key}, and the key of their columns "
+                f"({', '.join(self.schema.names)}) is {found}; have one column of `catalog.corpora.facts.Key`, "
+                "and name it as the key"
+            )
 
     @property
     def folder(self) -> str:

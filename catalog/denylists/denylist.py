@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from byline.catalog.corpora.corpus import CORPUS_FILE, PENDING, TAKEDOWNS, read_
 from byline.catalog.corpora.records import ImageRecord
 from byline.catalog.denylists import keyed_hashes
 from byline.catalog.denylists.keyed_hashes import Codes, KeyedHashes, as_codes, scramble
+from byline.catalog.denylists.keyed_vectors import VECTOR, KeyedVectors, turn
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.errors import CorpusError, StorageError
@@ -32,10 +34,15 @@ from byline.catalog.urls import creator_key, url_key
 
 FOLDER = "denylist"
 KEY = f"{FOLDER}/key"
+RECEIPTS = "receipts"
+"""What became of it: `<id>.json` of each takedown that was completed."""
+_ID = re.compile(r"[0-9a-f]{16}")
 ENTRY_SCHEMA = pa.schema([("kind", pa.string()), ("keyed", pa.binary(32)), ("radius_bits", pa.int32())])
+_VECTOR_FIELD = pa.field(VECTOR, pa.binary())
+"""Only in lists that have vectors."""
 EQUAL = ("record", "url", "creator", "domain", "sha256", "pixels")
 """Kinds of entries that equal what they deny; others (`keyed_hashes.KINDS`) are near it."""
-KINDS = (*EQUAL, *keyed_hashes.KINDS)
+KINDS = (*EQUAL, *keyed_hashes.KINDS, VECTOR)
 CHECK = "key"
 """Kind of the entry that tells whether the key is the one that the file was made with."""
 
@@ -47,12 +54,14 @@ _AUTHORITY = re.compile(r"[\x00-\x20]*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#]*@
 class Entry:
     """One thing to deny. A `creator` or `domain` is denied in every source, a `url` as picture and as page.
 
-    Perceptual hashes are in hex. Values that are the same, as `canonical` says, give the same entry.
+    Perceptual hashes are in hex; a `vector` names its instrument, and has its float16 in hex besides.
+    Values that are the same, as `canonical` says, give the same entry.
     """
 
     kind: str
     value: str
     radius_bits: int = 0
+    vector: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +84,7 @@ class _List:
     key: bytes
     keyed: dict[str, frozenset[bytes]]
     hashes: KeyedHashes
+    vectors: KeyedVectors
 
     def has(self, kind: str, value: str) -> bool:
         entries = self.keyed.get(kind)
@@ -154,6 +164,13 @@ class Denylist:
             found |= one.hashes.near(codes, are_views=are_views)
         return found
 
+    def alike(self, instrument: str, vectors_ND: npt.NDArray[np.floating], min_cosine: float) -> npt.NDArray[np.bool_]:
+        """Tell which unit vectors of an embedding are those of edited copies of what is denied."""
+        found = np.zeros(len(vectors_ND), np.bool_)
+        for one in self.lists:
+            found |= one.vectors.alike(keyed(one.key, VECTOR, instrument), vectors_ND, min_cosine)
+        return found
+
 
 NOTHING_DENIED = Denylist()
 
@@ -197,6 +214,11 @@ def keyed(key: bytes, kind: str, value: str) -> bytes:
     return _hmac(key, kind, canonical(kind, value))
 
 
+def keyed_text(key: bytes, kind: str, value: str) -> str:
+    """Return in hex what a receipt says in place of a value: whoever has the key can ask whether it is this one."""
+    return keyed(key, kind, value).hex()
+
+
 def _hmac(key: bytes, kind: str, value: str) -> bytes:
     return hmac.digest(key, f"{kind}\n{value}".encode(errors="surrogatepass"), "sha256")
 
@@ -219,10 +241,12 @@ def load_denylist(store: Store, others: Iterable[str] = ()) -> Denylist:
     Raises `CorpusError` when a file that must be there is missing or damaged, or is there and not named by
     `corpus.toml`: nothing is built, taken down or checked without it.
     """
-    own = _read(store, read_settings(store).get(TAKEDOWNS, []))
+    own = _read(store)
     lists = [own, *(_read_other(root) for root in others)]
     found = tuple(one for one in lists if one is not None)
-    return Denylist(found, frozenset(kind for one in found for kind in (*one.keyed, *one.hashes.kinds)))
+    return Denylist(
+        found, frozenset(kind for one in found for kind in (*one.keyed, *one.hashes.kinds, *one.vectors.kinds))
+    )
 
 
 def _read_other(root: str) -> _List | None:
@@ -230,15 +254,32 @@ def _read_other(root: str) -> _List | None:
     settings = read_settings(store)
     if not settings:
         raise CorpusError(f"no corpus at {root}, whose denylist the config names; nothing is built without it")
-    return _read(store, settings.get(TAKEDOWNS, []))
+    return _read(store)
 
 
-def _read(store: Store, expected: Sequence[str]) -> _List | None:
-    there = _ids(store)
+def named_takedowns(store: Store) -> list[str]:
+    """Return the ids of all takedowns whose list must be there: those that `corpus.toml` names, and those that left a
+    receipt. So neither the lists nor their names can go missing, unless the receipts go too."""
+    return sorted({*read_settings(store).get(TAKEDOWNS, []), *receipt_ids(store)})
+
+
+def receipt_ids(store: Store) -> list[str]:
+    """Return the ids of the takedowns that left a receipt."""
+    names = (name.removesuffix(".json") for name in store.files(RECEIPTS, suffix=".json"))
+    return [name for name in names if _ID.fullmatch(name)]
+
+
+def _read(store: Store) -> _List | None:
+    there, listed, expected = _ids(store), read_settings(store).get(TAKEDOWNS, []), named_takedowns(store)
     if missing := sorted(set(expected) - set(there)):
         raise CorpusError(
             f"{store.url(f'{FOLDER}/{missing[0]}.parquet')} is missing: it says what was taken down; restore it, "
             "nothing is built without it"
+        )
+    if unlisted := sorted(set(expected) - set(listed)):
+        raise CorpusError(
+            f"{store.url(CORPUS_FILE)} does not name the takedown {unlisted[0]}, which left a receipt in "
+            f"{store.url(RECEIPTS)}: it was edited; restore it"
         )
     # One that `corpus.toml` does not name yet is left by a takedown that was killed, and by nothing else.
     if (unnamed := sorted(set(there) - set(expected))) and not store.exists(PENDING):
@@ -258,6 +299,7 @@ def _read(store: Store, expected: Sequence[str]) -> _List | None:
             kind: found for kind in EQUAL if (found := frozenset(row["keyed"] for row in rows if row["kind"] == kind))
         },
         hashes=KeyedHashes.of(key, near),
+        vectors=KeyedVectors.of(key, [(row["keyed"], row[VECTOR]) for row in rows if row["kind"] == VECTOR]),
     )
 
 
@@ -310,7 +352,7 @@ def make_key(store: Store) -> bytes:
 
     Raises `CorpusError` when it is missing and something was taken down under it: another key would find nothing.
     """
-    if not (store.exists(KEY) or read_settings(store).get(TAKEDOWNS) or _ids(store)):
+    if not (store.exists(KEY) or named_takedowns(store) or _ids(store)):
         store.write_new(KEY, f"{secrets.token_hex(32)}\n".encode())
     return read_key(store)
 
@@ -318,17 +360,19 @@ def make_key(store: Store) -> bytes:
 def add_entries(store: Store, entries: Iterable[Entry]) -> str:
     """Add the entries of one takedown, and return its id. Adding them again changes nothing."""
     key = make_key(store)
-    rows = [{"kind": CHECK, "keyed": keyed(key, CHECK, ""), "radius_bits": 0}]
+    rows: list[dict[str, Any]] = [{"kind": CHECK, "keyed": keyed(key, CHECK, ""), "radius_bits": 0, VECTOR: None}]
     for entry in entries:
         assert entry.kind in KINDS
         value = keyed(key, entry.kind, entry.value)
         if entry.kind in keyed_hashes.KINDS:
             value = scramble(key, as_codes([bytes.fromhex(entry.value)]))[0].tobytes()
-        rows.append({"kind": entry.kind, "keyed": value, "radius_bits": entry.radius_bits})
-    unique = sorted({tuple(row.values()) for row in rows}, key=lambda row: (str(row[0]), row[1:]))
-    data = parquet_bytes(
-        pa.Table.from_pylist([dict(zip(ENTRY_SCHEMA.names, row, strict=True)) for row in unique], ENTRY_SCHEMA)
-    )
+        vector = np.frombuffer(bytes.fromhex(entry.vector), "<f2")[None]
+        turned = turn(key, vector)[0].astype("<f4").tobytes() if entry.vector else None
+        rows.append({"kind": entry.kind, "keyed": value, "radius_bits": entry.radius_bits, VECTOR: turned})
+    unique = sorted({tuple(row.values()) for row in rows}, key=lambda row: (row[0], *row[1:3], row[3] or b""))
+    schema = ENTRY_SCHEMA.append(_VECTOR_FIELD) if any(row[3] for row in unique) else ENTRY_SCHEMA
+    # `zip` leaves the vectors out where there are none.
+    data = parquet_bytes(pa.Table.from_pylist([dict(zip(schema.names, row, strict=False)) for row in unique], schema))
     name = hashlib.sha256(data).hexdigest()[:16]
     store.write_bytes(f"{FOLDER}/{name}.parquet", data)
     settings = read_settings(store)

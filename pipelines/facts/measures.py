@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from byline.catalog.corpora.facts import FactTable, instrument_name
+from byline.catalog.corpora.facts import FactTable, Key, instrument_name
 from byline.catalog.disk.storage import Store
 from byline.dedup.colors import GRID, GRID_BYTES
 from byline.dedup.quality import QUALITY_INSTRUMENT
@@ -128,5 +128,5 @@ def caption_facts(store: Store, instrument: str) -> FactTable:
         measure="captions",
         instrument=instrument,
         schema=CAPTION_SCHEMA,
-        key="shown_sha256",
+        key=Key.SHOWN,
     )

@@ -53,7 +53,7 @@ def search_similar(store: Store, parts: list[PackPart], instrument: str) -> pa.T
 
     digests, vectors = [], []
     for part in sorted(parts):
-        sha256, vectors_ND = _vectors(store, part.pack, instrument)
+        sha256, vectors_ND = told_vectors(store, part.pack, instrument)
         if len(sha256):
             digests.append(sha256)
             vectors.append(vectors_ND)
@@ -65,7 +65,7 @@ def search_similar(store: Store, parts: list[PackPart], instrument: str) -> pa.T
     return pa.Table.from_arrays(columns, schema=SIMILAR_SCHEMA)
 
 
-def _vectors(store: Store, pack: str, instrument: str) -> tuple[npt.NDArray[np.str_], Vectors]:
+def told_vectors(store: Store, pack: str, instrument: str) -> tuple[npt.NDArray[np.str_], Vectors]:
     """Return the digests and the vectors of the pictures of a pack that are not plain."""
     facts = embedding_facts(store, instrument)
     table = facts.read(pack)

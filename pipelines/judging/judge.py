@@ -11,9 +11,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
+from byline.catalog.denylists.keyed_vectors import ALIKE_FROM, VECTOR
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 from byline.catalog.policies.policy import CapRules, Policy
@@ -22,7 +24,7 @@ from byline.pipelines.facts.edge_search import read_edges
 from byline.pipelines.facts.edges import similar_words, suspect_words, suspects_of
 from byline.pipelines.facts.evaluation_sets import EvaluationSets, corpus_evaluation_sets
 from byline.pipelines.facts.rows import Instruments, read_rows
-from byline.pipelines.facts.similar_search import read_similar
+from byline.pipelines.facts.similar_search import read_similar, told_vectors
 from byline.pipelines.judging.candidates import Kept, contaminated_rows, denied_rows, keep, kept_columns, without
 from byline.pipelines.judging.placeholders import placeholder_rows
 from byline.pipelines.judging.resolving import (
@@ -51,11 +53,13 @@ def judge_packs(
     *,
     is_classified: bool = False,
     metrics: Sequence[str] = (),
+    denied_alike: Callable[[str], pa.Array] | None = None,
 ) -> Iterator[tuple[Screened, pa.Table]]:
     """Yield, for every pack in order, what was screened and the verdicts: one a record, in the order of its rows.
 
     `pairs` (`EDGE_SCHEMA`), `recurring` (`CODE_SCHEMA`) and `similar` (`SIMILAR_SCHEMA`) are what is known of copies;
-    `is_classified` says that the corpus has a safety instrument, `metrics` which metrics of people's own.
+    `is_classified` says that the corpus has a safety instrument, `metrics` which metrics of people's own, and
+    `denied_alike` which pictures of a pack, by digest, are to its embedding edited copies of what was taken down.
     The verdict of a record depends on the order of neither packs, rows nor pairs.
     """
     rules = {source: policy.rules_of(source) for source in {pack.source for pack in packs}}
@@ -71,6 +75,8 @@ def judge_packs(
         rows = pack.read(list(dict.fromkeys(columns)))
         alone = screen(rows, rules[pack.source], is_classified=is_classified, metrics=metrics)
         screened = _with_lists(rows, alone, policy, denylist, evaluation if is_evaluated else None)
+        if denied_alike is not None:
+            screened = _without_alike(rows, screened, denied_alike(pack.name))
         return keep(rows, screened, policy, suspects, look_alikes)
 
     kept = list(in_threads(first, packs))
@@ -97,6 +103,12 @@ def _with_lists(
         bits |= np.where(denied_rows(rows, asked, denylist, policy), DENIED, 0)
     if evaluation is not None:
         bits |= np.where(contaminated_rows(rows, asked, evaluation, policy), CONTAMINATED, 0)
+    return replace(screened, reasons=with_reasons(screened.reasons, bits)) if bits.any() else screened
+
+
+def _without_alike(rows: pa.Table, screened: Screened, denied: pa.Array) -> Screened:
+    asked = screened.claims.reasons.admitted & pc.is_in(rows["sha256"], value_set=denied).to_numpy()
+    bits = np.where(asked, DENIED, 0)
     return replace(screened, reasons=with_reasons(screened.reasons, bits)) if bits.any() else screened
 
 
@@ -193,17 +205,26 @@ def judge_parts(
     def pack_of(part: PackPart) -> Pack:
         return Pack(name=part.pack, read=lambda columns: read_rows(part, store, instruments, columns, keep=keep))
 
-    edges, rules = read_edges(store, list(parts)), policy.duplicates
+    edges, rules, denylist = read_edges(store, list(parts)), policy.duplicates, load_denylist(store, denylists)
+    embedding = instruments.embedding if VECTOR in denylist.kinds else None
+    min_cosine = max(ALIKE_FROM, rules.min_cosine or 0.0)  # never less than what a takedown shows before
+
+    def denied_alike(pack: str) -> pa.Array:
+        sha256_N, vectors_ND = told_vectors(store, pack, str(embedding))
+        denied_N = denylist.alike(str(embedding), vectors_ND, min_cosine)
+        return pa.array(sha256_N[denied_N].tolist(), pa.string())
+
     return judge_packs(
         [pack_of(part) for part in parts],
         edges.pairs,
         edges.recurring,
         policy,
-        load_denylist(store, denylists),
+        denylist,
         evaluation or corpus_evaluation_sets(store, instruments.evaluation, policy.evaluation.radius_bits),
         _similar(parts, store, instruments) if rules.min_cosine is not None else None,
         is_classified=instruments.safety is not None,
         metrics=instruments.metric_names,
+        denied_alike=denied_alike if embedding else None,
     )
 
 

@@ -1,9 +1,11 @@
 """byline takedown as people meet it: it shows, asks, removes, proves."""
 
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,7 @@ def test_find_shows_and_removes_nothing(folder):
     before = tree_digest(folder / "corpus")
     done = _byline("takedown", "find", "--picture", PHOTO, cwd=folder)
     assert done.returncode == 0
+    shutil.rmtree(folder / "corpus/written")  # where the page is
     assert "test:0" in done.stderr
     assert "data:image/jpeg;base64" in (folder / "takedown.html").read_text()
     assert tree_digest(folder / "corpus") == before
@@ -61,6 +64,7 @@ def test_where_nobody_can_be_asked_it_says_what_it_would_do(folder, arguments, q
     assert done.returncode == 2
     assert question in done.stderr
     assert "--yes" in done.stderr
+    shutil.rmtree(folder / "corpus/written", ignore_errors=True)  # where the page is
     assert tree_digest(folder / "corpus") == before
 
 
@@ -69,16 +73,54 @@ def test_it_removes_proves_and_answers(folder):
     done = _byline("takedown", "apply", "--record", "test:0", "--yes", cwd=folder)
     assert done.returncode == 0
     receipt = json.loads((folder / done.stdout.strip()).read_text())
-    assert [row["record_id"] for row in receipt["removed"]] == ["test:0"]
+    assert [row["reason"] for row in receipt["removed"]] == ["asked for"]
+    assert "test:0" not in (folder / done.stdout.strip()).read_text()
     assert receipt["releases"][0]["before"] == before.version
     checked = _byline("takedown", "check", "--picture", PHOTO, cwd=folder)
     assert (checked.returncode, "nothing is left in corpus" in checked.stdout) == (0, True)
     assert not (folder / "takedown.html").exists()
-    for asked in ("test:0", "http://pictures.example/0.jpg", receipt["removed"][0]["sha256"]):
+    for asked in ("test:0", "http://pictures.example/0.jpg", hashlib.sha256(PHOTO.read_bytes()).hexdigest()):
         traced = _byline("trace", asked, cwd=folder)
         assert traced.returncode == 1
         assert f"it was taken down: corpus/receipts/{receipt['id']}.json" in traced.stdout.replace("\n", " ")
     assert _byline("verify", "corpus/releases/small", cwd=folder).returncode == 0
+
+
+def test_what_has_it_outside_of_the_corpus_is_named_and_pages_are_deleted_when_asked(folder, built):
+    (folder / "reports").mkdir()
+    pages = ["elsewhere.html", "reports/report.html", "moved.html"]
+    assert _byline("takedown", "find", "--record", "test:0", "--page", "elsewhere.html", cwd=folder).returncode == 0
+    assert _byline("report", "corpus/releases/small", "--out", "reports/report.html", cwd=folder).returncode == 0
+    assert _byline("export", "corpus/releases/small", "export", cwd=folder).returncode == 0
+    shutil.copy(folder / "elsewhere.html", folder / "moved.html")
+    assert _byline("takedown", "find", "--record", "test:2", "--page", "of-another.html", cwd=folder).returncode == 0
+    done = _byline("takedown", "apply", "--record", "test:0", "--pages", "--yes", cwd=folder)
+    assert done.returncode == 0
+    told = done.stderr.splitlines()
+    assert [line for line in told if line.startswith("deleted: ")] == [
+        f"deleted: {folder}/{page}" for page in sorted(pages[:2])
+    ]
+    assert [page for page in pages if (folder / page).exists()] == ["moved.html"]
+    assert [line.split(": ")[:2] for line in told if line.startswith("not reached: ")] == [
+        ["not reached", f"source {built / 'metadata.tsv'}"],
+        ["not reached", f"export {folder / 'export'}"],
+        ["not reached", f"page {folder / 'moved.html'}"],
+    ]
+    assert (folder / "of-another.html").exists(), "it shows another picture"
+
+
+def test_a_part_of_a_name_takes_nothing_down_but_lists_who_has_it(folder):
+    before = tree_digest(folder / "corpus")
+    for verb in (["find"], ["apply", "--yes"]):
+        done = _byline("takedown", *verb, "--creator", "ada", cwd=folder)
+        assert done.returncode == 2
+        assert "no creator is called 'ada'; 1 holds it: 'Ada L.' (3 records)" in " ".join(done.stderr.split())
+        assert "name one with --creator, or say --exactly" in " ".join(done.stderr.split())
+    assert tree_digest(folder / "corpus") == before
+    exactly = _byline("takedown", "find", "--creator", "ada", "--exactly", cwd=folder)
+    assert "nothing in the corpus is what was asked for" in exactly.stderr
+    named = _byline("takedown", "find", "--creator", "ADA L.", cwd=folder)
+    assert "3 of 3 records" in named.stderr
 
 
 def test_check_finds_what_somebody_put_back(folder):
@@ -87,6 +129,24 @@ def test_check_finds_what_somebody_put_back(folder):
     checked = _byline("takedown", "check", "--picture", PHOTO, cwd=folder)
     assert checked.returncode == 1
     assert "left: shards/forgotten.bin at byte" in checked.stdout
+
+
+def test_check_names_what_it_could_not_read_and_proves_nothing_of_it(folder):
+    _byline("takedown", "apply", "--record", "test:0", "--yes", cwd=folder)
+    with zipfile.ZipFile(folder / "corpus/shards/put-away.zip", "w") as archive:
+        archive.writestr("a.txt", "a")
+    (folder / "corpus/facts/broken").symlink_to("/proc/self/mem")
+    (folder / "corpus/facts/half.parquet").write_bytes(b"PAR1" + b"x" * 50)
+    checked = _byline("takedown", "check", cwd=folder)
+    assert checked.returncode == 1
+    told = checked.stdout.splitlines()
+    assert [line.rpartition(" (")[0] or line for line in told[:-1]] == [
+        "unread: facts/half.parquet: its cells cannot be decoded",
+        "unread: facts/broken: it cannot be read",
+        "unread: shards/put-away.zip: it is packed as zip, which is not looked into",
+    ]
+    assert told[-1].startswith("nothing was found in what could be read in corpus: ")
+    assert told[-1].endswith("3 files could not be read, of which nothing is shown")
 
 
 def test_check_without_a_takedown_proves_nothing(folder):

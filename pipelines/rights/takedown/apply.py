@@ -6,7 +6,7 @@ the next one, and by nothing else: builds wait for it.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,14 +17,17 @@ import pyarrow.compute as pc
 from byline.catalog.corpora.corpus import DENYLISTS, PENDING, read_settings
 from byline.catalog.corpora.manifest import WITHDRAWN, Manifest, Release
 from byline.catalog.corpora.packs import read_attempts, read_images
+from byline.catalog.corpora.written import Written
 from byline.catalog.denylists.denylist import Entry, add_entries, load_denylist, make_key, read_key
 from byline.catalog.digests import canonical_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.pipelines.facts.measures import thumbnail_facts
+from byline.pipelines.rights.takedown.beyond import beyond, matcher_of
 from byline.pipelines.rights.takedown.copies import unmeasured
 from byline.pipelines.rights.takedown.exposed import Exposures, exposed
 from byline.pipelines.rights.takedown.footprint import changed, footprint
+from byline.pipelines.rights.takedown.receipts import Receipt, seal_old_receipts, write_receipt
 from byline.pipelines.rights.takedown.remaking import (
     latest_of,
     point_latest,
@@ -42,27 +45,7 @@ from byline.pipelines.rights.takedown.windows import fingerprints
 from byline.pipelines.rights.traces.lookup import all_parts
 
 PENDING_PRINTS = "takedowns/pending.parquet"
-RECEIPTS = "receipts"
 PRINT_SCHEMA = pa.schema([("fingerprint", pa.uint64())])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Receipt:
-    """What a takedown did, as `receipts/<id>.json` says it."""
-
-    id: str
-    asked: dict[str, Any]
-    removed: list[dict[str, Any]]
-    """Record, digests of its picture, why."""
-    files: list[dict[str, str | None]]
-    """Every file of packs, facts and records that changed: path, and SHA-256 before and after."""
-    shards: list[dict[str, Any]]
-    releases: list[dict[str, Any]]
-    """Name, the version before, the one after; none where nothing was left."""
-    checkpoints: list[dict[str, Any]]
-    """Which had seen what was removed, and how often. Only training anew makes them forget."""
-    began_at: str
-    completed_at: str
 
 
 def is_pending(store: Store) -> bool:
@@ -76,8 +59,12 @@ def check_none_pending(store: Store) -> None:
         raise CorpusError(f"in {store.root} a takedown was begun and not completed; run: byline takedown apply")
 
 
-def begin(store: Store, request: Request, selection: Selection, exposures: Exposures) -> None:
+def begin(
+    store: Store, request: Request, selection: Selection, exposures: Exposures, near: Iterable[Written] = ()
+) -> None:
     """Write down what is to be done. Nothing is removed yet; from here on `complete` can be run any number of times.
+
+    `near` are pages and exports near by, which are told when they show what goes.
 
     Raises `CorpusError`, and leaves all as it was, when the denylist is damaged, a picture was not measured yet, or a
     release could not be made again.
@@ -88,10 +75,12 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
     doomed = doomed_by(store, selection)
     releases = versions_with(store, doomed.record_ids, doomed.packs)
     load_denylist(store, _all_of(denylists_of(store, release.name) for release in releases))
-    found = exposed(store, releases, doomed.packs, doomed.sha256s)
+    found = list(exposed(store, releases, doomed.packs, doomed.sha256s))
     seen = [one for manifest, places in found for one in exposures(manifest, places)]
-    prints = pa.table({"fingerprint": _fingerprints(store, doomed)}, schema=PRINT_SCHEMA)
-    store.write_table(PENDING_PRINTS, prints)
+    prints = _fingerprints(store, doomed)
+    store.write_table(PENDING_PRINTS, pa.table({"fingerprint": prints}, schema=PRINT_SCHEMA))
+    versions = {manifest.digest[:16] for manifest, places in found if places}
+    matcher = matcher_of(np.asarray(prints.to_numpy(zero_copy_only=False), np.uint64), read_key(store))
     journal = {
         "asked": asdict(request),
         "victims": [asdict(victim) for victim in selection.victims],
@@ -101,6 +90,7 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
         "footprint": footprint(store, doomed.packs),
         "versions": [[release.name, release.version] for release in releases],
         "latest": {release.name: latest_of(store, release.name) for release in releases},
+        "beyond": beyond(store, doomed.record_ids, matcher, versions, near),
         "began_at": _now(),
     }
     if not store.write_new(PENDING, canonical_json(journal) + b"\n"):
@@ -108,8 +98,9 @@ def begin(store: Store, request: Request, selection: Selection, exposures: Expos
 
 
 def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Receipt:
-    """Do what `begin` wrote down, or the rest of it, and return the receipt. `count` is told of each step."""
-    read_key(store)  # that the fingerprints were made with
+    """Do what `begin` wrote down, or the rest of it, and return what was done, in clear: the receipt that is
+    kept names nothing. `count` is told of each step."""
+    key = read_key(store)  # that the fingerprints were made with
     journal = json.loads(store.read_bytes(PENDING))
     names = {name for name, _ in journal["versions"]}
     denylists = {name: denylists_of(store, name) for name in names}
@@ -133,10 +124,8 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
         count(name)
     files = changed(journal["footprint"], footprint(store, doomed.packs))
     receipt = _receipt(store, takedown, journal, files)
-    store.write_bytes(f"{RECEIPTS}/{takedown}.fingerprints.parquet", store.read_bytes(PENDING_PRINTS))
-    store.write_bytes(
-        f"{RECEIPTS}/{takedown}.json", json.dumps(asdict(receipt), indent=1, sort_keys=True).encode() + b"\n"
-    )
+    write_receipt(store, receipt, store.read_bytes(PENDING_PRINTS), key)
+    seal_old_receipts(store, key)
     store.remove(PENDING)
     store.remove(PENDING_PRINTS)
     return receipt
@@ -232,6 +221,7 @@ def _receipt(store: Store, takedown: str, journal: dict[str, Any], files: list[d
         releases=releases,
         checkpoints=journal["checkpoints"],
         began_at=journal["began_at"],
+        beyond=journal.get("beyond", []),
         completed_at=_now(),
     )
 

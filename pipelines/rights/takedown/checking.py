@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow.compute as pc
 
-from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings
-from byline.catalog.denylists.denylist import load_denylist, read_key
+from byline.catalog.denylists.denylist import RECEIPTS, load_denylist, named_takedowns, read_key
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
-from byline.pipelines.rights.takedown.apply import RECEIPTS, check_none_pending
+from byline.pipelines.rights.takedown.apply import check_none_pending
+from byline.pipelines.rights.takedown.receipts import PRINTS, check_receipt
 from byline.pipelines.rights.takedown.scan import Hit, scan
 from byline.pipelines.rights.takedown.windows import Words, fingerprints
-
-PRINTS = ".fingerprints.parquet"
 
 
 def check_corpus(
@@ -27,8 +25,9 @@ def check_corpus(
     """
     check_none_pending(store)  # what is left of it would be found
     load_denylist(store)  # a key or a list that is gone would make this find nothing
-    prints = [_prints(store, receipt) for receipt in receipts or _all(store)]
-    key = read_key(store) if prints else secrets.token_bytes(32)
+    chosen = receipts or _all(store)
+    key = read_key(store) if chosen else secrets.token_bytes(32)
+    prints = [_prints(store, receipt, key) for receipt in chosen]
     prints += [fingerprints(data, key) for data in pictures.values()]
     wanted = np.unique(np.concatenate([np.zeros(0, np.uint64), *prints]))
     if not len(wanted):
@@ -40,16 +39,17 @@ def check_corpus(
 def _all(store: Store) -> list[str]:
     """Return the ids of all takedowns: of those with a receipt, and of those that should have one."""
     there = {name.removesuffix(PRINTS) for name in store.files(RECEIPTS, suffix=PRINTS)}
-    return sorted(there | set(read_settings(store).get(TAKEDOWNS, [])))
+    return sorted(there | set(named_takedowns(store)))
 
 
-def _prints(store: Store, receipt: str) -> Words:
+def _prints(store: Store, receipt: str, key: bytes) -> Words:
     path = f"{RECEIPTS}/{receipt}{PRINTS}"
     if not store.exists(path):
         there = ", ".join(_all(store)) or "none"
-        if receipt in read_settings(store).get(TAKEDOWNS, []):
+        if receipt in named_takedowns(store):
             raise CorpusError(f"{store.url(path)} is missing: it says what was removed; restore it")
         raise CorpusError(f"no receipt {receipt} in {store.root}; there are: {there}")
+    check_receipt(store, receipt, key)
     return np.asarray(store.read_table(path)["fingerprint"].to_numpy(), np.uint64)
 
 

@@ -31,6 +31,15 @@ KEY_COLUMNS = ("sha256", "key")
 GZIP = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
 """How a gzip member begins (RFC 1952): deflated, with no flag that is not defined."""
 _ZLIB_HEADS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_PACKED = {
+    b"PK\x03\x04": "zip",
+    b"\xfd7zXZ\x00": "xz",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "rar",
+}
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _RUN = re.compile(rb"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{88,}={0,2}")
 """Shorter base64 holds no whole window, in any of the four ways to begin a group of four."""
@@ -104,6 +113,11 @@ def is_parquet(head: bytes) -> bool:
 def is_text(path: str, head: bytes) -> bool:
     """Tell whether base64 is looked for: in every .html file, and in what has no zero byte at its start."""
     return path.endswith(".html") or b"\0" not in head
+
+
+def packed_as(head: bytes) -> str | None:
+    """Return how a file is packed that cannot be looked into; none for one that can, or that is not packed."""
+    return next((name for start, name in _PACKED.items() if head.startswith(start)), None)
 
 
 def is_zlib(head: bytes) -> bool:

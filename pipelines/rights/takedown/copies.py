@@ -1,19 +1,23 @@
 """What records of a corpus brought, and what equals or looks like a picture. Only what was stored is a picture."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.denylists.denylist import Look
+from byline.catalog.denylists.keyed_vectors import ALIKE_FROM
 from byline.catalog.disk.storage import Store
 from byline.dedup.quality import FLAT_FROM
 from byline.dedup.views import KIND_NAMES, UPRIGHT
 from byline.pipelines.facts.likeness import PackLooks, views_in
 from byline.pipelines.facts.measures import hash_facts, quality_facts
+from byline.pipelines.facts.similar_search import told_vectors
 from byline.pipelines.releases.papers.distances import distance_text
 
 Row = dict[str, Any]
@@ -22,8 +26,6 @@ EQUAL_BYTES = "equal bytes"
 EQUAL_PIXELS = "equal pixels"
 BEYOND_BITS = 32
 """Farther than any radius."""
-ALIKE_FROM = 0.7
-"""Cosine from which pictures are shown as copies that no hash tells, where a corpus compared its vectors."""
 COLUMNS = ["record_id", "url", "sha256", "stored_sha256"]
 
 
@@ -81,14 +83,14 @@ def held_by_others(
 
 
 def copies_of(
-    store: Store, packs: Iterable[str], sought: Mapping[str, Sought], radius_bits: int, *, sees_views: bool
+    store: Store, packs: Sequence[str], sought: Mapping[str, Sought], radius_bits: int, *, sees_views: bool
 ) -> list[FoundCopy]:
     """Return every picture that equals one of these, named by their digests, or looks like it; the nearest first.
 
     With `sees_views` pictures look alike when they do so turned, without their frames, or to the embedding of the
     corpus, as crops do.
     """
-    found, similar = [], _similar(store, sought) if sees_views else {}
+    found, similar = [], _similar(store, packs, sought) if sees_views else {}
     for pack in packs:
         near = {sha256: FoundCopy(row={}, of=one.record_id, reason=EQUAL_BYTES) for sha256, one in sought.items()}
         near = {**similar, **near}
@@ -122,32 +124,40 @@ def _alike(
             yield copy, like.sha256
 
 
-def _similar(store: Store, sought: Mapping[str, Sought]) -> dict[str, FoundCopy]:
-    """Return what embeddings found alike to the pictures that are sought, without its row, by digest."""
-    found = {}
-    for instrument in store.folders("facts/similar"):
-        for name in store.files(f"facts/similar/{instrument}", suffix=".parquet"):
-            pairs = store.read_table(f"facts/similar/{instrument}/{name}")
-            pairs = pairs.filter(pc.greater_equal(pairs["cosine"], ALIKE_FROM)).sort_by("cosine")
-            stands_for = {**_of_equal_vector(pairs, sought), **{sha256: sha256 for sha256 in sought}}
-            wanted = pa.array(sorted(stands_for), pa.string())
-            for one, other in (("a", "b"), ("b", "a")):
-                for row in pairs.filter(pc.is_in(pairs[one], wanted)).to_pylist():
-                    found[row[other]] = FoundCopy(
-                        row={},
-                        of=sought[stands_for[row[one]]].record_id,
-                        reason=f"near: {distance_text(None, cosine=row['cosine'])}",
-                        distance_bits=BEYOND_BITS,
-                    )
+def _similar(store: Store, packs: Sequence[str], sought: Mapping[str, Sought]) -> dict[str, FoundCopy]:
+    """Return what an embedding finds alike to the pictures that are sought, without its row, by digest.
+
+    All vectors are compared, whether or not a policy had them compared with each other: what is found here is what a
+    build refuses from then on, so that nothing leaves a release that was not shown before.
+    """
+    found: dict[str, FoundCopy] = {}
+    for instrument in store.folders("facts/embeddings"):
+        names, vectors_SD = _vectors_of(store, packs, instrument, sought)
+        for pack in packs if names else ():
+            sha256_N, vectors_ND = told_vectors(store, pack, instrument)
+            cosine_NS = vectors_ND.astype(np.float32) @ vectors_SD.T if len(sha256_N) else np.zeros((0, len(names)))
+            for row in np.flatnonzero((cosine_NS >= ALIKE_FROM).any(axis=1)).tolist():
+                nearest = int(cosine_NS[row].argmax())
+                found[str(sha256_N[row])] = FoundCopy(
+                    row={},
+                    of=sought[names[nearest]].record_id,
+                    reason=f"near: {distance_text(None, cosine=float(cosine_NS[row, nearest]))}",
+                    distance_bits=BEYOND_BITS,
+                )
     return found
 
 
-def _of_equal_vector(pairs: pa.Table, sought: Mapping[str, Sought]) -> dict[str, str]:
-    """Return what has the vector of a picture that is sought, which the value is: of equal ones only the first has
-    further pairs."""
-    equal = pairs.filter(pc.equal(pairs["cosine"], 1))
-    sides = zip(equal["a"].to_pylist(), equal["b"].to_pylist(), strict=True)
-    return {first: other for first, other in sides if other in sought}
+def _vectors_of(
+    store: Store, packs: Iterable[str], instrument: str, sought: Collection[str]
+) -> tuple[list[str], npt.NDArray[np.float32]]:
+    """Return the digests and vectors of those pictures that have one and are not plain."""
+    names, vectors = [], []
+    for pack in packs:
+        sha256_N, vectors_ND = told_vectors(store, pack, instrument)
+        is_sought_N = np.isin(sha256_N, np.array(sorted(sought), np.str_))
+        names += sha256_N[is_sought_N].tolist()
+        vectors += list(vectors_ND[is_sought_N].astype(np.float32))
+    return names, np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
 
 
 def looks_of(store: Store, rows: Iterable[Row]) -> dict[str, Look]:

@@ -47,7 +47,7 @@ class Case:
     """One picture that a takedown would remove."""
 
     asked: str
-    """What was asked for and led to this picture, in words; cases with equal words are shown together."""
+    """What was asked for and led to this picture, in words; cases with equal words are a group, shown together."""
     reason: str
     """`asked for`, `equal bytes`, `equal pixels` or `near: 7 bits, turned`."""
     distance_bits: int = 0
@@ -65,7 +65,7 @@ class Case:
 
 
 def review_page(cases: Sequence[Case], title: str) -> bytes:
-    """Return the page: totals, then the cases grouped by what was asked for, nearest first.
+    """Return the page: totals, then a section for each group of pictures, under its title, nearest first.
 
     Groups come in the order of their first case. Everything is escaped, and the page's policy forbids every script but
     its own, so nothing that a source said can run. Equal cases give equal bytes.
@@ -77,7 +77,7 @@ def review_page(cases: Sequence[Case], title: str) -> bytes:
     page = environment.get_template("takedown.html.j2").render(
         title=plain(title),
         totals=_totals(cases),
-        groups=[(plain(asked), [_shown(case) for case in _nearest_first(group)]) for asked, group in groups.items()],
+        groups=[_shown_group(asked, _nearest_first(group)) for asked, group in groups.items()],
         greatest_bits=max((case.distance_bits for case in cases), default=0),
         num_cases=len(cases),
     )
@@ -102,6 +102,19 @@ def _totals(cases: Sequence[Case]) -> list[tuple[int, str, str]]:
         (len({seen.checkpoint for case in cases for seen in case.seen}), "checkpoint", "checkpoints"),
         (len({case.promoted.record_id for case in cases if case.promoted}), "promoted", "promoted"),
     ]
+
+
+def _shown_group(asked: str, cases: Sequence[Case]) -> Shown:
+    """Return a group under the title and the creator of its nearest picture, which say more than an id does."""
+    records = sorted(cases[0].records, key=lambda record: not record.title)
+    first = records[0] if records else CaseRecord(record_id="")
+    return {
+        "asked": plain(asked),
+        "title": plain(first.title) or "Untitled",
+        "creator": plain(first.creator),
+        "num_pictures": len({case.sha256 for case in cases if case.sha256}),
+        "cases": [_shown(case) for case in cases],
+    }
 
 
 def _shown(case: Case) -> Shown:

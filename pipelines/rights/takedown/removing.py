@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from byline.catalog.corpora.facts import PAIRS, Key, key_of
 from byline.catalog.corpora.packs import remove_records
 from byline.catalog.corpora.parts import parts_of, write_records
 from byline.catalog.corpora.rechecks import forget_checks
@@ -38,6 +39,16 @@ class Doomed:
     codes: frozenset[bytes]
     """Perceptual hashes that no other picture has."""
     packs: tuple[str, ...]
+
+    def keys(self, key: Key) -> frozenset[str]:
+        """Return what goes of facts that are about this."""
+        match key:
+            case Key.PICTURE:
+                return self.sha256s
+            case Key.SHOWN:
+                return self.texts | self.sha256s
+            case Key.CAPTION:
+                return self.captions
 
 
 def doomed_by(store: Store, selection: Selection) -> Doomed:
@@ -151,18 +162,24 @@ def _from_records(store: Store, path: str, doomed: Doomed) -> Iterator[str]:
 
 
 def _from_facts(store: Store, doomed: Doomed) -> Iterator[str]:
-    keys = {"sha256": doomed.sha256s, "shown_sha256": doomed.texts | doomed.sha256s, "caption_sha256": doomed.captions}
-    for measure in store.folders("facts"):
+    for measure in (name for name in store.folders("facts") if name not in PAIRS):
         for instrument in store.folders(f"facts/{measure}"):
             for pack in doomed.packs:
-                for stem in store.numbered(f"facts/{measure}/{instrument}/{pack}.", ".parquet"):
-                    yield from _from_table(store, f"{stem}.parquet", keys)
+                stems = store.numbered(f"facts/{measure}/{instrument}/{pack}.", ".parquet")
+                for stem in reversed(stems):  # where one is missing, those behind it are not found
+                    yield from _from_table(store, f"{stem}.parquet", doomed)
 
 
-def _from_table(store: Store, path: str, keys: dict[str, frozenset[str]]) -> Iterator[str]:
+def _from_table(store: Store, path: str, doomed: Doomed) -> Iterator[str]:
+    """Remove what goes from a segment. One that has no key, of another version of byline perhaps, goes whole: which of
+    its rows are about what goes cannot be told, and facts can be measured again."""
+    key = key_of(store, path)
+    if key is None:
+        store.remove(path)
+        yield path
+        return
     table = store.read_table(path)
-    name = next(name for name in keys if name in table.column_names)
-    kept = table.filter(pc.invert(pc.is_in(table[name], pa.array(sorted(keys[name]), pa.string()))))
+    kept = table.filter(pc.invert(pc.is_in(table[key], pa.array(sorted(doomed.keys(key)), pa.string()))))
     if len(kept) < len(table):
         store.write_table(path, kept)
         yield path

@@ -30,6 +30,7 @@ import pyarrow as pa
 
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import TarMember
+from byline.catalog.errors import StorageError
 from byline.pipelines.rights.takedown.contents import (
     GZIP,
     HEAD_BYTES,
@@ -43,6 +44,7 @@ from byline.pipelines.rights.takedown.contents import (
     is_text,
     is_zlib,
     overlapping,
+    packed_as,
     parquet_cells,
     parquet_dictionaries,
     read_blocks,
@@ -68,9 +70,10 @@ class Hit:
     path: str
     """Relative to the root."""
     kind: Literal["left", "shared", "unread"]
-    """`left`: of a removed picture. `shared`: in a kept picture that has the same bytes. `unread`: this Parquet file
-    cannot be decoded, so only its bytes as they lie were searched."""
+    """`left`: of a removed picture. `shared`: in a kept picture that has the same bytes. `unread`: this file cannot be
+    read or decoded (`problem` says why), so at most its bytes as they lie were searched."""
     num_windows: int
+    problem: str = ""
     inside: str = ""
     """A tar's member, `base64`, `gzip` or `zlib`; empty for the bytes of the file itself."""
     offset: int | None = None
@@ -111,13 +114,19 @@ class Scan:
     def hits(self) -> Iterator[Hit]:
         """Yield every hit. Parquet files come first; within a kind of files they are sorted by path."""
         for path in sorted(corpus_files(self.store), key=lambda path: (not path.endswith(".parquet"), path)):
-            yield from self._file(path)
+            try:
+                yield from self.file(path)
+            except (OSError, StorageError) as error:
+                yield _unread(path, f"it cannot be read ({error})")
             self.num_files += 1
 
-    def _file(self, path: str) -> Iterator[Hit]:
+    def file(self, path: str) -> Iterator[Hit]:
+        """Yield the hits of one file."""
         with self.store.open(path) as file:
             head = file.read(HEAD_BYTES)
             shared_windows: set[int] = set()
+            if packing := packed_as(head):
+                yield _unread(path, f"it is packed as {packing}, which is not looked into")
             if is_parquet(head):
                 yield from self._parquet(path, file, shared_windows)
             members = tar_members(file) if is_tar(head) else [TarMember(name="", offset=0, size=_size(file))]
@@ -221,8 +230,8 @@ class Scan:
                 unused = set(_ints(self.matcher.values(cells.data, places))) - in_cells
                 if unused:
                     yield Hit(path=path, kind="left", num_windows=len(unused), column=cells.column)
-        except (pa.ArrowException, OSError):
-            yield Hit(path=path, kind="unread", num_windows=0)
+        except (pa.ArrowException, OSError) as error:
+            yield _unread(path, f"its cells cannot be decoded ({str(error).splitlines()[0]})")
 
     def _cell_hits(self, path: str, cells: Cells, places: Places, shared_windows: set[int]) -> Iterator[Hit]:
         its_cell = np.searchsorted(cells.bounds, places, side="right") - 1
@@ -257,6 +266,20 @@ def scan(
     """
     matcher = Matcher(fingerprints, key)
     yield from Scan(store=store, matcher=matcher, is_kept=is_kept, is_kept_key=is_kept_key, progress=progress).hits()
+
+
+def scan_file(store: Store, path: str, matcher: Matcher) -> Iterator[Hit]:
+    """Yield every place in one file that holds a window. Nothing is taken for a kept picture's."""
+    one = Scan(store=store, matcher=matcher, is_kept=_no, is_kept_key=_no, progress=lambda path, num_bytes: None)
+    yield from one.file(path)
+
+
+def _unread(path: str, problem: str) -> Hit:
+    return Hit(path=path, kind="unread", num_windows=0, problem=problem)
+
+
+def _no(digest: str) -> bool:
+    return False
 
 
 def _kind(is_shared: bool) -> Literal["left", "shared"]:

@@ -12,11 +12,13 @@ import pyarrow.compute as pc
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.denylists.denylist import Entry, Look
 from byline.catalog.denylists.keyed_hashes import UPRIGHT, VIEWED
+from byline.catalog.denylists.keyed_vectors import VECTOR
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 from byline.pictures.pixels import UnusableError, store_image
 from byline.pipelines.facts.looks import look_of
+from byline.pipelines.facts.similar_search import told_vectors
 from byline.pipelines.rights.takedown.copies import (
     FoundCopy,
     Row,
@@ -139,6 +141,7 @@ def select(store: Store, request: Request, pixels: Mapping[str, Any]) -> Selecti
             *_asked_entries(request, files.values()),
             *_entries(record_ids, urls, attempts, sha256s),
             *_look_entries([*looks.values(), *(one.look for one in outside.values())], request),
+            *_vector_entries(store, [*of_asked, *(copy.row for copy in copies if not copy.distance_bits)], request),
         ),
         num_records=_num_records(parts),
     )
@@ -249,7 +252,8 @@ def _entries(
     yield from (Entry(kind="record", value=record_id) for record_id in sorted(record_ids))
     digests = {row["stored_sha256"] for row in attempts if row["sha256"] in sha256s} | set(sha256s)
     yield from (Entry(kind="sha256", value=digest) for digest in sorted(digests - {None}))
-    yield from (Entry(kind="url", value=url) for url in sorted(urls))
+    # `held:a.jpg` is where a picture lies in the folder of its source, and says nothing of that name in another folder.
+    yield from (Entry(kind="url", value=url) for url in sorted(urls) if not url.startswith("held:"))
 
 
 def _urls(store: Store, parts: Iterable[PackPart], record_ids: Collection[str]) -> set[str]:
@@ -271,3 +275,17 @@ def _look_entries(looks: Iterable[Look | None], request: Request) -> Iterator[En
         if request.radius_bits and not look.is_flat:
             codes = [look.phash256, *(code for _, code in look.views if request.sees_views)]
             yield from (Entry(kind=kind, value=code.hex(), radius_bits=request.radius_bits) for code in codes)
+
+
+def _vector_entries(store: Store, rows: Iterable[Row], request: Request) -> Iterator[Entry]:
+    """Yield the vectors of these pictures by every embedding of the corpus: a crop or a tilt moves hashes too far."""
+    if not request.sees_views:
+        return
+    by_pack: dict[str, set[str]] = {}
+    for row in rows:
+        by_pack.setdefault(row["pack"], set()).add(row["sha256"])
+    for instrument in store.folders("facts/embeddings"):
+        for pack, wanted in sorted(by_pack.items()):
+            for sha256, vector in zip(*told_vectors(store, pack, instrument), strict=True):
+                if sha256 in wanted:
+                    yield Entry(kind=VECTOR, value=instrument, vector=vector.astype("<f2").tobytes().hex())

@@ -6,6 +6,8 @@ the same record, the part is of the run that the newest release judged. Nothing 
 
 import json
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -161,6 +163,42 @@ def find_creator(store: Store, name_or_url: str) -> Found:
         return pc.is_in(said.indices, pa.array(theirs, said.indices.type))
 
     return _scan(store, all_parts(store), [column], is_theirs) if key else {}
+
+
+def creators_holding(store: Store, part: str) -> dict[str, int]:
+    """Return the creators whose name or page holds this text, each with how many records they have; the most first.
+
+    Neither case nor accents count, nor how white space is written. A record of a page that holds it counts for its
+    name, or for the page where it has none.
+    """
+    sought = _bare(part)
+    counts: Counter[str] = Counter()
+
+    def holding(found: PackPart) -> Counter[tuple[str | None, str | None, str]]:
+        rows = found.read_records(store, ["creator", "creator_url", "record_id"])
+        held = [_holds(rows[name], sought) for name in ("creator", "creator_url")]
+        chosen = rows.filter(_any(held))
+        return Counter(zip(*(column.to_pylist() for column in chosen.columns), strict=True))
+
+    parts, known = all_parts(store) if sought else [], set[str]()
+    for found in in_threads(holding, parts):
+        for name, page, record_id in found:
+            if record_id not in known:  # several runs of a source have it
+                known.add(record_id)
+                counts[name or page or ""] += 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _holds(said: pa.ChunkedArray, sought: str) -> Mask:
+    words = pc.dictionary_encode(said).combine_chunks()
+    there = [number for number, name in enumerate(words.dictionary.to_pylist()) if sought in _bare(name)]
+    return pc.is_in(words.indices, pa.array(there, words.indices.type))
+
+
+def _bare(said: str) -> str:
+    """Return a text without its case, its accents and its spacing."""
+    letters = unicodedata.normalize("NFKD", said).casefold()
+    return " ".join("".join(one for one in letters if not unicodedata.combining(one)).split())
 
 
 def find_domain(store: Store, host: str) -> Found:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.consent import read_consent
+from byline.catalog.corpora.facts import PAIRS, key_of
 from byline.catalog.corpora.manifest import Manifest
 from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.corpora.parts import PackPart
@@ -28,10 +29,6 @@ Kind = Literal["picture", "sha256", "url", "record"]
 RADIUS_BITS = 31
 """Of what is shown to a person, who sees the distance too: small or badly compressed copies are further away than
 those that a policy takes for duplicates. Unrelated photographs are some 60 bits apart at least."""
-NOT_MEASURED = frozenset({"edges"})
-"""Folders of `facts/` that are not about one picture."""
-KEYS = {"text": "caption_sha256"}
-"""Measures of `training.encoding` that are not kept by the digest of the picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,9 +237,9 @@ class _Pack:
         for measure in self.store.folders("facts"):
             if measure == "captions":
                 found += captions
-            elif measure not in NOT_MEASURED:
+            elif measure not in PAIRS:
                 for name in self._instruments(measure):
-                    if any(self._has(measure, stem, keys) for stem in self._segments(measure, name)):
+                    if any(self._has(stem, keys) for stem in self._segments(measure, name)):
                         found.append(Fact(measure=measure, instrument=name))
         return found
 
@@ -252,9 +249,9 @@ class _Pack:
     def _segments(self, measure: str, instrument: str) -> list[str]:
         return self.store.numbered(f"facts/{measure}/{instrument}/{self.pack}.", ".parquet")
 
-    def _has(self, measure: str, stem: str, keys: set[str]) -> bool:
-        key = KEYS.get(measure, "sha256")
-        return bool(_rows_with(self.store.read_table(f"{stem}.parquet", [key])[key], keys))
+    def _has(self, stem: str, keys: set[str]) -> bool:
+        key = key_of(self.store, f"{stem}.parquet")
+        return key is not None and bool(_rows_with(self.store.read_table(f"{stem}.parquet", [key])[key], keys))
 
     def _captions(self, instrument: str, keys: set[str]) -> Iterator[Fact]:
         for stem in self._segments("captions", instrument):

@@ -1,5 +1,7 @@
 """What was taken down cannot come back, and its list must be whole."""
 
+import json
+import re
 import shutil
 
 import pytest
@@ -9,6 +11,7 @@ from byline.catalog.corpora.packs import read_index
 from byline.catalog.denylists.denylist import load_denylist
 from byline.catalog.errors import CorpusError
 from byline.pipelines.beam.build import build
+from byline.pipelines.rights.takedown.contents import corpus_files
 from tests.builders import a_yfcc_line
 from tests.pipelines.rights.takedown.corpora import HOST, latest, shipped, smaller, take_down, write_pictures
 
@@ -90,3 +93,27 @@ def test_the_denylist_tells_nothing(corpus):
     for word in (b"test:0", b"Ada", b"pictures.example", receipt.removed[0]["sha256"].encode()):
         assert word not in data
     assert not load_denylist(store).is_empty
+
+
+def test_nothing_in_the_corpus_names_what_went(corpus):
+    store, _, _ = corpus
+    said = ["test:3", "test:4", "Grace", f"{HOST}/3.jpg", f"{HOST}/4.jpg"]
+    assert {word for word in said if _places(store, word)} == set(said), "they are found while they are there"
+    receipt = take_down(store, creators=("Grace",), urls=(f"{HOST}/2.jpg",))
+    said += [row["sha256"] for row in receipt.removed] + ["test:2", f"{HOST}/2.jpg"]
+    assert {word: _places(store, word) for word in said if not re.fullmatch("[0-9a-f]{64}", word)} == {
+        word: [] for word in said if not re.fullmatch("[0-9a-f]{64}", word)
+    }
+    assert {path.rsplit("/", 1)[1] for word in said for path in _places(store, word)} <= {"samples.parquet"}
+
+
+def _places(store, word):
+    """Return the files that hold a word, as they lie or in a cell of Parquet."""
+    return [path for path in corpus_files(store) if word.encode() in _unpacked(store, path)]
+
+
+def _unpacked(store, path):
+    data = store.read_bytes(path)
+    if not path.endswith(".parquet"):
+        return data
+    return data + json.dumps(store.read_table(path).to_pylist(), default=str).encode()

@@ -100,11 +100,23 @@ def test_cases_are_grouped_by_what_was_asked_for_and_the_nearest_is_first():
     cases = [_near(2, 12), _near(3, 2), a_case(asked="record test:7"), a_case(reason="equal bytes"), a_case()]
     page = _page(*cases)
     assert [heading.get_text(" ", strip=True) for heading in page.select("h2")] == [
-        "record test:1 4 pictures",
-        "record test:7 1 picture",
+        "Blobs Ada L. 3 pictures record test:1",
+        "Blobs Ada L. 1 picture record test:7",
     ]
     reasons = [reason.get_text() for reason in page.select_one("section").select(".reason")]
     assert reasons == ["asked for", "equal bytes", "near: 2 bits", "near: 12 bits"]
+
+
+@pytest.mark.parametrize(
+    ("records", "heading"),
+    [
+        ((a_case_record(title=""), a_case_record(title="A boat", creator="")), "A boat 1 picture record test:1"),
+        ((a_case_record(title="", creator=""),), "Untitled 1 picture record test:1"),
+        ((), "Untitled 1 picture record test:1"),
+    ],
+)
+def test_a_group_is_headed_by_what_is_said_of_its_picture(records, heading):
+    assert _page(a_case(records=records)).h2.get_text(" ", strip=True) == heading
 
 
 def test_the_slider_reaches_the_greatest_distance():

@@ -3,11 +3,13 @@
 import json
 import os
 
+import pyarrow as pa
 import pytest
 
 from byline.catalog.corpora.corpus import read_settings
 from byline.catalog.corpora.manifest import Release, shard_table_path
 from byline.catalog.corpora.packs import read_index
+from byline.catalog.denylists.denylist import keyed_text, read_key
 from byline.catalog.errors import CorpusError
 from byline.pipelines.beam.build import build
 from byline.pipelines.releases.verify import verify
@@ -40,8 +42,7 @@ def test_it_is_gone_from_everything_and_the_rest_is_whole(corpus):
     assert receipt.releases == [{"name": "small", "before": before.version, "after": release.version}]
     folder = store.local_path("")
     left = [p for p in folder.rglob("*") if p.is_file() and sha256.encode() in p.read_bytes()]
-    assert {p.relative_to(folder).parts[0] for p in left} <= {"receipts", "releases"}
-    assert {p.name for p in left if "releases" in p.parts} <= {"samples.parquet"}
+    assert {p.name for p in left} <= {"samples.parquet"}
     assert not find_record(store, "test:2")
     assert build(config, workers=1).version == release.version
 
@@ -91,6 +92,19 @@ def test_the_next_best_copy_is_promoted_when_only_equal_bytes_go(corpus):
     assert "test:6" not in shipped(before)
     take_down(store, records=("test:1",), radius_bits=0)
     assert "test:6" in shipped(latest(store))
+
+
+def test_facts_of_no_known_key_do_not_block_it_and_are_gone(corpus):
+    store, _, _ = corpus
+    pack = find_record(store, "test:0")["test:0"].pack
+    paths = [f"facts/gait/walker-2/{pack}.{segment:03d}.parquet" for segment in range(2)]
+    other = f"facts/gait/walker-2/{'test-00009'}.000.parquet"
+    for path in (*paths, other):
+        store.write_table(path, pa.table({"record_id": ["test:0", "test:8"], "steps": [3, 4]}))
+    receipt = take_down(store, records=("test:0",))
+    assert not any(store.exists(path) for path in paths)
+    assert store.exists(other)
+    assert {file["path"] for file in receipt.files} >= set(paths)
 
 
 def test_a_caption_that_others_have_too_stays(corpus):
@@ -181,8 +195,12 @@ def test_what_checkpoints_of_versions_withdrawn_before_saw_is_in_the_receipt(cor
 def test_the_receipt_is_readable_and_complete(corpus):
     store, _, _ = corpus
     receipt = take_down(store, records=("test:2",))
-    said = json.loads(store.read_bytes(f"receipts/{receipt.id}.json"))
-    assert {row["record_id"]: row["reason"] for row in said["removed"]} == {
+    said, key = json.loads(store.read_bytes(f"receipts/{receipt.id}.json")), read_key(store)
+    assert {row["record_id_keyed"]: row["reason"] for row in said["removed"]} == {
+        keyed_text(key, "record", "test:2"): "asked for",
+        keyed_text(key, "record", "test:7"): "equal bytes",
+    }
+    assert {row["record_id"]: row["reason"] for row in receipt.removed} == {
         "test:2": "asked for",
         "test:7": "equal bytes",
     }

@@ -1,0 +1,56 @@
+"""What byline wrote about a corpus outside of it (pages, exports): where, so that a takedown can name it.
+
+`written/<digest of the place>.json`, one for each place. Only the place and the verb are kept.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from byline.catalog.corpora.corpus import SETTINGS
+from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import StorageError
+
+FOLDER = "written"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A page or an export."""
+
+    path: str
+    """On this machine, whole; or a URL."""
+    by: str
+    """The verb that wrote it."""
+
+
+def note_written(store: Store, path: str, by: str) -> None:
+    """Note that a verb wrote this. A corpus that cannot be written to, or an export, keeps no note."""
+    place = Written(path=path if "://" in path else os.path.abspath(path), by=by)  # noqa: PTH100 - links stay as named
+    try:
+        if store.exists(SETTINGS):
+            store.write_bytes(_note(place.path), canonical_json(asdict(place)) + b"\n")
+    except StorageError:
+        return
+
+
+def forget_written(store: Store, path: str) -> None:
+    """Forget what is there no longer."""
+    store.remove(_note(path))
+
+
+def read_written(store: Store) -> Iterator[Written]:
+    """Yield what was noted, by place. A damaged note says nothing."""
+    found = []
+    for name in store.files(FOLDER, suffix=".json"):
+        try:
+            found.append(Written(**json.loads(store.read_bytes(f"{FOLDER}/{name}"))))
+        except (ValueError, TypeError):
+            continue
+    yield from sorted(found, key=lambda one: one.path)
+
+
+def _note(path: str) -> str:
+    return f"{FOLDER}/{sha256_hex(os.fsencode(path))[:16]}.json"

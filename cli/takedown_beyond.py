@@ -1,0 +1,44 @@
+"""What a takedown cannot reach: what lies near by is looked into, and what still has the pictures is told."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from byline.catalog.corpora.manifest import EXPORT
+from byline.catalog.corpora.written import Written
+from byline.catalog.disk.storage import Store
+from byline.catalog.text import one_line
+from byline.cli.corpus import folders_in
+from byline.pipelines.rights.takedown.beyond import Beyond, delete_pages
+
+LEVELS = 3
+"""Below the current folder, where pages and exports are looked for."""
+
+
+def near_by(store: Store) -> Iterator[Written]:
+    """Yield the pages and the exports in and below the current folder, but for those inside the corpus."""
+    corpus = store.local_path("").resolve() if store.is_local else None
+    for folder in _folders(Path(), LEVELS, corpus):
+        is_export = (folder / EXPORT).is_file()
+        for path in [folder] if is_export else sorted(folder.glob("*.html")):
+            yield Written(path=str(path.resolve()), by="found here")
+
+
+def _folders(folder: Path, levels: int, corpus: Path | None) -> Iterator[Path]:
+    if folder.resolve() == corpus:
+        return
+    yield folder
+    for below in folders_in(folder) if levels else ():
+        yield from _folders(below, levels - 1, corpus)
+
+
+def told_beyond(store: Store, said: Sequence[dict[str, Any]], *, deletes: bool) -> Iterator[str]:
+    """Delete the pages that byline wrote, if that is asked; yield a line for each place that still has what went."""
+    places = [Beyond(**one) for one in said]
+    deleted = set(delete_pages(store, places)) if deletes else set()
+    yield from (one_line(f"deleted: {path}") for path in sorted(deleted))
+    left = [one for one in places if "://" in one.path or os.path.exists(one.path)]  # noqa: PTH110 - any text
+    for one in left:
+        hint = "; --pages deletes it" if one.is_ours else ""
+        yield one_line(f"not reached: {one.kind} {one.path}: {one.told}{hint}")

@@ -1,0 +1,142 @@
+"""What a takedown cannot reach, as it lies outside of the corpus: sources, pages, exports. Found before it begins."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from html import unescape
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from byline.catalog.corpora.manifest import Manifest
+from byline.catalog.corpora.written import Written, forget_written, read_written
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import BylineError
+from byline.pipelines.rights.takedown.scan import scan_file
+from byline.pipelines.rights.takedown.windows import Matcher
+from byline.pipelines.rights.traces.lookup import all_parts
+
+NAMED = 5
+"""Files of a folder that are named; of further ones the number is told."""
+MAX_PAGE_BYTES = 1 << 30
+_BETWEEN_WORDS = re.compile(r"[\s\"'<>,()]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beyond:
+    """A place outside of the corpus that still has what goes."""
+
+    kind: Literal["pictures", "source", "page", "export"]
+    path: str
+    told: str
+    """What of it, in words."""
+    is_ours: bool = False
+    """A page that byline noted to have written: it can be deleted when that is asked."""
+
+
+def beyond(
+    store: Store,
+    record_ids: Collection[str],
+    matcher: Matcher | None,
+    versions: Collection[str],
+    near: Iterable[Written] = (),
+) -> list[dict[str, Any]]:
+    """Return every `Beyond`, as JSON has it: where the sources have the records, and which pages and exports show them.
+
+    Looked at are what byline noted to have written about this corpus, and `near`, what lies near by. `versions` are the
+    releases that are made again: an export of one of them still has what goes.
+    """
+    records = _records(store, record_ids)
+    words = {word for row in records for word in (row["record_id"], row["url"], row["landing_url"]) if word}
+    found = [*_held(records), *_sources(records)]
+    ours = {one.path: one for one in read_written(store)}
+    for path, one in sorted({**{one.path: one for one in near}, **ours}.items()):
+        if (seen := _written(one, matcher, words, versions)) is not None:
+            found.append(Beyond(**{**asdict(seen), "is_ours": seen.kind == "page" and path in ours}))
+    return [asdict(one) for one in found]
+
+
+def delete_pages(store: Store, places: Iterable[Beyond]) -> Iterator[str]:
+    """Delete the pages that byline wrote and that are still there, and yield their paths."""
+    for one in places:
+        if one.is_ours and os.path.isfile(one.path):  # noqa: PTH113
+            Path(one.path).unlink()
+            forget_written(store, one.path)
+            yield one.path
+
+
+def _records(store: Store, record_ids: Collection[str]) -> list[dict[str, Any]]:
+    wanted, found = pa.array(sorted(record_ids), pa.string()), []
+    columns = ["record_id", "url", "landing_url", "held", "evidence_file", "evidence_place"]
+    for part in all_parts(store) if len(wanted) else ():
+        rows = part.read_records(store, columns)
+        found += rows.filter(pc.is_in(rows["record_id"], wanted)).to_pylist()
+    return found
+
+
+def _held(records: Iterable[dict[str, Any]]) -> Iterator[Beyond]:
+    """Yield each folder of the own pictures that are still there."""
+    names = defaultdict(set)
+    for row in records:
+        path = (row["held"] or "").rsplit("#", 1)
+        place = row["held"] if os.path.isfile(row["held"] or "") else path[0]  # noqa: PTH113 - any text
+        if place and os.path.isfile(place):  # noqa: PTH113
+            names[os.path.dirname(place)].add(os.path.basename(place))  # noqa: PTH119, PTH120
+    for folder, held in sorted(names.items()):
+        yield Beyond(kind="pictures", path=folder, told=_listed(held, "file", "that the pictures were read from"))
+
+
+def _sources(records: Iterable[dict[str, Any]]) -> Iterator[Beyond]:
+    """Yield each file on this machine whose rows the records were read from."""
+    places = defaultdict(set)
+    for row in records:
+        if os.path.exists(row["evidence_file"]):  # noqa: PTH110 - any text
+            places[os.path.abspath(row["evidence_file"])].add(row["evidence_place"])  # noqa: PTH100
+    for path, rows in sorted(places.items()):
+        yield Beyond(kind="source", path=path, told=_listed(rows, "row", "that the records were read from"))
+
+
+def _listed(names: Collection[str], what: str, which: str) -> str:
+    first = ", ".join(sorted(names)[:NAMED])
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f"{len(names):,} {what}{'' if len(names) == 1 else 's'} {which}: {first}{more}"
+
+
+def _written(one: Written, matcher: Matcher | None, words: Collection[str], versions: Collection[str]) -> Beyond | None:
+    """Return what of a page or an export still has what goes; none for what is gone or has nothing of it."""
+    if os.path.isfile(one.path):  # noqa: PTH113
+        told = _page(Path(one.path), matcher, words)
+        return Beyond(kind="page", path=one.path, told=f"{told}; by {one.by}") if told else None
+    try:
+        export = Store(one.path)
+        if not export.exists("manifest.json"):
+            return None
+        version = Manifest.model_validate_json(export.read_bytes("manifest.json")).digest[:16]
+    except (BylineError, ValidationError) as error:
+        told = f"cannot be looked into ({str(error).splitlines()[0]})"
+        return Beyond(kind="export", path=one.path, told=told) if "://" in one.path else None
+    told = f"an export of version {version}, which had it; delete it and export the release again"
+    return Beyond(kind="export", path=one.path, told=told) if version in versions else None
+
+
+def _page(path: Path, matcher: Matcher | None, words: Collection[str]) -> str | None:
+    try:
+        if path.stat().st_size > MAX_PAGE_BYTES:
+            return "too large to be looked into"
+        if matcher is not None and any(scan_file(Store(str(path.parent)), path.name, matcher)):
+            return "it shows the picture"
+        said = set(_BETWEEN_WORDS.split(unescape(path.read_text(encoding="utf-8", errors="replace"))))
+    except (OSError, BylineError) as error:
+        return f"cannot be looked into ({error})"
+    return "it names the record" if said.intersection(words) else None
+
+
+def matcher_of(prints: np.ndarray[Any, np.dtype[np.uint64]], key: bytes) -> Matcher | None:
+    """Return what finds the pictures that go in other files; none when nothing of them can be recognized."""
+    return Matcher(prints, key) if len(prints) else None

@@ -1,0 +1,128 @@
+"""Receipts: what a takedown did, in clear for the operator who did it, and under the corpus' key for everybody after.
+
+`receipts/<id>.json` names no record, creator, URL, picture or file that was asked for: each is an HMAC under
+`denylist/key`, the one that the denylist has of it too. Whoever holds the key and a name can ask whether the receipt is
+about it (`byline trace` does); nobody can read a name from it. Beside it lies `<id>.fingerprints.parquet`, by which
+`byline takedown check` searches. The receipt holds the digest of that file, and a seal: an HMAC of all that it says.
+"""
+
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from byline.catalog.denylists.denylist import RECEIPTS, keyed_text, receipt_ids
+from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import CorpusError
+
+PRINTS = ".fingerprints.parquet"
+_KINDS = {"records": "record", "urls": "url", "creators": "creator", "domains": "domain", "sha256s": "sha256"}
+"""Name in a request -> kind of the denylist's entry."""
+_NAMES = {"record_id": "record", "asked": "record", "sha256": "sha256", "stored_sha256": "sha256"}
+"""The same of what was removed. Each value is said by its HMAC, under the name with `_keyed`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What a takedown did, in clear: for the operator, who keeps it elsewhere or not at all."""
+
+    id: str
+    asked: dict[str, Any]
+    removed: list[dict[str, Any]]
+    """Record, digests of its picture, why."""
+    files: list[dict[str, str | None]]
+    """Every file of packs, facts and records that changed: path, and SHA-256 before and after."""
+    shards: list[dict[str, Any]]
+    releases: list[dict[str, Any]]
+    """Name, the version before, the one after; none where nothing was left."""
+    checkpoints: list[dict[str, Any]]
+    """Which had seen what was removed, and how often. Only training anew makes them forget."""
+    began_at: str
+    completed_at: str
+    beyond: list[dict[str, Any]] = field(default_factory=list)
+    """Where outside of the corpus it still is (`pipelines.rights.takedown.beyond`). Told, and never kept."""
+
+
+def receipt_path(takedown: str) -> str:
+    """Return where the receipt of a takedown lies."""
+    return f"{RECEIPTS}/{takedown}.json"
+
+
+def write_receipt(store: Store, receipt: Receipt, prints: bytes, key: bytes) -> None:
+    """Write a receipt under the key of the corpus, and the fingerprints that it answers for."""
+    store.write_bytes(f"{RECEIPTS}/{receipt.id}{PRINTS}", prints)
+    _write(store, receipt, sha256_hex(prints), key)
+
+
+def seal_old_receipts(store: Store, key: bytes) -> None:
+    """Put receipts under the key that versions of byline wrote in clear which knew no other."""
+    for takedown in receipt_ids(store):
+        said, prints = _read(store, takedown), f"{RECEIPTS}/{takedown}{PRINTS}"
+        if "seal" not in said and store.exists(prints):
+            _write(store, Receipt(**said), sha256_hex(store.read_bytes(prints)), key)
+
+
+def check_receipt(store: Store, takedown: str, key: bytes) -> None:
+    """Raise `CorpusError` unless a receipt and its fingerprints are as the takedown wrote them.
+
+    Of what earlier versions wrote in clear nothing can be said; the next takedown puts that under the key.
+    """
+    said = _read(store, takedown)
+    if (seal := said.pop("seal", None)) is None:
+        return
+    path, prints = store.url(receipt_path(takedown)), f"{RECEIPTS}/{takedown}{PRINTS}"
+    if not hmac.compare_digest(str(seal), _seal(said, key)):
+        raise CorpusError(f"{path} is not as its takedown wrote it: its seal is another; restore it")
+    if sha256_hex(store.read_bytes(prints)) != said["fingerprints_sha256"]:
+        raise CorpusError(f"{store.url(prints)} is not the file that {path} names by its SHA-256; restore it")
+
+
+def _read(store: Store, takedown: str) -> dict[str, Any]:
+    path = receipt_path(takedown)
+    if not store.exists(path):
+        raise CorpusError(f"{store.url(path)} is missing: it says what was removed; restore it")
+    try:
+        said = json.loads(store.read_bytes(path))
+    except ValueError as error:
+        raise CorpusError(f"{store.url(path)} is damaged ({error}); restore it") from error
+    if not isinstance(said, dict):
+        raise CorpusError(f"{store.url(path)} is damaged: it is no table; restore it")
+    return said
+
+
+def _write(store: Store, receipt: Receipt, prints_sha256: str, key: bytes) -> None:
+    said = {**_keyed(receipt, key), "fingerprints_sha256": prints_sha256}
+    data = json.dumps({**said, "seal": _seal(said, key)}, indent=1, sort_keys=True)
+    store.write_bytes(receipt_path(receipt.id), data.encode() + b"\n")
+
+
+def _seal(said: Mapping[str, Any], key: bytes) -> str:
+    return hmac.digest(key, b"receipt\n" + canonical_json(said), "sha256").hex()
+
+
+def _keyed(receipt: Receipt, key: bytes) -> dict[str, Any]:
+    asked = {
+        f"{name}_keyed": [keyed_text(key, kind, value) for value in receipt.asked.get(name, ())]
+        for name, kind in _KINDS.items()
+    }
+    settings = {name: receipt.asked[name] for name in ("radius_bits", "views") if name in receipt.asked}
+    said = {name: value for name, value in asdict(receipt).items() if name != "beyond"}
+    return {
+        **said,
+        "asked": {**asked, **settings, "num_pictures": len(receipt.asked.get("pictures", ()))},
+        "removed": [_row(row, key) for row in receipt.removed],
+        "checkpoints": [
+            {
+                "checkpoint": one["checkpoint"],
+                "times_seen": {keyed_text(key, "sha256", sha256): times for sha256, times in one["times_seen"].items()},
+            }
+            for one in receipt.checkpoints
+        ],
+    }
+
+
+def _row(row: Mapping[str, Any], key: bytes) -> dict[str, Any]:
+    said = {f"{name}_keyed": keyed_text(key, _NAMES[name], row[name]) for name in _NAMES if row.get(name) is not None}
+    return {**{name: value for name, value in row.items() if name not in _NAMES}, **said}
