@@ -7,7 +7,6 @@ and copies have the rates that were measured there.
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from rich.progress import track
 
 from byline.catalog.corpora.corpus import write_settings
@@ -65,7 +64,7 @@ def make_corpus(store: Store, num_records: int, *, config: CorpusConfig, policy:
     admitted, captions = asked.reasons.admitted, config.instruments.captions
     numbers = _numbers_by_pack(num_records, num_packs)
     edges: list[pa.Table] = []
-    with store.writing(path) as file, pq.ParquetWriter(file, RECORD_SCHEMA, compression="zstd") as writer:
+    with store.writing_groups(path, RECORD_SCHEMA, compression="zstd") as writer:
         for pack, ids in enumerate(track(numbers, description=f"{num_records:,} records")):
             random = np.random.default_rng(pack)
             drawn = random.integers(0, len(real), len(ids))

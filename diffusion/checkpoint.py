@@ -8,6 +8,7 @@
 """
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +17,13 @@ from pydantic import BaseModel, Field, ValidationError
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.digests import digest_of
 from byline.catalog.errors import CheckpointError, CorpusError
+from byline.diffusion.file_kinds import kind_of
 
 INFO = "byline.json"
 FOLDER = "checkpoints"
+NAME = re.compile(r"[0-9]{10}")
+STRAY = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini")
+"""What file managers leave in folders that they showed, and nothing loads."""
 
 
 class CheckpointInfo(BaseModel, frozen=True, extra="forbid"):
@@ -45,26 +50,40 @@ def open_checkpoint(path: str | Path) -> tuple[Path, CheckpointInfo]:
     """Return the folder and the description of a checkpoint, or of the newest one of a run folder.
 
     Every file is checked against its SHA-256. Raises `CheckpointError` for a missing, damaged or incomplete one, for
-    one with a file too many, and for one that holds a pickle.
+    one with a file too many, and for one that holds anything but safetensors and JSON, by its bytes.
     """
-    from byline.diffusion.weights import refuse_pickles  # loads torch, which descriptions do not need
-
     folder = Path(path)
     if not (folder / INFO).exists():
         names = checkpoint_names(folder)
         if not names:
             raise CheckpointError(f"no checkpoint in {folder}; make one with: byline train CONFIG")
         folder = folder / FOLDER / names[-1]
-    refuse_pickles(folder)
+    try:
+        info = _checked(folder)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {error.filename or folder}: {error.strerror or error}") from error
+    return folder, info
+
+
+def _checked(folder: Path) -> CheckpointInfo:
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    there = {name for name in there if not STRAY.fullmatch(name.rpartition("/")[2])}
     try:
         info = CheckpointInfo.model_validate_json((folder / INFO).read_bytes())
-    except (OSError, ValidationError) as error:
+    except ValidationError as error:
         raise CheckpointError(f"{folder / INFO} is damaged; delete {folder}") from error
-    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()} - {INFO}
-    for name in sorted(there | set(info.files)):
-        if name not in there or file_digest(folder / name) != info.files.get(name):
-            raise CheckpointError(f"{folder / name} is not what {INFO} says; delete {folder}")
-    return folder, info
+    for name in sorted((there - {INFO}) | set(info.files)):
+        is_listed, is_other = name in info.files, f"{folder / name} is not what {INFO} says; delete {folder}"
+        if is_listed and (name not in there or file_digest(folder / name) != info.files[name]):
+            raise CheckpointError(is_other)
+        if kind_of(folder / name) is None:
+            raise CheckpointError(
+                f"{folder / name} is neither safetensors nor JSON by its bytes, and may run code when it is loaded; "
+                "delete it"
+            )
+        if not is_listed:
+            raise CheckpointError(is_other)
+    return info
 
 
 def require_trained_on(info: CheckpointInfo, release: Release) -> None:
@@ -78,7 +97,8 @@ def require_trained_on(info: CheckpointInfo, release: Release) -> None:
 
 def checkpoint_names(run: Path) -> list[str]:
     """Return the names of a run's complete checkpoints, oldest first."""
-    return sorted(path.parent.name for path in run.glob(f"{FOLDER}/[0-9]*/{INFO}"))
+    names = (path.parent.name for path in run.glob(f"{FOLDER}/[0-9]*/{INFO}"))
+    return sorted(name for name in names if NAME.fullmatch(name))
 
 
 def file_digest(path: Path) -> str:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from byline.catalog.errors import CheckpointError
+from byline.diffusion.file_kinds import starts_like_code
 
 ModelT = TypeVar("ModelT")
 UNUSED = "pooler."
@@ -21,7 +22,7 @@ PICKLES = frozenset({".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth
 def refuse_pickles(folder: Path) -> None:
     """Raise `CheckpointError` if the folder holds, at any depth, a file that is or may be a pickle."""
     for path in sorted(folder.rglob("*")):
-        if path.suffix in PICKLES:
+        if path.suffix.lower() in PICKLES or starts_like_code(path):
             raise CheckpointError(
                 f"{path} may be a pickle, which can run code; byline reads safetensors only: delete it"
             )

@@ -47,7 +47,7 @@ class Checkpoints:
         """Delete what a killed run left half written."""
         if self.ranks.is_first:
             for path in self.folder.glob(f"{PARTIAL}*"):
-                shutil.rmtree(path)
+                shutil.rmtree(path, ignore_errors=True)
         self.ranks.barrier()
 
     def restore_weights(self, average: WeightAverage) -> int:
@@ -85,7 +85,10 @@ class Checkpoints:
         if self.ranks.is_first:
             self._save_models(partial, average)
             self._describe(partial, images_seen)
-            partial.rename(self.folder / _name(images_seen))
+            place = self.folder / _name(images_seen)
+            if place.exists():  # without its description, or it would have been resumed
+                shutil.rmtree(place)
+            partial.rename(place)
             self._prune()
         self.ranks.barrier()
 

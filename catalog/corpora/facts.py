@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from byline.catalog.digests import digest_of
-from byline.catalog.disk.storage import Store, parquet_bytes
+from byline.catalog.disk.storage import Store
 from byline.catalog.disk.storage_errors import damaged_parquet
 
 
@@ -96,7 +96,7 @@ class FactTable:
         while rows := self._unknown(pack, rows):
             table = pa.Table.from_pylist(sorted(rows, key=lambda row: str(row[self.key])), schema=self.schema)
             segment = len(self._segments(pack))
-            if self.store.write_new(f"{self.folder}/{pack}.{segment:03d}.parquet", parquet_bytes(table)):
+            if self.store.write_new_table(f"{self.folder}/{pack}.{segment:03d}.parquet", table):
                 return
 
     def _unknown(self, pack: str, rows: list[dict[str, object]]) -> list[dict[str, object]]:

@@ -1,16 +1,18 @@
 """What a release is made of: the only thing that training needs to find on disk."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from tarfile import TarError
 from typing import Literal
 
+import pyarrow as pa
 from pydantic import BaseModel, Field, ValidationError
 
 from byline.catalog.corpora.sample_rows import read_as_tar
 from byline.catalog.digests import canonical_json, digest_of
+from byline.catalog.disk.json_files import read_json
+from byline.catalog.disk.mending import how_to_mend
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import read_tar
 from byline.catalog.errors import CorpusError
@@ -18,11 +20,14 @@ from byline.catalog.errors import CorpusError
 Split = Literal["train", "heldout"]
 Format = Literal["webdataset", "parquet"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
+VERSION = re.compile(r"\w[\w.-]*", re.ASCII)
 WITHDRAWN = "withdrawn.json"
 """In the folder of a version that held what was taken down: by which takedown, and which version took its place."""
 WITHDRAWN_SAMPLES = "samples.parquet"
 """Beside it: shard and key of each of its samples, in order, by which checkpoints can still be asked what they saw."""
 SHARDS_FROM_RELEASE = "../../../shards/"
+TABLE_XXH3 = "table_xxh3"
+"""Beside the `Shard`, in what a corpus says of a shard."""
 EXPORT = "export.json"
 """In a folder that `byline export` made: which release it holds."""
 
@@ -117,15 +122,21 @@ class Release:
         path = f"releases/{self.name}/LATEST"
         if not self.store.exists(path):
             raise CorpusError(f"no release {self.name} in {self.store.root}; make one with: byline build CONFIG")
-        return self.store.read_text(path).strip()
+        version = self.store.read_bytes(path).decode(errors="replace").strip()
+        if not (VERSION.fullmatch(version) and self.store.exists(f"releases/{self.name}/{version}")):
+            raise CorpusError(
+                f"{self.store.url(path)} is damaged: it names {version[:40]!r}, which is not there; {how_to_mend(path)}"
+            )
+        return version
 
     def _read_manifest(self) -> Manifest:
         path = f"{self.path}/manifest.json"
         if self.store.exists(f"{self.path}/{WITHDRAWN}"):
-            note = json.loads(self.store.read_bytes(f"{self.path}/{WITHDRAWN}"))
+            note = read_json(self.store, f"{self.path}/{WITHDRAWN}")
+            successor = note.get("successor")
             raise CorpusError(
-                f"{self.store.url(self.path)} was withdrawn by takedown {note['takedown']}; "
-                f"{'nothing was left of it' if note['successor'] is None else 'use version ' + note['successor']}"
+                f"{self.store.url(self.path)} was withdrawn by takedown {note.get('takedown')}; "
+                f"{'nothing was left of it' if successor is None else f'use version {successor}'}"
             )
         if not self.store.exists(path):
             if self.export is not None:
@@ -134,7 +145,8 @@ class Release:
         try:
             return Manifest.model_validate_json(self.store.read_bytes(path))
         except ValidationError as error:
-            raise CorpusError(f"{self.store.url(path)} is damaged: {error.errors()[0]['msg']}") from error
+            mend = how_to_mend(path) if self.export is None else "export it again"
+            raise CorpusError(f"{self.store.url(path)} is damaged: {error.errors()[0]['msg']}; {mend}") from error
 
     def shards(self, split: Split) -> list[Shard]:
         """Return the shards of one split, in the manifest's order."""
@@ -202,6 +214,18 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 def shard_table_path(name: str) -> str:
     """Return where the table of the shard with this name lies in the corpus."""
     return f"shards/{name.removesuffix('.tar')}.parquet"
+
+
+def read_shard_table(store: Store, name: str, columns: list[str] | None = None) -> pa.Table:
+    """Return the table of the shard with this name in a corpus. Raises `StorageError` when it is damaged."""
+    path = shard_description_path(name)
+    said = read_json(store, path) if store.exists(path) else {}
+    return store.read_table(shard_table_path(name), columns, xxh3=said.get(TABLE_XXH3))
+
+
+def shard_description_path(name: str) -> str:
+    """Return where a corpus says what the shard with this name is: its `Shard`, and XXH3 of its table's bytes."""
+    return f"shards/{name.removesuffix('.tar')}.json"
 
 
 def rows_path(shard: Shard) -> str:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.digests import canonical_json, sha256_hex
-from byline.catalog.disk.storage import Store, parquet_bytes
+from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import TarMember, whole_blocks, write_pieces, write_tar
 from byline.catalog.errors import CorpusError
 
@@ -161,8 +161,7 @@ def write_segment(
         if place := original_places.get(_original_member(row[0])):
             columns |= {"originals": of_originals, "original_offset": place.offset, "original_size": place.size}
         index.append(columns)
-    table = parquet_bytes(pa.Table.from_pylist(index, schema=INDEX_SCHEMA))
-    if not store.write_new(f"packs/{stem}.parquet", table):
+    if not store.write_new_table(f"packs/{stem}.parquet", pa.Table.from_pylist(index, schema=INDEX_SCHEMA)):
         return False
     store.write_bytes(f"packs/{stem}_stats.json", canonical_json(stats) + b"\n")
     return True

@@ -7,11 +7,10 @@ from functools import lru_cache
 from itertools import accumulate, groupby
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from byline.catalog.corpora.url_index import UrlIndex
+from byline.catalog.disk.seals import Footer
 from byline.catalog.disk.storage import Store
-from byline.catalog.disk.storage_errors import damaged_parquet
 from byline.catalog.nothing import stated_records
 
 
@@ -34,11 +33,8 @@ class PackPart:
 
         Raises `StorageError` when the file is damaged.
         """
-        with _told_if_damaged(store, self.records_path), store.open(self.records_path) as file:
-            footer = _footer(store, self.records_path, store.state(self.records_path))
-            ahead = not store.is_local  # on a disk it gains nothing, and its threads can abort a process as it ends
-            parquet = pq.ParquetFile(file, metadata=footer, read_dictionary=list(words) or None, pre_buffer=ahead)
-            return parquet.read_row_group(self.row_group, columns=columns, use_threads=False)
+        footer = _footer(store, self.records_path, store.state(self.records_path))
+        return store.read_row_group(self.records_path, self.row_group, footer, columns, words=words)
 
     def read_stated(self, store: Store, columns: list[str]) -> pa.Table:
         """Return these columns of the records, null where a source has only a word for nothing (`nan`, `unknown`)."""
@@ -47,7 +43,7 @@ class PackPart:
 
 def parts_of(store: Store, records_path: str) -> list[PackPart]:
     """Return the packs of an ingest run, in order. Raises `StorageError` when the file is damaged."""
-    footer = _footer(store, records_path, store.state(records_path))
+    footer = _footer(store, records_path, store.state(records_path)).metadata
     place = footer.schema.names.index("pack")
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     return [
@@ -67,15 +63,14 @@ def writing_records(store: Store, path: str, schema: pa.Schema) -> Iterator[Call
 
     When the block ends there is first the URL index and then, complete, the records. Memory holds one pack.
     """
-    with store.scratch_folder() as scratch, store.writing(path) as file:
+    with store.scratch_folder() as scratch, store.writing_groups(path, schema, compression="zstd") as writer:
         index = UrlIndex(scratch / "urls")
-        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
 
-            def add(pack: pa.Table) -> None:
-                writer.write_table(pack.combine_chunks(), row_group_size=len(pack))
-                index.add(pack)
+        def add(pack: pa.Table) -> None:
+            writer.write_table(pack.combine_chunks(), row_group_size=len(pack))
+            index.add(pack)
 
-            yield add
+        yield add
         index.write(store, path)
 
 
@@ -94,15 +89,6 @@ def packs_of(records: pa.Table) -> Iterator[pa.Table]:
 
 
 @lru_cache(maxsize=64)
-def _footer(store: Store, path: str, state: str) -> pq.FileMetaData:
+def _footer(store: Store, path: str, state: str) -> Footer:
     """Return what a Parquet file says of itself, at length if it has a thousand packs. `state` changes with it."""
-    with _told_if_damaged(store, path), store.open(path) as file:
-        return pq.ParquetFile(file).metadata
-
-
-@contextmanager
-def _told_if_damaged(store: Store, path: str) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise damaged_parquet(store.url(path), error) from error
+    return store.read_footer(path)

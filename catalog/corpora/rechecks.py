@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.packs import asked_for
-from byline.catalog.disk.storage import Store, parquet_bytes
+from byline.catalog.disk.storage import Store
 
 FOLDER = "rechecks"
 DELTA = ".delta.json"
@@ -105,9 +105,9 @@ def last_checked(store: Store, pack: str, records: pa.Table) -> pa.ChunkedArray:
 def add_checks(store: Store, release: str, pack: str, rows: Iterable[dict[str, Any]]) -> None:
     """Add a segment of checks, sorted by record. Of several writers of one segment the other comes after it."""
     listed = sorted(rows, key=lambda row: str(row["record_id"]))
-    data = parquet_bytes(pa.Table.from_pylist(listed, schema=RECHECK_SCHEMA))
+    table = pa.Table.from_pylist(listed, schema=RECHECK_SCHEMA)
     number = len(_segments(store, release, pack))
-    while listed and not store.write_new(f"{FOLDER}/{release}/{pack}.{number:03d}.parquet", data):
+    while listed and not store.write_new_table(f"{FOLDER}/{release}/{pack}.{number:03d}.parquet", table):
         number += 1
 
 

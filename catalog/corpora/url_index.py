@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from byline.catalog.disk.spilling import Spill, write_regrouped
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import StorageError
 from byline.catalog.urls import KEYS, url_key
 
 URL_COLUMNS = ("url", "landing_url")
@@ -52,15 +52,12 @@ class UrlIndex:
 
     def write(self, store: Store, records_path: str) -> None:
         """Write the index of these records, sorted by hash, and among equal ones by row group."""
-        with (
-            store.writing(url_index_path(records_path)) as file,
-            pq.ParquetWriter(
-                file,
-                URL_INDEX_SCHEMA,
-                compression={"url_hash": "NONE", "row_group": "ZSTD"},
-                use_dictionary=["row_group"],
-            ) as writer,
-        ):
+        with store.writing_groups(
+            url_index_path(records_path),
+            URL_INDEX_SCHEMA,
+            compression={"url_hash": "NONE", "row_group": "ZSTD"},
+            use_dictionary=["row_group"],
+        ) as writer:
             write_regrouped(writer, self._sorted(), ROWS_PER_GROUP)
 
     def _sorted(self) -> Iterator[pa.Table]:
@@ -75,14 +72,13 @@ def row_groups_of(store: Store, records_path: str, url: str) -> list[int] | None
         return None
     wanted = _hashes([url])[0]
     found: set[int] = set()
-    with store.open(path) as file:
-        parquet = pq.ParquetFile(file, pre_buffer=False)
-        for number in range(parquet.metadata.num_row_groups):
-            column = parquet.metadata.row_group(number).column(0).statistics
-            if column is not None and column.has_min_max and column.min <= wanted <= column.max:
-                rows = parquet.read_row_group(number, use_threads=False)
-                is_wanted = rows["url_hash"].to_numpy() == wanted
-                found.update(rows["row_group"].to_numpy()[is_wanted].tolist())
+    footer = store.read_footer(path)
+    for number in range(footer.metadata.num_row_groups):
+        column = footer.metadata.row_group(number).column(0).statistics
+        if column is not None and column.has_min_max and column.min <= wanted <= column.max:
+            rows = store.read_row_group(path, number, footer)
+            is_wanted = rows["url_hash"].to_numpy() == wanted
+            found.update(rows["row_group"].to_numpy()[is_wanted].tolist())
     return sorted(found)
 
 
@@ -100,11 +96,10 @@ def renew_url_index(store: Store, records_path: str, groups: Iterable[pa.Table])
 def _is_of_today(store: Store, path: str) -> bool:
     if not store.exists(path):
         return False
-    with store.open(path) as file:
-        try:
-            said = pq.ParquetFile(file, pre_buffer=False).metadata.metadata or {}
-        except pa.ArrowInvalid:
-            return False
+    try:
+        said = store.read_footer(path).metadata.metadata or {}
+    except StorageError:
+        return False
     return MADE_WITH.items() <= said.items()
 
 

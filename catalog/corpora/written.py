@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from byline.catalog.corpora.corpus import SETTINGS
+from byline.catalog.corpora.corpus import CORPUS_FILE
 from byline.catalog.digests import canonical_json, sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import StorageError
@@ -30,7 +30,7 @@ def note_written(store: Store, path: str, by: str) -> None:
     """Note that a verb wrote this. A corpus that cannot be written to, or an export, keeps no note."""
     place = Written(path=path if "://" in path else os.path.abspath(path), by=by)  # noqa: PTH100 - links stay as named
     try:
-        if store.exists(SETTINGS):
+        if store.exists(CORPUS_FILE):
             store.write_bytes(_note(place.path), canonical_json(asdict(place)) + b"\n")
     except StorageError:
         return

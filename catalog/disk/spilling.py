@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from byline.catalog.disk.seals import TableWriter
 
 PENDING_BYTES = 16 << 20
 """How much is held before it is written. Cannot change what is read back."""
@@ -83,7 +84,7 @@ def regrouped(tables: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(held).combine_chunks()
 
 
-def write_regrouped(writer: pq.ParquetWriter, tables: Iterable[pa.Table], num_rows: int) -> None:
+def write_regrouped(writer: TableWriter, tables: Iterable[pa.Table], num_rows: int) -> None:
     """Write row groups of `num_rows`, as `pq.write_table` does of one table; so no rows are one empty row group."""
     is_empty = True
     for table in regrouped(tables, num_rows):

@@ -4,6 +4,7 @@ On a local disk a file is written beside its place under `.partial/` and renamed
 what is atomic, and there is no rename. Every path given to a `Store` is relative to its root, with `/`.
 """
 
+import mmap
 import os
 import shutil
 import tempfile
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from io import BufferedRandom, BytesIO
+from io import BufferedRandom, BytesIO, RawIOBase
 from itertools import count, takewhile
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
@@ -19,9 +20,13 @@ from typing import IO, Any, TypeVar, cast
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 from fsspec.registry import known_implementations
 
 from byline.catalog.configs.extras import extra_with, missing
+from byline.catalog.disk import seals
+from byline.catalog.disk.mending import how_to_mend
+from byline.catalog.disk.seals import Chunk, DamagedError, Footer, TableWriter
 from byline.catalog.disk.storage_errors import damaged_parquet, explained, is_of_object_store
 from byline.catalog.errors import BylineError, StorageError
 
@@ -34,6 +39,10 @@ DIGESTS = frozenset(
 """Columns in which no two values have much in common: stored plain, which is read several times faster."""
 IDS = frozenset(("record_id", "keeper_record_id", "keeper_sha256"))
 """Columns in which no two values are equal: a dictionary of them would be made in vain."""
+SCRATCH_DIGEST_BYTES = 16
+"""What follows an Arrow file of scratch: XXH3 of its path and its bytes."""
+ARROW = b"ARROW1"
+"""How an Arrow file ends; so does what an older byline wrote, which is read unchecked."""
 
 
 @dataclass(frozen=True)
@@ -84,28 +93,32 @@ class Store:
         """Return a word that changes when the bytes of `path` do: its time and size, or the object store's tag."""
         return str(self._call(lambda fs, full: fs.ukey(full), path))
 
-    def files(self, folder: str, *, suffix: str = "") -> list[str]:
-        """Return the sorted names (not paths) of the files directly in `folder`; none when it does not exist."""
+    def files(self, folder: str, *, suffix: str = "", hidden: bool = False) -> list[str]:
+        """Return the sorted names (not paths) of the files directly in `folder`; none when it does not exist.
+
+        What begins with a dot is of file managers and tools, not of a corpus: it is named with `hidden` only.
+        """
 
         def names(fs: fsspec.AbstractFileSystem, full: str) -> list[str]:
             try:
                 entries = fs.ls(full, detail=True)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return []
             files = (entry["name"].rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file")
-            return sorted(name for name in files if name.endswith(suffix))
+            return sorted(name for name in files if name.endswith(suffix) and (hidden or not name.startswith(".")))
 
         return self._call(names, folder)
 
-    def folders(self, folder: str) -> list[str]:
-        """Return the sorted names of the folders directly in `folder`."""
+    def folders(self, folder: str, *, hidden: bool = False) -> list[str]:
+        """The same of the folders directly in `folder`."""
 
         def names(fs: fsspec.AbstractFileSystem, full: str) -> list[str]:
             try:
                 entries = fs.ls(full, detail=True)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return []
-            return sorted(e["name"].rstrip("/").rsplit("/", 1)[-1] for e in entries if e["type"] == "directory")
+            folders = (e["name"].rstrip("/").rsplit("/", 1)[-1] for e in entries if e["type"] == "directory")
+            return sorted(name for name in folders if hidden or not name.startswith("."))
 
         return self._call(names, folder)
 
@@ -126,8 +139,11 @@ class Store:
             yield file
 
     def read_text(self, path: str) -> str:
-        """Return `path` as UTF-8 text."""
-        return self.read_bytes(path).decode()
+        """Return `path` as UTF-8 text. Raises `StorageError` when it is none."""
+        try:
+            return self.read_bytes(path).decode()
+        except UnicodeDecodeError as error:
+            raise StorageError(f"{self.url(path)} is damaged ({error}); {how_to_mend(path)}") from error
 
     def write_bytes(self, path: str, data: bytes, *, is_scratch: bool = False) -> None:
         """Put `data` at `path`, whole or not at all. Scratch, which can be made again, may be lost when power fails."""
@@ -162,15 +178,67 @@ class Store:
             else:
                 self._call(lambda fs, full: fs.put_file(name, full), path, writing=True)
 
-    def read_table(self, path: str, columns: list[str] | None = None, *, words: Collection[str] = ()) -> pa.Table:
-        """Read a Parquet file, the columns in `words` as dictionaries. Raises `StorageError` when it is damaged."""
-        try:
+    def read_table(
+        self, path: str, columns: list[str] | None = None, *, words: Collection[str] = (), xxh3: str | None = None
+    ) -> pa.Table:
+        """Read a Parquet file, the columns in `words` as dictionaries; `xxh3` is of all its bytes, where that is known.
+
+        Raises `StorageError` when it is damaged, or is another one that was put in its place (`catalog.disk.seals`).
+        """
+        with self._told_if_damaged(path):
+            data = self._buffered(path)
+            if xxh3 is not None and xxhash.xxh3_64_hexdigest(data.read_buffer()) != xxh3:
+                raise DamagedError("it has other bytes than were written")
+            footer = seals.read_footer(data, path)
+            if footer.is_sealed:
+                for chunk in footer.chunks(range(footer.metadata.num_row_groups), columns):
+                    data.seek(chunk.start)
+                    chunk.check(data.read_buffer(chunk.size))
             # Arrow's own threads, which buffering ahead starts too, can outlive a short process and abort it at its
             # end; packs are our parallelism.
-            parquet = pq.ParquetFile(self._buffered(path), read_dictionary=list(words) or None, pre_buffer=False)
+            parquet = pq.ParquetFile(
+                data, metadata=footer.metadata, read_dictionary=list(words) or None, pre_buffer=False
+            )
             return parquet.read(columns=columns, use_threads=False)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged_parquet(self.url(path), error) from error
+
+    def read_footer(self, path: str) -> Footer:
+        """Return what a Parquet file says of itself, for `read_row_group`. Raises `StorageError` when it is damaged."""
+        with self._told_if_damaged(path), self.open(path) as file:
+            return seals.read_footer(file, path)
+
+    def read_row_group(
+        self, path: str, number: int, footer: Footer, columns: list[str] | None = None, *, words: Collection[str] = ()
+    ) -> pa.Table:
+        """Read one row group of a Parquet file, and check what is read. Raises `StorageError` when it is damaged."""
+        with self._told_if_damaged(path):
+            chunks = list(footer.chunks([number], columns))
+            data = self._mapped(path, chunks) if self.is_local else self._downloaded(path, chunks)
+            parquet = pq.ParquetFile(
+                data, metadata=footer.metadata, read_dictionary=list(words) or None, pre_buffer=False
+            )
+            return parquet.read_row_group(number, columns=columns, use_threads=False)
+
+    def _mapped(self, path: str, chunks: list[Chunk]) -> pa.NativeFile:
+        data = self._buffered(path)
+        for chunk in chunks:
+            data.seek(chunk.start)
+            chunk.check(data.read_buffer(chunk.size))
+        return data
+
+    def _downloaded(self, path: str, chunks: list[Chunk]) -> pa.NativeFile:
+        """Return a file that has these chunks of `path`, which are asked for at once."""
+        starts, ends = [chunk.start for chunk in chunks], [chunk.start + chunk.size for chunk in chunks]
+        pieces = self._call(lambda fs, full: fs.cat_ranges([full] * len(chunks), starts, ends), path)
+        for chunk, piece in zip(chunks, pieces, strict=True):
+            chunk.check(piece)
+        return pa.PythonFile(_Pieces(dict(zip(starts, pieces, strict=True)), self.size_bytes(path)), mode="r")
+
+    @contextmanager
+    def _told_if_damaged(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError, DamagedError) as error:
+            raise damaged_parquet(self.url(path), error, how_to_mend(path)) from error
 
     def _buffered(self, path: str) -> pa.NativeFile:
         """Return the bytes of `path`, on a disk without reading those that nobody asks for."""
@@ -179,21 +247,42 @@ class Store:
         return pa.BufferReader(self.read_bytes(path))
 
     def write_scratch(self, path: str, table: pa.Table) -> None:
-        """Write a table that can be made again as an Arrow file, which is read without decoding."""
-        with self.writing(path, is_scratch=True) as file, pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table.combine_chunks())
+        """Write a table that can be made again as an Arrow file, which is read without decoding. Its digest follows."""
+        with self.writing(path, is_scratch=True) as file:
+            with pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table.combine_chunks())
+            file.flush()
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as written:
+                digest = _scratch_digest(path, written)
+            file.seek(0, os.SEEK_END)
+            file.write(digest)
 
     def read_scratch(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """Read what `write_scratch` wrote, on a disk without copying it. Raises `StorageError` when it is damaged."""
         try:
-            table = pa.ipc.open_file(self._buffered(path)).read_all()
-        except pa.ArrowInvalid as error:
-            raise StorageError(f"{self.url(path)} is damaged ({error}); delete it, build again") from error
+            data = self._buffered(path).read_buffer()
+            is_old = data.size >= len(ARROW) and data.slice(data.size - len(ARROW)).to_pybytes() == ARROW
+            size = data.size if is_old else max(0, data.size - SCRATCH_DIGEST_BYTES)
+            if not is_old and _scratch_digest(path, data.slice(0, size)) != data.slice(size).to_pybytes():
+                raise DamagedError("it is not what was written there")
+            table = pa.ipc.open_file(pa.BufferReader(data.slice(0, size))).read_all()
+        except (pa.ArrowException, DamagedError) as error:
+            raise StorageError(f"{self.url(path)} is damaged ({error}); {how_to_mend(path)}") from error
         return table if columns is None else table.select(columns)
 
     def write_table(self, path: str, table: pa.Table) -> None:
-        """Write a Parquet file; equal tables give equal bytes."""
-        self.write_bytes(path, parquet_bytes(table))
+        """Write a sealed Parquet file; equal tables give equal bytes at an equal path."""
+        self.write_bytes(path, _sealed(path, table))
+
+    def write_new_table(self, path: str, table: pa.Table) -> bool:
+        """The same unless something is there already, and tell which. Of several writers one wins."""
+        return self.write_new(path, _sealed(path, table))
+
+    @contextmanager
+    def writing_groups(self, path: str, schema: pa.Schema, **options: Any) -> Iterator[TableWriter]:
+        """Give what writes a sealed Parquet file, a row group after the other; it is there when the block ends."""
+        with self.writing(path) as file, seals.sealing(file, path, schema, **options) as writer:
+            yield writer
 
     def remove(self, path: str) -> None:
         """Delete a file; nothing happens when it is not there."""
@@ -207,9 +296,9 @@ class Store:
         """
         if not self.is_local:
             return
-        for folder in self.local_path(PARTIAL).glob("*"):
-            number = int(folder.name)
-            if not is_running(number) or (with_own and number == os.getpid()):
+        for folder in self.local_path(PARTIAL).glob("[0-9]*"):
+            number = int(folder.name) if folder.name.isdecimal() else 0
+            if (number and not is_running(number)) or (with_own and number == os.getpid()):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
@@ -291,10 +380,51 @@ def is_running(process_id: int) -> bool:
 def parquet_bytes(table: pa.Table) -> bytes:
     """Return a table as a Parquet file; equal tables give equal bytes. Dictionary columns come back as plain ones."""
     sink = BytesIO()
+    pq.write_table(table, sink, **_options(table))
+    return sink.getvalue()
+
+
+def _sealed(path: str, table: pa.Table) -> bytes:
+    return seals.sealed_bytes(table, path, **_options(table))
+
+
+def _options(table: pa.Table) -> dict[str, Any]:
     words = [name for name in table.column_names if name not in DIGESTS | IDS]
     compression = {name: "NONE" if name in DIGESTS else "ZSTD" for name in _leaves(table.schema)}
-    pq.write_table(table, sink, compression=compression, use_dictionary=words, store_schema=False)
-    return sink.getvalue()
+    return {"compression": compression, "use_dictionary": words, "store_schema": False}
+
+
+def _scratch_digest(path: str, data: mmap.mmap | pa.Buffer) -> bytes:
+    digest = xxhash.xxh3_128(path.encode() + b"\0")
+    digest.update(data)
+    return digest.digest()
+
+
+class _Pieces(RawIOBase):
+    """A file of which only some pieces are there: start -> bytes."""
+
+    def __init__(self, pieces: dict[int, bytes], size: int) -> None:
+        self._pieces, self._size, self._place = pieces, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        start = max((start for start in self._pieces if start <= self._place), default=0)
+        piece = self._pieces.get(start, b"")[self._place - start :]
+        data = piece if size < 0 else piece[:size]
+        self._place += len(data)
+        return data
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

@@ -2,10 +2,14 @@
 
 import errno
 
+from byline.catalog.disk.seals import DamagedError
 from byline.catalog.errors import StorageError
 
 CLIENT_LIBRARIES = ("botocore", "aiobotocore", "google", "gcsfs", "azure", "adlfs")
 """What object stores raise their own errors from (no credentials, no such endpoint)."""
+
+_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EIO)
+"""What is wrong with the machine or with rights on it, and not with a file's bytes."""
 
 
 def is_of_object_store(error: Exception) -> bool:
@@ -19,11 +23,16 @@ def explained(error: OSError, where: str, *, writing: bool) -> StorageError:
         return StorageError(
             f"no space left to write {where}; free some and run the same command again, nothing is lost"
         )
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return StorageError(f"too many files are open to open {where}; raise the limit (ulimit -n 4096) and run again")
     if isinstance(error, FileNotFoundError) and not writing:
         return StorageError(f"nothing at {where}")
     return StorageError(f"cannot {'write' if writing else 'read'} {where}: {error}")
 
 
-def damaged_parquet(where: str, error: Exception) -> StorageError:
-    """Return the error to raise for a file of ours, at a URL, that Arrow cannot read."""
-    return StorageError(f"{where} is not a whole Parquet file ({error}); delete it, build again")
+def damaged_parquet(where: str, error: Exception, mend: str = "delete it, build again") -> StorageError:
+    """Return the error to raise for a file of ours, at a URL, that Arrow cannot read, or that was changed."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        return explained(error, where, writing=False)
+    kind = "is damaged" if isinstance(error, DamagedError) else "is not a whole Parquet file"
+    return StorageError(f"{where} {kind} ({error}); {mend}")

@@ -4,7 +4,6 @@ Where nothing is to be fetched, measured or captioned, as after a change of poli
 once; otherwise Beam, which takes seconds to start, runs every stage.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -19,13 +18,15 @@ from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import TRANSIENT
 from byline.catalog.corpora.parts import parts_of
 from byline.catalog.denylists.denylist import load_denylist
-from byline.catalog.digests import canonical_json, digest_of
+from byline.catalog.digests import digest_of
+from byline.catalog.disk.json_files import read_json, write_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError, CorpusError
 from byline.catalog.policies.policy import Policy
 from byline.catalog.progress import TOTAL, Meter, watch
 from byline.dedup.banding import promised_recall
 from byline.pictures.config import PixelConfig
+from byline.pipelines.beam.file_handles import allow_files
 from byline.pipelines.beam.workers import quick_imports, worker_server
 from byline.pipelines.corpora.config import CorpusConfig, check_installed, load_corpus_config
 from byline.pipelines.corpora.settings import settings
@@ -73,6 +74,7 @@ def build(
     """
     config, policy = load_corpus_config(config_path)
     check_installed(config, policy)
+    allow_files()
     if workers < 1:
         raise ConfigError(f"--workers must be 1 or more, got {workers}")
     with ExitStack() as stack:
@@ -178,14 +180,17 @@ def _keep_record(release: Release, policy: Policy, done: dict[str, int]) -> None
         "outcomes": outcomes_of(release),
         "duplicates": {"radius_bits": radius_bits, "promised_recall": promised_recall(PLAN.bits, radius_bits)},
     }
-    number = len(store.files(BUILDS, suffix=".json"))
-    store.write_bytes(f"{BUILDS}/{number:05d}.json", canonical_json(record) + b"\n")
+    number = max((int(name.partition(".")[0]) for name in _records(store)), default=-1) + 1
+    write_json(store, f"{BUILDS}/{number:05d}.json", record)
 
 
 def last_record(store: Store) -> dict[str, Any]:
     """Return what the last build of a corpus kept of itself."""
-    record: dict[str, Any] = json.loads(store.read_bytes(f"{BUILDS}/{store.files(BUILDS, suffix='.json')[-1]}"))
-    return record
+    return read_json(store, f"{BUILDS}/{_records(store)[-1]}")
+
+
+def _records(store: Store) -> list[str]:
+    return [name for name in store.files(BUILDS, suffix=".json") if name.removesuffix(".json").isdecimal()]
 
 
 def _keep_settings(config: CorpusConfig) -> None:

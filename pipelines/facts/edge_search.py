@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from byline.catalog.corpora.parts import PackPart
-from byline.catalog.digests import canonical_json
+from byline.catalog.digests import canonical_json, digest_of
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.dedup.banding import band_plan
@@ -150,7 +150,10 @@ def _searched_before(store: Store, now: list[list[Any]]) -> tuple[str, dict[str,
     segments, best = dict(now), None
     for name in store.files(FOLDER, suffix=".searched.json"):
         stem = f"{FOLDER}/{name.removesuffix('.searched.json')}"
-        before = dict(json.loads(store.read_bytes(f"{stem}.searched.json")))
+        listed = _listed(store, stem)
+        if listed is None:
+            continue
+        before = dict(listed)
         if any(number > segments.get(pack, 0) for pack, number in before.items()):
             continue
         if store.exists(f"{stem}.pairs.parquet") and (best is None or sum(before.values()) > sum(best[1].values())):
@@ -158,6 +161,15 @@ def _searched_before(store: Store, now: list[list[Any]]) -> tuple[str, dict[str,
     if best is None or sum(best[1].values()) < (1 - CONTINUED_UP_TO) * sum(segments.values()):
         return None
     return best
+
+
+def _listed(store: Store, stem: str) -> list[list[Any]] | None:
+    """Return which segments a search saw; none where the file is damaged: its name is its digest."""
+    try:
+        listed: list[list[Any]] = json.loads(store.read_bytes(f"{stem}.searched.json"))
+    except ValueError:
+        return None
+    return listed if digest_of(listed)[:16] == stem.rsplit("/", 1)[1] else None
 
 
 def _codes(store: Store, segments: Iterable[Sequence[Any]], without: Mapping[str, int]) -> Codes:

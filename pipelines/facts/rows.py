@@ -4,6 +4,7 @@ Joining costs more than judging, so the joined rows are kept in `judgements/rows
 segment of any of their parts is added. They can be deleted at any time.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,7 +23,7 @@ from byline.catalog.corpora.sample_sizes import json_bytes, other_bytes
 from byline.catalog.digests import digest_of, sha256_hex
 from byline.catalog.disk.columns import is_blank
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import CorpusError
+from byline.catalog.errors import CorpusError, StorageError
 from byline.catalog.nothing import is_nowhere, stated
 from byline.catalog.policies.custom_rules import METRIC, SAID
 from byline.dedup.colors import GRID_BYTES
@@ -118,7 +119,8 @@ def read_rows(
         return rows
     path = rows_path(part, store, instruments)
     if store.exists(path):
-        return store.read_scratch(path, columns)
+        with suppress(StorageError):  # what is damaged is joined again
+            return store.read_scratch(path, columns)
     rows = _joined(part, store, instruments)
     for name in WORDS:
         rows = rows.set_column(rows.schema.get_field_index(name), name, pc.dictionary_encode(rows[name]))

@@ -26,6 +26,8 @@ class Journal:
         self.places: dict[Asked, tuple[str, int]] = {}
         self.next = 0
         for name in store.files(self.folder, suffix=".arrow"):
+            if not name.removesuffix(".arrow").isdecimal():
+                continue
             self.next = int(name.removesuffix(".arrow")) + 1
             try:
                 rows = store.read_scratch(f"{self.folder}/{name}", ["record_id", "url"])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.corpora.manifest import Shard, shard_table_path
+from byline.catalog.corpora.manifest import Shard, read_shard_table
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.columns import is_blank
 from byline.catalog.disk.storage import Store
@@ -129,7 +129,7 @@ def _look(part: PackPart, shards: list[Shard], verdicts: pa.Table, store: Store,
 
 
 def _samples(shards: Iterable[Shard], store: Store, columns: list[str]) -> pa.Table:
-    tables = [store.read_table(shard_table_path(shard.name), columns) for shard in shards]
+    tables = [read_shard_table(store, shard.name, columns) for shard in shards]
     return pa.concat_tables([pa.schema([(name, pa.string()) for name in columns]).empty_table(), *tables])
 
 

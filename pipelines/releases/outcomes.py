@@ -1,11 +1,11 @@
 """What became of every row of a build's sources: one count for each outcome, by source."""
 
-import json
 from collections import Counter
 
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.threads import in_threads
 from byline.pipelines.releases.released import FOLDER, released_packs
@@ -42,6 +42,6 @@ def _no_records(store: Store, records_path: str) -> Counter[str]:
     path = f"{records_path.removesuffix('.parquet')}.counts.json"
     if not store.exists(path):
         return Counter()
-    counts = json.loads(store.read_bytes(path))
+    counts = read_json(store, path)
     left_out = {f"{LEFT_OUT}{kind}": number for kind, number in counts["left_out"].items()}
     return Counter({UNREADABLE: counts["unreadable"], **left_out}) + Counter()  # without zeros

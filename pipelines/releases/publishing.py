@@ -15,8 +15,8 @@ from byline.catalog.corpora.manifest import (
     Shard,
     checksums,
     manifest_bytes,
+    read_shard_table,
     shard_list,
-    shard_table_path,
 )
 from byline.catalog.corpora.packs import Outcome
 from byline.catalog.corpora.parts import PackPart
@@ -185,7 +185,7 @@ def credits_of(shards: Iterable[Shard], store: Store, changes: str) -> pa.Table:
     columns = ["sha256", "record_id", "title", "creator", "creator_url", "landing_url", "url", "license", "license_url"]
     credits = [CREDIT_SCHEMA.empty_table()]
     for shard in shards:
-        table = store.read_table(shard_table_path(shard.name), [*columns, "split"])
+        table = read_shard_table(store, shard.name, [*columns, "split"])
         said: dict[str, Any] = {name: _null_for_empty(table[name]) for name in table.column_names}
         said["source_url"] = pc.coalesce(stated(said["landing_url"], is_no_page), stated(said["url"], is_nowhere))
         said |= {name: pa.array([value] * len(table)) for name, value in (("changes", changes), ("shard", shard.name))}

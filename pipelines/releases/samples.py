@@ -8,8 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import ValidationError
 
-from byline.catalog.corpora.manifest import Shard, Split
+from byline.catalog.corpora.manifest import TABLE_XXH3, Shard, Split, shard_description_path
 from byline.catalog.corpora.packs import read_rows_of
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.sample_schema import (
@@ -21,7 +22,9 @@ from byline.catalog.corpora.sample_schema import (
 )
 from byline.catalog.digests import canonical_json
 from byline.catalog.disk.columns import table_digest
+from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import StorageError
 from byline.catalog.licenses.reading import license_url
 from byline.pipelines.facts.measures import caption_facts
 from byline.pipelines.facts.rows import Instruments
@@ -63,8 +66,13 @@ def shard_stem(pack: str, split: Split, samples: pa.Table) -> str:
 
 
 def described(store: Store, stem: str) -> Shard | None:
-    """Return the description of a shard whose tar is there and as long as it says."""
+    """Return the description of a shard whose tar is there and as long as it says; none where it is damaged."""
     if not all(store.exists(f"shards/{stem}.{kind}") for kind in ("json", "tar", "parquet")):
         return None
-    shard = Shard.model_validate_json(store.read_bytes(f"shards/{stem}.json"))
+    try:
+        said = read_json(store, shard_description_path(stem))
+        said.pop(TABLE_XXH3, None)
+        shard = Shard.model_validate(said)
+    except (StorageError, ValidationError):  # it is written again, with the shard
+        return None
     return shard if store.size_bytes(f"shards/{stem}.tar") == shard.num_bytes else None

@@ -14,14 +14,24 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_hexdigest, xxh3_64_intdigest
 
-from byline.catalog.corpora.manifest import SPLITS, Release, Shard, Split, shard_table_path
+from byline.catalog.corpora.manifest import (
+    SPLITS,
+    TABLE_XXH3,
+    Release,
+    Shard,
+    Split,
+    read_shard_table,
+    shard_description_path,
+    shard_table_path,
+)
 from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.sample_schema import SAMPLE_COLUMNS, SHARD_SCHEMA
-from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.columns import same_rows
+from byline.catalog.disk.json_files import write_json
 from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.disk.tars import sample_bytes, write_pieces
 from byline.catalog.errors import CorpusError
@@ -38,12 +48,20 @@ Earlier = Mapping[str, tuple[str, ...]]
 def earlier_shards(store: Store, others: Iterable[Release] = ()) -> Earlier:
     """Return the shards of the newest versions of all releases of a corpus, and of these others."""
     names = [name for name in store.folders("releases") if store.exists(f"releases/{name}/LATEST")]
-    newest = [Release(f"{store.root.rstrip('/')}/releases/{name}") for name in names]
+    newest = [release for name in names if (release := _whole(store, name)) is not None]
     found: dict[str, set[str]] = {}
     for release in [*newest, *others]:
         for shard in release.manifest.shards:
             found.setdefault(f"{shard.pack}-{shard.split}", set()).add(shard.name)
     return {key: tuple(sorted(names)) for key, names in found.items()}
+
+
+def _whole(store: Store, name: str) -> Release | None:
+    """Return the newest version of a release; none where it is damaged, which the next build of it mends."""
+    try:
+        return Release(f"{store.root.rstrip('/')}/releases/{name}")
+    except CorpusError:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +98,8 @@ def write_shard(part: PackPart, store: Store, split: Split, samples: pa.Table, e
         num_bytes=num_bytes,
     )
     store.write_bytes(shard_table_path(shard.name), data)
-    store.write_bytes(f"shards/{stem}.json", canonical_json(shard.model_dump()) + b"\n")
+    described_as = {**shard.model_dump(), TABLE_XXH3: xxh3_64_hexdigest(data)}
+    write_json(store, shard_description_path(shard.name), described_as)
     return WrittenShard(shard=shard, is_new=True)
 
 
@@ -130,7 +149,7 @@ def _usable(store: Store, names: tuple[str, ...], stack: ExitStack) -> list[_Ear
     for name in names:
         if described(store, name.removesuffix(".tar")) is None:
             continue
-        table = store.read_table(shard_table_path(name))
+        table = read_shard_table(store, name)
         if store.is_local:
             file = stack.enter_context(store.open(f"shards/{name}"))
             tar = memoryview(stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))

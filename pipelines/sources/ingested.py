@@ -1,16 +1,14 @@
 """Where the records of a source's file, as it is now, lie once they are ingested. Loads no Beam."""
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings
 from byline.catalog.corpora.records import RECORD_SCHEMA
 from byline.catalog.digests import digest_of
+from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import SourceError
 from byline.pipelines.sources.config import SourceConfig
@@ -54,7 +52,7 @@ def why_no_records(sources: Sequence[SourceConfig], denylists: Sequence[str], st
         stem = records_path(source, denylists, store).removesuffix(".parquet")
         if not store.exists(f"{stem}.counts.json"):
             return None
-        counts = json.loads(store.read_bytes(f"{stem}.counts.json"))
+        counts = read_json(store, f"{stem}.counts.json")
         if counts["records"]:
             return None
         if counts["unreadable"]:
@@ -70,15 +68,14 @@ def near_names(sources: Sequence[SourceConfig], denylists: Sequence[str], store:
     told = []
     for source in sources:
         path = f"{records_path(source, denylists, store).removesuffix('.parquet')}.counts.json"
-        not_used = json.loads(store.read_bytes(path)).get("not_used", {}) if store.exists(path) else {}
+        not_used = read_json(store, path).get("not_used", {}) if store.exists(path) else {}
         near = [f"{name} (nearest: {field})" for name, field in not_used.items() if field]
         told += [f"source {source.name} has names that are not used: {', '.join(near)}"] if near else []
     return "; ".join(told) or None
 
 
 def _first_row(store: Store, path: str) -> str:
-    with store.open(path) as file:
-        row = next(pq.ParquetFile(file).iter_batches(1)).to_pylist()[0]
+    (row,) = store.read_row_group(path, 0, store.read_footer(path)).slice(0, 1).to_pylist()
     return f"{row['place']}: {row['problem']}"
 
 

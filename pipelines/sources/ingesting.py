@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from byline.catalog.corpora.parts import packs_of, writing_records
 from byline.catalog.corpora.records import (
@@ -28,7 +27,7 @@ from byline.catalog.corpora.records import (
     unsorted_records,
 )
 from byline.catalog.denylists.denylist import Denylist
-from byline.catalog.digests import canonical_json
+from byline.catalog.disk.json_files import write_json
 from byline.catalog.disk.spilling import Spill, write_regrouped
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
@@ -94,7 +93,7 @@ def write_run(
         counts = Counts(
             records=num_records, unreadable=run.num_unreadable, left_out=left_out, not_used=dict(not_used or {})
         )
-        store.write_bytes(f"{stem}.counts.json", canonical_json(asdict(counts)) + b"\n")
+        write_json(store, f"{stem}.counts.json", asdict(counts))
     return counts
 
 
@@ -157,12 +156,9 @@ class _Run:
         """Write what became no record, in the order of the source."""
         tables = (rows.sort_by("number").select(UNREADABLE_SCHEMA.names) for _, rows in self._unreadable.read())
         words = UNREADABLE_SCHEMA.names
-        with (
-            store.writing(path) as file,
-            pq.ParquetWriter(
-                file, UNREADABLE_SCHEMA, compression="zstd", use_dictionary=words, store_schema=False
-            ) as writer,
-        ):
+        with store.writing_groups(
+            path, UNREADABLE_SCHEMA, compression="zstd", use_dictionary=words, store_schema=False
+        ) as writer:
             write_regrouped(writer, tables, UNREADABLE_ROWS_PER_GROUP)
 
     def _spill_records(self, numbers: list[int], records: list[ImageRecord]) -> None:

@@ -1,15 +1,13 @@
 """What a build has to tell of its sources: rows that could not be read, and names that are not used."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import pyarrow.parquet as pq
-
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.records import UnreadableRow
+from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
 
 NUM_SHOWN = 5
@@ -43,7 +41,7 @@ def not_used_of(release: Release, sources: Iterable[str]) -> dict[str, dict[str,
     found = {}
     for source in sorted(set(sources) & release.manifest.records.keys()):
         path = f"{release.manifest.records[source].removesuffix('.parquet')}.counts.json"
-        if release.store.exists(path) and (names := json.loads(release.store.read_bytes(path)).get("not_used")):
+        if release.store.exists(path) and (names := read_json(release.store, path).get("not_used")):
             found[source] = names
     return found
 
@@ -61,12 +59,13 @@ def _unread(store: Store, source: str, records: str) -> Unread | None:
         return None
     first: list[UnreadableRow] = []
     reasons: Counter[str] = Counter()
-    with store.open(path) as file:
-        for batch in pq.ParquetFile(file).iter_batches():
-            head = batch.slice(0, NUM_SHOWN - len(first)).to_pylist()
-            first += [UnreadableRow(place=row["place"], problem=row["problem"]) for row in head]
-            for one in batch.column("problem").value_counts().to_pylist():
-                reasons[kind_of_problem(one["values"])] += one["counts"]
+    footer = store.read_footer(path)
+    for number in range(footer.metadata.num_row_groups):
+        rows = store.read_row_group(path, number, footer)
+        head = rows.slice(0, NUM_SHOWN - len(first)).to_pylist()
+        first += [UnreadableRow(place=row["place"], problem=row["problem"]) for row in head]
+        for one in rows["problem"].value_counts().to_pylist():
+            reasons[kind_of_problem(one["values"])] += one["counts"]
     if not reasons:
         return None
     by_number = dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))

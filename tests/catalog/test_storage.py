@@ -47,11 +47,10 @@ def test_what_a_running_process_writes_is_left_alone(tmp_path):
 
 
 def test_equal_tables_give_equal_bytes(tmp_path):
-    store = Store(str(tmp_path))
-    table = pa.table({"a": [1, 2], "b": ["x", None]})
-    for name in ("one", "two"):
-        store.write_table(name, table)
-    assert store.read_bytes("one") == store.read_bytes("two")
+    stores = [Store(str(tmp_path / name)) for name in ("one", "two")]
+    for store in stores:
+        store.write_table("a.parquet", pa.table({"a": [1, 2], "b": ["x", None]}))
+    assert stores[0].read_bytes("a.parquet") == stores[1].read_bytes("a.parquet")
 
 
 def test_numbered_stops_at_the_first_gap(tmp_path):
@@ -82,7 +81,7 @@ def test_a_table_with_a_damaged_page_names_its_file(tmp_path):
     store.write_table("t.parquet", pa.table({"a": list(range(1000))}))
     data = store.read_bytes("t.parquet")
     store.write_bytes("t.parquet", data[:4] + b"\x55" * 60 + data[64:])
-    with pytest.raises(StorageError, match=r"t\.parquet is not a whole Parquet file"):
+    with pytest.raises(StorageError, match=r"t\.parquet is damaged \(column a of row group 0 has other bytes"):
         store.read_table("t.parquet")
 
 

@@ -12,10 +12,17 @@ from byline.diffusion.weights import load_pretrained, load_tensors, refuse_pickl
 from tests.training.builders import an_autoencoder
 
 
-@pytest.mark.parametrize("name", ["model.pt", "deep/er/pytorch_model.bin", "optimizer.pkl"])
+@pytest.mark.parametrize("name", ["model.pt", "deep/er/pytorch_model.bin", "optimizer.pkl", "MODEL.PT", "model.Bin"])
 def test_pickles_are_refused(tmp_path, name):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(b"")
+    with pytest.raises(CheckpointError, match="may be a pickle"):
+        refuse_pickles(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"\x80\x02}q\x00.", b"\x80\x05\x95", b"PK\x03\x04archive/data.pkl"])
+def test_a_pickle_is_refused_whatever_it_is_called(tmp_path, data):
+    (tmp_path / "model.safetensors").write_bytes(data)
     with pytest.raises(CheckpointError, match="may be a pickle"):
         refuse_pickles(tmp_path)
 

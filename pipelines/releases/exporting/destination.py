@@ -82,7 +82,7 @@ def _sync(folder: Path) -> None:
 
 
 def _check_objects(store: Store, release: Release, format: Format) -> None:
-    there = {*store.files(""), *store.folders("")}
+    there = {*store.files("", hidden=True), *store.folders("", hidden=True)}
     if not there:
         return
     if store.exists("manifest.json") and EXPORT in there:

@@ -75,8 +75,8 @@ def _local_files(root: Path) -> Iterator[str]:
 
 def _listed_files(store: Store, folder: str) -> Iterator[str]:
     stem = f"{folder}/" if folder else ""
-    deeper = (_listed_files(store, f"{stem}{name}") for name in store.folders(folder))
-    return chain((f"{stem}{name}" for name in store.files(folder)), *deeper)
+    deeper = (_listed_files(store, f"{stem}{name}") for name in store.folders(folder, hidden=True))
+    return chain((f"{stem}{name}" for name in store.files(folder, hidden=True)), *deeper)
 
 
 def _raise(error: OSError) -> None:

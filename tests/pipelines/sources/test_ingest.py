@@ -52,7 +52,7 @@ def _place(record: ImageRecord) -> str:
     return f"{record.evidence.file} {record.evidence.place}"
 
 
-def _in_memory(rows, denylist, num_packs) -> dict[str, bytes]:
+def _in_memory(rows, denylist, num_packs) -> dict[str, tuple[bytes, list[int]]]:
     """Return the files of an ingest run, made in the plainest way: everything in memory, sorted at once."""
     records, unreadable = {}, []
     for row in rows:
@@ -89,15 +89,22 @@ def _in_memory(rows, denylist, num_packs) -> dict[str, bytes]:
         use_dictionary=["row_group"],
     )
     return {
-        "1.parquet": sink.getvalue(),
-        "1.urls.parquet": of_index.getvalue(),
-        "1.unreadable.parquet": parquet_bytes(unreadable_table(unreadable)),
+        "1.parquet": _unsealed(sink.getvalue()),
+        "1.urls.parquet": _unsealed(of_index.getvalue()),
+        "1.unreadable.parquet": _unsealed(parquet_bytes(unreadable_table(unreadable))),
     }
 
 
-def _files(store: Store) -> dict[str, bytes]:
+def _files(store: Store) -> dict[str, tuple[bytes, list[int]]]:
     names = store.files("records/test", suffix=".parquet")
-    return {name: store.read_bytes(f"records/test/{name}") for name in names}
+    return {name: _unsealed(store.read_bytes(f"records/test/{name}")) for name in names}
+
+
+def _unsealed(data: bytes) -> tuple[bytes, list[int]]:
+    """Return the columns of a Parquet file, byte for byte, and the rows of each row group: all but seal and footer."""
+    footer = pq.read_metadata(BytesIO(data))
+    groups = [footer.row_group(number).num_rows for number in range(footer.num_row_groups)]
+    return data[: len(data) - 8 - footer.serialized_size], groups
 
 
 @pytest.mark.parametrize("number", [0, 1, 40, 5_000])

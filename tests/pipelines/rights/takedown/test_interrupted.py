@@ -8,6 +8,7 @@ import pytest
 
 from byline.catalog.corpora.corpus import PENDING, owned
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.corpora.parts import write_records
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.pipelines.beam.build import build
@@ -124,7 +125,7 @@ def test_a_release_that_lacks_something_stops_it_and_nothing_is_done(corpus, mis
         case "records":
             paths = []
             (path,) = before.manifest.records.values()
-            store.write_bytes(path.replace(".parquet", "0.parquet"), store.read_bytes(path))
+            write_records(store, path.replace(".parquet", "0.parquet"), store.read_table(path))
             store.remove(path)
         case "shards":
             paths = [f"shards/{name}" for name in store.files("shards", suffix=".parquet")]

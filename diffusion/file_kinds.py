@@ -1,0 +1,46 @@
+"""What a file of a model is by its bytes, whatever it is called: safetensors and JSON run no code when read."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+MAX_HEADER_BYTES = 100_000_000
+"""Of a safetensors file, as its library has it."""
+MAX_JSON_BYTES = 64 << 20
+_HEADER_SIZE_BYTES = 8
+
+
+def kind_of(path: Path) -> Literal["safetensors", "json"] | None:
+    """Return what a file is, None for anything else: a pickle, an archive, a pipe, a link to nothing, an empty file."""
+    if not path.is_file():
+        return None
+    return "safetensors" if _is_safetensors(path) else "json" if _is_json(path) else None
+
+
+def starts_like_code(path: Path) -> bool:
+    """Tell whether a file begins as pickles (protocol 2 on) or zip archives do, which torch.save makes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(4)
+    return (len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5) or start == b"PK\x03\x04"
+
+
+def _is_safetensors(path: Path) -> bool:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header_size = int.from_bytes(file.read(_HEADER_SIZE_BYTES), "little")
+        if not 2 <= header_size <= min(MAX_HEADER_BYTES, size - _HEADER_SIZE_BYTES):
+            return False
+        return isinstance(_parsed(file.read(header_size)), dict)
+
+
+def _is_json(path: Path) -> bool:
+    return path.stat().st_size <= MAX_JSON_BYTES and isinstance(_parsed(path.read_bytes()), dict | list)
+
+
+def _parsed(data: bytes) -> object:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
