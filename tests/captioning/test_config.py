@@ -35,6 +35,6 @@ def test_a_table_that_fits_no_captioner_is_refused(table, message):
 
 
 def test_importing_the_room_loads_neither_torch_nor_transformers():
-    code = "import sys, captioning; print({'torch', 'transformers'} & set(sys.modules))"
+    code = "import sys, byline.captioning; print({'torch', 'transformers'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"

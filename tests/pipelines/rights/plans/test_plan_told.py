@@ -72,7 +72,8 @@ def test_what_cannot_be_planned_is_an_error(story, tmp_path):
 
 def test_planning_loads_neither_beam_nor_torch():
     code = (
-        "import sys, cli.plan, cli.diff, pipelines.plans.planning, pipelines.plans.differences, pipelines.config\n"
+        "import sys, byline.cli.plan, byline.cli.diff, byline.pipelines.corpora.config\n"
+        "import byline.pipelines.rights.plans.planning, byline.pipelines.rights.plans.differences\n"
         "print([name for name in ('apache_beam', 'torch', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ from tests.builders import a_picture, encoded
 
 KEY = b"a key of a corpus"
 VICTIM = encoded(a_picture(1, size=(256, 256)), quality=95)
-SAMPLES = Path(__file__).parent.parent.parent.parent / "samples"
+SAMPLES = Path(__file__).parents[4] / "samples"
 DATA = VICTIM[VICTIM.index(b"\xff\xda") + 14 :]
 """Roughly its entropy-coded data."""
 
