@@ -23,7 +23,7 @@ APART = {
 }
 """What must not know of each other, whatever the drawing would allow: training and pipelines meet on disk only."""
 BEAM = "pipelines.beam"
-WITHOUT_TORCH = {"catalog", "pictures", "pipelines"}
+WITHOUT_TORCH = ("catalog", "pictures", "pipelines")
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "core", "base", "manager"}
 PICKLES = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 

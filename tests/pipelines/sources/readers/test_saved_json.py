@@ -41,9 +41,9 @@ FORMS = {
     "a.json": json.dumps(ANSWERS).encode(),
     "spaced.json": json.dumps(ANSWERS, indent=3).encode(),
     "bom.json": b"\xef\xbb\xbf" + json.dumps(ANSWERS).encode(),
-    "a.json.gz": gzip.compress(json.dumps(ANSWERS).encode()),
+    "a.json.gz": gzip.compress(json.dumps(ANSWERS).encode(), mtime=0),
     "a.jsonl": _lines(ANSWERS),
-    "a.jsonl.gz": gzip.compress(_lines(ANSWERS)),
+    "a.jsonl.gz": gzip.compress(_lines(ANSWERS), mtime=0),
     "harvested.jsonl": _lines(map(_harvested, ANSWERS)),
     "blank.jsonl": b"\n".join(json.dumps(answer).encode() for answer in ANSWERS) + b"\n\n",
 }
@@ -74,7 +74,7 @@ def test_a_folder_is_read_file_after_file(tmp_path):
 def test_memory_does_not_grow_with_the_number_of_answers(form, tmp_path):
     answer = {"results": [an_openverse_result(n) for n in range(50)]}
     content = _lines([answer] * 400) if "jsonl" in form else json.dumps([answer] * 400).encode()
-    path = _written(tmp_path, form, gzip.compress(content) if form.endswith("gz") else content)
+    path = _written(tmp_path, form, gzip.compress(content, mtime=0) if form.endswith("gz") else content)
     tracemalloc.start()
     try:
         assert sum(1 for _ in read_openverse(path, "o")) == 20_000
