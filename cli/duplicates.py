@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 if TYPE_CHECKING:
-    from byline.cli.duplicates_data import Count, Duplicates
+    from byline.pipelines.rights.duplicates.collecting import Count, Duplicates
 
 
 def duplicates(
@@ -27,8 +27,8 @@ def duplicates(
     leave_pandas_out()
 
     from byline.catalog.corpora.manifest import in_corpus
-    from byline.cli.duplicates_data import collect
-    from byline.cli.duplicates_page import page
+    from byline.pipelines.rights.duplicates.collecting import collect
+    from byline.pipelines.rights.duplicates.page import page
 
     opened = in_corpus(release)
     with Progress(console=Console(stderr=True), transient=True) as progress:

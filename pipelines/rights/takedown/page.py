@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from byline.pipelines.releases.papers.escaping import html_templates, jpeg_url, plain, safe_url
+from byline.pages.html import html_templates, jpeg_url, safe_url
+from byline.pipelines.releases.papers.escaping import plain
 from byline.pipelines.releases.papers.licenses import license_words
 
 ASKED_FOR = "asked for"

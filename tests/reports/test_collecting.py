@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from byline.catalog.corpora.packs import read_images, read_index
-from byline.cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, collect
-from byline.cli.report_page import page
 from byline.pipelines.beam.build import build
+from byline.reports.collecting import ATLAS_COLUMNS, THUMBNAIL_PX, collect
+from byline.reports.page import page
 from tests.builders import a_corpus
 
 pytestmark = pytest.mark.beam

@@ -1,6 +1,5 @@
 """Collect what the report shows of a release: every record with its verdict, thumbnail and credit."""
 
-import base64
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from PIL import Image
 
 from byline.catalog.corpora.manifest import Release, shard_table_path
 from byline.catalog.licenses.reading import license_url
+from byline.pages.html import picture_url, safe_url
 from byline.pipelines.facts.measures import THUMBNAIL_SIDE_PX, thumbnail_facts
-from byline.pipelines.releases.papers import safe_url
 from byline.pipelines.releases.papers.distances import distance_text
 
 THUMBNAIL_PX = THUMBNAIL_SIDE_PX
@@ -113,14 +112,7 @@ def _atlas(thumbnails: list[bytes]) -> str:
             left = column * THUMBNAIL_PX + (THUMBNAIL_PX - image.width) // 2
             top = row * THUMBNAIL_PX + (THUMBNAIL_PX - image.height) // 2
             atlas.paste(image, (left, top))
-    return data_url(atlas, "JPEG", quality=80)
-
-
-def data_url(image: Image.Image, kind: str, **options: Any) -> str:
-    """Return a picture as a URL that holds it, so that a page needs no other file."""
-    sink = BytesIO()
-    image.save(sink, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(sink.getvalue()).decode()}"
+    return picture_url(atlas, "JPEG", quality=80)
 
 
 def _funnel(rows: list[Row]) -> list[tuple[str, int]]:
