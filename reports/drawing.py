@@ -77,12 +77,14 @@ def _seconds(log: list[LogEntry]) -> list[float]:
 
 
 def _credit(facts: dict[str, Any]) -> dict[str, str | None]:
-    urls = {"page": facts["source_url"], "creator_url": facts["creator_url"], "license_url": facts["license_url"]}
-    said = {name: plain(facts[name]) for name in ("title", "creator")}
+    """Return the credit of a sample, as pages show it."""
+    page = facts["landing_url"] or facts["url"]
     return {
-        **said,
+        **{name: plain(facts[name]) for name in ("title", "creator")},
         "license": license_words(facts["license"]),
-        **{name: safe_url(url) for name, url in urls.items()},
+        "page": safe_url(page),
+        "creator_url": safe_url(facts["creator_url"]),
+        "license_url": safe_url(facts["license_url"]),
     }
 
 

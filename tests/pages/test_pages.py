@@ -7,7 +7,6 @@ import pytest
 from bs4 import BeautifulSoup
 from jinja2 import UndefinedError
 
-from byline.catalog.corpora.manifest import Manifest
 from byline.pages.chart import line_chart
 from byline.pages.html import csp_hash, html_templates
 from byline.pipelines.releases.papers.credits_page import credits_html
@@ -44,9 +43,7 @@ class _Release:
     """A release as far as the report asks."""
 
     name, version = EVIL, "0123456789abcdef"
-    manifest = Manifest.model_construct(
-        counts={"records": 2, "admitted": 1, "duplicates": 1}, licenses={"CC0-1.0": 1}, policy_digest="0" * 64
-    )
+    manifest = an_account(name=EVIL).manifest
 
 
 def a_model():
