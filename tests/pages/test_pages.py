@@ -1,6 +1,7 @@
 """Every HTML page of the house: it extends the base, may run only its own script, and needs nothing from elsewhere."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,18 +12,20 @@ from byline.pages.chart import line_chart
 from byline.pages.html import csp_hash, html_templates
 from byline.pipelines.releases.papers.credits_page import credits_html
 from byline.pipelines.releases.papers.memorization import memorization_html
+from byline.pipelines.rights.takedown.page import review_page
 from byline.reports import page as report
 from byline.reports.collecting import ReportData
 from tests.pipelines.releases.papers.accounts import a_credit, an_account
 from tests.pipelines.rights.duplicates.clusters import a_picture
 from tests.pipelines.rights.duplicates.test_duplicates_page import _text as duplicates_text
 from tests.pipelines.rights.duplicates.test_duplicates_page import a_cluster, a_copy
+from tests.pipelines.rights.takedown.test_page import a_case
 from tests.test_architecture import HOUSE
 
 ROOT = Path(__file__).parents[2]
 BASE = "base.html.j2"
 TEMPLATES = [path for room in HOUSE["TOPS"] for path in (ROOT / room).rglob("*.html.j2")]
-PARTS = {BASE, "macros.html.j2", "takedown.html.j2"}
+PARTS = {BASE, "macros.html.j2"}
 LOADING = "link, base, iframe, object, embed, video, audio, script[src], img:not([src^='data:']), form, [style]"
 EVIL = "</style></script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -64,6 +67,7 @@ PAGES = {
     "duplicates.html.j2": [lambda: duplicates_text(a_cluster(a_copy(2, title=EVIL), keeper=a_picture()))],
     "credits.html.j2": [lambda: credits_html(an_account(a_credit(0, title=EVIL, creator=EVIL))).decode()],
     "memorization-risk.html.j2": [lambda: memorization_html(an_account(name=EVIL)).decode()],
+    "takedown.html.j2": [lambda: review_page([replace(a_case(), asked=EVIL)], EVIL).decode()],
 }
 """Template -> what makes a page of it."""
 MADE = [pytest.param(make, id=f"{name} {number}") for name, makes in PAGES.items() for number, make in enumerate(makes)]

@@ -77,10 +77,9 @@ def review_page(cases: Sequence[Case], title: str) -> bytes:
         groups.setdefault(case.asked, []).append(case)
     page = environment.get_template("takedown.html.j2").render(
         title=plain(title),
-        totals=_totals(cases),
+        totals_shown=_totals(cases),
         groups=[(plain(asked), [_shown(case) for case in _nearest_first(group)]) for asked, group in groups.items()],
         greatest_bits=max((case.distance_bits for case in cases), default=0),
-        num_cases=len(cases),
     )
     return page.encode()
 
