@@ -82,8 +82,8 @@ def apply(
     """
     from byline.catalog.corpora.corpus import owned
     from byline.cli.corpus import find_corpus
-    from byline.cli.takedown_cases import exposures_of
     from byline.pipelines.rights.takedown.apply import begin, is_pending
+    from byline.reports.takedown_cases import exposures_of
 
     store = find_corpus(corpus)
     with owned(store):
@@ -187,8 +187,8 @@ def _show(store: "Store", request: "Request", selection: "Selection", runs: list
     from rich.table import Table
 
     from byline.catalog.text import one_line
-    from byline.cli.takedown_cases import cases_of
     from byline.pipelines.rights.takedown.page import review_page
+    from byline.reports.takedown_cases import cases_of
 
     table = Table("record", "why", "copy of", box=None)
     for victim in selection.victims[:20]:
