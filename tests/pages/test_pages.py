@@ -130,3 +130,9 @@ def test_what_a_page_was_not_given_is_an_error():
     template = html_templates("byline.reports").get_template("report.html.j2")
     with pytest.raises(UndefinedError, match="'cell_px' is undefined"):
         template.render(fingerprint="", name="", places=[])
+
+
+def test_a_copy_without_a_thumbnail_shows_none_and_not_that_of_another():
+    page = BeautifulSoup(_report(), "html.parser")
+    assert [one["class"] for one in page.select(".member .sprite")] == [["sprite", "c0"], ["sprite", "nothing"]]
+    assert ".c0{background-position:-0px -0px}" in page.style.string
