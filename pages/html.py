@@ -5,11 +5,13 @@ import hashlib
 import json
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ROOM = "byline.pages"
 
@@ -54,7 +56,7 @@ def jpeg_url(jpeg: bytes) -> str:
     return _data_url(jpeg, "JPEG")
 
 
-def picture_url(picture: Image.Image, kind: str, **options: Any) -> str:
+def picture_url(picture: "Image.Image", kind: str, **options: Any) -> str:
     """Return a picture, saved as `PNG` or `JPEG`, as a URL that holds it."""
     sink = BytesIO()
     picture.save(sink, kind, **options)

@@ -14,12 +14,15 @@ from byline.catalog.licenses.reading import license_url
 from byline.pages.html import picture_url, safe_url
 from byline.pipelines.facts.measures import THUMBNAIL_SIDE_PX, thumbnail_facts
 from byline.pipelines.releases.papers.distances import distance_text
+from byline.pipelines.releases.papers.escaping import plain
 
 THUMBNAIL_PX = THUMBNAIL_SIDE_PX
 """Side of a cell of the atlas."""
 ATLAS_COLUMNS = 40
 MAX_ROWS = 20_000
 """Records on the page, to whole packs: a browser shows no more at ease, and a JPEG has 65,500 lines at most."""
+MAX_CHARACTERS = 200
+"""Of a title or a creator."""
 Row = dict[str, Any]
 
 
@@ -84,7 +87,6 @@ def _row(verdict: Row, record: Row, caption: str | None) -> Row:
         "admitted",
         "reasons",
         "license",
-        "license_seen",
         "outcome",
         "sha256",
         "split",
@@ -94,9 +96,10 @@ def _row(verdict: Row, record: Row, caption: str | None) -> Row:
         **{name: verdict[name] for name in (*shown, "keeper_record_id", "keeper_sha256")},
         **distance,
         "distance": distance_text(**distance) if verdict["keeper_record_id"] else None,
-        "caption": caption,
-        "title": (record["title"] or "")[:200],
-        "creator": (record["creator"] or "")[:200],
+        "license_seen": plain(verdict["license_seen"]),
+        "caption": plain(caption),
+        "title": plain(record["title"])[:MAX_CHARACTERS],
+        "creator": plain(record["creator"])[:MAX_CHARACTERS],
         "source_url": safe_url(record["landing_url"] or record["url"]),
         "license_url": license_url(verdict["license"]),
     }

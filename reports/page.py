@@ -95,7 +95,7 @@ def _reasons(rows: list[Row]) -> list[dict[str, Any]]:
             "count": count,
             "title": examples[reason]["title"],
             "creator": examples[reason]["creator"],
-            "seen": examples[reason]["license_seen"] or "",
+            "seen": examples[reason]["license_seen"],
         }
         for reason, count in counts.most_common()
     ]
