@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from byline.cli.verb import say
+
 if TYPE_CHECKING:
     from byline.pipelines.facts.attempts import AskAgain
 
@@ -39,9 +41,10 @@ def build(
 
     leave_pandas_out()
 
-    from byline.cli.source_notes import tell_of_sources
     from byline.pipelines.beam.build import build as run_build
     from byline.pipelines.beam.build import last_record
+    from byline.pipelines.releases.outcomes import READ_ANEW
+    from byline.pipelines.sources.telling import source_lines
 
     console = Console(stderr=True)
     named = _named(config, ask_again, source or [], host or [])
@@ -62,7 +65,9 @@ def build(
         highlight=False,
     )
     console.print(_searched(**record["duplicates"]), highlight=False)
-    tell_of_sources(release, record["done"], console)
+    anew = [name.removeprefix(READ_ANEW) for name in record["done"] if name.startswith(READ_ANEW)]
+    for line in source_lines(release, anew):
+        say(console, line)
     print(release.store.url(release.path))
 
 

@@ -1,6 +1,5 @@
 """The corpus that a verb is about, and pyarrow without pandas for verbs that must be quick."""
 
-import os
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 from byline.catalog.corpora.corpus import CORPUS_FILE, FORMAT
+from byline.catalog.disk.folders import folders_in
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 
@@ -40,15 +40,6 @@ def _corpora(folder: Path, levels: int) -> Iterator[Path]:
     elif levels:
         for below in folders_in(folder):
             yield from _corpora(below, levels - 1)
-
-
-def folders_in(folder: Path) -> list[Path]:
-    """Return the folders in a folder, sorted; hidden ones and those that cannot be read are none."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(folder / entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
-    except OSError:
-        return []
 
 
 def _is_corpus(settings: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from byline.cli.doctor_machine import Line
+    from byline.doctor.machine import Line
 
 COLUMNS, ABOUT = 80, 16
 
@@ -22,7 +22,7 @@ def doctor(
 
     Example: byline doctor configs/corpora/demo.toml
     """
-    from byline.cli.doctor_machine import disk_line, machine_lines
+    from byline.doctor.machine import disk_line, machine_lines
 
     num_wrong = 0
     for line in machine_lines():
@@ -34,7 +34,7 @@ def doctor(
 
         leave_pandas_out()
 
-        from byline.cli.doctor_config import config_lines
+        from byline.doctor.config import config_lines
 
         for line in config_lines(config):
             num_wrong += _show(line)

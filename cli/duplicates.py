@@ -9,7 +9,7 @@ from rich.console import Console
 from byline.catalog.bars import bar
 
 if TYPE_CHECKING:
-    from byline.cli.duplicates_data import Count, Duplicates
+    from byline.pipelines.rights.duplicates.collecting import Count, Duplicates
 
 
 def duplicates(
@@ -29,8 +29,8 @@ def duplicates(
 
     from byline.catalog.corpora.manifest import in_corpus
     from byline.catalog.corpora.written import note_written
-    from byline.cli.duplicates_data import collect
-    from byline.cli.duplicates_page import page
+    from byline.pipelines.rights.duplicates.collecting import collect
+    from byline.pipelines.rights.duplicates.page import page
 
     opened = in_corpus(release)
     with bar() as progress:

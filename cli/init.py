@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from byline.cli.verb import say
+
 if TYPE_CHECKING:
     from byline.catalog.corpora.records import ImageRecord
     from byline.pipelines.sources.readers.options import ReadOptions
@@ -46,7 +48,6 @@ def init(
     from pathlib import Path
 
     from byline.catalog.errors import ColumnError, ConfigError, SourceError
-    from byline.cli.source_notes import say
     from byline.pipelines.sources.beginning.finding import find
     from byline.pipelines.sources.beginning.sampling import sample
     from byline.pipelines.sources.beginning.writing import folder_for, next_steps, plain_name, write_config

@@ -37,12 +37,12 @@ def report(
     from byline.catalog.configs.extras import needs
     from byline.catalog.corpora.manifest import in_corpus
     from byline.catalog.corpora.written import note_written
-    from byline.cli.report_data import collect
-    from byline.cli.report_page import fingerprint, is_up_to_date, page
+    from byline.reports.collecting import collect
+    from byline.reports.page import fingerprint, is_up_to_date, page
 
     if run is not None:
         with needs("train", "byline report with a run"):
-            from byline.cli.report_model import checkpoint_digest, draw
+            from byline.reports.drawing import checkpoint_digest, draw
 
     opened = in_corpus(release)
     prompts = prompt or PROMPTS

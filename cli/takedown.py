@@ -60,7 +60,7 @@ def find(
     Example: byline takedown find --url https://example.org/a.jpg
     """
     from byline.cli.corpus import find_corpus
-    from byline.cli.takedown_creators import chosen_creators
+    from byline.pipelines.rights.takedown.creators import chosen_creators
 
     store = find_corpus(corpus)
     creators = chosen_creators(store, creator or (), exactly=exactly, ask=_asker())
@@ -96,10 +96,10 @@ def apply(
     """
     from byline.catalog.corpora.corpus import owned
     from byline.cli.corpus import find_corpus
-    from byline.cli.takedown_beyond import near_by
-    from byline.cli.takedown_cases import exposures_of
-    from byline.cli.takedown_creators import chosen_creators
     from byline.pipelines.rights.takedown.apply import begin, is_pending
+    from byline.pipelines.rights.takedown.creators import chosen_creators
+    from byline.pipelines.rights.takedown.near_by import near_by
+    from byline.reports.takedown_cases import exposures_of
 
     store = find_corpus(corpus)
     with owned(store):
@@ -212,8 +212,8 @@ def _show(store: "Store", request: "Request", selection: "Selection", runs: list
 
     from byline.catalog.corpora.written import note_written
     from byline.catalog.text import one_line
-    from byline.cli.takedown_cases import cases_of
     from byline.pipelines.rights.takedown.page import review_page
+    from byline.reports.takedown_cases import cases_of
 
     table = Table("record", "why", "copy of", box=None)
     for victim in selection.victims[:20]:
@@ -261,7 +261,7 @@ def _complete(store: "Store", page: str, *, deletes: bool) -> None:
 
 
 def _tell(store: "Store", receipt: "Receipt", *, deletes: bool) -> None:
-    from byline.cli.takedown_beyond import told_beyond
+    from byline.pipelines.rights.takedown.near_by import told_beyond
     from byline.pipelines.rights.takedown.receipts import receipt_path
 
     seen = sum(bool(sum(one["times_seen"].values())) for one in receipt.checkpoints)

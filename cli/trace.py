@@ -26,10 +26,10 @@ def trace(
     leave_pandas_out()
 
     from byline.catalog.text import one_line
-    from byline.cli.seen import find_checkpoints
-    from byline.cli.takedown_receipts import taken_down
+    from byline.pipelines.rights.takedown.receipts import taken_down
     from byline.pipelines.rights.traces.tracing import RADIUS_BITS, kind_of
     from byline.pipelines.rights.traces.tracing import trace as trace_of
+    from byline.reports.seen import find_checkpoints
 
     store, kind = find_corpus(corpus), kind_of(x)
     checkpoints = find_checkpoints(run)
@@ -37,11 +37,11 @@ def trace(
     told = {release.digest for one in traces for release in one.releases if release.seen_by}
     not_known = checkpoints.of_others(told)
     if as_json:
-        from byline.cli.trace_page import json_of
+        from byline.pipelines.rights.traces.telling import json_of
 
         print(json_of(kind, x, traces, not_known))
     elif traces:
-        from byline.cli.trace_page import print_traces
+        from byline.pipelines.rights.traces.telling import print_traces
 
         print_traces(traces, not_known)
     else:

@@ -1,9 +1,11 @@
-"""How every verb looks: help that is whole at 80 columns, a first line at once, and what Ctrl-C says."""
+"""How every verb looks: help that is whole at 80 columns, a first line at once, lines, and what Ctrl-C says."""
 
 import sys
 from typing import Any
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 from typer.core import TyperCommand
 
 from byline.catalog.text import one_line
@@ -49,3 +51,8 @@ class Verb(TyperCommand):
 def _stopped(name: str) -> None:
     after_c = "\n" if sys.stderr.isatty() else ""  # the terminal shows ^C
     print(f"{after_c}byline: stopped; {AFTER_A_STOP.get(name, 'nothing is half done')}", file=sys.stderr)
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line whole, spaces as they are: names and paths are not cut, a terminal wraps them."""
+    console.print(escape(" ".join(one_line(part) for part in line.split(" "))), soft_wrap=True, highlight=False)

@@ -17,7 +17,10 @@ APART = {
     "training": {"pipelines", "dedup", "captioning", "cli"},
     "evaluation": {"pipelines", "dedup", "captioning", "training", "cli"},
     "audits": {"pipelines", "captioning", "training", "cli"},
-    "pipelines": {"training", "evaluation", "audits", "cli"},
+    "pipelines": {"training", "evaluation", "audits", "reports", "doctor", "cli"},
+    "pages": {*HOUSE["TOPS"]} - {"pages", "catalog"},
+    "doctor": {"reports", "cli"},
+    "reports": {"doctor", "cli"},
     "pipelines.judging": {"pipelines.fetching", "pipelines.sources", "pictures"},
     "pipelines.facts": {"pipelines.fetching", "pipelines.sources", "pipelines.judging"},
 }

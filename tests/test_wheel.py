@@ -37,7 +37,7 @@ def test_the_wheel_has_one_package_with_every_room_and_its_data(wheel):
     inside = {name.removeprefix("byline/") for name in names if ".dist-info/" not in name}
     assert {name for name in names if ".dist-info/" not in name} == {f"byline/{name}" for name in inside}
     assert {name.split("/")[0] for name in inside} == {*HOUSE["TOPS"], "configs", "__init__.py", "py.typed"}
-    templates = {path for room in HOUSE["TOPS"] for path in _files(room, "*.j2")}
+    templates = {path for room in HOUSE["TOPS"] for kind in ("j2", "css", "js") for path in _files(room, f"*.{kind}")}
     configs = {*_files("configs", "*.toml"), *_files("configs", "*.json")}
     assert templates
     assert configs
@@ -55,11 +55,11 @@ def test_an_installed_wheel_begins_and_builds_a_corpus_in_a_folder_of_pictures(w
         (home / room / "__init__.py").write_text("raise SystemExit('not byline')\n")
     pictures = sorted((ROOT / "samples/photographs").glob("*.jpg"))[::40]
     claim = {"license": "CC BY 4.0", "creator": "Ada", "title": "A picture", "source": "https://example.org/ada"}
-    (home / "pictures").mkdir()
+    (home / "photographs").mkdir()
     for picture in pictures:
-        shutil.copy(picture, home / "pictures")
-        (home / "pictures" / f"{picture.stem}.json").write_text(json.dumps(claim))
-    assert _byline(site, "init", "pictures", cwd=home).returncode == 0
+        shutil.copy(picture, home / "photographs")
+        (home / "photographs" / f"{picture.stem}.json").write_text(json.dumps(claim))
+    assert _byline(site, "init", "photographs", cwd=home).returncode == 0
     built = _byline(site, "build", "byline.toml", cwd=home)
     assert built.returncode == 0, built.stderr
     assert f"{len(pictures)} of {len(pictures)} records admitted" in built.stderr

@@ -9,7 +9,7 @@ import time
 import boto3
 from moto.server import ThreadedMotoServer
 
-from byline.cli.doctor_machine import clock_line, disk_line
+from byline.doctor.machine import clock_line, disk_line
 from tests.builders import a_corpus
 
 

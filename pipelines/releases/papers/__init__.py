@@ -7,12 +7,11 @@ from byline.pipelines.releases.papers.card import license_md, readme
 from byline.pipelines.releases.papers.credits import CREDIT_SCHEMA, credits_txt, lacking_credits
 from byline.pipelines.releases.papers.credits_page import credits_html
 from byline.pipelines.releases.papers.croissant import croissant_json
-from byline.pipelines.releases.papers.escaping import safe_url
 from byline.pipelines.releases.papers.memorization import memorization_html, memorization_json
 from byline.pipelines.releases.papers.summary import training_content_summary
 from byline.pipelines.releases.papers.tools import tools_json
 
-__all__ = ["CREDIT_SCHEMA", "PAPERS", "lacking_credits", "safe_url", "write_papers"]
+__all__ = ["CREDIT_SCHEMA", "PAPERS", "lacking_credits", "write_papers"]
 
 PAPERS: dict[str, Callable[[Account], bytes]] = {
     "LICENSE.md": license_md,

@@ -7,9 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from byline.pages.html import html_templates, jpeg_url, safe_url
 from byline.pipelines.releases.papers.account import Account
 from byline.pipelines.releases.papers.credits import Row, by_creator, creator_order, source_words
-from byline.pipelines.releases.papers.escaping import html_templates, jpeg_url, plain, safe_url
+from byline.pipelines.releases.papers.escaping import plain
 from byline.pipelines.releases.papers.licenses import license_words
 
 MAX_PICTURES = 5_000
@@ -89,7 +90,7 @@ def _picture(row: Row, thumbnail: bytes | None, changes: str) -> dict[str, str |
     return {
         "image": jpeg_url(thumbnail) if thumbnail else None,
         "title": row["title"],
-        "source": safe_url(row["source_url"]),
+        "page": safe_url(row["source_url"]),
         "file": None if safe_url(row["source_url"]) else source_words(row),
         "license": license_words(row["license"]),
         "license_url": safe_url(row["license_url"]),

@@ -9,9 +9,10 @@ from byline.catalog.corpora.manifest import SHARDS_FROM_RELEASE, Shard
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import parquet_bytes
 from byline.catalog.licenses.reading import license_url
+from byline.pages.html import safe_url
 from byline.pipelines.releases.papers.account import Account
 from byline.pipelines.releases.papers.croissant_rai import responsible_ai
-from byline.pipelines.releases.papers.escaping import json_bytes, plain, safe_url
+from byline.pipelines.releases.papers.escaping import json_bytes, plain
 from byline.pipelines.releases.papers.licenses import license_words
 from byline.pipelines.releases.papers.wording import description
 

@@ -1,50 +1,19 @@
-"""Texts from outside, made harmless for the format they are put into."""
+"""Texts from outside, made harmless for what they are put into: plain text, Markdown, JSON. Of HTML `pages` knows."""
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from byline.catalog.text import one_line
+from byline.pages.html import safe_url
 
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]<>()#+!|~&:@$^=])")
 _SAFE_URL = re.compile(r"[\w%/:?#@!$&'*+,;=~.-]+", re.ASCII)
 _CODE = re.compile(r"[\w][\w.:/+@ ,='\"-]*", re.ASCII)
-
-
-def html_templates(package: str) -> Environment:
-    """Return the HTML templates of a package: whatever they put out is escaped unless it was made safe."""
-    environment = Environment(
-        loader=PackageLoader(package, "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["thousands"] = lambda number: f"{number:,}"
-    environment.filters["csp_hash"] = csp_hash
-    return environment
-
-
-def csp_hash(source: str) -> str:
-    """Return how a Content-Security-Policy names a script or a style sheet that may be used."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
-
-
-def jpeg_url(jpeg: bytes) -> str:
-    """Return a JPEG as a URL that holds it, so that a page needs no other file."""
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
-
-
-def safe_url(url: str | None) -> str | None:
-    """Return a URL that a page may link to, or none: only http(s)."""
-    return url if url and url.startswith(("https://", "http://")) else None
 
 
 def plain(text: str | None) -> str:

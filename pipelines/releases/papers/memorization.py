@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from byline.pages.html import html_templates
 from byline.pipelines.releases.papers.account import Account
-from byline.pipelines.releases.papers.escaping import html_templates, json_bytes, plain
+from byline.pipelines.releases.papers.escaping import json_bytes, plain
 from byline.pipelines.releases.papers.memorization_counts import BINS, CaptionCounts, CreatorCounts
 
 DIGITS = 6
@@ -38,6 +39,7 @@ def memorization_html(account: Account) -> bytes:
     rendered = page.render(
         name=plain(account.manifest.name),
         content=account.content,
+        counts=_totals(account),
         left=None
         if risk.copies_left is None
         else {"bars": bars(risk.copies_left.pictures), **asdict(risk.copies_left)},
@@ -48,10 +50,23 @@ def memorization_html(account: Account) -> bytes:
             for words, counts in (("all samples", risk.captions), ("training samples", risk.train_captions))
         ],
         creators=_creators(risk.creators),
-        creator_bars=[(name, num, num / risk.creators.num_samples) for name, num in risk.creators.largest],
+        creator_bars=[(plain(name), num, num / risk.creators.num_samples) for name, num in risk.creators.largest],
         plain=plain,
     )
     return rendered.encode()
+
+
+def _totals(account: Account) -> list[tuple[int, str, str]]:
+    risk = account.memorization
+    num_samples, left, near = risk.creators.num_samples, risk.copies_left, "with another one near"
+    num_near = [] if left is None else [(num_samples - left.pictures["0"], near, near)]
+    return [
+        (num_samples, "picture in the release", "pictures in the release"),
+        *num_near,
+        (risk.copies_taken_out.num_copies, "copy taken out", "copies taken out"),
+        (risk.captions.num_shared, "shares its caption", "share their caption"),
+        (risk.creators.num_creators, "creator", "creators"),
+    ]
 
 
 def bars(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from byline.pipelines.releases.papers.escaping import html_templates, jpeg_url, plain, safe_url
+from byline.pages.html import html_templates, jpeg_url, safe_url
+from byline.pipelines.releases.papers.escaping import plain
 from byline.pipelines.releases.papers.licenses import license_words
 
 ASKED_FOR = "asked for"
@@ -76,10 +77,9 @@ def review_page(cases: Sequence[Case], title: str) -> bytes:
         groups.setdefault(case.asked, []).append(case)
     page = environment.get_template("takedown.html.j2").render(
         title=plain(title),
-        totals=_totals(cases),
+        totals_shown=_totals(cases),
         groups=[_shown_group(asked, _nearest_first(group)) for asked, group in groups.items()],
         greatest_bits=max((case.distance_bits for case in cases), default=0),
-        num_cases=len(cases),
     )
     return page.encode()
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from byline.catalog.denylists.denylist import RECEIPTS, keyed_text, receipt_ids
+from byline.catalog.denylists.denylist import RECEIPTS, hosts_of, keyed_text, receipt_ids, takedowns_denying
 from byline.catalog.digests import canonical_json, sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
@@ -126,3 +126,10 @@ def _keyed(receipt: Receipt, key: bytes) -> dict[str, Any]:
 def _row(row: Mapping[str, Any], key: bytes) -> dict[str, Any]:
     said = {f"{name}_keyed": keyed_text(key, _NAMES[name], row[name]) for name in _NAMES if row.get(name) is not None}
     return {**{name: value for name, value in row.items() if name not in _NAMES}, **said}
+
+
+def taken_down(store: Store, x: str) -> str | None:
+    """Return the receipt of a takedown that denies a record id, a SHA-256, or a URL of a picture, a page or a host."""
+    said = [("record", x), ("sha256", x.lower()), ("url", x), *(("domain", host) for host in hosts_of(x))]
+    found = takedowns_denying(store, said)
+    return store.url(receipt_path(found[0])) if found else None

@@ -1,8 +1,8 @@
 import pytest
 
 from byline.catalog.corpora.records import UnreadableRow
-from byline.cli.source_notes import not_used_line, unread_lines
 from byline.pipelines.sources.notes import Unread, kind_of_problem
+from byline.pipelines.sources.telling import not_used_line, unread_lines
 
 
 @pytest.mark.parametrize(

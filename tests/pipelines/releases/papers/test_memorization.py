@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byline.pipelines.releases.papers.escaping import csp_hash
+from byline.pages.html import csp_hash
 from byline.pipelines.releases.papers.memorization import memorization_html, memorization_json
 from byline.pipelines.releases.papers.memorization_counts import (
     BINS,
@@ -196,7 +196,7 @@ def test_the_page_lets_nothing_be_loaded_or_run_but_its_own_style():
     page = BeautifulSoup(memorization_html(an_account()), "html.parser")
     (policy,) = (tag["content"] for tag in page.select("meta[http-equiv=Content-Security-Policy]"))
     (style,) = page.select("style")
-    assert policy == f"default-src 'none'; style-src '{csp_hash(style.string)}'"
+    assert policy == f"default-src 'none'; style-src '{csp_hash(style.string)}'; base-uri 'none'; form-action 'none'"
 
 
 def test_bars_are_as_long_as_their_shares():

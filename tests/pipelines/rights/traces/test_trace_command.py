@@ -10,8 +10,8 @@ import pytest
 
 from byline.catalog.errors import ConfigError
 from byline.cli.corpus import find_corpus
-from byline.cli.seen import find_checkpoints
 from byline.pipelines.rights.traces.tracing import kind_of
+from byline.reports.seen import find_checkpoints
 from tests.builders import BY_4
 from tests.pipelines.rights.traces.traced import (
     PICTURES,

@@ -9,9 +9,9 @@ import pytest
 from byline.catalog.corpora.manifest import shard_table_path
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
-from byline.cli.seen import find_checkpoints
 from byline.pipelines.beam.build import build
 from byline.pipelines.rights.traces.release_traces import versions_of
+from byline.reports.seen import find_checkpoints
 from byline.training.order import Order
 from byline.training.samples import times_seen
 from tests.builders import BY_4, a_yfcc_line

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from byline.catalog.policies.policy import Policy, license_rank
-from byline.cli.duplicates_data import Picture
 from byline.pipelines.releases.papers.licenses import license_words
+from byline.pipelines.rights.duplicates.collecting import Picture
 
 SAME_BYTES = "duplicate:same-bytes"
 LAST = "by digest: equal in all else"

@@ -1,35 +1,23 @@
-"""What the command line says of sources: rows that could not be read, and what is in them and not used."""
+"""What is told of sources, in lines: rows that could not be read, and what is in them and not used."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
 
-from rich.console import Console
-from rich.markup import escape
-
-from byline.catalog.text import one_line
-
-if TYPE_CHECKING:
-    from byline.catalog.corpora.manifest import Release
-    from byline.pipelines.sources.notes import Unread
+from byline.catalog.corpora.manifest import Release
+from byline.pipelines.sources.notes import Unread, not_used_of, unread_of
 
 NUM_REASONS = 8
 NUM_NAMES = 20
 
 
-def tell_of_sources(release: "Release", done: Mapping[str, Any], console: Console) -> None:
-    """Print what could not be read, and, of sources that this build read anew, what is in them and not used."""
-    from byline.pipelines.releases.outcomes import READ_ANEW
-    from byline.pipelines.sources.notes import not_used_of, unread_of
-
+def source_lines(release: Release, anew: Sequence[str]) -> Iterator[str]:
+    """Yield what could not be read and, of the sources that a build read `anew`, what is in them and not used."""
     for unread in unread_of(release):
-        for line in unread_lines(unread):
-            say(console, line)
-    anew = [name.removeprefix(READ_ANEW) for name in done if name.startswith(READ_ANEW)]
+        yield from unread_lines(unread)
     for source, names in not_used_of(release, anew).items():
-        say(console, f"source {source}: {not_used_line(names)}")
+        yield f"source {source}: {not_used_line(names)}"
 
 
-def unread_lines(unread: "Unread") -> list[str]:
+def unread_lines(unread: Unread) -> list[str]:
     """Return the first rows that could not be read with place and problem, a count by reason, and where all are."""
     rows = "row" if unread.num_rows == 1 else "rows"
     lines = [f"source {unread.source}: {unread.num_rows:,} {rows} could not be read"]
@@ -51,8 +39,3 @@ def not_used_line(names: Mapping[str, str]) -> str:
     near = [name for name in ordered if names[name]]
     hint = f'; to use one: columns = {{ {names[near[0]]} = "{near[0]}" }}' if near else ""
     return f"in it and not used: {', '.join(shown)}{more}{hint}"
-
-
-def say(console: Console, line: str) -> None:
-    """Print a line whole, spaces as they are: names and paths are not cut, a terminal wraps them."""
-    console.print(escape(" ".join(one_line(part) for part in line.split(" "))), soft_wrap=True, highlight=False)

@@ -13,12 +13,12 @@ from byline.catalog.corpora.parts import PackPart, parts_of
 from byline.catalog.corpora.records import pack_of
 from byline.catalog.errors import CorpusError
 from byline.catalog.policies.policy import Policy
-from byline.cli.duplicates_denied import Denied, denied_of
-from byline.cli.duplicates_ledger import Chosen, Ledger, read_ledger
 from byline.pipelines.facts.measures import thumbnail_facts
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.releases.publishing import SETTINGS_FILE, Settings
 from byline.pipelines.releases.released import ReleasedPack, check_manifest, read_paper, released_packs
+from byline.pipelines.rights.duplicates.denied import Denied, denied_of
+from byline.pipelines.rights.duplicates.ledger import Chosen, Ledger, read_ledger
 from byline.pipelines.rights.takedown.apply import check_none_pending
 
 VERDICT_COLUMNS = ["record_id", "sha256", "license", "reasons"]

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from byline.catalog.corpora.packs import read_images, read_index
-from byline.cli.report_data import ATLAS_COLUMNS, THUMBNAIL_PX, collect
-from byline.cli.report_page import page
 from byline.pipelines.beam.build import build
+from byline.reports.collecting import ATLAS_COLUMNS, THUMBNAIL_PX, _row, collect
+from byline.reports.page import page
 from tests.builders import a_corpus
 
 pytestmark = pytest.mark.beam
@@ -76,3 +76,15 @@ def test_copies_are_shown_nearest_first_and_each_says_how_near_it_is(release):
     text = page(release, replace(data, rows=[keeper, *copies]), None, "shown")
     clusters = text[text.index('class="clusters"') : text.index('id="gallery"')]
     assert 0 < clusters.index("9 bits, turned") < clusters.index("cosine 0.91")
+
+
+def test_what_a_source_said_cannot_turn_the_text_or_move_a_cursor():
+    said = "a\u202e\x1b[31m\nb"
+    verdict = {
+        **dict.fromkeys(("record_id", "outcome", "sha256", "split", "keeper_record_id", "keeper_sha256")),
+        **{"admitted": False, "reasons": [], "license": "CC0-1.0", "license_seen": said},
+    }
+    record = {"title": said, "creator": said, "landing_url": "javascript:alert(1)", "url": ""}
+    row = _row(verdict, record, said)
+    assert not [char for text in row.values() if isinstance(text, str) for char in text if char in "\u202e\x1b\n"]
+    assert row["source_url"] is None

@@ -9,13 +9,14 @@ from markupsafe import Markup
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.digests import sha256_hex
 from byline.catalog.licenses.reading import license_url
-from byline.cli.duplicates_data import Cluster, Duplicates, Picture
-from byline.cli.duplicates_ledger import CONFLICT
-from byline.cli.duplicates_words import kind_of, size_text, why_kept
+from byline.pages.html import html_templates, jpeg_url, safe_url
 from byline.pipelines.releases.papers.distances import distance_text
-from byline.pipelines.releases.papers.escaping import html_templates, jpeg_url, plain, safe_url
+from byline.pipelines.releases.papers.escaping import plain
 from byline.pipelines.releases.papers.licenses import license_words
 from byline.pipelines.releases.papers.wording import REASONS
+from byline.pipelines.rights.duplicates.collecting import Cluster, Duplicates, Picture
+from byline.pipelines.rights.duplicates.ledger import CONFLICT
+from byline.pipelines.rights.duplicates.words import kind_of, size_text, why_kept
 
 MAX_CHARACTERS = 200
 """Of a title or a creator; sources may say anything, at any length."""
@@ -36,7 +37,7 @@ def page(release: Release, found: Duplicates) -> bytes:
     copies = [copy for cluster in clusters for copy in cluster["copies"]]
     ledger = found.ledger
     return (
-        html_templates("byline.cli")
+        html_templates("byline.pipelines.rights.duplicates")
         .get_template("duplicates.html.j2")
         .render(
             name=plain(release.name),
@@ -44,7 +45,7 @@ def page(release: Release, found: Duplicates) -> bytes:
             order=[plain(key) for key in found.policy.duplicates.keeper_order],
             radius_bits=found.policy.duplicates.radius_bits,
             min_cosine=found.policy.duplicates.min_cosine,
-            totals=[
+            totals_shown=[
                 (ledger.num_clusters, "cluster", "clusters"),
                 (ledger.num_copies, "copy", "copies"),
                 (ledger.num_same_bytes, "with the keeper's bytes", "with the keeper's bytes"),
@@ -55,7 +56,6 @@ def page(release: Release, found: Duplicates) -> bytes:
             num_taken_down=found.num_taken_down,
             num_lost=found.num_lost,
             clusters=clusters,
-            num_copies=len(copies),
             sheet=sheet,
             greatest_bits=max((copy["bits"] for copy in copies if copy["bits"] is not None), default=0),
             greatest_size=max((cluster["size"] for cluster in clusters), default=1),

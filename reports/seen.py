@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from byline.catalog.corpora.manifest import Manifest
+from byline.catalog.disk.folders import folders_in
 from byline.catalog.errors import ConfigError
-from byline.cli.corpus import folders_in
 from byline.diffusion.checkpoint import FOLDER, INFO, CheckpointInfo, checkpoint_names
 from byline.pipelines.rights.traces.release_traces import Place, SeenBy
 from byline.training.order import Order

@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 from PIL import Image
 
 from byline.audits.memorization import nearest_training_pictures
 from byline.catalog.corpora.manifest import Release
-from byline.cli.report_data import data_url
 from byline.diffusion.checkpoint import open_checkpoint, require_trained_on
 from byline.diffusion.sampling import SamplingConfig, TextToImage
 from byline.evaluation.pictures import read_pictures
+from byline.pages.html import picture_url, safe_url
+from byline.pipelines.releases.papers.escaping import plain
+from byline.pipelines.releases.papers.licenses import license_words
+from byline.training.curve import loss_chart
 from byline.training.log import LogEntry, read_log
 
 PER_PROMPT = 4
-CURVE_PX = (760, 200)
-MARGIN_PX = 44
 
 
 def checkpoint_digest(run: str) -> str:
@@ -47,7 +47,7 @@ def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Ca
                 "nearest": _png(training.pixels_nchw[closest.index]),
                 "mirrored": closest.mirrored,
                 "score": closest.score,
-                **{name: facts[name] for name in ("title", "creator", "license")},
+                "credit": _credit(facts),
             }
         )
         count(1)
@@ -66,7 +66,7 @@ def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Ca
         "num_copies": num_copies,
         "minutes": f"{seconds / 60:.1f}",
         "images_per_s": f"{model.info.images_seen / seconds:.0f}" if log else None,
-        "curve": curve([(entry.images_seen, entry.loss) for entry in log]),
+        "curve": loss_chart(log) if len(log) > 1 else None,
     }
 
 
@@ -76,32 +76,17 @@ def _seconds(log: list[LogEntry]) -> list[float]:
     return [(entry.images_seen - before) / entry.images_per_s for before, entry in zip(seen, log, strict=False)]
 
 
+def _credit(facts: dict[str, Any]) -> dict[str, str | None]:
+    """Return the credit of a sample, as pages show it."""
+    page = facts["landing_url"] or facts["url"]
+    return {
+        **{name: plain(facts[name]) for name in ("title", "creator")},
+        "license": license_words(facts["license"]),
+        "page": safe_url(page),
+        "creator_url": safe_url(facts["creator_url"]),
+        "license_url": safe_url(facts["license_url"]),
+    }
+
+
 def _png(picture_chw: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
-    return data_url(Image.fromarray(picture_chw.transpose(1, 2, 0)), "PNG")
-
-
-def curve(points: list[tuple[int, float]]) -> Markup:
-    """Return a line chart as SVG: `(images seen, loss)`."""
-    if len(points) < 2:
-        return Markup("<p>too short a run to draw a curve</p>")
-    width, height = CURVE_PX
-    seen, losses = zip(*points, strict=True)
-    low, high = min(losses), max(losses)
-
-    def place(x: int, y: float) -> str:
-        across = MARGIN_PX + (width - MARGIN_PX - 8) * x / seen[-1]
-        down = 8 + (height - 32) * (high - y) / max(high - low, 1e-12)
-        return f"{across:.1f},{down:.1f}"
-
-    line = " ".join(place(x, y) for x, y in points)
-    labels = [
-        f'<text x="4" y="16">{high:.3g}</text>',
-        f'<text x="4" y="{height - 22}">{low:.3g}</text>',
-        f'<text x="{MARGIN_PX}" y="{height - 4}">0</text>',
-        f'<text x="{width - 8}" y="{height - 4}" text-anchor="end">{seen[-1]:,} images</text>',
-    ]
-    return Markup(
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%" role="img" '
-        f'aria-label="loss by images seen"><polyline points="{line}" fill="none" stroke="#175cd3" '
-        f'stroke-width="2"/>{"".join(labels)}</svg>'
-    )
+    return picture_url(Image.fromarray(picture_chw.transpose(1, 2, 0)), "PNG")

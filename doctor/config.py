@@ -17,7 +17,7 @@ from byline.catalog.corpora.corpus import CORPUS_FILE
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError
 from byline.catalog.text import one_line
-from byline.cli.doctor_machine import Line, disk_line, num_cores, writes_line
+from byline.doctor.machine import Line, disk_line, num_cores, writes_line
 
 if TYPE_CHECKING:
     from byline.catalog.policies.policy import Policy

@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 
 from byline.catalog.policies.policy import DuplicateRules, LicenseRules, Policy, ReleaseRules
-from byline.cli.duplicates_data import Picture
-from byline.cli.duplicates_words import _KEYS, kind_of, why_kept
-from tests.cli.clusters import a_picture
+from byline.pipelines.rights.duplicates.collecting import Picture
+from byline.pipelines.rights.duplicates.words import _KEYS, kind_of, why_kept
+from tests.pipelines.rights.duplicates.clusters import a_picture
 
 POLICY = Policy(
     license=LicenseRules(families=("CC0", "CC-BY", "CC-BY-SA")),

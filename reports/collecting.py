@@ -1,6 +1,5 @@
 """Collect what the report shows of a release: every record with its verdict, thumbnail and credit."""
 
-import base64
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,15 +11,18 @@ from PIL import Image
 
 from byline.catalog.corpora.manifest import Release, shard_table_path
 from byline.catalog.licenses.reading import license_url
+from byline.pages.html import picture_url, safe_url
 from byline.pipelines.facts.measures import THUMBNAIL_SIDE_PX, thumbnail_facts
-from byline.pipelines.releases.papers import safe_url
 from byline.pipelines.releases.papers.distances import distance_text
+from byline.pipelines.releases.papers.escaping import plain
 
 THUMBNAIL_PX = THUMBNAIL_SIDE_PX
 """Side of a cell of the atlas."""
 ATLAS_COLUMNS = 40
 MAX_ROWS = 20_000
 """Records on the page, to whole packs: a browser shows no more at ease, and a JPEG has 65,500 lines at most."""
+MAX_CHARACTERS = 200
+"""Of a title or a creator."""
 Row = dict[str, Any]
 
 
@@ -85,7 +87,6 @@ def _row(verdict: Row, record: Row, caption: str | None) -> Row:
         "admitted",
         "reasons",
         "license",
-        "license_seen",
         "outcome",
         "sha256",
         "split",
@@ -95,9 +96,10 @@ def _row(verdict: Row, record: Row, caption: str | None) -> Row:
         **{name: verdict[name] for name in (*shown, "keeper_record_id", "keeper_sha256")},
         **distance,
         "distance": distance_text(**distance) if verdict["keeper_record_id"] else None,
-        "caption": caption,
-        "title": (record["title"] or "")[:200],
-        "creator": (record["creator"] or "")[:200],
+        "license_seen": plain(verdict["license_seen"]),
+        "caption": plain(caption),
+        "title": plain(record["title"])[:MAX_CHARACTERS],
+        "creator": plain(record["creator"])[:MAX_CHARACTERS],
         "source_url": safe_url(record["landing_url"] or record["url"]),
         "license_url": license_url(verdict["license"]),
     }
@@ -113,14 +115,7 @@ def _atlas(thumbnails: list[bytes]) -> str:
             left = column * THUMBNAIL_PX + (THUMBNAIL_PX - image.width) // 2
             top = row * THUMBNAIL_PX + (THUMBNAIL_PX - image.height) // 2
             atlas.paste(image, (left, top))
-    return data_url(atlas, "JPEG", quality=80)
-
-
-def data_url(image: Image.Image, kind: str, **options: Any) -> str:
-    """Return a picture as a URL that holds it, so that a page needs no other file."""
-    sink = BytesIO()
-    image.save(sink, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(sink.getvalue()).decode()}"
+    return picture_url(atlas, "JPEG", quality=80)
 
 
 def _funnel(rows: list[Row]) -> list[tuple[str, int]]:

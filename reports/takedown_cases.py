@@ -10,12 +10,12 @@ from byline.catalog.corpora.manifest import Manifest
 from byline.catalog.corpora.packs import read_attempts, read_images, read_index
 from byline.catalog.disk.storage import Store
 from byline.catalog.licenses.reading import read_claims
-from byline.cli.seen import find_checkpoints
 from byline.pipelines.rights.takedown.exposed import Exposures, Places
 from byline.pipelines.rights.takedown.page import ASKED_FOR, Case, CaseRecord, Promoted, Seen
 from byline.pipelines.rights.takedown.selecting import Selection, Victim
 from byline.pipelines.rights.traces.lookup import find_record
 from byline.pipelines.rights.traces.release_traces import InRelease, Version, versions_of
+from byline.reports.seen import find_checkpoints
 
 GIVEN = "the picture that was given"
 """The group of the copies of a picture from outside."""

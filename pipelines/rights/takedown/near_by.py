@@ -7,9 +7,9 @@ from typing import Any
 
 from byline.catalog.corpora.manifest import EXPORT
 from byline.catalog.corpora.written import Written
+from byline.catalog.disk.folders import folders_in
 from byline.catalog.disk.storage import Store
 from byline.catalog.text import one_line
-from byline.cli.corpus import folders_in
 from byline.pipelines.rights.takedown.beyond import Beyond, delete_pages
 
 LEVELS = 3

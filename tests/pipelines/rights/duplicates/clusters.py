@@ -1,6 +1,6 @@
 """Pictures in clusters, as the page of duplicates gets them."""
 
-from byline.cli.duplicates_data import Picture
+from byline.pipelines.rights.duplicates.collecting import Picture
 
 
 def a_picture(**overrides) -> Picture:

@@ -14,11 +14,11 @@ from byline.catalog.corpora.manifest import Release
 from byline.catalog.denylists.denylist import Entry, add_entries
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import BylineError, CorpusError
-from byline.cli.duplicates_data import collect
-from byline.cli.duplicates_ledger import copies_each, read_ledger
 from byline.cli.main import app
 from byline.pipelines.beam.build import build
 from byline.pipelines.facts.likeness import views_in
+from byline.pipelines.rights.duplicates.collecting import collect
+from byline.pipelines.rights.duplicates.ledger import copies_each, read_ledger
 from tests.builders import a_corpus, a_picture, a_yfcc_line, encoded, write_corpus
 
 pytestmark = pytest.mark.beam

@@ -1,0 +1,1 @@
+"""What is told of a release and of models together: the report, and which checkpoints have seen a picture."""

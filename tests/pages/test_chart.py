@@ -1,0 +1,64 @@
+"""The line chart: values and their running mean at the places that the axis gives them."""
+
+import math
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from byline.pages.chart import BOTTOM, LEFT, RIGHT, TOP, chart_file, line_chart, running_mean
+
+POINTS = [(10, 1.0), (20, 0.1), (40, 0.01)]
+
+
+def _paths(chart, name):
+    found = [path.get("d") for path in ET.fromstring(str(chart)).iter("path") if path.get("class") == name]
+    return [[tuple(map(float, place.split())) for place in path[1:].split("L")] for path in found]
+
+
+def test_values_lie_where_a_logarithmic_axis_puts_them():
+    ((first, middle, last),) = _paths(line_chart(POINTS, title="loss", unit="images", log=True), "each")
+    assert first == (LEFT + (RIGHT - LEFT) / 4, TOP)
+    assert middle == (LEFT + (RIGHT - LEFT) / 2, (TOP + BOTTOM) / 2)
+    assert last == (RIGHT, BOTTOM)
+
+
+def test_values_lie_where_a_linear_axis_puts_them():
+    ((_, middle, _),) = _paths(line_chart(POINTS, title="loss", unit="images"), "each")
+    assert middle[1] == pytest.approx(TOP + (BOTTOM - TOP) * 0.9 / 0.99, abs=0.05)
+
+
+def test_the_line_is_the_running_mean():
+    chart = line_chart(POINTS, title="loss", unit="images")
+    ((_, second, _),) = _paths(chart, "line")
+    mean = (0.8 * 1.0 + 0.1) / 1.8
+    assert running_mean([1.0, 0.1])[1] == pytest.approx(mean)
+    assert second[1] == pytest.approx(TOP + (BOTTOM - TOP) * (1.0 - mean) / 0.99, abs=0.06)
+
+
+def test_the_lines_across_say_what_they_stand_for():
+    texts = [text.text for text in ET.fromstring(str(line_chart(POINTS, title="a <b>", unit="images", log=True)))]
+    levels = [float(text) for text in texts if text and text.replace(".", "").isdigit()]
+    assert [math.log10(level) for level in levels[:5]] == pytest.approx([-2, -1.5, -1, -0.5, 0], abs=0.01)
+    assert "a <b> (logarithmic)" in texts
+    assert "40 images" in texts
+
+
+def test_a_level_line_and_equal_places_are_drawn():
+    assert _paths(line_chart([(0, 2.0), (0, 2.0)], title="t", unit="u"), "each") == [[(LEFT, TOP), (LEFT, TOP)]]
+
+
+@pytest.mark.parametrize(
+    ("points", "log", "wrong"),
+    [([(1, 1.0)], False, "two points, got 1"), ([(1, 1.0), (2, 0.0)], True, "above 0, got 0.0")],
+)
+def test_what_cannot_be_drawn_is_said(points, log, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        line_chart(points, title="t", unit="u", log=log)
+
+
+def test_a_file_brings_its_colors_and_loads_nothing():
+    text = chart_file(line_chart(POINTS, title="loss", unit="images"))
+    root = ET.fromstring(text)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "prefers-color-scheme:dark" in text
+    assert text.count("http") == 1
