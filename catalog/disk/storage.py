@@ -212,7 +212,8 @@ class Store:
         """Read one row group of a Parquet file, and check what is read. Raises `StorageError` when it is damaged."""
         with self._told_if_damaged(path):
             chunks = list(footer.chunks([number], columns))
-            data = self._mapped(path, chunks) if self.is_local else self._downloaded(path, chunks)
+            is_empty = footer.metadata.row_group(number).num_rows == 0  # then Arrow looks beside the chunks
+            data = self._mapped(path, chunks) if self.is_local or is_empty else self._downloaded(path, chunks)
             parquet = pq.ParquetFile(
                 data, metadata=footer.metadata, read_dictionary=list(words) or None, pre_buffer=False
             )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from byline.pipelines.fetching.places_asked import allowed, url_prefix
+from byline.pipelines.fetching.places_asked import allowed, stood_for, url_prefix
 
 
 def _allowed(entry: str) -> str:
@@ -15,7 +15,7 @@ def _allowed(entry: str) -> str:
 def by_prefix(places: dict[str, str]) -> dict[str, str]:
     """Return a table whose keys are prefixes of URLs. Raises `ValueError` for another key."""
     for prefix in places:
-        url_prefix(prefix)
+        stood_for(prefix)
     return places
 
 

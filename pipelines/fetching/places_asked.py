@@ -44,6 +44,13 @@ def allowed(entry: str) -> IPv4Network | IPv6Network | tuple[str, int]:
     return _host_of(f"http://{entry}/", f"give {ALLOWED}"), int(named[2])
 
 
+def stood_for(prefix: str) -> str:
+    """Return a prefix of URLs that copies may stand for: as `url_prefix`, or of another scheme, such as `s3://bucket/`."""
+    if re.fullmatch(r"(?!https?:)[a-z][a-z0-9+.-]*://[\w.-]+/[^\x00-\x20]*", prefix, re.IGNORECASE):
+        return prefix
+    return url_prefix(prefix)
+
+
 def url_prefix(prefix: str) -> str:
     """Return a prefix of URLs as it is: `http://` or `https://`, a host, and at least the `/` after it.
 

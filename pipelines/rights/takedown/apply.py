@@ -124,7 +124,7 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
         count(name)
     files = changed(journal["footprint"], footprint(store, doomed.packs))
     receipt = _receipt(store, takedown, journal, files)
-    write_receipt(store, receipt, store.read_bytes(PENDING_PRINTS), key)
+    write_receipt(store, receipt, store.read_table(PENDING_PRINTS), key)
     seal_old_receipts(store, key)
     store.remove(PENDING)
     store.remove(PENDING_PRINTS)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from byline.catalog.denylists.denylist import RECEIPTS, hosts_of, keyed_text, receipt_ids, takedowns_denying
 from byline.catalog.digests import canonical_json, sha256_hex
 from byline.catalog.disk.storage import Store
@@ -50,10 +52,11 @@ def receipt_path(takedown: str) -> str:
     return f"{RECEIPTS}/{takedown}.json"
 
 
-def write_receipt(store: Store, receipt: Receipt, prints: bytes, key: bytes) -> None:
+def write_receipt(store: Store, receipt: Receipt, prints: pa.Table, key: bytes) -> None:
     """Write a receipt under the key of the corpus, and the fingerprints that it answers for."""
-    store.write_bytes(f"{RECEIPTS}/{receipt.id}{PRINTS}", prints)
-    _write(store, receipt, sha256_hex(prints), key)
+    path = f"{RECEIPTS}/{receipt.id}{PRINTS}"
+    store.write_table(path, prints)
+    _write(store, receipt, sha256_hex(store.read_bytes(path)), key)
 
 
 def seal_old_receipts(store: Store, key: bytes) -> None:

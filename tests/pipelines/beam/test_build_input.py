@@ -73,7 +73,7 @@ def test_a_bad_element_becomes_a_row_with_an_outcome(tmp_path):
         "cut-off": ["fetch:unreachable"],
         "no-license": ["license:LicenseRef-missing"],
         "no-creator": ["creator:missing"],
-        "file-url": ["fetch:bad-url"],
+        "file-url": ["source:missing"],
         "controls": [],
         "long": ["duplicate:same-bytes"],
     }

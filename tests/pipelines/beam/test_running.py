@@ -62,4 +62,5 @@ def test_a_damaged_file_of_records_is_one_line(damage, lost, tmp_path):
     for folder in lost:
         shutil.rmtree(root / folder, ignore_errors=True)
     code, (line,) = build_told(config, 1)
-    assert (code, line[: line.index(" (")]) == (2, f"byline: {records} is not a whole Parquet file")
+    assert code == 2
+    assert line.startswith((f"byline: {records} is not a whole Parquet file (", f"byline: {records} is damaged ("))

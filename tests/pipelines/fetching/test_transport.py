@@ -66,7 +66,7 @@ def test_a_mirror_is_asked_in_place_of_its_prefix():
 @pytest.mark.parametrize(
     ("url", "mirror", "asked"),
     [
-        ("https://far.example/a", ("https://far.example", "{base}/copy"), ["/copy/a"]),
+        ("https://far.example/a", ("https://far.example/", "{base}/copy/"), ["/copy/a"]),
         ("https://FAR.example:443/x/../a", ("https://Far.Example/", "{base}/copy/"), ["/copy/a"]),
         ("https://far.example/../../secret", ("https://far.example/", "{base}/copy/"), ["/copy/secret"]),
         ("https://far.example/%2e%2e/secret", ("https://far.example/", "{base}/copy/"), ["/copy/secret"]),

@@ -16,6 +16,7 @@ from byline.pipelines.sources.beginning.finding import find
 from byline.pipelines.sources.beginning.sampling import sample
 from byline.pipelines.sources.beginning.writing import config_text
 from byline.pipelines.sources.ingested import records_path
+from byline.pipelines.sources.readers.options import AS_IT_IS
 from byline.pipelines.sources.readers.taken import names_taken
 from tests.builders import a_picture, encoded
 from tests.pipelines.releases.released import verdicts_of
@@ -69,9 +70,9 @@ def test_every_case_has_a_row():
 def test_init_takes_every_case(case, tmp_path):
     found = find(str(CASES / case))
     assert (found.reader, found.num_rows) == (RIGHT[case].reader, RIGHT[case].num_records)
-    assert sample(found, "s").unreadable == []
+    assert sample(found, "s", AS_IT_IS).unreadable == []
     taken = names_taken(found.reader, found.path)
-    assert f'reader = "{found.reader}"' in config_text(found, taken, tmp_path)
+    assert f'reader = "{found.reader}"' in config_text(found, taken, tmp_path, options=AS_IT_IS)
 
 
 @pytest.fixture(scope="module")
