@@ -4,6 +4,18 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 
 
+class _Bar(Progress):
+    """A display that an interrupt ends even while it begins: else its thread would draw it once more, after the line
+    that says what was interrupted."""
+
+    def start(self) -> None:
+        try:
+            super().start()
+        except BaseException:
+            self.stop()
+            raise
+
+
 def bar(*columns: ProgressColumn, console: Console | None = None, stays: bool = False, shown: bool = True) -> Progress:
     """Return a display of progress on stderr, in rich's own columns unless others are given.
 
@@ -11,4 +23,4 @@ def bar(*columns: ProgressColumn, console: Console | None = None, stays: bool = 
     line that rich ends one with. It is gone when it ends, unless it `stays`.
     """
     console = console or Console(stderr=True)
-    return Progress(*columns, console=console, transient=not stays, disable=not (shown and console.is_interactive))
+    return _Bar(*columns, console=console, transient=not stays, disable=not (shown and console.is_interactive))

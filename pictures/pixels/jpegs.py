@@ -53,7 +53,7 @@ def walk_jpeg(data: Bytes, start: int = 0) -> Walk:
         if kind == TEM:
             continue
         length = int.from_bytes(data[place : place + 2])
-        if length < 2:
+        if length < 2 or place + 2 > len(data):
             return Walk(tuple(parts), begin, CUT_OFF.format("JPEG"))
         parts.append(Part(kind, begin, place + 2, min(place + length, len(data))))
         if place + length > len(data):
