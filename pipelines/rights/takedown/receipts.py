@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from byline.catalog.denylists.denylist import RECEIPTS, keyed_text, receipt_ids
+from byline.catalog.denylists.denylist import keyed_text, receipt_ids
 from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 
@@ -47,19 +48,19 @@ class Receipt:
 
 def receipt_path(takedown: str) -> str:
     """Return where the receipt of a takedown lies."""
-    return f"{RECEIPTS}/{takedown}.json"
+    return layout.receipt_file(f"{takedown}.json")
 
 
 def write_receipt(store: Store, receipt: Receipt, prints: bytes, key: bytes) -> None:
     """Write a receipt under the key of the corpus, and the fingerprints that it answers for."""
-    store.write_bytes(f"{RECEIPTS}/{receipt.id}{PRINTS}", prints)
+    store.write_bytes(layout.receipt_file(f"{receipt.id}{PRINTS}"), prints)
     _write(store, receipt, sha256_hex(prints), key)
 
 
 def seal_old_receipts(store: Store, key: bytes) -> None:
     """Put receipts under the key that versions of byline wrote in clear which knew no other."""
     for takedown in receipt_ids(store):
-        said, prints = _read(store, takedown), f"{RECEIPTS}/{takedown}{PRINTS}"
+        said, prints = _read(store, takedown), layout.receipt_file(f"{takedown}{PRINTS}")
         if "seal" not in said and store.exists(prints):
             _write(store, Receipt(**said), sha256_hex(store.read_bytes(prints)), key)
 
@@ -72,7 +73,7 @@ def check_receipt(store: Store, takedown: str, key: bytes) -> None:
     said = _read(store, takedown)
     if (seal := said.pop("seal", None)) is None:
         return
-    path, prints = store.url(receipt_path(takedown)), f"{RECEIPTS}/{takedown}{PRINTS}"
+    path, prints = store.url(receipt_path(takedown)), layout.receipt_file(f"{takedown}{PRINTS}")
     if not hmac.compare_digest(str(seal), _seal(said, key)):
         raise CorpusError(f"{path} is not as its takedown wrote it: its seal is another; restore it")
     if sha256_hex(store.read_bytes(prints)) != said["fingerprints_sha256"]:
