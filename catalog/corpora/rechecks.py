@@ -125,12 +125,11 @@ def forget_checks(store: Store, pack: str, record_ids: Collection[str]) -> Itera
             if len(kept) < len(table):
                 store.write_table(f"{stem}.parquet", kept)
                 yield f"{stem}.parquet"
-        for file in store.files(layout.rechecks_of(name), suffix=DELTA):
-            if not set(record_ids).isdisjoint(
-                _texts(json.loads(store.read_bytes(f"{layout.rechecks_of(name)}/{file}")))
-            ):
-                store.remove(f"{layout.rechecks_of(name)}/{file}")
-                yield f"{layout.rechecks_of(name)}/{file}"
+        folder = layout.rechecks_of(name)
+        for path in [f"{folder}/{file}" for file in store.files(folder, suffix=DELTA)]:
+            if not set(record_ids).isdisjoint(_texts(json.loads(store.read_bytes(path)))):
+                store.remove(path)
+                yield path
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -281,8 +281,8 @@ def _read(store: Store) -> _List | None:
     # One that `corpus.toml` does not name yet is left by a takedown that was killed, and by nothing else.
     if (unnamed := sorted(set(there) - set(expected))) and not store.exists(layout.PENDING):
         raise CorpusError(
-            f"{store.url(layout.CORPUS_FILE)} does not name the takedown {unnamed[0]}, whose list is in {store.url(layout.DENYLIST)}: "
-            "it was edited; restore it"
+            f"{store.url(layout.CORPUS_FILE)} does not name the takedown {unnamed[0]}, whose list is in "
+            f"{store.url(layout.DENYLIST)}: it was edited; restore it"
         )
     if not there:
         return None

@@ -36,6 +36,7 @@ SOURCES = f"{JUDGEMENTS}/sources"
 """How the files of sources were when they were read."""
 
 DENYLIST_KEY = f"{DENYLIST}/key"
+"""The secret that what was taken down is hashed with."""
 PENDING = f"{TAKEDOWNS}/pending.json"
 """What a takedown that was begun and not completed has to do."""
 PENDING_PRINTS = f"{TAKEDOWNS}/pending.parquet"

@@ -62,6 +62,6 @@ def _manifest(store: Store, path: str) -> Manifest:
         return Manifest.model_validate_json(store.read_bytes(f"{path}/{layout.MANIFEST}"))
     except ValidationError as error:
         raise CorpusError(
-            f"{store.url(f'{path}/{layout.MANIFEST}')} is damaged: it tells which checkpoints have seen what goes; restore "
-            "it, or delete the folder of that version, then run the takedown again"
+            f"{store.url(f'{path}/{layout.MANIFEST}')} is damaged: it tells which checkpoints have seen what goes; "
+            "restore it, or delete the folder of that version, then run the takedown again"
         ) from error
