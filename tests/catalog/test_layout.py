@@ -25,17 +25,16 @@ def spelled(code):
     tree = ast.parse(code)
     docstrings = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            if _is_place(node.value):
-                yield node.lineno, node.value
+        if isinstance(node, ast.Constant) and id(node) not in docstrings and _is_place(node.value):
+            yield node.lineno, node.value
         for one in _places_in(node):
             if isinstance(one, ast.Constant) and one.value in {*layout.FOLDERS, layout.LATEST}:
                 yield one.lineno, one.value
 
 
 def _is_place(text):
-    if re.search(r"\s", text):
-        return False  # words about one
+    if not isinstance(text, str) or re.search(r"\s", text):  # a number, or words about a place
+        return False
     first, last = text.partition("/")[0], text.rpartition("/")[2]
     return ("/" in text and (first in layout.FOLDERS or last == layout.LATEST)) or last in NAMES
 
