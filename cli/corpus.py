@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
-from byline.catalog.corpora.corpus import CORPUS_FILE, FORMAT
+from byline.catalog.corpora.corpus import FORMAT
+from byline.catalog.disk import layout
 from byline.catalog.disk.folders import folders_in
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
@@ -22,8 +23,10 @@ def find_corpus(path: str | None) -> Store:
     """
     if path is not None:
         store = Store(path)
-        if not (store.exists(CORPUS_FILE) or store.folders("records")):
-            raise ConfigError(f"no corpus at {path}: it has no {CORPUS_FILE}; make one with: byline build CONFIG")
+        if not (store.exists(layout.CORPUS_FILE) or store.folders(layout.RECORDS)):
+            raise ConfigError(
+                f"no corpus at {path}: it has no {layout.CORPUS_FILE}; make one with: byline build CONFIG"
+            )
         return store
     found = list(_corpora(Path(), LEVELS))
     if not found:
@@ -35,7 +38,7 @@ def find_corpus(path: str | None) -> Store:
 
 def _corpora(folder: Path, levels: int) -> Iterator[Path]:
     """Yield the folders with the settings of a corpus, sorted; a config of that name in another place is none."""
-    if _is_corpus(folder / CORPUS_FILE):
+    if _is_corpus(folder / layout.CORPUS_FILE):
         yield folder
     elif levels:
         for below in folders_in(folder):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from byline.catalog.bars import bar
+from byline.catalog.disk import layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -203,7 +204,7 @@ def _select(store: "Store", request: "Request") -> "Selection":
 
     pixels = read_settings(store).get("pixels")
     if pixels is None:
-        raise CorpusError(f"{store.url('corpus.toml')} is missing: it says how pictures were stored; restore it")
+        raise CorpusError(f"{store.url(layout.CORPUS_FILE)} is missing: it says how pictures were stored; restore it")
     return select(store, request, pixels)
 
 

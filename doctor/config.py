@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 from byline.catalog.configs.extras import needs
 from byline.catalog.configs.loading import load_config, read_toml
-from byline.catalog.corpora.corpus import CORPUS_FILE
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError
 from byline.catalog.text import one_line
@@ -90,7 +90,7 @@ def _read(source: "SourceConfig") -> str:
 
 
 def _there(root: str) -> str:
-    if not Store(root).exists(CORPUS_FILE):
+    if not Store(root).exists(layout.CORPUS_FILE):
         raise BylineError(f"no corpus at {root}")
     return root
 

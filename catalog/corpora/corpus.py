@@ -7,15 +7,13 @@ from typing import Any
 
 import tomli_w
 
+from byline.catalog.disk import layout
 from byline.catalog.disk.locks import take_lock
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError, CorpusError
 
-CORPUS_FILE = "corpus.toml"
 FORMAT = 2
 """Of the files of a corpus."""
-PENDING = "takedowns/pending.json"
-"""What a takedown that was begun and not completed has to do."""
 TAKEDOWNS = "takedowns"
 """Key of the settings: ids of the denylist files that must be there."""
 DENYLISTS = "denylists"
@@ -24,11 +22,11 @@ DENYLISTS = "denylists"
 
 def read_settings(store: Store) -> dict[str, Any]:
     """Return `corpus.toml`, empty for a new corpus. Raises a `BylineError` when it is damaged or of another format."""
-    if not store.exists(CORPUS_FILE):
+    if not store.exists(layout.CORPUS_FILE):
         return {}
-    where = store.url(CORPUS_FILE)
+    where = store.url(layout.CORPUS_FILE)
     try:
-        settings = tomllib.loads(store.read_text(CORPUS_FILE))
+        settings = tomllib.loads(store.read_text(layout.CORPUS_FILE))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CorpusError(f"{where} is damaged ({error}); restore it, it says how packs were made") from error
     if settings.get("format") != FORMAT:
@@ -38,7 +36,7 @@ def read_settings(store: Store) -> dict[str, Any]:
 
 def write_settings(store: Store, settings: dict[str, Any]) -> None:
     """Write `corpus.toml`."""
-    store.write_bytes(CORPUS_FILE, tomli_w.dumps({"format": FORMAT, **settings}).encode())
+    store.write_bytes(layout.CORPUS_FILE, tomli_w.dumps({"format": FORMAT, **settings}).encode())
 
 
 @contextmanager
@@ -50,7 +48,7 @@ def owned(store: Store) -> Iterator[None]:
     if not store.is_local:
         yield
         return
-    lock = store.local_path(".lock")
+    lock = store.local_path(layout.LOCK)
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = lock.open("w")

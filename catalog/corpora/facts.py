@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from byline.catalog.digests import digest_of
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.storage_errors import damaged_parquet
 
@@ -73,7 +74,7 @@ class FactTable:
     @property
     def folder(self) -> str:
         """Where the segments lie, relative to the corpus."""
-        return f"facts/{self.measure}/{self.instrument}"
+        return layout.facts_folder(self.measure, self.instrument)
 
     def read(self, pack: str, columns: list[str] | None = None, *, first: int = 0, last: int | None = None) -> pa.Table:
         """Return the key and these columns (all by default) of a pack's facts, sorted by key.

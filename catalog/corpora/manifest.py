@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from byline.catalog.corpora.sample_rows import read_as_tar
 from byline.catalog.digests import canonical_json, digest_of
+from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.mending import how_to_mend
 from byline.catalog.disk.storage import Store
@@ -21,11 +22,6 @@ Split = Literal["train", "heldout"]
 Format = Literal["webdataset", "parquet"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
 VERSION = re.compile(r"\w[\w.-]*", re.ASCII)
-WITHDRAWN = "withdrawn.json"
-"""In the folder of a version that held what was taken down: by which takedown, and which version took its place."""
-WITHDRAWN_SAMPLES = "samples.parquet"
-"""Beside it: shard and key of each of its samples, in order, by which checkpoints can still be asked what they saw."""
-SHARDS_FROM_RELEASE = "../../../shards/"
 TABLE_XXH3 = "table_xxh3"
 """Beside the `Shard`, in what a corpus says of a shard."""
 EXPORT = "export.json"
@@ -90,7 +86,7 @@ class Release:
         if self.export is not None:
             self.name, self.version = self.export.name, self.export.version
             self.store, self.path = _folder_in_store(url)
-            self._shards = f"{self.path}/shards"
+            self._shards = f"{self.path}/{layout.SHARDS}"
         else:
             match = re.fullmatch(r"(?:(.*)/)?releases/([^/]+)(?:/([^/]+))?/*", url)
             if match is None:
@@ -101,8 +97,8 @@ class Release:
             corpus, self.name, version = match.groups()
             self.store = Store("." if corpus is None else corpus or "/")
             self.version = version or self._latest()
-            self.path = f"releases/{self.name}/{self.version}"
-            self._shards = "shards"
+            self.path = layout.release(self.name, self.version)
+            self._shards = layout.SHARDS
         self.manifest = self._read_manifest()
 
     def shard_path(self, shard: Shard) -> str:
@@ -119,20 +115,20 @@ class Release:
         return f"{self._shards}/{shard.name.removesuffix('.tar')}.parquet"
 
     def _latest(self) -> str:
-        path = f"releases/{self.name}/LATEST"
+        path = layout.latest(self.name)
         if not self.store.exists(path):
             raise CorpusError(f"no release {self.name} in {self.store.root}; make one with: byline build CONFIG")
         version = self.store.read_bytes(path).decode(errors="replace").strip()
-        if not (VERSION.fullmatch(version) and self.store.exists(f"releases/{self.name}/{version}")):
+        if not (VERSION.fullmatch(version) and self.store.exists(layout.release(self.name, version))):
             raise CorpusError(
                 f"{self.store.url(path)} is damaged: it names {version[:40]!r}, which is not there; {how_to_mend(path)}"
             )
         return version
 
     def _read_manifest(self) -> Manifest:
-        path = f"{self.path}/manifest.json"
-        if self.store.exists(f"{self.path}/{WITHDRAWN}"):
-            note = read_json(self.store, f"{self.path}/{WITHDRAWN}")
+        path = f"{self.path}/{layout.MANIFEST}"
+        if self.store.exists(f"{self.path}/{layout.WITHDRAWN}"):
+            note = read_json(self.store, f"{self.path}/{layout.WITHDRAWN}")
             successor = note.get("successor")
             raise CorpusError(
                 f"{self.store.url(self.path)} was withdrawn by takedown {note.get('takedown')}; "
@@ -213,7 +209,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 
 def shard_table_path(name: str) -> str:
     """Return where the table of the shard with this name lies in the corpus."""
-    return f"shards/{name.removesuffix('.tar')}.parquet"
+    return layout.shard_file(f"{name.removesuffix('.tar')}.parquet")
 
 
 def read_shard_table(store: Store, name: str, columns: list[str] | None = None) -> pa.Table:
@@ -225,7 +221,7 @@ def read_shard_table(store: Store, name: str, columns: list[str] | None = None) 
 
 def shard_description_path(name: str) -> str:
     """Return where a corpus says what the shard with this name is: its `Shard`, and XXH3 of its table's bytes."""
-    return f"shards/{name.removesuffix('.tar')}.json"
+    return layout.shard_file(f"{name.removesuffix('.tar')}.json")
 
 
 def rows_path(shard: Shard) -> str:
@@ -236,13 +232,13 @@ def rows_path(shard: Shard) -> str:
 def shard_list(shards: Iterable[Shard], split: Split) -> bytes:
     """Return the shards of a split, one a line, as paths from the release's folder: what webdataset is given."""
     return "".join(
-        f"{SHARDS_FROM_RELEASE}{shard.name}\n" for shard in _by_name(shards) if shard.split == split
+        f"{layout.SHARDS_FROM_RELEASE}{shard.name}\n" for shard in _by_name(shards) if shard.split == split
     ).encode()
 
 
 def checksums(manifest: Manifest) -> bytes:
     """Return SHA256SUMS, for `sha256sum --check` in the release's folder: its papers and its shards."""
-    sums = {f"{SHARDS_FROM_RELEASE}{shard.name}": shard.sha256 for shard in manifest.shards}
+    sums = {f"{layout.SHARDS_FROM_RELEASE}{shard.name}": shard.sha256 for shard in manifest.shards}
     sums |= {f"../../../{shard_table_path(shard.name)}": shard.table_sha256 for shard in manifest.shards}
     sums |= manifest.papers
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items())).encode()

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import TarMember, whole_blocks, write_pieces, write_tar
 from byline.catalog.errors import CorpusError
@@ -100,7 +101,9 @@ whether the host was asked for it, and is null in what was written before that w
 def read_attempts(store: Store, pack: str, columns: list[str] | None = None) -> pa.Table:
     """Return the index rows of all segments of a pack, in the order in which they were written."""
     names = INDEX_SCHEMA.names if columns is None else columns
-    tables = [store.read_table(f"{name}.parquet", names) for name in store.numbered(f"packs/{pack}.", ".parquet")]
+    tables = [
+        store.read_table(f"{name}.parquet", names) for name in store.numbered(layout.pack_segments(pack), ".parquet")
+    ]
     return pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables], promote_options="default")
 
 
@@ -120,7 +123,7 @@ def read_rows_of(store: Store, pack: str, records: pa.Table, columns: list[str])
     `records` has `record_id` and `url`: what another URL of a record once gave is not an answer to this one.
     """
     names = list(dict.fromkeys(["record_id", "url", *columns]))
-    stems = store.numbered(f"packs/{pack}.", ".parquet")
+    stems = store.numbered(layout.pack_segments(pack), ".parquet")
     tables = [store.read_table(f"{stem}.parquet", names) for stem in reversed(stems)]
     newest_first = pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables])
     places = pc.index_in(asked_for(records), value_set=asked_for(newest_first).combine_chunks())
@@ -148,7 +151,7 @@ def write_segment(
     writer was first, nothing changed.
     """
     listed = list(rows)
-    stem = f"{pack}.{len(store.numbered(f'packs/{pack}.', '.parquet')):03d}"
+    stem = f"{pack}.{len(store.numbered(layout.pack_segments(pack), '.parquet')):03d}"
     stored = {_member(row[0]): row[1] for row in listed if row[1] is not None}
     tar, places = _write_members(store, stem, stored, ".tar")
     originals = {_original_member(row[0]): row[2] for row in listed if len(row) == 3 and row[2] is not None}
@@ -161,9 +164,9 @@ def write_segment(
         if place := original_places.get(_original_member(row[0])):
             columns |= {"originals": of_originals, "original_offset": place.offset, "original_size": place.size}
         index.append(columns)
-    if not store.write_new_table(f"packs/{stem}.parquet", pa.Table.from_pylist(index, schema=INDEX_SCHEMA)):
+    if not store.write_new_table(layout.pack_index(stem), pa.Table.from_pylist(index, schema=INDEX_SCHEMA)):
         return False
-    store.write_bytes(f"packs/{stem}_stats.json", canonical_json(stats) + b"\n")
+    store.write_bytes(layout.pack_file(f"{stem}_stats.json"), canonical_json(stats) + b"\n")
     return True
 
 
@@ -182,7 +185,7 @@ def _write_members(
     listed = sorted(members.items())
     digest = sha256_hex("".join(sha256_hex(data) for _, data in listed).encode())[:16]
     name = f"{stem}.{digest}{suffix}"
-    with store.writing(f"packs/{name}") as file:
+    with store.writing(layout.pack_file(name)) as file:
         return name, {place.name: place for place in write_tar(file, listed)}
 
 
@@ -195,7 +198,7 @@ def remove_records(store: Store, pack: str, record_ids: Collection[str]) -> list
     """
     changed = []
     gone = pa.array(sorted(record_ids), pa.string())
-    for stem in store.numbered(f"packs/{pack}.", ".parquet"):
+    for stem in store.numbered(layout.pack_segments(pack), ".parquet"):
         index = store.read_table(f"{stem}.parquet")
         is_gone = pc.is_in(index["record_id"], gone)
         removed, kept = index.filter(is_gone), index.filter(pc.invert(is_gone))
@@ -204,14 +207,14 @@ def remove_records(store: Store, pack: str, record_ids: Collection[str]) -> list
         for columns in (_STORED, _ORIGINAL):
             for tar in pc.unique(removed[columns.tar].drop_null()).to_pylist():
                 kept = _splice(store, stem, tar, kept, columns)
-                changed.append(f"packs/{tar}")
+                changed.append(layout.pack_file(tar))
         store.write_table(f"{stem}.parquet", kept)
         changed.append(f"{stem}.parquet")
     left = read_attempts(store, pack, ["tar", "originals"])
     named = {*pc.unique(left["tar"]).to_pylist(), *pc.unique(left["originals"]).to_pylist()}
-    for name in store.files("packs", suffix=".tar"):  # what was spliced, and what a killed writer left
+    for name in store.files(layout.PACKS, suffix=".tar"):  # what was spliced, and what a killed writer left
         if name.startswith(f"{pack}.") and name not in named:
-            store.remove(f"packs/{name}")
+            store.remove(layout.pack_file(name))
     return changed
 
 
@@ -238,9 +241,9 @@ def _splice(store: Store, stem: str, tar: str, kept: pa.Table, columns: _TarColu
     members = {row["sha256"]: row for row in rows if row[columns.tar] == tar}
     listed = [members[key] for key in sorted(members)]
     digest = sha256_hex("".join(row[columns.digest] for row in listed).encode())[:16]
-    name = f"{stem.removeprefix('packs/')}.{digest}{columns.suffix}"
+    name = f"{stem.removeprefix(f'{layout.PACKS}/')}.{digest}{columns.suffix}"
     sizes = [BLOCKSIZE + whole_blocks(row[columns.size]) for row in listed]
-    with store.open(f"packs/{tar}") as old, store.writing(f"packs/{name}") as file:
+    with store.open(layout.pack_file(tar)) as old, store.writing(layout.pack_file(name)) as file:
         pieces = zip((row[columns.offset] - BLOCKSIZE for row in listed), sizes, strict=True)
         write_pieces(file, (_read_at(old, start, size) for start, size in pieces))
     offsets = {row["sha256"]: place + BLOCKSIZE for row, place in zip(listed, accumulate([0, *sizes]), strict=False)}
@@ -266,7 +269,7 @@ def read_images(store: Store, index: pa.Table, *, only: Collection[str]) -> Iter
     by_tar = sorted(places, key=lambda place: (place["tar"], place["sha256"]))
     seen: set[str] = set()
     for name, group in groupby(by_tar, key=lambda place: place["tar"]):
-        with store.open(f"packs/{name}") as tar:
+        with store.open(layout.pack_file(name)) as tar:
             for place in group:
                 if place["sha256"] in seen:
                     continue
@@ -274,5 +277,7 @@ def read_images(store: Store, index: pa.Table, *, only: Collection[str]) -> Iter
                 tar.seek(place["offset"])
                 data = tar.read(place["size"])
                 if sha256_hex(data) != place["stored_sha256"]:
-                    raise CorpusError(f"{store.url(f'packs/{name}')} is damaged at {place['sha256']}; restore it")
+                    raise CorpusError(
+                        f"{store.url(layout.pack_file(name))} is damaged at {place['sha256']}; restore it"
+                    )
                 yield place["sha256"], data

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.packs import asked_for
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 
-FOLDER = "rechecks"
 DELTA = ".delta.json"
 """Ends the name of a file that says of a version of a release what became of its pictures."""
 
@@ -58,9 +58,9 @@ NEWEST_COLUMNS = ("recheck", "recheck_consent", "recheck_claims")
 
 def num_segments(store: Store, pack: str) -> dict[str, int]:
     """Return how often checks of a pack were added, by the release that asked."""
-    if store.is_local and not store.exists(FOLDER):  # asked several times for each pack; a listing takes longer
+    if store.is_local and not store.exists(layout.RECHECKS):  # asked often for each pack; a listing takes longer
         return {}
-    counts = {name: len(_segments(store, name, pack)) for name in store.folders(FOLDER)}
+    counts = {name: len(_segments(store, name, pack)) for name in store.folders(layout.RECHECKS)}
     return {name: number for name, number in counts.items() if number}
 
 
@@ -107,7 +107,7 @@ def add_checks(store: Store, release: str, pack: str, rows: Iterable[dict[str, A
     listed = sorted(rows, key=lambda row: str(row["record_id"]))
     table = pa.Table.from_pylist(listed, schema=RECHECK_SCHEMA)
     number = len(_segments(store, release, pack))
-    while listed and not store.write_new_table(f"{FOLDER}/{release}/{pack}.{number:03d}.parquet", table):
+    while listed and not store.write_new_table(f"{layout.rechecks_of(release)}/{pack}.{number:03d}.parquet", table):
         number += 1
 
 
@@ -118,17 +118,18 @@ def forget_checks(store: Store, pack: str, record_ids: Collection[str]) -> Itera
     Deltas that name one of the records go too: the next recheck writes them anew.
     """
     gone = pa.array(sorted(record_ids), pa.string())
-    for name in store.folders(FOLDER):
+    for name in store.folders(layout.RECHECKS):
         for stem in _segments(store, name, pack):
             table = store.read_table(f"{stem}.parquet")
             kept = table.filter(pc.invert(pc.is_in(table["record_id"], gone)))
             if len(kept) < len(table):
                 store.write_table(f"{stem}.parquet", kept)
                 yield f"{stem}.parquet"
-        for file in store.files(f"{FOLDER}/{name}", suffix=DELTA):
-            if not set(record_ids).isdisjoint(_texts(json.loads(store.read_bytes(f"{FOLDER}/{name}/{file}")))):
-                store.remove(f"{FOLDER}/{name}/{file}")
-                yield f"{FOLDER}/{name}/{file}"
+        folder = layout.rechecks_of(name)
+        for path in [f"{folder}/{file}" for file in store.files(folder, suffix=DELTA)]:
+            if not set(record_ids).isdisjoint(_texts(json.loads(store.read_bytes(path)))):
+                store.remove(path)
+                yield path
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -140,4 +141,4 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _segments(store: Store, release: str, pack: str) -> list[str]:
-    return store.numbered(f"{FOLDER}/{release}/{pack}.", ".parquet")
+    return store.numbered(f"{layout.rechecks_of(release)}/{pack}.", ".parquet")

@@ -8,12 +8,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from byline.catalog.corpora.corpus import CORPUS_FILE
 from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import StorageError
-
-FOLDER = "written"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +28,7 @@ def note_written(store: Store, path: str, by: str) -> None:
     """Note that a verb wrote this. A corpus that cannot be written to, or an export, keeps no note."""
     place = Written(path=path if "://" in path else os.path.abspath(path), by=by)  # noqa: PTH100 - links stay as named
     try:
-        if store.exists(CORPUS_FILE):
+        if store.exists(layout.CORPUS_FILE):
             store.write_bytes(_note(place.path), canonical_json(asdict(place)) + b"\n")
     except StorageError:
         return
@@ -44,13 +42,13 @@ def forget_written(store: Store, path: str) -> None:
 def read_written(store: Store) -> Iterator[Written]:
     """Yield what was noted, by place. A damaged note says nothing."""
     found = []
-    for name in store.files(FOLDER, suffix=".json"):
+    for name in store.files(layout.WRITTEN, suffix=".json"):
         try:
-            found.append(Written(**json.loads(store.read_bytes(f"{FOLDER}/{name}"))))
+            found.append(Written(**json.loads(store.read_bytes(layout.written_file(name)))))
         except (ValueError, TypeError):
             continue
     yield from sorted(found, key=lambda one: one.path)
 
 
 def _note(path: str) -> str:
-    return f"{FOLDER}/{sha256_hex(os.fsencode(path))[:16]}.json"
+    return layout.written_file(f"{sha256_hex(os.fsencode(path))[:16]}.json")

@@ -20,22 +20,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from byline.catalog.corpora.corpus import CORPUS_FILE, PENDING, TAKEDOWNS, read_settings, write_settings
+from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings, write_settings
 from byline.catalog.corpora.records import ImageRecord
 from byline.catalog.denylists import keyed_hashes
 from byline.catalog.denylists.keyed_hashes import Codes, KeyedHashes, as_codes, scramble
 from byline.catalog.denylists.keyed_vectors import VECTOR, KeyedVectors, turn
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.errors import CorpusError, StorageError
 from byline.catalog.former_keys import former_creator_key, former_domain, former_url_key
 from byline.catalog.hosts import UrlError, domains_of, read_host
 from byline.catalog.urls import creator_key, url_key
 
-FOLDER = "denylist"
-KEY = f"{FOLDER}/key"
-RECEIPTS = "receipts"
-"""What became of it: `<id>.json` of each takedown that was completed."""
 _ID = re.compile(r"[0-9a-f]{16}")
 ENTRY_SCHEMA = pa.schema([("kind", pa.string()), ("keyed", pa.binary(32)), ("radius_bits", pa.int32())])
 _VECTOR_FIELD = pa.field(VECTOR, pa.binary())
@@ -265,7 +262,7 @@ def named_takedowns(store: Store) -> list[str]:
 
 def receipt_ids(store: Store) -> list[str]:
     """Return the ids of the takedowns that left a receipt."""
-    names = (name.removesuffix(".json") for name in store.files(RECEIPTS, suffix=".json"))
+    names = (name.removesuffix(".json") for name in store.files(layout.RECEIPTS, suffix=".json"))
     return [name for name in names if _ID.fullmatch(name)]
 
 
@@ -273,19 +270,19 @@ def _read(store: Store) -> _List | None:
     there, listed, expected = _ids(store), read_settings(store).get(TAKEDOWNS, []), named_takedowns(store)
     if missing := sorted(set(expected) - set(there)):
         raise CorpusError(
-            f"{store.url(f'{FOLDER}/{missing[0]}.parquet')} is missing: it says what was taken down; restore it, "
+            f"{store.url(layout.denylist_file(missing[0]))} is missing: it says what was taken down; restore it, "
             "nothing is built without it"
         )
     if unlisted := sorted(set(expected) - set(listed)):
         raise CorpusError(
-            f"{store.url(CORPUS_FILE)} does not name the takedown {unlisted[0]}, which left a receipt in "
-            f"{store.url(RECEIPTS)}: it was edited; restore it"
+            f"{store.url(layout.CORPUS_FILE)} does not name the takedown {unlisted[0]}, which left a receipt in "
+            f"{store.url(layout.RECEIPTS)}: it was edited; restore it"
         )
     # One that `corpus.toml` does not name yet is left by a takedown that was killed, and by nothing else.
-    if (unnamed := sorted(set(there) - set(expected))) and not store.exists(PENDING):
+    if (unnamed := sorted(set(there) - set(expected))) and not store.exists(layout.PENDING):
         raise CorpusError(
-            f"{store.url(CORPUS_FILE)} does not name the takedown {unnamed[0]}, whose list is in {store.url(FOLDER)}: "
-            "it was edited; restore it"
+            f"{store.url(layout.CORPUS_FILE)} does not name the takedown {unnamed[0]}, whose list is in "
+            f"{store.url(layout.DENYLIST)}: it was edited; restore it"
         )
     if not there:
         return None
@@ -304,17 +301,17 @@ def _read(store: Store) -> _List | None:
 
 
 def _ids(store: Store) -> list[str]:
-    return [name.removesuffix(".parquet") for name in store.files(FOLDER, suffix=".parquet")]
+    return [name.removesuffix(".parquet") for name in store.files(layout.DENYLIST, suffix=".parquet")]
 
 
 def _entries(store: Store, name: str, key: bytes) -> pa.Table:
-    path = f"{FOLDER}/{name}.parquet"
+    path = layout.denylist_file(name)
     if sha256_hex(store.read_bytes(path))[:16] != name:
         raise CorpusError(f"{store.url(path)} is damaged: its name is not its digest; restore it")
     table = store.read_table(path)
     check = [row["keyed"] for row in table.to_pylist() if row["kind"] == CHECK]
     if check != [keyed(key, CHECK, "")]:
-        raise CorpusError(f"{store.url(KEY)} is not the key of {path}; restore it")
+        raise CorpusError(f"{store.url(layout.DENYLIST_KEY)} is not the key of {path}; restore it")
     return table
 
 
@@ -337,13 +334,13 @@ def takedowns_denying(store: Store, said: Sequence[tuple[str, str]]) -> list[str
 def read_key(store: Store) -> bytes:
     """Return the secret of a corpus' denylist. Raises `CorpusError` when it is missing or damaged."""
     try:
-        key = bytes.fromhex(store.read_text(KEY).strip())
+        key = bytes.fromhex(store.read_text(layout.DENYLIST_KEY).strip())
     except (StorageError, ValueError) as error:
         raise CorpusError(
-            f"{store.url(KEY)} is missing or damaged; restore it, the denylist is useless without"
+            f"{store.url(layout.DENYLIST_KEY)} is missing or damaged; restore it, the denylist is useless without"
         ) from error
     if len(key) != 32:
-        raise CorpusError(f"{store.url(KEY)} must be 64 hex digits; restore it")
+        raise CorpusError(f"{store.url(layout.DENYLIST_KEY)} must be 64 hex digits; restore it")
     return key
 
 
@@ -352,8 +349,8 @@ def make_key(store: Store) -> bytes:
 
     Raises `CorpusError` when it is missing and something was taken down under it: another key would find nothing.
     """
-    if not (store.exists(KEY) or named_takedowns(store) or _ids(store)):
-        store.write_new(KEY, f"{secrets.token_hex(32)}\n".encode())
+    if not (store.exists(layout.DENYLIST_KEY) or named_takedowns(store) or _ids(store)):
+        store.write_new(layout.DENYLIST_KEY, f"{secrets.token_hex(32)}\n".encode())
     return read_key(store)
 
 
@@ -374,7 +371,7 @@ def add_entries(store: Store, entries: Iterable[Entry]) -> str:
     # `zip` leaves the vectors out where there are none.
     data = parquet_bytes(pa.Table.from_pylist([dict(zip(schema.names, row, strict=False)) for row in unique], schema))
     name = hashlib.sha256(data).hexdigest()[:16]
-    store.write_bytes(f"{FOLDER}/{name}.parquet", data)
+    store.write_bytes(layout.denylist_file(name), data)
     settings = read_settings(store)
     write_settings(store, {**settings, TAKEDOWNS: sorted({*settings.get(TAKEDOWNS, []), name})})
     return name

@@ -2,26 +2,40 @@
 
 import re
 
+from byline.catalog.disk import layout
+
 _RULES = (
-    (r"facts/(edges|similar)/.*", "delete it and build again: byline build CONFIG"),
-    (r"facts/(latents|text)/.*", "delete it and the later segments of its pack, then: byline train CONFIG"),
-    (r"facts/.*", "delete it and the later segments of its pack, then: byline build CONFIG"),
-    (r"packs/.*\.json", "delete it; nothing reads it"),
+    (rf"{layout.FACTS}/(edges|similar)/.*", "delete it and build again: byline build CONFIG"),
+    (rf"{layout.FACTS}/(latents|text)/.*", "delete it and the later segments of its pack, then: byline train CONFIG"),
+    (rf"{layout.FACTS}/.*", "delete it and the later segments of its pack, then: byline build CONFIG"),
+    (rf"{layout.PACKS}/.*\.json", "delete it; nothing reads it"),
     (
-        r"packs/.*",
+        rf"{layout.PACKS}/.*",
         "restore it; or delete what its pack has from this segment on, and byline build CONFIG asks for these again",
     ),
-    (r"rechecks/.*\.json", "delete it, then: byline recheck RELEASE"),
-    (r"rechecks/.*", "restore it; or delete it and the later segments of its pack, then: byline recheck RELEASE"),
-    (r"records/.*", "delete all of its run and build again, which reads the source anew: byline build CONFIG"),
-    (r"(judgements|fetching)/.*", "delete it and build again: byline build CONFIG"),
-    (r"shards/.*", "delete it and build again: byline build CONFIG"),
-    (r"releases/.*/.*/withdrawn\.json", "restore it: it says what was taken down"),
-    (r"releases/.*/.*/samples\.parquet", "restore it: it says what checkpoints saw of what was taken down"),
-    (r"releases/.*", "delete it and build again: byline build CONFIG"),
-    (r"evaluation/.*", "delete it and build again, which copies it from its set: byline build CONFIG"),
-    (r"builds/.*", "delete it; no release depends on it"),
-    (r"(denylist|receipts|takedowns)/.*", "restore it: it says what was taken down, and nothing else does"),
+    (rf"{layout.RECHECKS}/.*\.json", "delete it, then: byline recheck RELEASE"),
+    (
+        rf"{layout.RECHECKS}/.*",
+        "restore it; or delete it and the later segments of its pack, then: byline recheck RELEASE",
+    ),
+    (
+        rf"{layout.RECORDS}/.*",
+        "delete all of its run and build again, which reads the source anew: byline build CONFIG",
+    ),
+    (rf"({layout.JUDGEMENTS}|{layout.FETCHING})/.*", "delete it and build again: byline build CONFIG"),
+    (rf"{layout.SHARDS}/.*", "delete it and build again: byline build CONFIG"),
+    (rf"{layout.RELEASES}/.*/.*/{re.escape(layout.WITHDRAWN)}", "restore it: it says what was taken down"),
+    (
+        rf"{layout.RELEASES}/.*/.*/{re.escape(layout.WITHDRAWN_SAMPLES)}",
+        "restore it: it says what checkpoints saw of what was taken down",
+    ),
+    (rf"{layout.RELEASES}/.*", "delete it and build again: byline build CONFIG"),
+    (rf"{layout.EVALUATION}/.*", "delete it and build again, which copies it from its set: byline build CONFIG"),
+    (rf"{layout.BUILDS}/.*", "delete it; no release depends on it"),
+    (
+        rf"({layout.DENYLIST}|{layout.RECEIPTS}|{layout.TAKEDOWNS})/.*",
+        "restore it: it says what was taken down, and nothing else does",
+    ),
 )
 _ELSE = "restore it"
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from rich.console import Console
 
-from byline.catalog.corpora.corpus import CORPUS_FILE, DENYLISTS, PENDING, owned, read_settings, write_settings
+from byline.catalog.corpora.corpus import DENYLISTS, owned, read_settings, write_settings
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import TRANSIENT
 from byline.catalog.corpora.parts import parts_of
 from byline.catalog.denylists.denylist import load_denylist
 from byline.catalog.digests import digest_of
+from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json, write_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError, CorpusError
@@ -52,7 +53,6 @@ STAGES = [
     "write shards",
 ]
 """As the progress bars name them; `publish` follows and takes no time."""
-BUILDS = "builds"
 COUNTED = ("ingested", "requested", "measured", "captioned", "shards written", "shard bytes written")
 """What a build's record counts; all of them 0 where nothing was new."""
 
@@ -181,16 +181,16 @@ def _keep_record(release: Release, policy: Policy, done: dict[str, int]) -> None
         "duplicates": {"radius_bits": radius_bits, "promised_recall": promised_recall(PLAN.bits, radius_bits)},
     }
     number = max((int(name.partition(".")[0]) for name in _records(store)), default=-1) + 1
-    write_json(store, f"{BUILDS}/{number:05d}.json", record)
+    write_json(store, layout.build_file(f"{number:05d}.json"), record)
 
 
 def last_record(store: Store) -> dict[str, Any]:
     """Return what the last build of a corpus kept of itself."""
-    return read_json(store, f"{BUILDS}/{_records(store)[-1]}")
+    return read_json(store, layout.build_file(_records(store)[-1]))
 
 
 def _records(store: Store) -> list[str]:
-    return [name for name in store.files(BUILDS, suffix=".json") if name.removesuffix(".json").isdecimal()]
+    return [name for name in store.files(layout.BUILDS, suffix=".json") if name.removesuffix(".json").isdecimal()]
 
 
 def _keep_settings(config: CorpusConfig) -> None:
@@ -199,9 +199,9 @@ def _keep_settings(config: CorpusConfig) -> None:
     pixels = config.pixels.model_dump(mode="json", exclude_none=True)
     num_packs = {source.name: source.num_packs for source in config.sources}
     before = read_settings(store)
-    if store.exists(PENDING):
+    if store.exists(layout.PENDING):
         raise CorpusError(f"in {store.root} a takedown was begun and not completed; run: byline takedown apply")
-    where = store.url(CORPUS_FILE)
+    where = store.url(layout.CORPUS_FILE)
     defaults = PixelConfig().model_dump(mode="json", exclude_none=True)  # of keys that an older corpus does not name
     if {**defaults, **before.get("pixels", pixels)} != pixels:
         raise ConfigError(f"[pixels] differs from {where}; name a new root, every picture would be another")

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.digests import canonical_json, digest_of
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.dedup.banding import band_plan
@@ -27,8 +28,6 @@ CONTINUED_UP_TO = 0.25
 """New segments, as a share of all, up to which a search is continued: with more, one from nothing costs less."""
 DIVIDED_FROM = 2_000_000
 """Codes from which a search is worth dividing over workers: it takes longer than handing it out."""
-SEARCHES = "judgements/search"
-"""Scratch of searches that are divided; it can be deleted at any time."""
 PLAN = band_plan(256)
 Codes = npt.NDArray[np.uint8]
 
@@ -193,7 +192,7 @@ def _codes(store: Store, segments: Iterable[Sequence[Any]], without: Mapping[str
 
 
 def _scratch(stem: str) -> str:
-    return f"{SEARCHES}/{stem.rsplit('/', 1)[1]}"
+    return f"{layout.SEARCHES}/{stem.rsplit('/', 1)[1]}"
 
 
 def _edge_table(one: Codes, other: Codes, distance: npt.NDArray[np.uint32]) -> pa.Table:

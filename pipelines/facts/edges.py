@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.digests import digest_of
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.pipelines.facts.measures import CODE_SCHEMA, EDGE_INSTRUMENT, EDGE_SCHEMA, hash_facts
 
-FOLDER = f"facts/edges/{EDGE_INSTRUMENT}"
+FOLDER = layout.facts_folder("edges", EDGE_INSTRUMENT)
 _EACH = np.uint64(0x0101010101010101)
 """Bit 0 of each byte of a word."""
 Codes = npt.NDArray[np.uint8]

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError, CorpusError
 from byline.dedup.views import CODE_BYTES, VIEW_BYTES, unpack_views
@@ -148,7 +149,7 @@ def corpus_evaluation_sets(store: Store, digests: Sequence[str], radius_bits: in
 
 
 def _copy(digest: str) -> str:
-    return f"evaluation/{digest}.parquet"
+    return layout.evaluation_set(digest)
 
 
 def _list_of(data: bytes, path: Path) -> EvaluationList:

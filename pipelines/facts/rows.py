@@ -21,6 +21,7 @@ from byline.catalog.corpora.rechecks import NEWEST_COLUMNS, newest_findings, num
 from byline.catalog.corpora.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS
 from byline.catalog.corpora.sample_sizes import json_bytes, other_bytes
 from byline.catalog.digests import digest_of, sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.columns import is_blank
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError, StorageError
@@ -30,7 +31,6 @@ from byline.dedup.colors import GRID_BYTES
 from byline.dedup.views import split_views
 from byline.pipelines.facts.measures import caption_facts, hash_facts, metric_facts, quality_facts, safety_facts
 
-FOLDER = "judgements/rows"
 CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("landing_url", "url")}
 """A part of a credit is lacking when all of these columns are blank; the bits of `lacks`, in this order."""
 NOBODY = 0
@@ -131,12 +131,12 @@ def read_rows(
 
 def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
     """Where the joined rows of a pack lie, as far as it was fetched and measured by now."""
-    fetched = len(store.numbered(f"packs/{part.pack}.", ".parquet"))
+    fetched = len(store.numbered(layout.pack_segments(part.pack), ".parquet"))
     facts = [[table.folder, table.num_segments(part.pack)] for table in _tables(store, instruments)]
     checked = sorted(num_segments(store, part.pack).items())
     made_by = [instruments.captions, instruments.captions_see_pixels, instruments.safety, *instruments.metrics]
     said = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, made_by, fetched, facts, checked]
-    return f"{FOLDER}/{part.pack}-{digest_of(said)[:16]}.arrow"
+    return f"{layout.ROWS}/{part.pack}-{digest_of(said)[:16]}.arrow"
 
 
 def _tables(store: Store, instruments: Instruments) -> list[FactTable]:

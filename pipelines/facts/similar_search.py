@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from byline.catalog.corpora.facts import instrument_name
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.digests import digest_of
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.catalog.policies.policy import LEAST_COSINE
@@ -28,7 +29,8 @@ def similar_path(store: Store, parts: list[PackPart], instrument: str) -> str:
     facts = embedding_facts(store, instrument)
     segments = [[part.pack, facts.num_segments(part.pack)] for part in sorted(parts)]
     made_with = [instrument, LEAST_COSINE, PLAIN_BELOW, MEASURED_QUALITY_INSTRUMENT]
-    return f"facts/similar/{instrument_name('similar', '1', made_with)}/{digest_of(segments)[:16]}.pairs.parquet"
+    folder = layout.facts_folder("similar", instrument_name("similar", "1", made_with))
+    return f"{folder}/{digest_of(segments)[:16]}.pairs.parquet"
 
 
 def write_similar(store: Store, parts: list[PackPart], instrument: str | None) -> None:

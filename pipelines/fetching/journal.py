@@ -6,6 +6,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from byline.catalog.corpora.packs import INDEX_SCHEMA
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import StorageError
 from byline.pipelines.fetching.index_rows import IndexRow
@@ -22,7 +23,7 @@ class Journal:
 
     def __init__(self, store: Store, pack: str) -> None:
         """Open it, with what a killed process left; a file that is damaged is as if it had not been written."""
-        self.store, self.folder = store, f"fetching/{pack}"
+        self.store, self.folder = store, layout.journal(pack)
         self.places: dict[Asked, tuple[str, int]] = {}
         self.next = 0
         for name in store.files(self.folder, suffix=".arrow"):

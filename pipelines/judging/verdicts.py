@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from byline.catalog.disk import layout
 from byline.catalog.policies.policy import Policy
 from byline.catalog.policies.rules import heldout
 from byline.dedup.views import KIND_NAMES
@@ -141,4 +142,4 @@ def with_reasons(reasons: Reasons, bits: npt.NDArray[np.int64]) -> Reasons:
 
 def verdicts_path(pack: str) -> str:
     """Where the verdicts of a pack lie, as scratch, before they are released."""
-    return f"judgements/verdicts/{pack}.arrow"
+    return layout.judged(pack)

@@ -5,10 +5,11 @@ from collections import Counter
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.threads import in_threads
-from byline.pipelines.releases.released import FOLDER, released_packs
+from byline.pipelines.releases.released import released_packs
 
 NOT_ASKED = "not asked for"
 """Of records that the claims refuse, whatever a wider policy once fetched."""
@@ -28,7 +29,7 @@ def outcomes_of(release: Release) -> dict[str, dict[str, int]]:
     store = release.store
 
     def outcomes(pack: str) -> tuple[str, Counter[str]]:
-        column = store.read_table(f"{release.path}/{FOLDER}/{pack}.parquet", ["outcome"])["outcome"]
+        column = store.read_table(f"{release.path}/{layout.VERDICTS}/{pack}.parquet", ["outcome"])["outcome"]
         counted = pc.value_counts(column).to_pylist()
         return pack.rsplit("-", 1)[0], Counter({one["values"] or NOT_ASKED: one["counts"] for one in counted})
 

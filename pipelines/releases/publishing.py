@@ -22,6 +22,7 @@ from byline.catalog.corpora.packs import Outcome
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.sample_schema import NOT_STATED
 from byline.catalog.digests import canonical_json, digest_of, sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store, parquet_bytes
 from byline.catalog.errors import CorpusError
 from byline.catalog.licenses.reading import family
@@ -35,7 +36,7 @@ from byline.pipelines.releases.papers import CREDIT_SCHEMA, lacking_credits, wri
 from byline.pipelines.releases.papers.account import Account, Publication, SourceAccount, Tool
 from byline.pipelines.releases.papers.credits_page import shown_creators
 
-SETTINGS_FILE = "settings.json"
+SETTINGS_FILE = layout.SETTINGS_FILE
 CLUSTER_COLUMNS = [
     *("record_id", "sha256", "license", "keeper_record_id", "keeper_sha256"),
     *("distance_bits", "view", "cosine", "reasons"),
@@ -102,23 +103,23 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
         publication=settings.publication,
     )
     papers = {
-        "policy.json": canonical_json(policy.model_dump(mode="json")) + b"\n",
+        layout.POLICY: canonical_json(policy.model_dump(mode="json")) + b"\n",
         SETTINGS_FILE: canonical_json(settings.model_dump(mode="json")) + b"\n",
-        "clusters.parquet": parquet_bytes(clusters),
+        layout.CLUSTERS: parquet_bytes(clusters),
         "credits.parquet": parquet_bytes(credits),
         **{f"shards-{split}.txt": shard_list(shards, split) for split in SPLITS},
-        **{f"verdicts/{pack}.parquet": parquet_bytes(table) for pack, table in tables.items()},
+        **{layout.verdicts(pack): parquet_bytes(table) for pack, table in tables.items()},
         **write_papers(account),
     }
     manifest = manifest.model_copy(update={"papers": {path: sha256_hex(papers[path]) for path in sorted(papers)}})
-    papers["SHA256SUMS"] = checksums(manifest)
-    papers["manifest.json"] = manifest_bytes(manifest)
+    papers[layout.SUMS] = checksums(manifest)
+    papers[layout.MANIFEST] = manifest_bytes(manifest)
     version = manifest.digest[:16]
     for path, data in papers.items():
-        place = f"releases/{settings.name}/{version}/{path}"
+        place = f"{layout.release(settings.name, version)}/{path}"
         if not (store.exists(place) and store.read_bytes(place) == data):
             store.write_bytes(place, data)
-    store.write_bytes(f"releases/{settings.name}/LATEST", f"{version}\n".encode())
+    store.write_bytes(layout.latest(settings.name), f"{version}\n".encode())
     return version
 
 

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.errors import CorpusError
 
-FOLDER = "verdicts"
 WORDS = ["license", "split"]
 """Columns of verdicts that come as dictionaries."""
 
@@ -16,13 +16,17 @@ WORDS = ["license", "split"]
 def check_manifest(release: Release) -> None:
     """Raise `CorpusError` when the manifest is not the one that the release's version was made from."""
     if (digest := release.manifest.digest[:16]) != release.version:
-        where = release.store.url(f"{release.path}/manifest.json")
+        where = release.store.url(f"{release.path}/{layout.MANIFEST}")
         raise CorpusError(f"{where} was edited: its digest begins with {digest}, the version is {release.version}")
 
 
 def released_packs(release: Release) -> list[str]:
     """Return the packs whose verdicts the release lists, sorted."""
-    names = [path.removeprefix(f"{FOLDER}/") for path in release.manifest.papers if path.startswith(f"{FOLDER}/")]
+    names = [
+        path.removeprefix(f"{layout.VERDICTS}/")
+        for path in release.manifest.papers
+        if path.startswith(f"{layout.VERDICTS}/")
+    ]
     return sorted(name.removesuffix(".parquet") for name in names)
 
 
@@ -42,7 +46,7 @@ class ReleasedPack:
 
     def __init__(self, release: Release, pack: str) -> None:
         """Raises `CorpusError`, which names the file, when its bytes are not those that the manifest lists."""
-        data = read_paper(release, f"{FOLDER}/{pack}.parquet")
+        data = read_paper(release, layout.verdicts(pack))
         self._file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=WORDS, pre_buffer=False)
 
     @property

@@ -21,6 +21,7 @@ from byline.catalog.corpora.sample_schema import (
     samples_table,
 )
 from byline.catalog.digests import canonical_json
+from byline.catalog.disk import layout
 from byline.catalog.disk.columns import table_digest
 from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
@@ -67,7 +68,7 @@ def shard_stem(pack: str, split: Split, samples: pa.Table) -> str:
 
 def described(store: Store, stem: str) -> Shard | None:
     """Return the description of a shard whose tar is there and as long as it says; none where it is damaged."""
-    if not all(store.exists(f"shards/{stem}.{kind}") for kind in ("json", "tar", "parquet")):
+    if not all(store.exists(layout.shard_file(f"{stem}.{kind}")) for kind in ("json", "tar", "parquet")):
         return None
     try:
         said = read_json(store, shard_description_path(stem))
@@ -75,4 +76,4 @@ def described(store: Store, stem: str) -> Shard | None:
         shard = Shard.model_validate(said)
     except (StorageError, ValidationError):  # it is written again, with the shard
         return None
-    return shard if store.size_bytes(f"shards/{stem}.tar") == shard.num_bytes else None
+    return shard if store.size_bytes(layout.shard_file(f"{stem}.tar")) == shard.num_bytes else None

@@ -30,6 +30,7 @@ from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.sample_schema import SAMPLE_COLUMNS, SHARD_SCHEMA
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.columns import same_rows
 from byline.catalog.disk.json_files import write_json
 from byline.catalog.disk.storage import Store, parquet_bytes
@@ -47,7 +48,7 @@ Earlier = Mapping[str, tuple[str, ...]]
 
 def earlier_shards(store: Store, others: Iterable[Release] = ()) -> Earlier:
     """Return the shards of the newest versions of all releases of a corpus, and of these others."""
-    names = [name for name in store.folders("releases") if store.exists(f"releases/{name}/LATEST")]
+    names = [name for name in store.folders(layout.RELEASES) if store.exists(layout.latest(name))]
     newest = [release for name in names if (release := _whole(store, name)) is not None]
     found: dict[str, set[str]] = {}
     for release in [*newest, *others]:
@@ -84,7 +85,7 @@ def write_shard(part: PackPart, store: Store, split: Split, samples: pa.Table, e
     places = _Places()
     with ExitStack() as stack:
         sources = _usable(store, earlier.get(f"{part.pack}-{split}", ()), stack)
-        file = stack.enter_context(store.writing(f"shards/{stem}.tar"))
+        file = stack.enter_context(store.writing(layout.shard_file(f"{stem}.tar")))
         digest, num_bytes = write_pieces(file, places.noted(_pieces(part, store, samples, sources)))
     table = pa.table({**{name: samples[name] for name in SAMPLE_COLUMNS}, **places.columns()}, schema=SHARD_SCHEMA)
     data = parquet_bytes(table)
@@ -151,11 +152,11 @@ def _usable(store: Store, names: tuple[str, ...], stack: ExitStack) -> list[_Ear
             continue
         table = read_shard_table(store, name)
         if store.is_local:
-            file = stack.enter_context(store.open(f"shards/{name}"))
+            file = stack.enter_context(store.open(layout.shard_file(name)))
             tar = memoryview(stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
             stack.callback(tar.release)
         else:
-            tar = memoryview(store.read_bytes(f"shards/{name}"))
+            tar = memoryview(store.read_bytes(layout.shard_file(name)))
         found.append(_EarlierShard(name=name, table=table, tar=tar))
     return found
 
@@ -187,7 +188,7 @@ def _copied(store: Store, shard: _EarlierShard, row: int, number: int) -> _Piece
     data, start = shard.tar[offset : offset + sum(sizes)], 0
     for size, xxh3 in zip(sizes, xxh3s, strict=True):
         if xxh3_64_intdigest(data[start : start + size]) != xxh3:
-            raise CorpusError(f"{store.url(f'shards/{shard.name}')} is damaged; delete it and build again")
+            raise CorpusError(f"{store.url(layout.shard_file(shard.name))} is damaged; delete it and build again")
         start += size
     return _Piece(data=data, sizes=sizes, xxh3s=xxh3s)
 

@@ -23,12 +23,11 @@ from byline.catalog.corpora.manifest import (
 )
 from byline.catalog.corpora.sample_schema import NOT_STATED
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.errors import BylineError, StorageError
 from byline.catalog.policies.policy import Policy
 from byline.pipelines.releases.exporting.places import exported_checksums, from_export, is_exported, is_placed
 from byline.pipelines.releases.papers.credits import lacking_credits
-
-SUMS = "SHA256SUMS"
 
 
 def verify(release: Release, count: Callable[[int], None] = lambda _: None) -> Iterator[str]:
@@ -47,7 +46,7 @@ def verify(release: Release, count: Callable[[int], None] = lambda _: None) -> I
     try:
         verdicts = _verdicts(release)
         credits = release.store.read_table(f"{release.path}/credits.parquet")
-        policy = Policy.model_validate_json(release.store.read_bytes(f"{release.path}/policy.json"))
+        policy = Policy.model_validate_json(release.store.read_bytes(f"{release.path}/{layout.POLICY}"))
     except (StorageError, pa.ArrowException) as error:
         yield str(error)
         return
@@ -63,7 +62,7 @@ def verify(release: Release, count: Callable[[int], None] = lambda _: None) -> I
 
 def _wrong_papers(release: Release) -> Iterator[str]:
     store, path, manifest, format = release.store, release.path, release.manifest, _format(release)
-    expected = {**manifest.papers, SUMS: sha256_hex(_checksums(release))}
+    expected = {**manifest.papers, layout.SUMS: sha256_hex(_checksums(release))}
     expected |= {f"shards-{split}.txt": sha256_hex(shard_list(manifest.shards, split)) for split in SPLITS}
     expected = {name: digest for name, digest in expected.items() if is_exported(name, format)}
     for name, digest in sorted(expected.items()):
@@ -71,9 +70,9 @@ def _wrong_papers(release: Release) -> Iterator[str]:
             yield f"{name}: missing; {_again(release)}"
         elif sha256_hex(_as_in_corpus(release, name)) != digest:
             yield f"{name}: its bytes are not those that the manifest lists"
-    folders, own = ["verdicts"], {"manifest.json"}
+    folders, own = [layout.VERDICTS], {layout.MANIFEST}
     if release.export is not None:
-        folders += ["shards"] if format == "webdataset" else ["data", *(f"data/{split}" for split in SPLITS)]
+        folders += [layout.SHARDS] if format == "webdataset" else ["data", *(f"data/{split}" for split in SPLITS)]
         own |= {EXPORT, *_sample_files(release)}
     there = set(store.files(path)) | {
         f"{folder}/{name}" for folder in folders for name in store.files(f"{path}/{folder}")
@@ -93,7 +92,7 @@ def _sample_files(release: Release) -> set[str]:
     shards = release.manifest.shards
     if release.has_rows:
         return {rows_path(shard) for shard in shards}
-    return {name for shard in shards for name in (f"shards/{shard.name}", shard_table_path(shard.name))}
+    return {name for shard in shards for name in (layout.shard_file(shard.name), shard_table_path(shard.name))}
 
 
 def _checksums(release: Release) -> bytes:
@@ -110,7 +109,7 @@ def _checksums(release: Release) -> bytes:
 
 def _listed_rows(release: Release) -> dict[str, str]:
     """Return the digests of Parquet files by SHA256SUMS, which alone has them: they differ between pyarrows."""
-    path = f"{release.path}/{SUMS}"
+    path = f"{release.path}/{layout.SUMS}"
     lines = release.store.read_bytes(path).decode(errors="replace").splitlines() if release.store.exists(path) else []
     listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     return {rows_path(shard): listed.get(rows_path(shard), "") for shard in release.manifest.shards}
@@ -126,7 +125,7 @@ def _again(release: Release) -> str:
 
 
 def _verdicts(release: Release) -> list[dict[str, Any]]:
-    names = [name for name in release.manifest.papers if name.startswith("verdicts/")]
+    names = [name for name in release.manifest.papers if name.startswith(f"{layout.VERDICTS}/")]
     tables = [release.store.read_table(f"{release.path}/{name}") for name in names]
     return pa.concat_tables(tables).to_pylist() if tables else []
 
@@ -138,7 +137,7 @@ def _wrong_shard(
         yield f"{rows_path(shard) if release.has_rows else shard.name}: missing; {_again(release)}"
         return
     if release.has_rows and _sha256_at(release, shard) != _listed_rows(release)[rows_path(shard)]:
-        yield f"{rows_path(shard)}: its bytes are not those that {SUMS} lists"
+        yield f"{rows_path(shard)}: its bytes are not those that {layout.SUMS} lists"
     try:
         tar = release.read_shard(shard)
     except BylineError as error:

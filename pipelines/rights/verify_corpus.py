@@ -11,11 +11,12 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.corpora.corpus import CORPUS_FILE, read_settings
-from byline.catalog.corpora.manifest import WITHDRAWN, Release, Shard
+from byline.catalog.corpora.corpus import read_settings
+from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.corpora.packs import ORIGINALS
 from byline.catalog.denylists.denylist import load_denylist
 from byline.catalog.digests import digest_of, sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.mending import how_to_mend
 from byline.catalog.disk.storage import ARROW, Store
@@ -31,7 +32,7 @@ Count = Callable[[int], None]
 
 def is_corpus(url: str) -> bool:
     """Tell whether a corpus lies there."""
-    return Store(url).exists(CORPUS_FILE)
+    return Store(url).exists(layout.CORPUS_FILE)
 
 
 def paths_of(store: Store, folder: str = "") -> Iterator[str]:
@@ -54,11 +55,11 @@ def verify_corpus(store: Store, unsealed: list[str], *, deep: bool, count: Count
         if not _CHECKED_ELSEWHERE.fullmatch(path):
             yield from _told(partial(_check, store, path, unsealed, deep))
         count(1)
-    for name in store.files("packs", suffix=".parquet"):
-        yield from _wrong_tars(store, f"packs/{name}", deep=deep)
+    for name in store.files(layout.PACKS, suffix=".parquet"):
+        yield from _wrong_tars(store, layout.pack_file(name), deep=deep)
     yield from _wrong_shards(store)
-    for name in store.folders("releases"):
-        yield from _wrong_release(store, f"releases/{name}", deep=deep)
+    for name in store.folders(layout.RELEASES):
+        yield from _wrong_release(store, layout.versions_of(name), deep=deep)
 
 
 def _told(check: Callable[[], object]) -> Iterator[str]:
@@ -114,7 +115,7 @@ def _wrong_tars(store: Store, path: str, *, deep: bool) -> Iterator[str]:
                 .group_by("offset")
                 .aggregate([("size", "max"), ("digest", "max"), ("sha256", "max")])
             )
-            where = f"packs/{name}"
+            where = layout.pack_file(name)
             if problem := _wrong_tar(store, where, members.sort_by("offset"), deep=deep):
                 yield f"{store.url(where)}: {problem}; {how_to_mend(where)}"
 
@@ -147,20 +148,20 @@ def _is_member(file: IO[bytes], size: int, digest: str) -> bool:
 
 def _wrong_shards(store: Store) -> Iterator[str]:
     """Yield what is wrong with the shards of a corpus; their bytes are checked with the releases that list them."""
-    for name in store.files("shards", suffix=".json"):
+    for name in store.files(layout.SHARDS, suffix=".json"):
         stem = name.removesuffix(".json")
         if described(store, stem) is None:
-            where = f"shards/{stem}"
+            where = layout.shard_file(stem)
             yield f"{store.url(where)}.json: not what it says of its tar and table; {how_to_mend(where)}"
 
 
 def _wrong_release(store: Store, folder: str, *, deep: bool) -> Iterator[str]:
-    if not store.exists(f"{folder}/LATEST"):
+    if not store.exists(f"{folder}/{layout.LATEST}"):
         return
     yield from _told(partial(Release, store.url(folder)))
     for version in store.folders(folder):
         where = f"{folder}/{version}"
-        if store.exists(f"{where}/{WITHDRAWN}"):
+        if store.exists(f"{where}/{layout.WITHDRAWN}"):
             continue
         try:
             release = Release(store.url(where))

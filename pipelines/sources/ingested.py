@@ -8,6 +8,7 @@ from pathlib import Path
 from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings
 from byline.catalog.corpora.records import RECORD_SCHEMA
 from byline.catalog.digests import digest_of
+from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import SourceError
@@ -40,7 +41,7 @@ def records_path(
     named = SourceFiles(name=source.name, path=source.path, files=files)
     digest = read() if store is None else remembered(named, read, store, keep=keep)
     run = digest_of([RECORD_SCHEMA.names, read_as, digest, denied])[:16]
-    return f"records/{source.name}/{run}.parquet"
+    return layout.records_file(source.name, run)
 
 
 def why_no_records(sources: Sequence[SourceConfig], denylists: Sequence[str], store: Store) -> str | None:

@@ -46,4 +46,5 @@ def test_no_room_makes_a_bar_of_its_own():
 
 
 def _makes_a_bar(node):
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Progress", "_Bar", "track")
+    makers = ("Progress", "_Bar", "track")
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in makers

@@ -5,6 +5,7 @@ import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy, RecordRules
 from byline.catalog.progress import Meter
@@ -22,7 +23,7 @@ def judge_claims(records: pa.Table, rules: RecordRules) -> pa.Table:
 
 def claims_path(pack: str) -> str:
     """Where the claims judgement of a pack lies. Judgements are made anew by every build."""
-    return f"judgements/claims/{pack}.parquet"
+    return layout.claims(pack)
 
 
 def judge_claims_of(part: PackPart, store: Store, policy: Policy, meter: Meter) -> PackPart:

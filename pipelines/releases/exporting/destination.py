@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from byline.catalog.corpora.manifest import EXPORT, Format, Release
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import PARTIAL, Store, is_running
 from byline.catalog.disk.storage_errors import explained
 from byline.catalog.errors import ConfigError
@@ -85,14 +86,14 @@ def _check_objects(store: Store, release: Release, format: Format) -> None:
     there = {*store.files("", hidden=True), *store.folders("", hidden=True)}
     if not there:
         return
-    if store.exists("manifest.json") and EXPORT in there:
+    if store.exists(layout.MANIFEST) and EXPORT in there:
         raise ConfigError(f"{store.root} holds an export already; name a new folder")
     if EXPORT not in there or store.read_bytes(EXPORT) != export_bytes(release.manifest, format):
         raise ConfigError(f"{store.root} is not empty: it has {sorted(there)[0]}; name a new folder")
     wanted = {
         EXPORT,
-        "SHA256SUMS",
-        "shards" if format == "webdataset" else "data",
+        layout.SUMS,
+        layout.SHARDS if format == "webdataset" else "data",
         *(name.split("/")[0] for name in release.manifest.papers),
     }
     if other := sorted(there - wanted):

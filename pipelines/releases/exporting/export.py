@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from byline.catalog.corpora.manifest import EXPORT, Format, Release, Shard, manifest_bytes, rows_path, shard_table_path
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError, CorpusError
 from byline.catalog.threads import in_threads
@@ -61,8 +62,8 @@ def export(release: Release, url: str, count: Count = lambda _: None, *, format:
         target.write_bytes(EXPORT, export_bytes(release.manifest, format))
         rows = _write_shards(release, target, count, format)
         placed = {name: data for name, data in _papers(release, target, format) if is_placed(name, format)}
-        target.write_bytes("SHA256SUMS", exported_checksums(release.manifest, placed, rows))
-        target.write_bytes("manifest.json", manifest_bytes(release.manifest))
+        target.write_bytes(layout.SUMS, exported_checksums(release.manifest, placed, rows))
+        target.write_bytes(layout.MANIFEST, manifest_bytes(release.manifest))
 
 
 def _write_shards(release: Release, target: Store, count: Count, format: Format) -> dict[str, str] | None:

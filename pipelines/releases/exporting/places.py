@@ -7,19 +7,11 @@ changed here can be changed back, so that it can be checked against that manifes
 import re
 from collections.abc import Mapping
 
-from byline.catalog.corpora.manifest import (
-    EXPORT,
-    SHARDS_FROM_RELEASE,
-    SPLITS,
-    Export,
-    Format,
-    Manifest,
-    manifest_bytes,
-    shard_table_path,
-)
+from byline.catalog.corpora.manifest import EXPORT, SPLITS, Export, Format, Manifest, manifest_bytes, shard_table_path
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 
-SHARDS = "shards/"
+SHARDS = f"{layout.SHARDS}/"
 CARD = "README.md"
 _BEFORE = {f"shards-{split}.txt": b"" for split in SPLITS} | {"croissant.json": b'"contentUrl": "'}
 """Paper that names shards -> what stands before the name of one, and before nothing else."""
@@ -53,14 +45,14 @@ def is_placed(name: str, format: Format) -> bool:
 def in_export(name: str, data: bytes, format: Format = "webdataset") -> bytes:
     """Return a paper of a release as it must read where the shards lie inside its folder."""
     if format == "webdataset":
-        return _replaced(name, data, SHARDS_FROM_RELEASE, SHARDS)
+        return _replaced(name, data, layout.SHARDS_FROM_RELEASE, SHARDS)
     return _card_of_rows(data) if name == CARD else data
 
 
 def from_export(name: str, data: bytes, format: Format = "webdataset") -> bytes:
     """Return a paper of an export as it read in the corpus. Bytes that `in_export` cannot have given stay."""
     if format == "webdataset":
-        before = _replaced(name, data, SHARDS, SHARDS_FROM_RELEASE)
+        before = _replaced(name, data, SHARDS, layout.SHARDS_FROM_RELEASE)
     else:
         before = _card_of_tars(data) if name == CARD else data
     return before if in_export(name, before, format) == data else data
@@ -106,5 +98,5 @@ def exported_checksums(manifest: Manifest, placed: Mapping[str, bytes], rows: Ma
         sums |= {shard_table_path(shard.name): shard.table_sha256 for shard in manifest.shards}
     sums |= {name: digest for name, digest in manifest.papers.items() if is_exported(name, format)}
     sums |= {name: sha256_hex(data) for name, data in placed.items()}
-    sums |= {EXPORT: sha256_hex(export_bytes(manifest, format)), "manifest.json": sha256_hex(manifest_bytes(manifest))}
+    sums |= {EXPORT: sha256_hex(export_bytes(manifest, format)), layout.MANIFEST: sha256_hex(manifest_bytes(manifest))}
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items())).encode()

@@ -5,7 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from byline.catalog.corpora.manifest import SHARDS_FROM_RELEASE, SPLITS
+from byline.catalog.corpora.manifest import SPLITS
+from byline.catalog.disk import layout
 from byline.catalog.licenses.reading import license_url
 from byline.pipelines.releases.papers.account import Account
 from byline.pipelines.releases.papers.croissant_rai import limitations, personal
@@ -101,7 +102,7 @@ def size_category(num_rows: int) -> str:
 
 def _data_files(account: Account) -> list[dict[str, Any]]:
     """Return the splits' shards as they lie in a Hub repository: in `shards/`, beside the card."""
-    folder = SHARDS_FROM_RELEASE.rsplit("/", 2)[1]
+    folder = layout.SHARDS_FROM_RELEASE.rsplit("/", 2)[1]
     files = []
     for split in SPLITS:
         names = sorted(shard.name for shard in account.manifest.shards if shard.split == split)

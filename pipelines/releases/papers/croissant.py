@@ -5,8 +5,9 @@
 
 from typing import Any
 
-from byline.catalog.corpora.manifest import SHARDS_FROM_RELEASE, Shard
+from byline.catalog.corpora.manifest import Shard
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import parquet_bytes
 from byline.catalog.licenses.reading import license_url
 from byline.pages.html import safe_url
@@ -142,7 +143,7 @@ def _shard_file(shard: Shard) -> Json:
         "@id": shard.name,
         "name": shard.name,
         "description": f"webdataset shard, {shard.split}: {shard.num_samples} samples.",
-        "contentUrl": f"{SHARDS_FROM_RELEASE}{shard.name}",
+        "contentUrl": f"{layout.SHARDS_FROM_RELEASE}{shard.name}",
         "contentSize": f"{shard.num_bytes} B",
         "encodingFormat": "application/x-tar",
         "sha256": shard.sha256,

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from byline.catalog.disk import layout
 from byline.catalog.errors import CorpusError
 from byline.catalog.licenses.reading import (
     CONTRADICTED,
@@ -89,7 +90,7 @@ def lint_folder(path: str | Path) -> list[str]:
 def row_licenses(folder: Path) -> Counter[str]:
     """Return the licenses of a folder's rows with their counts, read by `catalog.licenses.reading`."""
     credits = folder / "credits.parquet"
-    is_release = credits.is_file() and (folder / "manifest.json").is_file()
+    is_release = credits.is_file() and (folder / layout.MANIFEST).is_file()
     files = [credits] if is_release else sorted(folder.rglob("*.parquet"))
     counts: Counter[str] = Counter()
     for file in files:
@@ -106,7 +107,7 @@ def _version_of(folder: Path) -> Path:
     """Return the folder itself, or of `releases/<name>` the newest version."""
     if not folder.is_dir():
         raise CorpusError(f"no folder {folder}; name a release or a dataset on this disk")
-    latest = folder / "LATEST"
+    latest = folder / layout.LATEST
     return folder / latest.read_text(encoding="utf-8").strip() if latest.is_file() else folder
 
 

@@ -11,6 +11,7 @@ from byline.catalog.corpora.corpus import read_settings
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.parts import PackPart, parts_of
 from byline.catalog.corpora.records import pack_of
+from byline.catalog.disk import layout
 from byline.catalog.errors import CorpusError
 from byline.catalog.policies.policy import Policy
 from byline.pipelines.facts.measures import thumbnail_facts
@@ -100,7 +101,7 @@ def collect(release: Release, *, limit: int, begin: Callable[[int], Count]) -> D
     check_manifest(release)
     check_none_pending(store)
     parts = _parts(release)
-    policy = Policy.model_validate_json(read_paper(release, "policy.json"))
+    policy = Policy.model_validate_json(read_paper(release, layout.POLICY))
     ledger = read_ledger(release, limit=limit)
     wanted = {chosen.keeper_record_id for chosen in ledger.chosen}
     wanted |= {row["record_id"] for chosen in ledger.chosen for row in chosen.copies}

@@ -2,6 +2,7 @@
 
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.parts import PackPart, parts_of
+from byline.catalog.disk import layout
 from byline.catalog.errors import SourceError
 from byline.pipelines.corpora.config import CorpusConfig
 from byline.pipelines.sources.config import SourceConfig
@@ -46,5 +47,5 @@ def _state(source: SourceConfig, config: CorpusConfig, released: str | None) -> 
         return (AS_INGESTED if path == released else CHANGED), released
     if not config.store.exists(path):
         return NOT_INGESTED, None
-    is_released = config.store.exists(f"releases/{config.name}/LATEST") and len(parts_of(config.store, path))
+    is_released = config.store.exists(layout.latest(config.name)) and len(parts_of(config.store, path))
     return (NOT_RELEASED if is_released else AS_INGESTED), path

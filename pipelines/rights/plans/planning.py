@@ -19,6 +19,7 @@ from byline.catalog.corpora.corpus import read_settings
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.catalog.policies.policy import Policy
@@ -74,7 +75,7 @@ def make_plan(config: CorpusConfig, policy: Policy, count: Callable[[int], None]
 
 def newest_release(config: CorpusConfig) -> Release | None:
     """Return the newest version of the release that a config names; None before the first build has ended."""
-    if not config.store.exists(f"releases/{config.name}/LATEST"):
+    if not config.store.exists(layout.latest(config.name)):
         return None
     release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
     check_manifest(release)
@@ -164,7 +165,7 @@ def _planner(config: CorpusConfig, release: Release | None) -> _Planner:
         ),
         latents=tuple(
             FactTable(store=store, measure="latents", instrument=name, schema=LATENT_SCHEMA)
-            for name in store.folders("facts/latents")
+            for name in store.folders(layout.facts_of("latents"))
         ),
         asking=Asking(began=datetime.now(UTC), spacing_s=config.fetch.ask_again_after_s),
         added=config.added_facts,

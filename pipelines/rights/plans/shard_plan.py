@@ -16,6 +16,7 @@ from byline.catalog.corpora.manifest import SPLITS, Shard, Split
 from byline.catalog.corpora.packs import Outcome, read_attempts
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.sample_sizes import sample_sizes, tar_bytes
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.rules import Mask
 from byline.pipelines.facts.rows import Instruments
@@ -105,7 +106,7 @@ class ShardPlanner:
         """Tell whether a shard is on disk as the release describes it, as far as a build looks."""
         if _stem(shard) not in self.on_disk.get((shard.pack, shard.split), ()):
             return False
-        return self.store.size_bytes(f"shards/{shard.name}") == shard.num_bytes
+        return self.store.size_bytes(layout.shard_file(shard.name)) == shard.num_bytes
 
     def _changed(self, part: PackPart, split: Split, verdicts: pa.Table, sizes: Ints, kept: Ints) -> PlannedShard:
         before = self.released.get((part.pack, split))
@@ -147,7 +148,7 @@ def dropped(shard: Shard) -> PlannedShard:
 def shards_on_disk(store: Store) -> dict[Place, list[str]]:
     """Return the names, without `.tar`, of all shards of a corpus that have a table and a description."""
     found: dict[Place, list[str]] = {}
-    there = set(store.files("shards"))
+    there = set(store.files(layout.SHARDS))
     for name in sorted(there):
         stem = name.removesuffix(".tar")
         if not {f"{stem}.tar", f"{stem}.json", f"{stem}.parquet"} <= there:
@@ -173,7 +174,7 @@ def _in_split(side: Side, split: Split) -> Mask:
 
 def _fetched_twice(store: Store, pack: str) -> pa.Array | None:
     """Return the records whose picture arrived more than once: what the index says of them may have changed."""
-    if not store.exists(f"packs/{pack}.001.parquet"):
+    if not store.exists(layout.pack_index(f"{pack}.001")):
         return None
     attempts = read_attempts(store, pack, ["record_id", "outcome"])
     arrived = attempts.filter(pc.equal(attempts["outcome"], str(Outcome.FETCHED)))["record_id"]

@@ -8,8 +8,9 @@ import pyarrow.compute as pc
 
 from byline.catalog.consent import read_consent
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.corpora.rechecks import DELTA, FOLDER, Finding, newest_findings
+from byline.catalog.corpora.rechecks import DELTA, Finding, newest_findings
 from byline.catalog.digests import canonical_json
+from byline.catalog.disk import layout
 from byline.pipelines.rights.recheck.asking import relicensed
 from byline.pipelines.rights.recheck.due import admitted_parts, admitted_rows
 
@@ -18,7 +19,7 @@ NEVER = "never looked at"
 
 def delta_path(release: Release) -> str:
     """Where the delta of a version lies."""
-    return f"{FOLDER}/{release.name}/{release.version}{DELTA}"
+    return f"{layout.rechecks_of(release.name)}/{release.version}{DELTA}"
 
 
 def delta_of(release: Release) -> dict[str, Any]:

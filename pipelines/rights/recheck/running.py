@@ -9,14 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from byline.catalog.configs.loading import parse_config
-from byline.catalog.corpora.corpus import DENYLISTS, PENDING, owned, read_settings
+from byline.catalog.corpora.corpus import DENYLISTS, owned, read_settings
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.denylists.denylist import Denylist, load_denylist
+from byline.catalog.disk import layout
 from byline.catalog.errors import ConfigError, CorpusError
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.serve import serving
 from byline.pipelines.fetching.transport import HttpTransport
-from byline.pipelines.releases.publishing import SETTINGS_FILE, Settings
+from byline.pipelines.releases.publishing import Settings
 from byline.pipelines.rights.recheck.delta import delta_path, write_delta
 from byline.pipelines.rights.recheck.due import Due, find_due
 from byline.pipelines.rights.recheck.source_apis import SourceApi, apis_of
@@ -58,13 +59,13 @@ def recheck(
     apis = apis_of(bases, _settings(release).readers)
     with ExitStack() as stack:
         stack.enter_context(owned(store))
-        if store.exists(PENDING):
+        if store.exists(layout.PENDING):
             raise CorpusError(f"in {store.root} a takedown was begun and not completed; run: byline takedown apply")
         settings = read_settings(store)
         last = settings.get("last_build", {})
         denylist = load_denylist(store, settings.get(DENYLISTS, {}).get(release.name, ()))
         mirrors = {prefix: stack.enter_context(serving(folder)) for prefix, folder in last.get("serve", {}).items()}
-        config = parse_config(last.get("fetch", {}), FetchConfig, where=store.url("corpus.toml"))
+        config = parse_config(last.get("fetch", {}), FetchConfig, where=store.url(layout.CORPUS_FILE))
         slower = min((rate for rate in (rate_per_s, config.rate_per_s) if rate is not None), default=None)
         config = config.model_copy(update={"mirrors": {**config.mirrors, **mirrors}, "rate_per_s": slower})
         due = find_due(release, checked_before=datetime.now(UTC) - older_than)
@@ -90,4 +91,4 @@ async def _sweep(
 
 
 def _settings(release: Release) -> Settings:
-    return Settings.model_validate_json(release.store.read_bytes(f"{release.path}/{SETTINGS_FILE}"))
+    return Settings.model_validate_json(release.store.read_bytes(f"{release.path}/{layout.SETTINGS_FILE}"))

@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.corpora.corpus import DENYLISTS, PENDING, read_settings
-from byline.catalog.corpora.manifest import WITHDRAWN, Manifest, Release
+from byline.catalog.corpora.corpus import DENYLISTS, read_settings
+from byline.catalog.corpora.manifest import Manifest, Release
 from byline.catalog.corpora.packs import read_attempts, read_images
 from byline.catalog.corpora.written import Written
 from byline.catalog.denylists.denylist import Entry, add_entries, load_denylist, make_key, read_key
 from byline.catalog.digests import canonical_json
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.pipelines.facts.measures import thumbnail_facts
@@ -44,13 +45,12 @@ from byline.pipelines.rights.takedown.selecting import Request, Selection
 from byline.pipelines.rights.takedown.windows import fingerprints
 from byline.pipelines.rights.traces.lookup import all_parts
 
-PENDING_PRINTS = "takedowns/pending.parquet"
 PRINT_SCHEMA = pa.schema([("fingerprint", pa.uint64())])
 
 
 def is_pending(store: Store) -> bool:
     """Tell whether a takedown was begun and not completed."""
-    return store.exists(PENDING)
+    return store.exists(layout.PENDING)
 
 
 def check_none_pending(store: Store) -> None:
@@ -78,7 +78,7 @@ def begin(
     found = list(exposed(store, releases, doomed.packs, doomed.sha256s))
     seen = [one for manifest, places in found for one in exposures(manifest, places)]
     prints = _fingerprints(store, doomed)
-    store.write_table(PENDING_PRINTS, pa.table({"fingerprint": prints}, schema=PRINT_SCHEMA))
+    store.write_table(layout.PENDING_PRINTS, pa.table({"fingerprint": prints}, schema=PRINT_SCHEMA))
     versions = {manifest.digest[:16] for manifest, places in found if places}
     matcher = matcher_of(np.asarray(prints.to_numpy(zero_copy_only=False), np.uint64), read_key(store))
     journal = {
@@ -93,7 +93,7 @@ def begin(
         "beyond": beyond(store, doomed.record_ids, matcher, versions, near),
         "began_at": _now(),
     }
-    if not store.write_new(PENDING, canonical_json(journal) + b"\n"):
+    if not store.write_new(layout.PENDING, canonical_json(journal) + b"\n"):
         raise CorpusError(f"another takedown was begun in {store.root} meanwhile; run: byline takedown apply")
 
 
@@ -101,7 +101,7 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
     """Do what `begin` wrote down, or the rest of it, and return what was done, in clear: the receipt that is
     kept names nothing. `count` is told of each step."""
     key = read_key(store)  # that the fingerprints were made with
-    journal = json.loads(store.read_bytes(PENDING))
+    journal = json.loads(store.read_bytes(layout.PENDING))
     names = {name for name, _ in journal["versions"]}
     denylists = {name: denylists_of(store, name) for name in names}
     load_denylist(store, _all_of(denylists.values()))
@@ -110,9 +110,9 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
     for path in remove(store, doomed):
         count(path)
     for name, version in journal["versions"]:
-        path = f"releases/{name}/{version}"
-        is_there = store.exists(f"{path}/manifest.json")  # somebody may have deleted the folder since
-        if is_there and not store.exists(f"{path}/{WITHDRAWN}"):
+        path = layout.release(name, version)
+        is_there = store.exists(f"{path}/{layout.MANIFEST}")  # somebody may have deleted the folder since
+        if is_there and not store.exists(f"{path}/{layout.WITHDRAWN}"):
             release = Release(store.url(path))
             withdraw(release, _remade(release, denylists[name]), takedown)
         strip(store, path)
@@ -124,10 +124,10 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
         count(name)
     files = changed(journal["footprint"], footprint(store, doomed.packs))
     receipt = _receipt(store, takedown, journal, files)
-    write_receipt(store, receipt, store.read_table(PENDING_PRINTS), key)
+    write_receipt(store, receipt, store.read_table(layout.PENDING_PRINTS), key)
     seal_old_receipts(store, key)
-    store.remove(PENDING)
-    store.remove(PENDING_PRINTS)
+    store.remove(layout.PENDING)
+    store.remove(layout.PENDING_PRINTS)
     return receipt
 
 
@@ -176,8 +176,8 @@ def _blobs(store: Store, doomed: Doomed) -> Iterator[bytes]:
         yield from _originals(store, attempts, doomed.sha256s)
         facts = thumbnail_facts(store).read(pack).to_pylist()
         yield from (fact["jpeg"] for fact in facts if fact["sha256"] in doomed.sha256s)
-        for instrument in store.folders("facts/latents"):
-            for stem in store.numbered(f"facts/latents/{instrument}/{pack}.", ".parquet"):
+        for instrument in store.folders(layout.facts_of("latents")):
+            for stem in store.numbered(layout.fact_segments("latents", instrument, pack), ".parquet"):
                 rows = store.read_table(f"{stem}.parquet", ["sha256", "latents"]).to_pylist()
                 yield from (row["latents"] for row in rows if row["sha256"] in doomed.sha256s)
 
@@ -187,7 +187,7 @@ def _originals(store: Store, attempts: pa.Table, sha256s: Collection[str]) -> It
     rows = attempts.filter(pc.and_(is_theirs, attempts["originals"].is_valid()))
     for row in rows.select(["originals", "original_offset", "original_size"]).to_pylist():
         start = row["original_offset"]
-        yield store.read_bytes(f"packs/{row['originals']}", start=start, end=start + row["original_size"])
+        yield store.read_bytes(layout.pack_file(row["originals"]), start=start, end=start + row["original_size"])
 
 
 def _plain(value: str | bytes) -> str:
@@ -203,12 +203,12 @@ def _doomed(said: dict[str, list[str]]) -> Doomed:
 def _receipt(store: Store, takedown: str, journal: dict[str, Any], files: list[dict[str, str | None]]) -> Receipt:
     releases: list[dict[str, Any]] = []
     shards: list[dict[str, Any]] = []
-    for name in store.folders("releases"):
-        for version in store.folders(f"releases/{name}"):
-            path = f"releases/{name}/{version}"
-            if not store.exists(f"{path}/{WITHDRAWN}"):
+    for name in store.folders(layout.RELEASES):
+        for version in store.folders(layout.versions_of(name)):
+            path = layout.release(name, version)
+            if not store.exists(f"{path}/{layout.WITHDRAWN}"):
                 continue
-            note = json.loads(store.read_bytes(f"{path}/{WITHDRAWN}"))
+            note = json.loads(store.read_bytes(f"{path}/{layout.WITHDRAWN}"))
             if note["takedown"] == takedown:
                 releases.append({"name": name, "before": version, "after": note["successor"]})
                 shards += _replaced(store, path, name, note["successor"])
@@ -228,8 +228,8 @@ def _receipt(store: Store, takedown: str, journal: dict[str, Any], files: list[d
 
 def _replaced(store: Store, path: str, name: str, successor: str | None) -> Iterator[dict[str, Any]]:
     """Yield which shard of the new version took the place of which of the old one, where it is another one."""
-    before = Manifest.model_validate_json(store.read_bytes(f"{path}/manifest.json")).shards
-    after = () if successor is None else Release(store.url(f"releases/{name}/{successor}")).manifest.shards
+    before = Manifest.model_validate_json(store.read_bytes(f"{path}/{layout.MANIFEST}")).shards
+    after = () if successor is None else Release(store.url(layout.release(name, successor))).manifest.shards
     at = {(shard.pack, shard.split): shard for shard in after}
     for shard in before:
         new = at.get((shard.pack, shard.split))

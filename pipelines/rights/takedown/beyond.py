@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from byline.catalog.corpora.manifest import Manifest
 from byline.catalog.corpora.written import Written, forget_written, read_written
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError
 from byline.pipelines.rights.takedown.scan import scan_file
@@ -115,9 +116,9 @@ def _written(one: Written, matcher: Matcher | None, words: Collection[str], vers
         return Beyond(kind="page", path=one.path, told=f"{told}; by {one.by}") if told else None
     try:
         export = Store(one.path)
-        if not export.exists("manifest.json"):
+        if not export.exists(layout.MANIFEST):
             return None
-        version = Manifest.model_validate_json(export.read_bytes("manifest.json")).digest[:16]
+        version = Manifest.model_validate_json(export.read_bytes(layout.MANIFEST)).digest[:16]
     except (BylineError, ValidationError) as error:
         told = f"cannot be looked into ({str(error).splitlines()[0]})"
         return Beyond(kind="export", path=one.path, told=told) if "://" in one.path else None

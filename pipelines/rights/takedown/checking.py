@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow.compute as pc
 
-from byline.catalog.denylists.denylist import RECEIPTS, load_denylist, named_takedowns, read_key
+from byline.catalog.denylists.denylist import load_denylist, named_takedowns, read_key
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.pipelines.rights.takedown.apply import check_none_pending
@@ -38,12 +39,12 @@ def check_corpus(
 
 def _all(store: Store) -> list[str]:
     """Return the ids of all takedowns: of those with a receipt, and of those that should have one."""
-    there = {name.removesuffix(PRINTS) for name in store.files(RECEIPTS, suffix=PRINTS)}
+    there = {name.removesuffix(PRINTS) for name in store.files(layout.RECEIPTS, suffix=PRINTS)}
     return sorted(there | set(named_takedowns(store)))
 
 
 def _prints(store: Store, receipt: str, key: bytes) -> Words:
-    path = f"{RECEIPTS}/{receipt}{PRINTS}"
+    path = layout.receipt_file(f"{receipt}{PRINTS}")
     if not store.exists(path):
         there = ", ".join(_all(store)) or "none"
         if receipt in named_takedowns(store):
@@ -57,8 +58,8 @@ def _kept(store: Store) -> tuple[set[str], set[str]]:
     """Return the digests of all pictures that are kept, as stored and as fetched, and their keys."""
     stored: set[str] = set()
     keys: set[str] = set()
-    for name in store.files("packs", suffix=".parquet"):
-        table = store.read_table(f"packs/{name}", ["stored_sha256", "sha256", "originals", "key"])
+    for name in store.files(layout.PACKS, suffix=".parquet"):
+        table = store.read_table(layout.pack_file(name), ["stored_sha256", "sha256", "originals", "key"])
         stored |= set(pc.drop_null(table["stored_sha256"]).to_pylist())
         stored |= set(table["sha256"].filter(table["originals"].is_valid()).to_pylist())
         keys |= {key for key in table["key"].to_pylist() if key}

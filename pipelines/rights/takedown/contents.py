@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import TarMember
 from byline.catalog.errors import StorageError
 from byline.pipelines.rights.takedown.windows import WINDOW_BYTES, Places
 
-LOCK = ".lock"
 BLOCK_BYTES = 4 << 20
 HEAD_BYTES = 512
 ROWS_AT_ONCE = 1024
@@ -58,7 +58,7 @@ _BYTES = (
 def corpus_files(store: Store) -> Iterator[str]:
     """Yield the paths of all files below the root but the lock; on a disk also of those that links lead to."""
     found = _local_files(store.local_path("")) if store.is_local else _listed_files(store, "")
-    return (path for path in found if path != LOCK)
+    return (path for path in found if path != layout.LOCK)
 
 
 def _local_files(root: Path) -> Iterator[str]:

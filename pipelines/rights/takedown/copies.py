@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.denylists.denylist import Look
 from byline.catalog.denylists.keyed_vectors import ALIKE_FROM
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.dedup.quality import FLAT_FROM
 from byline.dedup.views import KIND_NAMES, UPRIGHT
@@ -131,7 +132,7 @@ def _similar(store: Store, packs: Sequence[str], sought: Mapping[str, Sought]) -
     build refuses from then on, so that nothing leaves a release that was not shown before.
     """
     found: dict[str, FoundCopy] = {}
-    for instrument in store.folders("facts/embeddings"):
+    for instrument in store.folders(layout.facts_of("embeddings")):
         names, vectors_SD = _vectors_of(store, packs, instrument, sought)
         for pack in packs if names else ():
             sha256_N, vectors_ND = told_vectors(store, pack, instrument)

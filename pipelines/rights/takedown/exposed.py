@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from byline.catalog.corpora.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Manifest, Release, shard_table_path
+from byline.catalog.corpora.manifest import Manifest, Release, shard_table_path
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.pipelines.rights.traces.release_traces import Place
@@ -34,7 +35,7 @@ def exposed(
             places |= _places(shard.name, keys, wanted)
         yield release.manifest, places
     for path in _withdrawn(store):
-        samples = store.read_table(f"{path}/{WITHDRAWN_SAMPLES}", ["shard", "key"])
+        samples = store.read_table(f"{path}/{layout.WITHDRAWN_SAMPLES}", ["shard", "key"])
         if not pc.any(pc.is_in(samples["key"], wanted)).as_py():
             continue
         places = {}
@@ -51,16 +52,16 @@ def _places(shard: str, keys: pa.ChunkedArray, wanted: pa.Array) -> dict[Place, 
 
 
 def _withdrawn(store: Store) -> Iterator[str]:
-    for folder in (f"releases/{name}" for name in store.folders("releases")):
+    for folder in (layout.versions_of(name) for name in store.folders(layout.RELEASES)):
         paths = (f"{folder}/{version}" for version in store.folders(folder))
-        yield from (path for path in paths if store.exists(f"{path}/{WITHDRAWN}"))
+        yield from (path for path in paths if store.exists(f"{path}/{layout.WITHDRAWN}"))
 
 
 def _manifest(store: Store, path: str) -> Manifest:
     try:
-        return Manifest.model_validate_json(store.read_bytes(f"{path}/manifest.json"))
+        return Manifest.model_validate_json(store.read_bytes(f"{path}/{layout.MANIFEST}"))
     except ValidationError as error:
         raise CorpusError(
-            f"{store.url(f'{path}/manifest.json')} is damaged: it tells which checkpoints have seen what goes; restore "
-            "it, or delete the folder of that version, then run the takedown again"
+            f"{store.url(f'{path}/{layout.MANIFEST}')} is damaged: it tells which checkpoints have seen what goes; "
+            "restore it, or delete the folder of that version, then run the takedown again"
         ) from error

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Collection, Iterator
 
-from byline.catalog.corpora.rechecks import FOLDER as RECHECKS
+from byline.catalog.corpora.facts import PAIRS
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 
 Footprint = dict[str, str]
@@ -23,17 +24,14 @@ def changed(before: Footprint, after: Footprint) -> list[dict[str, str | None]]:
 
 def _paths(store: Store, packs: Collection[str]) -> Iterator[str]:
     for source in {pack.rsplit("-", 1)[0] for pack in packs}:
-        yield from (f"records/{source}/{name}" for name in store.files(f"records/{source}"))
-    measures = [f"facts/{measure}" for measure in store.folders("facts")]
+        yield from (f"{layout.records_of(source)}/{name}" for name in store.files(layout.records_of(source)))
+    measures = [layout.facts_of(measure) for measure in store.folders(layout.FACTS)]
     instruments = [f"{measure}/{name}" for measure in measures for name in store.folders(measure)]
-    rechecks = [f"{RECHECKS}/{name}" for name in store.folders(RECHECKS)]
-    for folder in ("packs", *instruments, *rechecks):
+    rechecks = [layout.rechecks_of(name) for name in store.folders(layout.RECHECKS)]
+    pairs = tuple(f"{layout.facts_of(measure)}/" for measure in sorted(PAIRS))
+    for folder in (layout.PACKS, *instruments, *rechecks):
         for name in store.files(folder):
-            if (
-                folder.startswith(("facts/edges/", "facts/similar/"))
-                or folder in rechecks
-                or name.partition(".")[0] in packs
-            ):
+            if folder.startswith(pairs) or folder in rechecks or name.partition(".")[0] in packs:
                 yield f"{folder}/{name}"
 
 

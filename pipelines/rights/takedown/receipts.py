@@ -14,8 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from byline.catalog.denylists.denylist import RECEIPTS, hosts_of, keyed_text, receipt_ids, takedowns_denying
+from byline.catalog.denylists.denylist import hosts_of, keyed_text, receipt_ids, takedowns_denying
 from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 
@@ -49,12 +50,12 @@ class Receipt:
 
 def receipt_path(takedown: str) -> str:
     """Return where the receipt of a takedown lies."""
-    return f"{RECEIPTS}/{takedown}.json"
+    return layout.receipt_file(f"{takedown}.json")
 
 
 def write_receipt(store: Store, receipt: Receipt, prints: pa.Table, key: bytes) -> None:
     """Write a receipt under the key of the corpus, and the fingerprints that it answers for."""
-    path = f"{RECEIPTS}/{receipt.id}{PRINTS}"
+    path = layout.receipt_file(f"{receipt.id}{PRINTS}")
     store.write_table(path, prints)
     _write(store, receipt, sha256_hex(store.read_bytes(path)), key)
 
@@ -62,7 +63,7 @@ def write_receipt(store: Store, receipt: Receipt, prints: pa.Table, key: bytes) 
 def seal_old_receipts(store: Store, key: bytes) -> None:
     """Put receipts under the key that versions of byline wrote in clear which knew no other."""
     for takedown in receipt_ids(store):
-        said, prints = _read(store, takedown), f"{RECEIPTS}/{takedown}{PRINTS}"
+        said, prints = _read(store, takedown), layout.receipt_file(f"{takedown}{PRINTS}")
         if "seal" not in said and store.exists(prints):
             _write(store, Receipt(**said), sha256_hex(store.read_bytes(prints)), key)
 
@@ -75,7 +76,7 @@ def check_receipt(store: Store, takedown: str, key: bytes) -> None:
     said = _read(store, takedown)
     if (seal := said.pop("seal", None)) is None:
         return
-    path, prints = store.url(receipt_path(takedown)), f"{RECEIPTS}/{takedown}{PRINTS}"
+    path, prints = store.url(receipt_path(takedown)), layout.receipt_file(f"{takedown}{PRINTS}")
     if not hmac.compare_digest(str(seal), _seal(said, key)):
         raise CorpusError(f"{path} is not as its takedown wrote it: its seal is another; restore it")
     if sha256_hex(store.read_bytes(prints)) != said["fingerprints_sha256"]:

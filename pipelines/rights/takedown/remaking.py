@@ -7,14 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from byline.catalog.corpora.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Release, Shard, shard_table_path
+from byline.catalog.corpora.manifest import Release, Shard, shard_table_path
 from byline.catalog.corpora.parts import parts_of
 from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.catalog.policies.custom_rules import makers_of_rules
 from byline.catalog.policies.policy import Policy
-from byline.pipelines.releases.publishing import SETTINGS_FILE, Settings
+from byline.pipelines.releases.publishing import Settings
 from byline.pipelines.releases.regenerating import regenerate
 
 
@@ -25,12 +26,12 @@ def versions_with(store: Store, record_ids: Collection[str], packs: Collection[s
     """
     found = []
     wanted = pa.array(sorted(record_ids), pa.string())
-    for name in store.folders("releases"):
+    for name in store.folders(layout.RELEASES):
         latest = latest_of(store, name)
-        versions = [version for version in store.folders(f"releases/{name}") if version != latest]
+        versions = [version for version in store.folders(layout.versions_of(name)) if version != latest]
         for version in [*versions, *([latest] if latest else [])]:
-            path = f"releases/{name}/{version}"
-            if store.exists(f"{path}/{WITHDRAWN}") or not store.exists(f"{path}/manifest.json"):
+            path = layout.release(name, version)
+            if store.exists(f"{path}/{layout.WITHDRAWN}") or not store.exists(f"{path}/{layout.MANIFEST}"):
                 continue
             release = Release(store.url(path))
             if any(_names(release, pack, wanted) for pack in packs):
@@ -41,12 +42,12 @@ def versions_with(store: Store, record_ids: Collection[str], packs: Collection[s
 
 def latest_of(store: Store, name: str) -> str:
     """Return the version that LATEST of a release names; empty when there is none."""
-    path = f"releases/{name}/LATEST"
+    path = layout.latest(name)
     return store.read_text(path).strip() if store.exists(path) else ""
 
 
 def _names(release: Release, pack: str, wanted: pa.Array) -> bool:
-    name = f"verdicts/{pack}.parquet"
+    name = layout.verdicts(pack)
     if name not in release.manifest.papers:
         return False
     _check_there(release, [f"{release.path}/{name}"])
@@ -63,7 +64,7 @@ def _names(release: Release, pack: str, wanted: pa.Array) -> bool:
 def _check_whole(release: Release) -> None:
     """Raise `CorpusError` unless all is there that the release is made again and withdrawn by."""
     shards = (shard_table_path(shard.name) for shard in release.manifest.shards)
-    papers = (f"{release.path}/{name}" for name in ("policy.json", SETTINGS_FILE))
+    papers = (f"{release.path}/{name}" for name in (layout.POLICY, layout.SETTINGS_FILE))
     _check_there(release, [*papers, *release.manifest.records.values(), *shards])
     _made_with(release)
 
@@ -80,8 +81,8 @@ def _check_there(release: Release, paths: Iterable[str]) -> None:
 def _made_with(release: Release) -> tuple[Policy, Settings]:
     store, path = release.store, release.path
     try:
-        policy = Policy.model_validate_json(store.read_bytes(f"{path}/policy.json"))
-        settings = Settings.model_validate_json(store.read_bytes(f"{path}/{SETTINGS_FILE}"))
+        policy = Policy.model_validate_json(store.read_bytes(f"{path}/{layout.POLICY}"))
+        settings = Settings.model_validate_json(store.read_bytes(f"{path}/{layout.SETTINGS_FILE}"))
     except ValidationError as error:
         raise CorpusError(
             f"{store.url(path)} cannot be made again: its policy or settings are damaged ({error.errors()[0]['msg']}); "
@@ -110,15 +111,15 @@ def remake(release: Release, denylists: Collection[str]) -> str:
 def withdraw(release: Release, successor: str | None, takedown: str) -> None:
     """Say of a version that another one took its place; keep the order of its samples, to ask checkpoints by."""
     store, path = release.store, release.path
-    store.write_table(f"{path}/{WITHDRAWN_SAMPLES}", _samples(store, release.manifest.shards))
+    store.write_table(f"{path}/{layout.WITHDRAWN_SAMPLES}", _samples(store, release.manifest.shards))
     note = {"takedown": takedown, "successor": successor}
-    store.write_bytes(f"{path}/{WITHDRAWN}", canonical_json(note) + b"\n")
+    store.write_bytes(f"{path}/{layout.WITHDRAWN}", canonical_json(note) + b"\n")
 
 
 def strip(store: Store, path: str) -> None:
     """Delete all that a withdrawn version need not keep: everything but its manifest, the note and the samples."""
-    kept = {"manifest.json", WITHDRAWN, WITHDRAWN_SAMPLES}
-    names = [*store.files(path), *(f"verdicts/{name}" for name in store.files(f"{path}/verdicts"))]
+    kept = {layout.MANIFEST, layout.WITHDRAWN, layout.WITHDRAWN_SAMPLES}
+    names = [*store.files(path), *(f"{layout.VERDICTS}/{name}" for name in store.files(f"{path}/{layout.VERDICTS}"))]
     for name in names:
         if name not in kept:
             store.remove(f"{path}/{name}")
@@ -126,18 +127,18 @@ def strip(store: Store, path: str) -> None:
 
 def successor_of(store: Store, path: str) -> str | None:
     """Return the version that took the place of a withdrawn one; none when nothing was left of it."""
-    successor: str | None = json.loads(store.read_bytes(f"{path}/{WITHDRAWN}"))["successor"]
+    successor: str | None = json.loads(store.read_bytes(f"{path}/{layout.WITHDRAWN}"))["successor"]
     return successor
 
 
 def point_latest(store: Store, name: str, version: str) -> None:
     """Make LATEST of a release name this version, or what took its place; none when that is gone."""
-    path = f"releases/{name}/{version}"
-    newest = successor_of(store, path) if store.exists(f"{path}/{WITHDRAWN}") else version
-    if not newest or not store.exists(f"releases/{name}/{newest}/manifest.json"):
-        store.remove(f"releases/{name}/LATEST")
+    path = layout.release(name, version)
+    newest = successor_of(store, path) if store.exists(f"{path}/{layout.WITHDRAWN}") else version
+    if not newest or not store.exists(f"{layout.release(name, newest)}/{layout.MANIFEST}"):
+        store.remove(layout.latest(name))
     else:
-        store.write_bytes(f"releases/{name}/LATEST", f"{newest}\n".encode())
+        store.write_bytes(layout.latest(name), f"{newest}\n".encode())
 
 
 def _samples(store: Store, shards: Iterable[Shard]) -> pa.Table:
@@ -152,21 +153,21 @@ def shards_with(
 ) -> Iterator[str]:
     """Yield the names of all shards, released or not, that hold one of these pictures or speak of these records."""
     wanted, ids = pa.array(sorted(sha256s), pa.string()), pa.array(sorted(record_ids), pa.string())
-    for name in store.files("shards", suffix=".parquet"):
+    for name in store.files(layout.SHARDS, suffix=".parquet"):
         if name.rsplit("-", 2)[0] in packs:
-            rows = store.read_table(f"shards/{name}", ["key", "record_id"])
+            rows = store.read_table(layout.shard_file(name), ["key", "record_id"])
             if pc.any(pc.or_(pc.is_in(rows["key"], wanted), pc.is_in(rows["record_id"], ids))).as_py():
                 yield f"{name.removesuffix('.parquet')}.tar"
 
 
 def undescribed_shards(store: Store, packs: Collection[str]) -> list[str]:
     """Return the names of what killed writers left of shards of these packs: what they hold is not known."""
-    stems = {name.partition(".")[0] for name in store.files("shards") if name.rsplit("-", 2)[0] in packs}
-    return sorted(f"{stem}.tar" for stem in stems if not store.exists(f"shards/{stem}.json"))
+    stems = {name.partition(".")[0] for name in store.files(layout.SHARDS) if name.rsplit("-", 2)[0] in packs}
+    return sorted(f"{stem}.tar" for stem in stems if not store.exists(layout.shard_file(f"{stem}.json")))
 
 
 def remove_shard(store: Store, name: str) -> None:
     """Delete a shard: what describes it first, so that it is not taken for one that is whole."""
     stem = name.removesuffix(".tar")
     for kind in ("json", "tar", "parquet"):
-        store.remove(f"shards/{stem}.{kind}")
+        store.remove(layout.shard_file(f"{stem}.{kind}"))

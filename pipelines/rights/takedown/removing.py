@@ -15,11 +15,10 @@ from byline.catalog.corpora.packs import remove_records
 from byline.catalog.corpora.parts import parts_of, write_records
 from byline.catalog.corpora.rechecks import forget_checks
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.dedup.views import unpack_views
-from byline.pipelines.facts.edge_search import SEARCHES
 from byline.pipelines.facts.measures import hash_facts
-from byline.pipelines.facts.rows import FOLDER as ROWS
 from byline.pipelines.judging.verdicts import verdicts_path
 from byline.pipelines.rights.takedown.selecting import Selection
 
@@ -70,33 +69,33 @@ def doomed_by(store: Store, selection: Selection) -> Doomed:
 
 def remove(store: Store, doomed: Doomed) -> Iterator[str]:
     """Remove it from records, packs, facts, pairs and judgements; yield the path of every file that changed."""
-    for source in store.folders("records"):
-        for name in store.files(f"records/{source}", suffix=".parquet"):
+    for source in store.folders(layout.RECORDS):
+        for name in store.files(layout.records_of(source), suffix=".parquet"):
             if not name.endswith(NOT_RECORDS):
-                yield from _from_records(store, f"records/{source}/{name}", doomed)
+                yield from _from_records(store, f"{layout.records_of(source)}/{name}", doomed)
     for pack in doomed.packs:
         yield from remove_records(store, pack, doomed.record_ids)
         yield from forget_checks(store, pack, doomed.record_ids)
     yield from _from_facts(store, doomed)
     yield from _from_pairs(store, doomed)
-    for name in store.files(ROWS):
+    for name in store.files(layout.ROWS):
         if name.rsplit("-", 1)[0] in doomed.packs:
-            store.remove(f"{ROWS}/{name}")
+            store.remove(f"{layout.ROWS}/{name}")
     for pack in doomed.packs:
         store.remove(verdicts_path(pack))
-        store.remove(f"judgements/claims/{pack}.parquet")
-    for stem in store.folders(SEARCHES):
-        for name in store.files(f"{SEARCHES}/{stem}"):
-            store.remove(f"{SEARCHES}/{stem}/{name}")
+        store.remove(layout.claims(pack))
+    for stem in store.folders(layout.SEARCHES):
+        for name in store.files(f"{layout.SEARCHES}/{stem}"):
+            store.remove(f"{layout.SEARCHES}/{stem}/{name}")
 
 
 def _texts(store: Store, packs: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield (text key, record) of all records of these packs, in every ingest run."""
     for source in sorted({pack.rsplit("-", 1)[0] for pack in packs}):
-        for name in store.files(f"records/{source}", suffix=".parquet"):
+        for name in store.files(layout.records_of(source), suffix=".parquet"):
             if name.endswith(NOT_RECORDS):
                 continue
-            for part in parts_of(store, f"records/{source}/{name}"):
+            for part in parts_of(store, f"{layout.records_of(source)}/{name}"):
                 if part.pack in packs:
                     records = part.read_records(store, ["text_sha256", "record_id"])
                     yield from zip(*(column.to_pylist() for column in records.columns), strict=True)
@@ -104,9 +103,9 @@ def _texts(store: Store, packs: Collection[str]) -> Iterator[tuple[str, str]]:
 
 def _captions(store: Store, packs: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield (caption, its key) of all captions of these packs, by every captioner."""
-    for instrument in store.folders("facts/captions"):
+    for instrument in store.folders(layout.facts_of("captions")):
         for pack in packs:
-            for stem in store.numbered(f"facts/captions/{instrument}/{pack}.", ".parquet"):
+            for stem in store.numbered(layout.fact_segments("captions", instrument, pack), ".parquet"):
                 table = store.read_table(f"{stem}.parquet", ["text", "shown_sha256"])
                 yield from zip(*(column.to_pylist() for column in table.columns), strict=True)
 
@@ -135,12 +134,12 @@ def _codes(store: Store, packs: Collection[str], sha256s: Collection[str]) -> fr
 
 def _hash_tables(store: Store, packs: Collection[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
     """Yield pack and hashes, by any instrument, of these packs or of all."""
-    for instrument in store.folders("facts/hashes"):
+    for instrument in store.folders(layout.facts_of("hashes")):
         columns = ["sha256", "phash256", "views"] if instrument == hash_facts(store).instrument else None
-        for name in store.files(f"facts/hashes/{instrument}", suffix=".parquet"):
+        for name in store.files(layout.facts_folder("hashes", instrument), suffix=".parquet"):
             pack = name.split(".")[0]
             if packs is None or pack in packs:
-                yield pack, store.read_table(f"facts/hashes/{instrument}/{name}", columns)
+                yield pack, store.read_table(f"{layout.facts_folder('hashes', instrument)}/{name}", columns)
 
 
 def _all_codes(hashes: pa.Table) -> set[bytes]:
@@ -162,10 +161,10 @@ def _from_records(store: Store, path: str, doomed: Doomed) -> Iterator[str]:
 
 
 def _from_facts(store: Store, doomed: Doomed) -> Iterator[str]:
-    for measure in (name for name in store.folders("facts") if name not in PAIRS):
-        for instrument in store.folders(f"facts/{measure}"):
+    for measure in (name for name in store.folders(layout.FACTS) if name not in PAIRS):
+        for instrument in store.folders(layout.facts_of(measure)):
             for pack in doomed.packs:
-                stems = store.numbered(f"facts/{measure}/{instrument}/{pack}.", ".parquet")
+                stems = store.numbered(layout.fact_segments(measure, instrument, pack), ".parquet")
                 for stem in reversed(stems):  # where one is missing, those behind it are not found
                     yield from _from_table(store, f"{stem}.parquet", doomed)
 
@@ -188,9 +187,9 @@ def _from_table(store: Store, path: str, doomed: Doomed) -> Iterator[str]:
 def _from_pairs(store: Store, doomed: Doomed) -> Iterator[str]:
     codes, digests = pa.array(sorted(doomed.codes), pa.binary(32)), pa.array(sorted(doomed.sha256s), pa.string())
     for measure, gone in (("edges", codes), ("similar", digests)):
-        for instrument in store.folders(f"facts/{measure}"):
-            for name in store.files(f"facts/{measure}/{instrument}", suffix=".parquet"):
-                path = f"facts/{measure}/{instrument}/{name}"
+        for instrument in store.folders(layout.facts_of(measure)):
+            for name in store.files(layout.facts_folder(measure, instrument), suffix=".parquet"):
+                path = f"{layout.facts_folder(measure, instrument)}/{name}"
                 table = store.read_table(path)
                 kept = table
                 for column in table.column_names:

@@ -14,6 +14,7 @@ from byline.catalog.denylists.denylist import Entry, Look
 from byline.catalog.denylists.keyed_hashes import UPRIGHT, VIEWED
 from byline.catalog.denylists.keyed_vectors import VECTOR
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 from byline.pictures.pixels import UnusableError, store_image
@@ -284,7 +285,7 @@ def _vector_entries(store: Store, rows: Iterable[Row], request: Request) -> Iter
     by_pack: dict[str, set[str]] = {}
     for row in rows:
         by_pack.setdefault(row["pack"], set()).add(row["sha256"])
-    for instrument in store.folders("facts/embeddings"):
+    for instrument in store.folders(layout.facts_of("embeddings")):
         for pack, wanted in sorted(by_pack.items()):
             for sha256, vector in zip(*told_vectors(store, pack, instrument), strict=True):
                 if sha256 in wanted:

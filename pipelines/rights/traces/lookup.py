@@ -24,6 +24,7 @@ from byline.catalog.corpora.records import pack_of
 from byline.catalog.corpora.url_index import URL_COLUMNS, row_groups_of
 from byline.catalog.denylists.denylist import canonical, hosts_of
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CorpusError
 from byline.catalog.threads import in_threads
@@ -40,7 +41,6 @@ Found = dict[str, PackPart]
 Mask: TypeAlias = Any
 """Arrow booleans, one a row."""
 _NO_RECORDS = (".unreadable.parquet", ".urls.parquet")
-_BUILDS = "builds"
 _PLAIN_HOST = r"^[a-z][a-z0-9+.-]*://(?:[a-z0-9_-]+\.)*[a-z][a-z0-9-]*\.?(?::[0-9]*)?(?:[/?#]|$)"
 """URLs whose host is written in its one form, but for its case."""
 
@@ -59,7 +59,7 @@ def all_parts(store: Store) -> list[PackPart]:
 
     The newest run is that of the newest release; runs that no release was made of come last, by name.
     """
-    return [part for source in store.folders("records") for part in parts_of_source(store, source)]
+    return [part for source in store.folders(layout.RECORDS) for part in parts_of_source(store, source)]
 
 
 def parts_of_source(store: Store, source: str) -> list[PackPart]:
@@ -95,7 +95,7 @@ def find_url(store: Store, url: str) -> Found:
         return {}
     key = url_key(url)
     parts: list[PackPart] = []
-    for source in store.folders("records"):
+    for source in store.folders(layout.RECORDS):
         for path in _runs(store, source):
             in_run = parts_of(store, path)
             groups = row_groups_of(store, path, url)
@@ -225,7 +225,7 @@ def _lies_on(urls: pa.ChunkedArray, host: str, pattern: str) -> Mask:
 
 def _runs(store: Store, source: str) -> list[str]:
     """Return the records files of a source, the one that the newest release judged first."""
-    folder = f"records/{source}"
+    folder = layout.records_of(source)
     names = [name for name in store.files(folder, suffix=".parquet") if not name.endswith(_NO_RECORDS)]
     there = [f"{folder}/{name}" for name in names]
     if len(there) < 2:
@@ -237,9 +237,9 @@ def _runs(store: Store, source: str) -> list[str]:
 def _judged_runs(store: Store, source: str) -> list[str]:
     """Return which records of a source the builds judged, newest first. What is damaged says nothing."""
     found = []
-    for name in reversed(store.files(_BUILDS, suffix=".json")):
+    for name in reversed(store.files(layout.BUILDS, suffix=".json")):
         try:
-            release = json.loads(store.read_bytes(f"{_BUILDS}/{name}"))["release"]
+            release = json.loads(store.read_bytes(layout.build_file(name)))["release"]
             found.append(Release(store.url(release)).manifest.records.get(source, ""))
         except (ValueError, KeyError, TypeError):  # a BylineError is a ValueError
             continue
@@ -323,12 +323,12 @@ def _likenesses(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, 
 
     pixels = read_settings(store).get("pixels")
     if pixels is None:
-        raise CorpusError(f"{store.url('corpus.toml')} is missing: it says how pictures were stored; restore it")
+        raise CorpusError(f"{store.url(layout.CORPUS_FILE)} is missing: it says how pictures were stored; restore it")
     try:
         look = look_of(store_image(data, **pixels).data)
     except UnusableError as error:
         raise BylineError(f"no picture that byline can read ({error}); is it the right file?") from error
-    instruments = store.folders("facts/hashes")
+    instruments = store.folders(layout.facts_of("hashes"))
     tables = [FactTable(store=store, measure="hashes", instrument=name, schema=HASH_SCHEMA) for name in instruments]
     work = [(table, pack) for table in tables for pack in _packs(all_parts(store))]
 

@@ -12,14 +12,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from byline.catalog.corpora.manifest import WITHDRAWN, WITHDRAWN_SAMPLES, Manifest, Release, shard_table_path
+from byline.catalog.corpora.manifest import Manifest, Release, shard_table_path
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CorpusError
 from byline.pipelines.releases.released import ReleasedPack, check_manifest
 from byline.pipelines.rights.traces.lookup import find_record
 
-CLUSTERS = "clusters.parquet"
+CLUSTERS = layout.CLUSTERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +111,9 @@ class Version:
 
     def __init__(self, store: Store, name: str, version: str, *, is_newest: bool) -> None:
         """Never raises for what is damaged or withdrawn; `problem` says so."""
-        self.store, self.path, self.is_newest = store, f"releases/{name}/{version}", is_newest
+        self.store, self.path, self.is_newest = store, layout.release(name, version), is_newest
         self.label = f"{name}/{version}"
-        self.is_withdrawn = store.exists(f"{self.path}/{WITHDRAWN}")
+        self.is_withdrawn = store.exists(f"{self.path}/{layout.WITHDRAWN}")
         self.release: Release | None = None
         self.manifest, self.problem = self._opened(version)
         self.digest = None if self.manifest is None else self.manifest.digest
@@ -126,8 +127,8 @@ class Version:
                 self.release = Release(self.store.url(self.path))
                 check_manifest(self.release)
                 return self.release.manifest, None
-            manifest = Manifest.model_validate_json(self.store.read_bytes(f"{self.path}/manifest.json"))
-            note = json.loads(self.store.read_bytes(f"{self.path}/{WITHDRAWN}"))
+            manifest = Manifest.model_validate_json(self.store.read_bytes(f"{self.path}/{layout.MANIFEST}"))
+            note = json.loads(self.store.read_bytes(f"{self.path}/{layout.WITHDRAWN}"))
             taken = f"withdrawn by takedown {note['takedown']}; {note['successor'] or 'nothing'} took its place"
         except (BylineError, ValidationError, KeyError, TypeError, ValueError) as error:
             return None, str(error).splitlines()[0]
@@ -150,7 +151,7 @@ class Version:
 
     def _of_withdrawn(self, manifest: Manifest, sha256: str | None, seen: Seen) -> InRelease:
         try:
-            samples = self.store.read_table(f"{self.path}/{WITHDRAWN_SAMPLES}")
+            samples = self.store.read_table(f"{self.path}/{layout.WITHDRAWN_SAMPLES}")
         except BylineError as error:
             return self._told(problem=f"{self.problem}; {error}")
         place = None
@@ -161,7 +162,7 @@ class Version:
         return self._told(problem=self.problem, place=place, seen_by=seen(manifest, place))
 
     def _of_whole(self, manifest: Manifest, record_id: str, pack: str, seen: Seen) -> InRelease:
-        if f"verdicts/{pack}.parquet" not in manifest.papers:
+        if layout.verdicts(pack) not in manifest.papers:
             return self._told(seen_by=seen(manifest, None))
         verdicts = self.pack(pack)
         rows = _places(verdicts.read(["record_id"])["record_id"], record_id)
@@ -229,10 +230,10 @@ _KEEPER = ("sha256", "keeper_record_id", "keeper_sha256", *_DISTANCE)
 def versions_of(store: Store) -> list[Version]:
     """Return every version of every release of a corpus: by name, of each the newest first, then by digest."""
     found = []
-    for name in store.folders("releases"):
-        latest = f"releases/{name}/LATEST"
+    for name in store.folders(layout.RELEASES):
+        latest = layout.latest(name)
         newest = store.read_text(latest).strip() if store.exists(latest) else ""
-        versions = sorted(store.folders(f"releases/{name}"), key=lambda version: (version != newest, version))
+        versions = sorted(store.folders(layout.versions_of(name)), key=lambda version: (version != newest, version))
         found += [Version(store, name, version, is_newest=version == newest) for version in versions]
     return found
 

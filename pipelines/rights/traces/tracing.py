@@ -19,6 +19,7 @@ from byline.catalog.corpora.manifest import Manifest
 from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.licenses.reading import choices, read_claims
 from byline.catalog.threads import in_threads
@@ -234,7 +235,7 @@ class _Pack:
         captions = [fact for name in self._instruments("captions") for fact in self._captions(name, digests)]
         keys = digests | {sha256_hex(fact.text.encode()) for fact in captions if fact.text is not None}
         found = []
-        for measure in self.store.folders("facts"):
+        for measure in self.store.folders(layout.FACTS):
             if measure == "captions":
                 found += captions
             elif measure not in PAIRS:
@@ -244,10 +245,10 @@ class _Pack:
         return found
 
     def _instruments(self, measure: str) -> list[str]:
-        return self.store.folders(f"facts/{measure}")
+        return self.store.folders(layout.facts_of(measure))
 
     def _segments(self, measure: str, instrument: str) -> list[str]:
-        return self.store.numbered(f"facts/{measure}/{instrument}/{self.pack}.", ".parquet")
+        return self.store.numbered(layout.fact_segments(measure, instrument, self.pack), ".parquet")
 
     def _has(self, stem: str, keys: set[str]) -> bool:
         key = key_of(self.store, f"{stem}.parquet")

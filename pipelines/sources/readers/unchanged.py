@@ -14,10 +14,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from byline.catalog.digests import canonical_json
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import SourceError
 
-FOLDER = "judgements/sources"
 SETTLED_S = 3.0
 """What was touched later than that before it is read is not remembered: it could change within one tick of a clock."""
 
@@ -41,7 +41,7 @@ def remembered(
 
     With `keep` it is remembered for the next time. Kept is nothing that tells of one file.
     """
-    path, began_s = f"{FOLDER}/{source.name}.json", time.time()
+    path, began_s = f"{layout.SOURCES}/{source.name}.json", time.time()
     state, touched_s = _state_of(source)
     if state in (kept := _kept(store, path)):
         return kept[state]

@@ -7,13 +7,13 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.catalog.progress import Meter
 from byline.dedup.views import TURNED, View, pack_views
 from byline.pipelines.beam.stages.find_duplicates import FindDuplicates
 from byline.pipelines.facts.edge_search import (
-    SEARCHES,
     finish_search,
     read_edges,
     run_task,
@@ -111,7 +111,7 @@ def test_a_divided_search_finds_what_one_machine_finds(store, order):
     finish_search(store, parts(), [run_task(store, task) for task in tasks[::order]])
     found = read_edges(store, parts())
     assert (found.pairs, found.recurring) == (whole.pairs, whole.recurring)
-    assert [name for stem in store.folders(SEARCHES) for name in store.files(f"{SEARCHES}/{stem}")] == []
+    assert [name for stem in store.folders(layout.SEARCHES) for name in store.files(f"{layout.SEARCHES}/{stem}")] == []
 
 
 def test_a_divided_search_that_was_killed_goes_on(store):

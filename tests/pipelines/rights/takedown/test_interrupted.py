@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from byline.catalog.corpora.corpus import PENDING, owned
+from byline.catalog.corpora.corpus import owned
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.parts import write_records
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.pipelines.beam.build import build
@@ -161,10 +162,10 @@ def test_a_check_waits_until_a_takedown_is_completed(corpus):
 def test_a_second_takedown_does_not_begin_before_the_first_is_completed(corpus):
     store, _, _ = corpus
     begun(store, a_request(records=("test:0",)))
-    journal = store.read_bytes(PENDING)
+    journal = store.read_bytes(layout.PENDING)
     with pytest.raises(CorpusError, match="takedown was begun and not completed"):
         begun(store, a_request(records=("test:3",)))
-    assert store.read_bytes(PENDING) == journal
+    assert store.read_bytes(layout.PENDING) == journal
 
 
 def test_two_takedowns_do_not_share_a_corpus(corpus):

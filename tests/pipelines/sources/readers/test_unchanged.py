@@ -6,11 +6,12 @@ import time
 
 import pytest
 
+from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.sources.ingested import records_path
 from byline.pipelines.sources.readers.files import files_of
-from byline.pipelines.sources.readers.unchanged import FOLDER, SourceFiles, remembered
+from byline.pipelines.sources.readers.unchanged import SourceFiles, remembered
 
 
 @pytest.fixture
@@ -95,13 +96,13 @@ def test_without_keep_nothing_is_written(folder):
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
 def test_what_is_damaged_is_as_if_it_had_not_been_kept(folder, text):
     _reads(folder)
-    (folder.parent / "corpus" / FOLDER / "test.json").write_text(text)
+    (folder.parent / "corpus" / layout.SOURCES / "test.json").write_text(text)
     assert _reads(folder)[0] == 1
 
 
 def test_nothing_is_kept_that_tells_of_one_file(folder):
     _reads(folder)
-    kept = json.loads((folder.parent / "corpus" / FOLDER / "test.json").read_text())
+    kept = json.loads((folder.parent / "corpus" / layout.SOURCES / "test.json").read_text())
     assert [len(state) for state in kept] == [64]
 
 
