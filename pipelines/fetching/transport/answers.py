@@ -14,6 +14,13 @@ def user_agent(contact: str | None) -> str:
     return f"{PRODUCT} (builds licensed image corpora; contact: {contact or 'none given'})"
 
 
+@dataclass(frozen=True)
+class Redirect:
+    """Where a response leads to instead of answering: its `Location`, as it was sent."""
+
+    location: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Known:
     """What an earlier answer said of its own bytes, so that a server can say that they have not changed."""

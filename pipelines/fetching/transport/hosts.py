@@ -7,6 +7,7 @@ leases and pace, so that both are asked less, never more.
 import math
 import random
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -44,6 +45,13 @@ LONGEST_S = 86_400.0
 """Nobody holds a host off for longer, so a time further ahead is of another clock and binds nobody."""
 
 _place_of = lru_cache(maxsize=1 << 16)(place_of)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """No lease now: how long to wait before asking for one again."""
+
+    seconds: float
 
 
 class Lease:
@@ -98,8 +106,8 @@ class Hosts:
         self.failures_to_open = max(FAILURES_TO_OPEN, per_host + 1)
         self.table = shared_table(folder)
 
-    def try_lease(self, host: str, *, delay_s: float = 0.0) -> "Lease | float":
-        """Return a lease, or the seconds to wait before trying again; never waits itself.
+    def try_lease(self, host: str, *, delay_s: float = 0.0) -> "Lease | Wait":
+        """Return a lease, or how long to wait before trying again; never waits itself.
 
         `delay_s` is for how long nobody is to ask the host after this lease, where that is longer than our own pace.
         """
@@ -110,10 +118,10 @@ class Hosts:
             place = table.find(slot, tag)
             wait_s = self._wait_s(slot, place, seconds_since_boot())
             if wait_s > 0:
-                return wait_s
+                return Wait(wait_s)
             if not interval_s and (place < 0 or not table.doubles[place + OPENED]):
                 number = table.take(slot, self.per_host)
-                return BUSY_S if number is None else Lease(table, slot, number)
+                return Wait(BUSY_S) if number is None else Lease(table, slot, number)
             return self._lease_and_note(slot, tag, interval_s)
 
     def hold_off(self, host: str, seconds: float) -> None:
@@ -164,20 +172,20 @@ class Hosts:
             until = max(until, self.table.in_force_until(place))
         return until - now if 0 < until - now <= LONGEST_S else 0.0
 
-    def _lease_and_note(self, slot: int, tag: float, interval_s: float) -> "Lease | float":
+    def _lease_and_note(self, slot: int, tag: float, interval_s: float) -> "Lease | Wait":
         """Take a lease of a host that is paced or on trial, and write down that it was taken."""
         table = self.table
         if not table.begin_update(slot, patience_s=0.0):
-            return CONTENDED_S
+            return Wait(CONTENDED_S)
         try:
             place = table.find(slot, tag)
             now = seconds_since_boot()
             wait_s = self._wait_s(slot, place, now)
             if wait_s > 0:
-                return wait_s
+                return Wait(wait_s)
             number = table.take(slot, self.per_host)
             if number is None:
-                return BUSY_S
+                return Wait(BUSY_S)
             if interval_s:
                 table.doubles[slot] = now + interval_s
             if place >= 0 and table.doubles[place + OPENED]:

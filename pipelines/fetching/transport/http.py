@@ -19,7 +19,7 @@ from byline.catalog.hosts import UrlError
 from byline.catalog.urls import Url
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.transport.addresses import Guard, guarded_connector
-from byline.pipelines.fetching.transport.answers import Answer, Known, NotYetError, user_agent
+from byline.pipelines.fetching.transport.answers import Answer, Known, NotYetError, Redirect, user_agent
 from byline.pipelines.fetching.transport.hosts import Hosts, Lease
 from byline.pipelines.fetching.transport.responses import (
     LARGE_AT_ONCE,
@@ -136,8 +136,8 @@ class HttpTransport:
             return Answer(outcome=Outcome.BAD_URL, message=str(error))
         heard = list(way.heard)
         try:
-            while isinstance(answer := await self._step(way, known, heard), str):
-                way = replace(self._led(way, answer), heard=tuple(heard))
+            while isinstance(answer := await self._step(way, known, heard), Redirect):
+                way = replace(self._led(way, answer.location), heard=tuple(heard))
         except UrlError as error:
             answer = Answer(outcome=Outcome.BAD_URL, message=str(error))
         except NotYetError as later:
@@ -166,7 +166,7 @@ class HttpTransport:
         is_ours = way.is_ours and self._is_mirror(at)
         return replace(way, url=at, num_hops=way.num_hops + 1, is_ours=is_ours, is_denied=self.denies(at.sent))
 
-    async def _step(self, way: _Way, known: Known | None, heard: list[Signal]) -> "Answer | str":
+    async def _step(self, way: _Way, known: Known | None, heard: list[Signal]) -> Answer | Redirect:
         """Return the answer at `way`, with its URL if that was asked, or where it redirects to."""
         if way.num_hops > MAX_REDIRECTS:
             return Answer(outcome=Outcome.HTTP_ERROR, message=f"more than {MAX_REDIRECTS} redirects")
@@ -178,7 +178,7 @@ class HttpTransport:
             answer = await self._hop(way.url, known, heard)
         return replace(answer, final_url=_led_to(way)) if isinstance(answer, Answer) else answer
 
-    async def _hop(self, url: Url, known: Known | None, heard: list[Signal]) -> "Answer | str":
+    async def _hop(self, url: Url, known: Known | None, heard: list[Signal]) -> Answer | Redirect:
         if self.config.contact is None:
             raise ConfigError(f"[fetch] needs `contact`, a mail address or a page: {url.host} is a host of others")
         if not self.reads_robots:
@@ -213,7 +213,7 @@ class HttpTransport:
                 if hop and answer.outcome in OF_AN_ADDRESS:
                     answer = replace(answer, outcome=Outcome.UNREACHABLE)
                 return answer.status, answer
-            url = answer
+            url = answer.location
         return 404, Answer(outcome=Outcome.HTTP_ERROR, message="too many redirects")
 
     async def _ask(
@@ -225,7 +225,7 @@ class HttpTransport:
         *,
         is_file: bool = False,
         delay_s: float = 0.0,
-    ) -> "Answer | str":
+    ) -> Answer | Redirect:
         """Return the answer, or where it redirects to; put what the response says about use into `heard`."""
         host = url.place
         lease = self._lease_of(host, delay_s)
@@ -257,10 +257,10 @@ class HttpTransport:
         lease = self.hosts.try_lease(host, delay_s=delay_s)
         if isinstance(lease, Lease):
             return lease
-        if lease > self.config.max_wait_s:
-            message = f"the host wants to rest for {lease:.0f} s"
-            return Answer(outcome=Outcome.SERVER_ERROR, message=message, retry_after_s=lease, was_sent=False)
-        raise NotYetError(lease)
+        if lease.seconds > self.config.max_wait_s:
+            message = f"the host wants to rest for {lease.seconds:.0f} s"
+            return Answer(outcome=Outcome.SERVER_ERROR, message=message, retry_after_s=lease.seconds, was_sent=False)
+        raise NotYetError(lease.seconds)
 
     def _rest(self, host: str, answer: Answer) -> None:
         """Let a host that is busy or ill rest as long as it asks, or as we think; raises `NotYetError`.
@@ -277,7 +277,7 @@ class HttpTransport:
 
     async def _request(
         self, url: Url, known: Known | None, heard: list[Signal], session: aiohttp.ClientSession, is_file: bool
-    ) -> "tuple[Answer | str, bool]":
+    ) -> tuple[Answer | Redirect, bool]:
         """Return as `_ask` does, and whether the connection was dropped before an answer."""
         conditions, has_head = _conditions(known), False
         head_s, whole_s = self.config.first_byte_s, self.config.timeout_s

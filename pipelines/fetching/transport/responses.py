@@ -10,7 +10,7 @@ import aiohttp
 
 from byline.catalog.corpora.packs import Outcome
 from byline.pipelines.fetching.transport.addresses import refusal_in
-from byline.pipelines.fetching.transport.answers import Answer
+from byline.pipelines.fetching.transport.answers import Answer, Redirect
 from byline.pipelines.fetching.transport.hosts import retry_after_s
 from byline.pipelines.fetching.transport.urls import redacted_in
 
@@ -23,7 +23,7 @@ _QUOTED = re.compile(r"\s*:?\s*\bb?\\*['\"].*", re.DOTALL)
 
 async def picture_of(
     response: aiohttp.ClientResponse, *, is_conditional: bool, max_bytes: int, large: asyncio.Semaphore
-) -> "Answer | str":
+) -> Answer | Redirect:
     """Return what a response answers, or where it redirects to. `large` limits large bodies that are read at once."""
     status, headers = response.status, response.headers
     if status == 304 and is_conditional:
@@ -35,7 +35,7 @@ async def picture_of(
     return replace(answer, status=status, etag=etag, last_modified=last_modified)
 
 
-async def file_of(response: aiohttp.ClientResponse, *, num_bytes: int) -> "Answer | str":
+async def file_of(response: aiohttp.ClientResponse, *, num_bytes: int) -> Answer | Redirect:
     """Return a text that speaks for a host, or where it redirects to: the first `num_bytes` of it, unpacked.
 
     2xx is the file, whichever. Without a status where its encoding is none that we read: it was not asked for.
@@ -85,10 +85,10 @@ def _plain(answer: Answer, encoding: str, max_bytes: int) -> Answer:
     return answer if body is None else replace(answer, body=body)  # what is no encoding changes nothing
 
 
-def _of_status(response: aiohttp.ClientResponse) -> "Answer | str":
+def _of_status(response: aiohttp.ClientResponse) -> Answer | Redirect:
     status, headers = response.status, response.headers
     if status in REDIRECTS and "Location" in headers:
-        return headers["Location"]
+        return Redirect(headers["Location"])
     may_recover = status == 429 or status >= 500
     return Answer(
         outcome=Outcome.SERVER_ERROR if may_recover else Outcome.HTTP_ERROR,

@@ -60,7 +60,7 @@ def opened(folder):
 def test_the_circuit_opens_after_failures_in_a_row(tmp_path):
     hosts = opened(tmp_path)
     assert hosts.is_open(HOST)
-    assert 14 < hosts.try_lease(HOST) <= 30
+    assert 14 < hosts.try_lease(HOST).seconds <= 30
 
 
 def test_success_between_failures_keeps_the_circuit_closed(tmp_path):
@@ -78,7 +78,7 @@ def test_after_the_pause_one_trial_goes_through(tmp_path):
     assert not hosts.is_open(HOST)
     with hosts.try_lease(HOST):
         assert hosts.is_open(HOST)
-    assert hosts.try_lease(HOST) > 50
+    assert hosts.try_lease(HOST).seconds > 50
 
 
 def test_a_trial_that_succeeds_closes_the_circuit(tmp_path):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from byline.catalog.errors import ConfigError
-from byline.pipelines.fetching.transport.hosts import Lease
+from byline.pipelines.fetching.transport.hosts import Lease, Wait
 from tests.pipelines.fetching.transport.some_hosts import HOLD, HOST, hammered, most_at_once, run, some_hosts
 
 
@@ -38,7 +38,7 @@ def test_three_processes_never_go_faster_than_the_pace(tmp_path):
 
 
 def test_a_lease_held_elsewhere_is_waited_for(tmp_path, holder):
-    assert 0 < some_hosts(tmp_path, per_host=1).try_lease(HOST) < 1
+    assert 0 < some_hosts(tmp_path, per_host=1).try_lease(HOST).seconds < 1
 
 
 def test_the_lease_of_a_killed_process_is_free_at_once(tmp_path, holder):
@@ -50,7 +50,7 @@ def test_the_lease_of_a_killed_process_is_free_at_once(tmp_path, holder):
 def test_a_hold_off_is_seen_by_others_and_outlives_its_process(tmp_path, holder):
     holder.kill()
     holder.wait()
-    assert 45 < some_hosts(tmp_path).try_lease("slow.example") <= 50
+    assert 45 < some_hosts(tmp_path).try_lease("slow.example").seconds <= 50
 
 
 def test_a_released_lease_is_free_and_releasing_twice_frees_no_other(tmp_path):
@@ -60,12 +60,12 @@ def test_a_released_lease_is_free_and_releasing_twice_frees_no_other(tmp_path):
     second = hosts.try_lease(HOST)
     first.release()
     assert isinstance(second, Lease)
-    assert isinstance(hosts.try_lease(HOST), float)
+    assert isinstance(hosts.try_lease(HOST), Wait)
 
 
 def test_two_objects_of_one_process_share_the_limit(tmp_path):
     with some_hosts(tmp_path, per_host=1).try_lease(HOST):
-        assert isinstance(some_hosts(tmp_path, per_host=1).try_lease(HOST), float)
+        assert isinstance(some_hosts(tmp_path, per_host=1).try_lease(HOST), Wait)
     assert isinstance(some_hosts(tmp_path, per_host=1).try_lease(HOST), Lease)
 
 
@@ -84,7 +84,7 @@ def test_a_forked_child_neither_owns_nor_frees_the_leases_of_its_parent(tmp_path
     child.start()
     assert answers.get(timeout=20) is False
     child.join()
-    assert isinstance(hosts.try_lease(HOST), float)
+    assert isinstance(hosts.try_lease(HOST), Wait)
     lease.release()
     assert isinstance(hosts.try_lease(HOST), Lease)
 
@@ -92,7 +92,7 @@ def test_a_forked_child_neither_owns_nor_frees_the_leases_of_its_parent(tmp_path
 def test_the_pace_binds_a_host_and_no_other(tmp_path):
     hosts = some_hosts(tmp_path, rate_per_s=0.1)
     assert isinstance(hosts.try_lease(HOST), Lease)
-    assert 9 < hosts.try_lease(HOST) <= 10
+    assert 9 < hosts.try_lease(HOST).seconds <= 10
     assert isinstance(hosts.try_lease("other.example"), Lease)
 
 
