@@ -21,7 +21,14 @@ from byline.catalog.errors import SourceError
 from byline.pictures.members import Members, members_beside
 from byline.pipelines.sources.readers.ids import IdCheck
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
-from byline.pipelines.sources.readers.parquet import BATCH_ROWS, BUFFER_BYTES, row_digest, rows_of, without_times
+from byline.pipelines.sources.readers.parquet import (
+    BATCH_ROWS,
+    BUFFER_BYTES,
+    NotHad,
+    row_digest,
+    rows_of,
+    without_times,
+)
 from byline.pipelines.sources.readers.parquet_bounds import bounded_batches
 from byline.pipelines.sources.readers.rows import read_row
 from byline.pipelines.sources.readers.tables import Columns, columns_of, record_of, told_of
@@ -73,7 +80,7 @@ def _read_shard(parquet: Path, source: str, options: ReadOptions, check: IdCheck
             for batch in bounded_batches(shard, str(parquet), BATCH_ROWS):
                 for row in rows_of(without_times(batch, str(parquet))):
                     number += 1
-                    if not isinstance(row, str):
+                    if not isinstance(row, NotHad):
                         check.add(row, columns)
                     yield _read_row(row, columns, members, source, str(parquet), f"row {number}", retrieved_at)
     except UnicodeDecodeError as error:
@@ -106,7 +113,7 @@ def _keys(shard: pq.ParquetFile) -> set[str]:
 
 
 def _read_row(
-    row: dict[str, Any] | str,
+    row: dict[str, Any] | NotHad,
     columns: Columns,
     members: Members,
     source: str,
@@ -114,8 +121,8 @@ def _read_row(
     place: str,
     retrieved_at: str | None,
 ) -> Row:
-    if isinstance(row, str):
-        return UnreadableRow(place=place, problem=row)
+    if isinstance(row, NotHad):
+        return UnreadableRow(place=place, problem=row.why)
 
     def read() -> ImageRecord:
         said = str(row[columns.fields["retrieved_at"]] or "") if "retrieved_at" in columns.fields else ""

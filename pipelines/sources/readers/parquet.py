@@ -139,12 +139,19 @@ def without_times(batch: pa.RecordBatch, path: str) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, batch.schema.names)
 
 
-def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
+@dataclass(frozen=True)
+class NotHad:
+    """A row that cannot be had, and why: too much of it, text that is not UTF-8, a number that Python has not."""
+
+    why: str
+
+
+def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | NotHad]:
     """Yield each row, or why it cannot be had: too much of it, text that is not UTF-8, a number that Python has not."""
     num_bytes = bytes_of(batch)
     if num_bytes > MAX_ROW_BYTES:
         if len(batch) == 1:
-            yield f"{num_bytes:,} bytes; a row has at most {MAX_ROW_BYTES:,}"
+            yield NotHad(f"{num_bytes:,} bytes; a row has at most {MAX_ROW_BYTES:,}")
         else:
             for half in (batch.slice(0, len(batch) // 2), batch.slice(len(batch) // 2)):
                 yield from rows_of(half)
@@ -153,7 +160,7 @@ def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
         yield from spelled_out(batch).to_pylist()
     except (ValueError, OverflowError, ArithmeticError) as error:
         if len(batch) == 1:
-            yield str(error).split("\n")[0][:200]
+            yield NotHad(str(error).split("\n")[0][:200])
         else:
             for index in range(len(batch)):
                 yield from rows_of(batch.slice(index, 1))
@@ -170,11 +177,11 @@ class _Reading:
     partition: dict[str, str]
     check: IdCheck
 
-    def row(self, row: dict[str, Any] | str, number: int) -> Row:
-        """Return what a row makes; text is why it cannot be had."""
+    def row(self, row: dict[str, Any] | NotHad, number: int) -> Row:
+        """Return what a row makes."""
         place = f"row {number}"
-        if isinstance(row, str):
-            return UnreadableRow(place=place, problem=row)
+        if isinstance(row, NotHad):
+            return UnreadableRow(place=place, problem=row.why)
         pictures, held = self.layout.pictures, None
         if pictures is not None:
             told = told_of_picture(row[pictures.name])

@@ -18,7 +18,7 @@ from byline.pipelines.sources.readers.dialects import Dialect, fields_of, quotes
 from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of
 from byline.pipelines.sources.readers.layers import Said
 from byline.pipelines.sources.readers.names import AmbiguousNameError, file_name_of
-from byline.pipelines.sources.readers.parquet import BATCH_ROWS, rows_of, without_times
+from byline.pipelines.sources.readers.parquet import BATCH_ROWS, NotHad, rows_of, without_times
 from byline.pipelines.sources.readers.parquet_bounds import bounded_batches
 from byline.pipelines.sources.readers.tables import told_of
 
@@ -182,8 +182,8 @@ def _parquet_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
                 for row in rows_of(without_times(batch, str(path))):
                     number += 1
                     place = f"{table.below}{path.name} row {number}"
-                    if isinstance(row, str):
-                        table.unreadable.append(UnreadableRow(place=place, problem=row))
+                    if isinstance(row, NotHad):
+                        table.unreadable.append(UnreadableRow(place=place, problem=row.why))
                     else:
                         yield place, row
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
