@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from byline.catalog.disk.tars import whole_blocks
 from byline.catalog.errors import ConfigError
 from byline.catalog.text import one_line
+from byline.pictures.cells import is_bytes, is_struct_with_bytes
 from byline.pictures.members import tar_headers
 from byline.pictures.pixels.kinds import kind_of
 from byline.pictures.pixels.surveys import UnusableError
@@ -161,17 +162,8 @@ def _in_parquet(path: Path, name: str) -> Iterator[FoundFile]:
 
 def _picture_columns(schema: pa.Schema) -> list[str]:
     """Return the columns of structs with bytes, as Hugging Face writes them, or else those of bytes by their name."""
-    names = [field.name for field in schema if pa.types.is_struct(field.type) and _has_bytes(field.type)]
-    return names or [field.name for field in schema if field.name in IMAGE_COLUMNS and _is_bytes(field.type)]
-
-
-def _has_bytes(struct: pa.StructType) -> bool:
-    place = struct.get_field_index("bytes")
-    return place >= 0 and _is_bytes(struct.field(place).type)
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    names = [field.name for field in schema if is_struct_with_bytes(field.type)]
+    return names or [field.name for field in schema if field.name in IMAGE_COLUMNS and is_bytes(field.type)]
 
 
 def _in_batch(batch: pa.RecordBatch, columns: list[str], name: str, first: int) -> Iterator[FoundFile]:
