@@ -3,6 +3,7 @@
 import random
 import resource
 import struct
+import time
 import tracemalloc
 import zlib
 from contextlib import nullcontext
