@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from typing import Any
+from io import BufferedReader
+from typing import IO, Any, cast
 
 from pydantic import BaseModel
 
@@ -12,6 +13,11 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 def sha256_hex(data: bytes) -> str:
     """Return the SHA-256 of `data` as 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of_file(file: IO[bytes]) -> str:
+    """Return the SHA-256 of an open file, from where it is to its end, in hex; memory does not grow with it."""
+    return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
 
 
 def canonical_json(value: Any) -> bytes:

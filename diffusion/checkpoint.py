@@ -7,7 +7,6 @@
   optimizer/                   safetensors, for resuming
 """
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.digests import digest_of
+from byline.catalog.digests import digest_of, sha256_of_file
 from byline.catalog.errors import CheckpointError, CorpusError
 from byline.diffusion.file_kinds import kind_of
 
@@ -104,4 +103,4 @@ def checkpoint_names(run: Path) -> list[str]:
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of_file(file)

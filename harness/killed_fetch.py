@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,7 +73,7 @@ def kill_and_compare(
         for kill in range(num_kills):
             left = num_urls - len(_pictures_since(web, starts[0]))
             target = moments.randint(1, max(1, 2 * left // (num_kills - kill + 2)))
-            _kill_when(configs[1], lambda s=starts[-1], t=target: len(_pictures_since(web, s)) >= t)  # type: ignore[misc]
+            _kill_when(configs[1], partial(_has_asked_for, web, starts[-1], target))
             starts.append(time.monotonic())
         _build(configs[1])
         requests = [request for request in web.requests() if request.arrived_s > starts[0]]
@@ -108,6 +109,10 @@ def _kill_when(config: Path, is_time: Callable[[], bool]) -> None:
         time.sleep(POLL_S)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _has_asked_for(web: Web, start_s: float, num_pictures: int) -> bool:
+    return len(_pictures_since(web, start_s)) >= num_pictures
 
 
 def _pictures_since(web: Web, start_s: float) -> set[tuple[str, str]]:

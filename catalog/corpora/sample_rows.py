@@ -56,9 +56,10 @@ def tar_pieces(tables: Iterable[pa.Table]) -> Iterator[bytes]:
 
 def _as_python(table: pa.Table) -> list[dict[str, Any]]:
     try:
-        return table.to_pylist()  # type: ignore[no-any-return]
+        rows: list[dict[str, Any]] = table.to_pylist()
     except ValueError as error:  # text that is none
         raise CorpusError(str(error)) from error
+    return rows
 
 
 def _piece(row: dict[str, Any]) -> bytes:

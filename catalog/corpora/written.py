@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 from byline.catalog.digests import canonical_json, sha256_hex
 from byline.catalog.disk import layout
+from byline.catalog.disk.folders import absolute
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import StorageError
 
@@ -26,7 +27,7 @@ class Written:
 
 def note_written(store: Store, path: str, by: str) -> None:
     """Note that a verb wrote this. A corpus that cannot be written to, or an export, keeps no note."""
-    place = Written(path=path if "://" in path else os.path.abspath(path), by=by)  # noqa: PTH100 - links stay as named
+    place = Written(path=path if "://" in path else absolute(path), by=by)
     try:
         if store.exists(layout.CORPUS_FILE):
             store.write_bytes(_note(place.path), canonical_json(asdict(place)) + b"\n")

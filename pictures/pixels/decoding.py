@@ -19,7 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from byline.catalog.corpora.packs import Outcome
 from byline.pictures.pixels.colors import Pixels, on_ground, to_8_bits
-from byline.pictures.pixels.formats import READERS
+from byline.pictures.pixels.formats import READERS, readable
 from byline.pictures.pixels.kinds import Kind, kind_of
 from byline.pictures.pixels.polyglots import refuse_polyglot
 from byline.pictures.pixels.surveys import Survey, UnusableError, damaged
@@ -64,12 +64,8 @@ def survey(data: bytes, *, max_pixels: int) -> Surveyed:
     The size is checked before any pixel is decoded; what is cut off, or is something else too, is refused.
     """
     kind = kind_of(data)
-    try:
+    with readable(kind):
         found = READERS[kind].survey(data)
-    except UnusableError:
-        raise
-    except Exception as error:  # hostile bytes may contradict themselves in ways that nobody thought of
-        raise damaged(f"the {kind.name} cannot be read: {error}") from error
     if found.width * found.height > max_pixels:
         size = f"{found.width}x{found.height} px; the limit is {max_pixels:,} pixels"
         raise UnusableError(Outcome.TOO_MANY_PIXELS, size)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from byline.pictures.pixels import bmps, gifs, jpegs, pngs, tiffs, webps
@@ -36,11 +37,18 @@ _BEHIND = re.compile(re.escape(jpegs.START) + b"|" + re.escape(pngs.START))
 def head_of(data: Bytes) -> Head:
     """Return what a file says of its picture, be it cut off behind. Raises `UnusableError`."""
     kind = kind_of(data)
-    try:
+    with readable(kind):
         return READERS[kind].head(data, READERS[kind].walk(data))
+
+
+@contextmanager
+def readable(kind: Kind) -> Iterator[None]:
+    """Raise `UnusableError` for whatever is raised while the structure of a file is read."""
+    try:
+        yield
     except UnusableError:
         raise
-    except Exception as error:  # as in `decoding.survey`
+    except Exception as error:  # hostile bytes may contradict themselves in ways that nobody thought of
         raise damaged(f"the {kind.name} cannot be read: {error}") from error
 
 

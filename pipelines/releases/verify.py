@@ -1,6 +1,5 @@
 """Re-check a release from its bytes: nothing is believed that can be computed again."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from byline.catalog.corpora.manifest import (
     shard_table_path,
 )
 from byline.catalog.corpora.sample_schema import NOT_STATED
-from byline.catalog.digests import sha256_hex
+from byline.catalog.digests import sha256_hex, sha256_of_file
 from byline.catalog.disk import layout
 from byline.catalog.errors import BylineError, StorageError
 from byline.catalog.policies.policy import Policy
@@ -168,7 +167,7 @@ def _wrong_shard(
 
 def _sha256_at(release: Release, shard: Shard) -> str:
     with release.store.open(release.shard_path(shard)) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        return sha256_of_file(file)
 
 
 def _wrong_table(release: Release, shard: Shard, tar: bytes, said: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -1,13 +1,12 @@
 """Where the records of a source's file, as it is now, lie once they are ingested. Loads no Beam."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings
 from byline.catalog.corpora.records import RECORD_SCHEMA
-from byline.catalog.digests import digest_of
+from byline.catalog.digests import digest_of, sha256_of_file
 from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
@@ -91,6 +90,6 @@ def _digest_of_files(files: Sequence[str], path: str) -> str:
 def _digest_of_file(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of_file(file)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}; check `path` in the corpus config") from error

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from byline.catalog.corpora.manifest import Release, Shard, rows_path
 from byline.catalog.corpora.sample_rows import IMAGE, rows_schema, sample_rows, tar_pieces
-from byline.catalog.digests import sha256_hex
+from byline.catalog.digests import sha256_hex, sha256_of_file
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 
@@ -40,7 +40,7 @@ def write_rows(release: Release, shard: Shard, target: Store) -> str:
             for group in _groups(said, pictures):
                 writer.write_table(group, row_group_size=len(group))
         file.seek(0)
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of_file(file)
 
 
 def _read(release: Release, shard: Shard) -> tuple[pa.Table, list[bytes]]:

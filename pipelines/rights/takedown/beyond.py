@@ -1,6 +1,5 @@
 """What a takedown cannot reach, as it lies outside of the corpus: sources, pages, exports. Found before it begins."""
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 from byline.catalog.corpora.manifest import Manifest
 from byline.catalog.corpora.written import Written, forget_written, read_written
 from byline.catalog.disk import layout
+from byline.catalog.disk.folders import absolute, is_file, is_there
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError
 from byline.pipelines.rights.takedown.scan import scan_file
@@ -66,7 +66,7 @@ def beyond(
 def delete_pages(store: Store, places: Iterable[Beyond]) -> Iterator[str]:
     """Delete the pages that byline wrote and that are still there, and yield their paths."""
     for one in places:
-        if one.is_ours and os.path.isfile(one.path):  # noqa: PTH113
+        if one.is_ours and is_file(one.path):
             Path(one.path).unlink()
             forget_written(store, one.path)
             yield one.path
@@ -86,9 +86,9 @@ def _held(records: Iterable[dict[str, Any]]) -> Iterator[Beyond]:
     names = defaultdict(set)
     for row in records:
         path = (row["held"] or "").rsplit("#", 1)
-        place = row["held"] if os.path.isfile(row["held"] or "") else path[0]  # noqa: PTH113 - any text
-        if place and os.path.isfile(place):  # noqa: PTH113
-            names[os.path.dirname(place)].add(os.path.basename(place))  # noqa: PTH119, PTH120
+        place = row["held"] if is_file(row["held"] or "") else path[0]
+        if place and is_file(place):
+            names[str(Path(place).parent)].add(Path(place).name)
     for folder, held in sorted(names.items()):
         yield Beyond(kind="pictures", path=folder, told=_listed(held, "file", "that the pictures were read from"))
 
@@ -97,8 +97,8 @@ def _sources(records: Iterable[dict[str, Any]]) -> Iterator[Beyond]:
     """Yield each file on this machine whose rows the records were read from."""
     places = defaultdict(set)
     for row in records:
-        if os.path.exists(row["evidence_file"]):  # noqa: PTH110 - any text
-            places[os.path.abspath(row["evidence_file"])].add(row["evidence_place"])  # noqa: PTH100
+        if is_there(row["evidence_file"]):
+            places[absolute(row["evidence_file"])].add(row["evidence_place"])
     for path, rows in sorted(places.items()):
         yield Beyond(kind="source", path=path, told=_listed(rows, "row", "that the records were read from"))
 
@@ -111,7 +111,7 @@ def _listed(names: Collection[str], what: str, which: str) -> str:
 
 def _written(one: Written, matcher: Matcher | None, words: Collection[str], versions: Collection[str]) -> Beyond | None:
     """Return what of a page or an export still has what goes; none for what is gone or has nothing of it."""
-    if os.path.isfile(one.path):  # noqa: PTH113
+    if is_file(one.path):
         told = _page(Path(one.path), matcher, words)
         return Beyond(kind="page", path=one.path, told=f"{told}; by {one.by}") if told else None
     try:

@@ -1,9 +1,9 @@
 """Which files may hold what is removed, and their digests: before and after tell what a takedown changed."""
 
-import hashlib
 from collections.abc import Collection, Iterator
 
 from byline.catalog.corpora.facts import PAIRS
+from byline.catalog.digests import sha256_of_file
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 
@@ -37,4 +37,4 @@ def _paths(store: Store, packs: Collection[str]) -> Iterator[str]:
 
 def _digest(store: Store, path: str) -> str:
     with store.open(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        return sha256_of_file(file)

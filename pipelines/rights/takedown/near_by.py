@@ -1,13 +1,12 @@
 """What a takedown cannot reach: what lies near by is looked into, and what still has the pictures is told."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from byline.catalog.corpora.manifest import EXPORT
 from byline.catalog.corpora.written import Written
-from byline.catalog.disk.folders import folders_in
+from byline.catalog.disk.folders import folders_in, is_there
 from byline.catalog.disk.storage import Store
 from byline.catalog.text import one_line
 from byline.pipelines.rights.takedown.beyond import Beyond, delete_pages
@@ -38,7 +37,7 @@ def told_beyond(store: Store, said: Sequence[dict[str, Any]], *, deletes: bool) 
     places = [Beyond(**one) for one in said]
     deleted = set(delete_pages(store, places)) if deletes else set()
     yield from (one_line(f"deleted: {path}") for path in sorted(deleted))
-    left = [one for one in places if "://" in one.path or os.path.exists(one.path)]  # noqa: PTH110 - any text
+    left = [one for one in places if "://" in one.path or is_there(one.path)]
     for one in left:
         hint = "; --pages deletes it" if one.is_ours else ""
         yield one_line(f"not reached: {one.kind} {one.path}: {one.told}{hint}")

@@ -1,7 +1,6 @@
 """All that a corpus knows of a picture: who said what of it, where it came from, and what became of it."""
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
+from byline.catalog.disk.folders import is_file
 from byline.catalog.disk.storage import Store
 from byline.catalog.licenses.reading import choices, read_claims
 from byline.catalog.threads import in_threads
@@ -122,7 +122,7 @@ class Trace:
 
 def kind_of(x: str) -> Kind:
     """Tell what `x` is: a file if there is one, else a SHA-256 in hex, else a URL, else the id of a record."""
-    if os.path.isfile(x):  # noqa: PTH113 - unlike Path's, it takes any text
+    if is_file(x):
         return "picture"
     if re.fullmatch(r"[0-9a-fA-F]{64}", x):
         return "sha256"
