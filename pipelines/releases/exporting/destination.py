@@ -8,7 +8,8 @@ from pathlib import Path
 
 from byline.catalog.corpora.manifest import EXPORT, Format, Release
 from byline.catalog.disk import layout
-from byline.catalog.disk.storage import PARTIAL, Store, is_running
+from byline.catalog.disk.files import PARTIAL, is_running
+from byline.catalog.disk.storage import Store
 from byline.catalog.disk.storage_errors import explained
 from byline.catalog.errors import ConfigError
 from byline.pipelines.releases.exporting.places import export_bytes
