@@ -17,7 +17,7 @@ from byline.catalog.corpora.corpus import DENYLISTS, owned, read_settings, write
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import TRANSIENT
 from byline.catalog.corpora.parts import parts_of
-from byline.catalog.denylists.denylist import load_denylist
+from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.digests import digest_of
 from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json, write_json

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.parts import PackPart
-from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
+from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist
 from byline.catalog.denylists.keyed_vectors import ALIKE_FROM, VECTOR
+from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 from byline.catalog.policies.policy import CapRules, Policy

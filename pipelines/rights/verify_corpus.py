@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from byline.catalog.corpora.corpus import read_settings
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.corpora.packs import ORIGINALS
-from byline.catalog.denylists.denylist import load_denylist
+from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.digests import digest_of, sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json

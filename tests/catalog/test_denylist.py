@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byline.catalog.denylists.denylist import Entry, Look, add_entries, load_denylist
+from byline.catalog.denylists.denylist import Entry, Look
+from byline.catalog.denylists.lists import add_entries, load_denylist
 from byline.catalog.disk.storage import Store
 from tests.builders import a_record
 
@@ -83,7 +84,7 @@ def test_no_spelling_of_a_denied_url_is_let_in(list_of_one_url, url):
     ],
 )
 def test_what_a_list_of_before_denies_is_still_denied(tmp_path, kind, held, said, monkeypatch):
-    monkeypatch.setattr("byline.catalog.denylists.denylist.canonical", lambda kind, value: value)
+    monkeypatch.setattr("byline.catalog.denylists.values.canonical", lambda kind, value: value)
     store = Store(str(tmp_path))
     add_entries(store, [Entry(kind=kind, value=held)])  # the very text that was keyed then
     monkeypatch.undo()

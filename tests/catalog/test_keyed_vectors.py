@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from byline.catalog.denylists.denylist import Entry, add_entries, load_denylist
+from byline.catalog.denylists.denylist import Entry
 from byline.catalog.denylists.keyed_vectors import turn
+from byline.catalog.denylists.lists import add_entries, load_denylist
 from byline.catalog.disk.storage import Store
 
 UNITS = np.random.default_rng(0).standard_normal((6, 128))

@@ -19,7 +19,8 @@ from apache_beam.pvalue import PCollection
 
 from byline.catalog.corpora.packs import Outcome, read_attempts, write_segment
 from byline.catalog.corpora.parts import PackPart
-from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist, load_denylist
+from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist
+from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.catalog.hosts import UrlError

@@ -8,7 +8,7 @@ from apache_beam.pvalue import PCollection
 
 from byline.catalog.corpora.parts import PackPart, parts_of
 from byline.catalog.corpora.url_index import URL_COLUMNS, renew_url_index
-from byline.catalog.denylists.denylist import load_denylist
+from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.disk.storage import Store
 from byline.catalog.progress import NOTHING_COUNTED, TOTAL, Meter
 from byline.pipelines.releases.outcomes import READ_ANEW

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from byline.catalog.corpora.records import Evidence, ImageRecord
-from byline.catalog.denylists.denylist import Look, load_denylist
+from byline.catalog.denylists.denylist import Look
+from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.disk.storage import Store
 from byline.pipelines.facts.likeness import views_in
 from byline.pipelines.rights.takedown.apply import denylists_of

@@ -11,7 +11,8 @@ from typing import Any
 from byline.catalog.configs.loading import parse_config
 from byline.catalog.corpora.corpus import DENYLISTS, owned, read_settings
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.denylists.denylist import Denylist, load_denylist
+from byline.catalog.denylists.denylist import Denylist
+from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.disk import layout
 from byline.catalog.errors import ConfigError, CorpusError
 from byline.pipelines.fetching.config import FetchConfig

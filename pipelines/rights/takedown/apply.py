@@ -18,7 +18,8 @@ from byline.catalog.corpora.corpus import DENYLISTS, read_settings
 from byline.catalog.corpora.manifest import Manifest, Release
 from byline.catalog.corpora.packs import read_attempts, read_images
 from byline.catalog.corpora.written import Written
-from byline.catalog.denylists.denylist import Entry, add_entries, load_denylist, make_key, read_key
+from byline.catalog.denylists.denylist import Entry
+from byline.catalog.denylists.lists import add_entries, load_denylist, make_key, read_key
 from byline.catalog.digests import canonical_json
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow.compute as pc
 
-from byline.catalog.denylists.denylist import load_denylist, named_takedowns, read_key
+from byline.catalog.denylists.lists import load_denylist, named_takedowns, read_key
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError

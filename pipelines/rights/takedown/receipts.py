@@ -14,7 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from byline.catalog.denylists.denylist import hosts_of, keyed_text, receipt_ids, takedowns_denying
+from byline.catalog.denylists.lists import receipt_ids, takedowns_denying
+from byline.catalog.denylists.values import hosts_of, keyed_text
 from byline.catalog.digests import canonical_json, sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store

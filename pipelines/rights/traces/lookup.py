@@ -22,7 +22,7 @@ from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.corpora.parts import PackPart, parts_of
 from byline.catalog.corpora.records import pack_of
 from byline.catalog.corpora.url_index import URL_COLUMNS, row_groups_of
-from byline.catalog.denylists.denylist import canonical, hosts_of
+from byline.catalog.denylists.values import canonical, hosts_of
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store

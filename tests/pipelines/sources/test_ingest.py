@@ -16,7 +16,8 @@ import pytest
 
 from byline.catalog.corpora import url_index
 from byline.catalog.corpora.records import ImageRecord, LeftOut, UnreadableRow, records_table, unreadable_table
-from byline.catalog.denylists.denylist import NOTHING_DENIED, Entry, add_entries, load_denylist
+from byline.catalog.denylists.denylist import NOTHING_DENIED, Entry
+from byline.catalog.denylists.lists import add_entries, load_denylist
 from byline.catalog.disk import spilling
 from byline.catalog.disk.spilling import Spill, regrouped
 from byline.catalog.disk.storage import Store, parquet_bytes

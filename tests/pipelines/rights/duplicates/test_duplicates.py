@@ -11,7 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.denylists.denylist import Entry, add_entries
+from byline.catalog.denylists.denylist import Entry
+from byline.catalog.denylists.lists import add_entries
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import BylineError, CorpusError
 from byline.cli.main import app

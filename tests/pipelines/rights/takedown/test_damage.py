@@ -8,7 +8,8 @@ import pytest
 
 from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings, write_settings
 from byline.catalog.corpora.packs import read_images, read_index
-from byline.catalog.denylists.denylist import keyed_text, load_denylist, read_key, receipt_ids
+from byline.catalog.denylists.lists import load_denylist, read_key, receipt_ids
+from byline.catalog.denylists.values import keyed_text
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.pipelines.rights.takedown.checking import check_corpus

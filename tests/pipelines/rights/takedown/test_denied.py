@@ -8,7 +8,7 @@ import pytest
 
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import read_index
-from byline.catalog.denylists.denylist import load_denylist
+from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.errors import CorpusError
 from byline.pipelines.beam.build import build
 from byline.pipelines.rights.takedown.contents import corpus_files

@@ -3,7 +3,8 @@
 import pytest
 
 from byline.catalog.corpora.packs import read_index
-from byline.catalog.denylists.denylist import Entry, add_entries
+from byline.catalog.denylists.denylist import Entry
+from byline.catalog.denylists.lists import add_entries
 from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.build import build
 from tests.builders import a_picture, a_server, a_yfcc_line, encoded, write_corpus

@@ -6,7 +6,7 @@ import pytest
 
 from byline.catalog.corpora.corpus import read_settings
 from byline.catalog.corpora.packs import read_attempts
-from byline.catalog.denylists.denylist import load_denylist
+from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.build import build

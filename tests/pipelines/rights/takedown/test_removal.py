@@ -9,7 +9,8 @@ import pytest
 from byline.catalog.corpora.corpus import read_settings
 from byline.catalog.corpora.manifest import Release, shard_table_path
 from byline.catalog.corpora.packs import read_index
-from byline.catalog.denylists.denylist import keyed_text, read_key
+from byline.catalog.denylists.lists import read_key
+from byline.catalog.denylists.values import keyed_text
 from byline.catalog.errors import CorpusError
 from byline.pipelines.beam.build import build
 from byline.pipelines.releases.verify import verify
