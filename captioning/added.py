@@ -78,7 +78,7 @@ class AddedCaptioner:
         """Return clean captions. Raises `ExtensionError` for what is not one text a request."""
         try:
             texts = list(self.writer.caption(batch))
-        except Exception as error:
+        except Exception as error:  # what a captioner of others raises is told with its name
             raise ExtensionError(f"{self.found} failed: {in_a_line(error)}") from error
         if len(texts) != len(batch) or not all(isinstance(text, str) for text in texts):
             raise ExtensionError(f"{self.found} gave {len(texts)} for {len(batch)} requests; a text for each is needed")

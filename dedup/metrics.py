@@ -55,7 +55,7 @@ class MetricInUse:
         """Measure one picture; not a number where the metric has nothing to say. Raises `ExtensionError`."""
         try:
             value = self.metric.measure(image.copy())
-        except Exception as error:
+        except Exception as error:  # what a metric of others raises is told with its name
             raise ExtensionError(f"{self.found} failed: {in_a_line(error)}") from error
         if value is None:
             return math.nan

@@ -231,7 +231,7 @@ class Files:
             raise
         except OSError as error:
             raise explained(error, self.url(path), writing=writing) from error
-        except Exception as error:
+        except Exception as error:  # client libraries have errors of their own, which are no OSError
             if not is_of_object_store(error):
                 raise
             raise StorageError(f"cannot reach {self.url(path)}: {error}") from error

@@ -130,7 +130,7 @@ def custom_reasons(
 def _refused(found: Extension, rule: Rule, columns: Columns) -> Mapping[str, Mask]:
     try:
         refused = dict(rule.refused(columns))
-    except Exception as error:
+    except Exception as error:  # what a rule of others raises is told with its name
         raise ExtensionError(f"{found} failed: {in_a_line(error)}") from error
     if len(refused) > MAX_REASONS:
         raise ExtensionError(f"{found} gave {len(refused)} reasons; at most {MAX_REASONS} are needed")

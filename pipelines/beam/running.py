@@ -37,7 +37,7 @@ def run_graph(graph: BuildGraph, options: "Options") -> dict[str, int]:
             graph.apply(pipeline)
     except BylineError as error:
         raise type(error)(_message_of(str(error))) from error
-    except Exception as error:
+    except Exception as error:  # what workers raise comes back as text in whatever Beam raises
         if told := _told_by_worker(error):
             raise told from error
         if options.server and (death := options.server.death(within_s=TOLD_WITHIN_S)):

@@ -36,7 +36,7 @@ def told_rows(read: Callable[[], Iterable[Any]], who: str, path: str, source: st
             number += 1
     except BylineError:
         raise
-    except Exception as error:
+    except Exception as error:  # what a reader of others raises is told with the row
         raise SourceError(
             f"source {source}: {who} failed at row {number + 1:,} of {path}: {in_a_line(error)}; a row that it cannot "
             "use should come out as an UnreadableRow (byline.pipelines.sources.readers.rows.read_row makes one)"
