@@ -13,8 +13,8 @@ from byline.diffusion.checkpoint import open_checkpoint
 from byline.training.autoencoder_task import AutoencoderTask
 from byline.training.checkpoints import resumable
 from byline.training.config import AutoencoderRun, TrainConfig, load_train_config
+from byline.training.deepspeed_files import read_deepspeed
 from byline.training.diffusion_task import DiffusionTask
-from byline.training.engine import read_deepspeed
 from byline.training.loop import fit
 from byline.training.ranks import Ranks, is_launched, join, launch, leave
 from byline.training.samples import shards_of

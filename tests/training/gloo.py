@@ -52,6 +52,8 @@ def _be_rank(pipe: Any, store: str, rank: int, size: int, function: Callable[...
     dist.init_process_group("gloo", store=dist.FileStore(store, size), rank=rank, world_size=size)
     try:
         ranks = Ranks(rank=rank, size=size, device=torch.device("cpu"))
-        pipe.send_bytes(pickle.dumps((function(ranks, *arguments), None)))  # by value: a rank's shared tensors end with it
+        pipe.send_bytes(
+            pickle.dumps((function(ranks, *arguments), None))
+        )  # by value: a rank's shared tensors end with it
     except Exception:
         pipe.send_bytes(pickle.dumps((None, traceback.format_exc())))
