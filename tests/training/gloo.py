@@ -49,11 +49,10 @@ def _answer(pipe: Any) -> tuple[Any, str | None]:
 def _be_rank(pipe: Any, store: str, rank: int, size: int, function: Callable[..., Any], arguments: Any) -> None:
     os.environ["LOCAL_RANK"] = str(rank)
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", store=dist.FileStore(store, size), rank=rank, world_size=size)
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=size)
     try:
         ranks = Ranks(rank=rank, size=size, device=torch.device("cpu"))
-        pipe.send_bytes(
-            pickle.dumps((function(ranks, *arguments), None))
-        )  # by value: a rank's shared tensors end with it
+        answer = function(ranks, *arguments), None
+        pipe.send_bytes(pickle.dumps(answer))  # by value: tensors that are shared end with their process
     except Exception:
         pipe.send_bytes(pickle.dumps((None, traceback.format_exc())))
