@@ -47,13 +47,13 @@ class Url:
 
     scheme: str
     host: str
-    """As `catalog.hosts.read_host` gives it."""
+    """Host as `catalog.hosts.read_host` gives it."""
     port: int
     path: str
-    """Begins with a slash."""
+    """The path, which begins with a slash."""
     query: str = ""
     has_credentials: bool = False
-    """They are told of, and never sent."""
+    """Whether it has a user or a password, which are reported and never sent."""
 
     @property
     def authority(self) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from byline.pipelines.rights.plans.differences import Change, CreditChange, Difference, Group, Moved
 
 FIRST = 20
-"""Of each kind in the terminal, unless all are asked for."""
+"""How many entries of each kind the terminal shows unless all are asked for."""
 
 
 def diff(

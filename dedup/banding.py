@@ -23,7 +23,7 @@ class BandPlan:
 
     bits: int
     max_radius_bits: int
-    """Beyond, too much is missed to promise anything."""
+    """Greatest radius for which anything is promised: beyond it, too much is missed."""
     pieces: Ints
     """`(bandings, bands, pieces, 3)`: of each piece of a band its word, first bit and width. Band widths are alike."""
 

@@ -20,7 +20,7 @@ from byline.catalog.configs.extras import DISTRIBUTION, extras
 from byline.catalog.text import one_line
 
 LEAST_FREE_BYTES = 1 << 30
-"""With less free, a build soon stops."""
+"""Free space below which a warning is due: a build would soon stop."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class FoundFile:
     """One file, member or cell: the bytes of a picture, or why they are not given."""
 
     name: str
-    """Inside the folder that was named, on one line: `a/1.jpg`, `a.tar/1.jpg`, `a.parquet/image/17`."""
+    """Path inside the folder that was named, on one line: `a/1.jpg`, `a.tar/1.jpg`, `a.parquet/image/17`."""
     data: bytes | None = None
     problem: str | None = None
     is_beside: bool = False

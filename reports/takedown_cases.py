@@ -20,7 +20,7 @@ from byline.reports.seen import find_checkpoints
 GIVEN = "the picture that was given"
 """The group of the copies of a picture from outside."""
 MAX_PICTURES = 1000
-"""On the page; of further ones it shows the words."""
+"""Most pictures that the page shows; further cases are shown by their words alone."""
 
 
 def exposures_of(runs: Sequence[str] | None) -> Exposures:

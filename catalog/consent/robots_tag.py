@@ -20,7 +20,7 @@ DIRECTIVES = (
         "noodp noydir nopagereadaloud".split()
     )
 )
-"""Of X-Robots-Tag. Any other word before a colon names the agent that the directives after it are for."""
+"""Directives of X-Robots-Tag. Any other word before a colon names the agent that the directives after it are for."""
 _US = frozenset({"", "*", AGENT})
 _AFTER = re.compile(rf"{WITHDRAWN_AFTER}\s*:\s*([^;]{{1,120}})", re.IGNORECASE)
 _DAY_ALONE = re.compile(r"[A-Za-z]{3} \d{4}$")

@@ -17,7 +17,7 @@ from byline.catalog.errors import CorpusError
 
 IMAGE = "image"
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-"""As `datasets` keeps a picture."""
+"""Type of a picture in a row, that of `datasets`."""
 NEEDED = {IMAGE: IMAGE_TYPE, "key": pa.string(), "caption": pa.string()}
 
 

@@ -23,7 +23,7 @@ from byline.catalog.denylists.values import forms_of, hosts_of, keyed, keyed_for
 
 ENTRY_SCHEMA = pa.schema([("kind", pa.string()), ("keyed", pa.binary(32)), ("radius_bits", pa.int32())])
 VECTOR_FIELD = pa.field(VECTOR, pa.binary())
-"""Only in lists that have vectors."""
+"""The column of vectors, only in lists that have some."""
 EQUAL = ("record", "url", "creator", "domain", "sha256", "pixels")
 """Kinds of entries that equal what they deny; others (`keyed_hashes.KINDS`) are near it."""
 KINDS = (*EQUAL, *keyed_hashes.KINDS, VECTOR)

@@ -15,7 +15,7 @@ _SLACK = 1e-4
 _BLOCK, _PAIRS = 2048, 65_536
 """Rows searched, and pairs decided, at once. They bound the memory and do not change the result."""
 _MAX_PAIRS = 50_000_000
-"""A gigabyte of them. Beyond that the threshold finds kinds of pictures and not copies."""
+"""Most pairs, a gigabyte of them. Beyond that, the threshold finds kinds of pictures and not copies."""
 
 
 def similar_pairs(vectors_ND: NDArray[np.float16], *, min_cosine: float) -> NDArray[np.void]:

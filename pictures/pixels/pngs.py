@@ -16,7 +16,7 @@ TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 EXIF_KEYWORD = b"Raw profile type exif"
 MAX_CHUNKS = 100_000
 MAX_PROFILE_BYTES = 1 << 22
-"""Of a profile, or a text with EXIF, once it is unpacked."""
+"""Largest profile, or text with EXIF, once it is unpacked."""
 
 
 def walk_png(data: Bytes, start: int = 0) -> Walk:

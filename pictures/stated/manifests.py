@@ -17,7 +17,7 @@ MAX_MANIFESTS = 50
 MAX_TEXT_CHARACTERS = 200
 TRAINING_MINING = frozenset({"c2pa.training-mining", "cawg.training-mining"})
 INGREDIENT = "Ingredient"
-"""In place of a validation state, for manifests of what the picture was made from."""
+"""What stands in place of a validation state for manifests of what the picture was made from."""
 C2PA_SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
     "core": {"decode_identity_assertions": False, "allowed_network_hosts": []},

@@ -16,18 +16,18 @@ from byline.pictures.pixels.tiffs import kind_of_tag
 from byline.pictures.pixels.walks import Part, Walk, gaps, unhexed
 
 MAX_PACKET_BYTES = 4_000_000
-"""Of one packet, unpacked and put together. What is longer is handed on cut, and so cannot be parsed."""
+"""Largest packet, unpacked and put together. A longer one is handed on cut, and so cannot be parsed."""
 MAX_UNPACKED_BYTES = 16_000_000
-"""Of all text of one PNG."""
+"""Most bytes of text of one PNG that are unpacked, all together."""
 MAX_PACKETS = 8
-"""Of one picture that are parsed. All others are only looked through for a no."""
+"""Packets of one picture that are parsed. All others are only looked through for a no."""
 
 STANDARD = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 PNG_KEYWORD, PNG_PROFILES = b"XML:com.adobe.xmp", (b"Raw profile type xmp", b"Raw profile type APP1")
 GIF_NAME, TIFF_TAG = b"\x0bXMP DataXMP", kind_of_tag(700)
 _RDF = b"rdf-syntax-ns#"
-"""In every packet, unless it is compressed or of wider letters."""
+"""The end of a namespace that every packet names, unless it is compressed or of wider letters."""
 _RDF_IN_WIDE = tuple(_RDF.decode().encode(name).strip(b"\0") for name in ("utf-16-le", "utf-32-le"))
 _BEGIN = re.compile(rb"<[A-Za-z]{0,16}:?(?:xmpmeta|xapmeta|RDF)[\s>]")
 _WHOLE = re.compile(rb"<(?P<name>[A-Za-z]{0,16}:?(?:xmpmeta|xapmeta|RDF))[\s>].*?</(?P=name)\s*>", re.DOTALL)
@@ -39,11 +39,11 @@ class Packets:
     """The packets of one file."""
 
     own: list[bytes] = field(default_factory=list)
-    """Of the picture itself, where its format keeps them."""
+    """Packets of the picture itself, where its format keeps them."""
     others: list[bytes] = field(default_factory=list)
-    """Of pictures behind it, and whatever else looks like a packet."""
+    """Packets of pictures behind it, and whatever else looks like one."""
     unparsed: list[bytes] = field(default_factory=list)
-    """What is to be looked through, and not parsed."""
+    """Bytes that are to be looked through, and not parsed."""
     is_all: bool = True
     """Whether the file could be walked to its end, and nothing was left packed."""
 

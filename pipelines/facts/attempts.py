@@ -48,7 +48,7 @@ class Asking:
 
     began: datetime
     spacing_s: float
-    """Between two attempts at one picture."""
+    """Least time between two attempts at one picture, in seconds."""
     again: AskAgain | None = None
 
 
@@ -59,7 +59,7 @@ class Due:
     first: Mask
     again: Mask
     named: Mask
-    """Again because people named them."""
+    """Records that are asked for again because people named them."""
     is_done: Mask
 
 

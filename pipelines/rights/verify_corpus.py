@@ -26,7 +26,7 @@ from byline.pipelines.releases.samples import described
 from byline.pipelines.releases.verify import verify
 
 _CHECKED_ELSEWHERE = re.compile(r"(denylist|evaluation)/.*|shards/.*|releases/[^/]+/(?!.*samples\.parquet$).*")
-"""By their own names, and by the manifests of releases."""
+"""Files that are checked elsewhere: by their own names, and by the manifests of releases."""
 Count = Callable[[int], None]
 
 

@@ -34,11 +34,12 @@ BUSY_S = 0.02
 """Wait before asking again for a lease while others hold all of them."""
 CONTENDED_S = 0.001
 FAILURES_TO_OPEN = 5
-"""In a row; more where more requests to a host may be under way at once, so that one bad moment alone opens nothing."""
+"""Failures in a row after which a host is left alone; more are needed where more requests may be under way at once, so
+that one bad moment alone is not enough."""
 BACK_OFF_S, MAX_BACK_OFF_S = 0.5, 60.0
 PAUSE_S, MAX_PAUSE_S = 30.0, 600.0
 TRIAL_S = 60.0
-"""After a trial request of which nothing was heard, another may go."""
+"""Time after which a trial request of which nothing was heard may be followed by another."""
 FORGOTTEN_AFTER_S = 3600.0
 MAX_HOLD_OFF_S = 3600.0
 LONGEST_S = 86_400.0

@@ -57,9 +57,9 @@ class _Way:
     url: Url
     num_hops: int = 0
     heard: tuple[Signal, ...] = ()
-    """On the way, before `url` was asked."""
+    """Signals heard on the way, before `url` was asked."""
     is_ours: bool
-    """Whether all of it are copies of our own."""
+    """Whether every place on the way is a copy of our own."""
     is_denied: bool
     """Whether `url` was taken down."""
 

@@ -20,10 +20,11 @@ from byline.catalog.consent.usage import UNREACHABLE, usage_of_rule
 from byline.catalog.digests import canonical_json
 
 MAX_BYTES = 500 * 1024
-"""Of a file that are read, RFC 9309 2.5; a line that this cuts is left out."""
+"""Bytes of a file that are read (RFC 9309, 2.5); a line that this cuts is left out."""
 MAX_VALUE_CHARACTERS = 1_000
 MAX_RULES = 1_000
-"""Of one agent that a URL is compared with to find what to record. Whether it may be asked for is decided by all."""
+"""Rules of one agent that a URL is compared with to find what to record. Whether it may be asked for is decided by
+all."""
 REMEMBERED_CHARACTERS = 500
 FORBIDS_ALL = "User-agent: *\nDisallow: /"
 TOO_MANY_REQUESTS = 429

@@ -17,11 +17,11 @@ from byline.catalog.disk.locks import take_lock
 from byline.pipelines.fetching.transport.host_table import place_of, seconds_since_boot
 
 MAX_AGE_S = 86_400.0
-"""After that a host is asked again: RFC 9309, 2.4."""
+"""Age at which a host's files are asked for again: RFC 9309, 2.4."""
 MAX_SHARED_BYTES = 1 << 16
-"""What is larger is not kept, and read by each process."""
+"""Largest file that is shared; each process reads a larger one itself."""
 TURN_S = 0.05
-"""Between two looks at whether another process has done with a file."""
+"""Time between two looks at whether another process has done with a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class SaidOfAll:
     robots_status: int
     robots: bytes
     tdmrep_status: int | None
-    """None where there was no answer."""
+    """HTTP status of the answer for tdmrep.json; None where there was no answer."""
     tdmrep: bytes
 
 

@@ -13,7 +13,7 @@ from byline.pipelines.fetching.transport.shared_sites import MAX_AGE_S, SaidOfAl
 
 MAX_SITES = 20_000
 MAX_DELAY_S = 30.0
-"""Of a Crawl-delay; the longest that is kept to."""
+"""Longest Crawl-delay that is obeyed; a longer one counts as this."""
 LEARNING_S = 0.05
 Read = Callable[[str], Awaitable[tuple[int | None, Answer]]]
 

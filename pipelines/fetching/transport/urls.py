@@ -11,7 +11,8 @@ MAX_SHOWN_CHARACTERS = 300
 
 _HOST_AND_PORT = re.compile(r"(\[[^\]@]*\]|[^:@\[\]]*)(:\d{0,5})?", re.ASCII)
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://\S+|\?\S+")
-"""Of a longer scheme the end alone is looked at: what comes after it is hidden all the same."""
+"""URLs and queries within a text. A scheme that is longer is matched by its end alone: what follows it is hidden all
+the same."""
 _VALUE = re.compile(r"([\w.~\[\]-]{1,40})=(?!=*$).*", re.ASCII | re.DOTALL)
 
 

@@ -19,7 +19,8 @@ from byline.catalog.errors import CorpusError
 
 MAX_ROWS = 1_000
 MAX_BYTES = 100 * 10**6
-"""Of a row group, pictures alone: what a reader that wants one row must fetch. One larger picture has its own."""
+"""Size of a row group, pictures alone: what a reader that wants one row must fetch. A picture that is larger has its
+own."""
 PLACES = ["offset", "size", "xxh3"]
 """Columns of a shard's table that say where a sample lies in the tar, which rows do not need."""
 

@@ -19,9 +19,9 @@ from byline.pipelines.rights.duplicates.ledger import CONFLICT
 from byline.pipelines.rights.duplicates.words import kind_of, size_text, why_kept
 
 MAX_CHARACTERS = 200
-"""Of a title or a creator; sources may say anything, at any length."""
+"""Longest title or creator that is shown, in characters; sources may say anything, at any length."""
 MAX_URL_CHARACTERS = 1_000
-"""A longer one is not linked."""
+"""Longest URL that is made a link, in characters."""
 ALIKE_BITS = 256
 """What a copy that only an embedding finds is sorted by: farther than any that hashes find."""
 Shown = dict[str, Any]

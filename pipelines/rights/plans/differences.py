@@ -46,7 +46,7 @@ class Moved(_Part):
     sha256: str
     license: str
     reasons: tuple[str, ...]
-    """Why the other release does not."""
+    """The reasons for which the other release does not have it."""
 
 
 class Change(_Part):
@@ -62,7 +62,7 @@ class CreditChange(_Part):
 
     sha256: str
     part: str
-    """`title`, `creator`, `creator_url`, `url` or `license`."""
+    """The part of the credit: `title`, `creator`, `creator_url`, `url` or `license`."""
     a: str | None
     b: str | None
 
@@ -81,15 +81,15 @@ class Difference(_Part):
 
     a: str
     b: str
-    """Name and version of the releases."""
+    """Name and version of release B; `a` has those of release A."""
     added: tuple[Moved, ...]
     removed: tuple[Moved, ...]
     relicensed: tuple[Change, ...]
-    """Admitted by both, under another license."""
+    """Records that both admit, under different licenses."""
     resplit: tuple[Change, ...]
-    """Admitted by both, in another split."""
+    """Records that both admit, in different splits."""
     rekept: tuple[Change, ...]
-    """Refused by both as copies, of which another record is kept."""
+    """Records that both refuse as copies, each in favor of another keeper."""
     images_added: tuple[Moved, ...]
     images_removed: tuple[Moved, ...]
     by_license: dict[str, Group]
@@ -135,7 +135,7 @@ class _Found:
     images: dict[str, dict[str, Moved]] = field(default_factory=lambda: {"added": {}, "removed": {}})
     changes: dict[str, list[Change]] = field(default_factory=dict)
     admitted: dict[str, Counter[str]] = field(default_factory=lambda: {"a": Counter(), "b": Counter()})
-    """By source."""
+    """Side -> admitted records by source."""
 
     def count(self, source: str, table_a: pa.Table, table_b: pa.Table) -> None:
         """Count what either release admits of a source."""

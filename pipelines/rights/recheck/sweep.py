@@ -34,7 +34,7 @@ class Budget:
     limit: int
     num_asked: int = 0
     transports: Sequence[Any] = ()
-    """Those that count their requests (`num_requests`), redirects included, are believed."""
+    """What makes the requests. Transports that count theirs (`num_requests`), redirects included, are believed."""
     under_way: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     ended: asyncio.Event = field(default_factory=asyncio.Event)

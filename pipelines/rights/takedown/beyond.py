@@ -36,7 +36,7 @@ class Beyond:
     kind: Literal["pictures", "source", "page", "export"]
     path: str
     told: str
-    """What of it, in words."""
+    """What this place still has, in words."""
     is_ours: bool = False
     """A page that byline noted to have written: it can be deleted when that is asked."""
 

@@ -12,7 +12,7 @@ from byline.catalog.text import one_line
 from byline.pipelines.rights.takedown.beyond import Beyond, delete_pages
 
 LEVELS = 3
-"""Below the current folder, where pages and exports are looked for."""
+"""How many levels of folders below the current one are searched for pages and exports."""
 
 
 def near_by(store: Store) -> Iterator[Written]:

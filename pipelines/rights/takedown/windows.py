@@ -27,7 +27,7 @@ MIN_DISTINCT_BYTES = 24
 _FILTER_BITS = 64
 """Bits of the filter for each fingerprint, at least: 32 to 64 measured fastest."""
 MAX_JPEGS = 64
-"""One behind another in one file. What follows is one part."""
+"""JPEGs, one behind another in one file, that are told apart. What follows is one part."""
 
 Bytes = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from byline.pipelines.facts.likeness import Likeness
 
 RADIUS_BITS = 12
-"""Within it a picture counts as a copy, unless the caller says otherwise."""
+"""Distance up to which a picture counts as a copy, unless the caller says otherwise."""
 AS_IT_IS = "upright"
 """The view of a picture that needs no other (`dedup.views.KIND_NAMES`)."""
 Found = dict[str, PackPart]

@@ -29,7 +29,7 @@ class Place:
 
     shard: str
     row: int
-    """Among the samples of the shard, in key order."""
+    """Place among the samples of the shard, in key order, from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Verdict:
     admitted: bool
     reasons: tuple[str, ...]
     license: str
-    """What is made use of: of a choice, one side."""
+    """The license that is made use of: of a choice, one side."""
     license_rule: str
     license_seen: str
     outcome: str | None
@@ -62,9 +62,9 @@ class Keeper:
     record_id: str
     sha256: str
     distance_bits: int | None
-    """None when an embedding found the two alike: then `cosine` says how much."""
+    """Distance of the two, in bits; None when an embedding found them alike: then `cosine` says how much."""
     view: str | None
-    """How they were looked at: `upright`, `turned`, `trimmed`; none in releases made before it was told."""
+    """How the two were looked at: `upright`, `turned`, `trimmed`; None in releases made before it was recorded."""
     cosine: float | None
 
 
@@ -76,7 +76,7 @@ class Copy:
     sha256: str
     license: str
     distance_bits: int | None
-    """As in `Keeper`."""
+    """Distance from the keeper, in bits; None when an embedding found the two alike."""
     view: str | None
     cosine: float | None
     reasons: tuple[str, ...]
@@ -87,16 +87,16 @@ class InRelease:
     """A record in one version of a release."""
 
     release: str
-    """`<name>/<version>`"""
+    """The release, as `<name>/<version>`."""
     digest: str | None
-    """Of the manifest; none when it cannot be read."""
+    """Digest of the manifest; None when it cannot be read."""
     is_newest: bool
     problem: str | None = None
     """Why this version can tell nothing, or not all: it was edited, damaged or withdrawn."""
     verdict: Verdict | None = None
-    """None when the version judged no such record, or cannot tell."""
+    """What the version says of the record; None when it judged no such record, or cannot tell."""
     place: Place | None = None
-    """None when the picture is not in it. Of a copy with the same bytes: that of its keeper."""
+    """Where the picture is; None when it is not in it. A copy with the same bytes has the place of its keeper."""
     keeper: Keeper | None = None
     stands_for: tuple[Copy, ...] = ()
     seen_by: tuple[SeenBy, ...] = ()

@@ -14,7 +14,7 @@ from byline.pipelines.rights.traces.release_traces import Copy, InRelease, Keepe
 from byline.pipelines.rights.traces.tracing import Attempt, Kind, Said, Trace
 
 Line = tuple[str, str]
-"""A label and a text."""
+"""One line of a trace: a label and a text."""
 COPIES = 8
 """Members of a cluster that are named; the others are counted. JSON names all."""
 

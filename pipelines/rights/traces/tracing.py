@@ -28,8 +28,8 @@ from byline.pipelines.rights.traces.release_traces import InRelease, Place, Seen
 
 Kind = Literal["picture", "sha256", "url", "record"]
 RADIUS_BITS = 31
-"""Of what is shown to a person, who sees the distance too: small or badly compressed copies are further away than
-those that a policy takes for duplicates. Unrelated photographs are some 60 bits apart at least."""
+"""Greatest distance at which a person is shown a picture, with the distance: small or badly compressed copies are
+further away than those that a policy takes for duplicates. Unrelated photographs are some 60 bits apart at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class LicenseSaid:
     """A license as a source stated it and as it is read."""
 
     claims: tuple[tuple[str, str], ...]
-    """(field, text), as stated."""
+    """Every claim as stated: (field, text)."""
     spdx: str
     rule: str
     choices: tuple[str, ...]
@@ -48,7 +48,7 @@ class Said:
     """What one ingest run of a source says of a record, and the evidence."""
 
     run: str
-    """The file of the records."""
+    """The file of the run's records."""
     url: str
     landing_url: str | None
     title: str | None
@@ -92,7 +92,7 @@ class Fact:
     measure: str
     instrument: str
     text: str | None = None
-    """Of a caption."""
+    """Text of the caption, where the measure is one."""
     model: str | None = None
 
 
@@ -104,13 +104,13 @@ class Trace:
     source: str
     pack: str
     distance_bits: int | None
-    """From the picture that was looked for; none when none was."""
+    """Distance from the picture that was looked for, in bits; None when none was."""
     view: str | None
     """How the two must be looked at for that: `upright`, or `turned`, `trimmed` (without a frame) or both."""
     said: tuple[Said, ...]
-    """By every run that has the record, the one that the newest release judged first."""
+    """Statements of every run that has the record; first the one that the newest release judged."""
     attempts: tuple[Attempt, ...]
-    """In order. None when it was never asked for, or its license was refused before."""
+    """Attempts in order; empty when it was never asked for, or its license was refused before."""
     facts: tuple[Fact, ...]
     releases: tuple[InRelease, ...]
 

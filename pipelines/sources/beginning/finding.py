@@ -38,7 +38,7 @@ class Found:
     words: str
     """What it is, in words."""
     num_rows: int
-    """Pictures or rows, about."""
+    """Number of pictures or rows, approximately."""
     is_here: bool = False
     """Whether its pictures lie on this machine, all of them, so that no host is asked."""
 

@@ -20,9 +20,9 @@ class Sampled:
     """The first rows of a source."""
 
     records: list[ImageRecord]
-    """The first `NUM_SHOWN`."""
+    """The first `NUM_SHOWN` records."""
     unreadable: list[UnreadableRow]
-    """Of the rows that were looked at for them."""
+    """Unreadable rows among those that were read for these records."""
 
 
 def sample(found: Found, name: str, options: ReadOptions) -> Sampled:

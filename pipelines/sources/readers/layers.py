@@ -27,7 +27,7 @@ NAMED = frozenset({"license", "creator"})
 """Fields that an object may have a name and a URL of."""
 
 Said = Mapping[str, Any]
-"""Name -> value."""
+"""What one layer states: name -> value."""
 
 
 class Layers:

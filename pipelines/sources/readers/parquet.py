@@ -31,7 +31,7 @@ from byline.pipelines.sources.readers.values import is_empty, row_json
 
 BATCH_ROWS = 4096
 BUFFER_BYTES = 1 << 20
-"""Read ahead of each column: a row group may be larger than the memory."""
+"""Bytes that are read ahead of each column: a row group may be larger than the memory."""
 
 
 def read_parquet(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
@@ -61,7 +61,7 @@ class Layout:
     """What the columns of one file are."""
 
     names: list[str]
-    """Of all that a row says: those of columns, of what lies in them, and of the folders above."""
+    """Names of all that a row says: of columns, of what lies in them, and of the folders above."""
     columns: Columns
     pictures: PictureColumn | None
     has_nested: bool

@@ -29,7 +29,7 @@ ENCODED = frozenset("unickname capturedevice title description usertags machinet
 """Columns whose text is URL-encoded."""
 PHOTO, VIDEO = "0", "1"
 LINES_TO_TELL = 100
-"""By which the form of a file is told."""
+"""Lines from which the form of a file is recognized."""
 
 
 def read_yfcc(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
