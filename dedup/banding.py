@@ -29,12 +29,12 @@ class BandPlan:
 
     @property
     def num_bands(self) -> int:
-        """In each banding."""
+        """Number of bands of each banding."""
         return int(self.pieces.shape[1])
 
     @property
     def exact_up_to_bits(self) -> int:
-        """Within this distance nothing is missed."""
+        """Greatest distance, in bits, within which no pair is missed."""
         return self.num_bands - 1
 
 

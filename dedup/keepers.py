@@ -55,7 +55,7 @@ class Similar:
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """Of each picture the one that stands for it, itself if none does, and how near that is."""
+    """The picture that stands for each picture, itself if none does, and how near the two are."""
 
     keeper: npt.NDArray[np.int64]
     distance_bits: npt.NDArray[np.int32]

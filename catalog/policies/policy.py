@@ -130,7 +130,7 @@ class SafetyRules(BaseModel, frozen=True, extra="forbid"):
 
 
 class MetricRules(BaseModel, frozen=True, extra="forbid"):
-    """Within which bounds a number of a picture must be, by a metric that the corpus measures (`[metrics.<name>]`)."""
+    """Bounds that a number of a picture must keep, by a metric that the corpus measures (`[metrics.<name>]`)."""
 
     min: float | None = Field(None, allow_inf_nan=False)
     max: float | None = Field(None, allow_inf_nan=False)

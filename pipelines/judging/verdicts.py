@@ -65,7 +65,7 @@ class Decisions:
     """What the resolving of duplicates adds to the rows of one pack."""
 
     bits: npt.NDArray[np.int64]
-    """The reasons of every row, one bit each."""
+    """The reasons of every row, bit `n` for reason `n` of `REASONS`."""
     keeper: npt.NDArray[np.int64]
     """The candidate, numbered over all packs, that stands for each candidate of this pack; -1 for itself."""
     distance_bits: npt.NDArray[np.int32]

@@ -206,7 +206,7 @@ def _boot_id() -> bytes:
 
 
 def _forget_leases_of_parent() -> None:
-    """In a forked child: locks are the parent's, and a thread of the parent may have held ours."""
+    """Forget them in a forked child: locks are the parent's, and a thread of the parent may have held ours."""
     global _tables_lock
     _tables_lock = threading.Lock()
     for table in _tables.values():

@@ -96,7 +96,7 @@ class HttpTransport:
         self.guard = Guard(config.allow)
         self.sites = Sites(self._read_file, SharedSites(sites_folder) if sites_folder else None)
         self.num_requests = 0
-        """For pictures, begun so far. A redirect that is followed is one more; a URL that is not asked is none."""
+        """Requests for pictures that were begun. A redirect that is followed is one more; a URL that is not asked is none."""
         self.ways: dict[str, _Way] = {}
         """URL -> where its next attempt goes on."""
 
@@ -128,7 +128,7 @@ class HttpTransport:
         return await _patiently(lambda: self.attempt(url, known), self.config.retries)
 
     async def attempt(self, url: str, known: Known | None = None) -> Answer:
-        """As `get`, but raises `NotYetError` where `get` would wait for the host."""
+        """Do as `get` does, but raise `NotYetError` where `get` would wait for the host."""
         way: _Way | None = self.ways.pop(url, None)
         try:
             way = way or self._begun(url)

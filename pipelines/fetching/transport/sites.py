@@ -42,7 +42,7 @@ class Sites:
     def __init__(self, read: Read, shared: SharedSites | None = None) -> None:
         self.read, self.shared = read, shared
         self.known: dict[str, tuple[float, asyncio.Task[Site]]] = {}
-        """When it was asked for, and what comes of it."""
+        """Origin -> when it was asked for, and what comes of it."""
 
     async def of(self, origin: str) -> Site:
         """Return the site of an origin. Raises `NotYetError` while another request is the first to ask for it."""

@@ -116,7 +116,7 @@ class Trace:
 
     @property
     def sha256(self) -> str | None:
-        """Of the picture as it was fetched last."""
+        """Digest of the picture as it was fetched last."""
         return _fetched(self.attempts)
 
 

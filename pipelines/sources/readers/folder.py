@@ -65,7 +65,7 @@ class _Folder:
         self.source = source
         self.options = options
         self.tables: list[Table] = []
-        """Of the folder that is being read and of those above it, the innermost first."""
+        """Tables of the folder that is being read and of those above it, the innermost first."""
         self.num_read = 0
         self._unsaid = set(options.columns.values())
         """What the config names, and no picture so far has."""
