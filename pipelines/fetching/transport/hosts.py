@@ -95,7 +95,7 @@ class Hosts:
         folder: Path | None = None,
         max_hold_off_s: float = MAX_HOLD_OFF_S,
     ) -> None:
-        """Hold requests to these limits; without a rate, only leases, hold-offs and back-offs. Processes meet in `folder`."""
+        """Hold requests to these limits, if no rate to leases, hold-offs and back-offs. Processes meet in `folder`."""
         if not 1 <= per_host <= MAX_LEASES:
             raise ConfigError(f"per_host is {per_host}; give a number of requests from 1 to {MAX_LEASES}")
         if rate_per_s is not None and not 1 / LONGEST_S <= rate_per_s < math.inf:

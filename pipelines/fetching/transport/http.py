@@ -96,7 +96,7 @@ class HttpTransport:
         self.guard = Guard(config.allow)
         self.sites = Sites(self._read_file, SharedSites(sites_folder) if sites_folder else None)
         self.num_requests = 0
-        """Requests for pictures, begun so far: a redirect that is followed is one more, a URL that is not asked is none."""
+        """Requests for pictures so far: a redirect that is followed is one more, a URL that is not asked is none."""
         self.ways: dict[str, _Way] = {}
         """URL -> where its next attempt goes on."""
 
