@@ -93,8 +93,8 @@ def pixel_digest(image: Image.Image) -> str:
     return hashlib.sha256(header + image.convert("RGB").tobytes()).hexdigest()
 
 
-def _packed(found: imagehash.ImageHash) -> bytes:
-    return np.packbits(found.hash).tobytes()
+def _packed(image_hash: imagehash.ImageHash) -> bytes:
+    return np.packbits(image_hash.hash).tobytes()
 
 
 def _refuse_transparency(image: Image.Image) -> None:

@@ -118,9 +118,11 @@ def _claims(text: str) -> list[tuple[str, str]]:
     return [(field, said) for field, said in json.loads(text)]
 
 
-def _promoted(store: Store, said: Sequence[InRelease], versions: Sequence[Version], gone: set[str]) -> Promoted | None:
+def _promoted(
+    store: Store, placements: Sequence[InRelease], versions: Sequence[Version], gone: set[str]
+) -> Promoted | None:
     """Return the copy that would take the place of the picture in the newest release; none where several could."""
-    newest = next((one for one, version in zip(said, versions, strict=True) if version.is_newest), None)
+    newest = next((one for one, version in zip(placements, versions, strict=True) if version.is_newest), None)
     left = [copy for copy in newest.stands_for if copy.record_id not in gone] if newest else []
     if len(left) != 1:
         return None

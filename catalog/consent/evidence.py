@@ -69,5 +69,5 @@ def signals_of(evidence: str | None) -> tuple[list[Signal], str]:
     return signals, "" if len(signals) == len(listed) else "damaged"
 
 
-def _is_signal(one: object) -> bool:
-    return isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) and isinstance(one[1], str)
+def _is_signal(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], str)

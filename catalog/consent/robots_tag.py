@@ -88,12 +88,12 @@ def _is_of_a_date(head: str) -> bool:
     return head[:1].isdigit() or " " in head
 
 
-def _first_date(said: str) -> datetime | None:
+def _first_date(header: str) -> datetime | None:
     """Return the date that the text begins with, of as few of its comma-separated pieces as make one.
 
     A day without a time, as in `25 Jun 2030`, is its first moment, as it is in ISO 8601.
     """
-    pieces = said.split(",")[:_PIECES_OF_A_DATE]
+    pieces = header.split(",")[:_PIECES_OF_A_DATE]
     for length in range(1, len(pieces) + 1):
         text = ",".join(pieces[:length]).strip()
         date = http_date(f"{text} 00:00:00" if _DAY_ALONE.search(text) else text)

@@ -114,8 +114,8 @@ class Denylist:
         """Tell whether a URL is denied: of a picture, of its page, or where a redirect leads."""
         return self.sees_urls and self._has_any([("url", url), *(("domain", host) for host in hosts_of(url))])
 
-    def _has_any(self, said: Sequence[tuple[str, str]]) -> bool:
-        return any(one.has(kind, value) for one in self.lists for kind, value in said)
+    def _has_any(self, statements: Sequence[tuple[str, str]]) -> bool:
+        return any(one.has(kind, value) for one in self.lists for kind, value in statements)
 
     def denies_bytes(self, sha256: str) -> bool:
         """Tell whether a picture is denied by the digest of its bytes, as fetched or as stored."""

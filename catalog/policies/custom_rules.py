@@ -127,11 +127,11 @@ def custom_reasons(
     return masks
 
 
-def _refused(found: Extension, rule: Rule, columns: Columns) -> Mapping[str, Mask]:
+def _refused(extension: Extension, rule: Rule, columns: Columns) -> Mapping[str, Mask]:
     try:
         refused = dict(rule.refused(columns))
     except Exception as error:  # what a rule of others raises is told with its name
-        raise ExtensionError(f"{found} failed: {in_a_line(error)}") from error
+        raise ExtensionError(f"{extension} failed: {in_a_line(error)}") from error
     if len(refused) > MAX_REASONS:
-        raise ExtensionError(f"{found} gave {len(refused)} reasons; at most {MAX_REASONS} are needed")
+        raise ExtensionError(f"{extension} gave {len(refused)} reasons; at most {MAX_REASONS} are needed")
     return refused

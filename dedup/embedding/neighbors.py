@@ -65,8 +65,8 @@ def similar_to(old_ND: NDArray[np.float16], new_ND: NDArray[np.float16], *, min_
     return _sorted(found)
 
 
-def _refuse_too_many(found: list[NDArray[np.void]], min_cosine: float) -> None:
-    count = sum(map(len, found))
+def _refuse_too_many(pairs: list[NDArray[np.void]], min_cosine: float) -> None:
+    count = sum(map(len, pairs))
     if count > _MAX_PAIRS:
         raise ConfigError(
             f"more than {_MAX_PAIRS:,} pairs of pictures have a cosine of {min_cosine} or more, too many to decide by; "

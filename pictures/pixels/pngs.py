@@ -41,7 +41,7 @@ def head_of_png(data: Bytes, walk: Walk) -> Head:
     if not walk.parts or walk.parts[0].kind != b"IHDR" or walk.parts[0].stop - walk.parts[0].content != 13:
         raise damaged(walk.problem or "a PNG without its header, or with two")
     width, height = unpack_from(">II", data, walk.parts[0].content)
-    exif, profile = walk.said(data, b"eXIf"), walk.said(data, b"iCCP")
+    exif, profile = walk.contents(data, b"eXIf"), walk.contents(data, b"iCCP")
     return Head(
         width=width,
         height=height,

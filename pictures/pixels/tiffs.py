@@ -37,7 +37,7 @@ def walk_tiff(data: Bytes) -> Walk:
         return Walk((), len(data), str(error))
     parts = []
     for tag in sorted(directory.entries):
-        start, stop = directory.place(tag)
+        start, stop = directory.range_of(tag)
         if stop > len(data):
             problem = f"TIFF tag {tag} is cut off"
         if start < min(stop, len(data)):

@@ -35,7 +35,7 @@ class Walk(NamedTuple):
         """Yield the parts of these kinds."""
         return (part for part in self.parts if part.kind in kinds)
 
-    def said(self, data: Bytes, *kinds: bytes) -> list[bytes]:
+    def contents(self, data: Bytes, *kinds: bytes) -> list[bytes]:
         """Return what the parts of these kinds say."""
         return [data[part.content : part.stop] for part in self.of_kind(*kinds)]
 

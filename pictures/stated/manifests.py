@@ -81,11 +81,11 @@ def _signals_of_store(store: dict[str, Any]) -> Iterator[Signal]:
     for name in ordered[:MAX_MANIFESTS]:
         state = str(store.get("validation_state", "Invalid")) if name == own else INGREDIENT
         for assertion in manifests[name].get("assertions") or ():
-            for said in _said(assertion):
-                yield "c2pa", canonical_json({**said, "state": state}).decode()
+            for statement in _statements(assertion):
+                yield "c2pa", canonical_json({**statement, "state": state}).decode()
 
 
-def _said(assertion: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _statements(assertion: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield what an assertion says of training or of origin, each entry by itself; nothing for any other."""
     label, data = str(assertion.get("label", ""))[:MAX_TEXT_CHARACTERS], assertion.get("data")
     if label.partition("__")[0] in TRAINING_MINING and isinstance(data, dict):

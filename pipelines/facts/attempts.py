@@ -148,10 +148,10 @@ def _on_hosts(urls: pa.ChunkedArray, wanted: Mask, hosts: frozenset[str]) -> Mas
     return found
 
 
-def _names_of_host(said: str) -> tuple[str, ...]:
+def _names_of_host(url_text: str) -> tuple[str, ...]:
     """Return the host of a URL, alone and with its port; nothing for what is no URL."""
     try:
-        url = read_url(said)
+        url = read_url(url_text)
     except UrlError:
         return ()
     return url.host, f"{url.host}:{url.port}"

@@ -167,10 +167,10 @@ class Hosts:
         doubles = self.table.doubles
         return place >= 0 and doubles[place + OPENED] > 0 and _left_s(doubles[place + OPEN_UNTIL]) > 0
 
-    def _wait_s(self, slot: int, place: int, now: float) -> float:
+    def _wait_s(self, slot: int, start: int, now: float) -> float:
         until = self.table.doubles[slot]
-        if place >= 0:
-            until = max(until, self.table.in_force_until(place))
+        if start >= 0:
+            until = max(until, self.table.in_force_until(start))
         return until - now if 0 < until - now <= LONGEST_S else 0.0
 
     def _lease_and_note(self, slot: int, tag: float, interval_s: float) -> "Lease | Wait":
@@ -196,19 +196,19 @@ class Hosts:
         finally:
             table.end_update(slot)
 
-    def _count_failure(self, place: int, now: float) -> None:
+    def _count_failure(self, start: int, now: float) -> None:
         doubles = self.table.doubles
-        if now > self.table.in_force_until(place) + FORGOTTEN_AFTER_S:
-            _forget(doubles, place)
-        doubles[place + FAILURES] += 1
-        if now >= doubles[place + BACK_OFF_UNTIL]:
-            doubles[place + BACK_OFF_UNTIL] = now + _jittered(BACK_OFF_S, doubles[place + ROUNDS], MAX_BACK_OFF_S)
-            doubles[place + ROUNDS] += 1
-        closed, on_trial = not doubles[place + OPENED], doubles[place + TRIAL]
-        if on_trial or (closed and doubles[place + FAILURES] >= self.failures_to_open):
-            doubles[place + OPEN_UNTIL] = now + _jittered(PAUSE_S, doubles[place + OPENED], MAX_PAUSE_S)
-            doubles[place + OPENED] += 1
-            doubles[place + TRIAL] = 0.0
+        if now > self.table.in_force_until(start) + FORGOTTEN_AFTER_S:
+            _forget(doubles, start)
+        doubles[start + FAILURES] += 1
+        if now >= doubles[start + BACK_OFF_UNTIL]:
+            doubles[start + BACK_OFF_UNTIL] = now + _jittered(BACK_OFF_S, doubles[start + ROUNDS], MAX_BACK_OFF_S)
+            doubles[start + ROUNDS] += 1
+        closed, on_trial = not doubles[start + OPENED], doubles[start + TRIAL]
+        if on_trial or (closed and doubles[start + FAILURES] >= self.failures_to_open):
+            doubles[start + OPEN_UNTIL] = now + _jittered(PAUSE_S, doubles[start + OPENED], MAX_PAUSE_S)
+            doubles[start + OPENED] += 1
+            doubles[start + TRIAL] = 0.0
 
 
 class _Update:
@@ -237,9 +237,9 @@ def _jittered(first_s: float, num_before: float, longest_s: float) -> float:
     return float(min(longest_s, first_s * 2 ** min(num_before, 30)) * random.uniform(0.5, 1))
 
 
-def _forget(doubles: "memoryview[float]", place: int) -> None:
+def _forget(doubles: "memoryview[float]", start: int) -> None:
     for field in (BACK_OFF_UNTIL, OPEN_UNTIL, FAILURES, ROUNDS, OPENED, TRIAL):
-        doubles[place + field] = 0.0
+        doubles[start + field] = 0.0
 
 
 def retry_after_s(value: str, date: str | None) -> float | None:

@@ -57,17 +57,17 @@ class Turn:
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def write(self, said: SaidOfAll) -> None:
+    def write(self, files: SaidOfAll) -> None:
         """Keep what the origin said just now, in place of what was kept in its slot."""
-        if len(said.robots) + len(said.tdmrep) > MAX_SHARED_BYTES:
+        if len(files.robots) + len(files.tdmrep) > MAX_SHARED_BYTES:
             return
         kept = {
             "origin": self.origin,
             "at_s": seconds_since_boot(),
-            "robots_status": said.robots_status,
-            "robots": _text(said.robots),
-            "tdmrep_status": said.tdmrep_status,
-            "tdmrep": _text(said.tdmrep),
+            "robots_status": files.robots_status,
+            "robots": _text(files.robots),
+            "tdmrep_status": files.tdmrep_status,
+            "tdmrep": _text(files.tdmrep),
         }
         self.file.seek(0)
         self.file.truncate()

@@ -88,6 +88,6 @@ class Sites:
         return SaidOfAll(robots_status=status, robots=body, tdmrep_status=found, tdmrep=answer.body or b"")
 
 
-def _site_of(said: SaidOfAll) -> Site:
-    robots = robots_of(said.robots_status, said.robots)
-    return Site(robots=robots, tdmrep=tdmrep_of(said.tdmrep_status, said.tdmrep))
+def _site_of(files: SaidOfAll) -> Site:
+    robots = robots_of(files.robots_status, files.robots)
+    return Site(robots=robots, tdmrep=tdmrep_of(files.tdmrep_status, files.tdmrep))

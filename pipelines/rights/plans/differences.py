@@ -185,18 +185,21 @@ def _mask(column: pa.ChunkedArray) -> Mask:
     return np.asarray(pc.fill_null(column, False).to_numpy(), np.bool_)
 
 
-def _differ(one: pa.ChunkedArray, other: pa.ChunkedArray) -> Mask:
-    same = pc.fill_null(pc.equal(one, other), False)
-    return np.asarray(~pc.or_(same, pc.and_(pc.is_null(one), pc.is_null(other))).to_numpy(), np.bool_)
+def _differ(column: pa.ChunkedArray, other: pa.ChunkedArray) -> Mask:
+    same = pc.fill_null(pc.equal(column, other), False)
+    return np.asarray(~pc.or_(same, pc.and_(pc.is_null(column), pc.is_null(other))).to_numpy(), np.bool_)
 
 
-def _difference(a: Release, b: Release, found: _Found) -> Difference:
+def _difference(a: Release, b: Release, differences: _Found) -> Difference:
     images = {
-        way: [found.images[way][key] for key in sorted(set(found.images[way]) - set(found.images[other]))]
+        way: [
+            differences.images[way][key]
+            for key in sorted(set(differences.images[way]) - set(differences.images[other]))
+        ]
         for way, other in (("added", "removed"), ("removed", "added"))
     }
-    records = {way: sorted(moved, key=lambda one: one.record_id) for way, moved in found.records.items()}
-    changes = {name: sorted(found.changes[name], key=lambda one: one.record_id) for name in found.changes}
+    records = {way: sorted(moved, key=lambda one: one.record_id) for way, moved in differences.records.items()}
+    changes = {name: sorted(differences.changes[name], key=lambda one: one.record_id) for name in differences.changes}
     licenses = {"a": a.manifest.licenses, "b": b.manifest.licenses}
     return Difference(
         a=f"{a.name}/{a.version}",
@@ -209,7 +212,7 @@ def _difference(a: Release, b: Release, found: _Found) -> Difference:
         images_added=tuple(images["added"]),
         images_removed=tuple(images["removed"]),
         by_license=_groups(licenses, images, lambda one: one.license),
-        by_source=_groups(found.admitted, images, lambda one: one.record_id.split(":", 1)[0]),
+        by_source=_groups(differences.admitted, images, lambda one: one.record_id.split(":", 1)[0]),
         credits=tuple(_credit_changes(a, b)),
     )
 

@@ -163,9 +163,9 @@ def plan_of(
     )
 
 
-def _num_shared(one: Words, other: Words) -> int:
+def _num_shared(words: Words, other: Words) -> int:
     """Return how many words are in both."""
-    few, many = sorted((one, other), key=len)
+    few, many = sorted((words, other), key=len)
     begins = np.zeros(1 << 20, np.bool_)
     begins[few >> np.uint64(44)] = True  # most words of a large side begin like none of a small one
     return len(np.intersect1d(few, many[begins[many >> np.uint64(44)]]))

@@ -170,7 +170,7 @@ class _Look:
                 if not is_left:
                     return
                 answer = await ask(picture, self.transport)
-            self.outcomes[_told(answer)] += 1
+            self.outcomes[_outcome(answer)] += 1
             if is_busy(answer):
                 if answer.status is None:
                     self.budget.give_back()
@@ -181,7 +181,7 @@ class _Look:
         self.count(1)
 
 
-def _told(answer: Answer) -> str:
+def _outcome(answer: Answer) -> str:
     if not is_busy(answer):
         return str(answer.outcome)
     return HALF_WAY if answer.message == NO_REQUEST_LEFT else BUSY

@@ -32,9 +32,9 @@ def _folders(folder: Path, levels: int, corpus: Path | None) -> Iterator[Path]:
         yield from _folders(below, levels - 1, corpus)
 
 
-def told_beyond(store: Store, said: Sequence[dict[str, Any]], *, deletes: bool) -> Iterator[str]:
+def told_beyond(store: Store, noted: Sequence[dict[str, Any]], *, deletes: bool) -> Iterator[str]:
     """Delete the pages that byline wrote, if that is asked; yield a line for each place that still has what went."""
-    places = [Beyond(**one) for one in said]
+    places = [Beyond(**one) for one in noted]
     deleted = set(delete_pages(store, places)) if deletes else set()
     yield from (one_line(f"deleted: {path}") for path in sorted(deleted))
     left = [one for one in places if "://" in one.path or is_there(one.path)]

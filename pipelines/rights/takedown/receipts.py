@@ -105,8 +105,8 @@ def _write(store: Store, receipt: Receipt, prints_sha256: str, key: bytes) -> No
     store.write_bytes(receipt_path(receipt.id), data.encode() + b"\n")
 
 
-def _seal(said: Mapping[str, Any], key: bytes) -> str:
-    return hmac.digest(key, b"receipt\n" + canonical_json(said), "sha256").hex()
+def _seal(receipt: Mapping[str, Any], key: bytes) -> str:
+    return hmac.digest(key, b"receipt\n" + canonical_json(receipt), "sha256").hex()
 
 
 def _keyed(receipt: Receipt, key: bytes) -> dict[str, Any]:

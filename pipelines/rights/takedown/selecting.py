@@ -120,7 +120,7 @@ def select(store: Store, request: Request, pixels: Mapping[str, Any]) -> Selecti
     parts = all_parts(store)
     packs = sorted({part.pack for part in parts})
     files = {path: _read_file(path) for path in request.pictures}
-    asked = _asked(store, request)
+    asked = _packs_of_stated(store, request)
     of_asked = _pictures(attempts_of(store, set(asked.values()), set(asked)))
     of_asked += pictures_with(store, packs, [value.lower() for value in request.sha256s])
     looks = looks_of(store, of_asked)
@@ -159,7 +159,7 @@ def _num_records(parts: Iterable[PackPart]) -> int:
     return sum(largest.values())
 
 
-def _asked(store: Store, request: Request) -> dict[str, str]:
+def _packs_of_stated(store: Store, request: Request) -> dict[str, str]:
     """Return the pack of each record that is asked for by what its source says."""
     found: dict[str, PackPart] = {}
     for finder, values in (

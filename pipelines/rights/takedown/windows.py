@@ -144,7 +144,7 @@ class Matcher:
 
 
 def _find(  # type: ignore[no-untyped-def]
-    data, bounds, table, leaving, multiplier, words, shift, fingerprints, found
+    data, bounds, table, leaving, multiplier, words, shift, fingerprints, hits
 ):
     one, first, second, mask = np.uint64(1), np.uint64(20), np.uint64(26), np.uint64(63)
     for cell in range(len(bounds) - 1):
@@ -167,7 +167,7 @@ def _find(  # type: ignore[no-untyped-def]
                     else:
                         high = middle
                 if low < len(fingerprints) and fingerprints[low] == value:
-                    found[place] = True
+                    hits[place] = True
 
 
 @cache

@@ -134,7 +134,7 @@ def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:
 
     `seen` tells which checkpoints saw a picture of a release. What is damaged in a release is told, not raised.
     """
-    nearest_first = sorted(_found(store, x).items(), key=lambda item: (item[1].distance_bits or 0, item[0]))
+    nearest_first = sorted(_parts_of(store, x).items(), key=lambda item: (item[1].distance_bits or 0, item[0]))
     versions = versions_of(store) if nearest_first else []
     opened = lru_cache(maxsize=8)(lambda pack: _Pack(store, pack))
     return [
@@ -143,9 +143,9 @@ def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:
     ]
 
 
-def _traced(pack: "_Pack", record_id: str, found: "_Found", versions: Sequence[Version], seen: Seen) -> Trace:
-    part = found.part
-    said = tuple(_said(pack.store, part.source, part.pack, record_id))
+def _traced(pack: "_Pack", record_id: str, lookup: "_Found", versions: Sequence[Version], seen: Seen) -> Trace:
+    part = lookup.part
+    said = tuple(_statements(pack.store, part.source, part.pack, record_id))
     attempts = tuple(pack.attempts(record_id))
     sha256 = _fetched(attempts)
     keys = {one.sha256 for one in attempts if one.sha256} | {text_sha256 for _, text_sha256 in said}
@@ -153,8 +153,8 @@ def _traced(pack: "_Pack", record_id: str, found: "_Found", versions: Sequence[V
         record_id=record_id,
         source=part.source,
         pack=part.pack,
-        distance_bits=found.distance_bits,
-        view=found.view,
+        distance_bits=lookup.distance_bits,
+        view=lookup.view,
         said=tuple(one for one, _ in said),
         attempts=attempts,
         facts=tuple(pack.facts(keys)),
@@ -178,7 +178,7 @@ class _Found(NamedTuple):
     view: str | None = None
 
 
-def _found(store: Store, x: str) -> dict[str, _Found]:
+def _parts_of(store: Store, x: str) -> dict[str, _Found]:
     kind = kind_of(x)
     if kind == "picture":
         pictures = find_picture(store, Path(x).read_bytes(), RADIUS_BITS)
@@ -187,7 +187,7 @@ def _found(store: Store, x: str) -> dict[str, _Found]:
     return {record_id: _Found(part) for record_id, part in find(store, x).items()}
 
 
-def _said(store: Store, source: str, pack: str, record_id: str) -> Iterator[tuple[Said, str]]:
+def _statements(store: Store, source: str, pack: str, record_id: str) -> Iterator[tuple[Said, str]]:
     """Yield what each run says of a record, with the digest of its texts."""
     for part in parts_of_source(store, source):
         if part.pack != pack:

@@ -205,9 +205,9 @@ class _Folder:
         )
 
 
-def _pixels(field: str, said: Mapping[str, Any], found: int | None) -> int | None:
-    size = size_of(field, said.get(field))
-    return found if size is None else size
+def _pixels(field: str, statements: Mapping[str, Any], measured: int | None) -> int | None:
+    size = size_of(field, statements.get(field))
+    return measured if size is None else size
 
 
 def _shown(name: str) -> str:

@@ -191,13 +191,13 @@ class _Reading:
         self.check.add(said, self.layout.columns)
         return read_row(lambda: self._record(row, said, held, place), place=place)
 
-    def _record(self, row: dict[str, Any], said: dict[str, Any], held: Held | None, place: str) -> ImageRecord:
-        said, columns = with_partition(said, self.partition), self.layout.columns
-        if held is None and is_empty(said.get(columns.fields.get("url", ""))) and self.layout.pictures is not None:
+    def _record(self, row: dict[str, Any], values: dict[str, Any], held: Held | None, place: str) -> ImageRecord:
+        values, columns = with_partition(values, self.partition), self.layout.columns
+        if held is None and is_empty(values.get(columns.fields.get("url", ""))) and self.layout.pictures is not None:
             raise ValueError(f"no picture in {self.layout.pictures.name!r:.60}: its bytes are not in the file")
-        at = _retrieved(said, columns)
+        at = _retrieved(values, columns)
         evidence = Evidence(file=self.path, place=place, sha256=row_digest(row), retrieved_at=at)
-        return record_of(said, columns, self.source, evidence, held=held)
+        return record_of(values, columns, self.source, evidence, held=held)
 
 
 def _retrieved(row: dict[str, Any], columns: Columns) -> str | None:
