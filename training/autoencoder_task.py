@@ -74,9 +74,10 @@ class AutoencoderTask:
             noises.append(torch.randn(latent_CHW, generator=generator))
         return to_network(torch.stack(pictures)), torch.stack(noises)
 
-    def finish(self) -> None:
+    def finish(self, models: dict[str, Any]) -> None:
         """Note the statistics that give the latents zero mean and unit variance."""
-        vae, device = self.network.vae, next(self.network.parameters()).device
+        device = next(self.network.parameters()).device
+        vae = models["vae"].to(device)
         pictures = [self._picture(position) for position in range(min(MEASURED_ON, self._order.num_samples))]
         batches = torch.split(torch.stack(pictures), self._config.batch_size)
         latents_BCHW = torch.cat(

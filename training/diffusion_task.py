@@ -78,7 +78,7 @@ class DiffusionTask:
         x0_BCHW = normalize(self._autoencoder, torch.stack(latents))
         return x0_BCHW, torch.stack(noises), torch.stack(times), *pad_tokens(texts)
 
-    def finish(self) -> None:
+    def finish(self, models: dict[str, Any]) -> None:
         """Do nothing: a U-Net says nothing about its weights."""
 
     def trained_models(self) -> dict[str, Any]:

@@ -26,6 +26,10 @@ class WeightAverage:
         weights = [weight.detach() for weight in self._weights.values()]
         torch._foreach_lerp_(list(self.tensors.values()), weights, 1 - keep)
 
+    def full(self) -> dict[str, Tensor]:
+        """Return copies of the average by the names of the weights, on the CPU."""
+        return {name: tensor.to("cpu", copy=True) for name, tensor in self.tensors.items()}
+
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take over a saved average."""
         for name, average in self.tensors.items():

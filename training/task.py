@@ -27,8 +27,8 @@ class Task(Protocol):
         """Return the network's inputs for these positions of the run. Only seed and positions decide them."""
         ...
 
-    def finish(self) -> None:
-        """Bring what the trained models say about themselves up to date; called before they are saved."""
+    def finish(self, models: dict[str, Any]) -> None:
+        """Bring what trained models say about themselves up to date: whole copies of them, before they are saved."""
         ...
 
     def trained_models(self) -> dict[str, Any]:
