@@ -14,7 +14,7 @@ from byline.diffusion.autoencoder import autocast, build_autoencoder, encode
 from byline.diffusion.pixels import to_network
 from byline.diffusion.sampling import seed_from
 from byline.training.config import AutoencoderRun
-from byline.training.samples import PixelShards, order_of
+from byline.training.samples import PixelShards, images_at, order_of
 
 MEASURED_ON = 512
 """Samples whose latents give `latents_mean` and `scaling_factor`."""
@@ -51,7 +51,7 @@ class AutoencoderTask:
         """Make a new autoencoder from the run's seed."""
         torch.manual_seed(config.seed)
         vae = build_autoencoder(config.autoencoder, side_px=config.resolution_px)
-        self._config = config
+        self._config, self._release = config, release
         self._order = order_of(release, shuffle_shards=config.shuffle_shards, seed=config.seed)
         self._shards = PixelShards(
             release,
@@ -73,6 +73,10 @@ class AutoencoderTask:
             pictures.append(picture_CHW.flip(-1) if mirrored else picture_CHW)
             noises.append(torch.randn(latent_CHW, generator=generator))
         return to_network(torch.stack(pictures)), torch.stack(noises)
+
+    def images_of(self, positions: range) -> list[str]:
+        """Return the SHA-256 of the pictures at these positions."""
+        return images_at(self._release, self._order, positions)
 
     def finish(self, models: dict[str, Any]) -> None:
         """Note the statistics that give the latents zero mean and unit variance."""

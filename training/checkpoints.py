@@ -18,6 +18,7 @@ from byline.diffusion.weights import load_tensors
 from byline.training.agreement import agree, fingerprint
 from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
+from byline.training.engine import Engine
 from byline.training.ranks import Ranks
 from byline.training.resuming import resumable, segment_of, start_of
 from byline.training.saving import State, remove_partial, save_checkpoint
@@ -96,7 +97,7 @@ class Checkpoints:
         for name in self._task.trained_models():
             _load_weights(getattr(self._task.network, name), folder / f"{name}{suffix}" / WEIGHTS)
 
-    def restore_state(self, engine: Any, average: WeightAverage) -> None:
+    def restore_state(self, engine: Engine, average: WeightAverage) -> None:
         """Load optimizer state and average of the checkpoint that `restore_weights` took, if it took one."""
         if self._folder is None:
             return
@@ -105,7 +106,7 @@ class Checkpoints:
         averages = {name: load_tensors(self._folder / f"{name}_ema" / WEIGHTS) for name in self._task.trained_models()}
         average.restore({f"{name}.{key}": t for name, tensors in averages.items() for key, t in tensors.items()})
 
-    def save(self, engine: Any, average: WeightAverage, images_seen: int) -> None:
+    def save(self, engine: Engine, average: WeightAverage, images_seen: int) -> None:
         """Copy the state to host memory and begin to write it; the write before is waited for.
 
         Ranks whose weights are not alike end, and nothing is written.

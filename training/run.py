@@ -17,7 +17,7 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CheckpointError
 from byline.diffusion.checkpoint import FOLDER, checkpoint_names, open_checkpoint
 from byline.training.config import TrainConfig, load_train_config
-from byline.training.engine import read_deepspeed
+from byline.training.deepspeed_files import read_deepspeed
 from byline.training.launching import Failure, is_launched, is_launched_by_us, launch
 from byline.training.places import working_folder
 from byline.training.resuming import extension, resumable

@@ -103,7 +103,9 @@ def test_a_stray_file_is_named_and_left(tmp_path, capsys, name, data):
 def test_a_stray_file_that_could_be_loaded_is_refused_by_its_name_alone(tmp_path, name, data):
     folder = _a_checkpoint(tmp_path)
     (folder / name).write_bytes(data)
-    with pytest.raises(CheckpointError, match=f"{name} is no part .* move that file elsewhere; the checkpoint is whole"):
+    with pytest.raises(
+        CheckpointError, match=f"{name} is no part .* move that file elsewhere; the checkpoint is whole"
+    ):
         open_checkpoint(tmp_path)
 
 
@@ -113,7 +115,9 @@ def test_a_damaged_newest_checkpoint_names_the_older_one_that_is_whole(tmp_path)
         (folder / "unet" / "config.json").write_text("{}")
     with pytest.raises(CheckpointError) as told:
         open_checkpoint(tmp_path)
-    assert f"to go back to {folders[0]}, which is whole, with 100 images, move {folders[2]} elsewhere" in str(told.value)
+    assert f"to go back to {folders[0]}, which is whole, with 100 images, move {folders[2]} elsewhere" in str(
+        told.value
+    )
     for folder in reversed(folders[1:]):
         folder.rename(tmp_path / folder.name)
     assert open_checkpoint(tmp_path)[0] == folders[0]
