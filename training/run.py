@@ -139,7 +139,7 @@ def _only_one(run_folder: Path) -> Iterator[None]:
         yield
 
 
-def _main(path: str) -> int:
+def main(path: str) -> int:
     """Run as one process of many: what people can mend is one line, and so is that another rank is gone."""
     try:
         return run(path)
@@ -160,4 +160,4 @@ def _main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[-1]))  # the deepspeed launcher puts --local_rank before it
+    sys.exit(main(sys.argv[-1]))  # the deepspeed launcher puts --local_rank before it
