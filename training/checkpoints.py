@@ -52,7 +52,7 @@ class Checkpoints:
         """Wait for what is being written. Raises why it could not be, unless there is an error already."""
         self._thread.shutdown(wait=True)
         if error is None:
-            self._wait()
+            self.wait()
             self._ranks.barrier()
 
     def remove_partial(self) -> None:
@@ -111,7 +111,7 @@ class Checkpoints:
 
         Ranks whose weights are not alike end, and nothing is written.
         """
-        self._wait()
+        self.wait()
         agree(
             self._ranks,
             lambda: {"images_seen": images_seen, "weights": fingerprint(self._task.network.named_parameters())},
@@ -123,9 +123,10 @@ class Checkpoints:
     def raise_if_failed(self) -> None:
         """Raise why a checkpoint could not be written, as soon as that is known."""
         if self._writing is not None and self._writing.done():
-            self._wait()
+            self.wait()
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Return when nothing is being written any longer. Raises why a checkpoint could not be."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()

@@ -1,13 +1,18 @@
 """Ranks that do not run the same: none of them trains, and one line says what differs."""
 
 import shutil
+from contextlib import redirect_stderr
+from io import StringIO
+from typing import Any
 
 import pytest
 import torch
 
-from byline.training.agreement import fingerprint
+from byline.training.agreement import agree, fingerprint
+from byline.training.ranks import Ranks
 from byline.training.run import run
 from tests.training.builders import a_release, an_autoencoder_run, write_toml
+from tests.training.gloo import on_ranks
 from tests.training.processes import ended, lines_of_ours, start_ranks, train_as_ranks
 
 PERTURBED = """
@@ -87,6 +92,32 @@ def test_one_bit_of_one_weight_on_one_rank_is_seen(tmp_path):
     line = refused(ended(start_ranks([("-c", PERTURBED, str(config))] * 2)))
     assert "ranks differ: weights is" in line
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def _told(ranks: Ranks, facts: list[dict[str, Any]]) -> tuple[int, str]:
+    """Return the exit code that a rank ended with, and what it wrote."""
+    with redirect_stderr(StringIO()) as written:
+        try:
+            agree(ranks, lambda: facts[ranks.rank])
+        except SystemExit as end:
+            return int(str(end.code)), written.getvalue()
+    return 0, written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        ([{"seed": 1}, {"seed": 1}, {"seed": 1}], ""),
+        ([{"seed": 1}, {"seed": 1}, {"seed": 2}], "ranks differ: seed is 2 on rank 2, 1 on rank 0; give all nodes"),
+        ([{"images_seen": 640}, {"images_seen": 0}], "rank 1 has seen 0 images, rank 0 640; name a run folder that"),
+        ([{"config": {"a": {"b": 1}}}, {"config": {"a": {}}}], "config.a.b is missing on rank 1, 1 on rank 0"),
+    ],
+)
+def test_a_difference_is_one_line_of_the_first_rank_and_the_end_of_all(facts, line):
+    told = on_ranks(len(facts), _told, facts)
+    assert [code for code, _ in told] == [2 if line else 0] * len(facts)
+    assert line in told[0][1]
+    assert not any(text for _, text in told[1:])
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64, torch.uint8])
