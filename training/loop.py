@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from byline.training.checkpoints import Checkpoints
 from byline.training.config import OptimizerConfig, TrainConfig
 from byline.training.ema import WeightAverage
 from byline.training.engine import build_engine, passes_per_step
+from byline.training.feed import Batches
 from byline.training.log import LogEntry, append_log, rewind_log
 from byline.training.progress import ShownProgress, shown_progress
 from byline.training.ranks import Ranks
@@ -34,10 +36,12 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
     checkpoints.restore_optimizer(engine, images_seen)
     if ranks.is_first:
         rewind_log(Path(config.run) / LOG, images_seen)
-    stepper = _Stepper(engine=engine, task=task, config=config, ranks=ranks)
-    with shown_progress(
-        f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first
-    ) as progress:
+    batches = task.batches(ranks, images_seen, passes_per_step(config, ranks))
+    stepper = _Stepper(engine=engine, batches=batches, config=config, ranks=ranks)
+    with (
+        closing(batches),
+        shown_progress(f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first) as progress,
+    ):
         while images_seen < config.images:
             images_seen = _train_to_entry(stepper, average, images_seen, progress)
             if images_seen % config.machine.save_every_images == 0 or images_seen == config.images:
@@ -49,20 +53,16 @@ class _Stepper:
     """What takes one optimizer step."""
 
     engine: Any
-    task: Task
+    batches: Batches
     config: TrainConfig
     ranks: Ranks
 
-    def step(self, images_seen: int, lr: float) -> Tensor:
-        """Train on this rank's share of the batch at `images_seen`; return the share's mean loss."""
+    def step(self, lr: float) -> Tensor:
+        """Train on this rank's share of the next batch; return the share's mean loss."""
         for group in self.engine.optimizer.param_groups:
             group["lr"] = lr
-        share = self.config.batch_size // self.ranks.size
-        size = share // passes_per_step(self.config, self.ranks)
-        first = images_seen + self.ranks.rank * share
         losses = []
-        for start in range(first, first + share, size):
-            inputs = self.task.inputs(range(start, start + size))
+        for inputs in next(self.batches):
             loss = self.engine(*(tensor.to(self.ranks.device) for tensor in inputs))
             self.engine.backward(loss)
             self.engine.step()
@@ -75,7 +75,7 @@ def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int,
     config, started_s, losses = stepper.config, time.monotonic(), []
     while True:
         lr = learning_rate(config.optimizer, images_seen, config.images)
-        losses.append(stepper.step(images_seen, lr))
+        losses.append(stepper.step(lr))
         images_seen += config.batch_size
         average.update(images_seen=images_seen, batch_size=config.batch_size)
         progress.advance(config.batch_size)
