@@ -192,8 +192,8 @@ def read_batches(share: Share, source: Source, images_seen: int, passes: int) ->
 
 
 def _steps(share: Share, source: Source, images_seen: int, passes: int) -> Generator[list[Inputs], None, None]:
-    together = min(READ_TOGETHER, READ_TOGETHER_BYTES // source.sample_bytes)
-    num_steps, size = max(1, together // share.size), share.size // passes
+    together = min(READ_TOGETHER, READ_TOGETHER_BYTES // source.sample_bytes) // share.size
+    num_steps, size = max(1, min(together, share.order.window_samples // share.each)), share.size // passes
     with closing(source.cache):
         for block in blocks(share, source.cache, images_seen, num_steps):
             starts = [block.images_seen + step * share.batch_size for step in range(num_steps)]

@@ -46,13 +46,14 @@ class FeedCache:
         self._lock = Lock()
         self._sizes: dict[str, int] = {}
         self._now: frozenset[int] = frozenset()
+        self._needed: frozenset[int] = frozenset()
         self._asked: dict[int, Future[Arrays | None]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def prepare(self, now: Collection[int], soon: Collection[int]) -> None:
         """Begin to open the shards in `now`, then, as far as there is room, those in `soon`; let go of all others."""
-        self._now = frozenset(now)
-        for shard in self._asked.keys() - {*now, *soon}:
+        self._now, self._needed = frozenset(now), frozenset((*now, *soon))
+        for shard in self._asked.keys() - self._needed:
             self._asked.pop(shard).cancel()
         for shard in (*now, *soon):
             if shard not in self._asked:
@@ -99,7 +100,7 @@ class FeedCache:
     def _make_room(self, shard: int) -> bool:
         """Delete what is oldest until a shard of average size fits, and tell whether it does."""
         with self._lock:
-            needed = self._now if shard in self._now else self._now | self._asked.keys()
+            needed = self._now if shard in self._now else self._needed
             kept = {self._names[one] for one in needed}
             sizes = self._sizes_oldest_first()
             left = self._max_bytes - sum(sizes.values()) * (1 + 1 / max(1, len(sizes)))
