@@ -12,6 +12,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import diffusers
 import torch
 import transformers
 from diffusers import (
@@ -97,7 +98,8 @@ def build_pipeline(
     sampler: str = "dpm++",
 ) -> "StableDiffusionPipeline":
     """Return diffusers' pipeline of these parts; nothing in it is ours."""
-    transformers.utils.logging.set_verbosity_error()  # it warns of image processors that nobody asked for
+    for library in (diffusers, transformers):  # they warn of image processors and types that nobody asked for
+        library.utils.logging.set_verbosity_error()
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline(
