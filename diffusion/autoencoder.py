@@ -16,8 +16,8 @@ from byline.catalog.errors import CheckpointError
 from byline.diffusion.sources import ModelSource
 from byline.diffusion.weights import load_config, load_pretrained
 
-Precision = Literal["fp32", "bf16"]
-"""What matrix products are computed in. `bf16` is faster on GPUs and on CPUs with AMX only."""
+Precision = Literal["fp32", "bf16", "fp16"]
+"""What matrix products are computed in. The last two are faster on GPUs, and `bf16` on CPUs with AMX, only."""
 
 
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
@@ -148,5 +148,6 @@ def _check_statistics(autoencoder: AutoencoderKL, where: str) -> None:
 @contextmanager
 def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
     """Compute matrix products and convolutions inside the block in `precision`."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    half = torch.float16 if precision == "fp16" else torch.bfloat16
+    with torch.autocast(device.type, half, enabled=precision != "fp32"):
         yield

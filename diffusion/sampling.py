@@ -140,7 +140,7 @@ class TextToImage:
         """
         require_device(device)
         dtype = dtype_of(precision)
-        folder, info = open_checkpoint(checkpoint)
+        folder, info = open_checkpoint(checkpoint, for_resuming=False)
         if info.kind != "diffusion":
             raise CheckpointError(f"{folder} holds an {info.kind}; name a diffusion checkpoint")
         unet = load_pretrained(UNet2DConditionModel, str(folder / ("unet_ema" if averaged else "unet")))

@@ -35,6 +35,7 @@ def card(
     text = _templates().get_template("card.md.j2")
     return text.render(
         info=info,
+        trained_on=[f"release {one.release_digest[:16]} ({one.images_seen:,} images)" for one in info.lineage],
         release=release,
         sampling=SamplingConfig(),
         dtype=str(dtype_of(precision)),

@@ -36,7 +36,7 @@ def export_model(checkpoint: str, destination: str, what: ModelExport) -> Checkp
     Raises `CheckpointError` for a damaged one, `CorpusError` when `what.release` is not the one that it was trained
     on, `ConfigError` when the folder is not new.
     """
-    folder, info = open_checkpoint(checkpoint)
+    folder, info = open_checkpoint(checkpoint, for_resuming=False)
     if what.release is not None:
         require_trained_on(info, what.release)
     with new_folder(Path(destination)) as out:
