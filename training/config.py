@@ -6,11 +6,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from byline.catalog.configs.loading import parse_config, read_toml
-from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, ModelPlace, OutputPlace
+from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, OutputPlace
 from byline.catalog.errors import ConfigError
 from byline.diffusion.autoencoder import AutoencoderConfig, Precision
 from byline.diffusion.networks import UNetConfig
 from byline.diffusion.noise import NoiseConfig
+from byline.diffusion.sources import ModelSource
 from byline.diffusion.text import TextEncoderConfig
 
 Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
@@ -163,8 +164,8 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     """Train a text-conditioned latent-diffusion model."""
 
     kind: Literal["diffusion"]
-    autoencoder: ModelPlace
-    """Folder or hub name of an `AutoencoderKL`."""
+    autoencoder: ModelSource
+    """Folder or hub name of an `AutoencoderKL`, or `{ name = ..., subfolder = "vae", revision = ... }`."""
     text_encoder: TextEncoderConfig = TextEncoderConfig()
     unet: UNetConfig
     noise: NoiseConfig

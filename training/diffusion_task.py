@@ -14,6 +14,7 @@ from byline.catalog.errors import ConfigError
 from byline.diffusion.autoencoder import Precision, autocast, load_autoencoder
 from byline.diffusion.networks import build_unet, predict
 from byline.diffusion.noise import Noising
+from byline.diffusion.parts import FOLDER, parts_of
 from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import weights_digest
 from byline.training.config import DiffusionRun
@@ -56,6 +57,7 @@ class DiffusionTask:
         encoders = _encoders(config, release, ranks)
         _measure(encoders, release, ranks)
         self._autoencoder = encoders.autoencoder
+        self._parts = parts_of(config.autoencoder, encoders.text_encoder)
         (self._no_text_LD,) = encoders.text_encoder.encode([""])
         self._release, self._encoders = release, encoders
         self._order = order_of(release.manifest, config.identity())
@@ -111,9 +113,9 @@ class DiffusionTask:
         return {"unet": self.network.unet}
 
     def frozen_models(self) -> dict[str, Any]:
-        """Return the autoencoder and the noise schedule: with them a checkpoint can be sampled."""
+        """Return the autoencoder and the noise schedule, which sampling needs, and whose the frozen parts are."""
         scheduler = DDIMScheduler(**self._config.noise.scheduler_config())
-        return {"vae": self._autoencoder, "scheduler": scheduler}
+        return {"vae": self._autoencoder, "scheduler": scheduler, FOLDER: self._parts}
 
 
 def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from byline.catalog.errors import ConfigError
-from byline.diffusion.sampling import seed_from
+from byline.diffusion.seeds import seed_from
 from byline.training.feed_cache import FeedCache
 from byline.training.feed_files import Arrays
 from byline.training.order import Ints, Order
