@@ -20,8 +20,8 @@ _READ_BY_NAME = {
     **dict.fromkeys(("csv", "folder", "jsonl"), ("names 3",)),
     **dict.fromkeys(("img2dataset", "parquet"), ("names 3", "inside 1")),
 }
-"""Readers that go by names -> the versions of `sources.names` and what it decides, and of what pictures in tables say of
-themselves: another reads every file anew."""
+"""Readers that go by names -> the versions of `sources.names` and what it decides, and of what pictures in tables say
+of themselves: another reads every file anew."""
 
 
 def records_path(

@@ -109,7 +109,9 @@ def _read_file(path: str, source: str, options: ReadOptions, check: IdCheck, nam
         pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet,
     ):
         layout = _layout(parquet.schema_arrow, options, path)
-        reading = _Reading(layout=layout, path=path, name=name, source=source, partition=partition, check=check, options=options)
+        reading = _Reading(
+            layout=layout, path=path, name=name, source=source, partition=partition, check=check, options=options
+        )
         for batch in bounded_batches(parquet, path, rows_at_once(parquet.metadata, layout.pictures)):
             for row in rows_of(without_times(batch, path)):
                 number += 1

@@ -4,16 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.corpora.packs import read_attempts
-from byline.catalog.disk.storage import Store
 from tests.builders import a_picture, a_yfcc_line, encoded, tree_digest, write_corpus
-from tests.pipelines.beam.test_workers import PATIENCE_S, below, is_gone, linux, told_by, until
+from tests.pipelines.beam.test_workers import below, is_gone, linux, told_by, until
 
 pytestmark = [pytest.mark.beam, pytest.mark.slow]
 
@@ -125,7 +122,6 @@ def test_a_server_of_workers_that_is_killed_before_there_is_one_ends_the_build_w
         until(lambda: below(process.pid))
         os.kill(below(process.pid)[0], signal.SIGKILL)
         told = told_by(process)
-        print(told)
         assert len(told) == 1
         assert process.returncode == 2
         again = subprocess.run(command(config), capture_output=True, text=True)
