@@ -9,8 +9,10 @@ from contextlib import contextmanager
 import pytest
 
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.corpora.packs import read_attempts
+from byline.catalog.disk.storage import Store
 from tests.builders import a_picture, a_yfcc_line, encoded, tree_digest, write_corpus
-from tests.pipelines.beam.test_workers import below, is_gone, linux, told_by, until
+from tests.pipelines.beam.test_workers import PATIENCE_S, below, is_gone, linux, told_by, until
 
 pytestmark = [pytest.mark.beam, pytest.mark.slow]
 
@@ -28,9 +30,13 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         body = open(path, "rb").read()
         self.send_response(200)
         self.send_header("Content-Type", "image/jpeg")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
         number = int(os.path.basename(path).partition(".")[0])
+        if number % 2:
+            self.send_header("Content-Length", str(len(body)))
+        else:
+            self.close_connection = True  # which ends the body
+            self.send_header("Connection", "close")
+        self.end_headers()
         if number < int(sys.argv[2]):
             return self.wfile.write(body)
         self.wfile.write(body[: len(body) // 2])
@@ -44,7 +50,8 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handle
 print(server.server_port, flush=True)
 server.serve_forever()
 """
-"""Serves the current folder; of pictures from a number on it sends the first half, and then nothing."""
+"""Serves the current folder; of pictures from a number on it sends the first half, and then nothing. Of half of them it
+does not say how long they are."""
 
 
 @contextmanager
@@ -93,6 +100,27 @@ def calm(web, tmp_path_factory):
 
 def digest_of(release):
     return tree_digest(release.store.local_path(release.path))
+
+
+def test_a_web_server_that_is_killed_in_mid_answer_settles_nothing(web, calm, tmp_path):
+    folder, port = web
+    config = a_corpus(tmp_path / "c", port)
+    with a_web_server(folder, port=port, num_whole=NUM_WHOLE) as (server, _):
+        process = subprocess.Popen(command(config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        until(lambda: {int(half.name[:-9]) % 2 for half in folder.glob("*.half")} == {0, 1})
+        server.kill()
+        _, said = process.communicate(timeout=PATIENCE_S)
+    assert "Traceback" not in said
+    rows = [
+        row
+        for pack in range(3)
+        for row in read_attempts(Store(str(tmp_path / "c/corpus")), f"test-{pack:05d}").to_pylist()
+    ]
+    assert {row["outcome"] for row in rows} <= {"fetched", "unreachable"}
+    assert {row["url"].rpartition("/")[2] for row in rows} == {f"{number}.jpg" for number in range(NUM_PICTURES)}
+    with a_web_server(folder, port=port):
+        again = subprocess.run(command(config, "--ask-again", "unreachable"), capture_output=True, text=True)
+    assert digest_of(Release(again.stdout.strip())) == digest_of(calm)
 
 
 @linux
