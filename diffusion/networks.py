@@ -5,7 +5,7 @@
 from typing import Any
 
 from diffusers import UNet2DConditionModel
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 
@@ -17,19 +17,21 @@ class UNetConfig(BaseModel, frozen=True, extra="forbid"):
     layers_per_block: int = Field(default=1, ge=1)
     attention: tuple[bool, ...] = ()
     """Which blocks attend to the text; all of them when left out. The middle block always does."""
-    attention_head_dim: int = Field(default=8, ge=1)
-    """The number of heads, whatever diffusers' name for it says."""
+    attention_head_dim: PositiveInt | tuple[PositiveInt, ...] = 8
+    """The number of heads, whatever diffusers' name for it says: of all blocks, or one for each (5, 10, 20, 20)."""
     norm_num_groups: int = Field(default=32, ge=1)
+    use_linear_projection: bool = False
+    """Enter and leave attention by linear layers and not by convolutions, as Stable Diffusion 2 does."""
     pooled_text: bool = True
     """Add the mean of the token vectors to the timestep embedding: color and layout are learned sooner."""
 
     @model_validator(mode="after")
     def _one_answer_per_block(self) -> "UNetConfig":
-        if self.attention and len(self.attention) != len(self.block_out_channels):
-            raise ValueError(
-                f"attention has {len(self.attention)} entries for "
-                f"{len(self.block_out_channels)} blocks; give one for each"
-            )
+        blocks = len(self.block_out_channels)
+        for name in ("attention", "attention_head_dim"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and value and len(value) != blocks:
+                raise ValueError(f"{name} has {len(value)} entries for {blocks} blocks; give one for each")
         return self
 
 

@@ -1,0 +1,79 @@
+"""What training may run on: peak rates, memory and an assumed price, as data; this machine's own rate, measured."""
+
+import os
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, Field
+
+from byline.catalog.configs.loading import parse_config, read_toml
+from byline.catalog.errors import ConfigError
+from byline.diffusion.autoencoder import Precision
+
+CPU = "cpu"
+SIDE, ROUNDS = 1024, 3
+"""Of the matrix product that tells what this machine computes."""
+
+
+class Hardware(BaseModel, frozen=True, extra="forbid"):
+    """One accelerator, or the cores of one machine."""
+
+    name: str
+    bf16_tflops: float = Field(gt=0)
+    fp16_tflops: float = Field(gt=0)
+    fp32_tflops: float = Field(gt=0)
+    memory_gb: float = Field(gt=0)
+    """In 10^9 bytes."""
+    mfu: float = Field(gt=0, le=1)
+    """Part of the peak that training is assumed to make of it (model FLOPs utilization)."""
+    mfu_from: str
+    usd_per_hour: float = Field(ge=0)
+    price_from: str
+    is_cpu: bool = False
+
+    def tflops(self, precision: Precision) -> float:
+        """Return the dense peak of matrix products, in 10^12 operations a second."""
+        return {"bf16": self.bf16_tflops, "fp16": self.fp16_tflops, "fp32": self.fp32_tflops}[precision]
+
+
+def find_hardware(name: str) -> Hardware:
+    """Return the hardware of this name; `cpu` is this machine, whose rate is measured in a second.
+
+    Raises `ConfigError`, which lists the known ones, for another name.
+    """
+    if name == CPU:
+        return _this_machine()
+    path = Path(str(files("byline"))) / "configs" / "hardware" / "gpus.toml"
+    table = read_toml(path)
+    if name not in table:
+        raise ConfigError(f"unknown hardware '{name}'; known: {', '.join([*table, CPU])}")
+    return parse_config(table[name], Hardware, where=f"{path} [{name}]")
+
+
+def _this_machine() -> Hardware:
+    page, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+    return Hardware(
+        name=f"the CPU of this machine, {torch.get_num_threads()} threads",
+        bf16_tflops=_measured_tflops(torch.bfloat16),
+        fp16_tflops=_measured_tflops(torch.float16),
+        fp32_tflops=_measured_tflops(torch.float32),
+        memory_gb=page * pages / 1e9,
+        mfu=0.5,
+        mfu_from="half of a matrix product's rate, see benchmarks/RESULTS.md",
+        usd_per_hour=0.0,
+        price_from="not counted",
+        is_cpu=True,
+    )
+
+
+def _measured_tflops(dtype: torch.dtype) -> float:
+    """Return the best of a few products of square matrices."""
+    matrix = torch.ones(SIDE, SIDE, dtype=dtype)
+    seconds = []
+    for _ in range(ROUNDS):
+        started_s = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - started_s)
+    return 2 * SIDE**3 / min(seconds) / 1e12
