@@ -38,13 +38,21 @@ class Hardware(BaseModel, frozen=True, extra="forbid"):
         return {"bf16": self.bf16_tflops, "fp16": self.fp16_tflops, "fp32": self.fp32_tflops}[precision]
 
 
-def find_hardware(name: str) -> Hardware:
-    """Return the hardware of this name; `cpu` is this machine, whose rate is measured in a second.
+def find_hardware(name: str, *, usd_per_hour: float | None = None, mfu: float | None = None) -> Hardware:
+    """Return the hardware of this name, with another price and MFU where they are given.
 
-    Raises `ConfigError`, which lists the known ones, for another name.
+    `cpu` is this machine, whose rate is measured in a second. Raises `ConfigError`, which lists the known ones, for
+    another name, and for numbers that cannot be.
     """
-    if name == CPU:
-        return _this_machine()
+    found = _this_machine() if name == CPU else _from_table(name)
+    stated = {"usd_per_hour": usd_per_hour, "mfu": mfu}
+    changes = {key: value for key, value in stated.items() if value is not None}
+    sources = {"price_from": "as given"} if "usd_per_hour" in changes else {}
+    sources |= {"mfu_from": "as given"} if "mfu" in changes else {}
+    return parse_config({**found.model_dump(), **changes, **sources}, Hardware, where=f"hardware {name}")
+
+
+def _from_table(name: str) -> Hardware:
     path = Path(str(files("byline"))) / "configs" / "hardware" / "gpus.toml"
     table = read_toml(path)
     if name not in table:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 from torch.utils.weak import WeakIdKeyDictionary
 
 NORMS = (nn.GroupNorm, nn.LayerNorm)
@@ -50,10 +50,9 @@ def trace_pass(
         network = build()
         if as_on_cuda:
             _normalize_in_float32(network)
-        memory = _LiveBytes(network)
-        flops = FlopCounterMode(display=False, custom_mapping=_ATTENTION)
+        memory = _Watch(network)
         given = inputs()
-        with memory, flops:
+        with memory:
             loss = network(*given)
             saved_bytes = memory.live_bytes
             loss.backward()
@@ -61,18 +60,19 @@ def trace_pass(
         num_images=num_images,
         num_parameters=sum(weight.numel() for weight in network.parameters()),
         num_buffers=sum(buffer.numel() for buffer in network.buffers()),
-        flops=flops.get_total_flops(),
+        flops=memory.flops,
         saved_bytes=saved_bytes,
         peak_bytes=memory.peak_bytes,
         peak_with_gradients_bytes=memory.peak_with_gradients_bytes,
     )
 
 
-class _LiveBytes(TorchDispatchMode):
-    """Counts the bytes of what operations made and is still there, gradients of weights apart."""
+class _Watch(TorchDispatchMode):
+    """Counts what operations compute, and the bytes of what they made and is still there, gradients of weights apart."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
+        self.flops = 0
         self.live_bytes = self.peak_bytes = self.peak_with_gradients_bytes = self._gradient_bytes = 0
         self._known = WeakIdKeyDictionary()
         for tensor in (*network.parameters(), *network.buffers()):
@@ -83,6 +83,9 @@ class _LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and look at what it gave."""
         given = func(*args, **kwargs or {})
+        count = _FLOPS.get(func.overloadpacket)
+        if count is not None:
+            self.flops += count(*args, **kwargs or {}, out_val=given)
         for tensor in tree_iter(given):
             if isinstance(tensor, Tensor):
                 self._see(tensor.untyped_storage())
@@ -107,7 +110,7 @@ class _LiveBytes(TorchDispatchMode):
 class _Gone:
     """Subtracts the bytes of a storage when that is gone, for it is kept by nothing but the storage's entry."""
 
-    def __init__(self, memory: _LiveBytes, num_bytes: int) -> None:
+    def __init__(self, memory: _Watch, num_bytes: int) -> None:
         self._memory, self._num_bytes = memory, num_bytes
 
     def __del__(self) -> None:
@@ -120,17 +123,19 @@ def _normalize_in_float32(network: nn.Module) -> None:
             module.register_forward_pre_hook(lambda _, given: (given[0].float(), *given[1:]))
 
 
-def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return sdpa_flop_count(query, key, value)
+def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(query.shape, key.shape, value.shape))
 
 
-def _attention_backward(_: Any, query: Any, key: Any, value: Any, *__: Any, **___: Any) -> int:
-    return 2 * sdpa_flop_count(query, key, value)
+def _attention_backward(_: Tensor, query: Tensor, key: Tensor, value: Tensor, *__: Any, **___: Any) -> int:
+    return 2 * _attention(query, key, value)
 
 
 _OPS = torch.ops.aten
-_ATTENTION = {
+_FLOPS = {
+    **flop_registry,
     _OPS._scaled_dot_product_flash_attention_for_cpu: _attention,
     _OPS._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }
-"""What the counter of torch does not know. The backward pass is twice the forward, whatever a kernel computes anew."""
+"""Torch's own counts, and of what it does not know: the backward pass is twice the forward, whatever a kernel computes
+anew."""
