@@ -4,7 +4,7 @@
   byline.json                  what it is and where it comes from; SHA-256 of every other file
   unet/ unet_ema/ vae/         diffusers' layout, safetensors
   scheduler/                   diffusers' layout, JSON
-  optimizer/                   safetensors, for resuming
+  optimizer.safetensors        for resuming
 """
 
 import re

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from byline.catalog.digests import canonical_json
@@ -21,11 +22,13 @@ from byline.diffusion.checkpoint import (
 from byline.diffusion.weights import load_tensors, save_tensors
 from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
-from byline.training.engine import optimizer_tensors, read_deepspeed, restore_optimizer, zero_stage
+from byline.training.engine import Engine
 from byline.training.ranks import Ranks
+from byline.training.state import optimizer_state, restore_optimizer, weights_of
 from byline.training.task import Task
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+OPTIMIZER = "optimizer.safetensors"
 PARTIAL = ".partial-"
 
 
@@ -50,8 +53,8 @@ class Checkpoints:
                 shutil.rmtree(path, ignore_errors=True)
         self.ranks.barrier()
 
-    def restore_weights(self, average: WeightAverage) -> int:
-        """Load the newest checkpoint's weights and average; return its `images_seen`, 0 when there is none.
+    def restore_weights(self) -> int:
+        """Load the newest checkpoint's weights; return its `images_seen`, 0 when there is none.
 
         Call it before the engine takes the network. Raises `CheckpointError` when the run was another one.
         """
@@ -59,31 +62,26 @@ class Checkpoints:
         if info is None:
             return 0
         folder = self.folder / _name(info.images_seen)
-        averages = {}
         for name in self.task.trained_models():
             _load_weights(getattr(self.task.network, name), folder / name / WEIGHTS)
-            tensors = load_tensors(folder / f"{name}_ema" / WEIGHTS)
-            averages.update({f"{name}.{key}": tensor for key, tensor in tensors.items()})
-        average.restore(averages)
         return info.images_seen
 
-    def restore_optimizer(self, engine: Any, images_seen: int) -> None:
-        """Load the optimizer state of the checkpoint that `restore_weights` took, into the engine."""
+    def restore_state(self, engine: Engine, average: WeightAverage, images_seen: int) -> None:
+        """Load optimizer state and average of the checkpoint that `restore_weights` took."""
         if images_seen:
-            path = self._optimizer_path(self.folder / _name(images_seen))
-            restore_optimizer(engine, load_tensors(path), path)
+            folder = self.folder / _name(images_seen)
+            restore_optimizer(engine, load_tensors(folder / OPTIMIZER), folder / OPTIMIZER)
+            averages = {name: load_tensors(folder / f"{name}_ema" / WEIGHTS) for name in self.task.trained_models()}
+            average.restore({f"{name}.{key}": t for name, tensors in averages.items() for key, t in tensors.items()})
 
-    def save(self, engine: Any, average: WeightAverage, images_seen: int) -> None:
+    def save(self, engine: Engine, average: WeightAverage, images_seen: int) -> None:
         """Write a checkpoint under a temporary name, rename it, and delete the oldest beyond `keep_checkpoints`."""
-        partial = self.folder / f"{PARTIAL}{_name(images_seen)}"
+        weights, averages, optimizer = weights_of(engine), average.full(), optimizer_state(engine)
         if self.ranks.is_first:
+            partial = self.folder / f"{PARTIAL}{_name(images_seen)}"
             partial.mkdir(parents=True, exist_ok=True)
-        self.ranks.barrier()
-        if self.ranks.is_first or self._splits_optimizer:
-            save_tensors(self._optimizer_path(partial), optimizer_tensors(engine))
-        self.ranks.barrier()
-        if self.ranks.is_first:
-            self._save_models(partial, average)
+            save_tensors(partial / OPTIMIZER, optimizer)
+            self._save_models(partial, weights, averages)
             self._describe(partial, images_seen)
             place = self.folder / _name(images_seen)
             if place.exists():  # without its description, or it would have been resumed
@@ -92,27 +90,12 @@ class Checkpoints:
             self._prune()
         self.ranks.barrier()
 
-    @property
-    def _splits_optimizer(self) -> bool:
-        return zero_stage(read_deepspeed(self.config.machine.deepspeed)) > 0
-
-    def _optimizer_path(self, folder: Path) -> Path:
-        rank = self.ranks.rank if self._splits_optimizer else 0
-        path = folder / "optimizer" / f"rank-{rank:05d}.safetensors"
-        if not folder.name.startswith(PARTIAL) and not path.exists():
-            raise CheckpointError(
-                f"{path} is missing; resume with the ranks and the ZeRO stage that the run was started with"
-            )
-        return path
-
-    def _save_models(self, folder: Path, average: WeightAverage) -> None:
-        self.task.finish()
-        for name, model in self.task.trained_models().items():
-            model.save_pretrained(folder / name, safe_serialization=True)
-        with average.in_place():
-            self.task.finish()
-            for name, model in self.task.trained_models().items():
-                model.save_pretrained(folder / f"{name}_ema", safe_serialization=True)
+    def _save_models(self, folder: Path, weights: dict[str, Tensor], averages: dict[str, Tensor]) -> None:
+        for suffix, tensors in (("", weights), ("_ema", averages)):
+            models = {name: _whole(model, name, tensors) for name, model in self.task.trained_models().items()}
+            self.task.finish(models)
+            for name, model in models.items():
+                model.save_pretrained(folder / f"{name}{suffix}", safe_serialization=True)
         for name, model in self.task.frozen_models().items():
             model.save_pretrained(folder / name, safe_serialization=True)
 
@@ -182,6 +165,15 @@ def _load_weights(model: Any, path: Path) -> None:
         load(tensors)
     except RuntimeError as error:
         raise CheckpointError(f"{path} does not fit the network: {error}".split("\n")[0]) from error
+
+
+def _whole(model: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """Return a copy of a trained model with the tensors of that name: under ZeRO 3 the model itself is empty."""
+    prefix = f"{name}."
+    with torch.random.fork_rng(devices=[]):
+        copy = type(model).from_config(model.config)
+    copy.load_state_dict({key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)})
+    return copy
 
 
 def _name(images_seen: int) -> str:

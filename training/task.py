@@ -27,8 +27,12 @@ class Task(Protocol):
         """Return the network's inputs for these positions of the run. Only seed and positions decide them."""
         ...
 
-    def finish(self) -> None:
-        """Bring what the trained models say about themselves up to date; called before they are saved."""
+    def images_of(self, positions: range) -> list[str]:
+        """Return the SHA-256 of the images that are seen at these positions, to name them in an error."""
+        ...
+
+    def finish(self, models: dict[str, Any]) -> None:
+        """Bring what trained models say about themselves up to date: whole copies of them, before they are saved."""
         ...
 
     def trained_models(self) -> dict[str, Any]:
