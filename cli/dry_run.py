@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from byline.training.estimate import Estimate
     from byline.training.memory import Memory
 
-PARTS = ("weights", "gradients", "optimizer", "average", "buckets", "activations", "total")
+PARTS = ("weights", "gradients", "optimizer", "average", "buckets", "activations", "step", "total")
 
 
 def show_estimate(
@@ -27,10 +27,10 @@ def show_estimate(
     from byline.training.hardware import find_hardware
 
     config = load_train_config(path)
-    hardware = find_hardware(on, usd_per_hour=price, mfu=mfu)
     number = config.machine.num_ranks if gpus is None else gpus
     if number < 1:
         raise ConfigError(f"--gpus is {number}; it must be at least 1")
+    hardware = find_hardware(on, num_ranks=number, usd_per_hour=price, mfu=mfu)
     found = estimate(config, hardware, gpus=number)
     samples = _num_samples(config)
     if as_json:
@@ -42,21 +42,22 @@ def show_estimate(
 
 
 def _lines(path: str, found: "Estimate", num_samples: int | None) -> Iterable[str]:
-    cost, hardware, compute = found.cost, found.hardware, found.hardware.tflops(found.precision)
+    cost, hardware = found.cost, found.hardware
+    peak = _rate(hardware.tflops(found.precision))
     yield f"{path} on {found.gpus} x {hardware.name}. Nothing was written."
     passes = f"{found.passes} pass{'es' if found.passes > 1 else ''} a step"
     yield f"network    {found.num_parameters:,} weights, products in {found.precision}"
-    yield f"work       {cost.flops_per_image / 1e9:,.1f} GFLOP an image, there and back; {cost.images:,} images"
+    yield f"work       {cost.flops_per_image / 1e9:,.1f} GFLOP an image, forward and backward"
     yield f"step       {found.images_per_pass:,} images a pass on each, {passes}"
-    yield f"speed      {cost.images_per_s:,.0f} images/s in all, ASSUMING {cost.mfu:.1%} of {compute:,.1f} TFLOP/s (MFU):"
+    yield f"speed      {cost.images_per_s:,.0f} images/s in all, ASSUMING {cost.mfu:.1%} of {peak} (MFU):"
     yield f"           {hardware.mfu_from}"
-    yield f"time       {_hours(cost.hours)}, {cost.gpu_hours:,.1f} GPU-hours"
+    yield f"time       {_hours(cost.hours)} for {cost.images:,} images, {cost.gpu_hours:,.1f} GPU-hours"
     if hardware.usd_per_hour:
         yield f"price      ${cost.usd:,.0f}, ASSUMING ${hardware.usd_per_hour:.2f} an hour of each:"
         yield f"           {hardware.price_from}"
     yield f"save       {_size(found.save_bytes)} a checkpoint, frozen models not counted"
-    rate = found.feed_bytes_per_image * cost.images_per_s
-    yield f"feed       at most {_size(found.feed_bytes_per_image)} an image, {_size(rate)}/s at that speed"
+    per_s = found.feed_bytes_per_image * cost.images_per_s
+    yield f"feed       at most {_size(found.feed_bytes_per_image)} an image, {_size(per_s)}/s at that speed"
     if num_samples is None:
         yield "release    not there yet; only how often a picture is seen depends on it"
     else:
@@ -65,14 +66,13 @@ def _lines(path: str, found: "Estimate", num_samples: int | None) -> Iterable[st
 
 
 def _memory_lines(found: "Estimate") -> Iterable[str]:
-    rows = {part: [getattr(memory, part) for memory in found.memory] for part in PARTS}
-    yield _row("GB on a GPU", [f"ZeRO {memory.stage}" for memory in found.memory])
-    for part, sizes in rows.items():
-        yield _row(part, [f"{size / 1e9:,.2f}" for size in sizes])
+    yield _row("GB on each", [f"ZeRO {memory.stage}" for memory in found.memory])
+    for part in PARTS:
+        yield _row(part, [f"{getattr(memory, part) / 1e9:,.2f}" for memory in found.memory])
     if not found.checkpoints_activations:
         yield _row("with activation checkpointing", _totals(found.memory_checkpointed))
     yield _row(f"fits {found.hardware.memory_gb:,.0f} GB", [_fits(memory, found) for memory in found.memory])
-    yield f"The config asks for ZeRO {found.stage}. A driver and an allocator take some more: docs/cost.md."
+    yield f"The config asks for ZeRO {found.stage}. Total: all above, of activations and step the larger."
 
 
 def _row(name: str, cells: Sequence[str]) -> str:
@@ -113,6 +113,10 @@ def _hours(hours: float) -> str:
     if hours < 1:
         return f"{hours * 60:,.1f} minutes"
     return f"{hours:,.1f} hours" if hours < 48 else f"{hours / 24:,.1f} days"
+
+
+def _rate(tflops: float) -> str:
+    return f"{tflops:,.1f} TFLOP/s" if tflops >= 1 else f"{tflops * 1000:,.1f} GFLOP/s"
 
 
 def _size(num_bytes: float) -> str:

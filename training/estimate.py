@@ -3,10 +3,12 @@
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from byline.catalog.configs.places import shipped
 from byline.catalog.errors import ConfigError
 from byline.diffusion.autoencoder import Precision, build_autoencoder
 from byline.diffusion.networks import build_unet
@@ -14,10 +16,13 @@ from byline.diffusion.noise import Noising
 from byline.training.autoencoder_task import ReconstructionLoss
 from byline.training.config import AutoencoderRun, TrainConfig
 from byline.training.diffusion_task import DenoisingLoss
-from byline.training.engine import passes_per_step, read_deepspeed, zero_stage
+from byline.training.deepspeed_files import read_deepspeed, zero_stage
+from byline.training.engine import passes_per_step
 from byline.training.hardware import Hardware
 from byline.training.memory import FLOAT32, STAGES, Memory, memory_of
+from byline.training.kernels import checkpoint_activations
 from byline.training.model_shapes import latent_shape, text_width
+from byline.training.optimizers import build_optimizer
 from byline.training.ranks import Ranks
 from byline.training.tracing import Trace, trace_pass
 
@@ -76,7 +81,7 @@ class Estimate:
     checkpoints_activations: bool
     """Whether the config asks for it; `memory` and `cost` are so."""
     memory: tuple[Memory, ...]
-    """By ZeRO stage, from 0."""
+    """By ZeRO stage, from 0; Muon has no other."""
     memory_checkpointed: tuple[Memory, ...]
     """The same, with activation checkpointing."""
     save_bytes: int
@@ -87,7 +92,8 @@ class Estimate:
     @property
     def fits(self) -> bool:
         """Whether the config as it is fits the memory of the hardware."""
-        return self.memory[self.stage].total <= self.hardware.memory_gb * 1e9
+        (used,) = (memory for memory in self.memory if memory.stage == self.stage)
+        return used.total <= self.hardware.memory_gb * 1e9
 
 
 def estimate(config: TrainConfig, hardware: Hardware, *, gpus: int) -> Estimate:
@@ -95,26 +101,14 @@ def estimate(config: TrainConfig, hardware: Hardware, *, gpus: int) -> Estimate:
 
     Raises `ConfigError`, one line, for sizes that do not fit each other.
     """
+    settings = read_deepspeed(config.machine.deepspeed)
+    build_optimizer(nn.Linear(1, 1), config.optimizer, zero_stage=zero_stage(settings))  # refuses what it cannot split
     passes = passes_per_step(config, Ranks(rank=0, size=gpus, device=torch.device("cpu")))
     num_images = config.batch_size // gpus // passes
-    zero = read_deepspeed(config.machine.deepspeed)
     plain, checkpointed = (_trace(config, num_images, hardware, spares=spares) for spares in (False, True))
-    spares = bool(getattr(config.machine, 'activation_checkpointing', False))
-    used = checkpointed if spares else plain
-    state_numbers = 2 * used.num_parameters
-    by_stage, by_stage_checkpointed = (
-        tuple(
-            memory_of(
-                trace,
-                zero.get("zero_optimization", {}),
-                stage=stage,
-                num_ranks=gpus,
-                num_passes=passes,
-                state_numbers=state_numbers,
-            )
-            for stage in STAGES
-        )
-        for trace in (used, checkpointed)
+    used = checkpointed if config.machine.activation_checkpointing else plain
+    memory, memory_checkpointed = (
+        _by_stage(trace, config, settings, gpus=gpus, passes=passes) for trace in (used, checkpointed)
     )
     return Estimate(
         kind=config.kind,
@@ -131,26 +125,50 @@ def estimate(config: TrainConfig, hardware: Hardware, *, gpus: int) -> Estimate:
             gpus=gpus,
             precision=config.precision,
         ),
-        stage=zero_stage(zero),
-        checkpoints_activations=spares,
-        memory=by_stage,
-        memory_checkpointed=by_stage_checkpointed,
-        save_bytes=FLOAT32 * (2 * used.num_parameters + state_numbers),
+        stage=zero_stage(settings),
+        checkpoints_activations=config.machine.activation_checkpointing,
+        memory=memory,
+        memory_checkpointed=memory_checkpointed,
+        save_bytes=FLOAT32 * (2 * used.num_parameters + _state_numbers(config, used)),
         feed_bytes_per_image=_feed_bytes(config),
     )
 
 
+def _by_stage(
+    trace: Trace, config: TrainConfig, settings: dict[str, Any], *, gpus: int, passes: int
+) -> tuple[Memory, ...]:
+    """Return what each ZeRO stage needs: by the config's own file, of other stages by the file that comes with byline."""
+    own, memories = zero_stage(settings), []
+    for stage in STAGES if config.optimizer.name == "adamw" else (0,):
+        found = settings if stage in (own, 0) else read_deepspeed(shipped(f"zero{stage}", "deepspeed", ".json"))
+        memories.append(
+            memory_of(
+                trace,
+                found.get("zero_optimization", {}),
+                stage=stage,
+                num_ranks=gpus,
+                num_passes=passes,
+                state_numbers=_state_numbers(config, trace),
+            )
+        )
+    return tuple(memories)
+
+
+def _state_numbers(config: TrainConfig, trace: Trace) -> int:
+    """Return how many numbers the optimizer keeps: AdamW two moments, Muon one of matrices."""
+    return 2 * trace.num_parameters - (trace.num_in_matrices if config.optimizer.name == "muon" else 0)
+
+
 def _trace(config: TrainConfig, num_images: int, hardware: Hardware, *, spares: bool) -> Trace:
     def build() -> nn.Module:
-        network = _network(config)
+        network = build_network(config)
         if spares:
-            for module in network.children():
-                module.enable_gradient_checkpointing()
+            checkpoint_activations(network)
         return network
 
     try:
         return trace_pass(
-            build, lambda: _inputs(config, num_images), num_images=num_images, as_on_cuda=not hardware.is_cpu
+            build, lambda: empty_inputs(config, num_images), num_images=num_images, as_on_cuda=not hardware.is_cpu
         )
     except (RuntimeError, ValueError) as error:
         if isinstance(error, ConfigError):
@@ -158,7 +176,8 @@ def _trace(config: TrainConfig, num_images: int, hardware: Hardware, *, spares: 
         raise ConfigError(f"the network of this config cannot be built: {str(error).splitlines()[0]}") from error
 
 
-def _network(config: TrainConfig) -> nn.Module:
+def build_network(config: TrainConfig) -> nn.Module:
+    """Return the network that a run trains, with its loss, new and without frozen models."""
     if isinstance(config, AutoencoderRun):
         return ReconstructionLoss(build_autoencoder(config.autoencoder, side_px=config.resolution_px), config)
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
@@ -167,8 +186,8 @@ def _network(config: TrainConfig) -> nn.Module:
     return DenoisingLoss(unet, Noising(config.noise), config.precision)
 
 
-def _inputs(config: TrainConfig, num_images: int) -> tuple[Tensor, ...]:
-    """Return what the network is called with, captions being as long as they may be."""
+def empty_inputs(config: TrainConfig, num_images: int) -> tuple[Tensor, ...]:
+    """Return tensors as what the network is called with, captions being as long as they may be."""
     if isinstance(config, AutoencoderRun):
         side = config.resolution_px // 2 ** (len(config.autoencoder.block_out_channels) - 1)
         noise_BCHW = torch.empty(num_images, config.autoencoder.latent_channels, side, side)

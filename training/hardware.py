@@ -13,6 +13,8 @@ from byline.catalog.errors import ConfigError
 from byline.diffusion.autoencoder import Precision
 
 CPU = "cpu"
+CPU_MFU = 0.5
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 SIDE, ROUNDS = 1024, 3
 """Of the matrix product that tells what this machine computes."""
 
@@ -38,13 +40,15 @@ class Hardware(BaseModel, frozen=True, extra="forbid"):
         return {"bf16": self.bf16_tflops, "fp16": self.fp16_tflops, "fp32": self.fp32_tflops}[precision]
 
 
-def find_hardware(name: str, *, usd_per_hour: float | None = None, mfu: float | None = None) -> Hardware:
-    """Return the hardware of this name, with another price and MFU where they are given.
+def find_hardware(
+    name: str, *, num_ranks: int = 1, usd_per_hour: float | None = None, mfu: float | None = None
+) -> Hardware:
+    """Return the hardware of each rank, with another price and MFU where they are given.
 
-    `cpu` is this machine, whose rate is measured in a second. Raises `ConfigError`, which lists the known ones, for
+    `cpu` is a rank's share of this machine, whose rate is measured in a second. Raises `ConfigError`, which lists the known ones, for
     another name, and for numbers that cannot be.
     """
-    found = _this_machine() if name == CPU else _from_table(name)
+    found = _share_of_cpu(num_ranks) if name == CPU else _from_table(name)
     stated = {"usd_per_hour": usd_per_hour, "mfu": mfu}
     changes = {key: value for key, value in stated.items() if value is not None}
     sources = {"price_from": "as given"} if "usd_per_hour" in changes else {}
@@ -60,16 +64,19 @@ def _from_table(name: str) -> Hardware:
     return parse_config(table[name], Hardware, where=f"{path} [{name}]")
 
 
-def _this_machine() -> Hardware:
-    page, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+def _share_of_cpu(num_ranks: int) -> Hardware:
+    cores = max(1, (os.cpu_count() or 1) // num_ranks)
+    num_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    rates = {f"{name}_tflops": _measured_tflops(dtype) for name, dtype in DTYPES.items()}
+    torch.set_num_threads(before)
     return Hardware(
-        name=f"the CPU of this machine, {torch.get_num_threads()} threads",
-        bf16_tflops=_measured_tflops(torch.bfloat16),
-        fp16_tflops=_measured_tflops(torch.float16),
-        fp32_tflops=_measured_tflops(torch.float32),
-        memory_gb=page * pages / 1e9,
-        mfu=0.5,
-        mfu_from="half of a matrix product's rate, see benchmarks/RESULTS.md",
+        name=f"CPU of this machine, {cores} core{'s' if cores > 1 else ''} each",
+        **rates,
+        memory_gb=num_bytes / num_ranks / 1e9,
+        mfu=CPU_MFU,
+        mfu_from="of the rate of large matrix products, measured now: a guess",
         usd_per_hour=0.0,
         price_from="not counted",
         is_cpu=True,

@@ -1,7 +1,7 @@
 """What a rank holds while it trains, by ZeRO stage: how `training.engine` and DeepSpeed lay it out, and one pass."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from byline.training.tracing import Trace
@@ -10,11 +10,13 @@ STAGES = (0, 1, 2, 3)
 FLOAT32 = 4
 DEFAULT_BUCKET, DEFAULT_LIVE = 500_000_000, 1_000_000_000
 """DeepSpeed's own, where a file says nothing, in numbers."""
+SENT_AT_ONCE = 500_000_000
+"""Gradients in a message, without ZeRO."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Bytes on one rank at the moment that needs most. What a driver and an allocator take beside is not in."""
+    """Bytes on one rank. What a driver and an allocator take beside is not in."""
 
     stage: int
     weights: int
@@ -26,45 +28,38 @@ class Memory:
     """Where ZeRO gathers gradients before they are sent, and under ZeRO 3 weights that are in use."""
     activations: int
     """The rest of a pass: what is kept for the backward pass, and what is only computed with."""
+    step: int
+    """The copy of gradients that DeepSpeed makes to send them, or to update this rank's part; by then no activation is
+    left."""
 
     @property
     def total(self) -> int:
-        """All of it."""
-        return sum(getattr(self, field.name) for field in fields(self) if field.name != "stage")
+        """What there is at the moment that needs most."""
+        kept = self.weights + self.optimizer + self.average + self.gradients + self.buckets
+        return kept + max(self.activations, self.step)
 
 
 def memory_of(
     trace: Trace, zero: Mapping[str, Any], *, stage: int, num_ranks: int, num_passes: int, state_numbers: int
 ) -> Memory:
     """Return what a rank of `num_ranks` needs. `zero` is `zero_optimization` of the DeepSpeed file, `state_numbers` what
-    the optimizer keeps of the whole network.
-
-    Without ZeRO the gradients of a single pass come while activations go, so the two do not add up.
-    """
+    the optimizer keeps of the whole network."""
     whole = FLOAT32 * trace.num_parameters
-    fixed = FLOAT32 * trace.num_buffers
-    if stage == 0:
-        gradients, activations = whole, trace.peak_bytes
-        if num_passes == 1:
-            activations = max(0, trace.peak_with_gradients_bytes - whole)
-        return Memory(
-            stage=0,
-            weights=whole + fixed,
-            optimizer=FLOAT32 * state_numbers,
-            average=whole,
-            gradients=gradients,
-            buckets=0,
-            activations=activations,
-        )
     part = -(-whole // num_ranks)
+    activations = trace.peak_bytes
+    if stage == 0 and num_passes == 1:  # gradients come while activations go
+        activations = max(0, trace.peak_with_gradients_bytes - whole)
+    weights = {0: whole, 1: whole + part, 2: whole + part, 3: 2 * part}[stage]
+    split = num_ranks if stage else 1
     return Memory(
         stage=stage,
-        weights=fixed + part + (part if stage == 3 else whole),
-        optimizer=-(-FLOAT32 * state_numbers // num_ranks),
-        average=part,
-        gradients=whole if stage == 1 else part,
-        buckets=_buckets(trace, zero, stage),
-        activations=trace.peak_bytes,
+        weights=weights + FLOAT32 * trace.num_buffers,
+        optimizer=-(-FLOAT32 * state_numbers // split),
+        average=-(-whole // split),
+        gradients=whole if stage < 2 else part,
+        buckets=_buckets(trace, zero, stage) if stage else 0,
+        activations=activations,
+        step={0: min(whole, FLOAT32 * SENT_AT_ONCE), 1: part, 2: part, 3: 0}[stage],
     )
 
 

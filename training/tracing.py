@@ -12,6 +12,8 @@ from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 from torch.utils.weak import WeakIdKeyDictionary
 
+from byline.training.optimizers import matrices_of
+
 NORMS = (nn.GroupNorm, nn.LayerNorm)
 """What CUDA computes in float32 under autocast, and a CPU does not."""
 
@@ -22,6 +24,8 @@ class Trace:
 
     num_images: int
     num_parameters: int
+    num_in_matrices: int
+    """Of them, those that Muon moves."""
     num_buffers: int
     """Elements of what is kept beside the weights and not trained."""
     flops: int
@@ -59,6 +63,7 @@ def trace_pass(
     return Trace(
         num_images=num_images,
         num_parameters=sum(weight.numel() for weight in network.parameters()),
+        num_in_matrices=sum(weight.numel() for weight in matrices_of(network)),
         num_buffers=sum(buffer.numel() for buffer in network.buffers()),
         flops=memory.flops,
         saved_bytes=saved_bytes,
