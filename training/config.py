@@ -59,6 +59,8 @@ class MachineConfig(BaseModel, frozen=True, extra="forbid"):
     log_every_images: int = Field(ge=1)
     save_every_images: int = Field(ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
+    timeout_minutes: float = Field(default=10, gt=0)
+    """How long ranks wait for one that shows no life. One that still encodes, or writes, is waited for."""
     activation_checkpointing: bool = False
     """Compute activations again in the backward pass, and hold few: less memory, about a third more work."""
     compile: bool = False
@@ -67,13 +69,23 @@ class MachineConfig(BaseModel, frozen=True, extra="forbid"):
     """Which kernel of torch computes attention, where it can; others where it cannot."""
 
 
+class InitConfig(BaseModel, frozen=True, extra="forbid"):
+    """Start from the weights of another run, as for fine-tuning: what it saw counts for this one too."""
+
+    checkpoint: InputPlace
+    """A checkpoint, or a run, whose newest is taken: a folder or a URL. Its digest is part of this run."""
+    weights: Literal["averaged", "last"] = "averaged"
+
+
 class RunConfig(BaseModel, frozen=True, extra="forbid"):
     """What both kinds of run share. Paths count from the folder of the config (`catalog.configs.places`)."""
 
     release: InputPlace
     """`<corpus>/releases/<name>[/<version>]`."""
     run: OutputPlace
-    """Folder for checkpoints and log. The same command resumes what is there."""
+    """Folder or URL for checkpoints and log. The same command resumes what is there."""
+    init_from: InitConfig | None = None
+    """Without it the weights are made anew from the seed."""
     resolution_px: int = Field(ge=8)
     seed: int = Field(default=0, ge=0)
     images: int = Field(ge=1)
@@ -110,7 +122,8 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
 
         What lies at the places (release, autoencoder) is identified by its digest instead.
         """
-        return self.model_dump(mode="json", exclude={"release", "run", "machine"})
+        left_out = {"release": True, "run": True, "machine": True, "init_from": {"checkpoint"}}
+        return self.model_dump(mode="json", exclude=left_out)
 
 
 class AutoencoderLossConfig(BaseModel, frozen=True, extra="forbid"):

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -16,8 +15,10 @@ from byline.training.ema import WeightAverage
 from byline.training.engine import Engine, build_engine, passes_per_step
 from byline.training.kernels import attention_by
 from byline.training.log import LogEntry, append_log, rewind_log
+from byline.training.places import working_folder
 from byline.training.progress import ShownProgress, shown_progress
 from byline.training.ranks import Ranks
+from byline.training.saving import fetch_logs
 from byline.training.schedules import learning_rate
 from byline.training.stepping import NotFiniteError, Pass, StepResult, take_step
 from byline.training.task import Task
@@ -35,16 +36,19 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
     images_seen = checkpoints.restore_weights()
     engine = build_engine(task.network, config, ranks)
     average = WeightAverage(engine, half_life_images=config.ema_half_life_images, start_images=config.ema_start_images)
-    checkpoints.restore_state(engine, average, images_seen)
+    checkpoints.restore_state(engine, average)
     if ranks.is_first:
-        rewind_log(Path(config.run) / LOG, images_seen)
+        fetch_logs(config.run)
+        rewind_log(working_folder(config.run) / LOG, images_seen)
     stepper = _Stepper(engine=engine, task=task, config=config, ranks=ranks)
     with (
+        checkpoints,
         attention_by(config.machine.attention),
         shown_progress(f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first) as progress,
     ):
         while images_seen < config.images:
             images_seen = _train_to_entry(stepper, average, images_seen, progress)
+            checkpoints.raise_if_failed()
             if images_seen % config.machine.save_every_images == 0 or images_seen == config.images:
                 checkpoints.save(engine, average, images_seen)
 
@@ -107,7 +111,7 @@ def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int,
     rate = len(results) * config.batch_size / (time.monotonic() - started_s)
     if stepper.ranks.is_first:
         entry = LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1))
-        append_log(Path(config.run) / LOG, entry)
+        append_log(working_folder(config.run) / LOG, entry)
     progress.advance(0, f"loss {loss:.4f}")
     return images_seen
 

@@ -49,9 +49,12 @@ def _answer(pipe: Any) -> tuple[Any, str | None]:
 def _be_rank(pipe: Any, store: str, rank: int, size: int, function: Callable[..., Any], arguments: Any) -> None:
     os.environ["LOCAL_RANK"] = str(rank)
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", store=dist.FileStore(store, size), rank=rank, world_size=size)
+    meeting = dist.FileStore(store, size)
+    dist.init_process_group("gloo", store=dist.PrefixStore("group", meeting), rank=rank, world_size=size)
     try:
-        ranks = Ranks(rank=rank, size=size, device=torch.device("cpu"))
-        pipe.send_bytes(pickle.dumps((function(ranks, *arguments), None)))  # by value: a rank's shared tensors end with it
+        ranks = Ranks(rank=rank, size=size, device=torch.device("cpu"), store=dist.PrefixStore("byline", meeting))
+        pipe.send_bytes(
+            pickle.dumps((function(ranks, *arguments), None))
+        )  # by value: a rank's shared tensors end with it
     except Exception:
         pipe.send_bytes(pickle.dumps((None, traceback.format_exc())))

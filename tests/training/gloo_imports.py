@@ -5,9 +5,9 @@ import os
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import deepspeed  # noqa: E402
-import diffusers  # noqa: E402, F401
+import deepspeed
+import diffusers  # noqa: F401
 
-import byline.training.loop  # noqa: E402, F401
+import byline.training.loop  # noqa: F401
 
 deepspeed.ops.__compatible_ops__ = {}

@@ -4,11 +4,9 @@ import json
 import os
 from pathlib import Path
 
-import pytest
 import torch
 from torch import Tensor, nn
 
-from byline.catalog.errors import CheckpointError
 from byline.training.config import RunConfig
 from byline.training.ema import WeightAverage
 from byline.training.engine import Engine, build_engine
@@ -102,5 +100,9 @@ def test_every_stage(tmp_path):
     for stage, (whole, resumed) in found.items():
         assert equal(whole, resumed), stage
         assert nothing[stage][0] == ({}, {}, {})
-        assert all(torch.allclose(whole[i][name], found[0][0][i][name], rtol=1e-5, atol=1e-7) for i in range(3) for name in whole[i]), stage
+        assert all(
+            torch.allclose(whole[i][name], found[0][0][i][name], rtol=1e-5, atol=1e-7)
+            for i in range(3)
+            for name in whole[i]
+        ), stage
     print(found[0][0][2].keys())
