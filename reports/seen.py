@@ -18,7 +18,7 @@ from byline.pipelines.rights.traces.release_traces import Place, SeenBy
 from byline.training.order import Order
 
 LEVELS = 3
-"""Below the current folder, where runs are looked for."""
+"""How many levels of folders below the current one are searched for runs."""
 ORDERED_BY = {"shuffle_shards", "seed"}
 """What the order of a run depends on, beside the release."""
 
