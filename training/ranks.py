@@ -20,6 +20,11 @@ from torch.distributed import HashStore, PrefixStore, Store, rendezvous  # type:
 from byline.catalog.errors import CheckpointError
 from byline.training.launching import die_with_parent, is_launched
 
+
+class LostRankError(CheckpointError):
+    """Another rank has ended, and says itself why, if it could."""
+
+
 BEAT_S = 5.0
 """How often a rank shows that it lives."""
 LONGEST_NAP_S = 0.1
@@ -76,7 +81,7 @@ class Ranks:
             if self.store.check([key]):  # asked for last: what a rank said before it ended still counts
                 return bytes(self.store.get(key))
             if is_gone:
-                raise CheckpointError(f"rank {rank} has ended; see what it said, then run the same command to go on")
+                raise LostRankError(f"rank {rank} has ended; see what it said, then run the same command to go on")
             now = self.store.get(_beat(rank)) if self.store.check([_beat(rank)]) else b""
             if now != beat:
                 beat, beaten_s = now, time.monotonic()
@@ -167,7 +172,9 @@ def leave(ranks: Ranks, *, together: bool) -> None:
 
 def is_of_lost_rank(error: Exception) -> bool:
     """Tell whether an error comes of another rank that is gone: from NCCL, from gloo, or from the store."""
-    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
+    return isinstance(error, LostRankError | dist.DistError) or (
+        isinstance(error, RuntimeError) and "gloo" in str(error).lower()
+    )
 
 
 def _device() -> torch.device:
