@@ -60,10 +60,8 @@ def launch(module: str, arguments: list[str], *, num_ranks: int) -> Failure | No
         elastic_launch(config, sys.executable)("-P", "-m", module, *arguments)
     except ChildFailedError as error:
         # A rank that ends makes the others fail soon after: a signal tells most, and that another one is gone nothing.
-        failures = (
-            (one.exitcode >= 0, one.exitcode == LOST, rank, one.exitcode) for rank, one in error.failures.items()
-        )
-        *_, rank, exit_code = min(failures)
+        codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        rank, exit_code = min(codes.items(), key=lambda one: (one[1] >= 0, one[1] == LOST, one[0]))
         return Failure(rank=rank, exit_code=exit_code)
     except SignalException as error:
         raise SystemExit(128 + error.sigval) from error

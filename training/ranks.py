@@ -21,14 +21,14 @@ from byline.catalog.errors import CheckpointError
 from byline.training.launching import die_with_parent, is_launched
 
 
-class LostRankError(CheckpointError):
-    """Another rank has ended, and says itself why, if it could."""
-
-
 BEAT_S = 5.0
 """How often a rank shows that it lives."""
 LONGEST_NAP_S = 0.1
 """Between two looks for what another rank is to say."""
+
+
+class LostRankError(CheckpointError):
+    """Another rank has ended, and says itself why, if it could."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,9 +172,9 @@ def leave(ranks: Ranks, *, together: bool) -> None:
 
 def is_of_lost_rank(error: Exception) -> bool:
     """Tell whether an error comes of another rank that is gone: from NCCL, from gloo, or from the store."""
-    return isinstance(error, LostRankError | dist.DistError) or (
-        isinstance(error, RuntimeError) and "gloo" in str(error).lower()
-    )
+    if isinstance(error, LostRankError | dist.DistError):
+        return True
+    return isinstance(error, RuntimeError) and "gloo" in str(error).lower()
 
 
 def _device() -> torch.device:
