@@ -20,7 +20,6 @@ from torch.distributed import HashStore, PrefixStore, Store, rendezvous  # type:
 from byline.catalog.errors import CheckpointError
 from byline.training.launching import die_with_parent, is_launched
 
-
 BEAT_S = 5.0
 """How often a rank shows that it lives."""
 LONGEST_NAP_S = 0.1
