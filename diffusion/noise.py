@@ -37,9 +37,12 @@ class NoiseConfig(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def scheduler_config(self) -> dict[str, Any]:
-        """Return the arguments of diffusers' schedulers. Latents are not clipped; sampling starts at the last step."""
+        """Return the arguments of diffusers' schedulers. Latents are not clipped; sampling starts at the last step.
+
+        Nothing counts from `steps_offset` then; pipelines want it to be 1.
+        """
         fields = self.model_dump(exclude={"snr_gamma"})
-        return {**fields, "timestep_spacing": "trailing", "clip_sample": False}
+        return {**fields, "timestep_spacing": "trailing", "clip_sample": False, "steps_offset": 1}
 
 
 class Noising:
