@@ -8,10 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 from byline.catalog.configs.loading import parse_config, read_toml
 from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, ModelPlace, OutputPlace
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import AutoencoderConfig, Precision
-from byline.diffusion.networks import UNetConfig
-from byline.diffusion.noise import NoiseConfig
-from byline.diffusion.text import TextEncoderConfig
+from byline.diffusion.configs import AutoencoderConfig, NoiseConfig, Precision, TextEncoderConfig, UNetConfig
 
 Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
 

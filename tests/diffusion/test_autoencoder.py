@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from byline.diffusion.autoencoder import AutoencoderConfig, build_autoencoder, denormalize, normalize
+from byline.diffusion.autoencoder import build_autoencoder, denormalize, normalize
+from byline.diffusion.configs import AutoencoderConfig
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import torch
 from pydantic import ValidationError
 
 from byline.catalog.errors import ConfigError
-from byline.diffusion.noise import NoiseConfig, Noising
+from byline.diffusion.configs import NoiseConfig
+from byline.diffusion.noise import Noising
 from byline.diffusion.sampling import SamplingConfig, build_scheduler, guide, seed_from, set_timesteps
 
 MEAN, SPREAD = 1.5, 0.4

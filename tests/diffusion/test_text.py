@@ -5,7 +5,8 @@ import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from byline.catalog.errors import ConfigError
-from byline.diffusion.text import TextEncoder, TextEncoderConfig, pad_tokens
+from byline.diffusion.configs import TextEncoderConfig
+from byline.diffusion.text import TextEncoder, pad_tokens
 
 
 @pytest.fixture(scope="module")

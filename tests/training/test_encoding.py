@@ -5,7 +5,8 @@ import torch
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import CorpusError
 from byline.diffusion.autoencoder import load_autoencoder
-from byline.diffusion.text import TextEncoder, TextEncoderConfig
+from byline.diffusion.configs import TextEncoderConfig
+from byline.diffusion.text import TextEncoder
 from byline.training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts
 from byline.training.ranks import Ranks
 from byline.training.samples import read_samples, shards_of
