@@ -8,11 +8,8 @@ from pydantic import BaseModel, Field, model_validator
 from byline.catalog.configs.loading import parse_config, read_toml
 from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, OutputPlace
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import AutoencoderConfig, Precision
-from byline.diffusion.networks import UNetConfig
-from byline.diffusion.noise import NoiseConfig
+from byline.diffusion.configs import AutoencoderConfig, NoiseConfig, Precision, TextEncoderConfig, UNetConfig
 from byline.diffusion.sources import ModelSource
-from byline.diffusion.text import TextEncoderConfig
 
 Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import Precision, autocast, load_autoencoder
+from byline.diffusion.autoencoder import autocast, load_autoencoder
+from byline.diffusion.configs import Precision
 from byline.diffusion.networks import build_unet, predict
 from byline.diffusion.noise import Noising
 from byline.diffusion.parts import FOLDER, parts_of
