@@ -1,28 +1,17 @@
 """The feed of training, beside webdataset's reader: python -m benchmarks.feed [ROUNDS]
 
-Latents and texts of made samples lie on disk as facts; the feed maps what it makes of them. webdataset reads the same bytes
-from tars, and decodes nothing.
+Latents and texts of made samples lie on disk as facts; the feed maps what it makes of them. webdataset reads the same
+bytes from tars, and decodes nothing.
 """
 
-import subprocess
-import sys
-import tempfile
-import time
-from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
-import webdataset
 
-from benchmarks.side_by_side import Row, table, write_section
 from byline.catalog.corpora.facts import FactTable, Key
 from byline.catalog.corpora.manifest import Manifest, Release, Shard, manifest_bytes, shard_table_path
 from byline.catalog.digests import sha256_hex
@@ -94,7 +83,13 @@ def make_release(folder: Path, kind: Kind, *, num_shards: int, per_shard: int, t
                 _write_tar(folder / f"{segment}.tar", part, latents, tokens)
         shards.append(
             Shard(
-                name=f"{pack}.tar", pack=pack, split="train", sha256="", table_sha256="", num_samples=per_shard, num_bytes=0
+                name=f"{pack}.tar",
+                pack=pack,
+                split="train",
+                sha256="",
+                table_sha256="",
+                num_samples=per_shard,
+                num_bytes=0,
             )
         )
     manifest = Manifest(

@@ -18,7 +18,7 @@ from byline.pipelines.rights.traces.release_traces import Place, SeenBy
 from byline.training.samples import ORDERED_BY, order_of
 
 LEVELS = 3
-"""Below the current folder, where runs are looked for."""
+"""How many levels of folders below the current one are searched for runs."""
 
 
 @dataclass(frozen=True, kw_only=True)

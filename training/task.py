@@ -1,5 +1,6 @@
 """What the loop needs to know about a kind of run."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
 from torch import nn
@@ -33,12 +34,12 @@ class Task(Protocol):
         """
         ...
 
-    def images_of(self, positions: range) -> list[str]:
-        """Return the SHA-256 of the images at some positions of the run."""
+    def images_of(self, positions: Iterable[int]) -> list[str]:
+        """Return the SHA-256 of the images that are seen at these positions, to name them in an error."""
         ...
 
-    def finish(self) -> None:
-        """Bring what the trained models say about themselves up to date; called before they are saved."""
+    def finish(self, models: dict[str, Any]) -> None:
+        """Bring what trained models say about themselves up to date: whole copies of them, before they are saved."""
         ...
 
     def trained_models(self) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _host(request: Request) -> str:
     if request.get("held"):
         return ""
     with suppress(UrlError):
-        return read_url(request["url"]).place
+        return read_url(request["url"]).server
     return ""
 
 

@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 from byline.catalog.errors import SourceError
 
 MAX_PAGES_BYTES = 1 << 27
-"""Of the largest page of every column of a row group together: they are in memory at once, and several times while text
-is made of them. A page has a megabyte with most writers, a few dozen with some."""
+"""Size of the largest page of every column of a row group together: they are in memory at once, and several times while
+text is made of them. A page has a megabyte with most writers, a few dozen with some."""
 MAX_ROW_BYTES = 1 << 25
-"""Of one row; pictures may be in it."""
+"""Largest row; pictures may be in it."""
 MAX_INSIDE_BYTES = 1 << 30
-"""Of text in lists and objects that is read at once, if every value were as long as all distinct ones together."""
+"""Most text in lists and objects that is read at once, if every value were as long as all distinct ones together."""
 MAX_HEADER_BYTES = 1 << 20
 _FIRST_BYTES = 1 << 9
 _UNPACKED, _PACKED = 2, 3
