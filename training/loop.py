@@ -1,9 +1,8 @@
 """The training loop. A run that is stopped and started again is, to the bit, the run that was never stopped."""
 
 import time
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -14,10 +13,13 @@ from byline.training.checkpoints import Checkpoints
 from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
 from byline.training.engine import Engine, build_engine, passes_per_step
+from byline.training.feed import Batches, streams_of
 from byline.training.kernels import attention_by
 from byline.training.log import LogEntry, append_log, rewind_log
+from byline.training.places import working_folder
 from byline.training.progress import ShownProgress, shown_progress
 from byline.training.ranks import Ranks
+from byline.training.saving import fetch_logs
 from byline.training.schedules import learning_rate
 from byline.training.stepping import NotFiniteError, Pass, StepResult, take_step
 from byline.training.task import Task
@@ -35,16 +37,21 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
     images_seen = checkpoints.restore_weights()
     engine = build_engine(task.network, config, ranks)
     average = WeightAverage(engine, half_life_images=config.ema_half_life_images, start_images=config.ema_start_images)
-    checkpoints.restore_state(engine, average, images_seen)
+    checkpoints.restore_state(engine, average)
     if ranks.is_first:
-        rewind_log(Path(config.run) / LOG, images_seen)
-    stepper = _Stepper(engine=engine, task=task, config=config, ranks=ranks)
+        fetch_logs(config.run)
+        rewind_log(working_folder(config.run) / LOG, images_seen)
+    batches = task.batches(ranks, images_seen, passes_per_step(config, ranks))
+    stepper = _Stepper(engine=engine, task=task, batches=batches, config=config, ranks=ranks)
     with (
+        checkpoints,
+        closing(batches),
         attention_by(config.machine.attention),
         shown_progress(f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first) as progress,
     ):
         while images_seen < config.images:
             images_seen = _train_to_entry(stepper, average, images_seen, progress)
+            checkpoints.raise_if_failed()
             if images_seen % config.machine.save_every_images == 0 or images_seen == config.images:
                 checkpoints.save(engine, average, images_seen)
 
@@ -55,6 +62,7 @@ class _Stepper:
 
     engine: Engine
     task: Task
+    batches: Batches
     config: TrainConfig
     ranks: Ranks
 
@@ -64,27 +72,21 @@ class _Stepper:
         Raises `CheckpointError`, one line that names images, when a loss or a gradient is not finite; every rank does.
         """
         try:
-            return take_step(self.engine, list(self._passes(images_seen)), lr)
+            return take_step(self.engine, self._passes(), lr)
         except NotFiniteError as error:
             raise self._named(error, images_seen) from error
 
-    def _passes(self, images_seen: int) -> Iterator[Pass]:
-        share = self._share(images_seen, self.ranks.rank)
-        size = len(share) // passes_per_step(self.config, self.ranks)
-        for start in range(share.start, share.stop, size):
-            inputs = self.task.inputs(range(start, start + size))
-            yield tuple(tensor.to(self.ranks.device) for tensor in inputs)
-
-    def _share(self, images_seen: int, rank: int) -> range:
-        size = self.config.batch_size // self.ranks.size
-        first = images_seen + rank * size
-        return range(first, first + size)
+    def _passes(self) -> list[Pass]:
+        return [
+            tuple(tensor.to(self.ranks.device, non_blocking=True) for tensor in inputs) for inputs in next(self.batches)
+        ]
 
     def _named(self, error: NotFiniteError, images_seen: int) -> CheckpointError:
         """Return the error that people read: what is not finite, where, and which images may be why."""
-        where, seen = "", range(images_seen, images_seen + self.config.batch_size)
+        where, seen = "", list(range(images_seen, images_seen + self.config.batch_size))
         if error.rank is not None:
-            where, seen = f" on rank {error.rank}", self._share(images_seen, error.rank)
+            streams = streams_of(error.rank, self.ranks.size, self.config.streams)
+            where, seen = f" on rank {error.rank}", [at for at in seen if at % self.config.streams in streams]
         names = ", ".join(self.task.images_of(seen[:NAMED]))
         return CheckpointError(
             f"the {error.what} is not finite at {images_seen} images{where}, whose images begin with {names}; "
@@ -107,7 +109,7 @@ def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int,
     rate = len(results) * config.batch_size / (time.monotonic() - started_s)
     if stepper.ranks.is_first:
         entry = LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1))
-        append_log(Path(config.run) / LOG, entry)
+        append_log(working_folder(config.run) / LOG, entry)
     progress.advance(0, f"loss {loss:.4f}")
     return images_seen
 

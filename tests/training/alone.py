@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from byline.diffusion.autoencoder import Precision, autocast
+from byline.diffusion.autoencoder import autocast
+from byline.diffusion.configs import Precision
 from byline.training.engine import Engine, build_engine
 from byline.training.ranks import join
 from tests.training.builders import an_autoencoder_run

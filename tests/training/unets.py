@@ -15,6 +15,7 @@ from byline.training.stepping import take_step
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
 BATCH, STEPS = 8, 24
+RATE = OptimizerConfig(learning_rate=3e-3, warmup_images=32)
 
 
 def a_denoiser(precision: Precision = "fp32") -> DenoisingLoss:
@@ -37,9 +38,8 @@ def a_batch_of_colors(step: int) -> tuple[Tensor, ...]:
 
 def losses_of(engine: Engine, *, rank: int = 0, size: int = 1, steps: int = STEPS) -> list[float]:
     """Return the losses of this rank's share of each batch."""
-    lr = OptimizerConfig(learning_rate=3e-3, warmup_images=32)
     losses = []
     for step in range(steps):
         mine = tuple(tensor.chunk(size)[rank] for tensor in a_batch_of_colors(step))
-        losses.append(float(take_step(engine, [mine], learning_rate(lr, step * BATCH, STEPS * BATCH)).loss))
+        losses.append(float(take_step(engine, [mine], learning_rate(RATE, step * BATCH, STEPS * BATCH)).loss))
     return losses
