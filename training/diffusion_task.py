@@ -2,6 +2,7 @@
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
@@ -11,9 +12,11 @@ from torch import Tensor, nn
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import Precision, autocast, load_autoencoder
+from byline.diffusion.autoencoder import autocast, load_autoencoder
+from byline.diffusion.configs import Precision
 from byline.diffusion.networks import build_unet, predict
 from byline.diffusion.noise import Noising
+from byline.diffusion.parts import FOLDER, parts_of
 from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import weights_digest
 from byline.training.config import DiffusionRun
@@ -56,6 +59,7 @@ class DiffusionTask:
         encoders = _encoders(config, release, ranks)
         _measure(encoders, release, ranks)
         self._autoencoder = encoders.autoencoder
+        self._parts = parts_of(config.autoencoder, encoders.text_encoder)
         (self._no_text_LD,) = encoders.text_encoder.encode([""])
         self._release, self._encoders = release, encoders
         self._order = order_of(release.manifest, config.identity())
@@ -90,10 +94,6 @@ class DiffusionTask:
         )
         return read_batches(share, source, images_seen, passes)
 
-    def images_of(self, positions: range) -> list[str]:
-        """Return the SHA-256 of the images at some positions of the run."""
-        return images_at(self._release, self._order.batch(positions.start, len(positions)))
-
     def _cache(self) -> FeedCache:
         encoders = self._encoders
 
@@ -103,6 +103,10 @@ class DiffusionTask:
         made_of = [encoders.latents.instrument, encoders.text.instrument]
         return cache_of(self._config, shards_of(self._release, "train"), made_of, make)
 
+    def images_of(self, positions: Iterable[int]) -> list[str]:
+        """Return the SHA-256 of the pictures at these positions."""
+        return images_at(self._release, self._order, positions)
+
     def finish(self, models: dict[str, Any]) -> None:
         """Do nothing: a U-Net says nothing about its weights."""
 
@@ -111,9 +115,9 @@ class DiffusionTask:
         return {"unet": self.network.unet}
 
     def frozen_models(self) -> dict[str, Any]:
-        """Return the autoencoder and the noise schedule: with them a checkpoint can be sampled."""
+        """Return the autoencoder and the noise schedule, which sampling needs, and whose the frozen parts are."""
         scheduler = DDIMScheduler(**self._config.noise.scheduler_config())
-        return {"vae": self._autoencoder, "scheduler": scheduler}
+        return {"vae": self._autoencoder, "scheduler": scheduler, FOLDER: self._parts}
 
 
 def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
