@@ -13,7 +13,7 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 
 LEVELS = 2
-"""Below the current folder."""
+"""How many levels of folders below the current one are searched for a corpus."""
 
 
 def find_corpus(path: str | None) -> Store:

@@ -26,8 +26,9 @@ ALL_VIEWS = ("turned", "trimmed")
 CODE_BYTES = 32
 VIEW_BYTES = 1 + CODE_BYTES + GRID_BYTES
 AMBIGUOUS = 0.03
-"""Below it, a number that decides how to turn a picture is too near zero: both ways are kept. A copy is lost only when
-a change moves the number by twice as much; JPEG, scaling and 20 % of brightness or contrast move it by 0.01 to 0.05."""
+"""Absolute value below which a number that decides how to turn a picture is too near zero: both ways are kept. A copy
+is lost only when a change moves the number by twice as much; JPEG, scaling and 20 % of brightness or contrast move it
+by 0.01 to 0.05."""
 VIEW_INSTRUMENT = f"{HASH_INSTRUMENT}-{instrument_name('views', '1', [AMBIGUOUS, GRID])}"
 
 _DECIDING = 8  # frequencies a side: what decides must not hang on fine detail

@@ -1,10 +1,8 @@
 """The training loop. A run that is stopped and started again is, to the bit, the run that was never stopped."""
 
-import math
 import time
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -12,15 +10,23 @@ from torch import Tensor
 
 from byline.catalog.errors import CheckpointError
 from byline.training.checkpoints import Checkpoints
-from byline.training.config import OptimizerConfig, TrainConfig
+from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
-from byline.training.engine import build_engine, passes_per_step
+from byline.training.engine import Engine, build_engine, passes_per_step
+from byline.training.feed import Batches, streams_of
+from byline.training.kernels import attention_by
 from byline.training.log import LogEntry, append_log, rewind_log
+from byline.training.places import working_folder
 from byline.training.progress import ShownProgress, shown_progress
 from byline.training.ranks import Ranks
+from byline.training.saving import fetch_logs
+from byline.training.schedules import learning_rate
+from byline.training.stepping import NotFiniteError, Pass, StepResult, take_step
 from byline.training.task import Task
 
 LOG = "log.jsonl"
+NAMED = 3
+"""Images that an error names."""
 
 
 def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> None:
@@ -28,18 +34,24 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
     task.network.to(ranks.device)
     checkpoints = Checkpoints(config=config, release_digest=release_digest, task=task, ranks=ranks)
     checkpoints.remove_partial()
-    average = WeightAverage(task.network, half_life_images=config.ema_half_life_images)
-    images_seen = checkpoints.restore_weights(average)
+    images_seen = checkpoints.restore_weights()
     engine = build_engine(task.network, config, ranks)
-    checkpoints.restore_optimizer(engine, images_seen)
+    average = WeightAverage(engine, half_life_images=config.ema_half_life_images, start_images=config.ema_start_images)
+    checkpoints.restore_state(engine, average)
     if ranks.is_first:
-        rewind_log(Path(config.run) / LOG, images_seen)
-    stepper = _Stepper(engine=engine, task=task, config=config, ranks=ranks)
-    with shown_progress(
-        f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first
-    ) as progress:
+        fetch_logs(config.run)
+        rewind_log(working_folder(config.run) / LOG, images_seen)
+    batches = task.batches(ranks, images_seen, passes_per_step(config, ranks))
+    stepper = _Stepper(engine=engine, task=task, batches=batches, config=config, ranks=ranks)
+    with (
+        checkpoints,
+        closing(batches),
+        attention_by(config.machine.attention),
+        shown_progress(f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first) as progress,
+    ):
         while images_seen < config.images:
             images_seen = _train_to_entry(stepper, average, images_seen, progress)
+            checkpoints.raise_if_failed()
             if images_seen % config.machine.save_every_images == 0 or images_seen == config.images:
                 checkpoints.save(engine, average, images_seen)
 
@@ -48,60 +60,61 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
 class _Stepper:
     """What takes one optimizer step."""
 
-    engine: Any
+    engine: Engine
     task: Task
+    batches: Batches
     config: TrainConfig
     ranks: Ranks
 
-    def step(self, images_seen: int, lr: float) -> Tensor:
-        """Train on this rank's share of the batch at `images_seen`; return the share's mean loss."""
-        for group in self.engine.optimizer.param_groups:
-            group["lr"] = lr
-        share = self.config.batch_size // self.ranks.size
-        size = share // passes_per_step(self.config, self.ranks)
-        first = images_seen + self.ranks.rank * share
-        losses = []
-        for start in range(first, first + share, size):
-            inputs = self.task.inputs(range(start, start + size))
-            loss = self.engine(*(tensor.to(self.ranks.device) for tensor in inputs))
-            self.engine.backward(loss)
-            self.engine.step()
-            losses.append(loss.detach())
-        return torch.stack(losses).mean()
+    def step(self, images_seen: int, lr: float) -> StepResult:
+        """Train on this rank's share of the batch at `images_seen`.
+
+        Raises `CheckpointError`, one line that names images, when a loss or a gradient is not finite; every rank does.
+        """
+        try:
+            return take_step(self.engine, self._passes(), lr)
+        except NotFiniteError as error:
+            raise self._named(error, images_seen) from error
+
+    def _passes(self) -> list[Pass]:
+        return [
+            tuple(tensor.to(self.ranks.device, non_blocking=True) for tensor in inputs) for inputs in next(self.batches)
+        ]
+
+    def _named(self, error: NotFiniteError, images_seen: int) -> CheckpointError:
+        """Return the error that people read: what is not finite, where, and which images may be why."""
+        where, seen = "", list(range(images_seen, images_seen + self.config.batch_size))
+        if error.rank is not None:
+            streams = streams_of(error.rank, self.ranks.size, self.config.streams)
+            where, seen = f" on rank {error.rank}", [at for at in seen if at % self.config.streams in streams]
+        names = ", ".join(self.task.images_of(seen[:NAMED]))
+        return CheckpointError(
+            f"the {error.what} is not finite at {images_seen} images{where}, whose images begin with {names}; "
+            "no weight was changed: look at them, or lower optimizer.learning_rate in a new run"
+        )
 
 
 def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int, progress: ShownProgress) -> int:
     """Train until the next log entry is due, write it, and return the images seen by then."""
-    config, started_s, losses = stepper.config, time.monotonic(), []
+    config, started_s, results = stepper.config, time.monotonic(), []
     while True:
         lr = learning_rate(config.optimizer, images_seen, config.images)
-        losses.append(stepper.step(images_seen, lr))
+        results.append(stepper.step(images_seen, lr))
         images_seen += config.batch_size
         average.update(images_seen=images_seen, batch_size=config.batch_size)
         progress.advance(config.batch_size)
         if images_seen % config.machine.log_every_images == 0 or images_seen == config.images:
             break
-    loss = _mean_over_ranks(losses, images_seen)
-    rate = len(losses) * config.batch_size / (time.monotonic() - started_s)
+    loss = _mean_over_ranks([result.loss for result in results])
+    rate = len(results) * config.batch_size / (time.monotonic() - started_s)
     if stepper.ranks.is_first:
         entry = LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1))
-        append_log(Path(config.run) / LOG, entry)
+        append_log(working_folder(config.run) / LOG, entry)
     progress.advance(0, f"loss {loss:.4f}")
     return images_seen
 
 
-def learning_rate(config: OptimizerConfig, images_seen: int, images: int) -> float:
-    """Return the rate of the step that starts at `images_seen`: linear warm-up, then a cosine to zero at `images`."""
-    warmup = min(1.0, (images_seen + 1) / max(1, config.warmup_images))
-    return config.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * images_seen / images))
-
-
-def _mean_over_ranks(losses: list[Tensor], images_seen: int) -> float:
+def _mean_over_ranks(losses: list[Tensor]) -> float:
     mean = torch.stack(losses).mean()
     dist.all_reduce(mean)
-    loss = float(mean) / dist.get_world_size()
-    if not math.isfinite(loss):
-        raise CheckpointError(
-            f"the loss is {loss} at {images_seen} images; lower optimizer.learning_rate and start a new run"
-        )
-    return loss
+    return float(mean) / dist.get_world_size()

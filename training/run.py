@@ -1,23 +1,32 @@
-"""Run a training config: check it, start its ranks, train. `python -m byline.training.run CONFIG` is one rank of it."""
+"""Run a training config: check it, start its ranks, train. `python -m byline.training.run CONFIG` is one rank of it.
+
+What the ranks load (torch, diffusers, DeepSpeed) is not loaded to start them.
+"""
 
 import fcntl
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from byline.catalog.configs.extras import require
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CheckpointError
-from byline.diffusion.checkpoint import open_checkpoint
-from byline.training.autoencoder_task import AutoencoderTask
-from byline.training.checkpoints import resumable
-from byline.training.config import AutoencoderRun, TrainConfig, load_train_config
-from byline.training.diffusion_task import DiffusionTask
-from byline.training.engine import read_deepspeed
-from byline.training.loop import fit
-from byline.training.ranks import Ranks, is_launched, join, launch, leave
+from byline.catalog.text import one_line
+from byline.diffusion.checkpoint import FOLDER, CheckpointInfo, checkpoint_names, open_checkpoint
+from byline.training.config import TrainConfig, load_train_config
+from byline.training.deepspeed_files import read_deepspeed
+from byline.training.launching import LOST, Failure, is_launched, is_launched_by_us, launch
+from byline.training.places import working_folder
+from byline.training.resuming import extension, resumable
 from byline.training.samples import shards_of
+
+if TYPE_CHECKING:
+    from byline.training.ranks import Ranks
+    from byline.training.task import Task
 
 
 def run(path: str | Path) -> int:
@@ -25,41 +34,110 @@ def run(path: str | Path) -> int:
 
     A finished run is left as it is. What can be checked without loading a model is checked before ranks start.
     """
-    config = load_train_config(path)
     if is_launched():
-        _run_rank(config)
+        _run_rank(path)
         return 0
+    config = load_train_config(path)
     release = Release(config.release)
     shards_of(release, "train")
     require("train", "byline train", "deepspeed")
     read_deepspeed(config.machine.deepspeed)
     done = resumable(config, release.manifest.digest)
-    if done is not None and done.images_seen >= config.images:
-        print(f"{config.run} is finished: it has seen {done.images_seen} images; nothing to do")
+    if _announced(config, done):
         return 0
-    with _only_one(Path(config.run)):
+    if done is not None and Store(config.run).is_local:  # of a URL the ranks fetch it, and check it then
+        open_checkpoint(config.run)
+    with _only_one(working_folder(config.run)):
         if config.machine.num_ranks > 1:
-            code = launch("byline.training.run", [str(path)], num_ranks=config.machine.num_ranks)
-            if code:
-                return code
+            failure = launch("byline.training.run", [str(path)], num_ranks=config.machine.num_ranks)
+            if failure is not None:
+                return _told(failure, config, release)
         else:
-            _run_rank(config)
-    print(f"{open_checkpoint(config.run)[0]} has seen {config.images} images")
+            _run_rank(path)
+    print(f"{config.run}/{FOLDER}/{checkpoint_names(config.run)[-1]} has seen {config.images} images")
     return 0
 
 
-def _run_rank(config: TrainConfig) -> None:
-    ranks = join()
+def _announced(config: TrainConfig, done: CheckpointInfo | None) -> bool:
+    """Say at once what is going to happen; return whether that is nothing, since the run is finished."""
+    images_seen = 0 if done is None else done.images_seen
+    if images_seen >= config.images:
+        print(f"{config.run} is finished: it has seen {images_seen} images; nothing to do", flush=True)
+        return True
+    print(extension(config, done) or f"{config.run}: {images_seen} of {config.images} images seen; loading", flush=True)
+    return False
+
+
+def _told(failure: Failure, config: TrainConfig, release: Release) -> int:
+    """Return the exit code of a rank that has said what was wrong. Raises `CheckpointError` for one that was killed."""
+    if failure.exit_code >= 0:
+        return failure.exit_code
+    info = resumable(config, release.manifest.digest)
+    images_seen = 0 if info is None else info.images_seen
+    raise CheckpointError(
+        f"rank {failure.rank} was killed (signal {-failure.exit_code}); "
+        f"run the same command to go on from {images_seen} images"
+    )
+
+
+def _run_rank(path: str | Path) -> None:
+    """Be one rank of the run. Until all have agreed that they run the same, an error of one is told by the first."""
+    from byline.training.agreement import agree
+    from byline.training.ranks import join, leave
+
+    # A rank that cannot read its config joins all the same, so that no other one waits for it.
+    ranks, together = join(timeout_minutes=_timeout_minutes(path)), False
+    is_teller = ranks.is_first and is_launched() and not is_launched_by_us()
+    with ExitStack() as held:
+        try:
+            agree(ranks, lambda: _facts(path, held if is_teller else None))
+            config = load_train_config(path)
+            release = Release(config.release)
+            done = resumable(config, release.manifest.digest)
+            if is_teller:
+                _announced(config, done)
+            if done is None or done.images_seen < config.images:
+                from byline.training.loop import fit
+
+                fit(_task(config, release, ranks), config, release.manifest.digest, ranks)
+            together = True
+        finally:
+            leave(ranks, together=together)
+
+
+def _timeout_minutes(path: str | Path) -> float:
     try:
-        release = Release(config.release)
-        fit(_task(config, release, ranks), config, release.manifest.digest, ranks)
-    finally:
-        leave()
+        return load_train_config(path).machine.timeout_minutes
+    except BylineError:
+        return 10
 
 
-def _task(config: TrainConfig, release: Release, ranks: Ranks) -> AutoencoderTask | DiffusionTask:
-    if isinstance(config, AutoencoderRun):
+def _facts(path: str | Path, held: ExitStack | None) -> dict[str, Any]:
+    """Return what all ranks must have alike before anything is loaded; hold the run's folder for as long as `held`."""
+    config = load_train_config(path)
+    if held is not None:
+        held.enter_context(_only_one(working_folder(config.run)))
+    digest = Release(config.release).manifest.digest
+    info = resumable(config, digest)
+    return {
+        "byline": version("byline"),
+        "torch": version("torch"),
+        "images_seen": 0 if info is None else info.images_seen,
+        "checkpoint": "none" if info is None else info.digest,
+        "release": digest,
+        "config": config.identity(),
+        "machine": config.machine.model_dump(mode="json", exclude={"num_ranks", "deepspeed"}),
+        "deepspeed": read_deepspeed(config.machine.deepspeed),
+    }
+
+
+def _task(config: TrainConfig, release: Release, ranks: "Ranks") -> "Task":
+    if config.kind == "autoencoder":
+        from byline.training.autoencoder_task import AutoencoderTask
+
         return AutoencoderTask(config, release)
+    from byline.training.diffusion_task import DiffusionTask
+
     return DiffusionTask(config, release, ranks)
 
 
@@ -77,11 +155,23 @@ def _only_one(run_folder: Path) -> Iterator[None]:
         yield
 
 
-if __name__ == "__main__":
+def main(path: str) -> int:
+    """Run as one process of many: what people can mend is one line, and so is that another rank is gone."""
     try:
-        sys.exit(run(sys.argv[-1]))  # the deepspeed launcher puts --local_rank before it
-    except BylineError as error:
-        print(f"byline: {error}", file=sys.stderr)
-        sys.exit(2)
+        return run(path)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+    except Exception as error:
+        from byline.training.ranks import is_of_lost_rank
+
+        is_lost = is_of_lost_rank(error)
+        if not is_lost and not isinstance(error, BylineError):
+            raise
+        if not (is_lost and is_launched_by_us()):  # else the one who launched says which rank it was
+            told = f"another rank is gone ({error}); run the same command to go on" if is_lost else str(error)
+            print(f"byline: {one_line(told)}", file=sys.stderr)
+        return LOST if is_lost else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[-1]))  # the deepspeed launcher puts --local_rank before it

@@ -1,8 +1,12 @@
 """What the loop needs to know about a kind of run."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
-from torch import Tensor, nn
+from torch import nn
+
+from byline.training.feed import Batches
+from byline.training.ranks import Ranks
 
 
 class Task(Protocol):
@@ -23,12 +27,19 @@ class Task(Protocol):
         """Return component that is used and not trained -> SHA-256 of its weights."""
         ...
 
-    def inputs(self, positions: range) -> tuple[Tensor, ...]:
-        """Return the network's inputs for these positions of the run. Only seed and positions decide them."""
+    def batches(self, ranks: Ranks, images_seen: int, passes: int) -> Batches:
+        """Return the network's inputs of each step from `images_seen` on, for ever, in a rank's passes.
+
+        Only seed, images seen and stream decide them. They are read ahead, on the CPU; close them.
+        """
         ...
 
-    def finish(self) -> None:
-        """Bring what the trained models say about themselves up to date; called before they are saved."""
+    def images_of(self, positions: Iterable[int]) -> list[str]:
+        """Return the SHA-256 of the images that are seen at these positions, to name them in an error."""
+        ...
+
+    def finish(self, models: dict[str, Any]) -> None:
+        """Bring what trained models say about themselves up to date: whole copies of them, before they are saved."""
         ...
 
     def trained_models(self) -> dict[str, Any]:

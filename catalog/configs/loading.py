@@ -126,27 +126,27 @@ def _got(value: object) -> str:
     return "" if isinstance(value, dict | BaseModel) or holds_tables else f", got {value!r:.80}"
 
 
-def _keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+def _keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Return the keys that lead to a place, as the file has them: without the tags of unions, which pydantic adds."""
     keys = []
-    for number, part in enumerate(place):
+    for number, part in enumerate(location):
         if part == "[key]":
             continue
-        known = _models_at(model, place[:number])
+        known = _models_at(model, location[:number])
         is_key = isinstance(part, int) or not known or any(part in m.model_fields for m in known)
         if is_key or len(known) < 2:  # of several, by a tag
             keys.append(str(part))
     return keys
 
 
-def _fields_at(model: type[BaseModel], place: tuple[int | str, ...]) -> set[str]:
-    """Return the keys that the table at `place` knows, following nested models, lists and unions."""
-    return {key for m in _models_at(model, place) for key in m.model_fields}
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
+    """Return the keys that the table at `location` knows, following nested models, lists and unions."""
+    return {key for m in _models_at(model, location) for key in m.model_fields}
 
 
-def _models_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[type[BaseModel]]:
+def _models_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[type[BaseModel]]:
     models = [model]
-    for part in place:
+    for part in location:
         if isinstance(part, int):
             continue
         fields = [m.model_fields[part].annotation for m in models if part in m.model_fields]
@@ -162,8 +162,8 @@ def _tagged(models: list[type[BaseModel]], tag: str) -> list[type[BaseModel]]:
     return [m for m in models if any(tag in get_args(field.annotation) for field in m.model_fields.values())]
 
 
-def _tags_at(model: type[BaseModel], place: tuple[int | str, ...], key: str) -> set[str]:
-    fields = [m.model_fields[key].annotation for m in _models_at(model, place) if key in m.model_fields]
+def _tags_at(model: type[BaseModel], location: tuple[int | str, ...], key: str) -> set[str]:
+    fields = [m.model_fields[key].annotation for m in _models_at(model, location) if key in m.model_fields]
     return {str(tag) for annotation in fields for tag in get_args(annotation)}
 
 

@@ -13,7 +13,7 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError, CorpusError
 
 FORMAT = 2
-"""Of the files of a corpus."""
+"""Version of the format of a corpus' files."""
 TAKEDOWNS = "takedowns"
 """Key of the settings: ids of the denylist files that must be there."""
 DENYLISTS = "denylists"

@@ -20,7 +20,7 @@ class Written:
     """A page or an export."""
 
     path: str
-    """On this machine, whole; or a URL."""
+    """Whole path on this machine, or a URL."""
     by: str
     """The verb that wrote it."""
 

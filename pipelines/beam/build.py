@@ -53,7 +53,7 @@ STAGES = [
     "judge",
     "write shards",
 ]
-"""As the progress bars name them; `publish` follows and takes no time."""
+"""The stages, as the progress bars name them; `publish` follows and takes no time."""
 COUNTED = ("ingested", "requested", "measured", "captioned", "shards written", "shard bytes written")
 """What a build's record counts; all of them 0 where nothing was new."""
 

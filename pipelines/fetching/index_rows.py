@@ -16,7 +16,7 @@ from byline.pipelines.fetching.transport import Answer
 IMAGE_FIELDS = ("width", "height", "original_width", "original_height", "media_type")
 ANSWER_FIELDS = ("final_url", "etag", "last_modified")
 Request = dict[str, Any]
-"""`record_id`, `url` and `held`."""
+"""What is asked for: `record_id`, `url` and `held`."""
 IndexRow = tuple[dict[str, object], bytes | None, bytes | None]
 """The known columns of `catalog.corpora.packs.INDEX_SCHEMA`, the stored bytes, and those as fetched if kept."""
 

@@ -37,7 +37,7 @@ class Kept:
     candidate_rows: npt.NDArray[np.int64]
     candidates: pa.Table
     creators: npt.NDArray[np.uint64]
-    """Of every admitted row, when the policy caps them."""
+    """The creator of every admitted row, when the policy caps creators."""
     digests: npt.NDArray[np.uint64]
 
 

@@ -59,11 +59,11 @@ class Resolved:
     bits: Ints
     keeper: Ints
     distance_bits: npt.NDArray[np.int32]
-    """-1 where a cosine says it."""
+    """Distance of a copy from its keeper, in bits; -1 where a cosine says how near they are."""
     kinds: npt.NDArray[np.uint8]
     """Bits of the views in which the two are near."""
     cosine: npt.NDArray[np.float32]
-    """NaN where hashes say it."""
+    """Cosine of the two vectors where an embedding decided; NaN where hashes did."""
 
 
 def resolve_duplicates(

@@ -41,7 +41,7 @@ NAMED = frozenset({"license", "creator"})
 """Fields that an object may have a name and a URL of."""
 
 Said = Mapping[str, Any]
-"""Name -> value."""
+"""What one layer states: name -> value."""
 
 
 class Layers:
@@ -95,7 +95,7 @@ class Layers:
     def _by_name(self, field: str) -> Iterator[tuple[Said, str | None]]:
         title = self._first("title") if field == "description" else None
         for layer, texts in zip(self._said, self._texts, strict=True):
-            yield layer, one_of(field, layer, said=layer)
+            yield layer, one_of(field, layer, values=layer)
             yield layer, next((name for name in INSIDE.get(field, ()) if name in layer), None)
             if field == "title":
                 yield layer, next(iter(texts), None)

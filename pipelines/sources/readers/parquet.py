@@ -32,7 +32,7 @@ from byline.pipelines.sources.readers.values import is_empty, row_json
 
 BATCH_ROWS = 4096
 BUFFER_BYTES = 1 << 20
-"""Read ahead of each column: a row group may be larger than the memory."""
+"""Bytes that are read ahead of each column: a row group may be larger than the memory."""
 
 
 def read_parquet(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
@@ -62,7 +62,7 @@ class Layout:
     """What the columns of one file are."""
 
     names: list[str]
-    """Of all that a row says: those of columns, of what lies in them, and of the folders above."""
+    """Names of all that a row says: of columns, of what lies in them, and of the folders above."""
     columns: Columns
     pictures: PictureColumn | None
     has_nested: bool
@@ -198,13 +198,13 @@ class _Reading:
         record = read_row(lambda: self._record(row, said, held, place), place=place)
         yield from with_picture(record, data, self.options, place)
 
-    def _record(self, row: dict[str, Any], said: dict[str, Any], held: Held | None, place: str) -> ImageRecord:
-        said, columns = with_partition(said, self.partition), self.layout.columns
-        if held is None and is_empty(said.get(columns.fields.get("url", ""))) and self.layout.pictures is not None:
+    def _record(self, row: dict[str, Any], values: dict[str, Any], held: Held | None, place: str) -> ImageRecord:
+        values, columns = with_partition(values, self.partition), self.layout.columns
+        if held is None and is_empty(values.get(columns.fields.get("url", ""))) and self.layout.pictures is not None:
             raise ValueError(f"no picture in {self.layout.pictures.name!r:.60}: its bytes are not in the file")
-        at = _retrieved(said, columns)
+        at = _retrieved(values, columns)
         evidence = Evidence(file=self.path, place=place, sha256=row_digest(row), retrieved_at=at)
-        return record_of(said, columns, self.source, evidence, held=held)
+        return record_of(values, columns, self.source, evidence, held=held)
 
 
 def _retrieved(row: dict[str, Any], columns: Columns) -> str | None:

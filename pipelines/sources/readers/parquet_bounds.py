@@ -17,14 +17,15 @@ import pyarrow.parquet as pq
 from byline.catalog.errors import SourceError
 
 MAX_PAGES_BYTES = 1 << 27
-"""Of the largest page of every column of a row group together: they are in memory at once, and several times while text
-is made of them. A page has a megabyte with most writers, a few dozen with some."""
+"""Size of the largest page of every column of a row group together: they are in memory at once, and several times while
+text is made of them. A page has a megabyte with most writers, a few dozen with some."""
 MAX_ROW_BYTES = 1 << 25
-"""Of one row; pictures may be in it."""
+"""Largest row; pictures may be in it."""
 MAX_INSIDE_BYTES = 1 << 30
-"""Of text in objects that is read at once, if every value were as long as all distinct ones together."""
+"""Most text in lists and objects that is read at once, if every value were as long as all distinct ones together."""
 MAX_LISTED_VALUES = 1 << 26
-"""Of a column of lists in a row group, since all of them may be of one row: a few bytes can stand for billions."""
+"""Most values of a column of lists in a row group, since all of them may be of one row: a few bytes can stand for
+billions."""
 MAX_HEADER_BYTES = 1 << 20
 _FIRST_BYTES = 1 << 9
 _UNPACKED, _PACKED, _DATA, _DATA_2 = 2, 3, 5, 8
