@@ -61,11 +61,14 @@ def main(paths: Iterable[str]) -> None:
 
 def side_of(release: Release, split: Split) -> Side:
     """Read and hash the pictures of one side."""
-    codes, picture, is_view, grays = [], [], [], []
+    codes: list[bytes] = []
+    picture: list[int] = []
+    is_view: list[bool] = []
+    grays: list[npt.NDArray[np.float32]] = []
     for shard in release.shards(split):
         for sample in release.samples(shard):
             look = look_of(sample["jpg"])
-            shown = () if look.is_flat else (look.phash256, *(code for _, code in look.views))
+            shown = [] if look.is_flat else [look.phash256, *(code for _, code in look.views)]
             codes += shown
             picture += [len(grays)] * len(shown)
             is_view += [place > 0 for place in range(len(shown))]
@@ -101,8 +104,9 @@ def alike(heldout: Side, trained: Side, *, turns: int) -> int:
 
 def _gray(stored: bytes) -> npt.NDArray[np.float32]:
     small = Image.open(BytesIO(stored)).convert("L").resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX)
-    levels = np.asarray(small, np.float32).ravel() - np.mean(small, dtype=np.float32)
-    return levels / max(float(np.linalg.norm(levels)), 1.0)
+    levels = np.asarray(small, np.float32).ravel()
+    levels = levels - levels.mean()
+    return np.asarray(levels / max(float(np.linalg.norm(levels)), 1.0), np.float32)
 
 
 if __name__ == "__main__":
