@@ -53,7 +53,9 @@ def _autoencoder(source: str) -> tuple[int, int]:
     config = _config(source, lambda: AutoencoderKL.load_config(source, local_files_only=True))
     channels, blocks = config.get("latent_channels"), config.get("block_out_channels")
     if not isinstance(channels, int) or not isinstance(blocks, list) or not blocks:
-        raise ConfigError(f"the config of {source} says no latent_channels and block_out_channels; name an AutoencoderKL")
+        raise ConfigError(
+            f"the config of {source} says no latent_channels and block_out_channels; name an AutoencoderKL"
+        )
     return channels, 2 ** (len(blocks) - 1)
 
 
