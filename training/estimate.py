@@ -1,4 +1,4 @@
-"""What a run would need and cost, told from its config alone: no weights are made, no GPU is needed, nothing is written."""
+"""What a run would need and cost, told from its config alone: no weights are made, no GPU is needed."""
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
@@ -138,7 +138,7 @@ def estimate(config: TrainConfig, hardware: Hardware, *, gpus: int) -> Estimate:
 def _by_stage(
     trace: Trace, config: TrainConfig, settings: dict[str, Any], *, gpus: int, passes: int
 ) -> tuple[Memory, ...]:
-    """Return what each ZeRO stage needs: by the config's own file, of other stages by the file that comes with byline."""
+    """Return what each ZeRO stage needs: by the config's own file, for other stages by the one of byline."""
     own, memories = zero_stage(settings), []
     for stage in STAGES if config.optimizer.name == "adamw" else (0,):
         found = settings if stage in (own, 0) else read_deepspeed(shipped(f"zero{stage}", "deepspeed", ".json"))

@@ -47,8 +47,8 @@ def trace_pass(
 ) -> Trace:
     """Trace `build()(*inputs())`, a scalar, and its backward pass. Nothing is allocated.
 
-    `as_on_cuda` takes CUDA's rules for what autocast leaves in float32. Attention never keeps its square matrix, as with
-    every kernel that trains well.
+    `as_on_cuda` takes CUDA's rules for what autocast leaves in float32. Attention never keeps its square matrix, as
+    with every kernel that trains well.
     """
     with FakeTensorMode(allow_non_fake_inputs=True):
         network = build()
@@ -73,7 +73,7 @@ def trace_pass(
 
 
 class _Watch(TorchDispatchMode):
-    """Counts what operations compute, and the bytes of what they made and is still there, gradients of weights apart."""
+    """Counts what operations compute, and the bytes of what they made that are still there; gradients apart."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
