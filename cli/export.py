@@ -30,7 +30,9 @@ def export(
     dest: Annotated[str, typer.Argument(help="A new folder; for a release also the URL of one: s3://bucket/folder.")],
     format: Annotated[
         str | None,
-        typer.Option(help="Of a release. webdataset: tars, to train on. parquet, or datasets: rows with pictures in them."),
+        typer.Option(
+            help="Of a release. webdataset: tars, to train on. parquet, or datasets: rows with pictures in them."
+        ),
     ] = None,
     release: Annotated[
         str | None, typer.Option(help="Of a checkpoint: what it was trained on, to copy credits and licenses of.")
@@ -76,12 +78,8 @@ def _export_model(
 ) -> None:
     from byline.catalog.corpora.manifest import Release
     from byline.catalog.corpora.written import note_written
-    from byline.catalog.errors import ConfigError
-    from byline.diffusion.sampling import DTYPES
     from byline.exports.model import ModelExport, export_model
 
-    if precision not in DTYPES:
-        raise ConfigError(f"no precision is called {precision!r}; they are {', '.join(DTYPES)}")
     opened = None if release is None else Release(release)
     what = ModelExport(averaged=averaged, precision=precision, release=opened, reports=tuple(measured))
     info = export_model(checkpoint, dest, what)

@@ -61,13 +61,13 @@ def decode(autoencoder: AutoencoderKL, latents_BCHW: Tensor, precision: Precisio
 def normalize(autoencoder: AutoencoderKL, latents_BCHW: Tensor) -> Tensor:
     """Return latents with about zero mean and unit variance, which is what a diffusion model is trained on."""
     mean_1C11, spread_1C11 = _statistics(autoencoder, latents_BCHW)
-    return (latents_BCHW - mean_1C11) / spread_1C11 * autoencoder.config.scaling_factor
+    return (latents_BCHW - mean_1C11) / spread_1C11 * float(autoencoder.config.scaling_factor)
 
 
 def denormalize(autoencoder: AutoencoderKL, latents_BCHW: Tensor) -> Tensor:
     """Undo `normalize`."""
     mean_1C11, spread_1C11 = _statistics(autoencoder, latents_BCHW)
-    return latents_BCHW / autoencoder.config.scaling_factor * spread_1C11 + mean_1C11
+    return latents_BCHW / float(autoencoder.config.scaling_factor) * spread_1C11 + mean_1C11
 
 
 def fold_statistics(autoencoder: AutoencoderKL) -> AutoencoderKL:
@@ -119,17 +119,13 @@ def _check_statistics(autoencoder: AutoencoderKL, where: str) -> None:
     config = autoencoder.config
     if config.latents_mean and config.shift_factor:
         raise CheckpointError(f"{where} states latents_mean and shift_factor, two means; remove one from its config")
-    for name, positive in {
-        "scaling_factor": True,
-        "shift_factor": False,
-        "latents_mean": False,
-        "latents_std": True,
-    }.items():
-        stated = getattr(config, name)
+    for name in ("scaling_factor", "shift_factor", "latents_mean", "latents_std"):
+        stated, positive = getattr(config, name), name in ("scaling_factor", "latents_std")
         values = stated if isinstance(stated, list | tuple) else [] if stated is None else [stated]
         if isinstance(stated, list | tuple) and len(stated) != config.latent_channels:
             raise CheckpointError(
-                f"{where}: {name} has {len(stated)} values for {config.latent_channels} latent channels; mend its config"
+                f"{where}: {name} has {len(stated)} values for {config.latent_channels} latent channels; "
+                "mend its config"
             )
         if any(not math.isfinite(value) or (positive and value <= 0) for value in values):
             raise CheckpointError(f"{where}: {name} = {stated} cannot scale latents; mend its config")

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ValidationError
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import CheckpointError
 from byline.diffusion.checkpoint import INFO
+from byline.diffusion.configs import OFFLINE
 from byline.diffusion.sources import ModelSource
+from byline.diffusion.text import TextEncoder
 
 FOLDER, FILE = "parts", "parts.json"
 NOT_STATED = "not stated"
@@ -53,14 +55,21 @@ def read_parts(checkpoint: Path) -> dict[str, FrozenPart]:
         raise CheckpointError(f"{path} is damaged; delete {checkpoint}") from error
 
 
+def parts_of(autoencoder: ModelSource, text_encoder: TextEncoder) -> FrozenParts:
+    """Say whose the two models are that a diffusion model uses. Roles are those of its checkpoint's provenance."""
+    name = OFFLINE if text_encoder.config.name == OFFLINE else ""
+    return FrozenParts({"autoencoder": describe(autoencoder), "text_encoder": describe(text_encoder.source, name)})
+
+
 def describe(source: ModelSource, name: str = "") -> FrozenPart:
     """Say whose the model at `source` is. `name` is for one whose place does not tell it."""
-    folder = source.folder
+    folder = source.folder.resolve() if source.folder else None
+    place = "/".join(filter(None, (source.name, source.subfolder))) if folder is None else folder.name
     return FrozenPart(
-        name=name or (str(source) if folder is None else folder.resolve().name),
+        name=name or place,
         revision=source.revision,
         license=_license(source),
-        trained_on="" if folder is None else _release_of(folder.resolve()),
+        trained_on="" if folder is None else _release_of(folder),
     )
 
 

@@ -36,9 +36,8 @@ from byline.diffusion.weights import load_pretrained
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-SamplingPrecision = Literal["fp32", "bf16", "fp16"]
-"""What weights are kept and computed in."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Precision -> what weights are kept and computed in."""
 Sampler = Literal["ddim", "dpm++", "euler", "heun"]
 SAMPLERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "ddim": (DDIMScheduler, {}),
@@ -133,21 +132,22 @@ class TextToImage:
         *,
         averaged: bool = True,
         device: str = "cpu",
-        precision: SamplingPrecision = "fp32",
+        precision: str = "fp32",
     ) -> "TextToImage":
         """Open a checkpoint, or the newest one of a run. `averaged` takes the EMA weights.
 
         Raises `CheckpointError` when the text encoder at hand is not the one that the model was trained with, and
-        `ConfigError` for a device that is not there.
+        `ConfigError` for a device that is not there and a precision that is none.
         """
         require_device(device)
-        folder, info = open_checkpoint(checkpoint)
+        dtype = dtype_of(precision)
+        folder, info = open_checkpoint(checkpoint, for_resuming=False)
         if info.kind != "diffusion":
             raise CheckpointError(f"{folder} holds an {info.kind}; name a diffusion checkpoint")
         unet = load_pretrained(UNet2DConditionModel, str(folder / ("unet_ema" if averaged else "unet")))
         unet.register_to_config(_name_or_path="")  # so that a copy does not depend on where it was copied from
         if unet.config.class_embed_type is not None:
-            raise CheckpointError(f"{folder} was trained by an older byline, which pooled text by itself; train it again")
+            raise CheckpointError(f"{folder} is of an older byline, which pooled text by itself; train it again")
         text_encoder = TextEncoder(TextEncoderConfig(**info.config["text_encoder"]))
         require_width(unet, text_encoder, str(folder))
         if text_encoder.digest != info.provenance["text_encoder"]:
@@ -162,7 +162,7 @@ class TextToImage:
         return cls(
             info=info,
             folder=folder,
-            pipeline=pipeline.to(device, DTYPES[precision]),
+            pipeline=pipeline.to(device, dtype),
             scheduler_config=scheduler_config,
         )
 
@@ -203,6 +203,18 @@ def set_timesteps(scheduler: Scheduler, config: SamplingConfig, num_train_timest
         if steps == num and 0 <= int(t.min()) <= int(t.max()) < num_train_timesteps:
             return
     raise ConfigError(f"{config.sampler} cannot take {num} steps of {num_train_timesteps}; try {max(1, num - 1)}")
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """Return the type of weights. Raises `ConfigError` for a name that is none of `DTYPES`."""
+    if precision not in DTYPES:
+        raise ConfigError(f"no precision is called {precision!r}; they are {', '.join(DTYPES)}")
+    return DTYPES[precision]
+
+
+def default_device() -> str:
+    """Return the first GPU, or the CPU where there is none."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def require_device(device: str) -> None:

@@ -47,7 +47,7 @@ class TextEncoder:
         source: ModelSource = config
         if config.name == OFFLINE:
             source = ModelSource(name=_bundled())
-        self.config = config
+        self.config, self.source = config, source
         self.tokenizer = _load_tokenizer(source, config.max_tokens)
         self.model = _load_model(source, config.max_tokens).eval().requires_grad_(False)
         self.model.config.use_attention_mask = True  # padding is not attended to in here: pipelines read this

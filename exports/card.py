@@ -1,4 +1,4 @@
-"""The card of an exported model: what draws, what it was made of, what that asks for, what it cost and how good it is."""
+"""The card of an exported model: how to draw, what it is made of and asks for, what it cost, how good it is."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from byline.catalog.licenses.reading import family
 from byline.catalog.policies.policy import obligations_of
 from byline.diffusion.checkpoint import FOLDER, CheckpointInfo
 from byline.diffusion.parts import NOT_STATED, FrozenPart, read_parts
-from byline.diffusion.sampling import DTYPES, SamplingConfig, SamplingPrecision
+from byline.diffusion.sampling import SamplingConfig, dtype_of
 from byline.evaluation.report import Report
 from byline.pipelines.releases.papers.escaping import finalized, markdown_code, plain
 from byline.pipelines.releases.papers.licenses import license_words
@@ -29,15 +29,16 @@ def card(
     release: Release | None,
     papers: Sequence[str],
     reports: Sequence[Path],
-    precision: SamplingPrecision,
+    precision: str,
 ) -> bytes:
     """Return README.md of what is exported of the checkpoint at `folder`. `papers` are those of the release."""
     text = _templates().get_template("card.md.j2")
     return text.render(
         info=info,
+        trained_on=[f"release {one.release_digest[:16]} ({one.images_seen:,} images)" for one in info.lineage],
         release=release,
         sampling=SamplingConfig(),
-        dtype=str(DTYPES[precision]),
+        dtype=str(dtype_of(precision)),
         parts=_parts(folder, info),
         obligations=[] if release is None else _obligations(release),
         licenses=[] if release is None else _licenses(release),

@@ -8,7 +8,7 @@ from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
 from byline.diffusion.autoencoder import load_autoencoder
 from byline.diffusion.checkpoint import CheckpointInfo, open_checkpoint, require_trained_on
-from byline.diffusion.sampling import DTYPES, SamplingPrecision, TextToImage
+from byline.diffusion.sampling import TextToImage, dtype_of
 from byline.exports.card import card
 from byline.exports.destination import new_folder
 
@@ -23,7 +23,7 @@ class ModelExport:
 
     averaged: bool = True
     """The EMA weights, or the last ones."""
-    precision: SamplingPrecision = "fp32"
+    precision: str = "fp32"
     release: Release | None = None
     """The release that it was trained on, whose credits and licenses are copied."""
     reports: tuple[Path, ...] = ()
@@ -36,7 +36,7 @@ def export_model(checkpoint: str, destination: str, what: ModelExport) -> Checkp
     Raises `CheckpointError` for a damaged one, `CorpusError` when `what.release` is not the one that it was trained
     on, `ConfigError` when the folder is not new.
     """
-    folder, info = open_checkpoint(checkpoint)
+    folder, info = open_checkpoint(checkpoint, for_resuming=False)
     if what.release is not None:
         require_trained_on(info, what.release)
     with new_folder(Path(destination)) as out:
@@ -49,7 +49,7 @@ def export_model(checkpoint: str, destination: str, what: ModelExport) -> Checkp
 def _write_weights(folder: Path, info: CheckpointInfo, out: Path, what: ModelExport) -> None:
     if info.kind == "autoencoder":
         vae = load_autoencoder(str(folder / ("vae_ema" if what.averaged else "vae")))
-        vae.to(DTYPES[what.precision]).save_pretrained(out)
+        vae.to(dtype_of(what.precision)).save_pretrained(out)
         return
     TextToImage.load(folder, averaged=what.averaged, precision=what.precision).pipeline.save_pretrained(out)
 

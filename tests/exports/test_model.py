@@ -67,7 +67,8 @@ def drawn_without_byline(model: Path, out: Path, *, steps: int) -> np.ndarray:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [sys.executable, "-P", "-c", DRAW, str(model), str(out), str(steps), *PROMPTS]
     subprocess.run(command, check=True, env=environment, cwd=out.parent, capture_output=True)
-    return np.load(out).transpose(0, 3, 1, 2)
+    drawn: np.ndarray = np.load(out)
+    return drawn.transpose(0, 3, 1, 2)
 
 
 def test_diffusers_alone_draws_the_pictures_of_byline_sample(trained, exported, tmp_path):
