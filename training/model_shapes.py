@@ -8,7 +8,7 @@ from diffusers import AutoencoderKL
 from transformers import AutoConfig
 
 from byline.catalog.errors import ConfigError
-from byline.diffusion.text import OFFLINE
+from byline.diffusion.configs import OFFLINE
 
 AUTOENCODERS = {
     "madebyollin/sdxl-vae-fp16-fix": (4, 8),
