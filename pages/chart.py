@@ -31,7 +31,7 @@ def line_chart(points: Sequence[tuple[float, float]], *, title: str, unit: str, 
     scaled = math.log if log else float
     low, high = scaled(min(ys)), scaled(max(ys))
 
-    def at(x: float, y: float) -> str:
+    def place(x: float, y: float) -> str:
         across = LEFT + (RIGHT - LEFT) * x / (xs[-1] or 1)
         down = TOP + (BOTTOM - TOP) * (high - scaled(y)) / ((high - low) or 1)
         return f"{across:.1f} {down:.1f}"
@@ -40,9 +40,9 @@ def line_chart(points: Sequence[tuple[float, float]], *, title: str, unit: str, 
     return Markup(
         f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
         f'<text x="{LEFT}" y="14">{escape(title)}{" (logarithmic)" if log else ""}</text>'
-        f"{_levels(low, high, math.exp if log else float, at)}"
-        f'<path class="each" d="{_path(zip(xs, ys, strict=True), at)}"/>'
-        f'<path class="line" d="{_path(zip(xs, running_mean(ys), strict=True), at)}"/>'
+        f"{_levels(low, high, math.exp if log else float, place)}"
+        f'<path class="each" d="{_path(zip(xs, ys, strict=True), place)}"/>'
+        f'<path class="line" d="{_path(zip(xs, running_mean(ys), strict=True), place)}"/>'
         f'<text x="{LEFT}" y="{height - 14}">0</text>'
         f'<text x="{RIGHT}" y="{height - 14}" text-anchor="end">{xs[-1]:,} {escape(unit)}</text></svg>'
     )
@@ -64,16 +64,16 @@ def running_mean(values: Sequence[float]) -> list[float]:
     return means
 
 
-def _levels(low: float, high: float, unscaled: Callable[[float], float], at: Place) -> str:
+def _levels(low: float, high: float, unscaled: Callable[[float], float], place: Place) -> str:
     """Return lines across with the value that each one stands for, from the least to the greatest."""
     drawn = []
     for tick in range(TICKS + 1 if high > low else 1):
         value = unscaled(low + (high - low) * tick / TICKS)
-        down = float(at(0, value).split()[1])
+        down = float(place(0, value).split()[1])
         drawn.append(f'<path class="grid" d="M{LEFT} {down:.1f}H{RIGHT}"/>')
         drawn.append(f'<text x="{LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{value:.3g}</text>')
     return "".join(drawn)
 
 
-def _path(points: "zip[tuple[float, float]]", at: Place) -> str:
-    return "M" + "L".join(at(x, y) for x, y in points)
+def _path(points: "zip[tuple[float, float]]", place: Place) -> str:
+    return "M" + "L".join(place(x, y) for x, y in points)

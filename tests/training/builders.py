@@ -88,6 +88,7 @@ def _shared(release: str, run: Path, **overrides: Any) -> dict[str, Any]:
         "resolution_px": SIDE_PX,
         "images": 24,
         "batch_size": 4,
+        "streams": 4,
         "ema_half_life_images": 8,
         "optimizer": {"learning_rate": 1e-3},
     }
