@@ -6,29 +6,15 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL
-from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from byline.catalog.errors import CheckpointError
+from byline.diffusion.configs import AutoencoderConfig, Precision
 from byline.diffusion.sources import ModelSource
 from byline.diffusion.weights import load_config, load_pretrained
-
-Precision = Literal["fp32", "bf16", "fp16"]
-"""What matrix products are computed in. The last two are faster on GPUs, and `bf16` on CPUs with AMX, only."""
-
-
-class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
-    """The size of an `AutoencoderKL`, in diffusers' words."""
-
-    block_out_channels: tuple[int, ...] = Field(min_length=1)
-    """Every entry after the first halves the side: four entries turn 64 px into 8 latents."""
-    layers_per_block: int = Field(default=1, ge=1)
-    latent_channels: int = Field(default=8, ge=1)
-    norm_num_groups: int = Field(default=8, ge=1)
 
 
 def build_autoencoder(config: AutoencoderConfig, *, side_px: int) -> AutoencoderKL:

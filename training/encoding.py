@@ -25,7 +25,8 @@ from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
-from byline.diffusion.autoencoder import Precision, autocast
+from byline.diffusion.autoencoder import autocast
+from byline.diffusion.configs import Precision
 from byline.diffusion.pixels import RULE, to_network
 from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import weights_digest

@@ -10,17 +10,18 @@ from torch import Tensor, nn
 
 from byline.catalog.configs.places import shipped
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import Precision, build_autoencoder
+from byline.diffusion.autoencoder import build_autoencoder
+from byline.diffusion.configs import Precision
 from byline.diffusion.networks import build_unet
 from byline.diffusion.noise import Noising
 from byline.training.autoencoder_task import ReconstructionLoss
 from byline.training.config import AutoencoderRun, TrainConfig
-from byline.training.diffusion_task import DenoisingLoss
 from byline.training.deepspeed_files import read_deepspeed, zero_stage
+from byline.training.diffusion_task import DenoisingLoss
 from byline.training.engine import passes_per_step
 from byline.training.hardware import Hardware
-from byline.training.memory import FLOAT32, STAGES, Memory, memory_of
 from byline.training.kernels import checkpoint_activations
+from byline.training.memory import FLOAT32, STAGES, Memory, memory_of
 from byline.training.model_shapes import latent_shape, text_width
 from byline.training.optimizers import build_optimizer
 from byline.training.ranks import Ranks

@@ -6,7 +6,6 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 
 from byline.catalog.errors import CheckpointError
 from byline.diffusion.autoencoder import (
-    AutoencoderConfig,
     build_autoencoder,
     decode,
     denormalize,
@@ -15,6 +14,7 @@ from byline.diffusion.autoencoder import (
     load_autoencoder,
     normalize,
 )
+from byline.diffusion.configs import AutoencoderConfig
 from byline.diffusion.sources import ModelSource
 from tests.training.builders import an_autoencoder
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from byline.diffusion.networks import UNetConfig, build_unet, predict
+from byline.diffusion.configs import UNetConfig
+from byline.diffusion.networks import build_unet, predict
 
 SMALL = {"block_out_channels": [8, 16], "norm_num_groups": 4, "attention_head_dim": 2}
 

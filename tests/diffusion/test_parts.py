@@ -1,9 +1,10 @@
 import pytest
 
 from byline.catalog.errors import CheckpointError
+from byline.diffusion.configs import TextEncoderConfig
 from byline.diffusion.parts import NOT_STATED, FrozenPart, FrozenParts, describe, parts_of, read_parts
 from byline.diffusion.sources import ModelSource
-from byline.diffusion.text import TextEncoder, TextEncoderConfig
+from byline.diffusion.text import TextEncoder
 
 
 @pytest.mark.parametrize(

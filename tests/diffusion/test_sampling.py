@@ -5,7 +5,8 @@ import torch
 from pydantic import ValidationError
 
 from byline.catalog.errors import ConfigError
-from byline.diffusion.noise import NoiseConfig, Noising
+from byline.diffusion.configs import NoiseConfig
+from byline.diffusion.noise import Noising
 from byline.diffusion.sampling import SAMPLERS, SamplingConfig, build_scheduler, require_device, set_timesteps
 from byline.diffusion.seeds import seed_from
 

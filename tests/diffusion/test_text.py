@@ -22,8 +22,9 @@ from transformers import (
 )
 
 from byline.catalog.errors import ConfigError
+from byline.diffusion.configs import TextEncoderConfig
 from byline.diffusion.sources import ModelSource
-from byline.diffusion.text import TextEncoder, TextEncoderConfig, pad_tokens
+from byline.diffusion.text import TextEncoder, pad_tokens
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import torch
 
 from byline.catalog.errors import CheckpointError
 from byline.diffusion.checkpoint import file_digest, open_checkpoint
+from byline.diffusion.configs import UNetConfig
 from byline.diffusion.grid import grid_png
-from byline.diffusion.networks import UNetConfig, build_unet
+from byline.diffusion.networks import build_unet
 from byline.diffusion.sampling import SamplingConfig, TextToImage
 from byline.training.run import run
 from tests.training.builders import (

@@ -5,7 +5,8 @@ import torch
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import CorpusError
 from byline.diffusion.autoencoder import load_autoencoder
-from byline.diffusion.text import TextEncoder, TextEncoderConfig
+from byline.diffusion.configs import TextEncoderConfig
+from byline.diffusion.text import TextEncoder
 from byline.training.encoded_shards import make_encoded
 from byline.training.encoding import Encoders, Views, latent_facts, shards_of_rank, text_facts
 from byline.training.feed_files import open_arrays, write_arrays
