@@ -16,6 +16,7 @@ import diffusers
 import torch
 import transformers
 from diffusers import (
+    AutoencoderKL,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
@@ -97,13 +98,16 @@ def build_pipeline(
     scheduler_config: dict[str, Any],
     sampler: str = "dpm++",
 ) -> "StableDiffusionPipeline":
-    """Return diffusers' pipeline of these parts; nothing in it is ours."""
+    """Return diffusers' pipeline of these parts; nothing in it is ours.
+
+    The autoencoder needs nothing but its `scaling_factor` (`fold_statistics`).
+    """
     for library in (diffusers, transformers):  # they warn of image processors and types that nobody asked for
         library.utils.logging.set_verbosity_error()
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline(
-        vae=fold_statistics(autoencoder),
+        vae=autoencoder,
         text_encoder=text_encoder.model,
         tokenizer=text_encoder.tokenizer,
         unet=unet,
@@ -121,8 +125,9 @@ class TextToImage:
     """A diffusion checkpoint, ready to sample."""
 
     info: CheckpointInfo
-    folder: Path
-    pipeline: "StableDiffusionPipeline"
+    unet: UNet2DConditionModel
+    autoencoder: AutoencoderKL
+    text_encoder: TextEncoder
     scheduler_config: dict[str, Any]
 
     @classmethod
@@ -155,16 +160,19 @@ class TextToImage:
                 f"text encoder {text_encoder.config.name} has digest {text_encoder.digest[:12]}, {folder} was "
                 f"trained with {info.provenance['text_encoder'][:12]}; install that version"
             )
-        scheduler_config = dict(DDIMScheduler.load_config(folder / "scheduler"))
-        pipeline = build_pipeline(
-            unet.eval().requires_grad_(False), load_autoencoder(str(folder / "vae")), text_encoder, scheduler_config
-        )
+        autoencoder = fold_statistics(load_autoencoder(str(folder / "vae")))
         return cls(
             info=info,
-            folder=folder,
-            pipeline=pipeline.to(device, dtype),
-            scheduler_config=scheduler_config,
+            unet=unet.eval().requires_grad_(False).to(device, dtype),
+            autoencoder=autoencoder.to(device, dtype),
+            text_encoder=text_encoder.to(device, dtype),
+            scheduler_config=dict(DDIMScheduler.load_config(folder / "scheduler")),
         )
+
+    def pipeline(self, sampler: str = "dpm++") -> "StableDiffusionPipeline":
+        """Return diffusers' pipeline of these models: it draws what `sample` does."""
+        vae = fold_statistics(self.autoencoder)
+        return build_pipeline(self.unet, vae, self.text_encoder, self.scheduler_config, sampler)
 
     def sample(
         self, prompts: list[str], config: SamplingConfig, advance: Callable[[int], None] = lambda _: None
@@ -173,13 +181,13 @@ class TextToImage:
 
         `advance` is told of pictures as they are done.
         """
-        self.pipeline.scheduler = scheduler = build_scheduler(config.sampler, self.scheduler_config)
-        set_timesteps(scheduler, config, int(self.scheduler_config["num_train_timesteps"]))
+        pipeline = self.pipeline(config.sampler)
+        set_timesteps(pipeline.scheduler, config, int(self.scheduler_config["num_train_timesteps"]))
         texts = [prompt for prompt in prompts for _ in range(config.images_per_prompt)]
         pictures = []
         for start in range(0, len(texts), config.batch_size):
             batch = texts[start : start + config.batch_size]
-            drawn_BHWC = self.pipeline(
+            drawn_BHWC = pipeline(
                 batch,
                 num_inference_steps=config.num_inference_steps,
                 guidance_scale=config.guidance_scale,

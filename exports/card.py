@@ -63,10 +63,12 @@ def _templates() -> Environment:
 
 
 def _parts(folder: Path, info: CheckpointInfo) -> list[dict[str, str]]:
-    """Return a row for each frozen part: all that the checkpoint's provenance names."""
-    known = read_parts(folder)
+    """Return a row for each frozen part: all that provenance names but the checkpoint that the run started from."""
+    known, started = read_parts(folder), {one.digest for one in info.ancestors}
     rows = []
     for role, digest in sorted(info.provenance.items()):
+        if digest in started:
+            continue
         part = known.get(role, FrozenPart(name=NOT_STATED))
         made = f"release {part.trained_on[:16]}" if part.trained_on else NOT_STATED
         name = f"{part.name} at {part.revision}" if part.revision else part.name
