@@ -9,13 +9,14 @@ from itertools import count
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from byline.catalog.errors import ConfigError
 from byline.diffusion.seeds import seed_from
 from byline.training.feed_cache import FeedCache
-from byline.training.feed_files import Arrays
+from byline.training.feed_files import Array, Arrays
 from byline.training.order import Ints, Order
 from byline.training.ranks import Ranks
 from byline.training.read_ahead import ReadAhead
@@ -126,6 +127,20 @@ def _by_shard(block: Block, cache: FeedCache) -> list[Group]:
         Group(arrays=cache.arrays(int(block.shards[samples[0]])), rows=block.rows[samples], samples=samples)
         for samples in np.split(together, borders)
     ]
+
+
+class Scratch:
+    """Memory that is used for one block after the other, and so is asked of the system once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Array] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """Return an array of whatever was there; what had this name before is overwritten."""
+        size, kept = int(np.prod(shape)), self._kept.get(name)
+        if kept is None or len(kept) < size:
+            kept = self._kept[name] = np.empty(size, dtype)
+        return kept[:size].reshape(shape)
 
 
 def places_of(groups: list[Group]) -> Ints:
