@@ -201,13 +201,15 @@ class Source:
     """Of the Gaussian numbers that a sample needs."""
 
 
-def read_batches(share: Share, source: Source, images_seen: int, passes: int) -> Batches:
+def read_batches(
+    share: Share, source: Source, images_seen: int, passes: int, *, ahead_bytes: int = READ_AHEAD_BYTES
+) -> Batches:
     """Return a rank's inputs of every step from `images_seen` on, read ahead. Closing them closes the source's cache.
 
     Raises `ConfigError` when the ranks cannot share the streams evenly.
     """
     assert len(share.streams) * share.each == share.size
-    return ReadAhead(_steps(share, source, images_seen, passes), size=_num_bytes, max_bytes=READ_AHEAD_BYTES)
+    return ReadAhead(_steps(share, source, images_seen, passes), size=_num_bytes, max_bytes=ahead_bytes)
 
 
 def _steps(share: Share, source: Source, images_seen: int, passes: int) -> Generator[list[Inputs], None, None]:
