@@ -14,6 +14,8 @@ from byline.diffusion.autoencoder import autocast, build_autoencoder, encode
 from byline.diffusion.pixels import to_network
 from byline.diffusion.sampling import seed_from
 from byline.training.config import AutoencoderRun
+from byline.training.held_out import HeldOutPixels, read_held_out
+from byline.training.ranks import Ranks
 from byline.training.samples import PixelShards, order_of
 
 MEASURED_ON = 512
@@ -47,7 +49,7 @@ class AutoencoderTask:
 
     kind: Literal["autoencoder"] = "autoencoder"
 
-    def __init__(self, config: AutoencoderRun, release: Release) -> None:
+    def __init__(self, config: AutoencoderRun, release: Release, ranks: Ranks) -> None:
         """Make a new autoencoder from the run's seed."""
         torch.manual_seed(config.seed)
         vae = build_autoencoder(config.autoencoder, side_px=config.resolution_px)
@@ -60,18 +62,18 @@ class AutoencoderTask:
         )
         self.network = ReconstructionLoss(vae, config)
         self.provenance: dict[str, str] = {}
+        self.held_out = self._held_out(release, ranks)
+        self.drawing = None
 
     def inputs(self, positions: range) -> tuple[Tensor, ...]:
         """Return pictures, half of them mirrored, and the noise of their latents."""
-        side = self._config.resolution_px // 2 ** (len(self._config.autoencoder.block_out_channels) - 1)
-        latent_CHW = (self._config.autoencoder.latent_channels, side, side)
         pictures, noises = [], []
         for position in positions:
             generator = torch.Generator().manual_seed(seed_from(self._config.seed, position))
             picture_CHW = self._picture(position)
             mirrored = torch.rand((), generator=generator) < 0.5
             pictures.append(picture_CHW.flip(-1) if mirrored else picture_CHW)
-            noises.append(torch.randn(latent_CHW, generator=generator))
+            noises.append(torch.randn(self._latent_shape, generator=generator))
         return to_network(torch.stack(pictures)), torch.stack(noises)
 
     def finish(self) -> None:
@@ -95,6 +97,22 @@ class AutoencoderTask:
     def frozen_models(self) -> dict[str, Any]:
         """Return nothing: an autoencoder needs nothing else."""
         return {}
+
+    @property
+    def _latent_shape(self) -> tuple[int, int, int]:
+        side = self._config.resolution_px // 2 ** (len(self._config.autoencoder.block_out_channels) - 1)
+        return self._config.autoencoder.latent_channels, side, side
+
+    def _held_out(self, release: Release, ranks: Ranks) -> HeldOutPixels | None:
+        validation = self._config.watch.validation
+        if validation is None:
+            return None
+        return HeldOutPixels(
+            samples=read_held_out(release, validation.images, ranks),
+            loss=self._config.loss.model_dump(mode="json"),
+            side_px=self._config.resolution_px,
+            latent_shape=self._latent_shape,
+        )
 
     def _picture(self, position: int) -> Tensor:
         shard, row = self._order.at(position)

@@ -12,6 +12,7 @@ from byline.diffusion.autoencoder import AutoencoderConfig, Precision
 from byline.diffusion.networks import UNetConfig
 from byline.diffusion.noise import NoiseConfig
 from byline.diffusion.text import TextEncoderConfig
+from byline.training.watch_config import DiffusionWatchConfig, WatchConfig
 
 
 class OptimizerConfig(BaseModel, frozen=True, extra="forbid"):
@@ -59,6 +60,7 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
     """The average over weights forgets half in so many images, and in 5% of `images_seen` if that is less."""
     optimizer: OptimizerConfig
     machine: MachineConfig
+    watch: WatchConfig = WatchConfig()
 
     @model_validator(mode="after")
     def _whole_steps(self) -> "RunConfig":
@@ -69,6 +71,7 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
                 self.machine.save_every_images,
                 self.machine.log_every_images,
             ),
+            **{key: (every, self.machine.log_every_images) for key, every in self.watch.intervals().items()},
         }
         for name, (value, unit) in steps.items():
             if value % unit:
@@ -76,11 +79,11 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the weights, as JSON: no places and nothing of `machine`.
+        """Return what decides the weights, as JSON: no places and nothing of `machine` and `watch`.
 
         What lies at the places (release, autoencoder) is identified by its digest instead.
         """
-        return self.model_dump(mode="json", exclude={"release", "run", "machine"})
+        return self.model_dump(mode="json", exclude={"release", "run", "machine", "watch"})
 
 
 class AutoencoderLossConfig(BaseModel, frozen=True, extra="forbid"):
@@ -111,6 +114,7 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     noise: NoiseConfig
     caption_drop_prob: float = Field(default=0.1, ge=0, le=1)
     """How often a caption is replaced by none, for classifier-free guidance."""
+    watch: DiffusionWatchConfig = DiffusionWatchConfig()
 
     def identity(self) -> dict[str, Any]:
         """As for every run; the autoencoder's place does not count, its weights do."""

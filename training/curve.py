@@ -11,8 +11,7 @@ from markupsafe import Markup
 
 from byline.catalog.errors import BylineError, CheckpointError, ConfigError
 from byline.pages.chart import chart_file, line_chart
-from byline.training.log import LogEntry, read_log
-from byline.training.loop import LOG
+from byline.training.log import LOG, LogEntry, read_log
 
 
 def draw_curve(run: str, out: str) -> None:

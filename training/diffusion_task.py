@@ -12,13 +12,16 @@ from byline.catalog.corpora.manifest import Release
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 from byline.diffusion.autoencoder import Precision, autocast, load_autoencoder, normalize
+from byline.diffusion.checkpoint import CheckpointInfo
 from byline.diffusion.networks import build_unet, predict
 from byline.diffusion.noise import Noising
-from byline.diffusion.sampling import seed_from
+from byline.diffusion.sampling import TextToImage, seed_from
 from byline.diffusion.text import TextEncoder, pad_tokens
 from byline.diffusion.weights import weights_digest
 from byline.training.config import DiffusionRun
+from byline.training.drawing import Drawing
 from byline.training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts
+from byline.training.held_out import HeldOutLatents, encode_held_out, read_held_out
 from byline.training.progress import shown_progress
 from byline.training.ranks import Ranks
 from byline.training.samples import order_of
@@ -60,6 +63,8 @@ class DiffusionTask:
             "autoencoder": weights_digest(encoders.autoencoder),
             "text_encoder": encoders.text_encoder.digest,
         }
+        self.held_out = self._held_out(encoders, release, ranks)
+        self.drawing = self._drawing(encoders, release.manifest.digest) if ranks.is_first else None
 
     def inputs(self, positions: range) -> tuple[Tensor, ...]:
         """Return normalized latents, noise, timesteps, captions and their mask."""
@@ -89,6 +94,42 @@ class DiffusionTask:
         """Return the autoencoder and the noise schedule: with them a checkpoint can be sampled."""
         scheduler = DDIMScheduler(**self._config.noise.scheduler_config())
         return {"vae": self._autoencoder, "scheduler": scheduler}
+
+    def _held_out(self, encoders: Encoders, release: Release, ranks: Ranks) -> HeldOutLatents | None:
+        validation = self._config.watch.validation
+        if validation is None:
+            return None
+        return encode_held_out(
+            read_held_out(release, validation.images, ranks),
+            encoders.autoencoder,
+            encoders.text_encoder,
+            of=[self.provenance, self._config.noise.model_dump(mode="json"), self._config.text_encoder.max_tokens],
+            side_px=self._config.resolution_px,
+            precision=self._config.precision,
+            levels=validation.levels,
+            num_train_timesteps=self._config.noise.num_train_timesteps,
+        )
+
+    def _drawing(self, encoders: Encoders, release_digest: str) -> Drawing | None:
+        samples = self._config.watch.samples
+        if samples is None:
+            return None
+        info = CheckpointInfo(
+            kind=self.kind,
+            images_seen=0,
+            config=self._config.identity(),
+            release_digest=release_digest,
+            provenance=self.provenance,
+            files={},
+        )
+        model = TextToImage(
+            info=info,
+            unet=self.network.unet,
+            autoencoder=encoders.autoencoder,
+            text_encoder=encoders.text_encoder,
+            scheduler_config=self._config.noise.scheduler_config(),
+        )
+        return Drawing(config=samples, model=model)
 
 
 def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:

@@ -26,6 +26,10 @@ class WeightAverage:
         weights = [weight.detach() for weight in self._weights.values()]
         torch._foreach_lerp_(list(self.tensors.values()), weights, 1 - keep)
 
+    def full(self) -> dict[str, Tensor]:
+        """Return the whole average by the names of the weights."""
+        return self.tensors
+
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take over a saved average."""
         for name, average in self.tensors.items():

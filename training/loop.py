@@ -3,7 +3,6 @@
 import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,35 +10,37 @@ import torch.distributed as dist
 from torch import Tensor
 
 from byline.catalog.errors import CheckpointError
+from byline.training.averaged_copy import AveragedCopy
 from byline.training.checkpoints import Checkpoints
 from byline.training.config import OptimizerConfig, TrainConfig
 from byline.training.ema import WeightAverage
 from byline.training.engine import build_engine, passes_per_step
-from byline.training.log import LogEntry, append_log, rewind_log
+from byline.training.log import LogEntry
 from byline.training.progress import ShownProgress, shown_progress
 from byline.training.ranks import Ranks
+from byline.training.tally import Tally
 from byline.training.task import Task
-
-LOG = "log.jsonl"
+from byline.training.watching import Watch, watching
 
 
 def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> None:
     """Train from the newest checkpoint, or from the start, to `config.images`."""
     task.network.to(ranks.device)
+    averaged = AveragedCopy(task.network, ranks)
     checkpoints = Checkpoints(config=config, release_digest=release_digest, task=task, ranks=ranks)
     checkpoints.remove_partial()
     average = WeightAverage(task.network, half_life_images=config.ema_half_life_images)
     images_seen = checkpoints.restore_weights(average)
     engine = build_engine(task.network, config, ranks)
     checkpoints.restore_optimizer(engine, images_seen)
-    if ranks.is_first:
-        rewind_log(Path(config.run) / LOG, images_seen)
     stepper = _Stepper(engine=engine, task=task, config=config, ranks=ranks)
-    with shown_progress(
-        f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first
-    ) as progress:
+    with (
+        shown_progress(f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first) as progress,
+        watching(task, config, ranks, averaged, images_seen) as watch,
+    ):
         while images_seen < config.images:
-            images_seen = _train_to_entry(stepper, average, images_seen, progress)
+            images_seen = _train_to_entry(stepper, average, images_seen, progress, watch)
+            watch.look(average, images_seen)
             if images_seen % config.machine.save_every_images == 0 or images_seen == config.images:
                 checkpoints.save(engine, average, images_seen)
 
@@ -53,8 +54,9 @@ class _Stepper:
     config: TrainConfig
     ranks: Ranks
 
-    def step(self, images_seen: int, lr: float) -> Tensor:
+    def step(self, images_seen: int, lr: float, tally: Tally) -> Tensor:
         """Train on this rank's share of the batch at `images_seen`; return the share's mean loss."""
+        wait_s = 0.0
         for group in self.engine.optimizer.param_groups:
             group["lr"] = lr
         share = self.config.batch_size // self.ranks.size
@@ -62,20 +64,25 @@ class _Stepper:
         first = images_seen + self.ranks.rank * share
         losses = []
         for start in range(first, first + share, size):
+            asked_s = time.monotonic()
             inputs = self.task.inputs(range(start, start + size))
+            wait_s += time.monotonic() - asked_s
             loss = self.engine(*(tensor.to(self.ranks.device) for tensor in inputs))
             self.engine.backward(loss)
             self.engine.step()
             losses.append(loss.detach())
+        tally.add(grad_norm=self.engine.get_global_grad_norm(), wait_s=wait_s)
         return torch.stack(losses).mean()
 
 
-def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int, progress: ShownProgress) -> int:
+def _train_to_entry(
+    stepper: _Stepper, average: WeightAverage, images_seen: int, progress: ShownProgress, watch: Watch
+) -> int:
     """Train until the next log entry is due, write it, and return the images seen by then."""
-    config, started_s, losses = stepper.config, time.monotonic(), []
+    config, started_s, losses, tally = stepper.config, time.monotonic(), [], Tally()
     while True:
         lr = learning_rate(config.optimizer, images_seen, config.images)
-        losses.append(stepper.step(images_seen, lr))
+        losses.append(stepper.step(images_seen, lr, tally))
         images_seen += config.batch_size
         average.update(images_seen=images_seen, batch_size=config.batch_size)
         progress.advance(config.batch_size)
@@ -83,9 +90,8 @@ def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int,
             break
     loss = _mean_over_ranks(losses, images_seen)
     rate = len(losses) * config.batch_size / (time.monotonic() - started_s)
-    if stepper.ranks.is_first:
-        entry = LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1))
-        append_log(Path(config.run) / LOG, entry)
+    counted = tally.fields(stepper.ranks)
+    watch.note(LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1), **counted))
     progress.advance(0, f"loss {loss:.4f}")
     return images_seen
 

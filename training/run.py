@@ -59,7 +59,7 @@ def _run_rank(config: TrainConfig) -> None:
 
 def _task(config: TrainConfig, release: Release, ranks: Ranks) -> AutoencoderTask | DiffusionTask:
     if isinstance(config, AutoencoderRun):
-        return AutoencoderTask(config, release)
+        return AutoencoderTask(config, release, ranks)
     return DiffusionTask(config, release, ranks)
 
 

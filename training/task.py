@@ -4,6 +4,9 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
+from byline.training.drawing import Drawing
+from byline.training.held_out import HeldOut
+
 
 class Task(Protocol):
     """A network with a loss, and the batches that it is fitted to."""
@@ -25,6 +28,16 @@ class Task(Protocol):
 
     def inputs(self, positions: range) -> tuple[Tensor, ...]:
         """Return the network's inputs for these positions of the run. Only seed and positions decide them."""
+        ...
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """Return what the network is measured on while it trains, or None when nobody asked for it."""
+        ...
+
+    @property
+    def drawing(self) -> Drawing | None:
+        """Return what draws while it trains, on the first rank; None on others and when nobody asked for it."""
         ...
 
     def finish(self) -> None:
