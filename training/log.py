@@ -11,6 +11,8 @@ from byline.catalog.errors import CheckpointError
 
 LOG = "log.jsonl"
 VALIDATION = "validation.jsonl"
+SAMPLES = "samples"
+"""Folder of drawn grids, by images seen."""
 WAITS_MS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 """Where the classes of `LogEntry.waits` end; the last class has no end."""
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from byline.catalog.configs.extras import require
-from byline.catalog.corpora.manifest import Release
+from byline.catalog.corpora.manifest import SPLITS, Release
 from byline.catalog.errors import BylineError, CheckpointError
 from byline.diffusion.checkpoint import open_checkpoint
 from byline.training.autoencoder_task import AutoencoderTask
@@ -17,6 +17,7 @@ from byline.training.diffusion_task import DiffusionTask
 from byline.training.engine import read_deepspeed
 from byline.training.loop import fit
 from byline.training.ranks import Ranks, is_launched, join, launch, leave
+from byline.training.run_file import RunFile
 from byline.training.samples import shards_of
 
 
@@ -52,9 +53,25 @@ def _run_rank(config: TrainConfig) -> None:
     ranks = join()
     try:
         release = Release(config.release)
+        if ranks.is_first:
+            _about(config, release, ranks).write(Path(config.run))
         fit(_task(config, release, ranks), config, release.manifest.digest, ranks)
     finally:
         leave()
+
+
+def _about(config: TrainConfig, release: Release, ranks: Ranks) -> RunFile:
+    counts = {split: sum(shard.num_samples for shard in release.shards(split)) for split in SPLITS}
+    return RunFile(
+        config=config.model_dump(mode="json"),
+        release_name=release.name,
+        release_version=release.version,
+        release_digest=release.manifest.digest,
+        num_train=counts["train"],
+        num_heldout=counts["heldout"],
+        num_ranks=ranks.size,
+        device=ranks.device.type,
+    )
 
 
 def _task(config: TrainConfig, release: Release, ranks: Ranks) -> AutoencoderTask | DiffusionTask:

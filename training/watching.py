@@ -15,12 +15,11 @@ from byline.training.averaged_copy import AveragedCopy
 from byline.training.boards import Board, boards_of
 from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
-from byline.training.log import LOG, VALIDATION, Entry, LogEntry, append_log, rewind_log
+from byline.training.log import LOG, SAMPLES, VALIDATION, Entry, LogEntry, append_log, rewind_log
 from byline.training.ranks import Ranks
 from byline.training.task import Task
 from byline.training.validation import validate
 
-SAMPLES = "samples"
 NOT_DRAWN = frozenset({"images_seen", "of", "num_images", "waits", "levels"})
 """Fields of entries that are no curve."""
 
