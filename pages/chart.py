@@ -7,8 +7,8 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-SIZE_PX = (760, 260)
-LEFT, TOP, RIGHT, BOTTOM = 56, 26, 752, 226
+SIZE_PX = (480, 230)
+LEFT, TOP, RIGHT, BOTTOM = 60, 26, 474, 200
 SMOOTH = 0.8
 """What of a running mean is kept at each value."""
 TICKS = 4
@@ -125,7 +125,7 @@ class _Axes:
             value = math.exp(scaled) if self.is_log else scaled
             down = float(self.place(0, value).split()[1])
             drawn.append(f'<path class="grid" d="M{LEFT} {down:.1f}H{RIGHT}"/>')
-            drawn.append(f'<text x="{LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+            drawn.append(f'<text x="{LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{_words(value)}</text>')
         return "".join(drawn)
 
 
@@ -136,8 +136,13 @@ def _chart(drawn: Iterable[str], axes: _Axes, *, title: str, unit: str) -> Marku
         f'<text x="{LEFT}" y="14">{escape(title)}{" (logarithmic)" if axes.is_log else ""}</text>'
         f"{axes.levels()}{''.join(drawn)}"
         f'<text x="{LEFT}" y="{height - 14}">0</text>'
-        f'<text x="{RIGHT}" y="{height - 14}" text-anchor="end">{axes.width:,} {escape(unit)}</text></svg>'
+        f'<text x="{RIGHT}" y="{height - 14}" text-anchor="end">{axes.width:,.12g} {escape(unit)}</text></svg>'
     )
+
+
+def _words(value: float) -> str:
+    """Return a number in three digits, but a large one whole: an exponent is for small ones alone."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _can_show(value: float, log: bool) -> bool:

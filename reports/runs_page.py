@@ -22,8 +22,8 @@ CURVES: tuple[tuple[str, str, float, bool], ...] = (
     ("lr", "learning rate", 1, False),
     ("grad_norm", "gradient norm, before it is clipped", 1, True),
     ("images_per_s", "images a second", 1, False),
-    ("wait_ms", "wait for data, ms a step", 1, False),
-    ("wait_max_ms", "longest wait for data, ms", 1, False),
+    ("wait_ms", "wait for data, ms a step", 1, True),
+    ("wait_max_ms", "longest wait for data, ms", 1, True),
     ("memory_bytes", "memory of a rank, GB at most so far", 1e-9, False),
 )
 """Field of an entry, title of its chart, factor, whether its axis is logarithmic."""
