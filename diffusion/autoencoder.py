@@ -13,8 +13,8 @@ from torch import Tensor
 
 from byline.diffusion.weights import load_pretrained
 
-Precision = Literal["fp32", "bf16"]
-"""What matrix products are computed in. `bf16` is faster on GPUs and on CPUs with AMX only."""
+Precision = Literal["fp32", "bf16", "fp16"]
+"""What matrix products are computed in. The last two are faster on GPUs, and `bf16` on CPUs with AMX, only."""
 
 
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
@@ -82,5 +82,6 @@ def _statistics(autoencoder: AutoencoderKL, like: Tensor) -> tuple[Tensor, float
 @contextmanager
 def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
     """Compute matrix products and convolutions inside the block in `precision`."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    half = torch.float16 if precision == "fp16" else torch.bfloat16
+    with torch.autocast(device.type, half, enabled=precision != "fp32"):
         yield

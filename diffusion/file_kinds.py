@@ -7,6 +7,12 @@ from typing import Literal
 MAX_HEADER_BYTES = 100_000_000
 """Of a safetensors file, as its library has it."""
 MAX_JSON_BYTES = 64 << 20
+LOADABLE = frozenset(
+    ".bin .ckpt .gguf .h5 .joblib .json .model .msgpack .npy .npz .onnx .pickle .pkl .pt .pth .py .safetensors "
+    ".so".split()
+)
+"""Endings of what some loader of models looks for."""
+LOADABLE_NAMES = frozenset({"vocab.txt", "merges.txt"})
 _HEADER_SIZE_BYTES = 8
 
 
@@ -15,6 +21,16 @@ def kind_of(path: Path) -> Literal["safetensors", "json"] | None:
     if not path.is_file():
         return None
     return "safetensors" if _is_safetensors(path) else "json" if _is_json(path) else None
+
+
+def could_be_loaded(path: Path) -> bool:
+    """Tell whether something that loads a model could take a file that lies in its folder, by its name or its bytes.
+
+    A note, a picture or a log cannot. What is no plain file (a pipe, a link to nothing) is taken to be loadable.
+    """
+    if not path.is_file() or path.suffix.lower() in LOADABLE or path.name in LOADABLE_NAMES:
+        return True
+    return starts_like_code(path) or kind_of(path) is not None
 
 
 def starts_like_code(path: Path) -> bool:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from byline.catalog.disk.folders import folders_in
-from byline.catalog.errors import CheckpointError, ConfigError
-from byline.diffusion.checkpoint import FOLDER, INFO, CheckpointInfo, checkpoint_names
+from byline.catalog.errors import ConfigError
+from byline.diffusion.checkpoint import CheckpointInfo, newest_info
 from byline.training.log import LOG, SAMPLES, VALIDATION, LogEntry, ValidationEntry, read_entries, read_log
+from byline.training.places import working_folder
 from byline.training.run_file import RunFile, read_run_file
 
 LEVELS = 3
@@ -57,7 +56,7 @@ def find_runs(folders: Sequence[str]) -> list[str]:
     Raises `ConfigError` for a named folder that holds no run, and where none is found.
     """
     for folder in folders:
-        if not _is_run(Path(folder)):
+        if not _is_run(working_folder(folder)):
             raise ConfigError(f"no run in {folder}: it has no {LOG}; byline train CONFIG writes one")
     found = list(dict.fromkeys(folders)) or [str(path) for path in _runs(Path(), LEVELS)]
     if not found:
@@ -67,28 +66,15 @@ def find_runs(folders: Sequence[str]) -> list[str]:
 
 def read_run(folder: str) -> Run:
     """Read a run, which may be training now. Raises `CheckpointError`, one line, for a file that is damaged."""
-    path = Path(folder)
+    path = working_folder(folder)
     return Run(
         name=folder,
         about=read_run_file(path),
-        checkpoint=_newest(path),
+        checkpoint=newest_info(folder),
         entries=tuple(read_log(path / LOG)),
         validations=tuple(read_entries(path / VALIDATION, ValidationEntry)),
         grids={int(png.stem): png for png in sorted(path.glob(f"{SAMPLES}/*.png")) if png.stem.isdecimal()},
     )
-
-
-def _newest(run: Path) -> CheckpointInfo | None:
-    names = checkpoint_names(run)
-    if not names:
-        return None
-    path = run / FOLDER / names[-1] / INFO
-    try:
-        return CheckpointInfo.model_validate_json(path.read_bytes())
-    except FileNotFoundError:  # a run that trains has removed it since
-        return None
-    except ValidationError as error:
-        raise CheckpointError(f"{path} is damaged; move that checkpoint away") from error
 
 
 def _is_run(folder: Path) -> bool:

@@ -16,7 +16,7 @@ from byline.diffusion.sampling import seed_from
 from byline.training.config import AutoencoderRun
 from byline.training.held_out import HeldOutPixels, read_held_out
 from byline.training.ranks import Ranks
-from byline.training.samples import PixelShards, order_of
+from byline.training.samples import PixelShards, images_at, order_of
 
 MEASURED_ON = 512
 """Samples whose latents give `latents_mean` and `scaling_factor`."""
@@ -53,7 +53,7 @@ class AutoencoderTask:
         """Make a new autoencoder from the run's seed."""
         torch.manual_seed(config.seed)
         vae = build_autoencoder(config.autoencoder, side_px=config.resolution_px)
-        self._config = config
+        self._config, self._release = config, release
         self._order = order_of(release, shuffle_shards=config.shuffle_shards, seed=config.seed)
         self._shards = PixelShards(
             release,
@@ -76,9 +76,14 @@ class AutoencoderTask:
             noises.append(torch.randn(self._latent_shape, generator=generator))
         return to_network(torch.stack(pictures)), torch.stack(noises)
 
-    def finish(self) -> None:
+    def images_of(self, positions: range) -> list[str]:
+        """Return the SHA-256 of the pictures at these positions."""
+        return images_at(self._release, self._order, positions)
+
+    def finish(self, models: dict[str, Any]) -> None:
         """Note the statistics that give the latents zero mean and unit variance."""
-        vae, device = self.network.vae, next(self.network.parameters()).device
+        device = next(self.network.parameters()).device
+        vae = models["vae"].to(device)
         pictures = [self._picture(position) for position in range(min(MEASURED_ON, self._order.num_samples))]
         batches = torch.split(torch.stack(pictures), self._config.batch_size)
         latents_BCHW = torch.cat(

@@ -9,6 +9,7 @@ from PIL import Image
 from byline.catalog.configs.extras import needs
 from byline.catalog.digests import digest_of
 from byline.training.config import TrainConfig
+from byline.training.places import working_folder
 from byline.training.watch_config import WandbConfig
 
 TENSORBOARD = "tensorboard"
@@ -32,7 +33,7 @@ class Board(Protocol):
 
 def boards_of(config: TrainConfig, images_seen: int) -> list[Board]:
     """Return the boards of a run that goes on from `images_seen`. Raises `ConfigError` for a missing library."""
-    boards: list[Board] = [TensorBoard(Path(config.run) / TENSORBOARD, images_seen)]
+    boards: list[Board] = [TensorBoard(working_folder(config.run) / TENSORBOARD, images_seen)]
     if config.watch.wandb is not None:
         boards.append(Wandb(config.watch.wandb, config))
     return boards
@@ -73,13 +74,13 @@ class Wandb:
         with needs("wandb", "watch.wandb"):
             import wandb
 
-        folder = Path(run.run)
+        folder = working_folder(run.run)
         self._image: Any = wandb.Image
         self._run: Any = wandb.init(
             project=config.project,
             entity=config.entity,
-            id=digest_of([str(folder.resolve()), run.identity()])[:16],
-            name=folder.name,
+            id=digest_of([run.run, run.identity()])[:16],
+            name=run.run.rstrip("/").rpartition("/")[2],
             dir=str(folder),
             resume="allow",
             config=run.identity(),

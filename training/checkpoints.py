@@ -1,188 +1,169 @@
-"""Write a checkpoint whole or not at all, and go on from one. `diffusion.checkpoint` says what is in it."""
+"""Save a run without holding it up, and go on from what was saved. `diffusion.checkpoint` says what a checkpoint is.
 
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+The step is stopped for a copy to host memory; a thread of the first rank does the rest. A checkpoint is there whole or
+not at all: a folder is renamed into place, and under a URL its description is written last.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from byline.catalog.digests import canonical_json
 from byline.catalog.errors import CheckpointError
-from byline.diffusion.checkpoint import (
-    FOLDER,
-    INFO,
-    CheckpointInfo,
-    checkpoint_names,
-    file_digest,
-    open_checkpoint,
-)
-from byline.diffusion.weights import load_tensors, save_tensors
+from byline.diffusion.checkpoint import OPTIMIZER, Ancestor, CheckpointInfo, Segment, open_checkpoint
+from byline.diffusion.weights import load_tensors
+from byline.training.agreement import agree, fingerprint
 from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
-from byline.training.engine import optimizer_tensors, read_deepspeed, restore_optimizer, zero_stage
+from byline.training.engine import Engine
 from byline.training.ranks import Ranks
+from byline.training.resuming import resumable, segment_of, start_of
+from byline.training.saving import State, remove_partial, save_checkpoint
+from byline.training.state import optimizer_state, restore_optimizer, weights_of
 from byline.training.task import Task
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-PARTIAL = ".partial-"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Checkpoints:
-    """The checkpoints of one run. Every rank makes one and calls every method."""
+    """The checkpoints of one run. Every rank makes one and calls every method, in the same order."""
 
-    config: TrainConfig
-    release_digest: str
-    task: Task
-    ranks: Ranks
+    def __init__(self, *, config: TrainConfig, release_digest: str, task: Task, ranks: Ranks) -> None:
+        """Make it before the engine takes the task's network."""
+        self._config, self._release_digest = config, release_digest
+        self._task, self._ranks = task, ranks
+        self._shells = {name: _shell(model) for name, model in task.trained_models().items()}
+        self._folder: Path | None = None
+        self._provenance = dict(task.provenance)
+        self._segments: tuple[Segment, ...] = ()
+        self._ancestors: tuple[Ancestor, ...] = ()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="save")
+        self._writing: Future[None] | None = None
 
-    @property
-    def folder(self) -> Path:
-        """Where they lie."""
-        return Path(self.config.run) / FOLDER
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for what is being written. Raises why it could not be, unless there is an error already."""
+        self._thread.shutdown(wait=True)
+        if error is None:
+            self.wait()
+            self._ranks.barrier()
 
     def remove_partial(self) -> None:
         """Delete what a killed run left half written."""
-        if self.ranks.is_first:
-            for path in self.folder.glob(f"{PARTIAL}*"):
-                shutil.rmtree(path, ignore_errors=True)
-        self.ranks.barrier()
+        if self._ranks.is_first:
+            remove_partial(self._config.run)
+        self._ranks.barrier()
 
-    def restore_weights(self, average: WeightAverage) -> int:
-        """Load the newest checkpoint's weights and average; return its `images_seen`, 0 when there is none.
+    def restore_weights(self) -> int:
+        """Load the weights that the run goes on from, or starts from; return the images that it has seen, 0 at a start.
 
-        Call it before the engine takes the network. Raises `CheckpointError` when the run was another one.
+        Call it before the engine takes the network. Ranks that do not have the same afterwards end, and so do all when
+        one cannot load them (`training.agreement`).
         """
-        info = resumable(self.config, self.release_digest, self.task.provenance)
-        if info is None:
-            return 0
-        folder = self.folder / _name(info.images_seen)
-        averages = {}
-        for name in self.task.trained_models():
-            _load_weights(getattr(self.task.network, name), folder / name / WEIGHTS)
-            tensors = load_tensors(folder / f"{name}_ema" / WEIGHTS)
-            averages.update({f"{name}.{key}": tensor for key, tensor in tensors.items()})
-        average.restore(averages)
-        return info.images_seen
+        images_seen = 0
 
-    def restore_optimizer(self, engine: Any, images_seen: int) -> None:
-        """Load the optimizer state of the checkpoint that `restore_weights` took, into the engine."""
-        if images_seen:
-            path = self._optimizer_path(self.folder / _name(images_seen))
-            restore_optimizer(engine, load_tensors(path), path)
+        def load() -> dict[str, Any]:
+            nonlocal images_seen
+            images_seen = self._load()
+            weights = fingerprint(self._task.network.named_parameters())
+            return {"images_seen": images_seen, "provenance": self._provenance, "weights": weights}
 
-    def save(self, engine: Any, average: WeightAverage, images_seen: int) -> None:
-        """Write a checkpoint under a temporary name, rename it, and delete the oldest beyond `keep_checkpoints`."""
-        partial = self.folder / f"{PARTIAL}{_name(images_seen)}"
-        if self.ranks.is_first:
-            partial.mkdir(parents=True, exist_ok=True)
-        self.ranks.barrier()
-        if self.ranks.is_first or self._splits_optimizer:
-            save_tensors(self._optimizer_path(partial), optimizer_tensors(engine))
-        self.ranks.barrier()
-        if self.ranks.is_first:
-            self._save_models(partial, average)
-            self._describe(partial, images_seen)
-            place = self.folder / _name(images_seen)
-            if place.exists():  # without its description, or it would have been resumed
-                shutil.rmtree(place)
-            partial.rename(place)
-            self._prune()
-        self.ranks.barrier()
+        agree(self._ranks, load)
+        return images_seen
 
-    @property
-    def _splits_optimizer(self) -> bool:
-        return zero_stage(read_deepspeed(self.config.machine.deepspeed)) > 0
+    def _load(self) -> int:
+        start = start_of(self._config, self._task.kind)
+        if start is not None:
+            self._provenance["init_from"] = start.info.digest
+            self._ancestors = start.info.lineage
+        info = resumable(self._config, self._release_digest, self._provenance)
+        images_seen = 0 if info is None else info.images_seen
+        self._segments = segment_of(self._config, info)
+        if info is not None:
+            self._folder, _ = open_checkpoint(self._config.run)
+            self._load_weights(self._folder, "")
+        elif start is not None:
+            self._load_weights(start.folder(), start.suffix)
+        return images_seen
 
-    def _optimizer_path(self, folder: Path) -> Path:
-        rank = self.ranks.rank if self._splits_optimizer else 0
-        path = folder / "optimizer" / f"rank-{rank:05d}.safetensors"
-        if not folder.name.startswith(PARTIAL) and not path.exists():
-            raise CheckpointError(
-                f"{path} is missing; resume with the ranks and the ZeRO stage that the run was started with"
-            )
-        return path
+    def _load_weights(self, folder: Path, suffix: str) -> None:
+        for name in self._task.trained_models():
+            _load_weights(getattr(self._task.network, name), folder / f"{name}{suffix}" / WEIGHTS)
 
-    def _save_models(self, folder: Path, average: WeightAverage) -> None:
-        self.task.finish()
-        for name, model in self.task.trained_models().items():
-            model.save_pretrained(folder / name, safe_serialization=True)
-        with average.in_place():
-            self.task.finish()
-            for name, model in self.task.trained_models().items():
-                model.save_pretrained(folder / f"{name}_ema", safe_serialization=True)
-        for name, model in self.task.frozen_models().items():
-            model.save_pretrained(folder / name, safe_serialization=True)
+    def restore_state(self, engine: Engine, average: WeightAverage) -> None:
+        """Load optimizer state and average of the checkpoint that `restore_weights` took, if it took one."""
+        if self._folder is None:
+            return
+        path = self._folder / OPTIMIZER
+        restore_optimizer(engine, load_tensors(path), path)
+        averages = {name: load_tensors(self._folder / f"{name}_ema" / WEIGHTS) for name in self._task.trained_models()}
+        average.restore({f"{name}.{key}": t for name, tensors in averages.items() for key, t in tensors.items()})
 
-    def _describe(self, folder: Path, images_seen: int) -> None:
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        for path in files:
-            path.chmod(0o644)  # safetensors makes them readable by the owner only
+    def save(self, engine: Engine, average: WeightAverage, images_seen: int) -> None:
+        """Copy the state to host memory and begin to write it; the write before is waited for.
+
+        Ranks whose weights are not alike end, and nothing is written.
+        """
+        self.wait()
+        agree(
+            self._ranks,
+            lambda: {"images_seen": images_seen, "weights": fingerprint(self._task.network.named_parameters())},
+        )
+        weights, averages, optimizer = weights_of(engine), average.full(), optimizer_state(engine)
+        if self._ranks.is_first:
+            self._writing = self._thread.submit(self._write, images_seen, weights, averages, optimizer)
+
+    def raise_if_failed(self) -> None:
+        """Raise why a checkpoint could not be written, as soon as that is known."""
+        if self._writing is not None and self._writing.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Return when nothing is being written any longer. Raises why a checkpoint could not be."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write(
+        self, images_seen: int, weights: dict[str, Tensor], averages: dict[str, Tensor], optimizer: dict[str, Tensor]
+    ) -> None:
+        state = State(
+            trained=self._shells,
+            frozen=self._task.frozen_models(),
+            weights=weights,
+            averages=averages,
+            optimizer=optimizer,
+            finish=self._task.finish,
+        )
         info = CheckpointInfo(
-            kind=self.task.kind,
+            kind=self._task.kind,
             images_seen=images_seen,
-            config=self.config.identity(),
-            release_digest=self.release_digest,
-            provenance=self.task.provenance,
-            files={path.relative_to(folder).as_posix(): file_digest(path) for path in files},
+            config=self._config.identity(),
+            release_digest=self._release_digest,
+            provenance=self._provenance,
+            files={},
+            segments=self._segments,
+            ancestors=self._ancestors,
         )
-        (folder / INFO).write_bytes(canonical_json(info.model_dump(mode="json")) + b"\n")
-
-    def _prune(self) -> None:
-        names = checkpoint_names(Path(self.config.run))
-        for name in names[: -self.config.machine.keep_checkpoints]:
-            doomed = self.folder / f"{PARTIAL}{name}"
-            (self.folder / name).rename(doomed)
-            shutil.rmtree(doomed)
+        save_checkpoint(self._config.run, state, info, keep=self._config.machine.keep_checkpoints)
 
 
-def resumable(
-    config: TrainConfig, release_digest: str, provenance: dict[str, str] | None = None
-) -> CheckpointInfo | None:
-    """Return the newest checkpoint of the run that `config` describes, checked; None when there is none yet.
-
-    Raises `CheckpointError`, one line naming what changed, when it was made by another config, release or component.
-    """
-    if not checkpoint_names(Path(config.run)):
-        return None
-    folder, info = open_checkpoint(config.run)
-    changes = [*_changes(info.config, config.identity())]
-    changes += _changes({"release": info.release_digest}, {"release": release_digest})
-    if provenance is not None:
-        changes += _changes(info.provenance, provenance)
-    if changes:
-        raise CheckpointError(
-            f"{folder} was made by another run: {'; '.join(changes)}; undo this, or name a new folder as 'run'"
-        )
-    return info
-
-
-def _changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    changes = []
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            changes += _changes(before, after, f"{prefix}{key}.")
-        elif before != after:
-            changes.append(f"{prefix}{key} was {_short(before)}, now {_short(after)}")
-    return changes
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:12]}..."
+def _shell(model: Any) -> Any:
+    """Return a model of the same config without weights and without memory for them."""
+    with torch.device("meta"):
+        return type(model).from_config(model.config)
 
 
 def _load_weights(model: Any, path: Path) -> None:
-    tensors: dict[str, Tensor] = load_tensors(path)
-    load: Callable[[dict[str, Tensor]], object] = model.load_state_dict
     try:
-        load(tensors)
+        model.load_state_dict(load_tensors(path))
     except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit the network: {error}".split("\n")[0]) from error
-
-
-def _name(images_seen: int) -> str:
-    return f"{images_seen:010d}"
+        why = "; ".join(line.strip() for line in str(error).splitlines()[1:2]) or str(error)
+        raise CheckpointError(f"{path} does not fit the network of this config: {why:.200}") from error

@@ -14,15 +14,37 @@ from byline.diffusion.noise import NoiseConfig
 from byline.diffusion.text import TextEncoderConfig
 from byline.training.watch_config import DiffusionWatchConfig, WatchConfig
 
+Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
+
 
 class OptimizerConfig(BaseModel, frozen=True, extra="forbid"):
-    """AdamW, with a linear warm-up and a cosine decay to zero over the run."""
+    """Which optimizer, and its learning rate over the run: a linear warm-up, then the schedule."""
 
+    name: Literal["adamw", "muon"] = "adamw"
+    """`muon` orthogonalizes the updates of matrices, scaled so that AdamW's learning rate suits them (Moonshot); the
+    rest (convolutions, norms, biases, embeddings) is AdamW's."""
     learning_rate: float = Field(gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Muon's."""
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     warmup_images: int = Field(default=0, ge=0)
+    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    """A cosine over the whole run; constant; or constant and at the end linear (warm-up, stable, decay)."""
+    decay_images: int = Field(default=0, ge=0)
+    """How long `wsd` decays, at the end of the run."""
+    min_lr_ratio: float = Field(default=0.0, ge=0, le=1)
+    """Where `cosine` and `wsd` end, as a part of `learning_rate`."""
+
+    @model_validator(mode="after")
+    def _decay_belongs_to_wsd(self) -> "OptimizerConfig":
+        if (self.schedule == "wsd") != (self.decay_images > 0):
+            raise ValueError(
+                f"schedule = '{self.schedule}' with decay_images = {self.decay_images}; "
+                "'wsd' needs decay_images above 0, and no other schedule has it"
+            )
+        return self
 
 
 class MachineConfig(BaseModel, frozen=True, extra="forbid"):
@@ -31,13 +53,29 @@ class MachineConfig(BaseModel, frozen=True, extra="forbid"):
     num_ranks: int = Field(default=1, ge=1)
     """Processes on this machine. Under torchrun or the deepspeed launcher theirs counts instead."""
     deepspeed: DeepSpeedPlace = Field("cpu", validate_default=True)
-    """How DeepSpeed spreads memory over ranks: a file, or `cpu` or `zero2`, which come with byline. What to compute is
-    said in this file only."""
+    """How DeepSpeed spreads memory over ranks: a file, or `cpu` (each rank holds everything), `zero1`, `zero2` or
+    `zero3`, which come with byline. What to compute is said in this file only."""
     max_images_per_pass: int = Field(default=64, ge=1)
     """A larger share of a batch is computed in several passes, whose gradients are summed."""
     log_every_images: int = Field(ge=1)
     save_every_images: int = Field(ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
+    timeout_minutes: float = Field(default=10, gt=0)
+    """How long ranks wait for one that shows no life. One that still encodes, or writes, is waited for."""
+    activation_checkpointing: bool = False
+    """Compute activations again in the backward pass, and hold few: less memory, about a third more work."""
+    compile: bool = False
+    """Compile the network by `torch.compile`, which takes minutes at the start."""
+    attention: Attention = "auto"
+    """Which kernel of torch computes attention, where it can; others where it cannot."""
+
+
+class InitConfig(BaseModel, frozen=True, extra="forbid"):
+    """Start from the weights of another run, as for fine-tuning: what it saw counts for this one too."""
+
+    checkpoint: InputPlace
+    """A checkpoint, or a run, whose newest is taken: a folder or a URL. Its digest is part of this run."""
+    weights: Literal["averaged", "last"] = "averaged"
 
 
 class RunConfig(BaseModel, frozen=True, extra="forbid"):
@@ -46,7 +84,9 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
     release: InputPlace
     """`<corpus>/releases/<name>[/<version>]`."""
     run: OutputPlace
-    """Folder for checkpoints and log. The same command resumes what is there."""
+    """Folder or URL for checkpoints and log. The same command resumes what is there."""
+    init_from: InitConfig | None = None
+    """Without it the weights are made anew from the seed."""
     resolution_px: int = Field(ge=8)
     seed: int = Field(default=0, ge=0)
     images: int = Field(ge=1)
@@ -57,7 +97,9 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
     """Shards whose samples are mixed with each other, and so are in memory. A shard is up to ten thousand samples."""
     precision: Precision = "fp32"
     ema_half_life_images: int = Field(ge=1)
-    """The average over weights forgets half in so many images, and in 5% of `images_seen` if that is less."""
+    """The average over weights forgets half in so many images, and in 5% of those averaged if that is less."""
+    ema_start_images: int = Field(default=0, ge=0)
+    """Images to see before averaging begins; until then the average is the weights."""
     optimizer: OptimizerConfig
     machine: MachineConfig
     watch: WatchConfig = WatchConfig()
@@ -83,7 +125,14 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
 
         What lies at the places (release, autoencoder) is identified by its digest instead.
         """
-        return self.model_dump(mode="json", exclude={"release", "run", "machine", "watch"})
+        left_out: dict[str, Any] = {
+            "release": True,
+            "run": True,
+            "machine": True,
+            "watch": True,
+            "init_from": {"checkpoint"},
+        }
+        return self.model_dump(mode="json", exclude=left_out)
 
 
 class AutoencoderLossConfig(BaseModel, frozen=True, extra="forbid"):

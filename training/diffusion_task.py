@@ -24,7 +24,7 @@ from byline.training.encoding import EncodedShards, Encoders, latent_facts, shar
 from byline.training.held_out import HeldOutLatents, encode_held_out, read_held_out
 from byline.training.progress import shown_progress
 from byline.training.ranks import Ranks
-from byline.training.samples import order_of
+from byline.training.samples import images_at, order_of
 
 
 class DenoisingLoss(nn.Module):
@@ -51,7 +51,7 @@ class DiffusionTask:
 
     def __init__(self, config: DiffusionRun, release: Release, ranks: Ranks) -> None:
         """Load autoencoder and text encoder, and measure what the release still lacks."""
-        self._config = config
+        self._config, self._release = config, release
         encoders = _encoders(config, release, ranks)
         _measure(encoders, release, ranks)
         self._autoencoder = encoders.autoencoder
@@ -83,7 +83,11 @@ class DiffusionTask:
         x0_BCHW = normalize(self._autoencoder, torch.stack(latents))
         return x0_BCHW, torch.stack(noises), torch.stack(times), *pad_tokens(texts)
 
-    def finish(self) -> None:
+    def images_of(self, positions: range) -> list[str]:
+        """Return the SHA-256 of the pictures at these positions."""
+        return images_at(self._release, self._order, positions)
+
+    def finish(self, models: dict[str, Any]) -> None:
         """Do nothing: a U-Net says nothing about its weights."""
 
     def trained_models(self) -> dict[str, Any]:

@@ -4,48 +4,56 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from byline.training.engine import Engine
+from byline.training.state import set_weights, weights_of
 
 RAMP = 0.05
-"""While little was seen the average forgets faster: half in this part of `images_seen` (EDM2)."""
+"""While little was averaged the average forgets faster: half in this part of the images since its start (EDM2)."""
+CHUNK = 2**24
+"""Numbers that change places at once: the memory that this takes, in place of that of all weights."""
 
 
 class WeightAverage:
-    """The average of a network's weights. Its state is tensors by the names of the weights."""
+    """The average of a network's weights. Each rank averages the part of them that it updates."""
 
-    def __init__(self, network: nn.Module, *, half_life_images: int) -> None:
-        """Start at the network's weights."""
-        self._half_life_images = half_life_images
-        self._weights = dict(network.named_parameters())
-        self.tensors = {name: w.detach().clone() for name, w in self._weights.items()}
+    def __init__(self, engine: Engine, *, half_life_images: int, start_images: int = 0) -> None:
+        """Start at the weights that the engine has now. Up to `start_images` the average is the weights."""
+        self._engine = engine
+        self._half_life_images, self._start_images = half_life_images, start_images
+        self._weights = [weight.detach() for weight in engine.masters]
+        self._averages = [weight.clone() for weight in self._weights]
 
     def update(self, *, images_seen: int, batch_size: int) -> None:
         """Take in the weights after a step, `images_seen` counted with this step's batch."""
-        half_life = min(self._half_life_images, RAMP * images_seen)
-        keep = 0.5 ** (batch_size / half_life)
-        weights = [weight.detach() for weight in self._weights.values()]
-        torch._foreach_lerp_(list(self.tensors.values()), weights, 1 - keep)
+        averaged = images_seen - self._start_images
+        half_life = min(self._half_life_images, RAMP * averaged)
+        keep = 0.5 ** (batch_size / half_life) if averaged > 0 else 0.0
+        torch._foreach_lerp_(self._averages, self._weights, 1 - keep)
 
     def full(self) -> dict[str, Tensor]:
-        """Return the whole average by the names of the weights."""
-        return self.tensors
+        """Return the average as `state.weights_of` gives the weights: whole, by name, on the first rank."""
+        with self._in_place():
+            return weights_of(self._engine)
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take over a saved average."""
-        for name, average in self.tensors.items():
-            average.copy_(tensors[name])
+    def restore(self, full: dict[str, Tensor]) -> None:
+        """Take over a saved average; every rank gives all of it."""
+        with self._in_place():
+            set_weights(self._engine, full)
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Let the network have the averaged weights inside the block."""
-        kept = {name: weight.detach().clone() for name, weight in self._weights.items()}
-        self._assign(self.tensors)
+    def _in_place(self) -> Iterator[None]:
+        """Let weights and average change places inside the block. No number is computed, so none is rounded."""
+        self._change_places()
         try:
             yield
         finally:
-            self._assign(kept)
+            self._change_places()
 
-    def _assign(self, tensors: dict[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, weight in self._weights.items():
-                weight.copy_(tensors[name])
+    def _change_places(self) -> None:
+        for weight, average in zip(self._weights, self._averages, strict=True):
+            for one, other in zip(weight.view(-1).split(CHUNK), average.view(-1).split(CHUNK), strict=True):
+                kept = one.clone()
+                one.copy_(other)
+                other.copy_(kept)

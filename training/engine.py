@@ -1,61 +1,59 @@
-"""DeepSpeed around a network and AdamW: what it needs to start, and its optimizer state as tensors."""
+"""DeepSpeed around a network: what it is told, and which part of the weights this rank keeps in float32.
 
-import json
+Weights are float32 under every precision and every ZeRO stage; `precision` says what products are computed in. So a
+checkpoint, an average and a resumed run never round.
+"""
+
 import logging
 import os
-from pathlib import Path
+import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from byline.catalog.configs.extras import needs
-from byline.catalog.errors import CheckpointError, ConfigError
+from byline.catalog.errors import ConfigError
 from byline.training.config import RunConfig
+from byline.training.deepspeed_files import read_deepspeed, zero_stage
+from byline.training.kernels import checkpoint_activations, require_compiler
+from byline.training.optimizers import build_optimizer, fresh_state
 from byline.training.ranks import Ranks
 
-SAID_ELSEWHERE = {
-    "bf16": "precision",
-    "fp16": "precision",
-    "gradient_accumulation_steps": "machine.max_images_per_pass",
-    "gradient_clipping": "optimizer.max_grad_norm",
-    "optimizer": "optimizer",
-    "scheduler": "optimizer",
-    "torch_autocast": "precision",
-    "train_batch_size": "batch_size",
-    "train_micro_batch_size_per_gpu": "machine.max_images_per_pass",
-}
-"""Key of a DeepSpeed file -> the key of our config that says it, because it changes the weights."""
-
-KNOWN = frozenset({"steps_per_print", "zero_allow_untested_optimizer", "zero_optimization"})
-"""Keys of a DeepSpeed file that only say how memory and messages are spread."""
+FIRST_LOSS_SCALE = 2.0**16
+SCALE_WINDOW = 2000
+"""Steps without an overflow after which fp16's loss scale doubles: both are `torch.amp.GradScaler`'s."""
 
 
-def read_deepspeed(path: str) -> dict[str, Any]:
-    """Read a DeepSpeed JSON file. Raises `ConfigError` for ZeRO-3, and for what the training config says already."""
-    try:
-        settings: dict[str, Any] = json.loads(Path(path).read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        why = "nested too deep" if isinstance(error, RecursionError) else error
-        raise ConfigError(f"cannot read DeepSpeed config {path}: {why}") from error
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path} holds no JSON object; configs/deepspeed/ has examples")
-    for key in settings:
-        if key in SAID_ELSEWHERE:
-            raise ConfigError(f"{path}: '{key}' belongs into the training config, as {SAID_ELSEWHERE[key]}; remove it")
-        if key not in KNOWN:
-            raise ConfigError(f"{path}: '{key}' may change the weights; known keys: {', '.join(sorted(KNOWN))}")
-    zero = settings.get("zero_optimization", {})
-    if not isinstance(zero, dict) or not isinstance(zero.get("stage", 0), int):
-        raise ConfigError(f"{path}: zero_optimization must be an object with a number as its stage, got {zero!r:.80}")
-    if zero_stage(settings) > 2:
-        raise ConfigError(f"{path}: zero_optimization.stage 3 splits the weights that the EMA averages; use 0, 1 or 2")
-    return settings
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """A network that DeepSpeed trains, as this rank holds it."""
 
+    deepspeed: Any
+    zero_stage: int
+    max_grad_norm: float
+    loss_scale: Any
+    """DeepSpeed's `DynamicLossScaler` under fp16, else None."""
 
-def zero_stage(settings: dict[str, Any]) -> int:
-    """Return the ZeRO stage that a DeepSpeed config asks for."""
-    return int(settings.get("zero_optimization", {}).get("stage", 0))
+    @property
+    def network(self) -> nn.Module:
+        """The network itself. Under ZeRO 3 its parameters are empty between steps."""
+        network: nn.Module = self.deepspeed.module
+        return network
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer of torch, inside what ZeRO puts around it."""
+        optimizer: torch.optim.Optimizer = getattr(self.deepspeed.optimizer, "optimizer", self.deepspeed.optimizer)
+        return optimizer
+
+    @property
+    def masters(self) -> list[Tensor]:
+        """The float32 weights that this rank updates: all of them by parameter, or under ZeRO its part, flat."""
+        if self.zero_stage == 3:
+            return list(self.deepspeed.optimizer.fp32_partitioned_groups_flat)
+        return [weight for group in self.optimizer.param_groups for weight in group["params"]]
 
 
 def passes_per_step(config: RunConfig, ranks: Ranks) -> int:
@@ -67,29 +65,63 @@ def passes_per_step(config: RunConfig, ranks: Ranks) -> int:
     return next(passes for passes in range(fewest, share + 1) if share % passes == 0)
 
 
-def build_engine(network: nn.Module, config: RunConfig, ranks: Ranks) -> Any:
-    """Return a DeepSpeed engine that trains `network` by AdamW on the ranks that already joined.
+def build_engine(network: nn.Module, config: RunConfig, ranks: Ranks) -> Engine:
+    """Return an engine that trains `network` on the ranks that already joined, from the first rank's weights.
 
     On CPU DeepSpeed would compile an all-reduce over shared memory at its first start (40 s, needs a C++ compiler); it
     serves inference only, so it is left out and gloo sums the gradients.
     """
     deepspeed = _import_deepspeed(ranks.device)
     passes = passes_per_step(config, ranks)
-    settings = read_deepspeed(config.machine.deepspeed) | {
+    settings = read_deepspeed(config.machine.deepspeed)
+    stage = zero_stage(settings)
+    settings |= {
         "train_batch_size": config.batch_size,
         "train_micro_batch_size_per_gpu": config.batch_size // ranks.size // passes,
         "gradient_accumulation_steps": passes,
-        "gradient_clipping": config.optimizer.max_grad_norm,
+        "gradient_clipping": config.optimizer.max_grad_norm if stage else 0.0,  # `training.stepping` clips at stage 0
     }
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=config.optimizer.learning_rate,
-        betas=config.optimizer.betas,
-        weight_decay=config.optimizer.weight_decay,
-        fused=True,
+    if config.machine.activation_checkpointing:
+        checkpoint_activations(network)
+    optimizer = build_optimizer(network, config.optimizer, zero_stage=stage)
+    built, *_ = deepspeed.initialize(model=network, optimizer=optimizer, config=settings, dist_init_required=False)
+    if config.machine.compile:
+        require_compiler()
+        built.compile()
+    engine = Engine(
+        deepspeed=built,
+        zero_stage=stage,
+        max_grad_norm=config.optimizer.max_grad_norm,
+        loss_scale=_loss_scale() if config.precision == "fp16" else None,
     )
-    engine, *_ = deepspeed.initialize(model=network, optimizer=optimizer, config=settings, dist_init_required=False)
+    _begin_state(engine)
     return engine
+
+
+def _begin_state(engine: Engine) -> None:
+    """Make the optimizer's state now and not in the first step, so that it can be restored and saved at any time."""
+    first_group = engine.optimizer.param_groups[0]
+    groups = {id(weight): group for group in engine.optimizer.param_groups for weight in group["params"]}
+    for master in engine.masters:
+        engine.optimizer.state[master] = fresh_state(groups.get(id(master), first_group), master)
+    if engine.zero_stage in (1, 2):
+        from deepspeed.utils import lazy_init_hp_params_optimizer_state
+
+        for weights, master in zip(engine.deepspeed.optimizer.bit16_groups, engine.masters, strict=True):
+            lazy_init_hp_params_optimizer_state(weights, master, engine.optimizer.state)
+
+
+def _loss_scale() -> Any:
+    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler
+
+    return DynamicLossScaler(
+        init_scale=FIRST_LOSS_SCALE,
+        scale_window=SCALE_WINDOW,
+        min_scale=1.0,
+        delayed_shift=1,
+        consecutive_hysteresis=False,
+        raise_error_at_min_scale=False,
+    )
 
 
 def _import_deepspeed(device: torch.device) -> Any:
@@ -101,52 +133,5 @@ def _import_deepspeed(device: torch.device) -> Any:
     if device.type == "cpu":
         deepspeed.ops.__compatible_ops__ = {}
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)  # its ZeRO 3 uses them
     return deepspeed
-
-
-def optimizer_tensors(engine: Any) -> dict[str, Tensor]:
-    """Return the state of AdamW that this rank holds, as `<group>.<index>.<name>`. Under ZeRO that is its own part."""
-    return {
-        f"{group}.{index}.{name}": torch.as_tensor(value)
-        for group, index, state in _states(engine)
-        for name, value in state.items()
-    }
-
-
-def restore_optimizer(engine: Any, tensors: dict[str, Tensor], path: Path) -> None:
-    """Put back what `optimizer_tensors` gave. Raises `CheckpointError` when it does not fit."""
-    optimizer = _adamw(engine)
-    try:
-        for group_index, group in enumerate(optimizer.param_groups):
-            for index, parameter in enumerate(group["params"]):
-                optimizer.state[parameter] = {
-                    name: _placed(tensors.pop(f"{group_index}.{index}.{name}"), name, parameter)
-                    for name in ("step", "exp_avg", "exp_avg_sq")
-                }
-    except KeyError as error:
-        raise CheckpointError(f"{path} lacks the optimizer state {error}; delete its folder") from error
-    if tensors:
-        raise CheckpointError(f"{path} holds state of other weights: {sorted(tensors)[0]}")
-
-
-def _placed(tensor: Tensor, name: str, parameter: Tensor) -> Tensor:
-    if name != "step" and tensor.shape != parameter.shape:
-        raise CheckpointError(
-            f"optimizer state of shape {tuple(tensor.shape)} for weights of shape {tuple(parameter.shape)}; "
-            "resume a run under ZeRO with as many ranks as it was saved by"
-        )
-    return tensor.to(parameter.device)
-
-
-def _states(engine: Any) -> list[tuple[int, int, dict[str, Any]]]:
-    optimizer = _adamw(engine)
-    return [
-        (group_index, index, optimizer.state[parameter])
-        for group_index, group in enumerate(optimizer.param_groups)
-        for index, parameter in enumerate(group["params"])
-    ]
-
-
-def _adamw(engine: Any) -> torch.optim.Optimizer:
-    optimizer: torch.optim.Optimizer = getattr(engine.optimizer, "optimizer", engine.optimizer)
-    return optimizer

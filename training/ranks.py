@@ -1,100 +1,174 @@
-"""The processes of a run: start them, join them, and let none outlive its parent."""
+"""The processes of a run: how one joins the others, waits for them, and hears what the first one says.
 
-import ctypes
-import logging
+What ranks say to each other here goes as bytes through the store by which they met, not through collectives: it needs
+no accelerator, it waits as long as the others live, and it knows who is missing.
+"""
+
 import os
-import signal
-import sys
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
+from threading import Event, Thread
 
 import torch
 import torch.distributed as dist
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-TIMEOUT = timedelta(days=1)
-"""How long a rank waits for others: one may have many packs left to encode."""
+from byline.catalog.errors import CheckpointError
+from byline.training.launching import die_with_parent, is_launched
+
+BEAT_S = 5.0
+"""How often a rank shows that it lives."""
+LONGEST_NAP_S = 0.1
+"""Between two looks for what another rank is to say."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """The place of this process among those of the run."""
+    """The place of this process among those of the run. Every rank calls every method, in the same order."""
 
     rank: int
     size: int
     device: torch.device
+    store: dist.Store = field(default_factory=dist.HashStore, repr=False, compare=False)  # type: ignore[attr-defined]
+    patience_s: float = 600
+    """How long a rank may show no life before the others give it up. One that works is waited for."""
+    _turns: Iterator[int] = field(default_factory=count, repr=False, compare=False)
 
     @property
     def is_first(self) -> bool:
         """Whether this process writes what is written once."""
         return self.rank == 0
 
+    def gather(self, said: bytes) -> list[bytes]:
+        """Return, on the first rank, what every rank said, by rank; nothing on the others, which do not wait."""
+        turn = next(self._turns)
+        if not self.is_first:
+            self.store.set(f"{turn}/{self.rank}", said)
+            return []
+        heard = [said]
+        for rank in range(1, self.size):
+            heard.append(self._heard(f"{turn}/{rank}", rank))
+            self.store.delete_key(f"{turn}/{rank}")
+        return heard
+
+    def tell(self, said: bytes = b"") -> bytes:
+        """Return what the first rank said, on every rank."""
+        turn = next(self._turns)
+        if not self.is_first:
+            return self._heard(f"{turn}/0", 0)
+        if self.size > 1:
+            self.store.set(f"{turn}/0", said)
+        return said
+
     def barrier(self) -> None:
-        """Wait until every rank is here."""
-        dist.barrier()
+        """Wait until every rank is here, however long one of them still works."""
+        self.gather(b"")
+        self.tell()
+
+    def _heard(self, key: str, rank: int) -> bytes:
+        nap_s, beat, beaten_s = 0.001, b"", time.monotonic()
+        while True:
+            is_gone = self.store.check([_gone(rank)])
+            if self.store.check([key]):  # asked for last: what a rank said before it ended still counts
+                return bytes(self.store.get(key))
+            if is_gone:
+                raise CheckpointError(f"rank {rank} has ended; see what it said, then run the same command to go on")
+            now = self.store.get(_beat(rank)) if self.store.check([_beat(rank)]) else b""
+            if now != beat:
+                beat, beaten_s = now, time.monotonic()
+            elif time.monotonic() - beaten_s > self.patience_s:
+                raise CheckpointError(
+                    f"rank {rank} has shown no life for {self.patience_s / 60:.1f} minutes (machine.timeout_minutes); "
+                    "see what became of its node, then run the same command again"
+                )
+            time.sleep(nap_s)
+            nap_s = min(2 * nap_s, LONGEST_NAP_S)
 
 
-def is_launched() -> bool:
-    """Tell whether a launcher (torchrun, deepspeed) started this process as one of its ranks."""
-    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+class _Beating:
+    """The thread that shows that this rank lives, for as long as it is joined."""
+
+    stop: Event | None = None
+    thread: Thread | None = None
+
+    @classmethod
+    def begin(cls, store: dist.Store, rank: int) -> None:
+        cls.stop = Event()
+        cls.thread = Thread(target=_beat_until, args=(cls.stop, store, rank), daemon=True)
+        cls.thread.start()
+
+    @classmethod
+    def end(cls) -> None:
+        if cls.stop is not None and cls.thread is not None:
+            cls.stop.set()
+            cls.thread.join()
 
 
-def launch(module: str, arguments: list[str], *, num_ranks: int) -> int:
-    """Run `python -P -m module arguments` as ranks of this machine, on a free port; return an exit code.
+def _beat_until(stop: Event, store: dist.Store, rank: int) -> None:
+    for beat in count():
+        try:
+            store.set(_beat(rank), str(beat))
+        except RuntimeError:  # the process that held the store is gone, which the main thread notices too
+            return
+        if stop.wait(BEAT_S):
+            return
 
-    `-P`: nothing in the current folder is imported.
+
+def _beat(rank: int) -> str:
+    return f"beat/{rank}"
+
+
+def _gone(rank: int) -> str:
+    return f"gone/{rank}"
+
+
+def join(*, timeout_minutes: float = 10) -> Ranks:
+    """Join the other ranks of this run; alone, without a port. A rank dies with the process that started it.
+
+    `timeout_minutes` is how long a collective may wait for a rank, and how long one may show no life.
     """
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
-    threads = max(1, (os.cpu_count() or 1) // num_ranks)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=num_ranks,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        local_addr="127.0.0.1",
-        max_restarts=0,
-        run_id="byline",
-    )
-    try:
-        elastic_launch(config, sys.executable)("-P", "-m", module, *arguments)
-    except ChildFailedError as error:
-        return max(1, error.get_first_failure()[1].exitcode)
-    except SignalException as error:
-        return 128 + error.sigval
-    return 0
-
-
-def join() -> Ranks:
-    """Join the other ranks of this run; alone, without a port. A rank dies with the process that started it."""
-    if is_launched():
-        die_with_parent()
-    device = _device()
+    device, timeout = _device(), timedelta(minutes=timeout_minutes)
     backend = "nccl" if device.type == "cuda" else "gloo"
-    if is_launched():
-        dist.init_process_group(backend, timeout=TIMEOUT)
-    elif not dist.is_initialized():
-        os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it
-        store = dist.HashStore()  # type: ignore[attr-defined]
-        dist.init_process_group(backend, store=store, rank=0, world_size=1)
-    return Ranks(rank=dist.get_rank(), size=dist.get_world_size(), device=device)
+    if not is_launched():
+        if not dist.is_initialized():
+            os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it
+            alone = dist.HashStore()  # type: ignore[attr-defined]
+            dist.init_process_group(backend, store=alone, rank=0, world_size=1)
+        return Ranks(rank=0, size=1, device=device)
+    die_with_parent()
+    store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
+    dist.init_process_group(
+        backend, store=dist.PrefixStore("group", store), rank=rank, world_size=size, timeout=timeout
+    )
+    ours = dist.PrefixStore("byline", store)
+    if size > 1:
+        _Beating.begin(ours, rank)
+    return Ranks(rank=rank, size=size, device=device, store=ours, patience_s=timeout.total_seconds())
 
 
-def leave() -> None:
-    """Leave the other ranks. A lone process stays joined to itself, as DeepSpeed cannot be started twice otherwise."""
-    if is_launched():
+def leave(ranks: Ranks, *, together: bool) -> None:
+    """Leave the other ranks; `together`, the first one last, since its process may hold what they talk through.
+
+    A lone process stays joined to itself, as DeepSpeed cannot be started twice otherwise.
+    """
+    if not is_launched():
+        return
+    if together:
+        ranks.gather(b"")
+    elif ranks.size > 1:
+        with suppress(RuntimeError):  # the store may be gone already
+            ranks.store.set(_gone(ranks.rank), "")
+    _Beating.end()
+    if together:
         dist.destroy_process_group()
 
 
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent ends, however that ends."""
-    if sys.platform == "linux":
-        set_death_signal = 1
-        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+def is_of_lost_rank(error: Exception) -> bool:
+    """Tell whether an error comes of another rank that is gone: from NCCL, from gloo, or from the store."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
 
 
 def _device() -> torch.device:

@@ -1,24 +1,32 @@
-"""Run a training config: check it, start its ranks, train. `python -m byline.training.run CONFIG` is one rank of it."""
+"""Run a training config: check it, start its ranks, train. `python -m byline.training.run CONFIG` is one rank of it.
+
+What the ranks load (torch, diffusers, DeepSpeed) is not loaded to start them.
+"""
 
 import fcntl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from byline.catalog.configs.extras import require
 from byline.catalog.corpora.manifest import SPLITS, Release
+from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CheckpointError
-from byline.diffusion.checkpoint import open_checkpoint
-from byline.training.autoencoder_task import AutoencoderTask
-from byline.training.checkpoints import resumable
-from byline.training.config import AutoencoderRun, TrainConfig, load_train_config
-from byline.training.diffusion_task import DiffusionTask
-from byline.training.engine import read_deepspeed
-from byline.training.loop import fit
-from byline.training.ranks import Ranks, is_launched, join, launch, leave
+from byline.diffusion.checkpoint import FOLDER, checkpoint_names, open_checkpoint
+from byline.training.config import TrainConfig, load_train_config
+from byline.training.deepspeed_files import read_deepspeed
+from byline.training.launching import Failure, is_launched, is_launched_by_us, launch
+from byline.training.places import working_folder
+from byline.training.resuming import extension, resumable
 from byline.training.run_file import RunFile
 from byline.training.samples import shards_of
+
+if TYPE_CHECKING:
+    from byline.training.ranks import Ranks
+    from byline.training.task import Task
 
 
 def run(path: str | Path) -> int:
@@ -26,10 +34,10 @@ def run(path: str | Path) -> int:
 
     A finished run is left as it is. What can be checked without loading a model is checked before ranks start.
     """
-    config = load_train_config(path)
     if is_launched():
-        _run_rank(config)
+        _run_rank(path)
         return 0
+    config = load_train_config(path)
     release = Release(config.release)
     shards_of(release, "train")
     require("train", "byline train", "deepspeed")
@@ -38,29 +46,79 @@ def run(path: str | Path) -> int:
     if done is not None and done.images_seen >= config.images:
         print(f"{config.run} is finished: it has seen {done.images_seen} images; nothing to do")
         return 0
-    with _only_one(Path(config.run)):
+    if done is not None and Store(config.run).is_local:  # of a URL the ranks fetch it, and check it then
+        open_checkpoint(config.run)
+    if line := extension(config, done):
+        print(line)
+    with _only_one(working_folder(config.run)):
         if config.machine.num_ranks > 1:
-            code = launch("byline.training.run", [str(path)], num_ranks=config.machine.num_ranks)
-            if code:
-                return code
+            failure = launch("byline.training.run", [str(path)], num_ranks=config.machine.num_ranks)
+            if failure is not None:
+                return _told(failure, config, release)
         else:
-            _run_rank(config)
-    print(f"{open_checkpoint(config.run)[0]} has seen {config.images} images")
+            _run_rank(path)
+    print(f"{config.run}/{FOLDER}/{checkpoint_names(config.run)[-1]} has seen {config.images} images")
     return 0
 
 
-def _run_rank(config: TrainConfig) -> None:
-    ranks = join()
+def _told(failure: Failure, config: TrainConfig, release: Release) -> int:
+    """Return the exit code of a rank that has said what was wrong. Raises `CheckpointError` for one that was killed."""
+    if failure.exit_code >= 0:
+        return failure.exit_code
+    info = resumable(config, release.manifest.digest)
+    images_seen = 0 if info is None else info.images_seen
+    raise CheckpointError(
+        f"rank {failure.rank} was killed (signal {-failure.exit_code}); "
+        f"run the same command to go on from {images_seen} images"
+    )
+
+
+def _run_rank(path: str | Path) -> None:
+    """Be one rank of the run. Until all have agreed that they run the same, an error of one is told by the first."""
+    from byline.training.agreement import agree
+    from byline.training.loop import fit
+    from byline.training.ranks import join, leave
+
+    # A rank that cannot read its config joins all the same, so that no other one waits for it.
+    timeout_minutes = _timeout_minutes(path)
+    ranks, together = join(timeout_minutes=timeout_minutes), False
     try:
+        agree(ranks, lambda: _facts(path))
+        config = load_train_config(path)
         release = Release(config.release)
         if ranks.is_first:
-            _about(config, release, ranks).write(Path(config.run))
+            _about(config, release, ranks).write(working_folder(config.run))
         fit(_task(config, release, ranks), config, release.manifest.digest, ranks)
+        together = True
     finally:
-        leave()
+        leave(ranks, together=together)
 
 
-def _about(config: TrainConfig, release: Release, ranks: Ranks) -> RunFile:
+def _timeout_minutes(path: str | Path) -> float:
+    try:
+        return load_train_config(path).machine.timeout_minutes
+    except BylineError:
+        return 10
+
+
+def _facts(path: str | Path) -> dict[str, Any]:
+    """Return what all ranks must have alike before anything is loaded."""
+    config = load_train_config(path)
+    digest = Release(config.release).manifest.digest
+    info = resumable(config, digest)
+    return {
+        "byline": version("byline"),
+        "torch": version("torch"),
+        "images_seen": 0 if info is None else info.images_seen,
+        "checkpoint": "none" if info is None else info.digest,
+        "release": digest,
+        "config": config.identity(),
+        "machine": config.machine.model_dump(mode="json", exclude={"num_ranks", "deepspeed"}),
+        "deepspeed": read_deepspeed(config.machine.deepspeed),
+    }
+
+
+def _about(config: TrainConfig, release: Release, ranks: "Ranks") -> RunFile:
     counts = {split: sum(shard.num_samples for shard in release.shards(split)) for split in SPLITS}
     return RunFile(
         config=config.model_dump(mode="json"),
@@ -74,9 +132,13 @@ def _about(config: TrainConfig, release: Release, ranks: Ranks) -> RunFile:
     )
 
 
-def _task(config: TrainConfig, release: Release, ranks: Ranks) -> AutoencoderTask | DiffusionTask:
-    if isinstance(config, AutoencoderRun):
+def _task(config: TrainConfig, release: Release, ranks: "Ranks") -> "Task":
+    if config.kind == "autoencoder":
+        from byline.training.autoencoder_task import AutoencoderTask
+
         return AutoencoderTask(config, release, ranks)
+    from byline.training.diffusion_task import DiffusionTask
+
     return DiffusionTask(config, release, ranks)
 
 
@@ -94,11 +156,25 @@ def _only_one(run_folder: Path) -> Iterator[None]:
         yield
 
 
-if __name__ == "__main__":
+def main(path: str) -> int:
+    """Run as one process of many: what people can mend is one line, and so is that another rank is gone."""
     try:
-        sys.exit(run(sys.argv[-1]))  # the deepspeed launcher puts --local_rank before it
+        return run(path)
     except BylineError as error:
         print(f"byline: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+    except Exception as error:
+        from byline.training.ranks import is_of_lost_rank
+
+        if not is_of_lost_rank(error):
+            raise
+        if not is_launched_by_us():  # else the one who launched says which rank it was
+            why = str(error).splitlines()[0]
+            print(f"byline: another rank is gone ({why:.200}); run the same command to go on", file=sys.stderr)
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[-1]))  # the deepspeed launcher puts --local_rank before it

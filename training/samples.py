@@ -59,6 +59,14 @@ def order_of(release: Release, *, shuffle_shards: int, seed: int) -> Order:
     return Order(shard_sizes=sizes, window_shards=shuffle_shards, seed=seed)
 
 
+def images_at(release: Release, order: Order, positions: range) -> list[str]:
+    """Return the SHA-256 of the images that are seen at these positions."""
+    shards = shards_of(release, "train")
+    places = [order.at(position) for position in positions]
+    keys = {shard: read_samples(release, shards[shard]).sha256s for shard in {shard for shard, _ in places}}
+    return [keys[shard][row] for shard, row in places]
+
+
 def times_seen(release: Release, info: CheckpointInfo) -> dict[str, int]:
     """Return for each training image (by SHA-256) how often a checkpoint has seen it.
 

@@ -1,12 +1,12 @@
 """What is counted between two entries of the log: gradient norms, waits for data, memory."""
 
 import bisect
+import math
 import resource
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from byline.training.log import WAITS_MS
 from byline.training.ranks import Ranks
@@ -15,17 +15,17 @@ KIB = 1024
 
 
 class Tally:
-    """The count of one rank. It keeps tensors as they are, so that no step waits for the device."""
+    """The count of one rank."""
 
     def __init__(self) -> None:
         """Begin at zero."""
-        self._grad_norms: list[Tensor] = []
+        self._grad_norms: list[float] = []
         self._waits_ms: list[float] = []
 
-    def add(self, *, grad_norm: Tensor | float | None, wait_s: float) -> None:
-        """Count a step: the norm of its gradients where it is known, and how long it waited for its data."""
-        if grad_norm is not None:
-            self._grad_norms.append(torch.as_tensor(grad_norm, dtype=torch.float32))
+    def add(self, *, grad_norm: float, wait_s: float) -> None:
+        """Count a step: the norm of its gradients, if fp16 could hold them, and how long it waited for its data."""
+        if math.isfinite(grad_norm):
+            self._grad_norms.append(grad_norm)
         self._waits_ms.append(1000 * wait_s)
 
     def fields(self, ranks: Ranks) -> dict[str, Any]:
@@ -35,10 +35,10 @@ class Tally:
             counts[bisect.bisect_right(WAITS_MS, wait_ms)] += 1
         sums = _reduced([sum(self._waits_ms), len(self._waits_ms), *counts], dist.ReduceOp.SUM, ranks)
         most = _reduced([max(self._waits_ms), peak_memory_bytes(ranks.device)], dist.ReduceOp.MAX, ranks)
-        norms = torch.stack(self._grad_norms) if self._grad_norms else None
+        norms = self._grad_norms
         return {
-            "grad_norm": None if norms is None else round(float(norms.mean()), 6),
-            "grad_norm_max": None if norms is None else round(float(norms.max()), 6),
+            "grad_norm": round(sum(norms) / len(norms), 6) if norms else None,
+            "grad_norm_max": round(max(norms), 6) if norms else None,
             "wait_ms": round(sums[0] / sums[1], 3),
             "wait_max_ms": round(most[0], 3),
             "waits": tuple(map(int, sums[2:])),

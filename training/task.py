@@ -30,6 +30,10 @@ class Task(Protocol):
         """Return the network's inputs for these positions of the run. Only seed and positions decide them."""
         ...
 
+    def images_of(self, positions: range) -> list[str]:
+        """Return the SHA-256 of the images that are seen at these positions, to name them in an error."""
+        ...
+
     @property
     def held_out(self) -> HeldOut | None:
         """Return what the network is measured on while it trains, or None when nobody asked for it."""
@@ -40,8 +44,8 @@ class Task(Protocol):
         """Return what draws while it trains, on the first rank; None on others and when nobody asked for it."""
         ...
 
-    def finish(self) -> None:
-        """Bring what the trained models say about themselves up to date; called before they are saved."""
+    def finish(self, models: dict[str, Any]) -> None:
+        """Bring what trained models say about themselves up to date: whole copies of them, before they are saved."""
         ...
 
     def trained_models(self) -> dict[str, Any]:

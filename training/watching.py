@@ -16,6 +16,7 @@ from byline.training.boards import Board, boards_of
 from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
 from byline.training.log import LOG, SAMPLES, VALIDATION, Entry, LogEntry, append_log, rewind_log
+from byline.training.places import working_folder
 from byline.training.ranks import Ranks
 from byline.training.task import Task
 from byline.training.validation import validate
@@ -63,7 +64,7 @@ class Watch:
         return config is not None and (images_seen % config.every_images == 0 or images_seen == self.config.images)
 
     def _write(self, log: str, entry: Entry, what: str) -> None:
-        append_log(Path(self.config.run) / log, entry)
+        append_log(working_folder(self.config.run) / log, entry)
         fields = entry.model_dump(exclude_none=True)
         values = {f"{what}/{name}": value for name, value in fields.items() if name not in NOT_DRAWN}
         levels = fields.get("levels", ())
@@ -72,7 +73,7 @@ class Watch:
             board.numbers(values, entry.images_seen)
 
     def _draw(self, png: bytes, images_seen: int) -> None:
-        path = Path(self.config.run) / SAMPLES / f"{images_seen:010d}.png"
+        path = working_folder(self.config.run) / SAMPLES / f"{images_seen:010d}.png"
         path.parent.mkdir(exist_ok=True)
         partial = path.with_suffix(".partial")
         partial.write_bytes(png)
@@ -88,7 +89,7 @@ def watching(
     """Watch a run that goes on from `images_seen`: what was written of later images is taken back."""
     boards: list[Board] = []
     if ranks.is_first:
-        _rewind(Path(config.run), images_seen)
+        _rewind(working_folder(config.run), images_seen)
         boards = boards_of(config, images_seen)
     try:
         yield Watch(task=task, config=config, ranks=ranks, averaged=averaged, boards=boards)

@@ -162,6 +162,18 @@ class Files:
             else:
                 self._call(lambda fs, full: fs.put_file(name, full), path, writing=True)
 
+    def download(self, path: str, place: Path) -> None:
+        """Copy `path` to a file of this machine, which is not whole if this raises."""
+        self._call(lambda fs, full: fs.get_file(full, str(place)), path)
+
+    def upload(self, place: Path, path: str) -> None:
+        """Copy a file of this machine to `path`, whole or not at all."""
+        if not self.is_local:
+            self._call(lambda fs, full: fs.put_file(str(place), full), path, writing=True)
+            return
+        with self.writing(path) as file, place.open("rb") as source:
+            shutil.copyfileobj(source, file)
+
     def remove(self, path: str) -> None:
         """Delete a file; nothing happens when it is not there."""
         with suppress(FileNotFoundError):

@@ -133,7 +133,10 @@ def test_runs_are_found_below_the_current_folder(tmp_path, monkeypatch):
     [
         (lambda run: (run / LOG).write_text("{}\n"), r"log.jsonl is damaged: line 1 is no entry; remove that line"),
         (lambda run: (run / "run.json").write_text("{"), r"run.json is damaged; delete it"),
-        (lambda run: (run / "checkpoints/0000000096/byline.json").write_text("{"), r"move that checkpoint away"),
+        (
+            lambda run: (run / "checkpoints/0000000096/byline.json").write_text("{"),
+            r"byline.json is damaged; no older one is whole",
+        ),
         (lambda run: (run / "samples/0000000064.png").write_bytes(b"PNG"), r"0064.png is no picture; delete it"),
     ],
 )

@@ -14,9 +14,13 @@ from tests.training.builders import an_autoencoder_run
     [
         ({"bf16": {"enabled": True}}, "'bf16' belongs into the training config, as precision"),
         ({"optimizer": {}}, "'optimizer' belongs into the training config"),
-        ({"zero_optimization": {"stage": 3}}, "stage 3 splits the weights that the EMA averages; use 0, 1 or 2"),
-        ({"zero_optimization": 3}, "zero_optimization must be an object with a number as its stage, got 3"),
-        ({"zero_optimization": {"stage": "2"}}, "zero_optimization must be an object with a number as its stage"),
+        ({"zero_optimization": {"stage": 4}}, "zero_optimization must be an object with stage 0, 1, 2 or 3, got"),
+        ({"zero_optimization": 3}, "zero_optimization must be an object with stage 0, 1, 2 or 3, got 3"),
+        ({"zero_optimization": {"stage": "2"}}, "zero_optimization must be an object with stage 0, 1, 2 or 3"),
+        (
+            {"zero_optimization": {"stage": 3, "zero_quantized_weights": True}},
+            "zero_optimization.zero_quantized_weights may change the weights; known keys: allgather_bucket_size",
+        ),
         ("[" * 100_000, "cannot read DeepSpeed config .*: nested too deep"),
     ],
 )

@@ -17,7 +17,7 @@ from byline.catalog.errors import CheckpointError, ConfigError, CorpusError
 from byline.diffusion.checkpoint import checkpoint_names, file_digest, open_checkpoint
 from byline.training.log import read_log
 from byline.training.run import run
-from tests.kills import kill_when
+from harness.killed_training import kill_and_compare
 from tests.training.builders import (
     a_diffusion_run,
     a_release,
@@ -106,18 +106,16 @@ def test_a_run_goes_on_from_any_checkpoint_to_the_same_bits(tmp_path, deepspeed)
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
-    settings = {"images": 96, "machine": {"log_every_images": 4, "save_every_images": 32}}
-    whole = a_diffusion_run(release, tmp_path / "whole", autoencoder, **settings)
-    killed = a_diffusion_run(release, tmp_path / "killed", autoencoder, **settings)
-    run(write_toml(tmp_path / "whole.toml", whole))
-    path = write_toml(tmp_path / "killed.toml", killed)
-    for entries in (3, 11):
-        log = tmp_path / "killed/log.jsonl"
-        kill_when(start(path), lambda entries=entries, log=log: len(read_log(log)) >= entries)
-    assert run(path) == 0
-    assert digests_of(tmp_path / "killed") == digests_of(tmp_path / "whole")
-    assert losses_of(tmp_path / "killed") == losses_of(tmp_path / "whole")
-    assert not list((tmp_path / "killed").rglob(".partial*"))
+    settings = {"images": 320, "machine": {"log_every_images": 4, "save_every_images": 16}}
+    whole, killed = (
+        write_toml(tmp_path / f"{name}.toml", a_diffusion_run(release, tmp_path / name, autoencoder, **settings))
+        for name in ("whole", "killed")
+    )
+    told = kill_and_compare(whole, killed, num_kills=5)
+    assert told.kills == 5
+    assert told.checkpoints_equal
+    assert told.losses_equal
+    assert not told.left_over
 
 
 @pytest.mark.slow
@@ -209,7 +207,7 @@ def test_a_checkpoint_with_a_file_too_many_is_refused(tmp_path):
     run(write_toml(tmp_path / "run.toml", config))
     folder, _ = open_checkpoint(tmp_path / "run")
     (folder / "vae" / "diffusion_pytorch_model.safetensors.index.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=r"index.json is not what"):
+    with pytest.raises(CheckpointError, match=r"index.json is no part of the checkpoint"):
         open_checkpoint(tmp_path / "run")
 
 
@@ -218,7 +216,7 @@ def test_a_checkpoint_with_a_pickle_is_refused(tmp_path):
     run(path)
     folder, _ = open_checkpoint(tmp_path / "run")
     (folder / "vae" / "model.pt").write_bytes(b"")
-    with pytest.raises(CheckpointError, match=r"model.pt is neither safetensors nor JSON by its bytes"):
+    with pytest.raises(CheckpointError, match=r"model.pt is no part of the checkpoint, and could be loaded"):
         run(path)
 
 

@@ -76,6 +76,7 @@ def test_an_entry_says_norms_waits_and_memory(watched):
     entry = read_log(watched / "watched/log.jsonl")[0]
     assert sum(entry.waits) == 1
     assert 0 < entry.wait_ms <= entry.wait_max_ms
+    assert 0 < entry.grad_norm <= entry.grad_norm_max
     assert entry.memory_bytes > 1 << 20
 
 

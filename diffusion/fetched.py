@@ -1,0 +1,60 @@
+"""Checkpoints of object stores, fetched once to this machine and shared by its processes."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from byline.catalog.digests import sha256_of_file
+from byline.catalog.disk.storage import Store
+
+KEPT = 3
+"""Checkpoints that stay here for the next process; older ones go when nothing asked for them for a day."""
+UNUSED_S = 86_400.0
+
+
+def cache_folder() -> Path:
+    """Return the folder of this user and machine for what can be fetched or made again (`XDG_CACHE_HOME`)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "byline"
+
+
+def fetched(store: Store, checkpoint: str, digest: str, files: Mapping[str, str]) -> Path:
+    """Return the folder of this machine that has these files (path -> SHA-256) of the checkpoint of this digest.
+
+    Only those that are not here yet, or are other ones, are fetched, by one process at a time.
+    """
+    folder = cache_folder() / "checkpoints" / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        for name, sha256 in sorted(files.items()):
+            place = folder / name
+            if not place.is_file() or _digest(place) != sha256:
+                partial = folder.with_suffix(".partial")
+                store.download(f"{checkpoint}/{name}" if checkpoint else name, partial)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                partial.replace(place)
+        os.utime(folder)
+    _forget_others(folder)
+    return folder
+
+
+def _forget_others(used: Path) -> None:
+    others = sorted((one for one in used.parent.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime)
+    for one in others[:-KEPT]:
+        if one != used and time.time() - one.stat().st_mtime > UNUSED_S:
+            shutil.rmtree(one, ignore_errors=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with folder.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return sha256_of_file(file)
