@@ -36,7 +36,7 @@ class Nearest:
     """The training picture that is nearest to a generated one."""
 
     index: int
-    """Among the training pictures given."""
+    """Index among the training pictures that were given."""
     mirrored: bool
     """Whether its mirror image is what is near."""
     l2: float

@@ -60,10 +60,10 @@ class AddedConfig(BaseModel, frozen=True, extra="allow"):
 class AddedCaptioner:
     """A `captioners.Captioner` around what somebody wrote: names its captions, cleans them, and tells its errors."""
 
-    def __init__(self, found: Extension, settings: Mapping[str, Any]) -> None:
+    def __init__(self, extension: Extension, settings: Mapping[str, Any]) -> None:
         """Import and check it. Raises a `BylineError`."""
-        self.found = found
-        self.writer = found.configured(CaptionWriter, settings, "[caption]")
+        self.extension = extension
+        self.writer = extension.configured(CaptionWriter, settings, "[caption]")
 
     @property
     def needs_pixels(self) -> bool:
@@ -71,24 +71,26 @@ class AddedCaptioner:
 
     @cached_property
     def instrument(self) -> str:
-        said = [self.found.distribution, self.writer.model_dump(mode="json"), self.needs_pixels]
-        return instrument_name(self.found.name, self.found.plain_version, said)
+        said = [self.extension.distribution, self.writer.model_dump(mode="json"), self.needs_pixels]
+        return instrument_name(self.extension.name, self.extension.plain_version, said)
 
     def caption(self, batch: Sequence[CaptionRequest]) -> list[str]:
         """Return clean captions. Raises `ExtensionError` for what is not one text a request."""
         try:
             texts = list(self.writer.caption(batch))
         except Exception as error:  # what a captioner of others raises is told with its name
-            raise ExtensionError(f"{self.found} failed: {in_a_line(error)}") from error
+            raise ExtensionError(f"{self.extension} failed: {in_a_line(error)}") from error
         if len(texts) != len(batch) or not all(isinstance(text, str) for text in texts):
-            raise ExtensionError(f"{self.found} gave {len(texts)} for {len(batch)} requests; a text for each is needed")
+            raise ExtensionError(
+                f"{self.extension} gave {len(texts)} for {len(batch)} requests; a text for each is needed"
+            )
         return [clean_caption(text, MAX_CHARACTERS) for text in texts]
 
     def attributed(self, text: str) -> Caption:
         return Caption(
             text=text,
-            model=self.found.distribution,
-            revision=self.found.version,
+            model=self.extension.distribution,
+            revision=self.extension.version,
             prompt="",
             decoding=canonical_json(self.writer.model_dump(mode="json")).decode(),
             seed=0,

@@ -10,7 +10,7 @@ class CaptionRequest:
     """One image to caption."""
 
     sha256: str
-    """Of the image's bytes as fetched; it seeds sampling, so that an image's caption depends on nothing else."""
+    """Digest of the image's bytes as fetched; it seeds sampling, so that an image's caption depends on nothing else."""
     image: bytes | None
     """The encoded picture, in any format; None is enough when `needs_pixels` is False."""
     title: str = ""

@@ -17,10 +17,10 @@ def former_url_key(url: str) -> str:
     return host.lower() + (rest if "?" in rest or "#" in rest else rest.removesuffix("/"))
 
 
-def former_creator_key(said: str) -> str:
+def former_creator_key(creator: str) -> str:
     """Return the key of version 1: only case and how accents are encoded did not count."""
-    said = said.strip()
-    return former_url_key(said) if "://" in said else unicodedata.normalize("NFC", said.casefold())
+    creator = creator.strip()
+    return former_url_key(creator) if "://" in creator else unicodedata.normalize("NFC", creator.casefold())
 
 
 def former_domain(host: str) -> str:

@@ -22,16 +22,16 @@ class UrlError(ValueError):
     """A URL cannot be read. The message is one line that repeats nothing that could be a secret."""
 
 
-def read_host(said: str) -> str:
+def read_host(written: str) -> str:
     """Return the host in its one form; of an IPv6 address, in brackets there, without them.
 
     Raises `UrlError` for what is no name and no address.
     """
-    if said.startswith("["):
-        return _ipv6(said)
-    if len(said) > MAX_SAID:
+    if written.startswith("["):
+        return _ipv6(written)
+    if len(written) > MAX_SAID:
         raise UrlError("host longer than a name may be")
-    name = said if _PLAIN.fullmatch(said) else _ascii(said)
+    name = written if _PLAIN.fullmatch(written) else _ascii(written)
     if not name.strip("."):
         raise UrlError("no host")
     if odd := _NOT_IN_NAMES.search(name):
@@ -52,10 +52,10 @@ def domains_of(host: str) -> list[str]:
     return [".".join(labels[start:]) for start in range(len(labels))]
 
 
-def _ascii(said: str) -> str:
+def _ascii(written: str) -> str:
     """Return a name with its escapes decoded, mapped as UTS 46 says, and each label that needs it in punycode."""
     try:
-        name = unquote_to_bytes(said).decode()
+        name = unquote_to_bytes(written).decode()
         name = name.lower() if name.isascii() else idna.uts46_remap(name, std3_rules=False)
     except ValueError:
         raise UrlError("host cannot be read") from None
@@ -96,11 +96,11 @@ def _low(last: int, first: list[int]) -> int:
     return last
 
 
-def _ipv6(said: str) -> str:
+def _ipv6(written: str) -> str:
     """Return the address as RFC 5952 writes it, an IPv4 address inside it in hex, on every version of Python."""
-    inside = said[1:-1]
+    inside = written[1:-1]
     try:
-        if not said.endswith("]") or not inside.isascii():
+        if not written.endswith("]") or not inside.isascii():
             raise AddressValueError
         address = IPv6Address(inside)
     except AddressValueError:

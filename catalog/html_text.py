@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 MAX_CHARACTERS = 1 << 17
-"""Of a fragment; what comes later is not read. No name and no caption is that long."""
+"""Characters of a fragment that are read; later ones are not. No name and no caption is that long."""
 INLINE = frozenset("a abbr b bdi code em font i small span strong sub sup u".split())
 """Elements that do not break a line: the words beside them are one text."""
 _EMPTY = frozenset("area base br col embed hr img input link meta param source track wbr".split())

@@ -20,7 +20,7 @@ MAX_CHARACTERS = 400
 HELD = "held:"
 """What the URL of a picture of one's own begins with: its path below the folder of its source follows, quoted."""
 _LIKE_WORDS = 60
-"""Without markup."""
+"""Longest text, without markup, that is compared with the words for nothing, in characters."""
 
 _OF_TOOLS = r"""nan|null|none|na|n/a|n.a|<na>|#n/a|#n/a n/a|#na|-nan|1.#ind|1.#qnan|#value!|#ref!|#name?|#null!
     |undefined|not available|not applicable|not provided|not specified|not stated|not given|not set|not known

@@ -20,7 +20,7 @@ def plain_text(html: str) -> str:
 
 
 MAX_MARKS = 30
-"""Of combining marks in a row, as Unicode's stream-safe format has it. Sorting a long row of them takes its square."""
+"""Most combining marks in a row, as in Unicode's stream-safe format. Sorting a long row of them takes its square."""
 _FEW_CHARACTERS = 1000
 
 

@@ -10,7 +10,8 @@ from typing import TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 SWITCH_S = 0.0005
-"""After which a thread hands Python over. They let go of it for some 100 us at a time; Python's own 5 ms are an age."""
+"""Time after which a thread hands Python over, in seconds. They let go of it for some 100 us at a time; Python's own 5
+ms are an age."""
 
 
 def in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:

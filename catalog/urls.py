@@ -47,13 +47,13 @@ class Url:
 
     scheme: str
     host: str
-    """As `catalog.hosts.read_host` gives it."""
+    """Host as `catalog.hosts.read_host` gives it."""
     port: int
     path: str
-    """Begins with a slash."""
+    """The path, which begins with a slash."""
     query: str = ""
     has_credentials: bool = False
-    """They are told of, and never sent."""
+    """Whether it has a user or a password, which are reported and never sent."""
 
     @property
     def authority(self) -> str:
@@ -61,7 +61,7 @@ class Url:
         return self._host if self.port == PORTS[self.scheme] else f"{self._host}:{self.port}"
 
     @property
-    def place(self) -> str:
+    def server(self) -> str:
         """What limits are kept for: the host, whatever its scheme; another port is another server."""
         return self._host if self.port in PORTS.values() else f"{self._host}:{self.port}"
 
@@ -80,8 +80,8 @@ class Url:
         """What equal URLs have in common: see `url_key`."""
         path = _folded(self.path, _SAME_IN_PATHS)
         if self.query:
-            return f"{self.place}{path}?{_folded(self.query, _SAME_IN_QUERIES)}"
-        return self.place + path.removesuffix("/")
+            return f"{self.server}{path}?{_folded(self.query, _SAME_IN_QUERIES)}"
+        return self.server + path.removesuffix("/")
 
     @property
     def domains(self) -> list[str]:
@@ -104,7 +104,7 @@ class Url:
         if slashes == "//":
             return read_url(f"{self.scheme}://{said[2:]}")
         if odd := _ODD.search(said):
-            raise UrlError(_told(odd))
+            raise UrlError(_odd_character(odd))
         path, query = _parts(said)
         if not path:
             return replace(self, query=query if "?" in said else self.query)
@@ -112,17 +112,17 @@ class Url:
         return replace(self, path=_resolved(before + path), query=query)
 
 
-def read_url(said: str) -> Url:
+def read_url(text: str) -> Url:
     """Return the URL that a text is. Raises `UrlError`, for everything else, and never anything else.
 
     Spaces and controls around it do not count. Whether it is one that is asked is the transport's to say.
     """
-    said = said.strip(_AROUND)
-    if odd := _ODD.search(said):
-        raise UrlError(_told(odd))
-    found = _URL.match(said)
+    text = text.strip(_AROUND)
+    if odd := _ODD.search(text):
+        raise UrlError(_odd_character(odd))
+    found = _URL.match(text)
     if found is None:
-        other = _SCHEME.match(said[:21])
+        other = _SCHEME.match(text[:21])
         raise UrlError(f"scheme {other[0].lower() if other else ''!r}; only http:// and https:// are asked for")
     scheme, (_, at, place), rest = found[1].lower(), found[2].rpartition("@"), found[3]
     if rest.startswith("\\"):  # what follows is a path to some, and the host to others
@@ -159,20 +159,20 @@ def url_key(url: str) -> str:
         return url.strip(_AROUND)
 
 
-def creator_key(said: str) -> str:
+def creator_key(creator: str) -> str:
     """Return what equal names of a creator have in common: pages are compared as URLs.
 
     Of names neither case counts nor how letters are encoded (accents, full-width), nor what cannot be seen. A name and
     a page are never equal.
     """
-    said = said.strip()
-    if "://" in said:
-        return url_key(said)
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", said).casefold())
+    creator = creator.strip()
+    if "://" in creator:
+        return url_key(creator)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", creator).casefold())
     return " ".join("".join(c for c in folded if unicodedata.category(c) != "Cf").split())
 
 
-def _told(odd: re.Match[str]) -> str:
+def _odd_character(odd: re.Match[str]) -> str:
     return f"character {odd[0]!r} at {odd.start()}; percent-encode it"
 
 
@@ -207,8 +207,8 @@ def _resolved(path: str) -> str:
 def _folded(text: str, same: frozenset[str]) -> str:
     """Return a text with its escapes in one form: those of characters that need none decoded, others in upper case."""
 
-    def one(escape: re.Match[str]) -> str:
+    def folded_escape(escape: re.Match[str]) -> str:
         character = chr(int(escape[0][1:], 16))
         return character if character in same else escape[0].upper()
 
-    return _ESCAPE.sub(one, text) if "%" in text else text
+    return _ESCAPE.sub(folded_escape, text) if "%" in text else text

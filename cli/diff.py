@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from byline.pipelines.rights.plans.differences import Change, CreditChange, Difference, Group, Moved
 
 FIRST = 20
-"""Of each kind in the terminal, unless all are asked for."""
+"""How many entries of each kind the terminal shows unless all are asked for."""
 
 
 def diff(
@@ -40,25 +40,25 @@ def diff(
         show(found, Console(highlight=False, emoji=False), None if everything else FIRST)
 
 
-def show(found: "Difference", console: Console, first: int | None) -> None:
+def show(difference: "Difference", console: Console, first: int | None) -> None:
     """Print a difference, `first` of each kind; whatever a source said is made safe."""
-    console.print(f"A {found.a}")
-    console.print(f"B {found.b}")
-    for title, groups in (("by license", found.by_license), ("by source", found.by_source)):
+    console.print(f"A {difference.a}")
+    console.print(f"B {difference.b}")
+    for title, groups in (("by license", difference.by_license), ("by source", difference.by_source)):
         if groups:
             console.print()
             console.print(_counts(title, groups))
-    images = (("images added", found.images_added), ("images removed", found.images_removed))
-    records = (("records added", found.added), ("records removed", found.removed))
+    images = (("images added", difference.images_added), ("images removed", difference.images_removed))
+    records = (("records added", difference.added), ("records removed", difference.removed))
     for title, moved in (*images, *records):
         _list(console, title, [_moved(one, title.startswith("images")) for one in moved], first)
     for title, changes in (
-        ("license changed", found.relicensed),
-        ("split changed", found.resplit),
-        ("copies of another keeper", found.rekept),
+        ("license changed", difference.relicensed),
+        ("split changed", difference.resplit),
+        ("copies of another keeper", difference.rekept),
     ):
         _list(console, title, [_change(one) for one in changes], first)
-    _list(console, "credits changed", [_credit(one) for one in found.credits], first)
+    _list(console, "credits changed", [_credit(one) for one in difference.credits], first)
 
 
 def _counts(title: str, groups: "dict[str, Group]") -> Table:
@@ -80,17 +80,17 @@ def _list(console: Console, title: str, lines: Sequence[str], first: int | None)
         console.print(f"  and {len(lines) - first:,} more; --all shows them")
 
 
-def _moved(one: "Moved", is_image: bool) -> str:
-    named = f"{one.sha256[:16]} {_safe(one.record_id)}" if is_image else _safe(one.record_id)
-    return f"{named} {_safe(one.license)}: {_safe(', '.join(one.reasons))}"
+def _moved(moved: "Moved", is_image: bool) -> str:
+    named = f"{moved.sha256[:16]} {_safe(moved.record_id)}" if is_image else _safe(moved.record_id)
+    return f"{named} {_safe(moved.license)}: {_safe(', '.join(moved.reasons))}"
 
 
-def _change(one: "Change") -> str:
-    return f"{_safe(one.record_id)}: {_safe(one.a)} -> {_safe(one.b)}"
+def _change(change: "Change") -> str:
+    return f"{_safe(change.record_id)}: {_safe(change.a)} -> {_safe(change.b)}"
 
 
-def _credit(one: "CreditChange") -> str:
-    return f"{one.sha256[:16]} {one.part}: {_safe(one.a)} -> {_safe(one.b)}"
+def _credit(change: "CreditChange") -> str:
+    return f"{change.sha256[:16]} {change.part}: {_safe(change.a)} -> {_safe(change.b)}"
 
 
 def _safe(text: str | None) -> str:

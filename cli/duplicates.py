@@ -48,14 +48,14 @@ def duplicates(
     Console(highlight=False, emoji=False, markup=False).print(f"{out} ({size}): {_summary(found)}", soft_wrap=True)
 
 
-def _summary(found: "Duplicates") -> str:
-    ledger = found.ledger
+def _summary(duplicates: "Duplicates") -> str:
+    ledger = duplicates.ledger
     if not ledger.num_clusters:
         return "the release has no duplicates"
-    told = [f"{len(found.clusters):,} of {ledger.num_clusters:,} clusters", f"{ledger.num_copies:,} copies in all"]
+    told = [f"{len(duplicates.clusters):,} of {ledger.num_clusters:,} clusters", f"{ledger.num_copies:,} copies in all"]
     told += [f"{ledger.num_same_bytes:,} with their keeper's bytes", f"{ledger.num_conflicts:,} in license conflict"]
-    if found.num_taken_down:
-        told.append(f"{found.num_taken_down:,} left out as taken down")
-    if found.num_lost:
-        told.append(f"{found.num_lost:,} not in the corpus any more")
+    if duplicates.num_taken_down:
+        told.append(f"{duplicates.num_taken_down:,} left out as taken down")
+    if duplicates.num_lost:
+        told.append(f"{duplicates.num_lost:,} not in the corpus any more")
     return ", ".join(told)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from byline.pipelines.rights.plans.plan_report import Plan
 
 MOST_ROWS = 12
-"""Of each table in the terminal; JSON has all."""
+"""Most rows of a table that the terminal shows; the JSON has all of them."""
 
 
 def plan(

@@ -108,8 +108,8 @@ def _passing(ordered, first, last, share, low, list_starts, rests, limit, passin
 
 
 @compiled(nogil=True)
-def probe(words, start, ordered, share_starts, lists, where, search, found, num):
-    """Write into `found` (room, 3), from `num` on, the pairs that are candidates first in a band.
+def probe(words, start, ordered, share_starts, lists, where, search, pairs, num):
+    """Write into `pairs` (room, 3), from `num` on, the pairs that are candidates first in a band.
 
     `words` are those of the many and of the few; `ordered` are the many from row `start` on, as `by_share` returns
     them; `where` is the band and the width of its key; `search` the ring, the limits in it, the bands of `meeting`, and
@@ -134,7 +134,7 @@ def probe(words, start, ordered, share_starts, lists, where, search, found, num)
                 for word in range(many.shape[1]):
                     distance += bits_set(many[row, word] ^ few[other, word])
                 if distance <= radius and _is_told(many, row, few, other, band, search):
-                    if num < found.shape[0]:
-                        found[num, 0], found[num, 1], found[num, 2] = row, other, distance
+                    if num < pairs.shape[0]:
+                        pairs[num, 0], pairs[num, 1], pairs[num, 2] = row, other, distance
                     num += 1
     return num

@@ -27,7 +27,7 @@ RINGS = {
     256: _nibbles(13),
     64: np.array([[[0, 13 * band, min(13, 64 - 13 * band)]] for band in range(5)], np.int64),
 }
-"""For codes of so many bits: of each piece of a band its word, first bit and width, `(bands, pieces, 3)`."""
+"""Bits of a code -> word, first bit and width of each piece of a band, `(bands, pieces, 3)`."""
 
 
 def limits_of(bits: int, radius_bits: int) -> tuple[int, int]:

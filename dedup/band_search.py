@@ -58,7 +58,7 @@ def meeting(differing, pieces):
 
 
 @compiled(nogil=True)
-def _note(codes, row, other, where, beside, half, search, found, num):
+def _note(codes, row, other, where, beside, half, search, pairs, num):
     """Write a pair down if it is near and met here; return how many there are by now.
 
     `beside` is -1 where a cell was not divided. `half` is the first bit of the half that is equal: pairs with both
@@ -78,13 +78,13 @@ def _note(codes, row, other, where, beside, half, search, found, num):
         return num
     if half and not band_value(differing, 0, pieces[banding, beside]) & (1 << half) - 1:
         return num
-    if num < found.shape[0]:
-        found[num, 0], found[num, 1], found[num, 2] = codes[4, row], codes[4, other], distance
+    if num < pairs.shape[0]:
+        pairs[num, 0], pairs[num, 1], pairs[num, 2] = codes[4, row], codes[4, other], distance
     return num + 1
 
 
 @compiled(nogil=True)
-def _all(codes, start, stop, where, beside, half, search, found, num):
+def _all(codes, start, stop, where, beside, half, search, pairs, num):
     """Write down the pairs in `[start, stop)` that are near and met here; return how many there are by now."""
     words_0, words_1, radius = codes[0], codes[1], search[1]
     for row in range(start, stop):
@@ -94,12 +94,12 @@ def _all(codes, start, stop, where, beside, half, search, found, num):
         if close:
             for other in range(row + 1, stop):
                 if bits_set(one ^ words_0[other]) + bits_set(two ^ words_1[other]) <= radius:
-                    num = _note(codes, row, other, where, beside, half, search, found, num)
+                    num = _note(codes, row, other, where, beside, half, search, pairs, num)
     return num
 
 
 @compiled(nogil=True)
-def _by_half(codes, stop, where, beside, search, found, num):
+def _by_half(codes, stop, where, beside, search, pairs, num):
     """Compare the codes of a cell that differ in the band `beside` by one bit at most: one half of it is equal then."""
     pieces = search[0][where[0], beside]
     bits = pieces[:, 2].sum()
@@ -121,7 +121,7 @@ def _by_half(codes, stop, where, beside, search, found, num):
                 divided[word, ends[half]] = codes[word, row]
             ends[half] += 1
         for half in range(1 << width):
-            num = _all(divided, starts[half], starts[half + 1], where, beside, first, search, found, num)
+            num = _all(divided, starts[half], starts[half + 1], where, beside, first, search, pairs, num)
     return num
 
 
@@ -147,8 +147,8 @@ def _cells(words_NW, is_first_N, pieces, low, high):
 
 
 @compiled(nogil=True)
-def search_band(words_NW, is_first_N, pieces, where, low, high, radius, found):
-    """Write into `found` (room, 3) i, j and distance of the pairs met in a band `where`, in its cells `[low, high)`.
+def search_band(words_NW, is_first_N, pieces, where, low, high, radius, pairs):
+    """Write into `pairs` (room, 3) i, j and distance of the pairs met in a band `where`, in its cells `[low, high)`.
 
     Returns how many there are: when that is more than there is room, those beyond were not written. Codes that are not
     the first of their equals are passed over.
@@ -163,8 +163,8 @@ def search_band(words_NW, is_first_N, pieces, where, low, high, radius, found):
             for word in range(5):
                 codes[word, row] = gathered[starts[cell] + row, word]
         if size <= COMPARED_AT_ONCE:
-            num = _all(codes, 0, size, where, -1, 0, search, found, num)
+            num = _all(codes, 0, size, where, -1, 0, search, pairs, num)
         else:
             for beside in ((where[1] + 1) % num_bands, (where[1] - 1) % num_bands):
-                num = _by_half(codes, size, where, beside, search, found, num)
+                num = _by_half(codes, size, where, beside, search, pairs, num)
     return num

@@ -23,18 +23,18 @@ class BandPlan:
 
     bits: int
     max_radius_bits: int
-    """Beyond, too much is missed to promise anything."""
+    """Greatest radius for which anything is promised: beyond it, too much is missed."""
     pieces: Ints
     """`(bandings, bands, pieces, 3)`: of each piece of a band its word, first bit and width. Band widths are alike."""
 
     @property
     def num_bands(self) -> int:
-        """In each banding."""
+        """Number of bands of each banding."""
         return int(self.pieces.shape[1])
 
     @property
     def exact_up_to_bits(self) -> int:
-        """Within this distance nothing is missed."""
+        """Greatest distance, in bits, within which no pair is missed."""
         return self.num_bands - 1
 
 

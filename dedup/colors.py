@@ -3,7 +3,7 @@
 from PIL import Image
 
 GRID = 4
-"""Cells on each side."""
+"""Cells on each side of the grid."""
 GRID_BYTES = 3 * GRID * GRID
 
 

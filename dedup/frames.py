@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 MAX_DEPTH = 0.2
-"""Of the side, on each of its ends."""
+"""Deepest frame, as a share of the side, on each of its ends."""
 RINGING = 24
 """Levels by which a few pixels of a frame's row may be off: what JPEG leaves beside an edge."""
 RINGING_SHARE = 0.05
@@ -18,7 +18,8 @@ STEP = 12
 """Levels that most pixels must rise by within `STEP_ROWS` where the frame ends."""
 STEP_ROWS = 6
 INSIDE_SHARE = 0.75
-"""Of the first row inside, that must differ from the frame: so that a drawing on white is not cut to its outline."""
+"""Share of the first row inside that must differ from the frame, so that a drawing on white is not cut to its
+outline."""
 AGREE_PX = 1
 
 OPEN = 0

@@ -16,10 +16,10 @@ HASH_INSTRUMENT = instrument_name(
     imagehash.__version__,
     {"hash": "phash", "hash_sizes": [8, 16], "highfreq_factor": 4},
 )
-"""Renamed by a change of imagehash or of a setting. Not by Pillow: its decoders and its resampling move a few bits at
-most, which a radius absorbs."""
+"""Name of the instrument, changed by a change of imagehash or of a setting. Pillow's version is not part of it: its
+decoders and its resampling move a few bits at most, which a radius absorbs."""
 REDUCED_PX = 128
-"""Shorter side at least, from which `hashes_of_bytes` hashes: twice what the larger pHash looks at."""
+"""Least shorter side from which `hashes_of_bytes` hashes: twice what the larger pHash looks at."""
 _SIDE = 16  # of the larger pHash, in bits
 _PIXELS_A_BIT = 4
 
@@ -93,8 +93,8 @@ def pixel_digest(image: Image.Image) -> str:
     return hashlib.sha256(header + image.convert("RGB").tobytes()).hexdigest()
 
 
-def _packed(found: imagehash.ImageHash) -> bytes:
-    return np.packbits(found.hash).tobytes()
+def _packed(image_hash: imagehash.ImageHash) -> bytes:
+    return np.packbits(image_hash.hash).tobytes()
 
 
 def _refuse_transparency(image: Image.Image) -> None:

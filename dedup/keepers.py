@@ -13,7 +13,7 @@ from byline.dedup.colors import GRID_BYTES
 COMPILE_FROM = 20_000
 """Pictures from which compiling the loop (a second, once a machine) is worth it."""
 COMPILE_FROM_EQUAL = 1_000
-"""The same for pictures of one code, each of which may have to be told from each by its colors."""
+"""Pictures of one code from which compiling is worth it: each may have to be told from each by its colors."""
 
 # Shapes: N pictures, best first; L looks of all of them; C distinct codes; V vectors; P pairs.
 
@@ -26,7 +26,7 @@ class Looks:
     codes: npt.NDArray[np.int64]
     """Number of the perceptual hash, or of whatever only equal pictures share."""
     colors: npt.NDArray[np.uint8]
-    """`(L, GRID_BYTES)`: `dedup.colors.color_grid`."""
+    """Color grids of `dedup.colors.color_grid`, `(L, GRID_BYTES)`."""
     kinds: npt.NDArray[np.uint8]
     """Bits that say how a picture was turned or trimmed for it; 0 for the picture as it is."""
 
@@ -38,7 +38,7 @@ class Near:
     starts: npt.NDArray[np.int64]
     codes: npt.NDArray[np.int64]
     distances: npt.NDArray[np.int32]
-    """In bits."""
+    """Distances of these codes, in bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +55,15 @@ class Similar:
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """Of each picture the one that stands for it, itself if none does, and how near that is."""
+    """The picture that stands for each picture, itself if none does, and how near the two are."""
 
     keeper: npt.NDArray[np.int64]
     distance_bits: npt.NDArray[np.int32]
-    """In those looks. 0 for a keeper, -1 where only `cosine` says that they are alike."""
+    """Distance in the looks of `kinds`; 0 for a keeper, -1 where only `cosine` says that they are alike."""
     kinds: npt.NDArray[np.uint8]
     """How the two had to be looked at, in the simplest way that shows them alike: the bits of both."""
     cosine: npt.NDArray[np.float32]
-    """NaN where hashes say it."""
+    """Cosine of the vectors of the two; NaN where hashes say that they are alike."""
 
 
 def near_codes(i_P: npt.NDArray[np.int64], j_P: npt.NDArray[np.int64], distance_P: Any, *, num_codes: int) -> Near:

@@ -39,32 +39,32 @@ class Metric(BaseModel):
 class MetricInUse:
     """A metric with its settings. `measured` says under which name its numbers are kept."""
 
-    found: Extension
+    extension: Extension
     metric: Metric
 
     @property
     def name(self) -> str:
-        return self.found.name
+        return self.extension.name
 
     def instrument(self, decoded: object) -> str:
         """Return a name that changes with distribution, version, settings, and how pictures are decoded."""
-        said = [self.found.distribution, self.metric.model_dump(mode="json"), decoded]
-        return instrument_name(self.name, self.found.plain_version, said)
+        said = [self.extension.distribution, self.metric.model_dump(mode="json"), decoded]
+        return instrument_name(self.name, self.extension.plain_version, said)
 
     def measure(self, image: Image.Image) -> float:
         """Measure one picture; not a number where the metric has nothing to say. Raises `ExtensionError`."""
         try:
             value = self.metric.measure(image.copy())
         except Exception as error:  # what a metric of others raises is told with its name
-            raise ExtensionError(f"{self.found} failed: {in_a_line(error)}") from error
+            raise ExtensionError(f"{self.extension} failed: {in_a_line(error)}") from error
         if value is None:
             return math.nan
         try:
             number = float(value)
         except (TypeError, ValueError) as error:
-            raise ExtensionError(f"{self.found} gave {value!r:.60}; a finite number or None is needed") from error
+            raise ExtensionError(f"{self.extension} gave {value!r:.60}; a finite number or None is needed") from error
         if not math.isfinite(number):
-            raise ExtensionError(f"{self.found} gave {number}; a finite number or None is needed")
+            raise ExtensionError(f"{self.extension} gave {number}; a finite number or None is needed")
         return number
 
 
@@ -72,4 +72,4 @@ def use_metric(name: str, settings: Mapping[str, Any]) -> MetricInUse:
     """Return the metric of this name. Raises a `BylineError` when it is not installed, or not with these settings."""
     found = extension(METRICS, name, FIRST_WORDS)
     check_plain(found)
-    return MetricInUse(found=found, metric=found.configured(Metric, settings, f"[metrics.{name}]"))
+    return MetricInUse(extension=found, metric=found.configured(Metric, settings, f"[metrics.{name}]"))

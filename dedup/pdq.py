@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 MIN_QUALITY = 50
-"""Below it, PDQ's authors advise, a hash says nothing."""
+"""Quality below which, PDQ's authors advise, a hash says nothing."""
 REDUCED_PX = 640
 """Shorter side to which `dedup.decoding.decode` may shrink before: at most 10 bits off then, on sharp photographs."""
 SMALLEST_PX = 5

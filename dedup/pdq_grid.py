@@ -21,7 +21,7 @@ FREQUENCIES = 16
 ROWS_AT_ONCE = 64
 """Rows that are filtered side by side, several in each of a processor's vectors."""
 COLUMNS_AT_ONCE = 32
-"""Of those rows: a piece that is turned on its side within a processor's nearest cache."""
+"""Columns of those rows that are turned together: a piece that fits a processor's nearest cache."""
 _SCALE = float(np.float32(math.sqrt(2 / GRID)))
 COSINES = np.array(
     [
@@ -30,8 +30,8 @@ COSINES = np.array(
     ],
     np.float32,
 )
-"""Those of the orthonormal transform, `(frequencies, cells)`. The scale is rounded before the product is; no product is
-near enough to a boundary of rounding (5e-10 of it at the least) for the cosines of another library to change one."""
+"""Cosines of the orthonormal transform, `(frequencies, cells)`. The scale is rounded before the product is; no product
+is near enough to a boundary of rounding (5e-10 of it at the least) for the cosines of another library to change one."""
 
 
 @compiled(nogil=True)

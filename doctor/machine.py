@@ -20,7 +20,7 @@ from byline.catalog.configs.extras import DISTRIBUTION, extras
 from byline.catalog.text import one_line
 
 LEAST_FREE_BYTES = 1 << 30
-"""With less free, a build soon stops."""
+"""Free space below which a warning is due: a build would soon stop."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ def _versions() -> Iterator[Line]:
     yield Line("mend", "libraries", f"{'; '.join(wrong)}: {again}") if wrong else Line("ok", "libraries", "all there")
 
 
-def _requirements(found: Distribution, *, extra: str) -> list[Requirement]:
+def _requirements(distribution: Distribution, *, extra: str) -> list[Requirement]:
     """Return what is always needed, or with an extra what that adds."""
-    listed = [Requirement(text) for text in found.requires or ()]
+    listed = [Requirement(text) for text in distribution.requires or ()]
     always = [one for one in listed if one.marker is None or one.marker.evaluate({"extra": ""})]
     if not extra:
         return always
@@ -89,9 +89,9 @@ def _told_of(requirement: Requirement) -> str | None:
     return f"{requirement.name} is in pieces, without {gone[0]}" if gone else None
 
 
-def _imported_as(found: Distribution) -> list[str]:
+def _imported_as(distribution: Distribution) -> list[str]:
     """Return the packages of a distribution that its metadata names, if it names any."""
-    names = (found.read_text("top_level.txt") or "").split()
+    names = (distribution.read_text("top_level.txt") or "").split()
     return [name for name in names[:1] if name.isidentifier() and not name.startswith("_")]
 
 

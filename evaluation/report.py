@@ -18,13 +18,13 @@ class Report:
     """What the number is, in words, with its unit."""
     value: float
     interval: tuple[float, float]
-    """95%, over the measured items: it says nothing about another training run."""
+    """Confidence interval of 95 % over the measured items; it says nothing about another training run."""
     n: int
     seed: int
     digests: dict[str, str]
     """Input -> its SHA-256."""
     command: str
-    """Prints this report again."""
+    """The command that prints this report again."""
 
     def to_json(self) -> str:
         """Return the report as JSON, indented."""

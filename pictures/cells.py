@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 BYTES_AT_ONCE = 1 << 26
-"""Of pictures that are in memory together, about: a batch has as many rows as that is on the average."""
+"""Bytes of pictures that are in memory together, about: a batch has as many rows as that is on average."""
 MAX_ROWS_AT_ONCE = 4096
 _CELL = re.compile(r"(?P<path>.+)#(?P<row>\d{1,18})@(?P<column>\d{1,9})", re.DOTALL)
 
@@ -36,7 +36,7 @@ class Cell:
 
     path: str
     row: int
-    """In the file."""
+    """Row of the file, from 0."""
     column: int
 
 

@@ -31,9 +31,9 @@ class PixelConfig(BaseModel, frozen=True, extra="forbid"):
     min_image_size: int = Field(1, ge=1)
     """Pixels of the shortest side. What the pictures lack here or below is refused (`not-resizable`)."""
     max_image_area: int | None = Field(None, ge=1)
-    """Pixels. Left out, only `max_pixels` counts."""
+    """Greatest area, in pixels. If left out, only `max_pixels` counts."""
     max_aspect_ratio: float | None = Field(None, ge=1)
-    """Of the longest side to the shortest. Left out, any."""
+    """Greatest ratio of the longest side to the shortest. If left out, any ratio is taken."""
     max_pixels: int = Field(100_000_000, ge=1, le=178_000_000)
     """A picture with more is not decoded, nor made by enlarging."""
     keep_originals: bool = False

@@ -42,7 +42,7 @@ class FoundFile:
     """One file, member or cell: the bytes of a picture, or why they are not given."""
 
     name: str
-    """Inside the folder that was named, on one line: `a/1.jpg`, `a.tar/1.jpg`, `a.parquet/image/17`."""
+    """Path inside the folder that was named, on one line: `a/1.jpg`, `a.tar/1.jpg`, `a.parquet/image/17`."""
     data: bytes | None = None
     problem: str | None = None
     is_beside: bool = False
@@ -96,10 +96,10 @@ def _in_file(path: Path, name: str) -> Iterator[FoundFile]:
             yield from _in_tar(file, name)
         else:
             size = path.stat().st_size
-            yield _found(name, head, size, lambda: head + file.read(size))
+            yield _sniffed(name, head, size, lambda: head + file.read(size))
 
 
-def _found(name: str, head: bytes, size: int, read: Callable[[], bytes]) -> FoundFile:
+def _sniffed(name: str, head: bytes, size: int, read: Callable[[], bytes]) -> FoundFile:
     """Look at the first bytes, and read the others only of what may be a picture."""
     try:
         kind_of(head)
@@ -136,7 +136,7 @@ def _in_member(file: IO[bytes], info: tarfile.TarInfo, name: str) -> FoundFile:
         return FoundFile(name=name, problem="it is a link, a device or has holes, which is not read out of a tar")
     file.seek(info.offset_data)
     head = file.read(min(_HEAD_BYTES, info.size))
-    found = _found(name, head, info.size, lambda: head + file.read(info.size - len(head)))
+    found = _sniffed(name, head, info.size, lambda: head + file.read(info.size - len(head)))
     if found.data is not None and len(found.data) < info.size:
         return FoundFile(name=name, problem="the tar is cut off inside of it")
     return found
@@ -176,4 +176,4 @@ def _in_batch(batch: pa.RecordBatch, columns: list[str], name: str, first: int) 
             if data is None:
                 yield FoundFile(name=place, problem="the cell is empty")
             else:
-                yield _found(place, data[:_HEAD_BYTES], len(data), partial(bytes, data))
+                yield _sniffed(place, data[:_HEAD_BYTES], len(data), partial(bytes, data))

@@ -12,7 +12,7 @@ from typing import IO
 
 SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp", "avif", "gif", "bmp", "tif", "tiff"})
 MAX_HEADER_BYTES = 1 << 16
-"""Of one header or extended header. A tar that claims more is damaged, or made to fill the memory."""
+"""Largest header or extended header. A tar that claims a larger one is damaged, or made to fill the memory."""
 
 
 @dataclass

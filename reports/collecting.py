@@ -22,7 +22,7 @@ ATLAS_COLUMNS = 40
 MAX_ROWS = 20_000
 """Records on the page, to whole packs: a browser shows no more at ease, and a JPEG has 65,500 lines at most."""
 MAX_CHARACTERS = 200
-"""Of a title or a creator."""
+"""Longest title or creator that is shown, in characters."""
 Row = dict[str, Any]
 
 
@@ -35,7 +35,7 @@ class ReportData:
     atlas: str
     """All thumbnails in one JPEG, as a data URL."""
     funnel: list[tuple[str, int]]
-    """What is left after each step."""
+    """What is left after each step: its words, and the number of records."""
 
 
 def collect(release: Release, count: Callable[[int], None] = lambda _: None) -> ReportData:

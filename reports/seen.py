@@ -1,7 +1,7 @@
 """Which checkpoints of the training runs on this machine have seen a picture, and how often.
 
-The order of the data is a function of the release's shards, the run's seed and its window: it is asked, and of each
-checkpoint only `byline.json` is read. Loads no torch.
+The order of the data is a function of the release's shards and of the run's seed, streams and windows: it is asked, and
+of each checkpoint only `byline.json` is read. Loads no torch.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -15,12 +15,10 @@ from byline.catalog.disk.folders import folders_in
 from byline.catalog.errors import ConfigError
 from byline.diffusion.checkpoint import FOLDER, INFO, CheckpointInfo, checkpoint_names
 from byline.pipelines.rights.traces.release_traces import Place, SeenBy
-from byline.training.order import Order
+from byline.training.samples import ORDERED_BY, order_of
 
 LEVELS = 3
-"""Below the current folder, where runs are looked for."""
-ORDERED_BY = {"shuffle_shards", "seed"}
-"""What the order of a run depends on, beside the release."""
+"""How many levels of folders below the current one are searched for runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +68,7 @@ def find_checkpoints(runs: Sequence[str] | None) -> Checkpoints:
             info = CheckpointInfo.model_validate_json((path / INFO).read_bytes())
         except (OSError, ValidationError):
             info = None
-        if info is not None and info.config.keys() >= ORDERED_BY:
+        if info is not None and info.config.keys() >= set(ORDERED_BY):
             readable.append(Checkpoint(path=str(path), info=info))
         else:
             damaged.append(str(path))
@@ -90,6 +88,5 @@ def _times(info: CheckpointInfo, manifest: Manifest, place: Place | None) -> int
     names = [shard.name for shard in shards]
     if place is None or place.shard not in names:
         return 0
-    sizes = tuple(shard.num_samples for shard in shards)
-    order = Order(shard_sizes=sizes, window_shards=info.config["shuffle_shards"], seed=info.config["seed"])
+    order = order_of(manifest, info.config)
     return order.times_seen_at(info.images_seen, names.index(place.shard), place.row)

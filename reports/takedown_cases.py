@@ -20,7 +20,7 @@ from byline.reports.seen import find_checkpoints
 GIVEN = "the picture that was given"
 """The group of the copies of a picture from outside."""
 MAX_PICTURES = 1000
-"""On the page; of further ones it shows the words."""
+"""Most pictures that the page shows; further cases are shown by their words alone."""
 
 
 def exposures_of(runs: Sequence[str] | None) -> Exposures:
@@ -118,9 +118,11 @@ def _claims(text: str) -> list[tuple[str, str]]:
     return [(field, said) for field, said in json.loads(text)]
 
 
-def _promoted(store: Store, said: Sequence[InRelease], versions: Sequence[Version], gone: set[str]) -> Promoted | None:
+def _promoted(
+    store: Store, placements: Sequence[InRelease], versions: Sequence[Version], gone: set[str]
+) -> Promoted | None:
     """Return the copy that would take the place of the picture in the newest release; none where several could."""
-    newest = next((one for one, version in zip(said, versions, strict=True) if version.is_newest), None)
+    newest = next((one for one, version in zip(placements, versions, strict=True) if version.is_newest), None)
     left = [copy for copy in newest.stands_for if copy.record_id not in gone] if newest else []
     if len(left) != 1:
         return None

@@ -116,9 +116,9 @@ def is_outdated(claim: Claim) -> bool:
     return older and not spelled_alike(claim.license, claim.debian_license)
 
 
-def spelled_alike(one: str, other: str) -> bool:
+def spelled_alike(text: str, other: str) -> bool:
     """Whether two license names differ in case, spaces, hyphens and the like only."""
-    return _squeeze(one) == _squeeze(other)
+    return _squeeze(text) == _squeeze(other)
 
 
 def _squeeze(license: str) -> str:

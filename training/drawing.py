@@ -1,10 +1,13 @@
 """Draw the prompts of `[watch.samples]` with the averaged weights of a run that goes on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from diffusers import AutoencoderKL
+
 from byline.diffusion.grid import grid_png
-from byline.diffusion.sampling import TextToImage
+from byline.diffusion.sampling import build_pipeline, build_scheduler, draw, set_timesteps
+from byline.diffusion.text import TextEncoder
 from byline.training.watch_config import SamplesConfig
 
 
@@ -13,12 +16,19 @@ class Drawing:
     """What draws a grid. The noise is the same each time, so grids show what training changed."""
 
     config: SamplesConfig
-    model: TextToImage
-    """Of the run, with a network that has no weights yet."""
+    autoencoder: AutoencoderKL
+    text_encoder: TextEncoder
+    scheduler_config: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` now, and not when the first grid is due, for a sampler that cannot do what is asked."""
+        scheduler = build_scheduler(self.config.sampler, self.scheduler_config)
+        set_timesteps(scheduler, self.config, int(self.scheduler_config["num_train_timesteps"]))
 
     def png(self, unet: Any, images_seen: int) -> bytes:
-        """Return a grid of what `unet` draws. Equal weights give equal bytes."""
+        """Return a grid of what `unet` draws, on its device. Equal weights give equal bytes."""
         prompts = list(self.config.prompts)
-        pictures = replace(self.model, unet=unet).sample(prompts, self.config)
+        pipeline = build_pipeline(unet, self.autoencoder, self.text_encoder, self.scheduler_config)
+        pictures = draw(pipeline.to(unet.device), self.scheduler_config, prompts, self.config)
         notes = {"byline": self.config.model_dump_json(), "byline images seen": str(images_seen)}
-        return grid_png(pictures.cpu().numpy(), prompts, notes=notes)
+        return grid_png(pictures.numpy(), prompts, notes=notes)

@@ -18,9 +18,10 @@ from torch import Tensor
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.digests import digest_of
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import Precision, encode, normalize
+from byline.diffusion.autoencoder import encode, normalize
+from byline.diffusion.configs import Precision
 from byline.diffusion.pixels import square, to_network
-from byline.diffusion.sampling import seed_from
+from byline.diffusion.seeds import seed_from
 from byline.diffusion.text import TextEncoder, pad_tokens
 from byline.training.ranks import Ranks
 from byline.training.samples import read_samples
@@ -170,12 +171,12 @@ class HeldOutPixels:
         return digest_of([self.samples.digest, self.side_px, self.loss])
 
     def passes(self, level: int, size: int) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the inputs. No picture is mirrored."""
+        """Yield the inputs, pictures as bytes. No picture is mirrored."""
         done = 0
         for pixels_BCHW in self.samples.pixels(self.side_px, size):
             names = self.samples.sha256s[done : done + len(pixels_BCHW)]
             noises = [torch.randn(self.latent_shape, generator=_generator(sha256, level)) for sha256 in names]
-            yield to_network(pixels_BCHW), torch.stack(noises)
+            yield pixels_BCHW, torch.stack(noises)
             done += len(pixels_BCHW)
 
 

@@ -1,7 +1,7 @@
 """The training loop. A run that is stopped and started again is, to the bit, the run that was never stopped."""
 
 import time
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -14,13 +14,14 @@ from byline.training.checkpoints import Checkpoints
 from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
 from byline.training.engine import Engine, build_engine, passes_per_step
+from byline.training.feed import Batches
 from byline.training.kernels import attention_by
 from byline.training.log import LogEntry
 from byline.training.progress import ShownProgress, shown_progress
 from byline.training.ranks import Ranks
 from byline.training.saving import fetch_logs
 from byline.training.schedules import learning_rate
-from byline.training.stepping import NotFiniteError, Pass, StepResult, take_step
+from byline.training.stepping import NotFiniteError, StepResult, take_step
 from byline.training.tally import Tally
 from byline.training.task import Task
 from byline.training.watching import Watch, watching
@@ -41,9 +42,11 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
     checkpoints.restore_state(engine, average)
     if ranks.is_first:
         fetch_logs(config.run)
-    stepper = _Stepper(engine=engine, task=task, config=config, ranks=ranks)
+    batches = task.batches(ranks, images_seen, passes_per_step(config, ranks))
+    stepper = _Stepper(engine=engine, batches=batches, task=task, config=config, ranks=ranks)
     with (
         checkpoints,
+        closing(batches),
         attention_by(config.machine.attention),
         shown_progress(f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first) as progress,
         watching(task, config, ranks, averaged, images_seen) as watch,
@@ -61,47 +64,37 @@ class _Stepper:
     """What takes one optimizer step."""
 
     engine: Engine
+    batches: Batches
     task: Task
     config: TrainConfig
     ranks: Ranks
 
-    def step(self, images_seen: int, lr: float, tally: Tally) -> StepResult:
+    def step(self, images_seen: int, lr: float) -> StepResult:
         """Train on this rank's share of the batch at `images_seen`.
 
         Raises `CheckpointError`, one line that names images, when a loss or a gradient is not finite; every rank does.
         """
+        passes = [tuple(tensor.to(self.ranks.device) for tensor in inputs) for inputs in next(self.batches)]
         try:
-            asked_s = time.monotonic()
-            passes = list(self._passes(images_seen))
-            wait_s = time.monotonic() - asked_s
-            result = take_step(self.engine, passes, lr)
+            return take_step(self.engine, passes, lr)
         except NotFiniteError as error:
             raise self._named(error, images_seen) from error
-        tally.add(grad_norm=result.grad_norm, wait_s=wait_s)
-        return result
-
-    def _passes(self, images_seen: int) -> Iterator[Pass]:
-        share = self._share(images_seen, self.ranks.rank)
-        size = len(share) // passes_per_step(self.config, self.ranks)
-        for start in range(share.start, share.stop, size):
-            inputs = self.task.inputs(range(start, start + size))
-            yield tuple(tensor.to(self.ranks.device) for tensor in inputs)
-
-    def _share(self, images_seen: int, rank: int) -> range:
-        size = self.config.batch_size // self.ranks.size
-        first = images_seen + rank * size
-        return range(first, first + size)
 
     def _named(self, error: NotFiniteError, images_seen: int) -> CheckpointError:
         """Return the error that people read: what is not finite, where, and which images may be why."""
-        where, seen = "", range(images_seen, images_seen + self.config.batch_size)
+        where, first = "", images_seen
         if error.rank is not None:
-            where, seen = f" on rank {error.rank}", self._share(images_seen, error.rank)
-        names = ", ".join(self.task.images_of(seen[:NAMED]))
+            where, first = f" on rank {error.rank}", images_seen + error.rank * self._streams_of_a_rank
+        names = ", ".join(self.task.images_of(range(first, first + min(NAMED, self._streams_of_a_rank))))
         return CheckpointError(
             f"the {error.what} is not finite at {images_seen} images{where}, whose images begin with {names}; "
             "no weight was changed: look at them, or lower optimizer.learning_rate in a new run"
         )
+
+    @property
+    def _streams_of_a_rank(self) -> int:
+        """Positions that follow each other and are of one rank."""
+        return self.config.streams // self.ranks.size
 
 
 def _train_to_entry(
@@ -111,7 +104,8 @@ def _train_to_entry(
     config, started_s, results, tally = stepper.config, time.monotonic(), [], Tally()
     while True:
         lr = learning_rate(config.optimizer, images_seen, config.images)
-        results.append(stepper.step(images_seen, lr, tally))
+        results.append(stepper.step(images_seen, lr))
+        tally.add(grad_norm=results[-1].grad_norm, wait_s=stepper.batches.wait_s)
         images_seen += config.batch_size
         average.update(images_seen=images_seen, batch_size=config.batch_size)
         progress.advance(config.batch_size)

@@ -21,7 +21,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
         """Take one step with the gradients that are there."""
         assert closure is None, "the loss is computed once"
         for optimizer in self._both:
-            optimizer.step()
+            optimizer.step()  # type: ignore[no-untyped-call]
 
 
 def build_optimizer(network: nn.Module, config: OptimizerConfig, *, zero_stage: int) -> torch.optim.Optimizer:
@@ -34,8 +34,7 @@ def build_optimizer(network: nn.Module, config: OptimizerConfig, *, zero_stage: 
             f"optimizer.name = 'muon' needs whole matrices, which ZeRO {zero_stage} splits; "
             "use machine.deepspeed = 'cpu' (stage 0), or optimizer.name = 'adamw'"
         )
-    embeddings = {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}
-    matrices = [weight for weight in weights if weight.ndim == 2 and id(weight) not in embeddings]
+    matrices = matrices_of(network)
     chosen = {id(weight) for weight in matrices}
     muon = torch.optim.Muon(
         matrices,
@@ -45,6 +44,13 @@ def build_optimizer(network: nn.Module, config: OptimizerConfig, *, zero_stage: 
         adjust_lr_fn="match_rms_adamw",
     )
     return MuonAndAdamW(muon, _adamw([weight for weight in weights if id(weight) not in chosen], config))
+
+
+def matrices_of(network: nn.Module) -> list[nn.Parameter]:
+    """Return the weights that Muon moves where it is chosen."""
+    embeddings = {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)}
+    weights = (weight for weight in network.parameters() if weight.requires_grad)
+    return [weight for weight in weights if weight.ndim == 2 and id(weight) not in embeddings]
 
 
 def fresh_state(group: dict[str, Any], weight: Tensor) -> dict[str, Tensor]:

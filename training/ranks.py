@@ -15,6 +15,7 @@ from threading import Event, Thread
 
 import torch
 import torch.distributed as dist
+from torch.distributed import HashStore, PrefixStore, Store, rendezvous  # type: ignore[attr-defined]
 
 from byline.catalog.errors import CheckpointError
 from byline.training.launching import die_with_parent, is_launched
@@ -25,6 +26,10 @@ LONGEST_NAP_S = 0.1
 """Between two looks for what another rank is to say."""
 
 
+class LostRankError(CheckpointError):
+    """Another rank has ended, and says itself why, if it could."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
     """The place of this process among those of the run. Every rank calls every method, in the same order."""
@@ -32,7 +37,7 @@ class Ranks:
     rank: int
     size: int
     device: torch.device
-    store: dist.Store = field(default_factory=dist.HashStore, repr=False, compare=False)  # type: ignore[attr-defined]
+    store: Store = field(default_factory=HashStore, repr=False, compare=False)
     patience_s: float = 600
     """How long a rank may show no life before the others give it up. One that works is waited for."""
     _turns: Iterator[int] = field(default_factory=count, repr=False, compare=False)
@@ -46,7 +51,7 @@ class Ranks:
         """Return, on the first rank, what every rank said, by rank; nothing on the others, which do not wait."""
         turn = next(self._turns)
         if not self.is_first:
-            self.store.set(f"{turn}/{self.rank}", said)
+            self.store.set(f"{turn}/{self.rank}", said)  # type: ignore[arg-type]  # bytes are taken too
             return []
         heard = [said]
         for rank in range(1, self.size):
@@ -60,7 +65,7 @@ class Ranks:
         if not self.is_first:
             return self._heard(f"{turn}/0", 0)
         if self.size > 1:
-            self.store.set(f"{turn}/0", said)
+            self.store.set(f"{turn}/0", said)  # type: ignore[arg-type]
         return said
 
     def barrier(self) -> None:
@@ -75,7 +80,7 @@ class Ranks:
             if self.store.check([key]):  # asked for last: what a rank said before it ended still counts
                 return bytes(self.store.get(key))
             if is_gone:
-                raise CheckpointError(f"rank {rank} has ended; see what it said, then run the same command to go on")
+                raise LostRankError(f"rank {rank} has ended; see what it said, then run the same command to go on")
             now = self.store.get(_beat(rank)) if self.store.check([_beat(rank)]) else b""
             if now != beat:
                 beat, beaten_s = now, time.monotonic()
@@ -95,7 +100,7 @@ class _Beating:
     thread: Thread | None = None
 
     @classmethod
-    def begin(cls, store: dist.Store, rank: int) -> None:
+    def begin(cls, store: Store, rank: int) -> None:
         cls.stop = Event()
         cls.thread = Thread(target=_beat_until, args=(cls.stop, store, rank), daemon=True)
         cls.thread.start()
@@ -107,7 +112,7 @@ class _Beating:
             cls.thread.join()
 
 
-def _beat_until(stop: Event, store: dist.Store, rank: int) -> None:
+def _beat_until(stop: Event, store: Store, rank: int) -> None:
     for beat in count():
         try:
             store.set(_beat(rank), str(beat))
@@ -135,15 +140,13 @@ def join(*, timeout_minutes: float = 10) -> Ranks:
     if not is_launched():
         if not dist.is_initialized():
             os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it
-            alone = dist.HashStore()  # type: ignore[attr-defined]
+            alone = HashStore()
             dist.init_process_group(backend, store=alone, rank=0, world_size=1)
         return Ranks(rank=0, size=1, device=device)
     die_with_parent()
-    store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
-    dist.init_process_group(
-        backend, store=dist.PrefixStore("group", store), rank=rank, world_size=size, timeout=timeout
-    )
-    ours = dist.PrefixStore("byline", store)
+    store, rank, size = next(rendezvous("env://", timeout=timeout))
+    dist.init_process_group(backend, store=PrefixStore("group", store), rank=rank, world_size=size, timeout=timeout)
+    ours = PrefixStore("byline", store)
     if size > 1:
         _Beating.begin(ours, rank)
     return Ranks(rank=rank, size=size, device=device, store=ours, patience_s=timeout.total_seconds())
@@ -168,7 +171,9 @@ def leave(ranks: Ranks, *, together: bool) -> None:
 
 def is_of_lost_rank(error: Exception) -> bool:
     """Tell whether an error comes of another rank that is gone: from NCCL, from gloo, or from the store."""
-    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
+    if isinstance(error, LostRankError | dist.DistError):
+        return True
+    return isinstance(error, RuntimeError) and "gloo" in str(error).lower()
 
 
 def _device() -> torch.device:

@@ -5,7 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from byline.catalog.corpora.manifest import SPLITS, Release
 from byline.catalog.errors import CheckpointError
+from byline.training.config import TrainConfig
 
 RUN_FILE = "run.json"
 
@@ -29,6 +31,21 @@ class RunFile(BaseModel, frozen=True, extra="forbid"):
         partial = run / f"{RUN_FILE}.partial"
         partial.write_text(self.model_dump_json(indent=1) + "\n")
         partial.replace(run / RUN_FILE)
+
+
+def describe(config: TrainConfig, release: Release, num_ranks: int, device: str) -> RunFile:
+    """Return what a run says of itself."""
+    counts = {split: sum(shard.num_samples for shard in release.shards(split)) for split in SPLITS}
+    return RunFile(
+        config=config.model_dump(mode="json"),
+        release_name=release.name,
+        release_version=release.version,
+        release_digest=release.manifest.digest,
+        num_train=counts["train"],
+        num_heldout=counts["heldout"],
+        num_ranks=num_ranks,
+        device=device,
+    )
 
 
 def read_run_file(run: Path) -> RunFile | None:

@@ -2,10 +2,12 @@
 
 from typing import Any, Literal, Protocol
 
-from torch import Tensor, nn
+from torch import nn
 
 from byline.training.drawing import Drawing
+from byline.training.feed import Batches
 from byline.training.held_out import HeldOut
+from byline.training.ranks import Ranks
 
 
 class Task(Protocol):
@@ -26,8 +28,11 @@ class Task(Protocol):
         """Return component that is used and not trained -> SHA-256 of its weights."""
         ...
 
-    def inputs(self, positions: range) -> tuple[Tensor, ...]:
-        """Return the network's inputs for these positions of the run. Only seed and positions decide them."""
+    def batches(self, ranks: Ranks, images_seen: int, passes: int) -> Batches:
+        """Return the network's inputs of each step from `images_seen` on, for ever, in a rank's passes.
+
+        Only seed, images seen and stream decide them. They are read ahead, on the CPU; close them.
+        """
         ...
 
     def images_of(self, positions: range) -> list[str]:

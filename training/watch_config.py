@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from byline.diffusion.sampling import SamplingConfig
+from byline.diffusion.configs import SamplingConfig
 
 
 class ValidationConfig(BaseModel, frozen=True, extra="forbid"):

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from byline.training.averaged_copy import AveragedCopy
 from byline.training.boards import Board, boards_of
 from byline.training.config import TrainConfig
@@ -45,7 +47,7 @@ class Watch:
         measures, draws = (self._is_due(table, images_seen) for table in ("validation", "samples"))
         if not (measures or draws):
             return
-        with self.averaged.filled(average) as network:
+        with torch.random.fork_rng(self._gpus), self.averaged.filled(average) as network:
             if measures and self.task.held_out is not None:
                 entry = validate(
                     network,
@@ -58,6 +60,10 @@ class Watch:
                     self._write(VALIDATION, entry, "held out")
             if draws and self.task.drawing is not None:
                 self._draw(self.task.drawing.png(network.unet, images_seen), images_seen)
+
+    @property
+    def _gpus(self) -> list[torch.device]:
+        return [self.ranks.device] if self.ranks.device.type == "cuda" else []
 
     def _is_due(self, table: str, images_seen: int) -> bool:
         config = getattr(self.config.watch, table, None)

@@ -111,19 +111,21 @@ def extension(group: str, name: str, ours: Collection[str] = ()) -> Extension:
     return found[0]
 
 
-def check_plain(one: Extension) -> None:
+def check_plain(extension: Extension) -> None:
     """Raise `ExtensionError` unless the name can be a folder and the first word of a reason."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", one.name):
-        raise ExtensionError(f"{one}: its name becomes a folder and a reason; small letters, digits and hyphens only")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", extension.name):
+        raise ExtensionError(
+            f"{extension}: its name becomes a folder and a reason; small letters, digits and hyphens only"
+        )
 
 
-def clash(one: Extension, ours: Collection[str]) -> str | None:
+def clash(extension: Extension, ours: Collection[str]) -> str | None:
     """Say whose name an extension has; None when it is its own."""
-    if one.name in ours:
-        return f"{one} has a name of byline's own; rename it in {one.distribution}, or uninstall that"
-    others = [other.distribution for other in installed(one.group) if other.name == one.name]
+    if extension.name in ours:
+        return f"{extension} has a name of byline's own; rename it in {extension.distribution}, or uninstall that"
+    others = [other.distribution for other in installed(extension.group) if other.name == extension.name]
     if len(others) > 1:
-        return f"{' and '.join(others)} both have a {GROUPS[one.group]} {one.name!r}; uninstall one"
+        return f"{' and '.join(others)} both have a {GROUPS[extension.group]} {extension.name!r}; uninstall one"
     return None
 
 

@@ -36,15 +36,20 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is a folder; name a TOML file") from error
     except (OSError, ValueError) as error:  # a name with a zero byte is a `ValueError`
         raise ConfigError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
+    return parse_toml(data, where=str(path))
+
+
+def parse_toml(data: bytes, *, where: str) -> dict[str, Any]:
+    """Parse TOML. Raises `ConfigError`, which names `where`, for what is none, or is nothing that a person wrote."""
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path} has more than {MAX_BYTES:,} bytes, as no config has; name a TOML file")
+        raise ConfigError(f"{where} has more than {MAX_BYTES:,} bytes, as no config has; name a TOML file")
     try:
         table = tomllib.loads(data.decode())
         refuse_deep(table)
     except RecursionError as error:
-        raise ConfigError(f"{path} is nested too deep; at most {MAX_DEPTH} tables and lists in each other") from error
+        raise ConfigError(f"{where} is nested too deep; at most {MAX_DEPTH} tables and lists in each other") from error
     except ValueError as error:  # of a number with thousands of digits too
-        raise ConfigError(f"{path} is not TOML: {str(error).splitlines()[0]:.200}") from error
+        raise ConfigError(f"{where} is not TOML: {str(error).splitlines()[0]:.200}") from error
     return table
 
 
@@ -121,27 +126,27 @@ def _got(value: object) -> str:
     return "" if isinstance(value, dict | BaseModel) or holds_tables else f", got {value!r:.80}"
 
 
-def _keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+def _keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Return the keys that lead to a place, as the file has them: without the tags of unions, which pydantic adds."""
     keys = []
-    for number, part in enumerate(place):
+    for number, part in enumerate(location):
         if part == "[key]":
             continue
-        known = _models_at(model, place[:number])
+        known = _models_at(model, location[:number])
         is_key = isinstance(part, int) or not known or any(part in m.model_fields for m in known)
         if is_key or len(known) < 2:  # of several, by a tag
             keys.append(str(part))
     return keys
 
 
-def _fields_at(model: type[BaseModel], place: tuple[int | str, ...]) -> set[str]:
-    """Return the keys that the table at `place` knows, following nested models, lists and unions."""
-    return {key for m in _models_at(model, place) for key in m.model_fields}
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
+    """Return the keys that the table at `location` knows, following nested models, lists and unions."""
+    return {key for m in _models_at(model, location) for key in m.model_fields}
 
 
-def _models_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[type[BaseModel]]:
+def _models_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[type[BaseModel]]:
     models = [model]
-    for part in place:
+    for part in location:
         if isinstance(part, int):
             continue
         fields = [m.model_fields[part].annotation for m in models if part in m.model_fields]
@@ -157,8 +162,8 @@ def _tagged(models: list[type[BaseModel]], tag: str) -> list[type[BaseModel]]:
     return [m for m in models if any(tag in get_args(field.annotation) for field in m.model_fields.values())]
 
 
-def _tags_at(model: type[BaseModel], place: tuple[int | str, ...], key: str) -> set[str]:
-    fields = [m.model_fields[key].annotation for m in _models_at(model, place) if key in m.model_fields]
+def _tags_at(model: type[BaseModel], location: tuple[int | str, ...], key: str) -> set[str]:
+    fields = [m.model_fields[key].annotation for m in _models_at(model, location) if key in m.model_fields]
     return {str(tag) for annotation in fields for tag in get_args(annotation)}
 
 

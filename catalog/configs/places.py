@@ -102,9 +102,9 @@ def _deepspeed(value: str, info: ValidationInfo) -> str:
 
 
 OutputPlace = Annotated[str, AfterValidator(_made)]
-"""Where something is made."""
+"""A place where something is made."""
 InputPlace = Annotated[str, AfterValidator(_read)]
-"""Where something is read."""
+"""A place where something is read."""
 ModelPlace = Annotated[str, AfterValidator(_model)]
 """A folder of weights, a hub id or a package."""
 PolicyPlace = Annotated[str, AfterValidator(_policy)]

@@ -10,12 +10,12 @@ Signal = tuple[str, str]
 
 CONSENT_HEADERS = frozenset({"x-robots-tag", "tdm-reservation", "tdm-policy", "content-usage", "content-signal"})
 MAX_CHARACTERS = 8_000
-"""Of all names and values of headers that are kept of one picture, and again of all others: neither pushes the other
-out."""
+"""Most characters of names and values of headers that are kept of one picture, and again of all others: neither pushes
+the other out."""
 CUT = "cut"
 """The last signal of evidence that was longer."""
 DATE = "date"
-"""When the answer was sent, by its own `Date`: what a date in X-Robots-Tag is compared with."""
+"""The signal that says when the answer was sent, by its own `Date`: a date in X-Robots-Tag is compared with it."""
 
 _read_json = json.JSONDecoder().raw_decode
 
@@ -69,5 +69,5 @@ def signals_of(evidence: str | None) -> tuple[list[Signal], str]:
     return signals, "" if len(signals) == len(listed) else "damaged"
 
 
-def _is_signal(one: object) -> bool:
-    return isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) and isinstance(one[1], str)
+def _is_signal(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], str)

@@ -35,8 +35,8 @@ def read_tdm_xmp(value: str) -> ConsentReading:
     return _read(value.split(","), "xmp:tdm:reservation")
 
 
-def _read(said: list[str], signal: str) -> ConsentReading:
-    values = {one.strip(" \t\r\n\"'") for one in said}
+def _read(texts: list[str], signal: str) -> ConsentReading:
+    values = {one.strip(" \t\r\n\"'") for one in texts}
     if "1" in values:
         return opted_out(f"{signal}:1")
     return allowed(f"{signal}:0") if values == {"0"} else UNSTATED

@@ -20,7 +20,7 @@ DIRECTIVES = (
         "noodp noydir nopagereadaloud".split()
     )
 )
-"""Of X-Robots-Tag. Any other word before a colon names the agent that the directives after it are for."""
+"""Directives of X-Robots-Tag. Any other word before a colon names the agent that the directives after it are for."""
 _US = frozenset({"", "*", AGENT})
 _AFTER = re.compile(rf"{WITHDRAWN_AFTER}\s*:\s*([^;]{{1,120}})", re.IGNORECASE)
 _DAY_ALONE = re.compile(r"[A-Za-z]{3} \d{4}$")
@@ -88,12 +88,12 @@ def _is_of_a_date(head: str) -> bool:
     return head[:1].isdigit() or " " in head
 
 
-def _first_date(said: str) -> datetime | None:
+def _first_date(header: str) -> datetime | None:
     """Return the date that the text begins with, of as few of its comma-separated pieces as make one.
 
     A day without a time, as in `25 Jun 2030`, is its first moment, as it is in ISO 8601.
     """
-    pieces = said.split(",")[:_PIECES_OF_A_DATE]
+    pieces = header.split(",")[:_PIECES_OF_A_DATE]
     for length in range(1, len(pieces) + 1):
         text = ",".join(pieces[:length]).strip()
         date = http_date(f"{text} 00:00:00" if _DAY_ALONE.search(text) else text)

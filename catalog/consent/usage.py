@@ -57,12 +57,12 @@ def read_robots_line(value: str) -> ConsentReading:
 _LINES = {"content-usage": read_content_usage, "content-signal": read_content_signal}
 
 
-def usage_of_rule(said: str) -> tuple[str, str]:
+def usage_of_rule(rule: str) -> tuple[str, str]:
     """Return the path of a rule and what it says. Early drafts and Content-Signal may leave the path out, for all."""
-    said = said.strip()
-    if not said.startswith(("/", "*")):
-        return "/", said
-    path, *rest = re.split(r"[ \t]+", said, maxsplit=1)
+    rule = rule.strip()
+    if not rule.startswith(("/", "*")):
+        return "/", rule
+    path, *rest = re.split(r"[ \t]+", rule, maxsplit=1)
     return path, rest[0] if rest else ""
 
 

@@ -23,9 +23,9 @@ Format = Literal["webdataset", "parquet"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
 VERSION = re.compile(r"\w[\w.-]*", re.ASCII)
 TABLE_XXH3 = "table_xxh3"
-"""Beside the `Shard`, in what a corpus says of a shard."""
+"""Key beside the `Shard` for the XXH3 of its table, in what a corpus says of a shard."""
 EXPORT = "export.json"
-"""In a folder that `byline export` made: which release it holds."""
+"""File in a folder that `byline export` made: which release it holds."""
 
 
 class Shard(BaseModel, frozen=True, extra="forbid"):
@@ -36,9 +36,9 @@ class Shard(BaseModel, frozen=True, extra="forbid"):
     pack: str
     split: Split
     sha256: str
-    """Of the tar's bytes."""
+    """Digest of the tar's bytes."""
     table_sha256: str
-    """Of the Parquet file beside it, a row a sample: what its JSON says, and where it lies."""
+    """Digest of the Parquet file beside the tar, which has one row a sample: what its JSON says, and where it lies."""
     num_samples: int
     num_bytes: int
 

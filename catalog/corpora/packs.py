@@ -51,7 +51,7 @@ class Outcome(StrEnum):
 TRANSIENT = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT, Outcome.SERVER_ERROR})
 """Outcomes that may be another one tomorrow: a later build asks again, up to `MAX_ATTEMPTS` times in all."""
 MAX_ATTEMPTS = 3
-"""Of requests that were sent, far enough apart (`pipelines.facts.attempts`)."""
+"""Most requests for one picture that are sent, far enough apart (`pipelines.facts.attempts`)."""
 ORIGINALS = ".originals.tar"
 """How a tar of bytes as fetched ends; its members are `<sha256>.<ending of the media type>`."""
 ENDINGS = {

@@ -24,15 +24,16 @@ class Finding(StrEnum):
     """What a look found. Closed: every record that was looked at has one. Of several that hold the first is told."""
 
     REMOVED = "removed"
-    """404, 410 or 451, the source's own API does not know it any longer, or it leads to what was taken down."""
+    """The picture is gone: 404, 410 or 451, the source's own API no longer knows it, or it leads to what was taken
+    down."""
     OPTED_OUT = "opted-out"
     RELICENSED = "relicensed"
     """The source states another license than the one that it was taken under."""
     CHANGED = "changed"
-    """Other bytes."""
+    """The server sends other bytes."""
     UNCHANGED = "unchanged"
     UNREACHABLE = "unreachable"
-    """No answer that says anything: a host that is down, 5xx, 403. What was known before still holds."""
+    """No answer says anything: a host that is down, 5xx, 403. What was known before still holds."""
 
 
 RECHECK_SCHEMA = pa.schema(

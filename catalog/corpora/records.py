@@ -14,13 +14,13 @@ class Evidence:
     """Where a record was read, so that it can be shown again."""
 
     file: str
-    """The metadata file or the request."""
+    """The metadata file, or the request."""
     place: str
-    """Where in the file: a line, a page id."""
+    """Place in the file: a line, a page id."""
     sha256: str
-    """Of the row as the source gave it."""
+    """Digest of the row as the source gave it."""
     retrieved_at: str | None = None
-    """ISO 8601, as the source's answer states it; none when it does not."""
+    """When it was retrieved: ISO 8601, as the source's answer states it; None when it does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class ImageRecord:
     url: str
     landing_url: str | None = None
     license_claims: tuple[tuple[str, str], ...] = ()
-    """(field, text) for every field in which the source speaks of the license."""
+    """One (field, text) for every field in which the source speaks of the license."""
     title: str | None = None
     creator: str | None = None
     creator_url: str | None = None
@@ -42,7 +42,7 @@ class ImageRecord:
     width: int | None = None
     height: int | None = None
     extras: tuple[tuple[str, str], ...] = ()
-    """(column, text) of what else the source says and the config asks for: `save_additional_columns`."""
+    """One (column, text) for what else the source says and the config asks for: `save_additional_columns`."""
     held: str | None = None
     """Where the bytes lie on this machine, for sources that have them: `path`, `path#offset+size` for a member of a
     tar, `path#row@column` for a cell of Parquet. Set by a reader from where it reads, never from what a row says. Then

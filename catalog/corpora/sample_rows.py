@@ -17,22 +17,22 @@ from byline.catalog.errors import CorpusError
 
 IMAGE = "image"
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-"""As `datasets` keeps a picture."""
+"""Type of a picture in a row, that of `datasets`."""
 NEEDED = {IMAGE: IMAGE_TYPE, "key": pa.string(), "caption": pa.string()}
 
 
-def rows_schema(said: pa.Schema) -> pa.Schema:
+def rows_schema(json_schema: pa.Schema) -> pa.Schema:
     """Return the schema of rows whose JSON has this one. Its metadata tell `datasets` which column is a picture."""
-    kinds = {field.name: {"dtype": str(field.type), "_type": "Value"} for field in said}
+    kinds = {field.name: {"dtype": str(field.type), "_type": "Value"} for field in json_schema}
     info = {"info": {"features": {IMAGE: {"_type": "Image"}, **kinds}}}
-    return pa.schema([pa.field(IMAGE, IMAGE_TYPE), *said], metadata={"huggingface": json.dumps(info)})
+    return pa.schema([pa.field(IMAGE, IMAGE_TYPE), *json_schema], metadata={"huggingface": json.dumps(info)})
 
 
-def sample_rows(said: pa.Table, pictures: list[bytes]) -> pa.Table:
+def sample_rows(samples: pa.Table, pictures: list[bytes]) -> pa.Table:
     """Return what the JSON of some samples says, and their pictures, as rows."""
-    paths = [f"{key}.jpg" for key in said["key"].to_pylist()]
+    paths = [f"{key}.jpg" for key in samples["key"].to_pylist()]
     images = pa.StructArray.from_arrays([pa.array(pictures, pa.binary()), pa.array(paths)], fields=list(IMAGE_TYPE))
-    return pa.table([images, *said.columns], schema=rows_schema(said.schema))
+    return pa.table([images, *samples.columns], schema=rows_schema(samples.schema))
 
 
 def tar_pieces(tables: Iterable[pa.Table]) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ ROWS_PER_GROUP = 1 << 16
 RANGE_BITS = 8
 """Hashes are sorted in ranges of their first bits: 256 of them, each 10 MB for a hundred million records."""
 PENDING_BYTES = 8 << 20
-"""Of hashes before they are spilled."""
+"""Bytes of hashes that are held before they are spilled."""
 
 
 def url_index_path(records_path: str) -> str:

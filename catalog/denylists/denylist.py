@@ -23,7 +23,7 @@ from byline.catalog.denylists.values import forms_of, hosts_of, keyed, keyed_for
 
 ENTRY_SCHEMA = pa.schema([("kind", pa.string()), ("keyed", pa.binary(32)), ("radius_bits", pa.int32())])
 VECTOR_FIELD = pa.field(VECTOR, pa.binary())
-"""Only in lists that have vectors."""
+"""The column of vectors, only in lists that have some."""
 EQUAL = ("record", "url", "creator", "domain", "sha256", "pixels")
 """Kinds of entries that equal what they deny; others (`keyed_hashes.KINDS`) are near it."""
 KINDS = (*EQUAL, *keyed_hashes.KINDS, VECTOR)
@@ -114,8 +114,8 @@ class Denylist:
         """Tell whether a URL is denied: of a picture, of its page, or where a redirect leads."""
         return self.sees_urls and self._has_any([("url", url), *(("domain", host) for host in hosts_of(url))])
 
-    def _has_any(self, said: Sequence[tuple[str, str]]) -> bool:
-        return any(one.has(kind, value) for one in self.lists for kind, value in said)
+    def _has_any(self, statements: Sequence[tuple[str, str]]) -> bool:
+        return any(one.has(kind, value) for one in self.lists for kind, value in statements)
 
     def denies_bytes(self, sha256: str) -> bool:
         """Tell whether a picture is denied by the digest of its bytes, as fetched or as stored."""

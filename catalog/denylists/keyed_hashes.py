@@ -23,7 +23,7 @@ class KeyedHashes:
 
     key: bytes
     codes: Codes
-    """`(N, 32)`, keyed."""
+    """The keyed hashes, `(N, 32)`."""
     radii: npt.NDArray[np.int64]
     is_viewed: npt.NDArray[np.bool_]
 

@@ -115,14 +115,14 @@ def _entries(store: Store, name: str, key: bytes) -> pa.Table:
     return table
 
 
-def takedowns_denying(store: Store, said: Sequence[tuple[str, str]]) -> list[str]:
+def takedowns_denying(store: Store, statements: Sequence[tuple[str, str]]) -> list[str]:
     """Return the ids of the takedowns of a corpus that deny any of these (kind, value).
 
     Raises `CorpusError` when the key or a list is damaged.
     """
     ids = _ids(store)
     key = read_key(store) if ids else b""
-    wanted = {(kind, keyed_form(key, kind, form)) for kind, value in said for form in forms_of(kind, value)}
+    wanted = {(kind, keyed_form(key, kind, form)) for kind, value in statements for form in forms_of(kind, value)}
     tables = {name: _entries(store, name, key) for name in ids}
     return [
         name

@@ -23,8 +23,8 @@ def canonical(kind: str, value: str) -> str:
             return value
 
 
-def _domain(said: str) -> str:
-    plain = said.strip().strip(".")
+def _domain(domain: str) -> str:
+    plain = domain.strip().strip(".")
     try:
         return read_host(plain)
     except UrlError:  # a host that nothing can lie on equals itself alone

@@ -33,12 +33,12 @@ def _offsets(text: pa.StringArray) -> "np.ndarray[tuple[int], np.dtype[np.int32]
     return np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
 
 
-def same_rows(one: pa.Table, other: pa.Table) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def same_rows(table: pa.Table, other: pa.Table) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     """Return in which rows two tables with the same columns and number of rows hold the same values."""
-    same = np.ones(len(one), np.bool_)
-    for name in one.column_names:
-        equal = pc.fill_null(pc.equal(one[name], other[name]), False)
-        both_null = pc.and_(pc.is_null(one[name]), pc.is_null(other[name]))
+    same = np.ones(len(table), np.bool_)
+    for name in table.column_names:
+        equal = pc.fill_null(pc.equal(table[name], other[name]), False)
+        both_null = pc.and_(pc.is_null(table[name]), pc.is_null(other[name]))
         same &= np.asarray(pc.or_(equal, both_null).to_numpy(), np.bool_)
     return same
 

@@ -146,7 +146,7 @@ class Files:
             with self._temporary(path) as (name, file):
                 file.write(data)
                 self._sync(file)
-                self._place(path).hardlink_to(name)
+                self._writable_path(path).hardlink_to(name)
             return True
         except FileExistsError:
             return False
@@ -158,7 +158,7 @@ class Files:
             yield file
             self._sync(file, is_scratch=is_scratch)
             if self.is_local:
-                Path(name).replace(self._place(path))
+                Path(name).replace(self._writable_path(path))
             else:
                 self._call(lambda fs, full: fs.put_file(name, full), path, writing=True)
 
@@ -223,7 +223,7 @@ class Files:
             if not is_scratch:
                 os.fsync(file.fileno())
 
-    def _place(self, path: str) -> Path:
+    def _writable_path(self, path: str) -> Path:
         place = self.local_path(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         return place

@@ -11,9 +11,9 @@ from byline.catalog.errors import StorageError
 DIGEST = "digest"
 
 
-def write_json(store: Store, path: str, said: dict[str, Any]) -> None:
+def write_json(store: Store, path: str, value: dict[str, Any]) -> None:
     """Write a JSON object; equal ones give equal bytes at an equal path."""
-    store.write_bytes(path, canonical_json({**said, DIGEST: _digest(path, said)}) + b"\n")
+    store.write_bytes(path, canonical_json({**value, DIGEST: _digest(path, value)}) + b"\n")
 
 
 def read_json(store: Store, path: str) -> dict[str, Any]:
@@ -35,5 +35,5 @@ def read_json(store: Store, path: str) -> dict[str, Any]:
     return said
 
 
-def _digest(path: str, said: dict[str, Any]) -> str:
-    return sha256_hex(path.encode() + b"\0" + canonical_json(said))[:16]
+def _digest(path: str, value: dict[str, Any]) -> str:
+    return sha256_hex(path.encode() + b"\0" + canonical_json(value))[:16]

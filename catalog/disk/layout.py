@@ -6,7 +6,7 @@ Places are relative to the corpus, those in a release to the folder of its versi
 CORPUS_FILE = "corpus.toml"
 """What cannot change, and the config of the last build."""
 LOCK = ".lock"
-"""Held by who writes in a local corpus."""
+"""The file that is locked by whoever writes in a local corpus."""
 
 RECORDS = "records"
 JUDGEMENTS = "judgements"
@@ -29,7 +29,7 @@ FOLDERS = (
 """Every folder of a corpus."""
 
 ROWS = f"{JUDGEMENTS}/rows"
-"""Joined rows."""
+"""The folder of joined rows."""
 SEARCHES = f"{JUDGEMENTS}/search"
 """Scratch of searches for duplicates that are divided; it can be deleted at any time."""
 SOURCES = f"{JUDGEMENTS}/sources"
@@ -42,18 +42,20 @@ PENDING = f"{TAKEDOWNS}/pending.json"
 PENDING_PRINTS = f"{TAKEDOWNS}/pending.parquet"
 
 LATEST = "LATEST"
-"""In the folder of a release: its newest version."""
+"""The file in a release's folder that names its newest version."""
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 POLICY = "policy.json"
 SETTINGS_FILE = "settings.json"
 CLUSTERS = "clusters.parquet"
 VERDICTS = "verdicts"
-"""In the folder of a version: a folder of one file a pack."""
+"""The folder in a version's folder that holds one file a pack."""
 WITHDRAWN = "withdrawn.json"
-"""In the folder of a version that held what was taken down: by which takedown, and which version took its place."""
+"""The file in the folder of a version that held what was taken down: by which takedown, and which version took its
+place."""
 WITHDRAWN_SAMPLES = "samples.parquet"
-"""Beside it: shard and key of each of its samples, in order, by which checkpoints can still be asked what they saw."""
+"""The file beside it: shard and key of each of the version's samples, in order, by which checkpoints can still be asked
+what they saw."""
 PAPERS = (LATEST, MANIFEST, SUMS, POLICY, SETTINGS_FILE, CLUSTERS, WITHDRAWN, WITHDRAWN_SAMPLES)
 """Names of files of a release, and of its versions, that the page lists."""
 SHARDS_FROM_RELEASE = f"../../../{SHARDS}/"

@@ -20,7 +20,7 @@ from xxhash import xxh3_64_hexdigest
 KEY = "byline.seal"
 MAGIC = b"PAR1"
 DIGITS = 16
-"""Of a digest in hex."""
+"""Hexadecimal digits of a digest."""
 TAIL_BYTES = 8
 """What follows a footer: its length and the magic."""
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from byline.catalog.licenses.names import FILLER, REWRITES
 
 MAX_CHARACTERS = 2000
-"""Of a claim, in Unicode NFKC, in which one character may become eighteen. A longer text is not read at all."""
+"""Longest claim, in Unicode NFKC, in which one character may become eighteen. A longer text is not read at all."""
 _HARMLESS_TAGS = frozenset(
     "a abbr address article b bdi big blockquote br center code dd div dl dt em figcaption figure font h1 h2 h3 h4 h5"
     " h6 hr i img li link ol p section small span strong table tbody td th tr tt u ul".split()

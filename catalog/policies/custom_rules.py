@@ -33,7 +33,7 @@ METRIC = "metric:"
 SAID = "said:"
 """`said:<name>` is what joined rows call a column of `RECORD_WORDS`: they have a `creator` of their own."""
 MAX_REASONS = 16
-"""That one rule may give; each takes a bit of a row's reasons."""
+"""Most reasons that one rule may give; each takes a bit of a row's reasons."""
 Columns = Mapping[str, npt.NDArray[Any]]
 
 
@@ -43,7 +43,7 @@ class Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     columns: ClassVar[tuple[str, ...]] = ()
-    """What it reads: of `NUMBERS`, of `RECORD_WORDS`, or `metric:<name>`."""
+    """The columns that it reads: of `NUMBERS`, of `RECORD_WORDS`, or `metric:<name>`."""
 
     def refused(self, columns: Columns) -> Mapping[str, Mask]:
         """Return, for each reason why (`too-many`), which rows it refuses: a column of booleans as long as the others.
@@ -127,11 +127,11 @@ def custom_reasons(
     return masks
 
 
-def _refused(found: Extension, rule: Rule, columns: Columns) -> Mapping[str, Mask]:
+def _refused(extension: Extension, rule: Rule, columns: Columns) -> Mapping[str, Mask]:
     try:
         refused = dict(rule.refused(columns))
     except Exception as error:  # what a rule of others raises is told with its name
-        raise ExtensionError(f"{found} failed: {in_a_line(error)}") from error
+        raise ExtensionError(f"{extension} failed: {in_a_line(error)}") from error
     if len(refused) > MAX_REASONS:
-        raise ExtensionError(f"{found} gave {len(refused)} reasons; at most {MAX_REASONS} are needed")
+        raise ExtensionError(f"{extension} gave {len(refused)} reasons; at most {MAX_REASONS} are needed")
     return refused

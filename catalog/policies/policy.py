@@ -15,7 +15,7 @@ from byline.catalog.licenses.reading import choices, family
 Obligation = Literal["attribution", "share-alike", "non-commercial"]
 CreditField = Literal["creator", "title", "source"]
 LEAST_COSINE = 0.6
-"""Down to which cosines of vectors are kept, so that a policy may choose any greater one without a new search."""
+"""Least cosine of vectors that is kept, so that a policy may choose any greater one without a new search."""
 VERSIONED = frozenset({"CC-BY", "CC-BY-SA", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-ND", "CC-BY-NC-ND"})
 """License families whose terms differ by version, so that a credit must state it."""
 
@@ -84,7 +84,7 @@ class ConsentRules(BaseModel, frozen=True, extra="forbid"):
 
     opted_out: Literal["refuse", "admit"] = "refuse"
     missing: Literal["refuse", "admit"] = "admit"
-    """Where no signal speaks of training. Silence is the usual case."""
+    """What becomes of pictures where no signal speaks of training. Silence is the usual case."""
 
     @model_validator(mode="after")
     def _not_upside_down(self) -> "ConsentRules":
@@ -107,7 +107,7 @@ class ImageRules(BaseModel, frozen=True, extra="forbid"):
     """Which pictures are worth training on, by what was measured on them."""
 
     min_side_px: int = Field(32, ge=1)
-    """Of the picture as its source offers it."""
+    """Least shorter side of the picture as its source offers it, in pixels."""
     max_aspect_ratio: float = Field(4.0, ge=1)
     synthetic: Literal["refuse", "admit"] = "refuse"
     """What XMP or C2PA says a trained model made, in whole or in part: it has no author, or not only one."""
@@ -126,16 +126,16 @@ class SafetyRules(BaseModel, frozen=True, extra="forbid"):
     max_nsfw: float = Field(ge=0, le=1)
     """Greatest score of the safety instrument of the corpus (`[safety]` in its config)."""
     missing: Literal["refuse", "admit"] = "refuse"
-    """Where the instrument measured nothing."""
+    """What becomes of pictures where the instrument measured nothing."""
 
 
 class MetricRules(BaseModel, frozen=True, extra="forbid"):
-    """Within which bounds a number of a picture must be, by a metric that the corpus measures (`[metrics.<name>]`)."""
+    """Bounds that a number of a picture must keep, by a metric that the corpus measures (`[metrics.<name>]`)."""
 
     min: float | None = Field(None, allow_inf_nan=False)
     max: float | None = Field(None, allow_inf_nan=False)
     missing: Literal["refuse", "admit"] = "refuse"
-    """Where the metric has nothing to say of a picture."""
+    """What becomes of pictures where the metric has nothing to say."""
 
     @model_validator(mode="after")
     def _bounds(self) -> "MetricRules":
@@ -184,7 +184,8 @@ class SplitRules(BaseModel, frozen=True, extra="forbid"):
     """What is held out from training, to measure on."""
 
     heldout_fraction: float = Field(0.05, ge=0, lt=1)
-    """Chosen by the digest of the picture. What is chosen is held out only when all that it looks like are, too."""
+    """Share of the pictures that is chosen, by their digests. What is chosen is held out only when all that it looks
+    like are, too."""
     radius_bits: int = Field(31, ge=0, le=31)
     """Pictures whose hashes are this near, or that pictures in between link, are on one side, whatever their colors."""
 

@@ -14,11 +14,11 @@ class Boxes:
     """A box of each picture, in units of half its sides from its middle: center 0 and scale 1 are all of it."""
 
     center: NDArray[np.float64]
-    """(B, 2), to the right and down."""
+    """Centers, (B, 2), to the right and down."""
     scale: NDArray[np.float64]
-    """(B, 2), of the width and the height; a negative width mirrors."""
+    """Scales of width and height, (B, 2); a negative width mirrors."""
     angle: NDArray[np.float64] | None = None
-    """(B,), radians."""
+    """Angles in radians, (B,)."""
 
 
 def warp(pixels_BCHW: Tensor, boxes: Boxes, *, side_px: int) -> Tensor:

@@ -15,7 +15,7 @@ _SLACK = 1e-4
 _BLOCK, _PAIRS = 2048, 65_536
 """Rows searched, and pairs decided, at once. They bound the memory and do not change the result."""
 _MAX_PAIRS = 50_000_000
-"""A gigabyte of them. Beyond that the threshold finds kinds of pictures and not copies."""
+"""Most pairs, a gigabyte of them. Beyond that, the threshold finds kinds of pictures and not copies."""
 
 
 def similar_pairs(vectors_ND: NDArray[np.float16], *, min_cosine: float) -> NDArray[np.void]:
@@ -65,8 +65,8 @@ def similar_to(old_ND: NDArray[np.float16], new_ND: NDArray[np.float16], *, min_
     return _sorted(found)
 
 
-def _refuse_too_many(found: list[NDArray[np.void]], min_cosine: float) -> None:
-    count = sum(map(len, found))
+def _refuse_too_many(pairs: list[NDArray[np.void]], min_cosine: float) -> None:
+    count = sum(map(len, pairs))
     if count > _MAX_PAIRS:
         raise ConfigError(
             f"more than {_MAX_PAIRS:,} pairs of pictures have a cosine of {min_cosine} or more, too many to decide by; "

@@ -39,7 +39,7 @@ class CopyNet(nn.Module):
     """
 
     def __init__(self, config: NetworkConfig, *, norm: bool) -> None:
-        """With `norm`, for training; without, for use: the normalization is then part of the convolutions."""
+        """Build the network: with `norm` for training; without it for use, as part of the convolutions."""
         super().__init__()
         self.config = config
         widths = config.widths

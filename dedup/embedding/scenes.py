@@ -13,7 +13,8 @@ from byline.dedup.embedding.geometry import Boxes, paste, warp
 # Shapes: B batch, C channels, H and W height and width.
 SCENE_PX = 128
 _PHOTO_SHARE = 0.6
-"""Of the examples; the others are drawings. There are ten times fewer photographs, and they are what matters."""
+"""Share of photographs among the examples; the others are drawings. There are ten times fewer photographs, and they are
+what matters."""
 
 
 @dataclass(frozen=True, kw_only=True)

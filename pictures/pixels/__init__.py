@@ -26,10 +26,10 @@ class StoredImage:
     width: int
     height: int
     original_width: int
-    """Upright."""
+    """Width of the picture as fetched, upright, in pixels."""
     original_height: int
     media_type: str
-    """Of the bytes as fetched, by their content."""
+    """Media type of the bytes as fetched, by their content."""
     note: str | None = None
     """What is odd about the file and did no harm: a useless color profile, a missing end marker."""
 

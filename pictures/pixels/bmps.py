@@ -13,7 +13,7 @@ class _Header(NamedTuple):
     width: int
     height: int
     start: int
-    """Of the pixels."""
+    """Offset of the pixels in the file."""
     end: int
 
 

@@ -36,10 +36,10 @@ class Directory:
 
     def raw(self, tag: int) -> bytes | None:
         """Return the bytes of a tag if it is there and whole."""
-        start, stop = self.place(tag)
+        start, stop = self.range_of(tag)
         return self.data[start:stop] if start < stop <= len(self.data) else None
 
-    def place(self, tag: int) -> tuple[int, int]:
+    def range_of(self, tag: int) -> tuple[int, int]:
         """Return where the values of a tag say that they lie; nowhere, (0, 0), when it is absent."""
         kind, count, place, _ = self.entries.get(tag, (0, 0, 0, b""))
         size = count * SIZES.get(kind, 0)
@@ -47,7 +47,7 @@ class Directory:
 
     def text(self, tag: int) -> bytes:
         """Return the bytes of a tag that holds text; none of any other, or of one that is cut off or huge."""
-        start, stop = self.place(tag)
+        start, stop = self.range_of(tag)
         is_text = self.entries.get(tag, (0,))[0] in TEXTS and stop - start <= MAX_TEXT_BYTES
         return (self.raw(tag) or b"") if is_text else b""
 

@@ -30,7 +30,7 @@ READERS: dict[Kind, Reader] = {
     Kind.TIFF: Reader(tiffs.walk_tiff, tiffs.head_of_tiff, tiffs.survey_tiff),
 }
 MAX_PICTURES = 16
-"""In one file: the picture, and those behind it."""
+"""Most pictures in one file: the picture, and those behind it."""
 _BEHIND = re.compile(re.escape(jpegs.START) + b"|" + re.escape(pngs.START))
 
 

@@ -40,14 +40,14 @@ def walk_gif(data: Bytes) -> Walk:
     return Walk(tuple(parts), place, f"a GIF of more than {MAX_BLOCKS:,} blocks")
 
 
-def _after_colors(data: Bytes, place: int, flags: int) -> int:
-    return place + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+def _after_colors(data: Bytes, offset: int, flags: int) -> int:
+    return offset + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
 
 
-def _after_sub_blocks(data: Bytes, place: int) -> int:
-    while size := data[place]:
-        place += size + 1
-    return place + 1
+def _after_sub_blocks(data: Bytes, offset: int) -> int:
+    while size := data[offset]:
+        offset += size + 1
+    return offset + 1
 
 
 def joined(block: bytes) -> bytes:

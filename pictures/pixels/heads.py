@@ -10,17 +10,17 @@ class Head:
     """What stands before the pixels, or beside them."""
 
     width: int
-    """As stored; the orientation may turn it."""
+    """Width as stored, in pixels; the orientation may turn it."""
     height: int
     tags: Directory | None = None
-    """EXIF, or a TIFF's own. None where there are none, or they cannot be read."""
+    """Tags of EXIF, or a TIFF's own; None where there are none, or they cannot be read."""
     has_exif: bool = False
     tags_in_text: Directory | None = None
     """EXIF as ImageMagick writes it into a PNG's text. It turns no picture."""
     profile: bytes | None = None
-    """ICC."""
+    """The ICC profile."""
     iptc: bytes = b""
-    """Data sets of IPTC-IIM."""
+    """The data sets of IPTC-IIM."""
 
     @property
     def orientation(self) -> int:

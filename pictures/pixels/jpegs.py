@@ -74,13 +74,13 @@ def head_of_jpeg(data: Bytes, walk: Walk) -> Head:
     if frame is None or frame.stop - frame.content < 6:
         raise damaged(walk.problem or "a JPEG without a frame")
     _, height, width, _ = unpack_from(">BHHB", data, frame.content)
-    exif = next((text for text in walk.said(data, APP1) if text.startswith(EXIF)), b"")
+    exif = next((text for text in walk.contents(data, APP1) if text.startswith(EXIF)), b"")
     return Head(
         width=width,
         height=height,
         tags=directory_of_exif(exif),
         has_exif=bool(exif),
-        profile=_profile(walk.said(data, APP2)),
+        profile=_profile(walk.contents(data, APP2)),
         iptc=b"".join(_resources(data, walk, IPTC_RESOURCE)),
     )
 
@@ -139,7 +139,7 @@ def _profile(segments: list[bytes]) -> bytes | None:
 
 def _resources(data: Bytes, walk: Walk, wanted: int) -> Iterator[bytes]:
     """Yield the contents of Photoshop's resources with this number: `8BIM`, number, padded name, padded content."""
-    for text in walk.said(data, APP13):
+    for text in walk.contents(data, APP13):
         place = len(PHOTOSHOP)
         while text.startswith(PHOTOSHOP) and text[place : place + 4] == b"8BIM" and place + 7 <= len(text):
             number = int.from_bytes(text[place + 4 : place + 6])
@@ -154,7 +154,7 @@ def bare_jpeg(data: bytes) -> bytes:
     """Return the same compressed pixels without metadata, thumbnails and what follows the picture."""
     walk = walk_jpeg(data)
     pieces = [START[:2]]
-    if any(text.startswith(b"JFIF\0") for text in walk.said(data, APP0)):
+    if any(text.startswith(b"JFIF\0") for text in walk.contents(data, APP0)):
         pieces.append(JFIF)
     for part in walk.parts:
         text = data[part.start : part.stop]

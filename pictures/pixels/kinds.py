@@ -71,7 +71,7 @@ BRANDS = {
     **dict.fromkeys((b"hevc", b"hevx", b"hevm", b"hevs"), "HEIF (HEIC), which is not read"),
     **dict.fromkeys(ANY_HEIF, "HEIF, which is not read"),
 }
-"""Of ISO files that are pictures."""
+"""Brand of an ISO file that is a picture -> what it is."""
 
 
 def known_kind(data: Bytes) -> Kind | None:

@@ -16,7 +16,7 @@ TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 EXIF_KEYWORD = b"Raw profile type exif"
 MAX_CHUNKS = 100_000
 MAX_PROFILE_BYTES = 1 << 22
-"""Of a profile, or a text with EXIF, once it is unpacked."""
+"""Largest profile, or text with EXIF, once it is unpacked."""
 
 
 def walk_png(data: Bytes, start: int = 0) -> Walk:
@@ -41,7 +41,7 @@ def head_of_png(data: Bytes, walk: Walk) -> Head:
     if not walk.parts or walk.parts[0].kind != b"IHDR" or walk.parts[0].stop - walk.parts[0].content != 13:
         raise damaged(walk.problem or "a PNG without its header, or with two")
     width, height = unpack_from(">II", data, walk.parts[0].content)
-    exif, profile = walk.said(data, b"eXIf"), walk.said(data, b"iCCP")
+    exif, profile = walk.contents(data, b"eXIf"), walk.contents(data, b"iCCP")
     return Head(
         width=width,
         height=height,

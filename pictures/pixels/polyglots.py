@@ -22,11 +22,11 @@ FOLLOWS = re.compile(
 )
 """What a stranger behind a picture begins with."""
 INSIDE = {b"<script": "HTML", b"<?php": "PHP", b"<html": "HTML", b"<!doctype html": "HTML", b"<iframe": "HTML"}
-"""In small letters: what no metadata of an honest picture says."""
+"""Markup, in small letters, that the metadata of no honest picture has -> what it is."""
 BEHIND = {b"rar!\x1a\x07": "RAR", b"7z\xbc\xaf\x27\x1c": "7z", b"__halt_compiler();": "PHP archive"} | INSIDE
 """What counts anywhere behind a picture: it is long enough never to come up in a film by chance."""
 COMMENT_AT = {Kind.JPEG: 4, Kind.GIF: 6, Kind.BMP: 2}
-"""Where a script can open a comment in the header, so that the picture is a remark in it."""
+"""Offset in the header where a script can open a comment, so that the picture is a remark in it."""
 
 
 def refuse_polyglot(data: bytes, kind: Kind, survey: Survey) -> None:

@@ -20,7 +20,7 @@ FILTERS = {
 }
 BY_SHORTEST = ("keep_ratio", "center_crop")
 JPEG_SIDE_PX = 65_500
-"""libjpeg writes no more."""
+"""Longest side of a picture that libjpeg writes."""
 REDUCTIONS = (8, 4, 2)
 """What libjpeg shrinks by while it decodes, without the odd eighths in between."""
 MARGIN = 2

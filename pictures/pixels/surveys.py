@@ -23,18 +23,18 @@ class Survey:
     """A file whose parts are all there."""
 
     width: int
-    """As stored; `orientation` may turn it."""
+    """Width as stored, in pixels; `orientation` may turn it."""
     height: int
     picture: bytes
-    """What a decoder is given: of formats whose metadata a decoder would unpack, without it."""
+    """The bytes that a decoder is given: of formats whose metadata a decoder would unpack, without it."""
     end: int
-    """Where the picture ends in the file."""
+    """Offset in the file at which the picture ends."""
     metadata: bytes = b""
-    """Where text can hide inside the file."""
+    """The bytes inside the file in which text can hide."""
     orientation: int = 1
-    """EXIF's, 1 to 8."""
+    """EXIF's orientation, 1 to 8."""
     profile: bytes | None = None
-    """ICC."""
+    """The ICC profile."""
     is_plain: bool = False
     """Whether it is a JPEG of 8 bits and three components."""
     note: str | None = None

@@ -20,7 +20,7 @@ TO_DECODE = {
 COMPRESSIONS = {1, 5, 7, 8, 32773, 32946}
 """None, LZW, JPEG, Deflate, PackBits. Not fax: its decoder puts something in the place of what is broken."""
 TILE_PIXELS = 1 << 22
-"""Of a tile that is larger than the picture, at most."""
+"""Most pixels of a tile that is larger than the picture."""
 
 
 def kind_of_tag(tag: int) -> bytes:
@@ -37,7 +37,7 @@ def walk_tiff(data: Bytes) -> Walk:
         return Walk((), len(data), str(error))
     parts = []
     for tag in sorted(directory.entries):
-        start, stop = directory.place(tag)
+        start, stop = directory.range_of(tag)
         if stop > len(data):
             problem = f"TIFF tag {tag} is cut off"
         if start < min(stop, len(data)):

@@ -24,10 +24,10 @@ class Walk(NamedTuple):
     """What a walker found. It never raises, whatever the bytes; its steps are counted, and none goes back."""
 
     parts: tuple[Part, ...]
-    """In the order of the file. What lies between two of them is none that the format knows. Where there is a problem,
-    of a last part that is cut off what is there."""
+    """The parts in the order of the file. What lies between two of them is none that the format knows. Where there is a
+    problem, the last part may be cut off, and is what there is of it."""
     end: int
-    """Where the picture ends, or where the walk stopped."""
+    """Offset at which the picture ends, or at which the walk stopped."""
     problem: str = ""
     """Why it stopped before the end; empty where it came there."""
 
@@ -35,7 +35,7 @@ class Walk(NamedTuple):
         """Yield the parts of these kinds."""
         return (part for part in self.parts if part.kind in kinds)
 
-    def said(self, data: Bytes, *kinds: bytes) -> list[bytes]:
+    def contents(self, data: Bytes, *kinds: bytes) -> list[bytes]:
         """Return what the parts of these kinds say."""
         return [data[part.content : part.stop] for part in self.of_kind(*kinds)]
 

@@ -39,7 +39,7 @@ def head_of_webp(data: Bytes, walk: Walk) -> Head:
         raise damaged(CUT_OFF.format("WebP")) from error
     if not width or not height:
         raise damaged(walk.problem or "a WebP without a picture")
-    exif, profile = walk.said(data, EXIF), walk.said(data, PROFILE)
+    exif, profile = walk.contents(data, EXIF), walk.contents(data, PROFILE)
     tags = directory_of_exif(exif[0] if exif else b"")
     return Head(width=width, height=height, tags=tags, has_exif=bool(exif), profile=profile[0] if profile else None)
 
@@ -55,7 +55,7 @@ def survey_webp(data: bytes) -> Survey:
         height=head.height,
         picture=data[: walk.end],
         end=walk.end,
-        metadata=b"".join(walk.said(data, EXIF, PROFILE, XMP)),
+        metadata=b"".join(walk.contents(data, EXIF, PROFILE, XMP)),
         orientation=head.orientation,
         profile=head.profile,
     )

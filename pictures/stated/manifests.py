@@ -17,7 +17,7 @@ MAX_MANIFESTS = 50
 MAX_TEXT_CHARACTERS = 200
 TRAINING_MINING = frozenset({"c2pa.training-mining", "cawg.training-mining"})
 INGREDIENT = "Ingredient"
-"""In place of a validation state, for manifests of what the picture was made from."""
+"""What stands in place of a validation state for manifests of what the picture was made from."""
 C2PA_SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
     "core": {"decode_identity_assertions": False, "allowed_network_hosts": []},
@@ -81,11 +81,11 @@ def _signals_of_store(store: dict[str, Any]) -> Iterator[Signal]:
     for name in ordered[:MAX_MANIFESTS]:
         state = str(store.get("validation_state", "Invalid")) if name == own else INGREDIENT
         for assertion in manifests[name].get("assertions") or ():
-            for said in _said(assertion):
-                yield "c2pa", canonical_json({**said, "state": state}).decode()
+            for statement in _statements(assertion):
+                yield "c2pa", canonical_json({**statement, "state": state}).decode()
 
 
-def _said(assertion: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _statements(assertion: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield what an assertion says of training or of origin, each entry by itself; nothing for any other."""
     label, data = str(assertion.get("label", ""))[:MAX_TEXT_CHARACTERS], assertion.get("data")
     if label.partition("__")[0] in TRAINING_MINING and isinstance(data, dict):

@@ -16,18 +16,18 @@ from byline.pictures.pixels.tiffs import kind_of_tag
 from byline.pictures.pixels.walks import Part, Walk, gaps, unhexed
 
 MAX_PACKET_BYTES = 4_000_000
-"""Of one packet, unpacked and put together. What is longer is handed on cut, and so cannot be parsed."""
+"""Largest packet, unpacked and put together. A longer one is handed on cut, and so cannot be parsed."""
 MAX_UNPACKED_BYTES = 16_000_000
-"""Of all text of one PNG."""
+"""Most bytes of text of one PNG that are unpacked, all together."""
 MAX_PACKETS = 8
-"""Of one picture that are parsed. All others are only looked through for a no."""
+"""Packets of one picture that are parsed. All others are only looked through for a no."""
 
 STANDARD = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 PNG_KEYWORD, PNG_PROFILES = b"XML:com.adobe.xmp", (b"Raw profile type xmp", b"Raw profile type APP1")
 GIF_NAME, TIFF_TAG = b"\x0bXMP DataXMP", kind_of_tag(700)
 _RDF = b"rdf-syntax-ns#"
-"""In every packet, unless it is compressed or of wider letters."""
+"""The end of a namespace that every packet names, unless it is compressed or of wider letters."""
 _RDF_IN_WIDE = tuple(_RDF.decode().encode(name).strip(b"\0") for name in ("utf-16-le", "utf-32-le"))
 _BEGIN = re.compile(rb"<[A-Za-z]{0,16}:?(?:xmpmeta|xapmeta|RDF)[\s>]")
 _WHOLE = re.compile(rb"<(?P<name>[A-Za-z]{0,16}:?(?:xmpmeta|xapmeta|RDF))[\s>].*?</(?P=name)\s*>", re.DOTALL)
@@ -39,11 +39,11 @@ class Packets:
     """The packets of one file."""
 
     own: list[bytes] = field(default_factory=list)
-    """Of the picture itself, where its format keeps them."""
+    """Packets of the picture itself, where its format keeps them."""
     others: list[bytes] = field(default_factory=list)
-    """Of pictures behind it, and whatever else looks like a packet."""
+    """Packets of pictures behind it, and whatever else looks like one."""
     unparsed: list[bytes] = field(default_factory=list)
-    """What is to be looked through, and not parsed."""
+    """Bytes that are to be looked through, and not parsed."""
     is_all: bool = True
     """Whether the file could be walked to its end, and nothing was left packed."""
 
@@ -85,7 +85,7 @@ _Found = Iterator[tuple[bytes, list[Part]]]
 """Packets, and the parts that each of them was put together from."""
 
 
-def _of_jpeg(data: bytes, walk: Walk, found: Packets) -> _Found:
+def _of_jpeg(data: bytes, walk: Walk, packets: Packets) -> _Found:
     """Yield the standard packets, then the extended ones: each put together from the segments of its digest."""
     extended: dict[bytes, list[tuple[int, Part]]] = {}
     for part in walk.of_kind(jpegs.APP1):
@@ -99,16 +99,16 @@ def _of_jpeg(data: bytes, walk: Walk, found: Packets) -> _Found:
         packet = b"".join(data[part.content + len(EXTENSION) + 40 : part.stop] for _, part in ordered)
         yield packet[:MAX_PACKET_BYTES], [part for _, part in ordered]
         if len(packet) > MAX_PACKET_BYTES:
-            found.unparsed.append(packet)
+            packets.unparsed.append(packet)
 
 
-def _of_png(data: bytes, walk: Walk, found: Packets) -> _Found:
+def _of_png(data: bytes, walk: Walk, packets: Packets) -> _Found:
     """Yield the packets in text chunks: under the keywords for XMP, and wherever else a text holds one."""
     left = MAX_UNPACKED_BYTES
     for part in walk.of_kind(*pngs.TEXTS):
         most = min(left, MAX_PACKET_BYTES)
         if most <= 0:
-            found.is_all = False
+            packets.is_all = False
             return
         keyword, text, is_whole = pngs.texts_of(data[part.content : part.stop], part.kind, most=most)
         left -= len(text)
@@ -117,14 +117,14 @@ def _of_png(data: bytes, walk: Walk, found: Packets) -> _Found:
         if keyword == PNG_KEYWORD or keyword in PNG_PROFILES[:1] or _is_sign_in(packet):
             yield packet, [part]
         elif not is_whole:
-            found.is_all = False
+            packets.is_all = False
 
 
-def _of_webp(data: bytes, walk: Walk, found: Packets) -> _Found:
+def _of_webp(data: bytes, walk: Walk, packets: Packets) -> _Found:
     return ((data[part.content : part.stop], [part]) for part in walk.of_kind(webps.XMP))
 
 
-def _of_gif(data: bytes, walk: Walk, found: Packets) -> _Found:
+def _of_gif(data: bytes, walk: Walk, packets: Packets) -> _Found:
     """Yield the packets of application blocks: not in sub-blocks, as others are, but whole, before a magic trailer."""
     for part in walk.of_kind(gifs.APPLICATION):
         if data.startswith(GIF_NAME, part.content):
@@ -134,11 +134,11 @@ def _of_gif(data: bytes, walk: Walk, found: Packets) -> _Found:
             yield (text[: text.rfind(b">") + 1] if is_whole else gifs.joined(text)), [part]
 
 
-def _of_tiff(data: bytes, walk: Walk, found: Packets) -> _Found:
+def _of_tiff(data: bytes, walk: Walk, packets: Packets) -> _Found:
     return ((data[part.content : part.stop], [part]) for part in walk.of_kind(TIFF_TAG))
 
 
-def _of_none(data: bytes, walk: Walk, found: Packets) -> _Found:
+def _of_none(data: bytes, walk: Walk, packets: Packets) -> _Found:
     return iter(())
 
 
@@ -156,25 +156,25 @@ def _is_sign_in(data: bytes, start: int = 0, stop: int | None = None) -> bool:
     return any(data.find(sign, start, len(data) if stop is None else stop) >= 0 for sign in (_RDF, *_RDF_IN_WIDE))
 
 
-def _look_through(data: bytes, start: int, stop: int, found: Packets) -> None:
+def _look_through(data: bytes, start: int, stop: int, packets: Packets) -> None:
     """Add what begins like a packet in [start, stop); where its letters are wide, in the same without zeros."""
     if data.find(_RDF, start, stop) >= 0:
-        _add_packets(data, start, stop, found)
+        _add_packets(data, start, stop, packets)
     if any(data.find(sign, start, stop) >= 0 for sign in _RDF_IN_WIDE):
         narrow = data[start:stop].replace(b"\0", b"")
-        _add_packets(narrow, 0, len(narrow), found)
+        _add_packets(narrow, 0, len(narrow), packets)
 
 
-def _add_packets(data: bytes, place: int, stop: int, found: Packets) -> None:
+def _add_packets(data: bytes, offset: int, stop: int, packets: Packets) -> None:
     """Add packets, one without its end as far as the next one; past `MAX_PACKETS` of them the rest as it is."""
     for _ in range(MAX_PACKETS):
-        if (begin := _BEGIN.search(data, place, stop)) is None:
+        if (begin := _BEGIN.search(data, offset, stop)) is None:
             return
         most = min(stop, begin.start() + MAX_PACKET_BYTES)
         following = _NEXT.search(data, begin.end(), most)
-        place = following.start() if following else most
-        if whole := _WHOLE.match(data, begin.start(), place):
-            place = whole.end()
-        found.others.append(data[begin.start() : place])
-    if _BEGIN.search(data, place, stop):
-        found.unparsed.append(data[place:stop])
+        offset = following.start() if following else most
+        if whole := _WHOLE.match(data, begin.start(), offset):
+            offset = whole.end()
+        packets.others.append(data[begin.start() : offset])
+    if _BEGIN.search(data, offset, stop):
+        packets.unparsed.append(data[offset:stop])

@@ -34,11 +34,11 @@ def store_of(data: bytes) -> bytes:
 
 def _candidates(data: bytes, kind: Kind, walk: Walk) -> list[bytes]:
     if kind == Kind.JPEG:
-        return _boxes_of(walk.said(data, jpegs.APP11))
+        return _boxes_of(walk.contents(data, jpegs.APP11))
     if kind == Kind.GIF:
-        blocks = walk.said(data, gifs.APPLICATION)
+        blocks = walk.contents(data, gifs.APPLICATION)
         return [gifs.joined(block[len(_GIF_NAME) :]) for block in blocks if block.startswith(_GIF_NAME)]
-    return walk.said(data, _PLACES[kind]) if kind in _PLACES else []
+    return walk.contents(data, _PLACES[kind]) if kind in _PLACES else []
 
 
 def _boxes_of(segments: list[bytes]) -> list[bytes]:
@@ -72,7 +72,7 @@ def check_store(store: bytes) -> None:
             place += length
 
 
-def check_cbor(data: bytes, place: int, end: int) -> None:
+def check_cbor(data: bytes, offset: int, end: int) -> None:
     """Raise ValueError unless `data[place:end]` is one CBOR item (RFC 8949) without lengths beyond its end."""
     left = [1]  # items that are still to come, at each depth; -1 where a break ends them
     num_items = 0
@@ -81,10 +81,10 @@ def check_cbor(data: bytes, place: int, end: int) -> None:
             left.pop()
             continue
         num_items += 1
-        if place >= end or num_items > MAX_ITEMS or len(left) > 2 * MAX_DEPTH:
+        if offset >= end or num_items > MAX_ITEMS or len(left) > 2 * MAX_DEPTH:
             raise ValueError("an item that does not end")
-        first = data[place]
-        place += 1
+        first = data[offset]
+        offset += 1
         if first == 0xFF and left[-1] < 0:
             left.pop()
             continue
@@ -94,18 +94,18 @@ def check_cbor(data: bytes, place: int, end: int) -> None:
             value = short
         elif short < 28:
             size = 1 << (short - 24)
-            value = int.from_bytes(data[place : place + size], "big")
-            place += size
+            value = int.from_bytes(data[offset : offset + size], "big")
+            offset += size
         elif short == 31 and 2 <= major <= 5:
             left.append(-1)
             continue
         else:
             raise ValueError("no CBOR")
         if major in (2, 3):
-            place += value
+            offset += value
         elif major in (4, 5):
             left.append(value * (major - 3))
         elif major == 6:
             left.append(1)
-        if place > end or (left and left[-1] > end - place):
+        if offset > end or (left and left[-1] > end - offset):
             raise ValueError("an item that is longer than what holds it")

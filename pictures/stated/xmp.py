@@ -16,7 +16,7 @@ MAX_PARSED_BYTES = 2_000_000
 MAX_PROPERTIES, MAX_PARTS = 200, 50
 """Properties that speak of use in one packet, and parts of one of them: no picture has as many."""
 PROVENANCE = "dcterms:provenance"
-"""Where a C2PA manifest lies that is not in the picture."""
+"""The property that says where a C2PA manifest lies that is not in the picture."""
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _PROPERTIES = {
     ("plus", "DataMining"): "xmp:plus:DataMining",
@@ -32,7 +32,8 @@ _NAMESPACES = (
     ("www.w3.org/ns/tdmrep", "tdm"),
     ("purl.org/dc/terms/", "dcterms"),
 )
-"""By how they begin after `http://`, any case, since both `ldf/xmp/1.0/` and others are in use for PLUS."""
+"""How a namespace begins after `http://`, in any case -> its prefix; both `ldf/xmp/1.0/` and others are in use for
+PLUS."""
 _WIDE = (
     *((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"<\0\0\0", "utf-32-le"), (b"\0\0\0<", "utf-32-be")),
     *((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be")),

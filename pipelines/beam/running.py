@@ -90,9 +90,9 @@ def _quiet_threads() -> Iterator[None]:
     """Let Beam's threads print nothing of a worker whose connection breaks: whoever waits for it is told."""
     before = threading.excepthook
 
-    def tell(said: threading.ExceptHookArgs) -> None:
-        if said.thread is None or said.thread.name not in READERS:
-            before(said)
+    def tell(failure: threading.ExceptHookArgs) -> None:
+        if failure.thread is None or failure.thread.name not in READERS:
+            before(failure)
 
     threading.excepthook = tell
     try:

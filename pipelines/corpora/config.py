@@ -38,7 +38,7 @@ class PublicationConfig(BaseModel, frozen=True, extra="forbid"):
     """Page where the release is offered."""
     publisher: str | None = None
     date: str | None = Field(None, pattern=r"^\d{4}-\d{2}-\d{2}$")
-    """Of publication."""
+    """Date of publication, as YYYY-MM-DD."""
 
 
 class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
@@ -54,11 +54,11 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     fetch: FetchConfig = FetchConfig()
     caption: CaptionConfig
     safety: SafetyConfig | None = None
-    """Left out, nothing is classified."""
+    """The classifier of unsafe pictures; if left out, nothing is classified."""
     pdq: bool = False
     """Measure PDQ too, for lists of hashes that others share. No rule here asks for it."""
     embedding: EmbeddingConfig | None = None
-    """Left out, no vectors tell copies, and no policy can ask for them."""
+    """The network that embeds pictures; if left out, no vectors reveal copies, and no policy can ask for them."""
     metrics: dict[str, dict[str, Any]] = {}
     """Metrics of extensions that are measured -> their settings. A policy may set bounds to them."""
     evaluation_sets: tuple[InputPlace, ...] = ()

@@ -43,22 +43,22 @@ def found_extensions() -> list[FoundExtension]:
     ]
 
 
-def _problem(one: Extension) -> str | None:
+def _problem(extension: Extension) -> str | None:
     ours = {SOURCES: READERS, CAPTIONERS: CAPTIONER_NAMES, METRICS: FIRST_WORDS, RULES: FIRST_WORDS}
-    if problem := clash(one, list(ours[one.group])):
+    if problem := clash(extension, list(ours[extension.group])):
         return problem
     try:
-        match one.group:
+        match extension.group:
             case "byline.sources":
-                added_reader(one)
+                added_reader(extension)
             case "byline.captioners":
-                one.load_model(CaptionWriter)
+                extension.load_model(CaptionWriter)
             case "byline.metrics":
-                check_plain(one)
-                one.load_model(Metric)
+                check_plain(extension)
+                extension.load_model(Metric)
             case "byline.rules":
-                check_plain(one)
-                one.load_model(Rule)
+                check_plain(extension)
+                extension.load_model(Rule)
     except BylineError as error:
         return str(error)
     return None

@@ -47,7 +47,7 @@ def _added(config: CorpusConfig, policy: Policy) -> set[str]:
     """Return the distributions whose readers, metrics and rules shape a release; the captioner's is told by itself."""
     readers = [check_reader(source.reader) for source in config.sources]
     rules = added_rules(policy, [source.name for source in config.sources]).values()
-    used = [*(one for one in readers if one), *(metric.found for metric in config.metrics_in_use), *rules]
+    used = [*(one for one in readers if one), *(metric.extension for metric in config.metrics_in_use), *rules]
     return {one.distribution for one in used}
 
 

@@ -48,7 +48,7 @@ class Asking:
 
     began: datetime
     spacing_s: float
-    """Between two attempts at one picture."""
+    """Least time between two attempts at one picture, in seconds."""
     again: AskAgain | None = None
 
 
@@ -59,7 +59,7 @@ class Due:
     first: Mask
     again: Mask
     named: Mask
-    """Again because people named them."""
+    """Records that are asked for again because people named them."""
     is_done: Mask
 
 
@@ -148,10 +148,10 @@ def _on_hosts(urls: pa.ChunkedArray, wanted: Mask, hosts: frozenset[str]) -> Mas
     return found
 
 
-def _names_of_host(said: str) -> tuple[str, ...]:
+def _names_of_host(url_text: str) -> tuple[str, ...]:
     """Return the host of a URL, alone and with its port; nothing for what is no URL."""
     try:
-        url = read_url(said)
+        url = read_url(url_text)
     except UrlError:
         return ()
     return url.host, f"{url.host}:{url.port}"

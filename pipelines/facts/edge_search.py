@@ -195,13 +195,13 @@ def _scratch(stem: str) -> str:
     return f"{layout.SEARCHES}/{stem.rsplit('/', 1)[1]}"
 
 
-def _edge_table(one: Codes, other: Codes, distance: npt.NDArray[np.uint32]) -> pa.Table:
+def _edge_table(codes: Codes, other: Codes, distance: npt.NDArray[np.uint32]) -> pa.Table:
     """Return pairs of codes, the lesser first."""
-    differs = one != other
+    differs = codes != other
     first = differs.argmax(axis=1)
-    rows = np.arange(len(one))
-    is_less = (one[rows, first] < other[rows, first])[:, None]
-    sides = [_column(np.where(is_less, one, other)), _column(np.where(is_less, other, one))]
+    rows = np.arange(len(codes))
+    is_less = (codes[rows, first] < other[rows, first])[:, None]
+    sides = [_column(np.where(is_less, codes, other)), _column(np.where(is_less, other, codes))]
     return pa.Table.from_arrays([*sides, pa.array(distance.astype(np.int32))], schema=EDGE_SCHEMA)
 
 

@@ -26,9 +26,9 @@ class Edges:
     """What is known of copies among the pictures of a corpus."""
 
     pairs: pa.Table
-    """`EDGE_SCHEMA`"""
+    """The pairs, as a table of `EDGE_SCHEMA`."""
     recurring: pa.Table
-    """`CODE_SCHEMA`: hashes that several pictures have."""
+    """Hashes that several pictures have, as a table of `CODE_SCHEMA`."""
 
 
 def suspect_words(pairs: pa.Table, recurring: pa.Table, radius_bits: int) -> npt.NDArray[np.uint64]:
@@ -53,9 +53,9 @@ class Suspects:
     """First words of hashes that a look tells from almost all others: most pictures are alone."""
 
     words: npt.NDArray[np.uint64]
-    """Sorted."""
+    """The first words, sorted."""
     may_be: npt.NDArray[np.bool_]
-    """By the low bits of a word; small enough for a processor's cache."""
+    """Whether any word has these low bits; the array is small enough for a processor's cache."""
 
     def has(self, words: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """Tell which words are among them."""

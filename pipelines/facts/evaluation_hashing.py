@@ -32,7 +32,7 @@ class HashedFile:
     """What became of one file: its rows, or why it has none."""
 
     file: FoundFile
-    """Without its bytes."""
+    """The file that was found, without its bytes."""
     num_bytes: int
     rows: tuple[Row, ...] = ()
 

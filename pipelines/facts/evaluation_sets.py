@@ -49,11 +49,11 @@ class EvaluationList:
 
     name: str
     digest: str
-    """SHA-256 of the file."""
+    """SHA-256 of the list's file."""
     rows: pa.Table
-    """Of `EVALUATION_SCHEMA`, checked."""
+    """The looks of the list, as a checked table of `EVALUATION_SCHEMA`."""
     stored_by: PixelConfig | None = None
-    """The corpus settings by which each picture was hashed as well; none if only whole."""
+    """The corpus settings with which each picture was hashed as stored, too; None if it was hashed only whole."""
 
 
 class EvaluationSets:

@@ -13,13 +13,13 @@ SEARCH_RADIUS_BITS = 31
 MEASURED_PX = 640
 """A stored JPEG whose shorter side is twice this or more is decoded at a fraction of its size, whatever is measured."""
 DECODED = {"at_least_px": MEASURED_PX}
-"""Part of every instrument that looks at pictures."""
+"""A setting that is part of the name of every instrument that looks at pictures."""
 FINGERPRINT_INSTRUMENT = f"{VIEW_INSTRUMENT}-{instrument_name('colors', '2', {'grid': GRID, **DECODED})}"
 MEASURED_QUALITY_INSTRUMENT = instrument_name(QUALITY_INSTRUMENT, "1", DECODED)
 PDQ_INSTRUMENT = instrument_name("pdq", "1", DECODED)
 EDGE_INSTRUMENT = instrument_name("pairs", "2", [FINGERPRINT_INSTRUMENT, SEARCH_RADIUS_BITS])
 THUMBNAIL_SIDE_PX = 64
-"""Of the longer side, at most: a smaller picture is not enlarged."""
+"""Longer side of a thumbnail, at most: a smaller picture is not enlarged."""
 THUMBNAIL_JPEG_QUALITY = 80
 THUMBNAIL_INSTRUMENT = instrument_name("thumbnail", "1", [THUMBNAIL_SIDE_PX, THUMBNAIL_JPEG_QUALITY])
 

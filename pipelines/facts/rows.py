@@ -36,7 +36,7 @@ CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("land
 NOBODY = 0
 """The creator of a record that names none."""
 ROWS_VERSION = 4
-"""Of what the columns that are derived here mean."""
+"""Version of what the derived columns mean: rows of another version are joined anew."""
 QUALITY_COLUMNS = ["contrast", "flatness", "sharpness", "spread"]
 LACKS_COLUMNS = sorted({name for columns in CREDIT_COLUMNS.values() for name in columns})
 WORDS = ("license_claims", "outcome", "consent", *NEWEST_COLUMNS)

@@ -15,7 +15,7 @@ BEGAN = "began"
 STORED, ORIGINAL = "stored bytes", "original bytes"
 JOURNAL_SCHEMA = pa.schema([*INDEX_SCHEMA, (STORED, pa.large_binary()), (ORIGINAL, pa.large_binary())])
 Asked = tuple[str, str]
-"""record_id and url."""
+"""A request that was made: record_id and url."""
 
 
 class Journal:

@@ -71,29 +71,29 @@ class _Queue:
         self._give_turn(host, 0.0)
         return self._request(host, place)
 
-    async def _request(self, host: str, place: int) -> None:
+    async def _request(self, host: str, number: int) -> None:
         rest_s, resting = 0.0, host
         try:
-            answer = await self._answer(place)
+            answer = await self._answer(number)
             if isinstance(answer, Answer):
-                await self.use(place, answer)
+                await self.use(number, answer)
             else:
                 rest_s, resting = answer.seconds, answer.host or host
-                self.waiting[resting].appendleft(place)
+                self.waiting[resting].appendleft(number)
         finally:
             self.under_way[host] -= 1
         now = asyncio.get_running_loop().time()
         self._give_turn(resting, now + rest_s)
         self._give_turn(host, now)  # nothing where it is the one that rests
 
-    async def _answer(self, place: int) -> Answer | NotYetError:
+    async def _answer(self, number: int) -> Answer | NotYetError:
         """Return the answer, or which host rests for how long."""
         try:
-            answer = await self.ask(place)
-            return replace(answer, was_sent=True) if self.refused[place] else answer
+            answer = await self.ask(number)
+            return replace(answer, was_sent=True) if self.refused[number] else answer
         except NotYetError as later:
             if later.answer is not None:
-                if self.refused[place] == self.retries:
+                if self.refused[number] == self.retries:
                     return later.answer
-                self.refused[place] += 1
+                self.refused[number] += 1
             return later

@@ -37,8 +37,8 @@ CANDIDATE_SCHEMA = pa.schema(
     ]
 )
 """Offsets have 64 bits: all packs together may have more than 2 GiB in a column. `code` is the 256-bit hash, or of a
-flat picture, whose hash says nothing, the digest of its very pixels. `views` are those that the policy looks at, packed
-as `dedup.views` does."""
+flat picture, whose hash says nothing, the digest of its very pixels. `views` are all that it has, packed as
+`dedup.views` does, since the split looks at more of them than the policy may."""
 REASONS = (
     "duplicate:same-bytes",
     "duplicate:near",
@@ -59,11 +59,11 @@ class Resolved:
     bits: Ints
     keeper: Ints
     distance_bits: npt.NDArray[np.int32]
-    """-1 where a cosine says it."""
+    """Distance of a copy from its keeper, in bits; -1 where a cosine says how near they are."""
     kinds: npt.NDArray[np.uint8]
     """Bits of the views in which the two are near."""
     cosine: npt.NDArray[np.float32]
-    """NaN where hashes say it."""
+    """Cosine of the two vectors where an embedding decided; NaN where hashes did."""
 
 
 def resolve_duplicates(
@@ -93,7 +93,7 @@ def resolve_duplicates(
     licensing = _licensing(candidates, image)
     by_wish = _sorted(candidates, _sort_keys(policy))
     best_first = by_wish[licensing[image[by_wish]] == by_wish]
-    looks, near = looks_and_near(candidates, best_first, pairs, rules.radius_bits)
+    looks, near = looks_and_near(candidates, best_first, pairs, rules.radius_bits, views=rules.views)
     chosen = choose_keepers(
         looks,
         near,

@@ -45,9 +45,10 @@ WEIGHED_COLUMNS = ["license_claims", "lacks", "outcome", "consent", *NEWEST_COLU
 FEW = 1 << 16
 """Numbers up to this are looked up, larger ones sorted."""
 NOT_ASKED = "fetch:not-asked"
-"""Admitted by its claims, and not asked for yet: only in plans, and before fetching."""
+"""The reason of a record that its claims admit and that was not asked for yet: only in plans, and before fetching."""
 NOT_MEASURED = "measure:missing"
-"""Fetched, and not measured yet: only in plans, and in what a takedown makes of a build that was killed."""
+"""The reason of a picture that was fetched and not measured yet: only in plans, and in what a takedown makes of a build
+that was killed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,11 +39,11 @@ VERDICT_SCHEMA = pa.schema(
         ("split", pa.string()),
     ]
 )
-"""As on disk; in memory the columns of few words are dictionaries. `license` is what is made use of: of a choice, the
-side that the policy wants most. `keeper_*` name the picture that stands for this one; they are null for what stands for
-itself. `distance_bits` and `view` (`dedup.views.KIND_NAMES`) say how near the two are, by which look at them; where an
-embedding decided, `cosine` does. `near_left` counts the other admitted pictures that are near an admitted one, by the
-radius of the split and whatever their colors; null is 0."""
+"""The columns of verdicts, as on disk; in memory the columns of few words are dictionaries. `license` is what is made
+use of: of a choice, the side that the policy wants most. `keeper_*` name the picture that stands for this one; they are
+null for what stands for itself. `distance_bits` and `view` (`dedup.views.KIND_NAMES`) say how near the two are, by
+which look at them; where an embedding decided, `cosine` does. `near_left` counts the other admitted pictures that are
+near an admitted one, by the radius of the split and whatever their colors; null is 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,9 @@ class Decisions:
     """What the resolving of duplicates adds to the rows of one pack."""
 
     bits: npt.NDArray[np.int64]
-    """Of every row."""
+    """The reasons of every row, bit `n` for reason `n` of `REASONS`."""
     keeper: npt.NDArray[np.int64]
-    """For each candidate of the pack the candidate, of all packs, that stands for it; -1 for itself."""
+    """The candidate, numbered over all packs, that stands for each candidate of this pack; -1 for itself."""
     distance_bits: npt.NDArray[np.int32]
     kinds: npt.NDArray[np.uint8]
     cosine: npt.NDArray[np.float32]

@@ -52,7 +52,7 @@ class _Pack:
     is_train: Mask
     is_near: Mask | None
     creators: Words
-    """Of the admitted records, in the verdicts' order."""
+    """The creators of the admitted records, in the verdicts' order."""
     capped_creators: Words
     num_alone_or_keeper: int
     near_left: Mapping[str, int]

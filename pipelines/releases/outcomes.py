@@ -12,7 +12,7 @@ from byline.catalog.threads import in_threads
 from byline.pipelines.releases.released import released_packs
 
 NOT_ASKED = "not asked for"
-"""Of records that the claims refuse, whatever a wider policy once fetched."""
+"""The outcome of records that the claims refuse, whatever a wider policy once fetched."""
 UNREADABLE = "unreadable"
 LEFT_OUT = "left out: "
 ODD = "odd: "

@@ -170,7 +170,7 @@ def _sha256_at(release: Release, shard: Shard) -> str:
         return sha256_of_file(file)
 
 
-def _wrong_table(release: Release, shard: Shard, tar: bytes, said: dict[str, dict[str, Any]]) -> Iterator[str]:
+def _wrong_table(release: Release, shard: Shard, tar: bytes, samples: dict[str, dict[str, Any]]) -> Iterator[str]:
     name, path = shard_table_path(shard.name), release.table_path(shard)
     if not release.store.exists(path):
         yield f"{name}: missing; {_again(release)}"
@@ -179,11 +179,11 @@ def _wrong_table(release: Release, shard: Shard, tar: bytes, said: dict[str, dic
         yield f"{name}: its bytes are not those that the manifest lists"
         return
     rows = {row["key"]: row for row in release.store.read_table(path).to_pylist()}
-    for key in sorted(set(rows) ^ set(said)):
+    for key in sorted(set(rows) ^ set(samples)):
         yield f"{name}: {key} is in {'the table' if key in rows else 'the tar'} only"
-    for key in sorted(set(rows) & set(said)):
+    for key in sorted(set(rows) & set(samples)):
         offset, size, xxh3 = (rows[key].pop(name) for name in ("offset", "size", "xxh3"))
-        if rows[key] != said[key]:
+        if rows[key] != samples[key]:
             yield f"{name}: {key}: its row is not what the sample's JSON says"
         lies = tar[offset : offset + size]
         if not lies.startswith(f"{key}.jpg".encode()) or xxh3_64_intdigest(lies) != xxh3:

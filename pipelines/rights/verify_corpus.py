@@ -26,7 +26,7 @@ from byline.pipelines.releases.samples import described
 from byline.pipelines.releases.verify import verify
 
 _CHECKED_ELSEWHERE = re.compile(r"(denylist|evaluation)/.*|shards/.*|releases/[^/]+/(?!.*samples\.parquet$).*")
-"""By their own names, and by the manifests of releases."""
+"""Files that are checked elsewhere: by their own names, and by the manifests of releases."""
 Count = Callable[[int], None]
 
 
@@ -49,11 +49,11 @@ def verify_corpus(store: Store, unsealed: list[str], *, deep: bool, count: Count
     Every footer, name and note is checked; with `deep` every byte. `count` is told of files as they pass. Files that
     carry no digest, which an older byline wrote, are read and cannot be checked: they are added to `unsealed`.
     """
-    yield from _told(partial(read_settings, store))
-    yield from _told(partial(load_denylist, store))
+    yield from _problem_in(partial(read_settings, store))
+    yield from _problem_in(partial(load_denylist, store))
     for path in paths_of(store):
         if not _CHECKED_ELSEWHERE.fullmatch(path):
-            yield from _told(partial(_check, store, path, unsealed, deep))
+            yield from _problem_in(partial(_check, store, path, unsealed, deep))
         count(1)
     for name in store.files(layout.PACKS, suffix=".parquet"):
         yield from _wrong_tars(store, layout.pack_file(name), deep=deep)
@@ -62,7 +62,7 @@ def verify_corpus(store: Store, unsealed: list[str], *, deep: bool, count: Count
         yield from _wrong_release(store, layout.versions_of(name), deep=deep)
 
 
-def _told(check: Callable[[], object]) -> Iterator[str]:
+def _problem_in(check: Callable[[], object]) -> Iterator[str]:
     try:
         check()
     except BylineError as error:
@@ -158,7 +158,7 @@ def _wrong_shards(store: Store) -> Iterator[str]:
 def _wrong_release(store: Store, folder: str, *, deep: bool) -> Iterator[str]:
     if not store.exists(f"{folder}/{layout.LATEST}"):
         return
-    yield from _told(partial(Release, store.url(folder)))
+    yield from _problem_in(partial(Release, store.url(folder)))
     for version in store.folders(folder):
         where = f"{folder}/{version}"
         if store.exists(f"{where}/{layout.WITHDRAWN}"):

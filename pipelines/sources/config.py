@@ -22,7 +22,7 @@ def _known_reader(name: str) -> str:
 
 
 MAX_PACKS = 100_000
-"""Of a source. They are numbered with five digits, and hold a billion images."""
+"""Most packs of a source. They are numbered with five digits, and hold a billion images."""
 PlainName = Annotated[str, AfterValidator(_plain_name)]
 
 

@@ -35,17 +35,17 @@ from byline.pipelines.sources.readers.bounds import Repeats, bounded, characters
 
 BATCH_ROWS = 4096
 BATCH_CHARACTERS = 1 << 24
-"""Of rows that are held before they are spilled."""
+"""Characters of rows that are held before they are spilled."""
 MAX_GROUPS = 1024
-"""Of packs. Of a hundred million records a group has about a hundred thousand."""
+"""Most groups of packs. With a hundred million records, a group has about a hundred thousand."""
 PACK_RECORDS = 10_000
-"""Of a pack, about: see `docs/architecture.md`."""
+"""Records of a pack, about: see `docs/architecture.md`."""
 MAX_PACK_ROWS = 100_000
-"""A pack is in memory whole, here and in every later stage; what is larger is refused."""
+"""Most records of a pack, which is in memory whole, here and in every later stage; a larger one is refused."""
 MAX_PACK_BYTES = 1 << 29
-"""Likewise, of the text of its records: about fifty times that of most."""
+"""Most text of the records of a pack, for the same reason: about fifty times that of most packs."""
 ROWS_PER_RANGE = 1 << 18
-"""Rows of the source, of which the unreadable ones are sorted together."""
+"""Rows of the source whose unreadable ones are sorted together."""
 UNREADABLE_ROWS_PER_GROUP = 1 << 16
 _NUMBER = pa.field("number", pa.int64())
 _SPILLED = RECORD_SCHEMA.append(_NUMBER).append(pa.field("is_denied", pa.bool_()))

@@ -23,11 +23,11 @@ class Unread:
     source: str
     num_rows: int
     first: list[UnreadableRow]
-    """The first `NUM_SHOWN`, in the order of the source."""
+    """The first `NUM_SHOWN` rows, in the order of the source."""
     reasons: dict[str, int]
     """Problem, without what differs from row to row -> rows, most first."""
     listed: str
-    """Where all of them are."""
+    """Path of the list of all of them."""
 
 
 def unread_of(release: Release) -> list[Unread]:

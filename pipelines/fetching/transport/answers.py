@@ -39,13 +39,16 @@ class Answer:
     consent: tuple[Signal, ...] = ()
     """What every response on the way said about use, in order of arrival: redirects, refusals and broken bodies too."""
     final_url: str | None = None
-    """Where redirects led; none when they led nowhere."""
+    """The URL where redirects led; None when they led nowhere."""
     etag: str | None = None
     last_modified: str | None = None
     status: int | None = None
-    """Of HTTP, where there was one."""
+    """HTTP status of the answer, where there was one."""
     retry_after_s: float | None = None
-    """For how long the host wants to rest. Without a status it had said so before, and was not asked now."""
+    """How long the host wants to rest. Without a status, it had said so before and was not asked now."""
+    says_its_end: bool = True
+    """Whether the response said where its body ends; else it ends with the connection, and so does one of a killed
+    server."""
     was_sent: bool = True
     """Whether the host was asked. A request for robots.txt that it did not answer is one; that it rests is none."""
 

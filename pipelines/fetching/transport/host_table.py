@@ -126,20 +126,20 @@ class HostTable:
         self.doubles[place] = tag
         return place
 
-    def in_force_until(self, place: int) -> float:
+    def in_force_until(self, start: int) -> float:
         """Return until when a health record holds anybody back."""
         doubles = self.doubles
-        return max(doubles[place + HELD_UNTIL], doubles[place + BACK_OFF_UNTIL], doubles[place + OPEN_UNTIL])
+        return max(doubles[start + HELD_UNTIL], doubles[start + BACK_OFF_UNTIL], doubles[start + OPEN_UNTIL])
 
-    def _locked(self, place: int) -> bool:
+    def _locked(self, byte: int) -> bool:
         try:
-            fcntl.lockf(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+            fcntl.lockf(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
         except (BlockingIOError, PermissionError):
             return False
         return True
 
-    def _unlock(self, place: int) -> None:
-        fcntl.lockf(self.fd, fcntl.LOCK_UN, 1, place)
+    def _unlock(self, byte: int) -> None:
+        fcntl.lockf(self.fd, fcntl.LOCK_UN, 1, byte)
 
 
 _tables: dict[tuple[int, int], HostTable] = {}
@@ -167,8 +167,8 @@ def _open(path: Path) -> HostTable:
     return table
 
 
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _check_private(folder: Path) -> None:
@@ -206,7 +206,7 @@ def _boot_id() -> bytes:
 
 
 def _forget_leases_of_parent() -> None:
-    """In a forked child: locks are the parent's, and a thread of the parent may have held ours."""
+    """Forget them in a forked child: locks are the parent's, and a thread of the parent may have held ours."""
     global _tables_lock
     _tables_lock = threading.Lock()
     for table in _tables.values():

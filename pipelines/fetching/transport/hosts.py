@@ -34,11 +34,12 @@ BUSY_S = 0.02
 """Wait before asking again for a lease while others hold all of them."""
 CONTENDED_S = 0.001
 FAILURES_TO_OPEN = 5
-"""In a row; more where more requests to a host may be under way at once, so that one bad moment alone opens nothing."""
+"""Failures in a row after which a host is left alone; more are needed where more requests may be under way at once, so
+that one bad moment alone is not enough."""
 BACK_OFF_S, MAX_BACK_OFF_S = 0.5, 60.0
 PAUSE_S, MAX_PAUSE_S = 30.0, 600.0
 TRIAL_S = 60.0
-"""After a trial request of which nothing was heard, another may go."""
+"""Time after which a trial request of which nothing was heard may be followed by another."""
 FORGOTTEN_AFTER_S = 3600.0
 MAX_HOLD_OFF_S = 3600.0
 LONGEST_S = 86_400.0
@@ -94,7 +95,7 @@ class Hosts:
         folder: Path | None = None,
         max_hold_off_s: float = MAX_HOLD_OFF_S,
     ) -> None:
-        """Without a rate, only leases, hold-offs and back-offs limit. `folder` is where processes meet."""
+        """Hold requests to these limits, if no rate to leases, hold-offs and back-offs. Processes meet in `folder`."""
         if not 1 <= per_host <= MAX_LEASES:
             raise ConfigError(f"per_host is {per_host}; give a number of requests from 1 to {MAX_LEASES}")
         if rate_per_s is not None and not 1 / LONGEST_S <= rate_per_s < math.inf:
@@ -166,10 +167,10 @@ class Hosts:
         doubles = self.table.doubles
         return place >= 0 and doubles[place + OPENED] > 0 and _left_s(doubles[place + OPEN_UNTIL]) > 0
 
-    def _wait_s(self, slot: int, place: int, now: float) -> float:
+    def _wait_s(self, slot: int, start: int, now: float) -> float:
         until = self.table.doubles[slot]
-        if place >= 0:
-            until = max(until, self.table.in_force_until(place))
+        if start >= 0:
+            until = max(until, self.table.in_force_until(start))
         return until - now if 0 < until - now <= LONGEST_S else 0.0
 
     def _lease_and_note(self, slot: int, tag: float, interval_s: float) -> "Lease | Wait":
@@ -195,19 +196,19 @@ class Hosts:
         finally:
             table.end_update(slot)
 
-    def _count_failure(self, place: int, now: float) -> None:
+    def _count_failure(self, start: int, now: float) -> None:
         doubles = self.table.doubles
-        if now > self.table.in_force_until(place) + FORGOTTEN_AFTER_S:
-            _forget(doubles, place)
-        doubles[place + FAILURES] += 1
-        if now >= doubles[place + BACK_OFF_UNTIL]:
-            doubles[place + BACK_OFF_UNTIL] = now + _jittered(BACK_OFF_S, doubles[place + ROUNDS], MAX_BACK_OFF_S)
-            doubles[place + ROUNDS] += 1
-        closed, on_trial = not doubles[place + OPENED], doubles[place + TRIAL]
-        if on_trial or (closed and doubles[place + FAILURES] >= self.failures_to_open):
-            doubles[place + OPEN_UNTIL] = now + _jittered(PAUSE_S, doubles[place + OPENED], MAX_PAUSE_S)
-            doubles[place + OPENED] += 1
-            doubles[place + TRIAL] = 0.0
+        if now > self.table.in_force_until(start) + FORGOTTEN_AFTER_S:
+            _forget(doubles, start)
+        doubles[start + FAILURES] += 1
+        if now >= doubles[start + BACK_OFF_UNTIL]:
+            doubles[start + BACK_OFF_UNTIL] = now + _jittered(BACK_OFF_S, doubles[start + ROUNDS], MAX_BACK_OFF_S)
+            doubles[start + ROUNDS] += 1
+        closed, on_trial = not doubles[start + OPENED], doubles[start + TRIAL]
+        if on_trial or (closed and doubles[start + FAILURES] >= self.failures_to_open):
+            doubles[start + OPEN_UNTIL] = now + _jittered(PAUSE_S, doubles[start + OPENED], MAX_PAUSE_S)
+            doubles[start + OPENED] += 1
+            doubles[start + TRIAL] = 0.0
 
 
 class _Update:
@@ -236,9 +237,9 @@ def _jittered(first_s: float, num_before: float, longest_s: float) -> float:
     return float(min(longest_s, first_s * 2 ** min(num_before, 30)) * random.uniform(0.5, 1))
 
 
-def _forget(doubles: "memoryview[float]", place: int) -> None:
+def _forget(doubles: "memoryview[float]", start: int) -> None:
     for field in (BACK_OFF_UNTIL, OPEN_UNTIL, FAILURES, ROUNDS, OPENED, TRIAL):
-        doubles[place + field] = 0.0
+        doubles[start + field] = 0.0
 
 
 def retry_after_s(value: str, date: str | None) -> float | None:

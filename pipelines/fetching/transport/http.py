@@ -57,9 +57,9 @@ class _Way:
     url: Url
     num_hops: int = 0
     heard: tuple[Signal, ...] = ()
-    """On the way, before `url` was asked."""
+    """Signals heard on the way, before `url` was asked."""
     is_ours: bool
-    """Whether all of it are copies of our own."""
+    """Whether every place on the way is a copy of our own."""
     is_denied: bool
     """Whether `url` was taken down."""
 
@@ -96,7 +96,7 @@ class HttpTransport:
         self.guard = Guard(config.allow)
         self.sites = Sites(self._read_file, SharedSites(sites_folder) if sites_folder else None)
         self.num_requests = 0
-        """For pictures, begun so far. A redirect that is followed is one more; a URL that is not asked is none."""
+        """Requests for pictures so far: a redirect that is followed is one more, a URL that is not asked is none."""
         self.ways: dict[str, _Way] = {}
         """URL -> where its next attempt goes on."""
 
@@ -128,7 +128,7 @@ class HttpTransport:
         return await _patiently(lambda: self.attempt(url, known), self.config.retries)
 
     async def attempt(self, url: str, known: Known | None = None) -> Answer:
-        """As `get`, but raises `NotYetError` where `get` would wait for the host."""
+        """Do as `get` does, but raise `NotYetError` where `get` would wait for the host."""
         way: _Way | None = self.ways.pop(url, None)
         try:
             way = way or self._begun(url)
@@ -147,18 +147,18 @@ class HttpTransport:
             if not way.num_hops or len(self.ways) >= MAX_WAYS:
                 raise NotYetError(later.seconds, said) from None
             self.ways[url] = way
-            raise NotYetError(later.seconds, said, host=way.url.place) from None
+            raise NotYetError(later.seconds, said, host=way.url.server) from None
         return replace(answer, consent=tuple(heard))
 
-    def _begun(self, said: str) -> _Way:
+    def _begun(self, url: str) -> _Way:
         """Return the way to a URL, or to our copy. It is brought into its form first: no dots lead out of a mirror."""
-        text = said = _as_asked(said)
+        text = url = _as_asked(url)
         for prefix, copy in self.mirrors:
             if text.startswith(prefix):
                 text = copy + text.removeprefix(prefix)
         first = asked_url(text)
-        is_ours = text != said and self._is_mirror(first)
-        return _Way(first=first, url=first, is_ours=is_ours, is_denied=self.denies(said))
+        is_ours = text != url and self._is_mirror(first)
+        return _Way(first=first, url=first, is_ours=is_ours, is_denied=self.denies(url))
 
     def _led(self, way: _Way, location: str) -> _Way:
         at = asked_url(location, led_from=way.url)
@@ -227,7 +227,7 @@ class HttpTransport:
         delay_s: float = 0.0,
     ) -> Answer | Redirect:
         """Return the answer, or where it redirects to; put what the response says about use into `heard`."""
-        host = url.place
+        host = url.server
         lease = self._lease_of(host, delay_s)
         if isinstance(lease, Answer):
             return lease
@@ -325,13 +325,13 @@ def _led_to(way: _Way) -> str | None:
     return None if way.url == way.first else way.url.sent
 
 
-def _as_asked(said: str) -> str:
+def _as_asked(url: str) -> str:
     """Return a URL, or what many begin with, as it is asked for; as it is where it is none by itself."""
     try:
-        sent = asked_url(said).sent
+        sent = asked_url(url).sent
     except UrlError:
-        return said
-    return sent if said.endswith("/") else sent.removesuffix("/")
+        return url
+    return sent if url.endswith("/") else sent.removesuffix("/")
 
 
 def _conditions(known: Known | None) -> dict[str, str]:

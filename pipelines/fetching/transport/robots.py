@@ -20,10 +20,11 @@ from byline.catalog.consent.usage import UNREACHABLE, usage_of_rule
 from byline.catalog.digests import canonical_json
 
 MAX_BYTES = 500 * 1024
-"""Of a file that are read, RFC 9309 2.5; a line that this cuts is left out."""
+"""Bytes of a file that are read (RFC 9309, 2.5); a line that this cuts is left out."""
 MAX_VALUE_CHARACTERS = 1_000
 MAX_RULES = 1_000
-"""Of one agent that a URL is compared with to find what to record. Whether it may be asked for is decided by all."""
+"""Rules of one agent that a URL is compared with to find what to record. Whether it may be asked for is decided by
+all."""
 REMEMBERED_CHARACTERS = 500
 FORBIDS_ALL = "User-agent: *\nDisallow: /"
 TOO_MANY_REQUESTS = 429
@@ -66,7 +67,7 @@ class RobotsFile:
         if not self.allows(url, agent):
             return None
         rules = self._group(agent).usage_rules(url, "content-usage")
-        return ", ".join(rule.said for rule in rules) or None
+        return ", ".join(rule.usage for rule in rules) or None
 
     def crawl_delay(self, agent: str = AGENT) -> float | None:
         """Return the seconds that `agent` is asked to leave between requests."""
@@ -107,7 +108,7 @@ def robots_of(status: int | None, text: str | bytes = "") -> RobotsFile:
 class _UsageRule:
     field: str
     path: str
-    said: str
+    usage: str
     line: str
 
     @cached_property
@@ -246,9 +247,9 @@ def _shown(entry: dict[str, object]) -> str:
     return canonical_json({name: _plain(said) for name, said in known.items()}).decode()
 
 
-def _plain(said: object) -> object:
-    if isinstance(said, bool) or (isinstance(said, int) and said in (0, 1)):
-        return said
-    if said == 1.0:
+def _plain(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
+        return value
+    if value == 1.0:
         return 1
-    return str(said)[:300].encode("utf-8", "replace").decode()
+    return str(value)[:300].encode("utf-8", "replace").decode()

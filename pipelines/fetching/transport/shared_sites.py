@@ -17,11 +17,11 @@ from byline.catalog.disk.locks import take_lock
 from byline.pipelines.fetching.transport.host_table import place_of, seconds_since_boot
 
 MAX_AGE_S = 86_400.0
-"""After that a host is asked again: RFC 9309, 2.4."""
+"""Age at which a host's files are asked for again: RFC 9309, 2.4."""
 MAX_SHARED_BYTES = 1 << 16
-"""What is larger is not kept, and read by each process."""
+"""Largest file that is shared; each process reads a larger one itself."""
 TURN_S = 0.05
-"""Between two looks at whether another process has done with a file."""
+"""Time between two looks at whether another process has done with a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class SaidOfAll:
     robots_status: int
     robots: bytes
     tdmrep_status: int | None
-    """None where there was no answer."""
+    """HTTP status of the answer for tdmrep.json; None where there was no answer."""
     tdmrep: bytes
 
 
@@ -57,17 +57,17 @@ class Turn:
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def write(self, said: SaidOfAll) -> None:
+    def write(self, files: SaidOfAll) -> None:
         """Keep what the origin said just now, in place of what was kept in its slot."""
-        if len(said.robots) + len(said.tdmrep) > MAX_SHARED_BYTES:
+        if len(files.robots) + len(files.tdmrep) > MAX_SHARED_BYTES:
             return
         kept = {
             "origin": self.origin,
             "at_s": seconds_since_boot(),
-            "robots_status": said.robots_status,
-            "robots": _text(said.robots),
-            "tdmrep_status": said.tdmrep_status,
-            "tdmrep": _text(said.tdmrep),
+            "robots_status": files.robots_status,
+            "robots": _text(files.robots),
+            "tdmrep_status": files.tdmrep_status,
+            "tdmrep": _text(files.tdmrep),
         }
         self.file.seek(0)
         self.file.truncate()

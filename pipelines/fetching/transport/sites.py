@@ -13,7 +13,7 @@ from byline.pipelines.fetching.transport.shared_sites import MAX_AGE_S, SaidOfAl
 
 MAX_SITES = 20_000
 MAX_DELAY_S = 30.0
-"""Of a Crawl-delay; the longest that is kept to."""
+"""Longest Crawl-delay that is obeyed; a longer one counts as this."""
 LEARNING_S = 0.05
 Read = Callable[[str], Awaitable[tuple[int | None, Answer]]]
 
@@ -42,7 +42,7 @@ class Sites:
     def __init__(self, read: Read, shared: SharedSites | None = None) -> None:
         self.read, self.shared = read, shared
         self.known: dict[str, tuple[float, asyncio.Task[Site]]] = {}
-        """When it was asked for, and what comes of it."""
+        """Origin -> when it was asked for, and what comes of it."""
 
     async def of(self, origin: str) -> Site:
         """Return the site of an origin. Raises `NotYetError` while another request is the first to ask for it."""
@@ -88,6 +88,6 @@ class Sites:
         return SaidOfAll(robots_status=status, robots=body, tdmrep_status=found, tdmrep=answer.body or b"")
 
 
-def _site_of(said: SaidOfAll) -> Site:
-    robots = robots_of(said.robots_status, said.robots)
-    return Site(robots=robots, tdmrep=tdmrep_of(said.tdmrep_status, said.tdmrep))
+def _site_of(files: SaidOfAll) -> Site:
+    robots = robots_of(files.robots_status, files.robots)
+    return Site(robots=robots, tdmrep=tdmrep_of(files.tdmrep_status, files.tdmrep))

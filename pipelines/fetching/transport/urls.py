@@ -11,18 +11,19 @@ MAX_SHOWN_CHARACTERS = 300
 
 _HOST_AND_PORT = re.compile(r"(\[[^\]@]*\]|[^:@\[\]]*)(:\d{0,5})?", re.ASCII)
 _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://\S+|\?\S+")
-"""Of a longer scheme the end alone is looked at: what comes after it is hidden all the same."""
+"""URLs and queries within a text. A scheme that is longer is matched by its end alone: what follows it is hidden all
+the same."""
 _VALUE = re.compile(r"([\w.~\[\]-]{1,40})=(?!=*$).*", re.ASCII | re.DOTALL)
 
 
-def asked_url(said: str, *, led_from: Url | None = None) -> Url:
-    """Return the URL that is asked for where `said` is one; the Location of an answer is read where it came from.
+def asked_url(text: str, *, led_from: Url | None = None) -> Url:
+    """Return the URL that is asked for where `text` is one; the Location of an answer is read where it came from.
 
     Raises `UrlError` that says why nothing is asked. The words repeat nothing that could be a secret.
     """
-    if len(said) > MAX_URL_CHARACTERS:
-        raise UrlError(_too_long(said))
-    url = read_url(said) if led_from is None else led_from.led_to(said)
+    if len(text) > MAX_URL_CHARACTERS:
+        raise UrlError(_too_long(text))
+    url = read_url(text) if led_from is None else led_from.led_to(text)
     if url.has_credentials:
         raise UrlError("credentials in the URL")
     if problem := problem_of_port(url.port):
@@ -36,18 +37,18 @@ def _too_long(url: str) -> str:
     return f"{len(url):,} characters long; at most {MAX_URL_CHARACTERS:,} are asked for"
 
 
-def problem_of(said: str) -> str | None:
+def problem_of(text: str) -> str | None:
     """Return why a URL is never asked for, or none."""
     try:
-        asked_url(said)
+        asked_url(text)
     except UrlError as error:
         return str(error)
     return None
 
 
-def host_of(said: str) -> str:
+def host_of(text: str) -> str:
     """Return the host of a URL in its one form. Only for a URL without a problem."""
-    return asked_url(said).host
+    return asked_url(text).host
 
 
 def redacted(url: str) -> str:

@@ -32,45 +32,45 @@ def destination(url: str, release: Release, format: Format) -> Iterator[Store]:
         yield Store(str(folder))
 
 
-def _check_folder(place: Path, release: Release) -> None:
-    if place.exists() and not place.is_dir():
-        raise ConfigError(f"{place} is a file; name a new folder")
-    if place.is_dir() and any(place.iterdir()):
-        is_export = (place / EXPORT).is_file()
-        raise ConfigError(f"{place} {'holds an export already' if is_export else 'is not empty'}; name a new folder")
-    if place.is_mount() or place == Path.cwd():
-        raise ConfigError(f"{place} cannot be replaced by the export when that is whole; name a new folder in it")
+def _check_folder(folder: Path, release: Release) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; name a new folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        is_export = (folder / EXPORT).is_file()
+        raise ConfigError(f"{folder} {'holds an export already' if is_export else 'is not empty'}; name a new folder")
+    if folder.is_mount() or folder == Path.cwd():
+        raise ConfigError(f"{folder} cannot be replaced by the export when that is whole; name a new folder in it")
     corpus = release.store.local_path("").absolute() if release.store.is_local and release.export is None else None
-    if corpus is not None and place.resolve().is_relative_to(corpus.resolve()):
-        raise ConfigError(f"{place} is inside the corpus {corpus}; name a folder elsewhere")
+    if corpus is not None and folder.resolve().is_relative_to(corpus.resolve()):
+        raise ConfigError(f"{folder} is inside the corpus {corpus}; name a folder elsewhere")
 
 
 @contextmanager
-def _renamed_last(place: Path) -> Iterator[Path]:
-    """Give a folder beside `place`, hidden, that is renamed to it when the block ends, and vanishes if it raises."""
-    folder = place.with_name(f".{place.name}{PARTIAL}-{os.getpid()}")
+def _renamed_last(destination: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `destination`: renamed to that when the block ends, removed if it raises."""
+    folder = destination.with_name(f".{destination.name}{PARTIAL}-{os.getpid()}")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left(place)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(destination)
         folder.mkdir()
     except OSError as error:
-        raise explained(error, str(place), writing=True) from error
+        raise explained(error, str(destination), writing=True) from error
     try:
         yield folder
         shutil.rmtree(folder / PARTIAL)
         try:
-            folder.rename(place)
-            _sync(place.parent)
+            folder.rename(destination)
+            _sync(destination.parent)
         except OSError as error:
-            raise explained(error, str(place), writing=True) from error
+            raise explained(error, str(destination), writing=True) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_left(place: Path) -> None:
-    """Delete what killed exports to `place` left beside it."""
-    for left in place.parent.iterdir():
-        number = left.name.removeprefix(f".{place.name}{PARTIAL}-")
+def _remove_left(destination: Path) -> None:
+    """Delete what killed exports to `destination` left beside it."""
+    for left in destination.parent.iterdir():
+        number = left.name.removeprefix(f".{destination.name}{PARTIAL}-")
         if number != left.name and number.isdigit() and (int(number) == os.getpid() or not is_running(int(number))):
             shutil.rmtree(left)
 

@@ -29,7 +29,7 @@ from byline.pipelines.releases.exporting.places import (
 from byline.pipelines.releases.released import check_manifest
 
 CHUNK_BYTES = 8 * 2**20
-"""In memory at once, for each thread."""
+"""Bytes that each thread has in memory at once."""
 Count = Callable[[int], None]
 
 
@@ -38,9 +38,9 @@ class Copied:
     """A file of a release that an export has to the byte."""
 
     path: str
-    """In the release's store."""
+    """Path of the file in the release's store."""
     to: str
-    """In the export."""
+    """Path of the copy in the export."""
     sha256: str
 
 

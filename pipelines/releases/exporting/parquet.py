@@ -19,7 +19,8 @@ from byline.catalog.errors import CorpusError
 
 MAX_ROWS = 1_000
 MAX_BYTES = 100 * 10**6
-"""Of a row group, pictures alone: what a reader that wants one row must fetch. One larger picture has its own."""
+"""Size of a row group, pictures alone: what a reader that wants one row must fetch. A picture that is larger has its
+own."""
 PLACES = ["offset", "size", "xxh3"]
 """Columns of a shard's table that say where a sample lies in the tar, which rows do not need."""
 
@@ -55,13 +56,15 @@ def _read(release: Release, shard: Shard) -> tuple[pa.Table, list[bytes]]:
     return said, [sample["jpg"] for sample in release.samples(shard, tar)]
 
 
-def _writer(file: IO[bytes], said: pa.Schema) -> pq.ParquetWriter:
-    words = [name for name in said.names if name not in ("key", "sha256", "stored_sha256", "record_id", "caption")]
-    compression = dict.fromkeys(said.names, "ZSTD") | {f"{IMAGE}.bytes": "NONE", f"{IMAGE}.path": "ZSTD"}
-    return pq.ParquetWriter(file, rows_schema(said), compression=compression, use_dictionary=words)
+def _writer(file: IO[bytes], json_schema: pa.Schema) -> pq.ParquetWriter:
+    words = [
+        name for name in json_schema.names if name not in ("key", "sha256", "stored_sha256", "record_id", "caption")
+    ]
+    compression = dict.fromkeys(json_schema.names, "ZSTD") | {f"{IMAGE}.bytes": "NONE", f"{IMAGE}.path": "ZSTD"}
+    return pq.ParquetWriter(file, rows_schema(json_schema), compression=compression, use_dictionary=words)
 
 
-def _groups(said: pa.Table, pictures: list[bytes]) -> Iterator[pa.Table]:
+def _groups(samples: pa.Table, pictures: list[bytes]) -> Iterator[pa.Table]:
     bounds, size = [0], 0
     for number, picture in enumerate(pictures):
         size += len(picture)
@@ -69,7 +72,7 @@ def _groups(said: pa.Table, pictures: list[bytes]) -> Iterator[pa.Table]:
             bounds.append(number)
             size = len(picture)
     for start, stop in pairwise([*bounds, len(pictures)]):
-        yield sample_rows(said.slice(start, stop - start), pictures[start:stop])
+        yield sample_rows(samples.slice(start, stop - start), pictures[start:stop])
 
 
 def _damaged(where: str) -> CorpusError:

@@ -17,7 +17,7 @@ class SourceAccount:
 
     name: str
     reader: str
-    """As in `pipelines.sources.readers.READERS`."""
+    """Name of the reader, a key of `pipelines.sources.readers.READERS`."""
     num_records: int
     num_admitted: int
     first_retrieved_at: str | None
@@ -35,7 +35,7 @@ class Tool:
     role: str
     """`captioner`, `autoencoder`, `text encoder`, `library`."""
     license: str
-    """SPDX id or expression, or `LicenseRef-unknown`."""
+    """License of the tool: an SPDX id or expression, or `LicenseRef-unknown`."""
     license_seen: str
     """The text that it was read from."""
     url: str | None
@@ -60,16 +60,16 @@ class Account:
     """All that the papers of a release are written from."""
 
     manifest: Manifest
-    """Without `papers`: they are written from it."""
+    """The manifest without `papers`, which are written from it."""
     credits: pa.Table
-    """`pipelines.releases.papers.credits.CREDIT_SCHEMA`, one row for each admitted picture."""
+    """One row for each admitted picture, as a table of `pipelines.releases.papers.credits.CREDIT_SCHEMA`."""
     thumbnails: Mapping[str, bytes]
     """SHA-256 -> small JPEG. A picture without one is shown by its words."""
     sources: tuple[SourceAccount, ...]
     memorization: MemorizationRisk
     tools: tuple[Tool, ...]
     obligations: tuple[str, ...]
-    """Which of `attribution`, `share-alike`, `non-commercial` a user of the release takes over."""
+    """The obligations that a user of the release takes over: `attribution`, `share-alike`, `non-commercial`."""
     policy: dict[str, Any]
     """The policy as plain data."""
     captioner: dict[str, str]

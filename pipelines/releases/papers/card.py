@@ -15,7 +15,7 @@ from byline.pipelines.releases.papers.licenses import hub_tag, license_words
 from byline.pipelines.releases.papers.wording import OBLIGATIONS, READERS, TAKEDOWN, captions_by, refusals, rules
 
 MAX_LISTED_SHARDS = 1_000
-"""Of a split; more are named by a pattern, since the Hub reads the whole head of a card."""
+"""Shards of a split that are listed; more are named by a pattern, since the Hub reads the whole head of a card."""
 _SIZES = [10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9]
 
 

@@ -13,7 +13,7 @@ from byline.pipelines.releases.papers.escaping import json_bytes, plain
 from byline.pipelines.releases.papers.memorization_counts import BINS, CaptionCounts, CreatorCounts
 
 DIGITS = 6
-"""Of shares and means."""
+"""Digits after the point of shares and means."""
 
 
 def memorization_json(account: Account) -> bytes:

@@ -17,7 +17,7 @@ NOBODY = 0
 BINS = {"0": 0, "1": 1, "2": 2, "3-4": 3, "5-9": 5, "10-99": 10, "100+": 100}
 """Name of a bin -> the least multiplicity in it. `100+` is where Carlini et al. 2023 found most extracted pictures."""
 NUM_LISTED = 20
-"""Of clusters, captions and creators: those with the most."""
+"""Clusters, captions and creators that are listed: those with the most."""
 NUM_TOP = (1, 10, 100)
 """Creators whose share of a release is told."""
 MANY = (100, 1_000)
@@ -46,7 +46,7 @@ class Cluster:
     num_same_bytes: int
     """Copies that are refused as the bytes of another record."""
     farthest_bits: int | None
-    """None where an embedding found all copies."""
+    """Distance of the farthest copy, in bits; None where an embedding found all copies."""
     record_ids: tuple[str, ...]
     """Some copies, those nearest to the keeper; `clusters.parquet` has all."""
 
@@ -80,7 +80,8 @@ class SharedCaption:
     caption: str
     num_samples: int
     num_near: int | None
-    """Those of them whose picture has another one of the release near it; None where that was not counted."""
+    """Samples with the caption whose picture has another one of the release near it; None where that was not
+    counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,7 @@ class CreatorCounts:
     num_refused: int
     """Samples that the cap took out."""
     largest: tuple[tuple[str, int], ...]
-    """Name as credited, samples."""
+    """The creators with the most samples, each with its name as credited and the number of its samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +131,7 @@ class MemorizationRisk:
     """All that the report on memorization is written from."""
 
     copies_left: CopiesLeft | None
-    """None for verdicts that do not say how many near pictures are left."""
+    """Near pictures that are left in the release; None for verdicts that do not count them."""
     copies_taken_out: CopiesTakenOut
     captions: CaptionCounts
     train_captions: CaptionCounts

@@ -75,8 +75,8 @@ def is_commercial(families: Sequence[str]) -> bool:
     return not any("NC" in family.split("-") for family in families)
 
 
-def _weights(role: str, place: str, families: Sequence[str]) -> Tool:
-    if place == "source-text":
+def _weights(role: str, model: str, families: Sequence[str]) -> Tool:
+    if model == "source-text":
         return Tool(
             name="source-text",
             role=role,
@@ -85,14 +85,14 @@ def _weights(role: str, place: str, families: Sequence[str]) -> Tool:
             url=None,
             verdict=ALLOWED,
         )
-    folder = Path(place)
-    name = folder.resolve().name if folder.is_dir() else place
+    folder = Path(model)
+    name = folder.resolve().name if folder.is_dir() else model
     if folder.is_dir():
         license, seen, url = (*_model_card(folder), None)
-    elif (found := _metadata(place)) is not None:
-        license, seen, url = (*_distribution(found), f"https://pypi.org/project/{place}/")
+    elif (found := _metadata(model)) is not None:
+        license, seen, url = (*_distribution(found), f"https://pypi.org/project/{model}/")
     else:
-        license, seen, url = UNKNOWN, "no model card on this machine", _hub_page(place)
+        license, seen, url = UNKNOWN, "no model card on this machine", _hub_page(model)
     return _with_what_is_known(name, role, license, seen, url, families)
 
 
@@ -108,8 +108,8 @@ def _with_what_is_known(
     return Tool(name=name, role=role, license=license, license_seen=seen, url=url, verdict=verdict)
 
 
-def _hub_page(place: str) -> str | None:
-    return f"https://huggingface.co/{place}" if re.fullmatch(r"[\w.-]+/[\w.-]+", place, re.ASCII) else None
+def _hub_page(model: str) -> str | None:
+    return f"https://huggingface.co/{model}" if re.fullmatch(r"[\w.-]+/[\w.-]+", model, re.ASCII) else None
 
 
 def _model_card(folder: Path) -> tuple[str, str]:
@@ -152,18 +152,18 @@ def _metadata(name: str) -> PackageMetadata | None:
         return None
 
 
-def _distribution(found: Any) -> tuple[str, str]:
+def _distribution(metadata: Any) -> tuple[str, str]:
     """Return the license that a distribution's metadata states, as read and as seen."""
-    expression = found.get("License-Expression") or ""
+    expression = metadata.get("License-Expression") or ""
     if _EXPRESSION.fullmatch(expression):
         return expression, f"License-Expression: {expression}"
-    text = (found.get("License") or "").strip()
+    text = (metadata.get("License") or "").strip()
     if text and len(text) < 200:
         read = read_license(_SPELLINGS.get(text, text)).spdx
         if read != UNKNOWN:
             return read, f"License: {text}"
     classifiers = [
-        line.rsplit(" :: ", 1)[1] for line in found.get_all("Classifier") or [] if line.startswith("License ::")
+        line.rsplit(" :: ", 1)[1] for line in metadata.get_all("Classifier") or [] if line.startswith("License ::")
     ]
     read_ids = {read_license(_SPELLINGS.get(line, line)).spdx for line in classifiers}
     if len(read_ids) == 1:

@@ -58,7 +58,7 @@ class Picture:
     trimmed: bytes | None
     """Views, as `pipelines.facts.rows.ROW_SCHEMA` has them."""
     distance_bits: int | None = None
-    """From its keeper; none for a keeper, and for a copy that an embedding found."""
+    """Distance from its keeper, in bits; None for a keeper, and for a copy that an embedding found."""
     view: str | None = None
     """How the two must be turned or trimmed to be that near, where the release says it."""
     cosine: float | None = None
@@ -70,9 +70,9 @@ class Cluster:
     """A keeper and the copies that it stands for."""
 
     keeper: Picture | None
-    """None when its record left the corpus after the release was made, or was taken down."""
+    """The picture that was kept; None when its record left the corpus after the release was made, or was taken down."""
     copies: tuple[Picture, ...]
-    """By distance, then by id; the farthest when there is no room for all."""
+    """The copies by distance, then by id; the farthest ones when there is no room for all."""
     num_copies: int
 
 

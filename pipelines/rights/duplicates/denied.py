@@ -22,19 +22,19 @@ def denied_of(store: Store, name: str, *, flat_from: float) -> Denied:
     """
     denylist = load_denylist(store, denylists_of(store, name))
 
-    def is_denied(said: Mapping[str, Any]) -> bool:
+    def is_denied(row: Mapping[str, Any]) -> bool:
         if denylist.is_empty:
             return False
-        source, _, own_id = said["record_id"].partition(":")
-        urls = {name: said[name] for name in ("url", "landing_url", "creator", "creator_url")}
+        source, _, own_id = row["record_id"].partition(":")
+        urls = {name: row[name] for name in ("url", "landing_url", "creator", "creator_url")}
         record = ImageRecord(source=source, id=own_id, evidence=_NO_EVIDENCE, **urls)
-        if denylist.denies_record(record) or (said["sha256"] and denylist.denies_bytes(said["sha256"])):
+        if denylist.denies_record(record) or (row["sha256"] and denylist.denies_bytes(row["sha256"])):
             return True
-        if said["pixels"] is None or said["phash256"] is None:
+        if row["pixels"] is None or row["phash256"] is None:
             return False
-        is_flat = said["flatness"] is None or said["flatness"] >= flat_from
-        looks = {name: said[name] for name in ("pixels", "phash256")}
-        views = () if is_flat else views_in(said["turned"], said["trimmed"])
+        is_flat = row["flatness"] is None or row["flatness"] >= flat_from
+        looks = {name: row[name] for name in ("pixels", "phash256")}
+        views = () if is_flat else views_in(row["turned"], row["trimmed"])
         return denylist.denies_picture(Look(**looks, is_flat=is_flat, views=views))
 
     return is_denied

@@ -15,7 +15,8 @@ from byline.pipelines.rights.traces.release_traces import CLUSTERS
 
 MIN_COPIES = 2_000
 COPIES_PER_CLUSTER = 4
-"""On average, over the clusters that were asked for: more makes a page that browsers open slowly."""
+"""Copies per cluster that are shown, on average over the clusters that were asked for: more make a page that opens
+slowly."""
 REQUIRED = ("record_id", "sha256", "license", "keeper_record_id", "keeper_sha256", "distance_bits", "reasons")
 OPTIONAL = ("view", "cosine")
 """Columns that ledgers of older releases lack."""
@@ -31,7 +32,7 @@ class Chosen:
     keeper_sha256: str
     num_copies: int
     copies: tuple[Row, ...]
-    """The farthest, as many as there is room for; by distance, then by id."""
+    """The farthest copies, as many as there is room for; by distance, then by id."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,32 +19,32 @@ from byline.pipelines.rights.duplicates.ledger import CONFLICT
 from byline.pipelines.rights.duplicates.words import kind_of, size_text, why_kept
 
 MAX_CHARACTERS = 200
-"""Of a title or a creator; sources may say anything, at any length."""
+"""Longest title or creator that is shown, in characters; sources may say anything, at any length."""
 MAX_URL_CHARACTERS = 1_000
-"""A longer one is not linked."""
+"""Longest URL that is made a link, in characters."""
 ALIKE_BITS = 256
 """What a copy that only an embedding finds is sorted by: farther than any that hashes find."""
 Shown = dict[str, Any]
 
 
-def page(release: Release, found: Duplicates) -> bytes:
+def page(release: Release, duplicates: Duplicates) -> bytes:
     """Return the page. Everything that a source said is escaped, and only the page's own script and styles are used.
 
     Each thumbnail is in it once, however many records have it. Equal releases give equal bytes.
     """
-    sheet, places = _sheet(found.thumbnails)
-    clusters = [_cluster(cluster, found, places) for cluster in found.clusters]
+    sheet, places = _sheet(duplicates.thumbnails)
+    clusters = [_cluster(cluster, duplicates, places) for cluster in duplicates.clusters]
     copies = [copy for cluster in clusters for copy in cluster["copies"]]
-    ledger = found.ledger
+    ledger = duplicates.ledger
     return (
         html_templates("byline.pipelines.rights.duplicates")
         .get_template("duplicates.html.j2")
         .render(
             name=plain(release.name),
             version=release.version,
-            order=[plain(key) for key in found.policy.duplicates.keeper_order],
-            radius_bits=found.policy.duplicates.radius_bits,
-            min_cosine=found.policy.duplicates.min_cosine,
+            order=[plain(key) for key in duplicates.policy.duplicates.keeper_order],
+            radius_bits=duplicates.policy.duplicates.radius_bits,
+            min_cosine=duplicates.policy.duplicates.min_cosine,
             totals_shown=[
                 (ledger.num_clusters, "cluster", "clusters"),
                 (ledger.num_copies, "copy", "copies"),
@@ -53,8 +53,8 @@ def page(release: Release, found: Duplicates) -> bytes:
             ],
             num_clusters=ledger.num_clusters,
             num_left_out=ledger.num_clusters - len(ledger.chosen),
-            num_taken_down=found.num_taken_down,
-            num_lost=found.num_lost,
+            num_taken_down=duplicates.num_taken_down,
+            num_lost=duplicates.num_lost,
             clusters=clusters,
             sheet=sheet,
             greatest_bits=max((copy["bits"] for copy in copies if copy["bits"] is not None), default=0),
@@ -79,9 +79,9 @@ def _sheet(thumbnails: Mapping[str, bytes]) -> tuple[Markup, dict[str, int]]:
     return Markup("\n".join(rules)), places
 
 
-def _cluster(cluster: Cluster, found: Duplicates, places: Mapping[str, int]) -> Shown:
+def _cluster(cluster: Cluster, duplicates: Duplicates, places: Mapping[str, int]) -> Shown:
     keeper = cluster.keeper
-    copies = [_copy(copy, cluster, found, places) for copy in cluster.copies]
+    copies = [_copy(copy, cluster, duplicates, places) for copy in cluster.copies]
     members = [*cluster.copies] if keeper is None else [keeper, *cluster.copies]
     is_conflict = any(CONFLICT in one.reasons for one in members)
     whys = Counter(copy["why"].partition(":")[0] for copy in copies if copy["why"])
@@ -92,40 +92,40 @@ def _cluster(cluster: Cluster, found: Duplicates, places: Mapping[str, int]) -> 
         "num_hidden": cluster.num_copies - len(copies),
         "farthest": max((ALIKE_BITS if copy["bits"] is None else copy["bits"] for copy in copies), default=0),
         "whys": [why for why, _ in whys.most_common()],
-        "conflict": _asked(members) if is_conflict else None,
+        "conflict": _licenses_of(members) if is_conflict else None,
     }
 
 
-def _asked(members: Iterable[Picture]) -> str:
+def _licenses_of(members: Iterable[Picture]) -> str:
     """Return the licenses of a cluster whose licenses ask for different things."""
     return ", ".join(sorted({plain(license_words(one.license)) for one in members}))
 
 
-def _copy(copy: Picture, cluster: Cluster, found: Duplicates, places: Mapping[str, int]) -> Shown:
+def _copy(copy: Picture, cluster: Cluster, duplicates: Duplicates, places: Mapping[str, int]) -> Shown:
     keeper = cluster.keeper
     return {
         **_picture(copy, places),
         "bits": copy.distance_bits,
         "distance": plain(distance_text(copy.distance_bits, copy.view, copy.cosine)),
         "kind": kind_of(copy, keeper),
-        "why": None if keeper is None else plain(why_kept(keeper, copy, cluster.copies, found.policy)),
+        "why": None if keeper is None else plain(why_kept(keeper, copy, cluster.copies, duplicates.policy)),
     }
 
 
-def _picture(one: Picture, places: Mapping[str, int]) -> Shown:
+def _picture(picture: Picture, places: Mapping[str, int]) -> Shown:
     return {
-        "id": plain(one.record_id),
-        "title": _short(one.title),
-        "creator": _short(one.creator),
-        "creator_url": _link(one.creator_url),
-        "license": plain(license_words(one.license)),
-        "license_url": _link(license_url(one.license)),
-        "page": _link(one.landing_url) or _link(one.url),
-        "size": size_text(one),
-        "source": plain(one.source),
-        "reasons": [(plain(reason), REASONS.get(reason.partition(":")[0], "")) for reason in one.reasons],
-        "sha256": plain(one.sha256),
-        "place": places.get(one.sha256 or ""),
+        "id": plain(picture.record_id),
+        "title": _short(picture.title),
+        "creator": _short(picture.creator),
+        "creator_url": _link(picture.creator_url),
+        "license": plain(license_words(picture.license)),
+        "license_url": _link(license_url(picture.license)),
+        "page": _link(picture.landing_url) or _link(picture.url),
+        "size": size_text(picture),
+        "source": plain(picture.source),
+        "reasons": [(plain(reason), REASONS.get(reason.partition(":")[0], "")) for reason in picture.reasons],
+        "sha256": plain(picture.sha256),
+        "place": places.get(picture.sha256 or ""),
     }
 
 

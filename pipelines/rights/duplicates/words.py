@@ -62,9 +62,9 @@ def _sharpness(keeper: Picture, copy: Picture, _: Policy) -> Compared:
 
 
 def _earliest(keeper: Picture, copy: Picture, _: Policy) -> Compared:
-    mine, its = keeper.retrieved_at, copy.retrieved_at
-    ahead = mine is not None and (its is None or mine < its)
-    return ahead, mine == its, f"retrieved earlier: {mine or NOT_KNOWN} against {its or NOT_KNOWN}"
+    own, its = keeper.retrieved_at, copy.retrieved_at
+    ahead = own is not None and (its is None or own < its)
+    return ahead, own == its, f"retrieved earlier: {own or NOT_KNOWN} against {its or NOT_KNOWN}"
 
 
 _KEYS: dict[str, Callable[[Picture, Picture, Policy], Compared]] = {
@@ -89,14 +89,14 @@ def _num_pixels(picture: Picture) -> float | None:
     return float(picture.original_width) * picture.original_height
 
 
-def _more(mine: float | None, its: float | None) -> tuple[bool, bool]:
+def _more(own: float | None, its: float | None) -> tuple[bool, bool]:
     """Tell whether the first is greater, and whether both are equal; what is missing comes last."""
-    return mine is not None and (its is None or mine > its), mine == its
+    return own is not None and (its is None or own > its), own == its
 
 
-def _apart(mine: float | None, its: float | None) -> str:
+def _apart(own: float | None, its: float | None) -> str:
     """Return two numbers with as few digits as tell them apart."""
-    if mine is None or its is None:
-        return " against ".join(NOT_KNOWN if one is None else f"{one:,.0f}" for one in (mine, its))
-    digits = next((digits for digits in range(12) if f"{mine:.{digits}f}" != f"{its:.{digits}f}"), 17)
-    return f"{mine:,.{digits}f} against {its:,.{digits}f}"
+    if own is None or its is None:
+        return " against ".join(NOT_KNOWN if one is None else f"{one:,.0f}" for one in (own, its))
+    digits = next((digits for digits in range(12) if f"{own:.{digits}f}" != f"{its:.{digits}f}"), 17)
+    return f"{own:,.{digits}f} against {its:,.{digits}f}"

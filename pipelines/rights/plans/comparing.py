@@ -28,7 +28,7 @@ class Side:
 
     admitted: Mask
     heldout: Mask
-    """Meant where `admitted`."""
+    """Which records are held out; it has a meaning only where `admitted`."""
     license: Ints
     """Place in `licenses`, which ends with the empty name of those that have none."""
     licenses: tuple[str, ...]
@@ -41,7 +41,7 @@ class Before:
     side: Side
     released: ReleasedPack | None
     places: pa.Array | None
-    """Row of each record in the release, null for what it lacks; None: the same rows in the same order."""
+    """Row of each record in the release, null for what it lacks; None means the same rows in the same order."""
 
     def read(self, column: str, rows: Ints) -> pa.ChunkedArray:
         """Return a column of verdicts at these rows."""
@@ -57,11 +57,11 @@ class Comparison:
     before: Before
     after: Side
     not_asked: Mask
-    """Admitted by license and credit, and not fetched yet."""
+    """Records that license and credit admit and whose picture was not fetched yet."""
     to_measure: Mask
-    """Fetched, and not measured yet."""
+    """Records whose picture was fetched and not measured yet."""
     to_caption: Mask
-    """Admitted but for a caption that was not made yet."""
+    """Records that would be admitted but for a caption that was not made yet."""
 
     @cached_property
     def waiting(self) -> Mask:

@@ -46,7 +46,7 @@ class Moved(_Part):
     sha256: str
     license: str
     reasons: tuple[str, ...]
-    """Why the other release does not."""
+    """The reasons for which the other release does not have it."""
 
 
 class Change(_Part):
@@ -62,7 +62,7 @@ class CreditChange(_Part):
 
     sha256: str
     part: str
-    """`title`, `creator`, `creator_url`, `url` or `license`."""
+    """The part of the credit: `title`, `creator`, `creator_url`, `url` or `license`."""
     a: str | None
     b: str | None
 
@@ -81,15 +81,15 @@ class Difference(_Part):
 
     a: str
     b: str
-    """Name and version of the releases."""
+    """Name and version of release B; `a` has those of release A."""
     added: tuple[Moved, ...]
     removed: tuple[Moved, ...]
     relicensed: tuple[Change, ...]
-    """Admitted by both, under another license."""
+    """Records that both admit, under different licenses."""
     resplit: tuple[Change, ...]
-    """Admitted by both, in another split."""
+    """Records that both admit, in different splits."""
     rekept: tuple[Change, ...]
-    """Refused by both as copies, of which another record is kept."""
+    """Records that both refuse as copies, each in favor of another keeper."""
     images_added: tuple[Moved, ...]
     images_removed: tuple[Moved, ...]
     by_license: dict[str, Group]
@@ -135,7 +135,7 @@ class _Found:
     images: dict[str, dict[str, Moved]] = field(default_factory=lambda: {"added": {}, "removed": {}})
     changes: dict[str, list[Change]] = field(default_factory=dict)
     admitted: dict[str, Counter[str]] = field(default_factory=lambda: {"a": Counter(), "b": Counter()})
-    """By source."""
+    """Side -> admitted records by source."""
 
     def count(self, source: str, table_a: pa.Table, table_b: pa.Table) -> None:
         """Count what either release admits of a source."""
@@ -185,18 +185,21 @@ def _mask(column: pa.ChunkedArray) -> Mask:
     return np.asarray(pc.fill_null(column, False).to_numpy(), np.bool_)
 
 
-def _differ(one: pa.ChunkedArray, other: pa.ChunkedArray) -> Mask:
-    same = pc.fill_null(pc.equal(one, other), False)
-    return np.asarray(~pc.or_(same, pc.and_(pc.is_null(one), pc.is_null(other))).to_numpy(), np.bool_)
+def _differ(column: pa.ChunkedArray, other: pa.ChunkedArray) -> Mask:
+    same = pc.fill_null(pc.equal(column, other), False)
+    return np.asarray(~pc.or_(same, pc.and_(pc.is_null(column), pc.is_null(other))).to_numpy(), np.bool_)
 
 
-def _difference(a: Release, b: Release, found: _Found) -> Difference:
+def _difference(a: Release, b: Release, differences: _Found) -> Difference:
     images = {
-        way: [found.images[way][key] for key in sorted(set(found.images[way]) - set(found.images[other]))]
+        way: [
+            differences.images[way][key]
+            for key in sorted(set(differences.images[way]) - set(differences.images[other]))
+        ]
         for way, other in (("added", "removed"), ("removed", "added"))
     }
-    records = {way: sorted(moved, key=lambda one: one.record_id) for way, moved in found.records.items()}
-    changes = {name: sorted(found.changes[name], key=lambda one: one.record_id) for name in found.changes}
+    records = {way: sorted(moved, key=lambda one: one.record_id) for way, moved in differences.records.items()}
+    changes = {name: sorted(differences.changes[name], key=lambda one: one.record_id) for name in differences.changes}
     licenses = {"a": a.manifest.licenses, "b": b.manifest.licenses}
     return Difference(
         a=f"{a.name}/{a.version}",
@@ -209,7 +212,7 @@ def _difference(a: Release, b: Release, found: _Found) -> Difference:
         images_added=tuple(images["added"]),
         images_removed=tuple(images["removed"]),
         by_license=_groups(licenses, images, lambda one: one.license),
-        by_source=_groups(found.admitted, images, lambda one: one.record_id.split(":", 1)[0]),
+        by_source=_groups(differences.admitted, images, lambda one: one.record_id.split(":", 1)[0]),
         credits=tuple(_credit_changes(a, b)),
     )
 

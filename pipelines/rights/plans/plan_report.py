@@ -28,11 +28,12 @@ class Change(_Part):
 
     records: int
     images: int
-    """Of their pictures, those that no other record of the other side shows."""
+    """Pictures of these records that no other record of the other side shows."""
     by_license: dict[str, int]
     by_source: dict[str, int]
     by_reason: dict[str, int]
-    """Removed: what refuses them now. Added: what refused them before. A record can have several reasons."""
+    """Reason -> records: of removed ones what refuses them now, of added ones what refused them before. A record can
+    have several reasons."""
 
 
 class Wanted(_Part):
@@ -48,16 +49,16 @@ class Shards(_Part):
 
     kept: int
     found: int
-    """Not the release's, and on disk: an older release has the same samples."""
+    """Shards that are on disk, though not the release's: an older release has the same samples."""
     written: int
     dropped: int
     bytes_kept: int
-    """Of shards that are kept or found: nothing is written."""
+    """Bytes of the shards that are kept or found; nothing of them is written."""
     bytes_to_write: int
     bytes_copied: int
-    """Of these, at least so many are copied from the release's shards."""
+    """Least number of the bytes to write that are copied from the release's shards."""
     changed: tuple[PlannedShard, ...]
-    """All that are not kept, by pack and split."""
+    """All shards that are not kept, by pack and split."""
 
 
 class Plan(_Part):
@@ -65,19 +66,20 @@ class Plan(_Part):
 
     name: str
     before: str | None
-    """Version of the release that the plan is compared with; null: there is none."""
+    """Version of the release that the plan is compared with; null when there is none."""
     policy_before: str | None
     policy: str
-    """Digests of the policies."""
+    """Digest of the policy; `policy_before` is that of the release's."""
     sources: dict[str, str]
     """Source -> state; only what is `as ingested` is planned whole."""
     is_exact: bool
-    """Nothing is to be ingested, fetched, measured or captioned first, so the build does just this."""
+    """Whether nothing is to be ingested, fetched, measured or captioned first, so that the build does just this."""
     is_empty: bool
-    """Nothing would be left, so the build would make no release."""
+    """Whether nothing would be left, so that the build would make no release."""
     counts_before: dict[str, int]
     counts: dict[str, int]
-    """As in a manifest: `records`, `admitted`, `refused`, `duplicates`, `train`, `heldout`; and `waiting`."""
+    """Counts named as in a manifest: `records`, `admitted`, `refused`, `duplicates`, `train`, `heldout`; and
+    `waiting`."""
     licenses: dict[str, int]
     """License -> admitted samples."""
     admitted_by_source: dict[str, int]
@@ -87,13 +89,13 @@ class Plan(_Part):
     added: Change
     removed: Change
     promoted: int
-    """Of those added, how many another picture stood for."""
+    """Added records that another picture stood for."""
     relicensed: dict[str, int]
     """`old -> new` license of samples that stay."""
     moved: dict[str, int]
     """`old -> new` split of samples that stay."""
     creators: tuple[CreatorChange, ...]
-    """Those with most pictures added and removed."""
+    """The creators with the most pictures added and removed."""
     to_fetch: Wanted
     to_fetch_again: int
     """Records whose picture did not arrive for a reason that may have passed."""
@@ -161,9 +163,9 @@ def plan_of(
     )
 
 
-def _num_shared(one: Words, other: Words) -> int:
+def _num_shared(words: Words, other: Words) -> int:
     """Return how many words are in both."""
-    few, many = sorted((one, other), key=len)
+    few, many = sorted((words, other), key=len)
     begins = np.zeros(1 << 20, np.bool_)
     begins[few >> np.uint64(44)] = True  # most words of a large side begin like none of a small one
     return len(np.intersect1d(few, many[begins[many >> np.uint64(44)]]))

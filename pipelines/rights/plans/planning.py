@@ -100,7 +100,7 @@ class _Planner:
     instruments: Instruments
     release: Release | None
     released: frozenset[str]
-    """Packs of the release."""
+    """Names of the release's packs."""
     shards: ShardPlanner
     latents: tuple[FactTable, ...]
     asking: Asking

@@ -25,7 +25,7 @@ from byline.pipelines.rights.plans.comparing import Comparison, Ints, Side
 
 Action = Literal["kept", "found", "written", "dropped"]
 SIZE_COLUMNS = ["json_bytes", "other_bytes"]
-"""Of `pipelines.facts.rows.ROW_SCHEMA`: what a plan of shards needs."""
+"""The columns of `pipelines.facts.rows.ROW_SCHEMA` that a plan of shards needs."""
 Place = tuple[str, Split]
 """A pack and a split: there is one shard for each."""
 
@@ -37,14 +37,15 @@ class PlannedShard:
     pack: str
     split: Split
     action: Action
-    """`kept`: the release's own. `found`: an older shard on disk has these samples. `dropped`: no samples are left."""
+    """What becomes of it: `kept` is the release's own, `found` an older shard on disk with these samples, `dropped` one
+    without samples left."""
     before: str | None
-    """The release's shard."""
+    """Name of the release's shard."""
     num_samples: int
     num_bytes: int
-    """Of the tar after the build."""
+    """Size of the tar after the build."""
     copied_bytes: int
-    """Of what is written, what need not be made: the release's shard has it."""
+    """Bytes to write that the release's shard already has, so that they need not be made."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,9 +28,10 @@ class Stated:
     """What the source's own API says of a picture now."""
 
     license_claims: str | None
-    """As in `catalog.corpora.records.RECORD_SCHEMA`; none when the source does not know the picture any longer."""
+    """License claims as in `catalog.corpora.records.RECORD_SCHEMA`; None when the source no longer knows the
+    picture."""
     asked: str
-    """The request."""
+    """The request that was answered."""
 
     def relicenses(self, picture: Picture) -> bool:
         """Return whether it states another license than the one that the picture was taken under."""

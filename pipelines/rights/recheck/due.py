@@ -41,7 +41,7 @@ class Due:
     packs: Int32s
     """The number of the part, for each picture."""
     rows: Int32s
-    """Its row there."""
+    """The row of each picture within its part."""
     num_held: int
     """Pictures that came from this machine's own files, which nobody can be asked for."""
 

@@ -36,7 +36,7 @@ class Rechecked:
     """Pictures that came from this machine's own files, which nobody can be asked for."""
     delta: dict[str, Any]
     path: str
-    """Where the delta lies."""
+    """Path of the file that holds the delta."""
 
 
 def recheck(

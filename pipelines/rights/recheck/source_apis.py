@@ -26,7 +26,7 @@ class SourceApi(Protocol):
     """Where a source is asked for the licenses of its pictures."""
 
     at_once: int
-    """Pictures of one request."""
+    """Pictures that one request asks about."""
 
     async def ask(self, ids: Sequence[str], transport: Transport) -> Mapping[str, Stated]:
         """Return what is stated of each picture by the source's own id; what was not answered is left out."""
@@ -37,9 +37,9 @@ class CommonsApi:
     """MediaWiki's `action=query`, by page ids."""
 
     base: str
-    """`https://commons.wikimedia.org/w/api.php`"""
+    """URL of the API: `https://commons.wikimedia.org/w/api.php`"""
     pause_s: float = 5.0
-    """Before it is asked again when it says that its servers lag behind."""
+    """Pause before it is asked again when it says that its servers lag behind, in seconds."""
     at_once: int = field(default=PAGES_AT_ONCE, init=False)
 
     async def ask(self, ids: Sequence[str], transport: Transport) -> Mapping[str, Stated]:
@@ -84,7 +84,7 @@ class OpenverseApi:
     """Openverse's `/v1/images/<id>/`, one picture a request."""
 
     base: str
-    """`https://api.openverse.org`"""
+    """URL of the API: `https://api.openverse.org`"""
     at_once: int = field(default=1, init=False)
 
     async def ask(self, ids: Sequence[str], transport: Transport) -> Mapping[str, Stated]:

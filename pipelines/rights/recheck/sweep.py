@@ -34,7 +34,7 @@ class Budget:
     limit: int
     num_asked: int = 0
     transports: Sequence[Any] = ()
-    """Those that count their requests (`num_requests`), redirects included, are believed."""
+    """What makes the requests. Transports that count theirs (`num_requests`), redirects included, are believed."""
     under_way: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -170,7 +170,7 @@ class _Look:
                 if not is_left:
                     return
                 answer = await ask(picture, self.transport)
-            self.outcomes[_told(answer)] += 1
+            self.outcomes[_outcome(answer)] += 1
             if is_busy(answer):
                 if answer.status is None:
                     self.budget.give_back()
@@ -181,7 +181,7 @@ class _Look:
         self.count(1)
 
 
-def _told(answer: Answer) -> str:
+def _outcome(answer: Answer) -> str:
     if not is_busy(answer):
         return str(answer.outcome)
     return HALF_WAY if answer.message == NO_REQUEST_LEFT else BUSY

@@ -195,10 +195,10 @@ def _plain(value: str | bytes) -> str:
     return value.hex() if isinstance(value, bytes) else value
 
 
-def _doomed(said: dict[str, list[str]]) -> Doomed:
-    sets = {name: frozenset(values) for name, values in said.items() if name not in ("codes", "packs")}
-    codes = frozenset(bytes.fromhex(code) for code in said["codes"])
-    return Doomed(**sets, codes=codes, packs=tuple(said["packs"]))
+def _doomed(doomed: dict[str, list[str]]) -> Doomed:
+    sets = {name: frozenset(values) for name, values in doomed.items() if name not in ("codes", "packs")}
+    codes = frozenset(bytes.fromhex(code) for code in doomed["codes"])
+    return Doomed(**sets, codes=codes, packs=tuple(doomed["packs"]))
 
 
 def _receipt(store: Store, takedown: str, journal: dict[str, Any], files: list[dict[str, str | None]]) -> Receipt:

@@ -33,10 +33,10 @@ _BETWEEN_WORDS = re.compile(r"[\s\"'<>,()]+")
 class Beyond:
     """A place outside of the corpus that still has what goes."""
 
-    kind: Literal["pictures", "source", "page", "export"]
+    kind: Literal["pictures", "source", "page", "export", "note"]
     path: str
     told: str
-    """What of it, in words."""
+    """What this place still has, in words."""
     is_ours: bool = False
     """A page that byline noted to have written: it can be deleted when that is asked."""
 
@@ -56,7 +56,9 @@ def beyond(
     records = _records(store, record_ids)
     words = {word for row in records for word in (row["record_id"], row["url"], row["landing_url"]) if word}
     found = [*_held(records), *_sources(records)]
-    ours = {one.path: one for one in read_written(store)}
+    written, damaged = read_written(store)
+    found += [Beyond(kind="note", path=path, told=told) for path, told in damaged.items()]
+    ours = {one.path: one for one in written}
     for path, one in sorted({**{one.path: one for one in near}, **ours}.items()):
         if (seen := _written(one, matcher, words, versions)) is not None:
             found.append(Beyond(**{**asdict(seen), "is_ours": seen.kind == "page" and path in ours}))
@@ -109,21 +111,23 @@ def _listed(names: Collection[str], what: str, which: str) -> str:
     return f"{len(names):,} {what}{'' if len(names) == 1 else 's'} {which}: {first}{more}"
 
 
-def _written(one: Written, matcher: Matcher | None, words: Collection[str], versions: Collection[str]) -> Beyond | None:
+def _written(
+    written: Written, matcher: Matcher | None, words: Collection[str], versions: Collection[str]
+) -> Beyond | None:
     """Return what of a page or an export still has what goes; none for what is gone or has nothing of it."""
-    if is_file(one.path):
-        told = _page(Path(one.path), matcher, words)
-        return Beyond(kind="page", path=one.path, told=f"{told}; by {one.by}") if told else None
+    if is_file(written.path):
+        told = _page(Path(written.path), matcher, words)
+        return Beyond(kind="page", path=written.path, told=f"{told}; by {written.by}") if told else None
     try:
-        export = Store(one.path)
+        export = Store(written.path)
         if not export.exists(layout.MANIFEST):
             return None
         version = Manifest.model_validate_json(export.read_bytes(layout.MANIFEST)).digest[:16]
     except (BylineError, ValidationError) as error:
         told = f"cannot be looked into ({str(error).splitlines()[0]})"
-        return Beyond(kind="export", path=one.path, told=told) if "://" in one.path else None
+        return Beyond(kind="export", path=written.path, told=told) if "://" in written.path else None
     told = f"an export of version {version}, which had it; delete it and export the release again"
-    return Beyond(kind="export", path=one.path, told=told) if version in versions else None
+    return Beyond(kind="export", path=written.path, told=told) if version in versions else None
 
 
 def _page(path: Path, matcher: Matcher | None, words: Collection[str]) -> str | None:

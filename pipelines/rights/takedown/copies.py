@@ -22,7 +22,7 @@ from byline.pipelines.facts.similar_search import told_vectors
 from byline.pipelines.releases.papers.distances import distance_text
 
 Row = dict[str, Any]
-"""`pack`, `record_id`, `url`, `sha256`, `stored_sha256` of one attempt to fetch."""
+"""One attempt to fetch: its `pack`, `record_id`, `url`, `sha256`, `stored_sha256`."""
 EQUAL_BYTES = "equal bytes"
 EQUAL_PIXELS = "equal pixels"
 BEYOND_BITS = 32
@@ -35,9 +35,9 @@ class Sought:
     """A picture whose copies are wanted."""
 
     record_id: str | None
-    """None for a picture from outside."""
+    """Id of the record; None for a picture from outside."""
     look: Look | None
-    """None for bytes that are no picture, or that were not measured."""
+    """Look of the picture; None for bytes that are no picture, or that were not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +47,9 @@ class FoundCopy:
     row: Row
     of: str | None
     reason: str
-    """`equal bytes`, `equal pixels`, `near: 7 bits, turned`, or `near: cosine 0.91`."""
+    """Why it is a copy: `equal bytes`, `equal pixels`, `near: 7 bits, turned`, or `near: cosine 0.91`."""
     distance_bits: int = 0
-    """`BEYOND_BITS` where only an embedding tells."""
+    """Distance in bits; `BEYOND_BITS` where only an embedding tells."""
     view: str | None = None
     """How the two must be looked at for that, if not as they are."""
 

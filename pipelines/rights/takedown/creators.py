@@ -12,30 +12,30 @@ SHOWN = 20
 Ask = Callable[[str], str]
 
 
-def chosen_creators(store: Store, said: Sequence[str], *, exactly: bool, ask: Ask | None) -> list[str]:
+def chosen_creators(store: Store, names: Sequence[str], *, exactly: bool, ask: Ask | None) -> list[str]:
     """Return the names to take down: those that were said, or, of what is only a part of names, the one that is chosen.
 
     Without `ask` nobody can choose: then a part of a name is a `ConfigError` that lists who has it. With `exactly`, and
     where no name holds what was said, it is taken as it is.
     """
-    return [name if exactly else _chosen(store, name, ask) for name in said]
+    return [name if exactly else _chosen(store, name, ask) for name in names]
 
 
-def _chosen(store: Store, said: str, ask: Ask | None) -> str:
-    if not said.strip() or find_creator(store, said):
-        return said
-    holding = creators_holding(store, said)
+def _chosen(store: Store, asked: str, ask: Ask | None) -> str:
+    if not asked.strip() or find_creator(store, asked):
+        return asked
+    holding = creators_holding(store, asked)
     if not holding:
-        return said
+        return asked
     names = list(holding)
     listed = list(_lines(holding))
     if ask is None:
         raise ConfigError(
-            f"no creator is called {said!r}; {len(names):,} {'holds' if len(names) == 1 else 'hold'} it: "
+            f"no creator is called {asked!r}; {len(names):,} {'holds' if len(names) == 1 else 'hold'} it: "
             f"{', '.join(listed)}; name one with --creator, or say --exactly"
         )
     numbered = "\n".join(f"  {number}  {line}" for number, line in enumerate(listed, start=1))
-    answer = ask(f"no creator is called {said!r}; these hold it:\n{numbered}\nwhich (a number)").strip()
+    answer = ask(f"no creator is called {asked!r}; these hold it:\n{numbered}\nwhich (a number)").strip()
     if not (answer.isascii() and answer.isdigit() and 1 <= int(answer) <= min(len(names), SHOWN)):
         raise ConfigError(f"{answer!r} is none of 1 to {min(len(names), SHOWN)}; nothing was done")
     return names[int(answer) - 1]

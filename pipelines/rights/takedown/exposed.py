@@ -32,7 +32,7 @@ def exposed(
         places: dict[Place, str] = {}
         for shard in (shard for shard in release.manifest.shards if shard.pack in packs):
             keys = store.read_table(shard_table_path(shard.name), ["key"])["key"]
-            places |= _places(shard.name, keys, wanted)
+            places |= _places_of(shard.name, keys, wanted)
         yield release.manifest, places
     for path in _withdrawn(store):
         samples = store.read_table(f"{path}/{layout.WITHDRAWN_SAMPLES}", ["shard", "key"])
@@ -40,11 +40,11 @@ def exposed(
             continue
         places = {}
         for name in pc.unique(samples["shard"]).to_pylist():
-            places |= _places(name, samples["key"].filter(pc.equal(samples["shard"], name)), wanted)
+            places |= _places_of(name, samples["key"].filter(pc.equal(samples["shard"], name)), wanted)
         yield _manifest(store, path), places
 
 
-def _places(shard: str, keys: pa.ChunkedArray, wanted: pa.Array) -> dict[Place, str]:
+def _places_of(shard: str, keys: pa.ChunkedArray, wanted: pa.Array) -> dict[Place, str]:
     rows = pc.indices_nonzero(pc.is_in(keys, wanted))
     return {
         Place(shard=shard, row=row): key for row, key in zip(rows.to_pylist(), keys.take(rows).to_pylist(), strict=True)

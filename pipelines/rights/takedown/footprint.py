@@ -8,7 +8,7 @@ from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 
 Footprint = dict[str, str]
-"""Path -> SHA-256."""
+"""The files of a corpus: path -> SHA-256."""
 
 
 def footprint(store: Store, packs: Collection[str]) -> Footprint:

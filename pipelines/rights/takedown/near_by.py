@@ -12,7 +12,7 @@ from byline.catalog.text import one_line
 from byline.pipelines.rights.takedown.beyond import Beyond, delete_pages
 
 LEVELS = 3
-"""Below the current folder, where pages and exports are looked for."""
+"""How many levels of folders below the current one are searched for pages and exports."""
 
 
 def near_by(store: Store) -> Iterator[Written]:
@@ -32,9 +32,9 @@ def _folders(folder: Path, levels: int, corpus: Path | None) -> Iterator[Path]:
         yield from _folders(below, levels - 1, corpus)
 
 
-def told_beyond(store: Store, said: Sequence[dict[str, Any]], *, deletes: bool) -> Iterator[str]:
+def told_beyond(store: Store, noted: Sequence[dict[str, Any]], *, deletes: bool) -> Iterator[str]:
     """Delete the pages that byline wrote, if that is asked; yield a line for each place that still has what went."""
-    places = [Beyond(**one) for one in said]
+    places = [Beyond(**one) for one in noted]
     deleted = set(delete_pages(store, places)) if deletes else set()
     yield from (one_line(f"deleted: {path}") for path in sorted(deleted))
     left = [one for one in places if "://" in one.path or is_there(one.path)]

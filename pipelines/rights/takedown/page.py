@@ -20,9 +20,9 @@ class CaseRecord:
     title: str = ""
     creator: str = ""
     license: str = ""
-    """As SPDX names it, or a `LicenseRef-`."""
+    """License by its SPDX id, or a `LicenseRef-`."""
     source_url: str = ""
-    """Linked only when it is http(s); shown in any case."""
+    """The page of the picture: a link only when it is http(s), and shown in any case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Promoted:
     record_id: str
     title: str = ""
     picture: bytes | None = None
-    """A JPEG."""
+    """A JPEG of the picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +50,17 @@ class Case:
     asked: str
     """What was asked for and led to this picture, in words; cases with equal words are a group, shown together."""
     reason: str
-    """`asked for`, `equal bytes`, `equal pixels` or `near: 7 bits, turned`."""
+    """Why it goes: `asked for`, `equal bytes`, `equal pixels` or `near: 7 bits, turned`."""
     distance_bits: int = 0
     sha256: str | None = None
-    """As fetched; none when the picture was never fetched."""
+    """Digest of the picture as fetched; None when it was never fetched."""
     picture: bytes | None = None
-    """A JPEG, the larger the better."""
+    """A JPEG of the picture, the larger the better."""
     records: tuple[CaseRecord, ...] = ()
     releases: tuple[str, ...] = ()
-    """That ship it, `<name>/<version>`."""
+    """Releases that ship the picture, as `<name>/<version>`."""
     shards: tuple[str, ...] = ()
-    """That hold it, and have to be written anew."""
+    """Shards that hold the picture and have to be written anew."""
     seen: tuple[Seen, ...] = ()
     promoted: Promoted | None = None
 

@@ -25,7 +25,8 @@ PRINTS = ".fingerprints.parquet"
 _KINDS = {"records": "record", "urls": "url", "creators": "creator", "domains": "domain", "sha256s": "sha256"}
 """Name in a request -> kind of the denylist's entry."""
 _NAMES = {"record_id": "record", "asked": "record", "sha256": "sha256", "stored_sha256": "sha256"}
-"""The same of what was removed. Each value is said by its HMAC, under the name with `_keyed`."""
+"""Name in what was removed -> kind of the denylist's entry. Each value is given as its HMAC, under the name with
+`_keyed`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +36,19 @@ class Receipt:
     id: str
     asked: dict[str, Any]
     removed: list[dict[str, Any]]
-    """Record, digests of its picture, why."""
+    """What was removed: each record, the digests of its picture, and why."""
     files: list[dict[str, str | None]]
     """Every file of packs, facts and records that changed: path, and SHA-256 before and after."""
     shards: list[dict[str, Any]]
     releases: list[dict[str, Any]]
-    """Name, the version before, the one after; none where nothing was left."""
+    """Releases that were made anew: name, the version before, the one after; None where nothing was left."""
     checkpoints: list[dict[str, Any]]
-    """Which had seen what was removed, and how often. Only training anew makes them forget."""
+    """Checkpoints that had seen what was removed, and how often. Only training anew makes them forget."""
     began_at: str
     completed_at: str
     beyond: list[dict[str, Any]] = field(default_factory=list)
-    """Where outside of the corpus it still is (`pipelines.rights.takedown.beyond`). Told, and never kept."""
+    """Places outside of the corpus that still have it (`pipelines.rights.takedown.beyond`). They are shown, and never
+    kept."""
 
 
 def receipt_path(takedown: str) -> str:
@@ -103,8 +105,8 @@ def _write(store: Store, receipt: Receipt, prints_sha256: str, key: bytes) -> No
     store.write_bytes(receipt_path(receipt.id), data.encode() + b"\n")
 
 
-def _seal(said: Mapping[str, Any], key: bytes) -> str:
-    return hmac.digest(key, b"receipt\n" + canonical_json(said), "sha256").hex()
+def _seal(receipt: Mapping[str, Any], key: bytes) -> str:
+    return hmac.digest(key, b"receipt\n" + canonical_json(receipt), "sha256").hex()
 
 
 def _keyed(receipt: Receipt, key: bytes) -> dict[str, Any]:

@@ -68,19 +68,19 @@ class Hit:
     """Windows of removed pictures in one place."""
 
     path: str
-    """Relative to the root."""
+    """Path of the file, relative to the root."""
     kind: Literal["left", "shared", "unread"]
-    """`left`: of a removed picture. `shared`: in a kept picture that has the same bytes. `unread`: this file cannot be
-    read or decoded (`problem` says why), so at most its bytes as they lie were searched."""
+    """What was hit. `left`: bytes of a removed picture. `shared`: bytes that a kept picture has as well. `unread`: a
+    file that cannot be read or decoded (`problem` says why), so that at most its bytes as they lie were searched."""
     num_windows: int
     problem: str = ""
     inside: str = ""
     """A tar's member, `base64`, `gzip` or `zlib`; empty for the bytes of the file itself."""
     offset: int | None = None
-    """Of the first window, in the file; of base64 and deflated data, where these begin."""
+    """Offset of the first window in the file; of base64 and deflated data, the offset where these begin."""
     column: str | None = None
     row: int | None = None
-    """None with a column: a value that no row has (any more), but the column's dictionary."""
+    """Row of the column; None means a value that no row has (any more), but the column's dictionary."""
 
     @property
     def where(self) -> str:

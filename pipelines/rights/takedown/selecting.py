@@ -43,10 +43,10 @@ class Request:
     records: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
     creators: tuple[str, ...] = ()
-    """Names, or pages of creators."""
+    """Names of creators, or pages of theirs."""
     domains: tuple[str, ...] = ()
     sha256s: tuple[str, ...] = ()
-    """Of bytes as fetched or as stored."""
+    """Digests of bytes as fetched or as stored."""
     pictures: tuple[str, ...] = ()
     """Files on this machine."""
     radius_bits: int = 12
@@ -81,13 +81,13 @@ class Victim:
     record_id: str
     pack: str
     sha256: str | None
-    """Of its picture as fetched; none when it has none."""
+    """Digest of its picture as fetched; None when it has none."""
     stored_sha256: str | None
     reason: str
-    """`asked for`, `equal bytes`, `equal pixels`, `near: 7 bits`, or `near: 7 bits, turned`; or `same record`: what
-    another URL of a record that goes gave."""
+    """Why it goes: `asked for`, `equal bytes`, `equal pixels`, `near: 7 bits`, or `near: 7 bits, turned`; or `same
+    record` for what another URL of a record that goes gave."""
     asked: str | None = None
-    """The record that was asked for and that this one is a copy of; none for a picture from outside."""
+    """The record that was asked for and that this one is a copy of; None for a picture from outside."""
     distance_bits: int = 0
     view: str | None = None
     """How the two must be looked at for that, if not as they are: `turned`, `trimmed` or `trimmed and turned`."""
@@ -98,12 +98,12 @@ class Selection:
     """All that goes, and what must not come back."""
 
     victims: tuple[Victim, ...]
-    """Of a record that had several pictures, one for each."""
+    """All that goes; a record that had several pictures is here once for each."""
     sha256s: frozenset[str]
     """Digests, as fetched, of all that the records ever brought and no other has."""
     entries: tuple[Entry, ...] = field(repr=False)
     num_records: int
-    """Of the whole corpus: of each source those of its largest ingest run."""
+    """Records of the whole corpus: for each source, those of its largest ingest run."""
 
     @property
     def record_ids(self) -> frozenset[str]:
@@ -120,7 +120,7 @@ def select(store: Store, request: Request, pixels: Mapping[str, Any]) -> Selecti
     parts = all_parts(store)
     packs = sorted({part.pack for part in parts})
     files = {path: _read_file(path) for path in request.pictures}
-    asked = _asked(store, request)
+    asked = _packs_of_stated(store, request)
     of_asked = _pictures(attempts_of(store, set(asked.values()), set(asked)))
     of_asked += pictures_with(store, packs, [value.lower() for value in request.sha256s])
     looks = looks_of(store, of_asked)
@@ -159,7 +159,7 @@ def _num_records(parts: Iterable[PackPart]) -> int:
     return sum(largest.values())
 
 
-def _asked(store: Store, request: Request) -> dict[str, str]:
+def _packs_of_stated(store: Store, request: Request) -> dict[str, str]:
     """Return the pack of each record that is asked for by what its source says."""
     found: dict[str, PackPart] = {}
     for finder, values in (

@@ -27,7 +27,7 @@ MIN_DISTINCT_BYTES = 24
 _FILTER_BITS = 64
 """Bits of the filter for each fingerprint, at least: 32 to 64 measured fastest."""
 MAX_JPEGS = 64
-"""One behind another in one file. What follows is one part."""
+"""JPEGs, one behind another in one file, that are told apart. What follows is one part."""
 
 Bytes = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
@@ -144,7 +144,7 @@ class Matcher:
 
 
 def _find(  # type: ignore[no-untyped-def]
-    data, bounds, table, leaving, multiplier, words, shift, fingerprints, found
+    data, bounds, table, leaving, multiplier, words, shift, fingerprints, hits
 ):
     one, first, second, mask = np.uint64(1), np.uint64(20), np.uint64(26), np.uint64(63)
     for cell in range(len(bounds) - 1):
@@ -167,7 +167,7 @@ def _find(  # type: ignore[no-untyped-def]
                     else:
                         high = middle
                 if low < len(fingerprints) and fingerprints[low] == value:
-                    found[place] = True
+                    hits[place] = True
 
 
 @cache

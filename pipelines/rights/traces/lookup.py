@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from byline.pipelines.facts.likeness import Likeness
 
 RADIUS_BITS = 12
-"""Within it a picture counts as a copy, unless the caller says otherwise."""
+"""Distance up to which a picture counts as a copy, unless the caller says otherwise."""
 AS_IT_IS = "upright"
 """The view of a picture that needs no other (`dedup.views.KIND_NAMES`)."""
 Found = dict[str, PackPart]
@@ -174,8 +174,8 @@ def creators_holding(store: Store, part: str) -> dict[str, int]:
     sought = _bare(part)
     counts: Counter[str] = Counter()
 
-    def holding(found: PackPart) -> Counter[tuple[str | None, str | None, str]]:
-        rows = found.read_records(store, ["creator", "creator_url", "record_id"])
+    def holding(part: PackPart) -> Counter[tuple[str | None, str | None, str]]:
+        rows = part.read_records(store, ["creator", "creator_url", "record_id"])
         held = [_holds(rows[name], sought) for name in ("creator", "creator_url")]
         chosen = rows.filter(_any(held))
         return Counter(zip(*(column.to_pylist() for column in chosen.columns), strict=True))
@@ -189,15 +189,15 @@ def creators_holding(store: Store, part: str) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _holds(said: pa.ChunkedArray, sought: str) -> Mask:
-    words = pc.dictionary_encode(said).combine_chunks()
+def _holds(column: pa.ChunkedArray, sought: str) -> Mask:
+    words = pc.dictionary_encode(column).combine_chunks()
     there = [number for number, name in enumerate(words.dictionary.to_pylist()) if sought in _bare(name)]
     return pc.is_in(words.indices, pa.array(there, words.indices.type))
 
 
-def _bare(said: str) -> str:
+def _bare(name: str) -> str:
     """Return a text without its case, its accents and its spacing."""
-    letters = unicodedata.normalize("NFKD", said).casefold()
+    letters = unicodedata.normalize("NFKD", name).casefold()
     return " ".join("".join(one for one in letters if not unicodedata.combining(one)).split())
 
 
@@ -264,7 +264,7 @@ def _by_attempts(store: Store, columns: list[str], wanted: Callable[[pa.Table], 
     """Return the records with an attempt that is wanted, of every pack."""
     parts = all_parts(store)
     packs = _packs(parts)
-    found = in_threads(lambda pack: _asked(store, pack, columns, wanted), packs)
+    found = in_threads(lambda pack: _ids_with_attempt(store, pack, columns, wanted), packs)
     return _placed(store, parts, dict(zip(packs, found, strict=True)))
 
 
@@ -272,7 +272,7 @@ def _packs(parts: Iterable[PackPart]) -> list[str]:
     return sorted({part.pack for part in parts})
 
 
-def _asked(store: Store, pack: str, columns: list[str], wanted: Callable[[pa.Table], Mask]) -> list[str]:
+def _ids_with_attempt(store: Store, pack: str, columns: list[str], wanted: Callable[[pa.Table], Mask]) -> list[str]:
     """Return the ids of the records of a pack with an attempt that is wanted."""
     rows = read_attempts(store, pack, ["record_id", *columns])
     return list(rows["record_id"].filter(wanted(rows)).unique().to_pylist())
@@ -288,8 +288,8 @@ def _placed(store: Store, parts: list[PackPart], ids: Mapping[str, list[str]]) -
     return dict(sorted(found.items()))
 
 
-def _nearness(one: "Likeness") -> tuple[int, bool]:
-    return one.distance_bits, one.view != AS_IT_IS
+def _nearness(likeness: "Likeness") -> tuple[int, bool]:
+    return likeness.distance_bits, likeness.view != AS_IT_IS
 
 
 def _any(masks: Iterable[Mask]) -> Mask:
@@ -305,13 +305,15 @@ def _has_key(urls: pa.ChunkedArray, key: str) -> Mask:
     return _or_one_by_one(urls, none, pc.is_valid(urls), lambda url: url_key(url) == key)
 
 
-def _or_one_by_one(urls: pa.ChunkedArray, found: Mask | pa.Scalar, may: Mask, wanted: Callable[[str], bool]) -> Mask:
+def _or_one_by_one(
+    urls: pa.ChunkedArray, mask_so_far: Mask | pa.Scalar, may: Mask, wanted: Callable[[str], bool]
+) -> Mask:
     """Add to what was found those of the others that may be, and are, wanted."""
     may = pc.fill_null(may, False).to_numpy(zero_copy_only=False)
     places = np.flatnonzero(may)
     mask = np.zeros(len(urls), np.bool_)
     mask[places] = [wanted(url) for url in urls.take(pa.array(places)).to_pylist()]
-    return pc.or_(pa.array(mask), pc.fill_null(found, False))
+    return pc.or_(pa.array(mask), pc.fill_null(mask_so_far, False))
 
 
 def _likenesses(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, "Likeness"]]:

@@ -29,7 +29,7 @@ class Place:
 
     shard: str
     row: int
-    """Among the samples of the shard, in key order."""
+    """Place among the samples of the shard, in key order, from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Verdict:
     admitted: bool
     reasons: tuple[str, ...]
     license: str
-    """What is made use of: of a choice, one side."""
+    """The license that is made use of: of a choice, one side."""
     license_rule: str
     license_seen: str
     outcome: str | None
@@ -62,9 +62,9 @@ class Keeper:
     record_id: str
     sha256: str
     distance_bits: int | None
-    """None when an embedding found the two alike: then `cosine` says how much."""
+    """Distance of the two, in bits; None when an embedding found them alike: then `cosine` says how much."""
     view: str | None
-    """How they were looked at: `upright`, `turned`, `trimmed`; none in releases made before it was told."""
+    """How the two were looked at: `upright`, `turned`, `trimmed`; None in releases made before it was recorded."""
     cosine: float | None
 
 
@@ -76,7 +76,7 @@ class Copy:
     sha256: str
     license: str
     distance_bits: int | None
-    """As in `Keeper`."""
+    """Distance from the keeper, in bits; None when an embedding found the two alike."""
     view: str | None
     cosine: float | None
     reasons: tuple[str, ...]
@@ -87,16 +87,16 @@ class InRelease:
     """A record in one version of a release."""
 
     release: str
-    """`<name>/<version>`"""
+    """The release, as `<name>/<version>`."""
     digest: str | None
-    """Of the manifest; none when it cannot be read."""
+    """Digest of the manifest; None when it cannot be read."""
     is_newest: bool
     problem: str | None = None
     """Why this version can tell nothing, or not all: it was edited, damaged or withdrawn."""
     verdict: Verdict | None = None
-    """None when the version judged no such record, or cannot tell."""
+    """What the version says of the record; None when it judged no such record, or cannot tell."""
     place: Place | None = None
-    """None when the picture is not in it. Of a copy with the same bytes: that of its keeper."""
+    """Where the picture is; None when it is not in it. A copy with the same bytes has the place of its keeper."""
     keeper: Keeper | None = None
     stands_for: tuple[Copy, ...] = ()
     seen_by: tuple[SeenBy, ...] = ()
@@ -138,48 +138,48 @@ class Version:
     def of(self, record_id: str, pack: str, sha256: str | None, seen: Seen) -> InRelease:
         """Return what this version says of a record, whose picture has this digest. Never raises for damage."""
         if self.manifest is None:
-            return self._told(problem=self.problem)
+            return self._in_release(problem=self.problem)
         if self.is_withdrawn:
             return self._of_withdrawn(self.manifest, sha256, seen)
         try:
             return self._of_whole(self.manifest, record_id, pack, seen)
         except (BylineError, pa.ArrowException) as error:
-            return self._told(problem=str(error).splitlines()[0])
+            return self._in_release(problem=str(error).splitlines()[0])
 
-    def _told(self, **said: object) -> InRelease:
-        return InRelease(release=self.label, digest=self.digest, is_newest=self.is_newest, **said)  # type: ignore[arg-type]
+    def _in_release(self, **known: object) -> InRelease:
+        return InRelease(release=self.label, digest=self.digest, is_newest=self.is_newest, **known)  # type: ignore[arg-type]
 
     def _of_withdrawn(self, manifest: Manifest, sha256: str | None, seen: Seen) -> InRelease:
         try:
             samples = self.store.read_table(f"{self.path}/{layout.WITHDRAWN_SAMPLES}")
         except BylineError as error:
-            return self._told(problem=f"{self.problem}; {error}")
+            return self._in_release(problem=f"{self.problem}; {error}")
         place = None
-        rows = [] if sha256 is None else _places(samples["key"], sha256)
+        rows = [] if sha256 is None else _rows_with(samples["key"], sha256)
         if rows:
             shard = samples["shard"][rows[0]].as_py()
-            place = Place(shard=shard, row=rows[0] - _places(samples["shard"], shard)[0])
-        return self._told(problem=self.problem, place=place, seen_by=seen(manifest, place))
+            place = Place(shard=shard, row=rows[0] - _rows_with(samples["shard"], shard)[0])
+        return self._in_release(problem=self.problem, place=place, seen_by=seen(manifest, place))
 
     def _of_whole(self, manifest: Manifest, record_id: str, pack: str, seen: Seen) -> InRelease:
         if layout.verdicts(pack) not in manifest.papers:
-            return self._told(seen_by=seen(manifest, None))
+            return self._in_release(seen_by=seen(manifest, None))
         verdicts = self.pack(pack)
-        rows = _places(verdicts.read(["record_id"])["record_id"], record_id)
+        rows = _rows_with(verdicts.read(["record_id"])["record_id"], record_id)
         if not rows:
-            return self._told(seen_by=seen(manifest, None))
+            return self._in_release(seen_by=seen(manifest, None))
         row = verdicts.read([*_VERDICT, *_KEEPER], pa.array(rows[:1])).to_pylist()[0]
         keeper = None
         if row["keeper_record_id"] is not None:
             keeper = Keeper(record_id=row["keeper_record_id"], sha256=row["keeper_sha256"], **_distance(row))
-        place = self._place(manifest, row, keeper, pack)
+        place = self._place_of(manifest, row, keeper, pack)
         verdict = Verdict(**{name: row[name] for name in _VERDICT if name != "reasons"}, reasons=tuple(row["reasons"]))
         stands_for = self._stands_for(record_id, row["sha256"]) if verdict.admitted else ()
-        return self._told(
+        return self._in_release(
             verdict=verdict, place=place, keeper=keeper, stands_for=stands_for, seen_by=seen(manifest, place)
         )
 
-    def _place(self, manifest: Manifest, row: dict[str, object], keeper: Keeper | None, pack: str) -> Place | None:
+    def _place_of(self, manifest: Manifest, row: dict[str, object], keeper: Keeper | None, pack: str) -> Place | None:
         """Return where the very bytes of a record's picture lie, be it for another record."""
         if not row["admitted"]:
             if keeper is None or keeper.sha256 != row["sha256"]:
@@ -187,7 +187,7 @@ class Version:
             held = find_record(self.store, keeper.record_id).get(keeper.record_id)
             pack = pack if held is None else held.pack
         for shard in (shard for shard in manifest.shards if shard.pack == pack):
-            if rows := _places(self.rows_of_shard(shard.name, shard.table_sha256), str(row["sha256"])):
+            if rows := _rows_with(self.rows_of_shard(shard.name, shard.table_sha256), str(row["sha256"])):
                 return Place(shard=shard.name, row=rows[0])
         return None
 
@@ -206,7 +206,7 @@ class Version:
         table = self.clusters()
         if table is None:
             return ()
-        rows = _places(table.read(columns=["keeper_sha256"], use_threads=False)["keeper_sha256"], sha256)
+        rows = _rows_with(table.read(columns=["keeper_sha256"], use_threads=False)["keeper_sha256"], sha256)
         if not rows:
             return ()
         columns = ["keeper_record_id", "record_id", "sha256", "license", "reasons", *_DISTANCE]
@@ -242,7 +242,7 @@ def _distance(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row.get(name) for name in _DISTANCE}
 
 
-def _places(column: pa.ChunkedArray, value: str) -> list[int]:
+def _rows_with(column: pa.ChunkedArray, value: str) -> list[int]:
     """Return the rows with a value."""
     mask = pc.fill_null(pc.equal(column, value), False).to_numpy()
     return [int(row) for row in np.flatnonzero(mask)]

@@ -14,7 +14,7 @@ from byline.pipelines.rights.traces.release_traces import Copy, InRelease, Keepe
 from byline.pipelines.rights.traces.tracing import Attempt, Kind, Said, Trace
 
 Line = tuple[str, str]
-"""A label and a text."""
+"""One line of a trace: a label and a text."""
 COPIES = 8
 """Members of a cluster that are named; the others are counted. JSON names all."""
 
@@ -51,7 +51,7 @@ def print_traces(traces: Sequence[Trace], not_known: Sequence[str]) -> None:
 def _lines(trace: Trace) -> Iterator[Line]:
     first: list[Line] = []
     for said in trace.said:
-        lines = list(_said(said))
+        lines = list(_statement_lines(said))
         if first:
             yield "also said", f"in {said.run}"
         yield from (line for line in lines if line not in first)
@@ -71,18 +71,18 @@ def _lines(trace: Trace) -> Iterator[Line]:
         yield from _release(release)
 
 
-def _said(said: Said) -> Iterator[Line]:
-    shown = [("title", said.title), ("creator", said.creator), ("", said.creator_url)]
-    shown += [("url", said.url), ("page", said.landing_url)]
+def _statement_lines(statement: Said) -> Iterator[Line]:
+    shown = [("title", statement.title), ("creator", statement.creator), ("", statement.creator_url)]
+    shown += [("url", statement.url), ("page", statement.landing_url)]
     yield from ((label, text) for label, text in shown if text)
-    read = said.license
+    read = statement.license
     yield "license", f"{read.spdx} (read by rule {read.rule})"
     if len(read.choices) > 1:
         yield "", f"a choice of {', '.join(read.choices)}"
     yield from (("  stated", f"{field}: {text}") for field, text in read.claims)
-    yield "evidence", f"{said.evidence_file}, {said.evidence_place}"
-    yield "  sha256", said.evidence_sha256
-    yield "  read", said.retrieved_at or "its source does not state when it was retrieved"
+    yield "evidence", f"{statement.evidence_file}, {statement.evidence_place}"
+    yield "  sha256", statement.evidence_sha256
+    yield "  read", statement.retrieved_at or "its source does not state when it was retrieved"
 
 
 def _attempt(attempt: Attempt) -> Iterator[Line]:
@@ -122,8 +122,8 @@ def _release(release: InRelease) -> Iterator[Line]:
         yield "  seen", f"{_times(one.times_seen)} in {one.images_seen:,} images: {one.checkpoint}"
 
 
-def _distance(one: Keeper | Copy) -> str:
-    return distance_text(one.distance_bits, one.view, one.cosine)
+def _distance(other: Keeper | Copy) -> str:
+    return distance_text(other.distance_bits, other.view, other.cosine)
 
 
 def _times(number: int) -> str:

@@ -28,8 +28,8 @@ from byline.pipelines.rights.traces.release_traces import InRelease, Place, Seen
 
 Kind = Literal["picture", "sha256", "url", "record"]
 RADIUS_BITS = 31
-"""Of what is shown to a person, who sees the distance too: small or badly compressed copies are further away than
-those that a policy takes for duplicates. Unrelated photographs are some 60 bits apart at least."""
+"""Greatest distance at which a person is shown a picture, with the distance: small or badly compressed copies are
+further away than those that a policy takes for duplicates. Unrelated photographs are some 60 bits apart at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class LicenseSaid:
     """A license as a source stated it and as it is read."""
 
     claims: tuple[tuple[str, str], ...]
-    """(field, text), as stated."""
+    """Every claim as stated: (field, text)."""
     spdx: str
     rule: str
     choices: tuple[str, ...]
@@ -48,7 +48,7 @@ class Said:
     """What one ingest run of a source says of a record, and the evidence."""
 
     run: str
-    """The file of the records."""
+    """The file of the run's records."""
     url: str
     landing_url: str | None
     title: str | None
@@ -92,7 +92,7 @@ class Fact:
     measure: str
     instrument: str
     text: str | None = None
-    """Of a caption."""
+    """Text of the caption, where the measure is one."""
     model: str | None = None
 
 
@@ -104,19 +104,19 @@ class Trace:
     source: str
     pack: str
     distance_bits: int | None
-    """From the picture that was looked for; none when none was."""
+    """Distance from the picture that was looked for, in bits; None when none was."""
     view: str | None
     """How the two must be looked at for that: `upright`, or `turned`, `trimmed` (without a frame) or both."""
     said: tuple[Said, ...]
-    """By every run that has the record, the one that the newest release judged first."""
+    """Statements of every run that has the record; first the one that the newest release judged."""
     attempts: tuple[Attempt, ...]
-    """In order. None when it was never asked for, or its license was refused before."""
+    """Attempts in order; empty when it was never asked for, or its license was refused before."""
     facts: tuple[Fact, ...]
     releases: tuple[InRelease, ...]
 
     @property
     def sha256(self) -> str | None:
-        """Of the picture as it was fetched last."""
+        """Digest of the picture as it was fetched last."""
         return _fetched(self.attempts)
 
 
@@ -134,7 +134,7 @@ def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:
 
     `seen` tells which checkpoints saw a picture of a release. What is damaged in a release is told, not raised.
     """
-    nearest_first = sorted(_found(store, x).items(), key=lambda item: (item[1].distance_bits or 0, item[0]))
+    nearest_first = sorted(_parts_of(store, x).items(), key=lambda item: (item[1].distance_bits or 0, item[0]))
     versions = versions_of(store) if nearest_first else []
     opened = lru_cache(maxsize=8)(lambda pack: _Pack(store, pack))
     return [
@@ -143,9 +143,9 @@ def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:
     ]
 
 
-def _traced(pack: "_Pack", record_id: str, found: "_Found", versions: Sequence[Version], seen: Seen) -> Trace:
-    part = found.part
-    said = tuple(_said(pack.store, part.source, part.pack, record_id))
+def _traced(pack: "_Pack", record_id: str, lookup: "_Found", versions: Sequence[Version], seen: Seen) -> Trace:
+    part = lookup.part
+    said = tuple(_statements(pack.store, part.source, part.pack, record_id))
     attempts = tuple(pack.attempts(record_id))
     sha256 = _fetched(attempts)
     keys = {one.sha256 for one in attempts if one.sha256} | {text_sha256 for _, text_sha256 in said}
@@ -153,8 +153,8 @@ def _traced(pack: "_Pack", record_id: str, found: "_Found", versions: Sequence[V
         record_id=record_id,
         source=part.source,
         pack=part.pack,
-        distance_bits=found.distance_bits,
-        view=found.view,
+        distance_bits=lookup.distance_bits,
+        view=lookup.view,
         said=tuple(one for one, _ in said),
         attempts=attempts,
         facts=tuple(pack.facts(keys)),
@@ -178,7 +178,7 @@ class _Found(NamedTuple):
     view: str | None = None
 
 
-def _found(store: Store, x: str) -> dict[str, _Found]:
+def _parts_of(store: Store, x: str) -> dict[str, _Found]:
     kind = kind_of(x)
     if kind == "picture":
         pictures = find_picture(store, Path(x).read_bytes(), RADIUS_BITS)
@@ -187,7 +187,7 @@ def _found(store: Store, x: str) -> dict[str, _Found]:
     return {record_id: _Found(part) for record_id, part in find(store, x).items()}
 
 
-def _said(store: Store, source: str, pack: str, record_id: str) -> Iterator[tuple[Said, str]]:
+def _statements(store: Store, source: str, pack: str, record_id: str) -> Iterator[tuple[Said, str]]:
     """Yield what each run says of a record, with the digest of its texts."""
     for part in parts_of_source(store, source):
         if part.pack != pack:

@@ -30,7 +30,7 @@ READ = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundSource:
     """What lies at a path."""
 
     path: str
@@ -38,7 +38,7 @@ class Found:
     words: str
     """What it is, in words."""
     num_rows: int
-    """Pictures or rows, about."""
+    """Number of pictures or rows, approximately."""
     is_here: bool = False
     """Whether its pictures lie on this machine, all of them, so that no host is asked."""
 
@@ -49,7 +49,7 @@ class Found:
         return f"{self.num_rows:,} {one}{'' if self.num_rows == 1 else 's'}"
 
 
-def find(path: str) -> Found:
+def find(path: str) -> FoundSource:
     """Return what lies at a path. Raises `SourceError` for what no reader reads."""
     place = Path(path)
     if not place.exists():
@@ -63,16 +63,18 @@ def find(path: str) -> Found:
         return _file(path)
     if (shards := shards_in(path)) and set(NEEDED) <= set(names_in(f"{path}/{shards[0]}.parquet")):
         rows = sum(_parquet_rows(f"{path}/{shard}.parquet") for shard in shards)
-        return Found(
+        return FoundSource(
             path=path, reader="img2dataset", words=f"img2dataset's output, {len(shards):,} shards", num_rows=rows
         )
     return _folder(path)
 
 
-def _folder(path: str) -> Found:
+def _folder(path: str) -> FoundSource:
     files = [str(file) for file in files_below(Path(path))]
     if num_pictures := sum(Path(file).suffix.lower() in PICTURES for file in files):
-        return Found(path=path, reader="folder", words="a folder of pictures", num_rows=num_pictures, is_here=True)
+        return FoundSource(
+            path=path, reader="folder", words="a folder of pictures", num_rows=num_pictures, is_here=True
+        )
     kinds = {
         ".parquet": [file for file in files if file.lower().endswith(".parquet")],
         ".csv or .tsv": [file for file in files if file.lower().endswith(csv.SUFFIXES)],
@@ -88,7 +90,7 @@ def _folder(path: str) -> Found:
     if len(readers) > 1:
         raise SourceError(f"{path} holds files for the readers {' and '.join(readers)}; name one of them")
     words = tables[0].words if len(tables) == 1 else f"{len(tables):,} files, each {tables[0].words}"
-    return Found(
+    return FoundSource(
         path=path,
         reader=readers[0],
         words=words,
@@ -97,23 +99,23 @@ def _folder(path: str) -> Found:
     )
 
 
-def _file(path: str) -> Found:
+def _file(path: str) -> FoundSource:
     name = path.lower()
     with opened(path) as file:
         head = file.read(HEAD_BYTES)
     if head.startswith(b"PAR1"):
         num_rows, has_pictures = _parquet_rows(path), _has_pictures(path)
         words = f"a table in Parquet{' that has the pictures in it' if has_pictures else ''}"
-        return Found(path=path, reader="parquet", words=words, num_rows=num_rows, is_here=has_pictures)
+        return FoundSource(path=path, reader="parquet", words=words, num_rows=num_rows, is_here=has_pictures)
     if _is_picture(head):
         raise SourceError(f"{path} is one picture; name the folder that it lies in")
     if name.endswith(JSON):
         return _json(path)
     lines = list(islice(lines_of(path), LINES_LOOKED_AT))
     if _is_yfcc(lines):
-        return Found(path=path, reader="yfcc", words="metadata of YFCC100M", num_rows=_about(path, lines))
+        return FoundSource(path=path, reader="yfcc", words="metadata of YFCC100M", num_rows=_about(path, lines))
     if name.endswith(csv.SUFFIXES):
-        return Found(path=path, reader="csv", words="a table of text", num_rows=max(1, _about(path, lines) - 1))
+        return FoundSource(path=path, reader="csv", words="a table of text", num_rows=max(1, _about(path, lines) - 1))
     raise SourceError(f"{path} is no table that is read; name a folder or file of {READ}")
 
 
@@ -131,7 +133,7 @@ def _is_yfcc(lines: Sequence[bytes]) -> bool:
     return len(fits) * 2 > len(lines)
 
 
-def _json(path: str) -> Found:
+def _json(path: str) -> FoundSource:
     """Return what a file of JSON has: answers of an API, told by the first, or rows."""
     answers = saved_json.read_answers(path)
     first = next((one.answer for one in answers if isinstance(one, saved_json.SavedAnswer)), {})
@@ -139,13 +141,13 @@ def _json(path: str) -> Found:
         if rows := num_rows(first):
             num_answers = 1 + sum(1 for _ in answers)
             words = f"saved answers of {reader.capitalize()}"
-            return Found(path=path, reader=reader, words=words, num_rows=rows * num_answers)
+            return FoundSource(path=path, reader=reader, words=words, num_rows=rows * num_answers)
     if not path.lower().endswith(json_lines.SUFFIXES):
         raise SourceError(
             f"{path} holds no answers of Commons or Openverse; if it holds rows, save them as .jsonl, an object a line"
         )
     lines = list(islice(lines_of(path), LINES_LOOKED_AT))
-    return Found(path=path, reader="jsonl", words="a table in JSON lines", num_rows=_about(path, lines))
+    return FoundSource(path=path, reader="jsonl", words="a table in JSON lines", num_rows=_about(path, lines))
 
 
 def _num_pages(answer: dict[str, object]) -> int:

@@ -6,7 +6,7 @@ from itertools import islice
 
 from byline.catalog.corpora.records import ImageRecord, UnreadableRow
 from byline.catalog.errors import SourceError
-from byline.pipelines.sources.beginning.finding import Found
+from byline.pipelines.sources.beginning.finding import FoundSource
 from byline.pipelines.sources.readers import READERS
 from byline.pipelines.sources.readers.options import ReadOptions
 
@@ -20,24 +20,24 @@ class Sampled:
     """The first rows of a source."""
 
     records: list[ImageRecord]
-    """The first `NUM_SHOWN`."""
+    """The first `NUM_SHOWN` records."""
     unreadable: list[UnreadableRow]
-    """Of the rows that were looked at for them."""
+    """Unreadable rows among those that were read for these records."""
 
 
-def sample(found: Found, name: str, options: ReadOptions) -> Sampled:
+def sample(source: FoundSource, name: str, options: ReadOptions) -> Sampled:
     """Read rows until there are enough records. Raises `SourceError` when none of the first thousand is one."""
     records: list[ImageRecord] = []
     unreadable: list[UnreadableRow] = []
-    rows = islice(READERS[found.reader](found.path, name, options), ROWS_LOOKED_AT)
+    rows = islice(READERS[source.reader](source.path, name, options), ROWS_LOOKED_AT)
     while len(records) < NUM_SHOWN and (row := next(rows, None)) is not None:
         if isinstance(row, ImageRecord):
             records.append(row)
         elif isinstance(row, UnreadableRow):
             unreadable.append(row)
-    if found.reader in TABLES:
+    if source.reader in TABLES:
         deque(rows, maxlen=0)  # a column that is no id is told now, not by a build
     if not records:
         first = f"; the first: {unreadable[0].place}: {unreadable[0].problem}" if unreadable else ""
-        raise SourceError(f"{found.path}: none of its first rows becomes a record{first}")
+        raise SourceError(f"{source.path}: none of its first rows becomes a record{first}")
     return Sampled(records=records, unreadable=unreadable)

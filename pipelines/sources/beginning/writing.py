@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from byline.catalog.errors import ConfigError
-from byline.pipelines.sources.beginning.finding import Found
+from byline.pipelines.sources.beginning.finding import FoundSource
 from byline.pipelines.sources.ingesting import PACK_RECORDS
 from byline.pipelines.sources.readers.options import ReadOptions
 from byline.pipelines.sources.readers.taken import Taken
@@ -20,20 +20,20 @@ ROOT = "corpus"
 NUM_NAMED = 40
 
 
-def folder_for(found: Found, into: str | None) -> Path:
+def folder_for(source: FoundSource, into: str | None) -> Path:
     """Return the folder where config, policy and corpus go: `into`, else the current one.
 
     A source that is a folder is read whole, so nothing goes into it: from inside of it the default is a folder beside
     it, `<its name>-corpus`. Raises `ConfigError` when `into` is inside, or has a config already.
     """
-    source = Path(found.path).resolve()
+    source_path = Path(source.path).resolve()
     folder = Path(into).resolve() if into is not None else Path.cwd().resolve()
-    if source.is_dir() and folder.is_relative_to(source):
+    if source_path.is_dir() and folder.is_relative_to(source_path):
         if into is not None:
             raise ConfigError(
-                f"{into} lies in {found.path}, whose files are all read as the source; name another folder"
+                f"{into} lies in {source.path}, whose files are all read as the source; name another folder"
             )
-        folder = source.with_name(f"{source.name or 'new'}-corpus")
+        folder = source_path.with_name(f"{source_path.name or 'new'}-corpus")
     for name in (CONFIG, POLICY):
         if (folder / name).exists():
             raise ConfigError(
@@ -42,12 +42,14 @@ def folder_for(found: Found, into: str | None) -> Path:
     return folder
 
 
-def write_config(found: Found, taken: Taken | None, folder: Path, *, contact: str | None, options: ReadOptions) -> Path:
+def write_config(
+    source: FoundSource, taken: Taken | None, folder: Path, *, contact: str | None, options: ReadOptions
+) -> Path:
     """Write the policy and the config of a corpus of one source, and return the config's path.
 
     Neither may be there: both are opened as new files, so a second writer is refused as well.
     """
-    text = config_text(found, taken, folder, contact=contact, options=options)
+    text = config_text(source, taken, folder, contact=contact, options=options)
     policy = (files("byline") / "configs" / "policies" / POLICY_COPIED).read_bytes()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,22 +62,22 @@ def write_config(found: Found, taken: Taken | None, folder: Path, *, contact: st
 
 
 def config_text(
-    found: Found, taken: Taken | None, folder: Path, *, contact: str | None = None, options: ReadOptions
+    source: FoundSource, taken: Taken | None, folder: Path, *, contact: str | None = None, options: ReadOptions
 ) -> str:
     """Return the config, in TOML with comments."""
-    name = plain_name(Path(found.path).resolve())
-    num_packs = -(-max(found.num_rows, 1) // PACK_RECORDS)
+    name = plain_name(Path(source.path).resolve())
+    num_packs = -(-max(source.num_rows, 1) // PACK_RECORDS)
     lines = [
-        f"# A corpus of {found.words}, begun by `byline init`. Paths are relative to this file.",
+        f"# A corpus of {source.words}, begun by `byline init`. Paths are relative to this file.",
         f"name = {_quoted(name)}",
         f'root = "{ROOT}"              # records, pictures, releases: a folder, or a URL such as s3://bucket/corpus',
         f'policy = "{POLICY}"        # who may come in: a copy of {POLICY_COPIED}, yours to change',
         "",
         "[[sources]]                  # another source is another such table",
         f"name = {_quoted(name)}",
-        f"reader = {_quoted(found.reader)}",
-        f"path = {_quoted(_path_from(folder, found.path))}",
-        f"num_packs = {num_packs:<17}# about {found.counted}, ten thousand a pack; it cannot be changed later",
+        f"reader = {_quoted(source.reader)}",
+        f"path = {_quoted(_path_from(folder, source.path))}",
+        f"num_packs = {num_packs:<17}# about {source.counted}, ten thousand a pack; it cannot be changed later",
         *_columns(options),
         *(_named(taken) if taken is not None else ()),
         "",
@@ -83,7 +85,7 @@ def config_text(
         "image_size = 256             # pixels of the longest side; smaller pictures stay as they are",
         'resize_mode = "keep_ratio_largest"',
         "",
-        *(() if found.is_here else _fetch(contact)),
+        *(() if source.is_here else _fetch(contact)),
         "[caption]",
         'captioner = "source-text"    # the title, or else the tags; "blip2" looks at the picture',
     ]
@@ -109,7 +111,9 @@ def _fetch(contact: str | None) -> list[str]:
 
 def _columns(options: ReadOptions) -> list[str]:
     said = ", ".join(f"{field} = {_quoted(name)}" for field, name in options.columns.items())
-    return [f"columns = {{ {said} }}"] if said else []
+    names = ", ".join(map(_quoted, options.column_names))
+    lines = [f"column_names = [{names}]"] if names else []
+    return [*lines, f"columns = {{ {said} }}"] if said else lines
 
 
 def _named(taken: Taken) -> list[str]:
@@ -157,7 +161,7 @@ def _shown(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def next_steps(found: Found, config: Path, *, contact: str | None) -> Mapping[str, str]:
+def next_steps(source: FoundSource, config: Path, *, contact: str | None) -> Mapping[str, str]:
     """Return what to do next: what must be filled in, if anything, and the command that builds."""
-    steps = {} if found.is_here or contact else {"fill in": f"[fetch] contact, in {_shown(config)}"}
+    steps = {} if source.is_here or contact else {"fill in": f"[fetch] contact, in {_shown(config)}"}
     return {**steps, "then" if steps else "next": f"byline build {_shown(config)}"}

@@ -21,7 +21,7 @@ from byline.catalog.text import one_line
 from byline.pipelines.fetching.transport.hosts import retry_after_s
 
 MAX_BODY_BYTES = 7_000_000
-"""Of one answer; as one line of JSON it then stays below what readers take for a line."""
+"""Largest answer that is taken; as one line of JSON it then stays below what readers take for a line."""
 TIMEOUT_S = 60.0
 CLOCK_TOLERANCE_S = 300
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -40,10 +40,11 @@ class Patience:
 
     tries: int = 8
     first_wait_s: float = 1.0
-    """Doubled after each try; up to half of it, by chance, is left out, so that clients do not come at once."""
+    """Wait after the first failure, in seconds, doubled after each try; up to half of it is left out at random, so that
+    clients do not return at once."""
     longest_wait_s: float = 60.0
     longest_retry_after_s: float = 3600.0
-    """When an API wants more, the run ends: it can go on later."""
+    """Longest wait that an API may ask for, in seconds; for a longer one the run ends, and can go on later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class Answered:
 
     request: str
     retrieved_at: str
-    """UTC, ISO 8601."""
+    """When the answer came: UTC, ISO 8601."""
     sha256: str
     body: str
     answer: dict[str, Any]

@@ -10,7 +10,7 @@ API = "https://commons.wikimedia.org/w/api.php"
 MAX_TITLES = 50
 """MediaWiki's limit for one request."""
 MAX_LAG_S = 5
-"""When copies of the database are further behind, the API asks to come back later."""
+"""Lag of the database's copies, in seconds, from which the API asks to come back later."""
 ASKED = {
     "action": "query",
     "prop": "imageinfo",

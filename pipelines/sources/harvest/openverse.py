@@ -12,7 +12,7 @@ from byline.pipelines.sources.harvest.asking import Asker, Complaint, checked_ap
 API = "https://api.openverse.org"
 CLIENT_ID, CLIENT_SECRET = "OPENVERSE_CLIENT_ID", "OPENVERSE_CLIENT_SECRET"
 RENEW_S = 60
-"""Before a token ends another one is asked for."""
+"""How long before a token ends another one is asked for, in seconds."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 FILTERS = ("q", "license", "license_type", "source", "extension", "category", "creator")
 

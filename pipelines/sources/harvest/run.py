@@ -41,9 +41,9 @@ class Harvested:
     """What a run came to."""
 
     pictures: int
-    """In the file, earlier runs included."""
+    """Pictures in the file, those of earlier runs included."""
     answers: int
-    """That this run asked for."""
+    """Answers that this run asked for."""
     is_complete: bool
     remark: str | None
 

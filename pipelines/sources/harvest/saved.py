@@ -24,7 +24,7 @@ class SavedLine:
     request: str
     answer: dict[str, Any]
     pictures: int
-    """In all answers up to this one."""
+    """Pictures in all answers up to and including this one."""
 
 
 class SavedFile:

@@ -14,15 +14,15 @@ from byline.pipelines.sources.readers.options import ReadOptions
 _TEXTS = ("landing_url", "title", "creator", "creator_url", "description", "held")
 
 
-def added_reader(found: Extension) -> Callable[[str, str, ReadOptions], Iterator[Row]]:
+def added_reader(extension: Extension) -> Callable[[str, str, ReadOptions], Iterator[Row]]:
     """Return the function of an extension, with its rows checked. Raises `ExtensionError` when it does not load."""
-    read = found.load()
+    read = extension.load()
     if not callable(read):
-        raise ExtensionError(f"{found}: {found.entry.value} is no function of (path, source, options)")
+        raise ExtensionError(f"{extension}: {extension.entry.value} is no function of (path, source, options)")
 
     def checked(path: str, source: str, options: ReadOptions) -> Iterator[Row]:
-        for row in told_rows(lambda: read(path, source, options), str(found), path, source):
-            yield _checked(row, found, source)
+        for row in told_rows(lambda: read(path, source, options), str(extension), path, source):
+            yield _checked(row, extension, source)
 
     return checked
 
@@ -43,14 +43,16 @@ def told_rows(read: Callable[[], Iterable[Any]], who: str, path: str, source: st
         ) from error
 
 
-def _checked(row: Any, found: Extension, source: str) -> Row:
+def _checked(row: Any, extension: Extension, source: str) -> Row:
     if isinstance(row, UnreadableRow | LeftOut):
         return row
     if not isinstance(row, ImageRecord):
         kinds = "ImageRecord, UnreadableRow or LeftOut"
-        raise SourceError(f"source {source}: {found} gave a {type(row).__name__}; a row is an {kinds}")
+        raise SourceError(f"source {source}: {extension} gave a {type(row).__name__}; a row is an {kinds}")
     if row.source != source:
-        raise SourceError(f"source {source}: {found} gave a record of source {row.source!r}; use the name it is given")
+        raise SourceError(
+            f"source {source}: {extension} gave a record of source {row.source!r}; use the name it is given"
+        )
     if problem := _problem(row):
         return UnreadableRow(place=str(row.evidence.place), problem=problem)
     return row

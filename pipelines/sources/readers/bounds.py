@@ -11,10 +11,10 @@ from byline.catalog.errors import SourceError
 from byline.pipelines.fetching.transport.urls import redacted
 
 MAX_CHARACTERS = 1 << 20
-"""Of all that a record says: a longer one is no metadata of a picture."""
+"""Most characters of all that a record says: a longer one is no metadata of a picture."""
 MAX_ROWS_OF_A_URL = 10_000
-"""Of records of one source that are asked for. What is named more often is no picture, and its host would be asked for
-it without end."""
+"""Records of one source and one URL that are asked for. What is named more often is no picture, and its host would be
+asked for it without end."""
 _SUSPECT_ROWS = 5_000
 _BUCKETS = 1 << 20
 _MOST_SUSPECTS = 1 << 16

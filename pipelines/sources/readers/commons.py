@@ -80,7 +80,7 @@ def _read_page(page: dict[str, Any], saved: SavedAnswer, source: str, place: str
     info = page["imageinfo"][0]
     if info.get("filemissing"):
         raise ValueError("the page has lost its file")
-    said = _said(info.get("extmetadata") or {})  # MediaWiki writes an empty one as a list
+    said = _texts(info.get("extmetadata") or {})  # MediaWiki writes an empty one as a list
     return ImageRecord(
         source=source,
         id=f"M{page['pageid']}",
@@ -98,6 +98,6 @@ def _read_page(page: dict[str, Any], saved: SavedAnswer, source: str, place: str
     )
 
 
-def _said(extmetadata: dict[str, Any]) -> dict[str, str]:
+def _texts(extmetadata: dict[str, Any]) -> dict[str, str]:
     values = {field: entry.get("value") for field, entry in extmetadata.items()}
     return {field: str(value) for field, value in values.items() if value is not None}

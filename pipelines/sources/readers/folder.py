@@ -65,7 +65,7 @@ class _Folder:
         self.source = source
         self.options = options
         self.tables: list[Table] = []
-        """Of the folder that is being read and of those above it, the innermost first."""
+        """Tables of the folder that is being read and of those above it, the innermost first."""
         self.num_read = 0
         self._unsaid = set(options.columns.values())
         """What the config names, and no picture so far has."""
@@ -205,9 +205,9 @@ class _Folder:
         )
 
 
-def _pixels(field: str, said: Mapping[str, Any], found: int | None) -> int | None:
-    size = size_of(field, said.get(field))
-    return found if size is None else size
+def _pixels(field: str, statements: Mapping[str, Any], measured: int | None) -> int | None:
+    size = size_of(field, statements.get(field))
+    return measured if size is None else size
 
 
 def _shown(name: str) -> str:

@@ -14,11 +14,11 @@ from byline.catalog.errors import SourceError
 from byline.pipelines.sources.readers.tables import Columns
 
 ROWS_LOOKED_AT = 1000
-"""After which it is first asked, and by which another column is found to look like an id."""
+"""Rows after which the column is first checked, and by which another column is found to look like an id."""
 MIN_ROWS = 8
-"""Of fewer rows nothing is concluded."""
+"""Least number of rows from which anything is concluded."""
 MAX_SHARE = 0.5
-"""Of what a URL names, which an id must at least name: with half as many, half of the rows would be lost."""
+"""Share of the distinct URLs that the ids must at least number: with half as many, half of the rows would be lost."""
 SAMPLE = 1 << 12
 """Values that are kept to count by."""
 MAX_ID_CHARACTERS = 100

@@ -19,7 +19,10 @@ import pyarrow.parquet as pq
 from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.errors import SourceError
 from byline.pictures.members import Members, members_beside
+from byline.pipelines.fetching.held import read_held
 from byline.pipelines.sources.readers.ids import IdCheck
+from byline.pipelines.sources.readers.inside import MAX_XMP_FILE_BYTES
+from byline.pipelines.sources.readers.layers import with_picture
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.readers.parquet import (
     BATCH_ROWS,
@@ -82,7 +85,9 @@ def _read_shard(parquet: Path, source: str, options: ReadOptions, check: IdCheck
                     number += 1
                     if not isinstance(row, NotHad):
                         check.add(row, columns)
-                    yield _read_row(row, columns, members, source, str(parquet), f"row {number}", retrieved_at)
+                    place = f"row {number}"
+                    read = _read_row(row, columns, members, source, str(parquet), place, retrieved_at)
+                    yield from with_picture(read, _picture_of(read), options, f"{parquet.name} {place}")
     except UnicodeDecodeError as error:
         raise SourceError(f"{parquet} has a column whose name is not UTF-8; give it another") from error
     except (pa.ArrowException, OSError) as error:
@@ -136,6 +141,12 @@ def _read_row(
         return replace(record, held=members.held[key])
 
     return read_row(read, place=f"{Path(path).name} {place}")
+
+
+def _picture_of(row: Row) -> bytes | None:
+    """Return the picture that a record holds; none where it cannot be had, which its fetch will tell."""
+    held = row.held if isinstance(row, ImageRecord) else None
+    return read_held(held, max_bytes=MAX_XMP_FILE_BYTES).body if held is not None else None
 
 
 def _end_of(stats: Path) -> str | None:

@@ -24,7 +24,7 @@ MAX_XMP_FILE_BYTES = 1 << 26
 """XMP is not looked for in a larger file, and no more of one is read at once."""
 MAX_XMP_BYTES = 2_000_000
 MAX_ITEMS = 1000
-"""Of one property; more are the work of somebody who means harm."""
+"""Most items of one property; more are the work of somebody who means harm."""
 EXIF = {270: "exif:ImageDescription", 315: "exif:Artist", 33432: "exif:Copyright"}
 IPTC = {
     (2, 5): "iptc:ObjectName",

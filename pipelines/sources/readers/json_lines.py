@@ -20,7 +20,7 @@ from byline.pipelines.sources.readers.tables import Columns, columns_of, record_
 SUFFIXES = tuple(f"{name}{packed}" for name in (".jsonl", ".ndjson") for packed in ("", ".gz", ".bz2"))
 MAX_NAMES = 10_000
 ROWS_LOOKED_AT = 1000
-"""For names: of a key that comes first in a later row nothing is read."""
+"""Rows whose keys are taken for names: a key that comes first in a later row is not read."""
 
 
 def read_jsonl(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:

@@ -87,13 +87,13 @@ def field_of(name: str) -> str | None:
     return next(found, "title" if folded(name) in _TEXTS else None)
 
 
-def one_of(field: str, names: Iterable[str], *, said: Mapping[str, Any] | None = None) -> str | None:
+def one_of(field: str, names: Iterable[str], *, values: Mapping[str, Any] | None = None) -> str | None:
     """Return the name that is this field, none when none is. Raises `AmbiguousNameError` when two may be: where it is
     known what they say, only if it differs.
 
     Of several names that mean the same thing the most wanted counts; not so of those who may have made a picture.
     """
-    return _first(field, _FOLDED[field], list(names), said)
+    return _first(field, _FOLDED[field], list(names), values)
 
 
 def texts_of(names: Iterable[str]) -> list[str]:
@@ -108,12 +108,12 @@ def file_name_of(names: Iterable[str]) -> str | None:
 
 
 def _first(
-    field: str, wanted: Sequence[str], names: Sequence[str], said: Mapping[str, Any] | None = None
+    field: str, wanted: Sequence[str], names: Sequence[str], values: Mapping[str, Any] | None = None
 ) -> str | None:
     ranks = [wanted[:1], wanted[1:]] if field == "creator" else [(name,) for name in wanted]
     for rank in ranks:
         found = sorted({name for name in names if folded(name) in rank})
-        if len(found) > 1 and (said is None or any(said[name] != said[found[0]] for name in found)):
+        if len(found) > 1 and (values is None or any(values[name] != values[found[0]] for name in found)):
             raise AmbiguousNameError(field, found)
         if found:
             return found[0]

@@ -18,8 +18,9 @@ from byline.catalog.corpora.records import Evidence, ImageRecord, Row, Unreadabl
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import ColumnError, SourceError
 from byline.pictures.cells import PictureColumn, rows_at_once
-from byline.pipelines.sources.readers.cells import picture_column, told_of_picture
+from byline.pipelines.sources.readers.cells import bytes_in, picture_column, told_of_picture
 from byline.pipelines.sources.readers.ids import IdCheck
+from byline.pipelines.sources.readers.layers import with_picture
 from byline.pipelines.sources.readers.names import field_of
 from byline.pipelines.sources.readers.nested import names_of, with_nested
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
@@ -31,7 +32,7 @@ from byline.pipelines.sources.readers.values import is_empty, row_json
 
 BATCH_ROWS = 4096
 BUFFER_BYTES = 1 << 20
-"""Read ahead of each column: a row group may be larger than the memory."""
+"""Bytes that are read ahead of each column: a row group may be larger than the memory."""
 
 
 def read_parquet(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
@@ -61,7 +62,7 @@ class Layout:
     """What the columns of one file are."""
 
     names: list[str]
-    """Of all that a row says: those of columns, of what lies in them, and of the folders above."""
+    """Names of all that a row says: of columns, of what lies in them, and of the folders above."""
     columns: Columns
     pictures: PictureColumn | None
     has_nested: bool
@@ -108,11 +109,13 @@ def _read_file(path: str, source: str, options: ReadOptions, check: IdCheck, nam
         pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet,
     ):
         layout = _layout(parquet.schema_arrow, options, path)
-        reading = _Reading(layout=layout, path=path, name=name, source=source, partition=partition, check=check)
+        reading = _Reading(
+            layout=layout, path=path, name=name, source=source, partition=partition, check=check, options=options
+        )
         for batch in bounded_batches(parquet, path, rows_at_once(parquet.metadata, layout.pictures)):
             for row in rows_of(without_times(batch, path)):
                 number += 1
-                yield reading.row(row, number)
+                yield from reading.rows(row, number)
 
 
 def _check_urls(field: pa.Field, path: str) -> None:
@@ -176,28 +179,32 @@ class _Reading:
     source: str
     partition: dict[str, str]
     check: IdCheck
+    options: ReadOptions
 
-    def row(self, row: dict[str, Any] | NotHad, number: int) -> Row:
-        """Return what a row makes."""
+    def rows(self, row: dict[str, Any] | NotHad, number: int) -> Iterator[Row]:
+        """Yield what a row makes, and what its picture says of itself and cannot be read."""
         place = f"row {number}"
         if isinstance(row, NotHad):
-            return UnreadableRow(place=place, problem=row.why)
-        pictures, held = self.layout.pictures, None
+            yield UnreadableRow(place=place, problem=row.why)
+            return
+        pictures, held, data = self.layout.pictures, None, None
         if pictures is not None:
+            data = bytes_in(row[pictures.name])
             told = told_of_picture(row[pictures.name])
             held = Held(name=f"{self.name}#{number}", place=pictures.held(self.path, number - 1)) if told else None
             row = {**row, pictures.name: told}
         said = with_nested(row) if self.layout.has_nested else row
         self.check.add(said, self.layout.columns)
-        return read_row(lambda: self._record(row, said, held, place), place=place)
+        record = read_row(lambda: self._record(row, said, held, place), place=place)
+        yield from with_picture(record, data, self.options, place)
 
-    def _record(self, row: dict[str, Any], said: dict[str, Any], held: Held | None, place: str) -> ImageRecord:
-        said, columns = with_partition(said, self.partition), self.layout.columns
-        if held is None and is_empty(said.get(columns.fields.get("url", ""))) and self.layout.pictures is not None:
+    def _record(self, row: dict[str, Any], values: dict[str, Any], held: Held | None, place: str) -> ImageRecord:
+        values, columns = with_partition(values, self.partition), self.layout.columns
+        if held is None and is_empty(values.get(columns.fields.get("url", ""))) and self.layout.pictures is not None:
             raise ValueError(f"no picture in {self.layout.pictures.name!r:.60}: its bytes are not in the file")
-        at = _retrieved(said, columns)
+        at = _retrieved(values, columns)
         evidence = Evidence(file=self.path, place=place, sha256=row_digest(row), retrieved_at=at)
-        return record_of(said, columns, self.source, evidence, held=held)
+        return record_of(values, columns, self.source, evidence, held=held)
 
 
 def _retrieved(row: dict[str, Any], columns: Columns) -> str | None:

@@ -20,7 +20,7 @@ from byline.pipelines.sources.readers.rows import in_file
 
 SUFFIXES = tuple(f"{name}{packed}" for name in (".json", ".jsonl") for packed in ("", ".gz", ".bz2"))
 MAX_ANSWER_CHARACTERS = 1 << 24
-"""Of one answer: what is longer, or is no JSON, is not looked for the end of."""
+"""Longest answer: the end of a longer one, or of one that is no JSON, is not looked for."""
 BLOCK_BYTES = 1 << 16
 HARVESTED = frozenset({"request", "retrieved_at", "sha256", "pictures", "body"})
 """Keys of a line that `byline harvest` wrote. `body` is the answer, as text: its bytes in UTF-8 have that digest."""

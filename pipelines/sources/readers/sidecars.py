@@ -28,7 +28,7 @@ CAPTIONS = (".txt", ".caption")
 """Suffixes of files that hold the caption of the picture beside them, and nothing else."""
 MAX_SIDECAR_BYTES = 1 << 20
 MAX_LIST_BYTES = 1 << 28
-"""Of a table that is one list of JSON, which is in memory whole."""
+"""Largest table that is one list of JSON, which is in memory whole."""
 DELIMITERS = {".csv": (",", ";", "\t"), ".tsv": ("\t",)}
 """What may be between columns: the first with which there is a column of file names."""
 

@@ -38,9 +38,9 @@ class Held:
     """A picture that a table holds itself."""
 
     name: str
-    """Its own within the source: the id of a row that says none."""
+    """Name of its own within the source: the id of a row that states none."""
     place: str
-    """As `catalog.corpora.records.ImageRecord.held` has it."""
+    """Where the bytes lie, as in `catalog.corpora.records.ImageRecord.held`."""
 
 
 def tables_at(path: str, suffixes: tuple[str, ...]) -> list[str]:

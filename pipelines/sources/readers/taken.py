@@ -25,7 +25,7 @@ from byline.pipelines.sources.readers.tables import Columns, columns_of, tables_
 
 FILES_LOOKED_AT = 100
 ROWS_LOOKED_AT = 1000
-"""Of a table beside pictures, and sidecars: what comes later says the same, or it is not told."""
+"""Rows of a table beside pictures, and sidecars, that are looked at: later ones say the same, or go unmentioned."""
 PICTURES_LOOKED_AT = 20
 FILE_NAME = "file_name"
 

@@ -19,7 +19,8 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.errors import SourceError
 
 SETTLED_S = 3.0
-"""What was touched later than that before it is read is not remembered: it could change within one tick of a clock."""
+"""Least age of a touch: what was touched later than that before it is read could change within one tick of a clock, and
+is not remembered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +28,11 @@ class SourceFiles:
     """The files of a source."""
 
     name: str
-    """Of the source."""
+    """Name of the source."""
     path: str
-    """As its config says."""
+    """Path of the source, as its config says."""
     files: Sequence[str]
-    """Those that it names, in order."""
+    """The files that the path names, in order."""
 
 
 def remembered(

@@ -13,16 +13,16 @@ from byline.catalog.nothing import is_nothing
 from byline.catalog.text import one_line
 
 NAME_KEYS = ("name", "title", "label", "tag", "term", "_content", "realname", "username")
-"""Under which an object says what it is."""
+"""Keys under which an object says what it is."""
 MAX_EXACT = 2**53
-"""Of a number that may have a fraction: above, whole numbers are not told apart."""
+"""Largest number that may have a fraction: above it, whole numbers are not told apart."""
 MAX_LIST_CHARACTERS = 20_000
-"""Of tags that are written as a list in text."""
+"""Longest list of tags that is written as text, in characters."""
 _NAMED = re.compile(r"""["'](?:name|tag|label|term)["']\s*:\s*(?:"([^"\\]*)"|'([^'\\]*)')""")
 _QUOTED = re.compile(r""""([^"\\]*)"|'([^'\\]*)'""")
 _POSTGRES = re.compile(r"\{[^{}:\n]*\}")
 _APART = re.compile(r"""["']\s+["']""")
-"""Between texts without a comma, as numpy writes them."""
+"""What stands between texts without a comma, as numpy writes them."""
 
 
 def as_text(value: Any) -> str:

@@ -29,7 +29,7 @@ ENCODED = frozenset("unickname capturedevice title description usertags machinet
 """Columns whose text is URL-encoded."""
 PHOTO, VIDEO = "0", "1"
 LINES_TO_TELL = 100
-"""By which the form of a file is told."""
+"""Lines from which the form of a file is recognized."""
 
 
 def read_yfcc(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Iterator[Row]:
@@ -94,16 +94,16 @@ def _record(row: dict[str, str], source: str, evidence: Evidence, extras: tuple[
         url=row["downloadurl"],
         landing_url=row["pageurl"] or None,
         license_claims=tuple((f, row[f]) for f in ("licensename", "licenseurl") if row[f]),
-        title=_said(row, "title") or None,
-        creator=_said(row, "unickname") or None,
-        description=_said(row, "description") or None,
+        title=_text(row, "title") or None,
+        creator=_text(row, "unickname") or None,
+        description=_text(row, "description") or None,
         tags=_tags(row["usertags"]),
-        extras=tuple((name, _said(row, name)) for name in extras if row[name]),
+        extras=tuple((name, _text(row, name)) for name in extras if row[name]),
         evidence=evidence,
     )
 
 
-def _said(row: dict[str, str], name: str) -> str:
+def _text(row: dict[str, str], name: str) -> str:
     return one_line(unquote_plus(row[name]) if name in ENCODED else row[name])
 
 

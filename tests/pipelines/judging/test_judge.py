@@ -257,6 +257,15 @@ def test_a_copy_is_found_by_the_views_that_the_policy_looks_at(views, kind, view
     )
 
 
+@pytest.mark.parametrize(("kind", "column"), [(TURNED, "turned"), (TRIMMED_TURNED, "trimmed")])
+def test_what_is_turned_is_on_one_side_of_the_split_though_the_policy_keeps_both(kind, column):
+    rows = [a_row(1, sha256="0" * 64), a_row(2, sha256="f" * 64, **{column: _views(kind, 3)})]
+    policy = _seeing("trimmed").model_copy(update={"split": SplitRules(heldout_fraction=0.5, radius_bits=20)})
+    verdicts = _judge(rows, [(CODES[1], CODES[3], 9)], policy, num_packs=2)
+    assert [(one["keeper_record_id"], one["split"]) for one in verdicts.values()] == [(None, "train")] * 2
+    assert _judge(rows[:1], [], policy)["s:1"]["split"] == "heldout"
+
+
 def test_flat_pictures_have_no_views_that_count():
     rows = [a_row(1), a_row(2, flatness=0.99, turned=_views(TURNED, 3))]
     assert _reasons(rows, [(CODES[1], CODES[3], 4)], _seeing("turned")) == {"s:1": [], "s:2": []}

@@ -1,0 +1,128 @@
+"""What `byline train --dry-run` shows: an estimate, at 80 columns or as JSON."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from byline.catalog.errors import BylineError, ConfigError
+from byline.cli.verb import say
+
+if TYPE_CHECKING:
+    from byline.training.config import TrainConfig
+    from byline.training.estimate import Estimate
+    from byline.training.memory import Memory
+
+PARTS = ("weights", "gradients", "optimizer", "average", "buckets", "activations", "step", "total")
+
+
+def show_estimate(
+    path: str, *, on: str, gpus: int | None, price: float | None, mfu: float | None, as_json: bool
+) -> None:
+    """Print what a run would need. Raises `ConfigError` for options that cannot be used."""
+    from byline.training.config import load_train_config
+    from byline.training.estimate import estimate
+    from byline.training.hardware import find_hardware
+
+    config = load_train_config(path)
+    number = config.machine.num_ranks if gpus is None else gpus
+    if number < 1:
+        raise ConfigError(f"--gpus is {number}; it must be at least 1")
+    hardware = find_hardware(on, num_ranks=number, usd_per_hour=price, mfu=mfu)
+    found = estimate(config, hardware, gpus=number)
+    samples = _num_samples(config)
+    if as_json:
+        print(json.dumps(_as_json(found, samples), indent=1))
+        return
+    console = Console(highlight=False, emoji=False)
+    for line in (*_lines(path, found, samples), "", *_memory_lines(found)):
+        say(console, line)
+
+
+def _lines(path: str, found: "Estimate", num_samples: int | None) -> Iterable[str]:
+    cost, hardware = found.cost, found.hardware
+    peak = _rate(hardware.tflops(found.precision))
+    yield f"{path} on {found.gpus} x {hardware.name}. Nothing was written."
+    passes = f"{found.passes} pass{'es' if found.passes > 1 else ''} a step"
+    yield f"network    {found.num_parameters:,} weights, products in {found.precision}"
+    yield f"work       {cost.flops_per_image / 1e9:,.1f} GFLOP an image, forward and backward"
+    yield f"step       {found.images_per_pass:,} images a pass on each, {passes}"
+    yield f"speed      {cost.images_per_s:,.0f} images/s in all, ASSUMING {cost.mfu:.1%} of {peak} (MFU):"
+    yield f"           {hardware.mfu_from}"
+    yield f"time       {_hours(cost.hours)} for {cost.images:,} images, {cost.gpu_hours:,.1f} GPU-hours"
+    if hardware.usd_per_hour:
+        yield f"price      ${cost.usd:,.0f}, ASSUMING ${hardware.usd_per_hour:.2f} an hour of each:"
+        yield f"           {hardware.price_from}"
+    yield f"save       {_size(found.save_bytes)} a checkpoint, frozen models not counted"
+    per_s = found.feed_bytes_per_image * cost.images_per_s
+    yield f"feed       at most {_size(found.feed_bytes_per_image)} an image, {_size(per_s)}/s at that speed"
+    if num_samples is None:
+        yield "release    not there yet; only how often a picture is seen depends on it"
+    else:
+        held, times = _size(found.feed_bytes_per_image * num_samples), cost.images / num_samples
+        yield f"release    {num_samples:,} training pictures, each seen {times:,.1f} times; {held} at most to feed"
+
+
+def _memory_lines(found: "Estimate") -> Iterable[str]:
+    yield _row("GB on each", [f"ZeRO {memory.stage}" for memory in found.memory])
+    for part in PARTS:
+        yield _row(part, [f"{getattr(memory, part) / 1e9:,.2f}" for memory in found.memory])
+    if not found.checkpoints_activations:
+        yield _row("with activation checkpointing", _totals(found.memory_checkpointed))
+    yield _row(f"fits {found.hardware.memory_gb:,.0f} GB", [_fits(memory, found) for memory in found.memory])
+    yield f"The config asks for ZeRO {found.stage}. Total: all above, of activations and step the larger."
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f"{name:<32}" + "".join(f"{cell:>11}" for cell in cells)
+
+
+def _totals(memory: Sequence["Memory"]) -> list[str]:
+    return [f"{one.total / 1e9:,.2f}" for one in memory]
+
+
+def _fits(memory: "Memory", found: "Estimate") -> str:
+    return "yes" if memory.total <= found.hardware.memory_gb * 1e9 else "no"
+
+
+def _num_samples(config: "TrainConfig") -> int | None:
+    """Return the training pictures of the release, None where it is not there or cannot be read now."""
+    from byline.catalog.corpora.manifest import Release
+
+    try:
+        shards = Release(config.release).shards("train")
+    except BylineError:
+        return None
+    return sum(shard.num_samples for shard in shards) or None
+
+
+def _as_json(found: "Estimate", num_samples: int | None) -> dict[str, object]:
+    return {
+        **asdict(found),
+        "hardware": found.hardware.model_dump(),
+        "memory": [{**asdict(memory), "total": memory.total} for memory in found.memory],
+        "memory_checkpointed": [{**asdict(memory), "total": memory.total} for memory in found.memory_checkpointed],
+        "fits": found.fits,
+        "train_samples": num_samples,
+    }
+
+
+def _hours(hours: float) -> str:
+    if hours < 1:
+        return f"{hours * 60:,.1f} minutes"
+    return f"{hours:,.1f} hours" if hours < 48 else f"{hours / 24:,.1f} days"
+
+
+def _rate(tflops: float) -> str:
+    return f"{tflops:,.1f} TFLOP/s" if tflops >= 1 else f"{tflops * 1000:,.1f} GFLOP/s"
+
+
+def _size(num_bytes: float) -> str:
+    size, unit = float(num_bytes), "bytes"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:,.1f} {unit}"

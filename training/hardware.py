@@ -1,0 +1,94 @@
+"""What training may run on: peak rates, memory and an assumed price, as data; this machine's own rate, measured."""
+
+import os
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, Field
+
+from byline.catalog.configs.loading import parse_config, read_toml
+from byline.catalog.errors import ConfigError
+from byline.diffusion.configs import Precision
+
+CPU = "cpu"
+CPU_MFU = 0.5
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+SIDE, ROUNDS = 1024, 3
+"""Of the matrix product that tells what this machine computes."""
+
+
+class Hardware(BaseModel, frozen=True, extra="forbid"):
+    """One accelerator, or the cores of one machine."""
+
+    name: str
+    bf16_tflops: float = Field(gt=0)
+    fp16_tflops: float = Field(gt=0)
+    fp32_tflops: float = Field(gt=0)
+    memory_gb: float = Field(gt=0)
+    """In 10^9 bytes."""
+    mfu: float = Field(gt=0, le=1)
+    """Part of the peak that training is assumed to make of it (model FLOPs utilization)."""
+    mfu_from: str
+    usd_per_hour: float = Field(ge=0)
+    price_from: str
+    is_cpu: bool = False
+
+    def tflops(self, precision: Precision) -> float:
+        """Return the dense peak of matrix products, in 10^12 operations a second."""
+        return {"bf16": self.bf16_tflops, "fp16": self.fp16_tflops, "fp32": self.fp32_tflops}[precision]
+
+
+def find_hardware(
+    name: str, *, num_ranks: int = 1, usd_per_hour: float | None = None, mfu: float | None = None
+) -> Hardware:
+    """Return the hardware of each rank, with another price and MFU where they are given.
+
+    `cpu` is a rank's share of this machine, whose rate is measured in a second. Raises `ConfigError`, which lists the known ones, for
+    another name, and for numbers that cannot be.
+    """
+    found = _share_of_cpu(num_ranks) if name == CPU else _from_table(name)
+    stated = {"usd_per_hour": usd_per_hour, "mfu": mfu}
+    changes = {key: value for key, value in stated.items() if value is not None}
+    sources = {"price_from": "as given"} if "usd_per_hour" in changes else {}
+    sources |= {"mfu_from": "as given"} if "mfu" in changes else {}
+    return parse_config({**found.model_dump(), **changes, **sources}, Hardware, where=f"hardware {name}")
+
+
+def _from_table(name: str) -> Hardware:
+    path = Path(str(files("byline"))) / "configs" / "hardware" / "gpus.toml"
+    table = read_toml(path)
+    if name not in table:
+        raise ConfigError(f"unknown hardware '{name}'; known: {', '.join([*table, CPU])}")
+    return parse_config(table[name], Hardware, where=f"{path} [{name}]")
+
+
+def _share_of_cpu(num_ranks: int) -> Hardware:
+    cores = max(1, (os.cpu_count() or 1) // num_ranks)
+    num_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    rates = {f"{name}_tflops": _measured_tflops(dtype) for name, dtype in DTYPES.items()}
+    torch.set_num_threads(before)
+    return Hardware(
+        name=f"CPU of this machine, {cores} core{'s' if cores > 1 else ''} each",
+        **rates,
+        memory_gb=num_bytes / num_ranks / 1e9,
+        mfu=CPU_MFU,
+        mfu_from="of the rate of large matrix products, measured now: a guess",
+        usd_per_hour=0.0,
+        price_from="not counted",
+        is_cpu=True,
+    )
+
+
+def _measured_tflops(dtype: torch.dtype) -> float:
+    """Return the best of a few products of square matrices."""
+    matrix = torch.ones(SIDE, SIDE, dtype=dtype)
+    seconds = []
+    for _ in range(ROUNDS):
+        started_s = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - started_s)
+    return 2 * SIDE**3 / min(seconds) / 1e12
