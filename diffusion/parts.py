@@ -11,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import CheckpointError
 from byline.diffusion.checkpoint import INFO
+from byline.diffusion.configs import OFFLINE
 from byline.diffusion.sources import ModelSource
-from byline.diffusion.text import OFFLINE, TextEncoder
+from byline.diffusion.text import TextEncoder
 
 FOLDER, FILE = "parts", "parts.json"
 NOT_STATED = "not stated"

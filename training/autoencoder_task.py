@@ -2,6 +2,7 @@
 
 # Shapes: B batch, C channels, H and W height and width (of pixels or latents).
 
+from collections.abc import Iterable
 from contextlib import closing
 from functools import partial
 from typing import Any, Literal
@@ -79,9 +80,9 @@ class AutoencoderTask:
         share = Share(order=self._order, batch_size=config.batch_size, ranks=ranks)
         return read_batches(share, source, images_seen, passes)
 
-    def images_of(self, positions: range) -> list[str]:
-        """Return the SHA-256 of the images at some positions of the run."""
-        return images_at(self._release, self._order.batch(positions.start, len(positions)))
+    def images_of(self, positions: Iterable[int]) -> list[str]:
+        """Return the SHA-256 of the pictures at these positions."""
+        return images_at(self._release, self._order, positions)
 
     def finish(self, models: dict[str, Any]) -> None:
         """Note the statistics that give the latents zero mean and unit variance."""

@@ -129,17 +129,12 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
             raise ValueError(f"streams = {self.streams} must be a multiple of num_ranks = {self.machine.num_ranks}")
         return self
 
-    @property
-    def cache(self) -> Path:
-        """The folder of what is mapped while training."""
-        return Path(self.machine.cache or f"{self.run}/feed")
-
     def identity(self) -> dict[str, Any]:
         """Return what decides the weights, as JSON: no places and nothing of `machine` and `watch`.
 
         What lies at the places (release, autoencoder) is identified by its digest instead.
         """
-        left_out = {"release": True, "run": True, "machine": True, "init_from": {"checkpoint"}}
+        left_out: dict[str, Any] = {"release": True, "run": True, "machine": True, "init_from": {"checkpoint"}}
         return self.model_dump(mode="json", exclude=left_out)
 
 

@@ -2,6 +2,7 @@
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
@@ -97,10 +98,6 @@ class DiffusionTask:
         )
         return read_batches(share, source, images_seen, passes)
 
-    def images_of(self, positions: range) -> list[str]:
-        """Return the SHA-256 of the images at some positions of the run."""
-        return images_at(self._release, self._order.batch(positions.start, len(positions)))
-
     def _cache(self) -> FeedCache:
         encoders = self._encoders
 
@@ -109,6 +106,10 @@ class DiffusionTask:
 
         made_of = [encoders.latents.instrument, encoders.text.instrument]
         return cache_of(self._config, shards_of(self._release, "train"), made_of, make)
+
+    def images_of(self, positions: Iterable[int]) -> list[str]:
+        """Return the SHA-256 of the pictures at these positions."""
+        return images_at(self._release, self._order, positions)
 
     def finish(self, models: dict[str, Any]) -> None:
         """Do nothing: a U-Net says nothing about its weights."""

@@ -31,6 +31,16 @@ READ_AHEAD_BYTES = 2**28
 """Of a rank's steps that are made and not taken yet."""
 
 
+def streams_of(rank: int, num_ranks: int, streams: int) -> range:
+    """Return the streams of a rank. Raises `ConfigError` when the ranks cannot share them evenly."""
+    each, left = divmod(streams, num_ranks)
+    if left:
+        raise ConfigError(
+            f"streams = {streams} must be a multiple of the {num_ranks} ranks; take as many ranks as divide it"
+        )
+    return range(rank * each, (rank + 1) * each)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Share:
     """The part of each batch that a rank computes: whole streams, one after the other."""
@@ -42,13 +52,7 @@ class Share:
     @property
     def streams(self) -> range:
         """The rank's streams. Raises `ConfigError` when the ranks cannot share them evenly."""
-        each, left = divmod(self.order.streams, self.ranks.size)
-        if left:
-            raise ConfigError(
-                f"streams = {self.order.streams} must be a multiple of the {self.ranks.size} ranks; take as many "
-                "ranks as divide it"
-            )
-        return range(self.ranks.rank * each, (self.ranks.rank + 1) * each)
+        return streams_of(self.ranks.rank, self.ranks.size, self.order.streams)
 
     @property
     def each(self) -> int:

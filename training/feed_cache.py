@@ -16,10 +16,13 @@ from byline.catalog.digests import digest_of
 from byline.catalog.errors import ConfigError
 from byline.training.config import RunConfig
 from byline.training.feed_files import PARTIAL, Arrays, DamagedArraysError, NewArrays, open_arrays, write_arrays
+from byline.training.places import working_folder
 
 MAKERS = 2
 """Shards that are made at once. Their time goes into decompressing and copying, which other threads do not wait for."""
 GB = 10**9
+CACHE = "feed"
+"""In the folder of a run."""
 
 
 def cache_of(
@@ -27,7 +30,7 @@ def cache_of(
 ) -> "FeedCache":
     """Open a run's cache of these shards. `made_of` is what decides what `make` gives, beside the shard."""
     return FeedCache(
-        config.cache,
+        Path(config.machine.cache or working_folder(config.run) / CACHE),
         max_bytes=config.machine.cache_gb * GB,
         names=[digest_of([shard.name, *made_of])[:32] for shard in shards],
         make=lambda shard, new: make(shards[shard], new),

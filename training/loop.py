@@ -14,14 +14,14 @@ from byline.training.checkpoints import Checkpoints
 from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
 from byline.training.engine import Engine, build_engine, passes_per_step
-from byline.training.feed import Batches
+from byline.training.feed import Batches, streams_of
 from byline.training.kernels import attention_by
 from byline.training.log import LogEntry
 from byline.training.progress import ShownProgress, shown_progress
 from byline.training.ranks import Ranks
 from byline.training.saving import fetch_logs
 from byline.training.schedules import learning_rate
-from byline.training.stepping import NotFiniteError, StepResult, take_step
+from byline.training.stepping import NotFiniteError, Pass, StepResult, take_step
 from byline.training.tally import Tally
 from byline.training.task import Task
 from byline.training.watching import Watch, watching
@@ -43,7 +43,7 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
     if ranks.is_first:
         fetch_logs(config.run)
     batches = task.batches(ranks, images_seen, passes_per_step(config, ranks))
-    stepper = _Stepper(engine=engine, batches=batches, task=task, config=config, ranks=ranks)
+    stepper = _Stepper(engine=engine, task=task, batches=batches, config=config, ranks=ranks)
     with (
         checkpoints,
         closing(batches),
@@ -64,8 +64,8 @@ class _Stepper:
     """What takes one optimizer step."""
 
     engine: Engine
-    batches: Batches
     task: Task
+    batches: Batches
     config: TrainConfig
     ranks: Ranks
 
@@ -74,27 +74,27 @@ class _Stepper:
 
         Raises `CheckpointError`, one line that names images, when a loss or a gradient is not finite; every rank does.
         """
-        passes = [tuple(tensor.to(self.ranks.device) for tensor in inputs) for inputs in next(self.batches)]
         try:
-            return take_step(self.engine, passes, lr)
+            return take_step(self.engine, self._passes(), lr)
         except NotFiniteError as error:
             raise self._named(error, images_seen) from error
 
+    def _passes(self) -> list[Pass]:
+        return [
+            tuple(tensor.to(self.ranks.device, non_blocking=True) for tensor in inputs) for inputs in next(self.batches)
+        ]
+
     def _named(self, error: NotFiniteError, images_seen: int) -> CheckpointError:
         """Return the error that people read: what is not finite, where, and which images may be why."""
-        where, first = "", images_seen
+        where, seen = "", list(range(images_seen, images_seen + self.config.batch_size))
         if error.rank is not None:
-            where, first = f" on rank {error.rank}", images_seen + error.rank * self._streams_of_a_rank
-        names = ", ".join(self.task.images_of(range(first, first + min(NAMED, self._streams_of_a_rank))))
+            streams = streams_of(error.rank, self.ranks.size, self.config.streams)
+            where, seen = f" on rank {error.rank}", [at for at in seen if at % self.config.streams in streams]
+        names = ", ".join(self.task.images_of(seen[:NAMED]))
         return CheckpointError(
             f"the {error.what} is not finite at {images_seen} images{where}, whose images begin with {names}; "
             "no weight was changed: look at them, or lower optimizer.learning_rate in a new run"
         )
-
-    @property
-    def _streams_of_a_rank(self) -> int:
-        """Positions that follow each other and are of one rank."""
-        return self.config.streams // self.ranks.size
 
 
 def _train_to_entry(

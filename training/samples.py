@@ -1,7 +1,7 @@
 """The training samples of a release, shard by shard. Loads no torch."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from byline.catalog.corpora.manifest import Manifest, Release, Shard, Split, rea
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
 from byline.diffusion.checkpoint import CheckpointInfo, require_trained_on
-from byline.training.order import Order, Places
+from byline.training.order import Order
 
 ORDERED_BY = ("streams", "shuffle_samples", "seed")
 """What the order of a run depends on, beside the release: keys of its config."""
@@ -109,12 +109,12 @@ def times_seen(release: Release, info: CheckpointInfo) -> dict[str, int]:
     }
 
 
-def images_at(release: Release, places: Places) -> list[str]:
-    """Return the SHA-256 of the images at some places, such as those of a batch."""
-    shards, names = shards_of(release, "train"), dict[int, Names]()
-    for shard in set(places[0].tolist()):
-        names[shard] = read_names(release, shards[shard])
-    return [names[shard].sha256s[row] for shard, row in zip(places[0].tolist(), places[1].tolist(), strict=True)]
+def images_at(release: Release, order: Order, positions: Iterable[int]) -> list[str]:
+    """Return the SHA-256 of the images that are seen at these positions."""
+    shards = shards_of(release, "train")
+    places = [tuple(ints.item() for ints in order.batch(position, 1)) for position in positions]
+    names = {shard: read_names(release, shards[shard]) for shard in {shard for shard, _ in places}}
+    return [names[shard].sha256s[row] for shard, row in places]
 
 
 def _by_name(manifest: Manifest, split: Split) -> list[Shard]:

@@ -1,5 +1,6 @@
 """What the loop needs to know about a kind of run."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
 from torch import nn
@@ -35,7 +36,7 @@ class Task(Protocol):
         """
         ...
 
-    def images_of(self, positions: range) -> list[str]:
+    def images_of(self, positions: Iterable[int]) -> list[str]:
         """Return the SHA-256 of the images that are seen at these positions, to name them in an error."""
         ...
 

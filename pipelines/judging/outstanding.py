@@ -66,5 +66,5 @@ def named_again(
         counts.update(read_rows_of(store, part.pack, again, ["outcome"])["outcome"].to_pylist())
         for url in again["url"].to_pylist():
             with suppress(UrlError):
-                hosts.add(read_url(url).place)
+                hosts.add(read_url(url).server)
     return counts, frozenset(hosts)

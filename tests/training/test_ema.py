@@ -16,7 +16,7 @@ def an_average(weight: float, **settings: int) -> tuple[Engine, WeightAverage]:
 
 
 def move_to(engine: Engine, weight: float) -> None:
-    nn.init.constant_(engine.network.weight, weight)
+    nn.init.constant_(engine.network.get_parameter("weight"), weight)
 
 
 def test_a_step_of_one_half_life_goes_half_the_way():

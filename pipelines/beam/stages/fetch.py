@@ -102,13 +102,15 @@ class Fetching:
                         f"the server of this build, which has {request['url']}, is gone; run the build again"
                     )  # and that is no outcome of the picture's: the build was killed
                 answer = replace(answer, was_sent=False)  # to nobody else
-            said, *stored = await loop.run_in_executor(decoders, index_row, request, answer, self.pixels, self.denylist)
+            said, stored, original = await loop.run_in_executor(
+                decoders, index_row, request, answer, self.pixels, self.denylist
+            )
             for place in groups[number]:
                 own = {name: self.requests[place][name] for name in ("record_id", "url")}
                 if note := said.get("note"):
                     Metrics.counter("byline", f"{ODD}{str(note).partition(':')[0]}").inc()
                 self.count(1)
-                self.batch.append(({**said, **own}, *stored))
+                self.batch.append(({**said, **own}, stored, original))
                 if len(self.batch) >= JOURNALED:
                     await keep()
 
