@@ -135,7 +135,7 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
         What lies at the places (release, autoencoder) is identified by its digest instead.
         """
         left_out: dict[str, Any] = {"release": True, "run": True, "machine": True, "init_from": {"checkpoint"}}
-        return self.model_dump(mode="json", exclude=left_out)
+        return self.model_dump(mode="json", exclude={**left_out, "init_from": {"checkpoint"}})
 
 
 class AutoencoderLossConfig(BaseModel, frozen=True, extra="forbid"):
