@@ -134,7 +134,7 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
 
         What lies at the places (release, autoencoder) is identified by its digest instead.
         """
-        left_out: dict[str, Any] = {"release": True, "run": True, "machine": True, "init_from": {"checkpoint"}}
+        left_out: dict[str, Any] = dict.fromkeys(("release", "run", "machine", "watch"), True)
         return self.model_dump(mode="json", exclude={**left_out, "init_from": {"checkpoint"}})
 
 
