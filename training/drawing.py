@@ -5,8 +5,8 @@ from typing import Any
 
 from diffusers import AutoencoderKL
 
-from byline.diffusion.grid import grid_png
 from byline.diffusion.autoencoder import fold_statistics
+from byline.diffusion.grid import grid_png
 from byline.diffusion.sampling import build_pipeline, build_scheduler, draw, set_timesteps
 from byline.diffusion.text import TextEncoder
 from byline.training.watch_config import SamplesConfig

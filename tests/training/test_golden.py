@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from byline.diffusion.noise import NoiseConfig, Noising
+from byline.diffusion.configs import NoiseConfig
+from byline.diffusion.noise import Noising
 from byline.training.schedules import learning_rate
 from byline.training.stepping import take_step
 from tests.training.alone import an_engine

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from byline.diffusion.autoencoder import Precision
-from byline.diffusion.networks import UNetConfig, build_unet
-from byline.diffusion.noise import NoiseConfig, Noising
+from byline.diffusion.configs import NoiseConfig, Precision, UNetConfig
+from byline.diffusion.networks import build_unet
+from byline.diffusion.noise import Noising
 from byline.training.config import OptimizerConfig
 from byline.training.diffusion_task import DenoisingLoss
 from byline.training.engine import Engine
