@@ -3,7 +3,8 @@
 BylineError
 ├── ConfigError      a config file or an option that cannot be used
 ├── SourceError      source metadata that no reader can read
-│   └── ColumnError  it is not known which column is a field
+│   ├── ColumnError  it is not known which column is a field
+│   └── HeaderError  a table of text has no header row
 ├── CorpusError      a corpus or release on disk that is damaged or does not fit the request
 ├── CheckpointError  a checkpoint that cannot be loaded or resumed
 ├── ExtensionError   somebody's extension that does not load, or that fails at work
@@ -11,6 +12,8 @@ BylineError
 
 A bad *element* (one image, one row) is never an error: it becomes a row with an outcome.
 """
+
+from collections.abc import Sequence
 
 
 class BylineError(ValueError):
@@ -32,6 +35,16 @@ class ColumnError(SourceError):
         """`name` is a column that may be it. Without a field the text is whole, as another process told it."""
         super().__init__(f'{what}; say which it is, as columns = {{ {field} = "{name}" }}' if field else what)
         self.what, self.field, self.name = what, field, name
+
+
+class HeaderError(SourceError):
+    """A table of text has no header row: the config names its columns, or who begins one."""
+
+    def __init__(self, what: str, names: Sequence[str] = ()) -> None:
+        """Of `names`, one for each column, those that are not known are `...`. Without any the text is whole."""
+        named = ", ".join(f'"{name}"' for name in names)
+        super().__init__(f"{what}; say column_names = [{named}]" if names else what)
+        self.what, self.names = what, tuple(names)
 
 
 class CorpusError(BylineError):

@@ -1,11 +1,11 @@
 """The corpus that a verb is about, and pyarrow without pandas for verbs that must be quick."""
 
 import sys
-import tomllib
 from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
+from byline.catalog.configs.loading import read_toml
 from byline.catalog.corpora.corpus import FORMAT
 from byline.catalog.disk import layout
 from byline.catalog.disk.folders import folders_in
@@ -47,8 +47,8 @@ def _corpora(folder: Path, levels: int) -> Iterator[Path]:
 
 def _is_corpus(settings: Path) -> bool:
     try:
-        return tomllib.loads(settings.read_text()).get("format") == FORMAT
-    except (OSError, ValueError):
+        return read_toml(settings).get("format") == FORMAT
+    except ConfigError:
         return False
 
 

@@ -1,5 +1,7 @@
 """byline export"""
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,22 +24,73 @@ FORMATS: "dict[str, Format]" = {"webdataset": "webdataset", "parquet": "parquet"
 
 
 def export(
-    release: Annotated[str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>.")],
-    dest: Annotated[str, typer.Argument(help="A new folder, or the URL of one: s3://bucket/folder.")],
+    source: Annotated[
+        str, typer.Argument(help="<corpus>/releases/<name>, or with /<version>; or a checkpoint, or a run.")
+    ],
+    dest: Annotated[str, typer.Argument(help="A new folder; for a release also the URL of one: s3://bucket/folder.")],
     format: Annotated[
-        str, typer.Option(help="webdataset: tars, to train on. parquet, or datasets: rows with pictures in them.")
-    ] = "webdataset",
+        str | None,
+        typer.Option(
+            help="Of a release. webdataset: tars, to train on. parquet, or datasets: rows with pictures in them."
+        ),
+    ] = None,
+    release: Annotated[
+        str | None, typer.Option(help="Of a checkpoint: what it was trained on, to copy credits and licenses of.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Of a checkpoint's weights: fp32, bf16 or fp16.")] = None,
+    averaged: Annotated[bool, typer.Option(help="Of a checkpoint: the EMA of the weights.")] = True,
+    measured: Annotated[
+        list[Path] | None, typer.Option(help="Of a checkpoint: JSON of a measurement, for the card; several times.")
+    ] = None,
 ) -> None:
-    """Copy a release into one folder that needs nothing beside it: to hand on, to upload, to read with other tools.
+    """Copy a release, or a model, into one folder that needs nothing of byline: to hand on, to upload.
 
-    Every byte is checked on the way. A folder that is there is whole; run again what was killed.
+    Of a release every byte is checked on the way. Of a model it is what diffusers loads, with a card, credits and
+    checksums. A folder that is there is whole; run again what was killed.
 
-    Example: byline export demo/corpus/releases/demo demo/export
+    Examples: byline export demo/corpus/releases/demo demo/export
+
+    byline export demo/run demo/model --release demo/corpus/releases/demo
     """
+    from byline.catalog.configs.extras import needs
+    from byline.catalog.errors import ConfigError
     from byline.cli.corpus import leave_pandas_out
 
     leave_pandas_out()
 
+    from byline.exports.kinds import is_checkpoint
+
+    of_a_model = {"release": release, "precision": precision, "measured": measured}
+    given = [name for name, value in of_a_model.items() if value is not None]
+    if is_checkpoint(source):
+        if format is not None:
+            raise ConfigError(f"--format is of a release, and {source} is a checkpoint; leave it out")
+        with needs("train", "byline export of a model"):
+            _export_model(source, dest, release, precision or "fp32", averaged, measured or [])
+    elif given or not averaged:
+        raise ConfigError(f"--{(*given, 'no-averaged')[0]} is of a checkpoint, and {source} holds none; leave it out")
+    else:
+        _export_release(source, dest, format or "webdataset")
+
+
+def _export_model(
+    checkpoint: str, dest: str, release: str | None, precision: str, averaged: bool, measured: list[Path]
+) -> None:
+    from byline.catalog.corpora.manifest import Release
+    from byline.catalog.corpora.written import note_written
+    from byline.exports.model import ModelExport, export_model
+
+    opened = None if release is None else Release(release)
+    what = ModelExport(averaged=averaged, precision=precision, release=opened, reports=tuple(measured))
+    info = export_model(checkpoint, dest, what)
+    if opened is not None:
+        note_written(opened.store, dest, "byline export")
+    print(f"{dest}: checkpoint {info.digest[:12]}, {info.images_seen:,} images seen")
+    if opened is None:
+        print("its credits and licenses were not copied; give --release to copy them", file=sys.stderr)
+
+
+def _export_release(release: str, dest: str, format: str) -> None:
     from byline.catalog.corpora.manifest import Release
     from byline.catalog.corpora.written import note_written
     from byline.catalog.errors import ConfigError

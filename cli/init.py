@@ -28,6 +28,9 @@ def init(
     column: Annotated[
         list[str] | None, typer.Option(help="FIELD=NAME: which column is a field, where its name does not say so.")
     ] = None,
+    column_names: Annotated[
+        str | None, typer.Option(help="NAME,NAME,...: what the columns are called of a table without a header row.")
+    ] = None,
 ) -> None:
     """Look at pictures or a table, and write a config that builds a corpus of them, and a policy.
 
@@ -39,6 +42,8 @@ def init(
     Example: byline init museum.csv --into museum --contact you@example.org
 
     Example: byline init museum.csv --column url=link --column creator=owner
+
+    Example: byline init captions.tsv --column-names caption,url
     """
     from byline.cli.corpus import leave_pandas_out
 
@@ -47,15 +52,16 @@ def init(
     import shlex
     from pathlib import Path
 
-    from byline.catalog.errors import ColumnError, ConfigError, SourceError
+    from byline.catalog.errors import ColumnError, ConfigError, HeaderError, SourceError
     from byline.pipelines.sources.beginning.finding import find
     from byline.pipelines.sources.beginning.sampling import sample
     from byline.pipelines.sources.beginning.writing import folder_for, next_steps, plain_name, write_config
     from byline.pipelines.sources.readers.taken import names_taken
 
-    options = _options(column or [])
+    options = _options(column or [], column_names)
     found = find(source)
     folder = folder_for(found, into)
+    options.refuse_for(found.reader)
     try:
         taken = names_taken(found.reader, found.path, options)
         if taken is None and options.columns:
@@ -64,6 +70,9 @@ def init(
     except ColumnError as error:  # there is no config yet that could say it
         said = shlex.quote(f"{error.field}={error.name}")
         raise SourceError(f"{error.what}; say which it is: add --column {said}") from error
+    except HeaderError as error:
+        said = shlex.quote(",".join(error.names))
+        raise SourceError(f"{error.what}; say what its columns are called: add --column-names {said}") from error
     config = write_config(found, taken, folder, contact=contact, options=options)
 
     console = Console()
@@ -84,7 +93,7 @@ def init(
         say(console, f"{word:<{WIDTH}} {step}")
 
 
-def _options(columns: list[str]) -> "ReadOptions":
+def _options(columns: list[str], column_names: str | None) -> "ReadOptions":
     """Return how a source is read whose columns are said as `FIELD=NAME`. Raises `ConfigError`."""
     from byline.catalog.configs.loading import parse_config
     from byline.catalog.errors import ConfigError
@@ -93,7 +102,8 @@ def _options(columns: list[str]) -> "ReadOptions":
     said = [text.partition("=") for text in columns]
     if wrong := [text for text, (field, _, name) in zip(columns, said, strict=True) if not (field and name)]:
         raise ConfigError(f"--column takes FIELD=NAME, got {wrong[0]!r}")
-    return parse_config({"columns": {field: name for field, _, name in said}}, ReadOptions, where="--column")
+    names = {} if column_names is None else {"column_names": tuple(map(str.strip, column_names.split(",")))}
+    return parse_config({"columns": {field: name for field, _, name in said}, **names}, ReadOptions, where="--column")
 
 
 def _named(taken: "Taken | None") -> list[str]:

@@ -3,7 +3,7 @@
 Two pictures are copies when any view of one, or one as it is (`UPRIGHT`), is near any of the other.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -21,6 +21,8 @@ from byline.dedup.quality import is_flat
 UPRIGHT, TURNED, TRIMMED, TRIMMED_TURNED = range(4)
 """Kinds of views. The upright one is stored in columns of its own, never in a list of views."""
 KIND_NAMES = ("upright", "turned", "trimmed", "trimmed and turned")
+ALL_VIEWS = ("turned", "trimmed")
+"""As policies and the columns of facts name them."""
 CODE_BYTES = 32
 VIEW_BYTES = 1 + CODE_BYTES + GRID_BYTES
 AMBIGUOUS = 0.03
@@ -47,6 +49,12 @@ class View:
     """The pHash of 256 bits of the picture looked at so."""
     colors: bytes
     """Its `dedup.colors.color_grid`."""
+
+
+def kinds_of(names: Collection[str]) -> NDArray[np.uint8]:
+    """Return the kinds of the views of these names: trimmed ones that are turned too only where both are named."""
+    named = {TURNED: {"turned"}, TRIMMED: {"trimmed"}, TRIMMED_TURNED: {"turned", "trimmed"}}
+    return np.array([kind for kind, needed in named.items() if needed <= set(names)], np.uint8)
 
 
 def views_of(image: Image.Image) -> tuple[View, ...]:

@@ -2,29 +2,19 @@
 
 # Shapes: B batch, C channels (3 of pixels, or latent channels), H and W height and width.
 
+import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL
-from pydantic import BaseModel, Field
-from torch import Tensor
+from torch import Tensor, nn
 
-from byline.diffusion.weights import load_pretrained
-
-Precision = Literal["fp32", "bf16", "fp16"]
-"""What matrix products are computed in. The last two are faster on GPUs, and `bf16` on CPUs with AMX, only."""
-
-
-class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
-    """The size of an `AutoencoderKL`, in diffusers' words."""
-
-    block_out_channels: tuple[int, ...] = Field(min_length=1)
-    """Every entry after the first halves the side: four entries turn 64 px into 8 latents."""
-    layers_per_block: int = Field(default=1, ge=1)
-    latent_channels: int = Field(default=8, ge=1)
-    norm_num_groups: int = Field(default=8, ge=1)
+from byline.catalog.errors import CheckpointError
+from byline.diffusion.configs import AutoencoderConfig, Precision
+from byline.diffusion.sources import ModelSource
+from byline.diffusion.weights import load_config, load_pretrained
 
 
 def build_autoencoder(config: AutoencoderConfig, *, side_px: int) -> AutoencoderKL:
@@ -40,9 +30,17 @@ def build_autoencoder(config: AutoencoderConfig, *, side_px: int) -> Autoencoder
     )
 
 
-def load_autoencoder(source: str) -> AutoencoderKL:
-    """Load an autoencoder for use: frozen, in evaluation mode. `source` is a folder or a name on the hub."""
-    model: AutoencoderKL = load_pretrained(AutoencoderKL, source).eval().requires_grad_(False)
+def load_autoencoder(source: str | ModelSource) -> AutoencoderKL:
+    """Load an autoencoder for use: frozen, in evaluation mode. `source` is a folder or a name on the hub.
+
+    Raises `CheckpointError`, which names the field, for one of another class and for statistics that scale nothing.
+    """
+    place = ModelSource(name=source) if isinstance(source, str) else source
+    kind = load_config(AutoencoderKL, place).get("_class_name", AutoencoderKL.__name__)
+    if kind != AutoencoderKL.__name__:
+        raise CheckpointError(f"{place} holds an {kind} (_class_name), and byline reads AutoencoderKL; name one")
+    model: AutoencoderKL = load_pretrained(AutoencoderKL, place).eval().requires_grad_(False)
+    _check_statistics(model, str(place))
     model.register_to_config(_name_or_path="")  # so that a copy does not depend on where it was copied from
     return model
 
@@ -63,20 +61,94 @@ def decode(autoencoder: AutoencoderKL, latents_BCHW: Tensor, precision: Precisio
 
 def normalize(autoencoder: AutoencoderKL, latents_BCHW: Tensor) -> Tensor:
     """Return latents with about zero mean and unit variance, which is what a diffusion model is trained on."""
-    mean_1C11, factor = _statistics(autoencoder, latents_BCHW)
-    return (latents_BCHW - mean_1C11) * factor
+    mean_1C11, spread_1C11 = _statistics(autoencoder, latents_BCHW)
+    return (latents_BCHW - mean_1C11) / spread_1C11 * float(autoencoder.config.scaling_factor)
 
 
 def denormalize(autoencoder: AutoencoderKL, latents_BCHW: Tensor) -> Tensor:
     """Undo `normalize`."""
-    mean_1C11, factor = _statistics(autoencoder, latents_BCHW)
-    return latents_BCHW / factor + mean_1C11
+    mean_1C11, spread_1C11 = _statistics(autoencoder, latents_BCHW)
+    return latents_BCHW / float(autoencoder.config.scaling_factor) * spread_1C11 + mean_1C11
 
 
-def _statistics(autoencoder: AutoencoderKL, like: Tensor) -> tuple[Tensor, float]:
-    """Return `latents_mean` and `scaling_factor` of diffusers' config; models without the first have zero."""
-    means = autoencoder.config.latents_mean or [0.0] * autoencoder.config.latent_channels
-    return like.new_tensor(means).view(1, -1, 1, 1), float(autoencoder.config.scaling_factor)
+def fold_statistics(autoencoder: AutoencoderKL) -> AutoencoderKL:
+    """Return an equal autoencoder that needs nothing but its `scaling_factor`, as diffusers' pipelines expect.
+
+    Mean and spread move into the convolutions of one pixel between encoder and decoder, which is exact but for
+    rounding. One that has neither is returned as it is.
+    """
+    if not _has_statistics(autoencoder):
+        return autoencoder
+    folded, channels = copy.deepcopy(autoencoder), autoencoder.config.latent_channels
+    for name, size in {"quant_conv": 2 * channels, "post_quant_conv": channels}.items():
+        if getattr(folded, name) is None:  # as in SD3 and FLUX: one that changes nothing
+            setattr(folded, name, _identity(size, folded))
+    folded.register_to_config(use_quant_conv=True, use_post_quant_conv=True)
+    folded.register_to_config(**dict.fromkeys(("latents_mean", "latents_std", "shift_factor")))
+    like = torch.zeros((), dtype=torch.float64, device=folded.device)
+    mean_C, spread_C = (value_1C11.flatten() for value_1C11 in _statistics(autoencoder, like))
+    scales = torch.cat([1 / spread_C, torch.ones_like(spread_C)])  # of the mode, and of the logarithm of the variance
+    _then(folded.quant_conv, scales, -torch.cat([mean_C / spread_C, 2 * spread_C.log()]))
+    _first(folded.post_quant_conv, spread_C, mean_C)
+    return folded
+
+
+def _identity(channels: int, like: AutoencoderKL) -> nn.Conv2d:
+    """Return a convolution that gives what it is given; it draws no random number."""
+    conv = nn.Conv2d(channels, channels, 1, device="meta", dtype=like.dtype).to_empty(device=like.device)
+    assert conv.bias is not None
+    nn.init.dirac_(conv.weight)
+    nn.init.zeros_(conv.bias)
+    return conv.requires_grad_(False)
+
+
+def _then(conv: nn.Conv2d, scale_C: Tensor, shift_C: Tensor) -> None:
+    """Scale and shift what a convolution gives."""
+    _set(conv, conv.weight.double() * scale_C[:, None, None, None], _bias(conv) * scale_C + shift_C)
+
+
+def _first(conv: nn.Conv2d, scale_C: Tensor, shift_C: Tensor) -> None:
+    """Scale and shift what a convolution of one pixel is given."""
+    before = conv.weight.double()
+    _set(conv, before * scale_C[:, None, None], _bias(conv) + before[:, :, 0, 0] @ shift_C)
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias.double()
+
+
+def _set(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    conv.load_state_dict({"weight": weight, "bias": bias})
+
+
+def _has_statistics(autoencoder: AutoencoderKL) -> bool:
+    config = autoencoder.config
+    return any((config.latents_mean, config.latents_std, config.shift_factor))
+
+
+def _statistics(autoencoder: AutoencoderKL, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and spread of the latents by diffusers' config; models that do not say have 0 and 1."""
+    config = autoencoder.config
+    means = config.latents_mean or [config.shift_factor or 0.0] * config.latent_channels
+    spreads = config.latents_std or [1.0] * config.latent_channels
+    return like.new_tensor(means).view(1, -1, 1, 1), like.new_tensor(spreads).view(1, -1, 1, 1)
+
+
+def _check_statistics(autoencoder: AutoencoderKL, where: str) -> None:
+    config = autoencoder.config
+    if config.latents_mean and config.shift_factor:
+        raise CheckpointError(f"{where} states latents_mean and shift_factor, two means; remove one from its config")
+    for name in ("scaling_factor", "shift_factor", "latents_mean", "latents_std"):
+        stated, positive = getattr(config, name), name in ("scaling_factor", "latents_std")
+        values = stated if isinstance(stated, list | tuple) else [] if stated is None else [stated]
+        if isinstance(stated, list | tuple) and len(stated) != config.latent_channels:
+            raise CheckpointError(
+                f"{where}: {name} has {len(stated)} values for {config.latent_channels} latent channels; "
+                "mend its config"
+            )
+        if any(not math.isfinite(value) or (positive and value <= 0) for value in values):
+            raise CheckpointError(f"{where}: {name} = {stated} cannot scale latents; mend its config")
 
 
 @contextmanager

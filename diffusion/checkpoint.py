@@ -4,6 +4,7 @@
   byline.json                  what it is and where it comes from; SHA-256 of every other file
   unet/ unet_ema/ vae/         diffusers' layout, safetensors
   scheduler/                   diffusers' layout, JSON
+  parts/                       whose the models are that it uses and did not train
   optimizer.safetensors        for resuming, by any number of ranks
 """
 

@@ -2,44 +2,11 @@
 
 # Shapes: B batch, C latent channels, H and W latent height and width, T timesteps.
 
-from typing import Any, Literal
-
 import torch
 from diffusers import DDIMScheduler
-from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
-
-class NoiseConfig(BaseModel, frozen=True, extra="forbid"):
-    """The forward process, in diffusers' words."""
-
-    num_train_timesteps: int = Field(default=1000, ge=2)
-    beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "scaled_linear"
-    beta_start: float = Field(default=0.00085, gt=0, lt=1)
-    beta_end: float = Field(default=0.012, gt=0, lt=1)
-    prediction_type: Literal["epsilon", "sample", "v_prediction"] = "v_prediction"
-    rescale_betas_zero_snr: bool = False
-    """Make the last timestep pure noise (Lin et al. 2023, algorithm 1)."""
-    snr_gamma: float | None = Field(default=None, gt=0)
-    """Weight timesteps by min-SNR-gamma (Hang et al. 2023; the paper uses 5). Leave it out for equal weights."""
-
-    @model_validator(mode="after")
-    def _no_epsilon_at_zero_snr(self) -> "NoiseConfig":
-        if self.rescale_betas_zero_snr and self.prediction_type == "epsilon":
-            raise ValueError(
-                "prediction_type 'epsilon' says nothing about the picture at zero SNR; "
-                "use 'v_prediction', or remove rescale_betas_zero_snr"
-            )
-        if self.rescale_betas_zero_snr and self.snr_gamma is not None:
-            raise ValueError(
-                "snr_gamma gives the last timestep, where sampling starts, no weight at zero SNR; remove one of the two"
-            )
-        return self
-
-    def scheduler_config(self) -> dict[str, Any]:
-        """Return the arguments of diffusers' schedulers. Latents are not clipped; sampling starts at the last step."""
-        fields = self.model_dump(exclude={"snr_gamma"})
-        return {**fields, "timestep_spacing": "trailing", "clip_sample": False}
+from byline.diffusion.configs import NoiseConfig
 
 
 class Noising:

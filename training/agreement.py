@@ -113,7 +113,7 @@ def _sum_of_bits(tensor: Tensor) -> Tensor:
     kinds = {1: torch.uint8, 2: torch.int16}
     bits = tensor.contiguous().flatten().view(kinds.get(tensor.element_size(), torch.int32))
     total = torch.zeros((), dtype=torch.int64, device=tensor.device)
-    for chunk in bits.split(CHUNK):
+    for chunk in torch.split(bits, CHUNK):
         weights = torch.arange(len(chunk), device=tensor.device).mul_(2 * ODD).add_(1)
         total = total * ODD + weights.mul_(chunk).sum()
     return total

@@ -2,6 +2,9 @@
 
 # Shapes: B batch, C channels, H and W height and width (of pixels or latents).
 
+from collections.abc import Iterable
+from contextlib import closing
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -9,12 +12,17 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from byline.catalog.corpora.manifest import Release
+from byline.catalog.corpora.manifest import Release, Shard
 from byline.diffusion.autoencoder import autocast, build_autoencoder, encode
-from byline.diffusion.pixels import to_network
-from byline.diffusion.sampling import seed_from
+from byline.diffusion.pixels import RULE, to_network
 from byline.training.config import AutoencoderRun
-from byline.training.samples import PixelShards, images_at, order_of
+from byline.training.decoded import NUM_UNIFORM, Bytes, gather_decoded, make_decoded
+from byline.training.feed import Batches, Share, Source, read_batches
+from byline.training.feed_cache import FeedCache, cache_of
+from byline.training.feed_files import NewArrays
+from byline.training.held_out import HeldOutPixels, read_held_out
+from byline.training.ranks import Ranks
+from byline.training.samples import images_at, order_of, shards_of
 
 MEASURED_ON = 512
 """Samples whose latents give `latents_mean` and `scaling_factor`."""
@@ -28,8 +36,9 @@ class ReconstructionLoss(nn.Module):
         self.vae = vae
         self._config = config
 
-    def forward(self, pixels_BCHW: Tensor, noise_BCHW: Tensor) -> Tensor:
+    def forward(self, bytes_BCHW: Tensor, noise_BCHW: Tensor) -> Tensor:
         """Return the loss. `noise_BCHW`, unit Gaussian, picks the point of the posterior that is decoded."""
+        pixels_BCHW = to_network(bytes_BCHW)
         with autocast(pixels_BCHW.device, self._config.precision):
             posterior = self.vae.encode(pixels_BCHW).latent_dist
             latents_BCHW = posterior.mean + posterior.std * noise_BCHW
@@ -47,34 +56,31 @@ class AutoencoderTask:
 
     kind: Literal["autoencoder"] = "autoencoder"
 
-    def __init__(self, config: AutoencoderRun, release: Release) -> None:
+    def __init__(self, config: AutoencoderRun, release: Release, ranks: Ranks) -> None:
         """Make a new autoencoder from the run's seed."""
         torch.manual_seed(config.seed)
         vae = build_autoencoder(config.autoencoder, side_px=config.resolution_px)
-        self._config, self._release = config, release
-        self._order = order_of(release, shuffle_shards=config.shuffle_shards, seed=config.seed)
-        self._shards = PixelShards(
-            release,
-            side_px=config.resolution_px,
-            shards_in_memory=config.shuffle_shards,
-        )
+        self._config = config
+        self._release, self._order = release, order_of(release.manifest, config.identity())
         self.network = ReconstructionLoss(vae, config)
         self.provenance: dict[str, str] = {}
+        self.held_out = self._held_out(release, ranks)
+        self.drawing = None
 
-    def inputs(self, positions: range) -> tuple[Tensor, ...]:
-        """Return pictures, half of them mirrored, and the noise of their latents."""
-        side = self._config.resolution_px // 2 ** (len(self._config.autoencoder.block_out_channels) - 1)
-        latent_CHW = (self._config.autoencoder.latent_channels, side, side)
-        pictures, noises = [], []
-        for position in positions:
-            generator = torch.Generator().manual_seed(seed_from(self._config.seed, position))
-            picture_CHW = self._picture(position)
-            mirrored = torch.rand((), generator=generator) < 0.5
-            pictures.append(picture_CHW.flip(-1) if mirrored else picture_CHW)
-            noises.append(torch.randn(latent_CHW, generator=generator))
-        return to_network(torch.stack(pictures)), torch.stack(noises)
+    def batches(self, ranks: Ranks, images_seen: int, passes: int) -> Batches:
+        """Return pictures as bytes, half of them mirrored, and the noise of their latents."""
+        config = self._config
+        source = Source(
+            cache=self._cache(),
+            gather=partial(gather_decoded, device=ranks.device),
+            sample_bytes=3 * config.resolution_px**2,
+            num_uniform=NUM_UNIFORM,
+            normal_shape=self._latent_shape,
+        )
+        share = Share(order=self._order, batch_size=config.batch_size, ranks=ranks)
+        return read_batches(share, source, images_seen, passes)
 
-    def images_of(self, positions: range) -> list[str]:
+    def images_of(self, positions: Iterable[int]) -> list[str]:
         """Return the SHA-256 of the pictures at these positions."""
         return images_at(self._release, self._order, positions)
 
@@ -82,10 +88,12 @@ class AutoencoderTask:
         """Note the statistics that give the latents zero mean and unit variance."""
         device = next(self.network.parameters()).device
         vae = models["vae"].to(device)
-        pictures = [self._picture(position) for position in range(min(MEASURED_ON, self._order.num_samples))]
-        batches = torch.split(torch.stack(pictures), self._config.batch_size)
+        pixels_NCHW = torch.from_numpy(self._first_pictures())
         latents_BCHW = torch.cat(
-            [encode(vae, to_network(batch_BCHW.to(device)), self._config.precision) for batch_BCHW in batches]
+            [
+                encode(vae, to_network(pixels_BCHW.to(device)), self._config.precision)
+                for pixels_BCHW in torch.split(pixels_NCHW, self._config.batch_size)
+            ]
         )
         mean_C = latents_BCHW.mean((0, 2, 3))
         spread = (latents_BCHW - mean_C.view(1, -1, 1, 1)).square().mean().sqrt().item()
@@ -101,7 +109,36 @@ class AutoencoderTask:
         """Return nothing: an autoencoder needs nothing else."""
         return {}
 
-    def _picture(self, position: int) -> Tensor:
-        shard, row = self._order.at(position)
-        picture_CHW: np.ndarray[Any, Any] = self._shards.shard(shard)[row]
-        return torch.from_numpy(picture_CHW)
+    @property
+    def _latent_shape(self) -> tuple[int, int, int]:
+        side = self._config.resolution_px // 2 ** (len(self._config.autoencoder.block_out_channels) - 1)
+        return self._config.autoencoder.latent_channels, side, side
+
+    def _held_out(self, release: Release, ranks: Ranks) -> HeldOutPixels | None:
+        validation = self._config.watch.validation
+        if validation is None:
+            return None
+        return HeldOutPixels(
+            samples=read_held_out(release, validation.images, ranks),
+            loss=self._config.loss.model_dump(mode="json"),
+            side_px=self._config.resolution_px,
+            latent_shape=self._latent_shape,
+        )
+
+    def _first_pictures(self) -> Bytes:
+        """Return the pixels of the samples that the run sees first."""
+        shards, rows = self._order.batch(0, min(MEASURED_ON, self._order.num_samples))
+        with closing(self._cache()) as cache:
+            pictures = np.empty((len(rows), 3, *[self._config.resolution_px] * 2), np.uint8)
+            for shard in np.unique(shards).tolist():
+                cache.prepare([shard], [])
+                pictures[shards == shard] = cache.arrays(shard)["pixels"][rows[shards == shard]]
+        return pictures
+
+    def _cache(self) -> FeedCache:
+        side_px = self._config.resolution_px
+
+        def make(shard: Shard, new: NewArrays) -> None:
+            make_decoded(self._release, shard, side_px, new)
+
+        return cache_of(self._config, shards_of(self._release, "train"), [RULE, side_px], make)

@@ -6,12 +6,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from byline.catalog.configs.loading import parse_config, read_toml
-from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, ModelPlace, OutputPlace
+from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, OutputPlace
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import AutoencoderConfig, Precision
-from byline.diffusion.networks import UNetConfig
-from byline.diffusion.noise import NoiseConfig
-from byline.diffusion.text import TextEncoderConfig
+from byline.diffusion.configs import AutoencoderConfig, NoiseConfig, Precision, TextEncoderConfig, UNetConfig
+from byline.diffusion.sources import ModelSource
+from byline.training.watch_config import DiffusionWatchConfig, WatchConfig
 
 Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
 
@@ -67,6 +66,11 @@ class MachineConfig(BaseModel, frozen=True, extra="forbid"):
     """Compile the network by `torch.compile`, which takes minutes at the start."""
     attention: Attention = "auto"
     """Which kernel of torch computes attention, where it can; others where it cannot."""
+    cache: OutputPlace | None = None
+    """Folder of what is mapped while training, best on a disk of the machine; `feed` in the run's if none is named.
+    Ranks and runs may share it."""
+    cache_gb: float = Field(default=100, gt=0)
+    """About how large it may become; what was not read for longest goes first."""
 
 
 class InitConfig(BaseModel, frozen=True, extra="forbid"):
@@ -92,8 +96,10 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
     """Images to see in all; an image that is seen twice counts twice."""
     batch_size: int = Field(ge=1)
     """Over all ranks."""
-    shuffle_shards: int = Field(default=32, ge=1)
-    """Shards whose samples are mixed with each other, and so are in memory. A shard is up to ten thousand samples."""
+    streams: int = Field(default=8, ge=1)
+    """Ways in which each epoch is cut (`training.order`). Any number of ranks that divides it sees the same batches."""
+    shuffle_samples: int = Field(default=16_384, ge=1)
+    """Samples of a stream that are mixed with each other. More of them lie in more shards, which are mapped at once."""
     precision: Precision = "fp32"
     ema_half_life_images: int = Field(ge=1)
     """The average over weights forgets half in so many images, and in 5% of those averaged if that is less."""
@@ -101,6 +107,7 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
     """Images to see before averaging begins; until then the average is the weights."""
     optimizer: OptimizerConfig
     machine: MachineConfig
+    watch: WatchConfig = WatchConfig()
 
     @model_validator(mode="after")
     def _whole_steps(self) -> "RunConfig":
@@ -111,19 +118,24 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
                 self.machine.save_every_images,
                 self.machine.log_every_images,
             ),
+            **{key: (every, self.machine.log_every_images) for key, every in self.watch.intervals().items()},
         }
         for name, (value, unit) in steps.items():
             if value % unit:
                 raise ValueError(f"{name} = {value} must be a multiple of {unit}")
+        if self.batch_size % self.streams:
+            raise ValueError(f"batch_size = {self.batch_size} must be a multiple of streams = {self.streams}")
+        if self.streams % self.machine.num_ranks:
+            raise ValueError(f"streams = {self.streams} must be a multiple of num_ranks = {self.machine.num_ranks}")
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the weights, as JSON: no places and nothing of `machine`.
+        """Return what decides the weights, as JSON: no places and nothing of `machine` and `watch`.
 
         What lies at the places (release, autoencoder) is identified by its digest instead.
         """
-        left_out = {"release": True, "run": True, "machine": True, "init_from": {"checkpoint"}}
-        return self.model_dump(mode="json", exclude=left_out)
+        left_out: dict[str, Any] = dict.fromkeys(("release", "run", "machine", "watch"), True)
+        return self.model_dump(mode="json", exclude={**left_out, "init_from": {"checkpoint"}})
 
 
 class AutoencoderLossConfig(BaseModel, frozen=True, extra="forbid"):
@@ -147,13 +159,18 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     """Train a text-conditioned latent-diffusion model."""
 
     kind: Literal["diffusion"]
-    autoencoder: ModelPlace
-    """Folder or hub name of an `AutoencoderKL`."""
+    autoencoder: ModelSource
+    """Folder or hub name of an `AutoencoderKL`, or `{ name = ..., subfolder = "vae", revision = ... }`."""
     text_encoder: TextEncoderConfig = TextEncoderConfig()
     unet: UNetConfig
     noise: NoiseConfig
     caption_drop_prob: float = Field(default=0.1, ge=0, le=1)
     """How often a caption is replaced by none, for classifier-free guidance."""
+    sample_latents: bool = False
+    """Draw latents anew each time that an image is seen, instead of taking the likeliest: what is encoded doubles."""
+    flip_prob: float = Field(default=0.0, ge=0, le=1)
+    """How often an image is mirrored. Captions stay as they are; what is encoded doubles."""
+    watch: DiffusionWatchConfig = DiffusionWatchConfig()
 
     def identity(self) -> dict[str, Any]:
         """As for every run; the autoencoder's place does not count, its weights do."""

@@ -2,26 +2,35 @@
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
-from byline.catalog.corpora.manifest import Release
+from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import Precision, autocast, load_autoencoder, normalize
+from byline.diffusion.autoencoder import autocast, load_autoencoder
+from byline.diffusion.configs import Precision
 from byline.diffusion.networks import build_unet, predict
 from byline.diffusion.noise import Noising
-from byline.diffusion.sampling import seed_from
-from byline.diffusion.text import TextEncoder, pad_tokens
+from byline.diffusion.parts import FOLDER, parts_of
+from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import weights_digest
 from byline.training.config import DiffusionRun
-from byline.training.encoding import EncodedShards, Encoders, latent_facts, shards_of_rank, text_facts
+from byline.training.drawing import Drawing
+from byline.training.encoded import NUM_UNIFORM, Encoded
+from byline.training.encoded_shards import make_encoded
+from byline.training.encoding import Encoders, Views, latent_facts, shards_of_rank, text_facts
+from byline.training.feed import Batches, Share, Source, read_batches
+from byline.training.feed_cache import FeedCache, cache_of
+from byline.training.feed_files import NewArrays
+from byline.training.held_out import HeldOutLatents, encode_held_out, read_held_out
 from byline.training.progress import shown_progress
 from byline.training.ranks import Ranks
-from byline.training.samples import images_at, order_of
+from byline.training.samples import images_at, order_of, shards_of
 
 
 class DenoisingLoss(nn.Module):
@@ -36,7 +45,7 @@ class DenoisingLoss(nn.Module):
         """Return the loss. `x0_BCHW` has about unit variance."""
         noisy_BCHW = self._noising.add(x0_BCHW, noise_BCHW, t_B)
         with autocast(x0_BCHW.device, self._precision):
-            predicted_BCHW = predict(self.unet, noisy_BCHW, t_B, text_BLD, mask_BL)
+            predicted_BCHW = predict(self.unet, noisy_BCHW, t_B, text_BLD.float(), mask_BL)
         error_BCHW = predicted_BCHW - self._noising.target(x0_BCHW, noise_BCHW, t_B)
         return (self._noising.weight(t_B) * error_BCHW.square().mean((1, 2, 3))).mean()
 
@@ -52,33 +61,53 @@ class DiffusionTask:
         encoders = _encoders(config, release, ranks)
         _measure(encoders, release, ranks)
         self._autoencoder = encoders.autoencoder
+        self._parts = parts_of(config.autoencoder, encoders.text_encoder)
         (self._no_text_LD,) = encoders.text_encoder.encode([""])
-        self._order = order_of(release, shuffle_shards=config.shuffle_shards, seed=config.seed)
-        self._shards = EncodedShards(release, encoders, shards_in_memory=config.shuffle_shards)
+        self._release, self._encoders = release, encoders
+        self._order = order_of(release.manifest, config.identity())
         self.network = DenoisingLoss(_new_unet(config, encoders), Noising(config.noise), config.precision)
         self.provenance = {
             "autoencoder": weights_digest(encoders.autoencoder),
             "text_encoder": encoders.text_encoder.digest,
         }
+        self.held_out = self._held_out(encoders, release, ranks)
+        self.drawing = self._drawing(encoders) if ranks.is_first else None
 
-    def inputs(self, positions: range) -> tuple[Tensor, ...]:
-        """Return normalized latents, noise, timesteps, captions and their mask."""
-        latents, noises, times, texts = [], [], [], []
-        for position in positions:
-            shard, row = self._order.at(position)
-            encoded = self._shards.shard(shard)
-            generator = torch.Generator().manual_seed(seed_from(self._config.seed, position))
-            raw_CHW = encoded.latents[row].float()
-            dropped = torch.rand((), generator=generator) < self._config.caption_drop_prob
-            latents.append(raw_CHW)
-            noises.append(torch.randn(raw_CHW.shape, generator=generator))
-            last = self._config.noise.num_train_timesteps
-            times.append(torch.randint(last, (), generator=generator))
-            texts.append(self._no_text_LD if dropped else encoded.texts[row].float())
-        x0_BCHW = normalize(self._autoencoder, torch.stack(latents))
-        return x0_BCHW, torch.stack(noises), torch.stack(times), *pad_tokens(texts)
+    def batches(self, ranks: Ranks, images_seen: int, passes: int) -> Batches:
+        """Return latents of about unit variance, noise, timesteps, captions and their mask."""
+        config, encoders = self._config, self._encoders
+        share = Share(order=self._order, batch_size=config.batch_size, ranks=ranks)
+        encoded = Encoded(
+            autoencoder=encoders.autoencoder,
+            no_text=self._no_text_LD.half().numpy(),
+            caption_drop_prob=config.caption_drop_prob,
+            flip_prob=config.flip_prob,
+            max_tokens=config.text_encoder.max_tokens,
+            num_train_timesteps=config.noise.num_train_timesteps,
+            device=ranks.device,
+        )
+        side = config.resolution_px // 2 ** (len(encoders.autoencoder.config.block_out_channels) - 1)
+        parts, channels = len(encoders.views.columns[0]), encoders.autoencoder.config.latent_channels
+        text_bytes = 2 * config.text_encoder.max_tokens * encoders.text_encoder.width
+        source = Source(
+            cache=self._cache(),
+            gather=encoded.gather,
+            sample_bytes=text_bytes + 2 * parts * channels * side**2,
+            num_uniform=NUM_UNIFORM,
+            normal_shape=(parts, channels, side, side),
+        )
+        return read_batches(share, source, images_seen, passes)
 
-    def images_of(self, positions: range) -> list[str]:
+    def _cache(self) -> FeedCache:
+        encoders = self._encoders
+
+        def make(shard: Shard, new: NewArrays) -> None:
+            make_encoded(self._release, shard, encoders.latents, encoders.text, encoders.views.columns, new)
+
+        made_of = [encoders.latents.instrument, encoders.text.instrument]
+        return cache_of(self._config, shards_of(self._release, "train"), made_of, make)
+
+    def images_of(self, positions: Iterable[int]) -> list[str]:
         """Return the SHA-256 of the pictures at these positions."""
         return images_at(self._release, self._order, positions)
 
@@ -90,27 +119,55 @@ class DiffusionTask:
         return {"unet": self.network.unet}
 
     def frozen_models(self) -> dict[str, Any]:
-        """Return the autoencoder and the noise schedule: with them a checkpoint can be sampled."""
+        """Return the autoencoder and the noise schedule, which sampling needs, and whose the frozen parts are."""
         scheduler = DDIMScheduler(**self._config.noise.scheduler_config())
-        return {"vae": self._autoencoder, "scheduler": scheduler}
+        return {"vae": self._autoencoder, "scheduler": scheduler, FOLDER: self._parts}
+
+    def _held_out(self, encoders: Encoders, release: Release, ranks: Ranks) -> HeldOutLatents | None:
+        config, validation = self._config, self._config.watch.validation
+        if validation is None:
+            return None
+        return encode_held_out(
+            read_held_out(release, validation.images, ranks),
+            encoders.autoencoder,
+            encoders.text_encoder,
+            of=[self.provenance, config.noise.model_dump(mode="json"), config.text_encoder.max_tokens],
+            side_px=config.resolution_px,
+            precision=config.precision,
+            levels=validation.levels,
+            num_train_timesteps=config.noise.num_train_timesteps,
+        )
+
+    def _drawing(self, encoders: Encoders) -> Drawing | None:
+        samples = self._config.watch.samples
+        if samples is None:
+            return None
+        return Drawing(
+            config=samples,
+            autoencoder=encoders.autoencoder,
+            text_encoder=encoders.text_encoder,
+            scheduler_config=self._config.noise.scheduler_config(),
+        )
 
 
 def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
     autoencoder = load_autoencoder(config.autoencoder).to(ranks.device)
-    text_encoder = TextEncoder(config.text_encoder)
+    text_encoder = TextEncoder(config.text_encoder).to(ranks.device)
     shrinks = 2 ** (len(autoencoder.config.block_out_channels) - 1)
     if config.resolution_px % shrinks:
         raise ConfigError(
             f"resolution_px = {config.resolution_px} must be a multiple of {shrinks}, by which "
             f"{config.autoencoder} shrinks pictures"
         )
+    views = Views(spread=config.sample_latents, mirrored=config.flip_prob > 0)
     # Facts are the corpus'; an export, which has none, is left as it is.
     store = release.store if release.export is None else Store(str(config.run))
     return Encoders(
         autoencoder=autoencoder,
         text_encoder=text_encoder,
-        latents=latent_facts(store, autoencoder, side_px=config.resolution_px, precision=config.precision),
+        latents=latent_facts(store, autoencoder, side_px=config.resolution_px, precision=config.precision, views=views),
         text=text_facts(store, text_encoder),
+        views=views,
         side_px=config.resolution_px,
         precision=config.precision,
     )

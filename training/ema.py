@@ -53,7 +53,8 @@ class WeightAverage:
 
     def _change_places(self) -> None:
         for weight, average in zip(self._weights, self._averages, strict=True):
-            for one, other in zip(weight.view(-1).split(CHUNK), average.view(-1).split(CHUNK), strict=True):
+            ours, theirs = torch.split(weight.view(-1), CHUNK), torch.split(average.view(-1), CHUNK)
+            for one, other in zip(ours, theirs, strict=True):
                 kept = one.clone()
                 one.copy_(other)
                 other.copy_(kept)

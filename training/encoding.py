@@ -8,12 +8,13 @@ Both hold little-endian float16. A release that shares images or captions with a
 
 # Shapes: N samples, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import torch
 from diffusers import AutoencoderKL
@@ -24,44 +25,65 @@ from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
-from byline.diffusion.autoencoder import Precision, encode
-from byline.diffusion.pixels import RULE, square, to_network
+from byline.diffusion.autoencoder import autocast
+from byline.diffusion.configs import Precision
+from byline.diffusion.pixels import RULE, to_network
 from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import weights_digest
+from byline.training.decoded import Bytes, decode
 from byline.training.ranks import Ranks
-from byline.training.samples import read_samples, shards_of
+from byline.training.read_ahead import ReadAhead
+from byline.training.samples import read_names, read_samples, shards_of
 
 BATCH = 64
 ROWS_PER_SEGMENT = 2048
-LATENTS = pa.schema(
-    [
-        ("sha256", pa.string()),
-        ("shape", pa.list_(pa.int32(), 3)),
-        ("latents", pa.binary()),
-    ]
-)
+DECODED_BYTES = 2**28
+"""Of pictures that are decoded and not encoded yet."""
+LATENTS = pa.schema([("sha256", pa.string()), ("shape", pa.list_(pa.int32(), 3))])
+"""And for each part of each view of a picture a column of bytes."""
 TEXT = pa.schema([("caption_sha256", pa.string()), ("num_tokens", pa.int32()), ("tokens", pa.binary())])
 
 
-def latent_facts(store: Store, autoencoder: AutoencoderKL, *, side_px: int, precision: Precision) -> FactTable:
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """What is kept of the latents of a picture."""
+
+    spread: bool = False
+    """Their standard deviation too, so that each epoch can sample."""
+    mirrored: bool = False
+    """Those of the mirrored picture too."""
+
+    @property
+    def columns(self) -> list[list[str]]:
+        """The columns of each view: its mean, and its spread if that is kept."""
+        views = ["", "mirrored_"] if self.mirrored else [""]
+        return [[f"{view}latents", f"{view}spread"] if self.spread else [f"{view}latents"] for view in views]
+
+
+def latent_facts(
+    store: Store, autoencoder: AutoencoderKL, *, side_px: int, precision: Precision, views: Views
+) -> FactTable:
     """Return the table of latents by this autoencoder at this size."""
-    settings = {
+    settings: dict[str, object] = {
         "weights": weights_digest(autoencoder),
         "side_px": side_px,
         "square": RULE,
         "precision": precision,
     }
+    columns = [column for view in views.columns for column in view]
+    if len(columns) > 1:
+        settings["columns"] = columns
     return FactTable(
         store=store,
         measure="latents",
         instrument=instrument_name("autoencoder-kl", str(side_px), settings),
-        schema=LATENTS,
+        schema=pa.schema([*LATENTS, *((column, pa.binary()) for column in columns)]),
     )
 
 
 def text_facts(store: Store, text_encoder: TextEncoder) -> FactTable:
     """Return the table of token vectors by this text encoder."""
-    settings = {"weights": text_encoder.digest, "max_tokens": text_encoder.config.max_tokens}
+    settings = {"weights": text_encoder.digest, "max_tokens": text_encoder.config.max_tokens, "padding": "encoded"}
     return FactTable(
         store=store,
         measure="text",
@@ -79,6 +101,7 @@ class Encoders:
     text_encoder: TextEncoder
     latents: FactTable
     text: FactTable
+    views: Views
     side_px: int
     precision: Precision
 
@@ -94,76 +117,65 @@ class Encoders:
     def _measure_shard(
         self, release: Release, shard: Shard, device: torch.device, advance: Callable[[int], None]
     ) -> int:
-        samples = read_samples(release, shard)
-        pictures = dict(zip(samples.sha256s, samples.pictures, strict=True))
-        captions = {sha256_hex(caption.encode()): caption for caption in samples.captions}
+        names = read_names(release, shard)
+        captions = {sha256_hex(caption.encode()): caption for caption in names.captions}
         for keys in _segments(self.text.lacking(shard.pack, captions)):
             vectors = self.text_encoder.encode([captions[key] for key in keys])
             self.text.append(shard.pack, list(map(_text_row, keys, vectors)))
-        lacking = self.latents.lacking(shard.pack, pictures)
-        advance(len(pictures) - len(lacking))
-        for keys in _segments(lacking):
-            rows = []
-            for start in range(0, len(keys), BATCH):
-                batch = keys[start : start + BATCH]
-                rows += self._latent_rows(batch, [pictures[key] for key in batch], device)
-                advance(len(batch))
-            self.latents.append(shard.pack, rows)
+        lacking = self.latents.lacking(shard.pack, names.sha256s)
+        advance(len(names.sha256s) - len(lacking))
+        if lacking:
+            samples = read_samples(release, shard)
+            pictures = dict(zip(samples.sha256s, samples.pictures, strict=True))
+            for keys in _segments(lacking):
+                self._measure_pictures(shard.pack, {key: pictures[key] for key in keys}, device, advance)
         return len(lacking)
 
-    def _latent_rows(self, sha256s: list[str], pictures: list[bytes], device: torch.device) -> list[dict[str, object]]:
-        """Encode in a batch of fixed shape, so that equal pictures give equal bits whatever is beside them."""
-        pixels_NCHW = np.zeros((BATCH, 3, self.side_px, self.side_px), np.uint8)
-        for index, picture in enumerate(pictures):
-            pixels_NCHW[index] = square(picture, self.side_px)
-        inputs_NCHW = to_network(torch.from_numpy(pixels_NCHW).to(device))
-        latents_NCHW = encode(self.autoencoder, inputs_NCHW, self.precision).half().cpu().numpy()
+    def _measure_pictures(
+        self, pack: str, pictures: dict[str, bytes], device: torch.device, advance: Callable[[int], None]
+    ) -> None:
         rows: list[dict[str, object]] = []
-        for sha256, latents_CHW in zip(sha256s, latents_NCHW, strict=False):
-            if not np.isfinite(latents_CHW).all():
+        decoded = ReadAhead(_batches(pictures, self.side_px), size=_num_bytes, max_bytes=DECODED_BYTES)
+        with closing(decoded):
+            for sha256s, pixels_NCHW in decoded:
+                rows += self._latent_rows(sha256s, pixels_NCHW, device)
+                advance(len(sha256s))
+        self.latents.append(pack, rows)
+
+    def _latent_rows(self, sha256s: list[str], pixels_NCHW: Bytes, device: torch.device) -> list[dict[str, object]]:
+        """Encode in a batch of fixed shape, so that equal pictures give equal bits whatever is beside them."""
+        columns: dict[str, npt.NDArray[np.float16]] = {}
+        pixels = torch.from_numpy(pixels_NCHW).to(device)
+        for view, names in zip((pixels, pixels.flip(-1)), self.views.columns, strict=False):
+            with torch.no_grad(), autocast(device, self.precision):
+                posterior = self.autoencoder.encode(to_network(view)).latent_dist
+            parts = (posterior.mean, posterior.std)
+            columns |= {name: part.half().cpu().numpy() for name, part in zip(names, parts, strict=False)}
+        rows: list[dict[str, object]] = []
+        for number, sha256 in enumerate(sha256s):
+            of_row = {name: column[number] for name, column in columns.items()}
+            if not all(np.isfinite(part).all() for part in of_row.values()):
                 raise CorpusError(
                     f"the latents of image {sha256} are not finite; the autoencoder is damaged, or "
                     "overflows in float16: use another one"
                 )
-            rows.append({"sha256": sha256, "shape": latents_CHW.shape, "latents": latents_CHW.tobytes()})
+            shape = next(iter(of_row.values())).shape
+            rows.append({"sha256": sha256, "shape": shape, **{name: part.tobytes() for name, part in of_row.items()}})
         return rows
 
 
-@dataclass(frozen=True, kw_only=True)
-class EncodedShard:
-    """One shard's samples as the network reads them, in key order."""
-
-    latents: Tensor
-    """`(N, C, H, W)` float16, as the autoencoder gives them, not scaled."""
-    texts: list[Tensor]
-    """`(L, D)` float16 each."""
+def _num_bytes(batch: tuple[list[str], Bytes]) -> int:
+    return batch[1].nbytes
 
 
-class EncodedShards:
-    """Encoded training samples, a few shards at a time."""
-
-    def __init__(self, release: Release, encoders: Encoders, *, shards_in_memory: int) -> None:
-        self._release, self._encoders = release, encoders
-        self._shards = shards_of(release, "train")
-        self.shard = lru_cache(maxsize=shards_in_memory)(self._read)
-
-    def _read(self, index: int) -> EncodedShard:
-        shard = self._shards[index]
-        samples = read_samples(self._release, shard)
-        latents = {
-            row["sha256"]: np.frombuffer(row["latents"], "<f2").reshape(row["shape"])
-            for row in self._encoders.latents.read(shard.pack).to_pylist()
-        }
-        texts = {
-            row["caption_sha256"]: torch.from_numpy(
-                np.frombuffer(row["tokens"], "<f2").reshape(row["num_tokens"], -1).copy()
-            )
-            for row in self._encoders.text.read(shard.pack).to_pylist()
-        }
-        return EncodedShard(
-            latents=torch.from_numpy(np.stack([latents[key] for key in samples.sha256s])),
-            texts=[texts[sha256_hex(caption.encode())] for caption in samples.captions],
-        )
+def _batches(pictures: dict[str, bytes], side_px: int) -> Generator[tuple[list[str], Bytes], None, None]:
+    """Yield pictures by their digests, decoded, in batches of fixed shape; the last one ends with black."""
+    pixels, keys = decode(tuple(pictures.values()), side_px), iter(pictures)
+    while sha256s := list(islice(keys, BATCH)):
+        pixels_NCHW = np.zeros((BATCH, 3, side_px, side_px), np.uint8)
+        for row, picture in enumerate(islice(pixels, len(sha256s))):
+            pixels_NCHW[row] = picture
+        yield sha256s, pixels_NCHW
 
 
 def shards_of_rank(release: Release, ranks: Ranks) -> list[Shard]:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from byline.catalog.configs.places import shipped
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import Precision, build_autoencoder
+from byline.diffusion.autoencoder import build_autoencoder
+from byline.diffusion.configs import Precision
 from byline.diffusion.networks import build_unet
 from byline.diffusion.noise import Noising
 from byline.training.autoencoder_task import ReconstructionLoss
@@ -181,7 +182,7 @@ def build_network(config: TrainConfig) -> nn.Module:
     if isinstance(config, AutoencoderRun):
         return ReconstructionLoss(build_autoencoder(config.autoencoder, side_px=config.resolution_px), config)
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
-    width = text_width(config.text_encoder.name)
+    width = text_width(config.text_encoder)
     unet = build_unet(config.unet, side=side, latent_channels=channels, text_width=width)
     return DenoisingLoss(unet, Noising(config.noise), config.precision)
 
@@ -195,7 +196,7 @@ def empty_inputs(config: TrainConfig, num_images: int) -> tuple[Tensor, ...]:
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
     x0_BCHW = torch.empty(num_images, channels, side, side)
     num_tokens = config.text_encoder.max_tokens
-    text_BLD = torch.empty(num_images, num_tokens, text_width(config.text_encoder.name))
+    text_BLD = torch.empty(num_images, num_tokens, text_width(config.text_encoder))
     mask_BL = torch.ones(num_images, num_tokens, dtype=torch.bool)
     return x0_BCHW, torch.empty_like(x0_BCHW), torch.zeros(num_images, dtype=torch.long), text_BLD, mask_BL
 
@@ -204,5 +205,5 @@ def _feed_bytes(config: TrainConfig) -> int:
     if isinstance(config, AutoencoderRun):
         return 3 * config.resolution_px**2
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
-    tokens = config.text_encoder.max_tokens * text_width(config.text_encoder.name)
+    tokens = config.text_encoder.max_tokens * text_width(config.text_encoder)
     return FLOAT16 * (channels * side**2 + tokens)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from byline.catalog.configs.loading import parse_config, read_toml
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import Precision
+from byline.diffusion.configs import Precision
 
 CPU = "cpu"
 CPU_MFU = 0.5

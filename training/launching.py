@@ -10,6 +10,9 @@ from dataclasses import dataclass
 OURS = "byline"
 """What a launch of ours is called in the environment of its ranks (`TORCHELASTIC_RUN_ID`)."""
 
+LOST = 3
+"""The exit code of a rank that ended because another one did."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -56,9 +59,10 @@ def launch(module: str, arguments: list[str], *, num_ranks: int) -> Failure | No
     try:
         elastic_launch(config, sys.executable)("-P", "-m", module, *arguments)
     except ChildFailedError as error:
-        # A rank that is killed makes the others fail soon after, so a signal tells more than an exit code.
-        first = min(error.failures.items(), key=lambda one: (one[1].exitcode >= 0, one[1].timestamp, one[0]))
-        return Failure(rank=first[0], exit_code=first[1].exitcode)
+        # A rank that ends makes the others fail soon after: a signal tells most, and that another one is gone nothing.
+        codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        rank, exit_code = min(codes.items(), key=lambda one: (one[1] >= 0, one[1] == LOST, one[0]))
+        return Failure(rank=rank, exit_code=exit_code)
     except SignalException as error:
         raise SystemExit(128 + error.sigval) from error
     return None

@@ -1,7 +1,7 @@
 """The training loop. A run that is stopped and started again is, to the bit, the run that was never stopped."""
 
 import time
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -9,21 +9,23 @@ import torch.distributed as dist
 from torch import Tensor
 
 from byline.catalog.errors import CheckpointError
+from byline.training.averaged_copy import AveragedCopy
 from byline.training.checkpoints import Checkpoints
 from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
 from byline.training.engine import Engine, build_engine, passes_per_step
+from byline.training.feed import Batches, streams_of
 from byline.training.kernels import attention_by
-from byline.training.log import LogEntry, append_log, rewind_log
-from byline.training.places import working_folder
+from byline.training.log import LogEntry
 from byline.training.progress import ShownProgress, shown_progress
 from byline.training.ranks import Ranks
 from byline.training.saving import fetch_logs
 from byline.training.schedules import learning_rate
 from byline.training.stepping import NotFiniteError, Pass, StepResult, take_step
+from byline.training.tally import Tally
 from byline.training.task import Task
+from byline.training.watching import Watch, watching
 
-LOG = "log.jsonl"
 NAMED = 3
 """Images that an error names."""
 
@@ -31,6 +33,7 @@ NAMED = 3
 def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> None:
     """Train from the newest checkpoint, or from the start, to `config.images`."""
     task.network.to(ranks.device)
+    averaged = AveragedCopy(task.network, ranks)
     checkpoints = Checkpoints(config=config, release_digest=release_digest, task=task, ranks=ranks)
     checkpoints.remove_partial()
     images_seen = checkpoints.restore_weights()
@@ -39,15 +42,18 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
     checkpoints.restore_state(engine, average)
     if ranks.is_first:
         fetch_logs(config.run)
-        rewind_log(working_folder(config.run) / LOG, images_seen)
-    stepper = _Stepper(engine=engine, task=task, config=config, ranks=ranks)
+    batches = task.batches(ranks, images_seen, passes_per_step(config, ranks))
+    stepper = _Stepper(engine=engine, task=task, batches=batches, config=config, ranks=ranks)
     with (
         checkpoints,
+        closing(batches),
         attention_by(config.machine.attention),
         shown_progress(f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first) as progress,
+        watching(task, config, ranks, averaged, images_seen) as watch,
     ):
         while images_seen < config.images:
-            images_seen = _train_to_entry(stepper, average, images_seen, progress)
+            images_seen = _train_to_entry(stepper, average, images_seen, progress, watch)
+            watch.look(average, images_seen)
             checkpoints.raise_if_failed()
             if images_seen % config.machine.save_every_images == 0 or images_seen == config.images:
                 checkpoints.save(engine, average, images_seen)
@@ -59,6 +65,7 @@ class _Stepper:
 
     engine: Engine
     task: Task
+    batches: Batches
     config: TrainConfig
     ranks: Ranks
 
@@ -68,27 +75,21 @@ class _Stepper:
         Raises `CheckpointError`, one line that names images, when a loss or a gradient is not finite; every rank does.
         """
         try:
-            return take_step(self.engine, list(self._passes(images_seen)), lr)
+            return take_step(self.engine, self._passes(), lr)
         except NotFiniteError as error:
             raise self._named(error, images_seen) from error
 
-    def _passes(self, images_seen: int) -> Iterator[Pass]:
-        share = self._share(images_seen, self.ranks.rank)
-        size = len(share) // passes_per_step(self.config, self.ranks)
-        for start in range(share.start, share.stop, size):
-            inputs = self.task.inputs(range(start, start + size))
-            yield tuple(tensor.to(self.ranks.device) for tensor in inputs)
-
-    def _share(self, images_seen: int, rank: int) -> range:
-        size = self.config.batch_size // self.ranks.size
-        first = images_seen + rank * size
-        return range(first, first + size)
+    def _passes(self) -> list[Pass]:
+        return [
+            tuple(tensor.to(self.ranks.device, non_blocking=True) for tensor in inputs) for inputs in next(self.batches)
+        ]
 
     def _named(self, error: NotFiniteError, images_seen: int) -> CheckpointError:
         """Return the error that people read: what is not finite, where, and which images may be why."""
-        where, seen = "", range(images_seen, images_seen + self.config.batch_size)
+        where, seen = "", list(range(images_seen, images_seen + self.config.batch_size))
         if error.rank is not None:
-            where, seen = f" on rank {error.rank}", self._share(images_seen, error.rank)
+            streams = streams_of(error.rank, self.ranks.size, self.config.streams)
+            where, seen = f" on rank {error.rank}", [at for at in seen if at % self.config.streams in streams]
         names = ", ".join(self.task.images_of(seen[:NAMED]))
         return CheckpointError(
             f"the {error.what} is not finite at {images_seen} images{where}, whose images begin with {names}; "
@@ -96,12 +97,15 @@ class _Stepper:
         )
 
 
-def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int, progress: ShownProgress) -> int:
+def _train_to_entry(
+    stepper: _Stepper, average: WeightAverage, images_seen: int, progress: ShownProgress, watch: Watch
+) -> int:
     """Train until the next log entry is due, write it, and return the images seen by then."""
-    config, started_s, results = stepper.config, time.monotonic(), []
+    config, started_s, results, tally = stepper.config, time.monotonic(), [], Tally()
     while True:
         lr = learning_rate(config.optimizer, images_seen, config.images)
         results.append(stepper.step(images_seen, lr))
+        tally.add(grad_norm=results[-1].grad_norm, wait_s=stepper.batches.wait_s)
         images_seen += config.batch_size
         average.update(images_seen=images_seen, batch_size=config.batch_size)
         progress.advance(config.batch_size)
@@ -109,9 +113,8 @@ def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int,
             break
     loss = _mean_over_ranks([result.loss for result in results])
     rate = len(results) * config.batch_size / (time.monotonic() - started_s)
-    if stepper.ranks.is_first:
-        entry = LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1))
-        append_log(working_folder(config.run) / LOG, entry)
+    counted = tally.fields(stepper.ranks)
+    watch.note(LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1), **counted))
     progress.advance(0, f"loss {loss:.4f}")
     return images_seen
 

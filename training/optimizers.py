@@ -21,7 +21,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
         """Take one step with the gradients that are there."""
         assert closure is None, "the loss is computed once"
         for optimizer in self._both:
-            optimizer.step()
+            optimizer.step()  # type: ignore[no-untyped-call]
 
 
 def build_optimizer(network: nn.Module, config: OptimizerConfig, *, zero_stage: int) -> torch.optim.Optimizer:

@@ -1,97 +1,188 @@
 """Which sample comes when. A pure function of seed and position, so ranks, restarts and audits agree.
 
-Training is one long row of positions, from 0 to the images seen. Epoch `e` is the positions `[e N, (e + 1) N)` of `N`
-samples. In it all shards come in a random order that depends on `(seed, e)`, in windows of a few shards; the samples of
-a window are mixed in an order that depends on `(seed, e, window)`. One window is in memory, not the corpus.
+Training is one long row of positions, from 0 to the images seen. Position `p` belongs to stream `p % S` of `S` streams;
+a rank reads whole streams, so any number of ranks that divides `S` sees the same batches. Epoch `e` is the positions
+`[e N, (e + 1) N)` of `N` samples. In it all shards come in a random order that depends on `(seed, e)`, laid end to end
+to a row of `N` samples, which is cut into a span for each stream, as long as the stream has positions in the epoch.
+Inside a span the samples are mixed in windows, in an order that depends on `(seed, e, stream, window)`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+Places = tuple[Ints, Ints]
+"""Shards and rows: a sample is named by its shard and its place among the shard's sorted keys."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Samples of one stream that are mixed with each other."""
+
+    shards: Ints
+    """Where they lie: each shard once."""
+    end: int
+    """The index in the stream at which the next window begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """The order of training on shards of these sizes. A sample is named `(shard, row)`, its place among sorted keys."""
+    """The order of training on shards of these sizes. Every epoch is exactly one permutation of all samples."""
 
     shard_sizes: tuple[int, ...]
-    window_shards: int
-    """Shards that are mixed. With all of them the order is a random permutation of all samples."""
+    streams: int
+    """Ways in which the row of an epoch is cut. They decide the order, and how many ranks may share it."""
+    window_samples: int
+    """Samples of a stream that are mixed."""
     seed: int
 
-    @property
+    @cached_property
     def num_samples(self) -> int:
         """Samples in an epoch."""
         return sum(self.shard_sizes)
 
-    def at(self, position: int) -> tuple[int, int]:
-        """Return the shard and the row that are seen at a position."""
-        epoch, offset = divmod(position, self.num_samples)
-        window, start = self._window_at(epoch, offset)
-        shard, row = _window_order(self, epoch, window)[offset - start]
-        return int(shard), int(row)
+    def take(self, stream: int, start: int, count: int) -> Places:
+        """Return the places of the samples `[start, start + count)` of a stream.
+
+        >>> shards, rows = Order(shard_sizes=(3, 2), streams=1, window_samples=5, seed=0).take(0, 0, 5)
+        >>> sorted(zip(shards.tolist(), rows.tolist()))
+        [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+        """
+        pieces = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        while count:
+            epoch, window, offset = self._window_at(stream, start)
+            shards, rows = self._mixed(epoch, stream, window)
+            piece = slice(offset, offset + count)
+            pieces.append((shards[piece], rows[piece]))
+            taken = len(pieces[-1][0])
+            start, count = start + taken, count - taken
+        return np.concatenate([shards for shards, _ in pieces]), np.concatenate([rows for _, rows in pieces])
+
+    def batch(self, start: int, count: int) -> Places:
+        """Return the places of the positions `[start, start + count)`, in their order."""
+        shards, rows = np.empty(count, np.int64), np.empty(count, np.int64)
+        for lag in range(min(self.streams, count)):
+            index, stream = divmod(start + lag, self.streams)
+            places = slice(lag, None, self.streams)
+            shards[places], rows[places] = self.take(stream, index, len(range(lag, count, self.streams)))
+        return shards, rows
+
+    def window(self, stream: int, index: int) -> Window:
+        """Return the window that holds a sample of a stream."""
+        number, window, offset = self._window_at(stream, index)
+        epoch, (start, stop) = self._epoch(number), self._borders(number, stream, window)
+        first, last = epoch.place(np.array([start, stop - 1]))
+        return Window(shards=epoch.shards[first : last + 1], end=index - offset + stop - start)
 
     def times_seen(self, images_seen: int) -> list[Ints]:
         """Return, for each shard, how often each of its rows was seen in the first `images_seen` positions.
 
-        >>> order = Order(shard_sizes=(3, 2), window_shards=2, seed=0)
+        >>> order = Order(shard_sizes=(3, 2), streams=2, window_samples=4, seed=0)
         >>> [times.tolist() for times in order.times_seen(10)]  # two epochs
         [[2, 2, 2], [2, 2]]
         """
-        epoch, offset = divmod(images_seen, self.num_samples)
-        counts = [np.full(size, epoch, np.int64) for size in self.shard_sizes]
-        last, start = self._window_at(epoch, offset)
-        for window in range(last):
-            for shard in _windows(self, epoch)[window]:
-                counts[shard] += 1
-        for shard, row in _window_order(self, epoch, last)[: offset - start]:
-            counts[shard][row] += 1
-        return counts
+        epoch = self._epoch(images_seen // self.num_samples)
+        row = np.full(self.num_samples, epoch.number, np.int64)
+        for stream in range(self.streams):
+            done, window, seen = self._progress(epoch, stream, images_seen)
+            row[epoch.spans[stream] : done] += 1
+            row[done + self._permutation(epoch.number, stream, window)[:seen]] += 1
+        parts = np.split(row, epoch.ends[:-1])
+        return [parts[place] for place in epoch.places]
 
     def times_seen_at(self, images_seen: int, shard: int, row: int) -> int:
         """Return what `times_seen` says of one sample, without counting the others."""
-        epoch, offset = divmod(images_seen, self.num_samples)
-        last, start = self._window_at(epoch, offset)
-        window = next(number for number, shards in enumerate(_windows(self, epoch)) if shard in shards)
-        if window != last:
-            return epoch + (window < last)
-        seen = _window_order(self, epoch, last)[: offset - start]
-        return epoch + int(np.any((seen == (shard, row)).all(axis=1)))
+        epoch = self._epoch(images_seen // self.num_samples)
+        place = epoch.places[shard]
+        at = epoch.ends[place] - self.shard_sizes[shard] + row
+        stream = int(np.searchsorted(epoch.spans, at, side="right")) - 1
+        done, window, seen = self._progress(epoch, stream, images_seen)
+        if at < done:
+            return epoch.number + 1
+        return epoch.number + int(at - done in self._permutation(epoch.number, stream, window)[:seen])
 
-    def _window_at(self, epoch: int, offset: int) -> tuple[int, int]:
-        """Return the window that holds an offset into an epoch, and the offset at which it starts."""
-        start = 0
-        for window, shards in enumerate(_windows(self, epoch)):
-            size = sum(self.shard_sizes[shard] for shard in shards)
-            if offset < start + size:
-                return window, start
-            start += size
-        raise AssertionError(f"offset {offset} is not below {self.num_samples}")
+    def _progress(self, epoch: "_Epoch", stream: int, images_seen: int) -> tuple[int, int, int]:
+        """Return where the window starts that a stream is in, its number, and how many of its samples were seen."""
+        window, seen = divmod(self._count(stream, images_seen) - int(epoch.firsts[stream]), self.window_samples)
+        return int(epoch.spans[stream]) + window * self.window_samples, window, seen
+
+    def _count(self, stream: int, positions: int) -> int:
+        """Return how many of the first positions belong to a stream."""
+        return (positions + self.streams - 1 - stream) // self.streams
+
+    def _window_at(self, stream: int, index: int) -> tuple[int, int, int]:
+        """Return the epoch and the window of a stream's sample, and its offset in the window."""
+        epoch = (index * self.streams + stream) // self.num_samples
+        return epoch, *divmod(index - self._count(stream, epoch * self.num_samples), self.window_samples)
+
+    def _borders(self, epoch: int, stream: int, window: int) -> tuple[int, int]:
+        """Return where a window lies in the row of an epoch."""
+        start, stop = self._epoch(epoch).spans[stream : stream + 2].tolist()
+        start += window * self.window_samples
+        return start, max(start, min(start + self.window_samples, stop))
+
+    @cached_property
+    def _permutation(self) -> Callable[[int, int, int], Ints]:
+        """Return the order of a window: epoch, stream, window -> offsets into it."""
+        return lru_cache(maxsize=2 * self.streams)(self._permute)
+
+    def _permute(self, epoch: int, stream: int, window: int) -> Ints:
+        start, stop = self._borders(epoch, stream, window)
+        return _permutation(stop - start, self.seed, epoch, 1 + stream, window)
+
+    @cached_property
+    def _epoch(self) -> Callable[[int], "_Epoch"]:
+        return lru_cache(maxsize=4)(self._draw_epoch)
+
+    def _draw_epoch(self, number: int) -> "_Epoch":
+        shards = _permutation(len(self.shard_sizes), self.seed, number)
+        begins, ends = number * self.num_samples, (number + 1) * self.num_samples
+        firsts = [self._count(stream, begins) for stream in range(self.streams)]
+        lengths = [self._count(stream, ends) - first for stream, first in enumerate(firsts)]
+        return _Epoch(
+            number=number,
+            shards=shards,
+            places=np.argsort(shards),
+            ends=np.cumsum(np.array(self.shard_sizes)[shards]),
+            firsts=np.array(firsts),
+            spans=np.cumsum([0, *lengths]),
+        )
+
+    @cached_property
+    def _mixed(self) -> Callable[[int, int, int], Places]:
+        return lru_cache(maxsize=2 * self.streams)(self._mix)
+
+    def _mix(self, number: int, stream: int, window: int) -> Places:
+        """Return the places of a window's samples, in the order of training."""
+        epoch, (start, _) = self._epoch(number), self._borders(number, stream, window)
+        at = start + self._permutation(number, stream, window)
+        shards = epoch.shards[epoch.place(at)]
+        return shards, at - epoch.ends[epoch.places[shards]] + np.array(self.shard_sizes)[shards]
 
 
-@lru_cache(maxsize=4)
-def _windows(order: Order, epoch: int) -> list[list[int]]:
-    shards = _permutation(len(order.shard_sizes), order.seed, epoch).tolist()
-    return [shards[start : start + order.window_shards] for start in range(0, len(shards), order.window_shards)]
+@dataclass(frozen=True, kw_only=True)
+class _Epoch:
+    """How the shards of an epoch are laid out."""
 
+    number: int
+    shards: Ints
+    """In their order of this epoch."""
+    places: Ints
+    """Shard -> its place in that order."""
+    ends: Ints
+    """Place -> where its shard ends in the row of samples."""
+    firsts: Ints
+    """Stream -> the index of its first sample of this epoch."""
+    spans: Ints
+    """Where the spans of the streams begin in the row, and where the last one ends."""
 
-@lru_cache(maxsize=2)
-def _window_order(order: Order, epoch: int, window: int) -> Ints:
-    """Return `(samples, 2)`: shard and row of every sample of a window, in the order of training."""
-    shards = _windows(order, epoch)[window]
-    samples = np.concatenate(
-        [
-            np.stack([np.full(size, shard), np.arange(size)], 1)
-            for shard in shards
-            for size in [order.shard_sizes[shard]]
-        ]
-    )
-    mixed: Ints = samples[_permutation(len(samples), order.seed, epoch, window)]
-    return mixed
+    def place(self, at: Ints) -> Ints:
+        """Return the places of the shards that hold these samples of the row."""
+        return np.searchsorted(self.ends, at, side="right")
 
 
 def _permutation(size: int, *key: int) -> Ints:

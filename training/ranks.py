@@ -15,14 +15,43 @@ from threading import Event, Thread
 
 import torch
 import torch.distributed as dist
+from torch.distributed import HashStore, PrefixStore, Store, rendezvous  # type: ignore[attr-defined]
 
 from byline.catalog.errors import CheckpointError
 from byline.training.launching import die_with_parent, is_launched
 
 BEAT_S = 5.0
-"""How often a rank shows that it lives."""
+"""How often a rank shows that it lives, or ten times in the time that the others are patient."""
 LONGEST_NAP_S = 0.1
 """Between two looks for what another rank is to say."""
+
+
+class LostRankError(CheckpointError):
+    """Another rank has ended, and says itself why, if it could."""
+
+
+class Heartbeat:
+    """The thread that shows that a rank lives, from now until `stop`, whatever else its process does."""
+
+    def __init__(self, store: Store, rank: int, *, every_s: float) -> None:
+        self._store, self._key, self._every_s = store, _beat(rank), every_s
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Show no life any longer."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        for beat in count():
+            try:
+                self._store.set(self._key, str(beat))
+            except RuntimeError:  # the process that held the store is gone, which the main thread notices too
+                return
+            if self._stopped.wait(self._every_s):
+                return
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +61,10 @@ class Ranks:
     rank: int
     size: int
     device: torch.device
-    store: dist.Store = field(default_factory=dist.HashStore, repr=False, compare=False)  # type: ignore[attr-defined]
+    store: Store = field(default_factory=HashStore, repr=False, compare=False)
     patience_s: float = 600
     """How long a rank may show no life before the others give it up. One that works is waited for."""
+    heartbeat: Heartbeat | None = field(default=None, repr=False, compare=False)
     _turns: Iterator[int] = field(default_factory=count, repr=False, compare=False)
 
     @property
@@ -46,7 +76,7 @@ class Ranks:
         """Return, on the first rank, what every rank said, by rank; nothing on the others, which do not wait."""
         turn = next(self._turns)
         if not self.is_first:
-            self.store.set(f"{turn}/{self.rank}", said)
+            self.store.set(f"{turn}/{self.rank}", said)  # type: ignore[arg-type]  # bytes are taken too
             return []
         heard = [said]
         for rank in range(1, self.size):
@@ -60,7 +90,7 @@ class Ranks:
         if not self.is_first:
             return self._heard(f"{turn}/0", 0)
         if self.size > 1:
-            self.store.set(f"{turn}/0", said)
+            self.store.set(f"{turn}/0", said)  # type: ignore[arg-type]
         return said
 
     def barrier(self) -> None:
@@ -75,7 +105,7 @@ class Ranks:
             if self.store.check([key]):  # asked for last: what a rank said before it ended still counts
                 return bytes(self.store.get(key))
             if is_gone:
-                raise CheckpointError(f"rank {rank} has ended; see what it said, then run the same command to go on")
+                raise LostRankError(f"rank {rank} has ended; see what it said, then run the same command to go on")
             now = self.store.get(_beat(rank)) if self.store.check([_beat(rank)]) else b""
             if now != beat:
                 beat, beaten_s = now, time.monotonic()
@@ -86,35 +116,6 @@ class Ranks:
                 )
             time.sleep(nap_s)
             nap_s = min(2 * nap_s, LONGEST_NAP_S)
-
-
-class _Beating:
-    """The thread that shows that this rank lives, for as long as it is joined."""
-
-    stop: Event | None = None
-    thread: Thread | None = None
-
-    @classmethod
-    def begin(cls, store: dist.Store, rank: int) -> None:
-        cls.stop = Event()
-        cls.thread = Thread(target=_beat_until, args=(cls.stop, store, rank), daemon=True)
-        cls.thread.start()
-
-    @classmethod
-    def end(cls) -> None:
-        if cls.stop is not None and cls.thread is not None:
-            cls.stop.set()
-            cls.thread.join()
-
-
-def _beat_until(stop: Event, store: dist.Store, rank: int) -> None:
-    for beat in count():
-        try:
-            store.set(_beat(rank), str(beat))
-        except RuntimeError:  # the process that held the store is gone, which the main thread notices too
-            return
-        if stop.wait(BEAT_S):
-            return
 
 
 def _beat(rank: int) -> str:
@@ -135,18 +136,15 @@ def join(*, timeout_minutes: float = 10) -> Ranks:
     if not is_launched():
         if not dist.is_initialized():
             os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it
-            alone = dist.HashStore()  # type: ignore[attr-defined]
+            alone = HashStore()
             dist.init_process_group(backend, store=alone, rank=0, world_size=1)
         return Ranks(rank=0, size=1, device=device)
     die_with_parent()
-    store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
-    dist.init_process_group(
-        backend, store=dist.PrefixStore("group", store), rank=rank, world_size=size, timeout=timeout
-    )
-    ours = dist.PrefixStore("byline", store)
-    if size > 1:
-        _Beating.begin(ours, rank)
-    return Ranks(rank=rank, size=size, device=device, store=ours, patience_s=timeout.total_seconds())
+    store, rank, size = next(rendezvous("env://", timeout=timeout))
+    dist.init_process_group(backend, store=PrefixStore("group", store), rank=rank, world_size=size, timeout=timeout)
+    ours, patience_s = PrefixStore("byline", store), timeout.total_seconds()
+    heartbeat = Heartbeat(ours, rank, every_s=min(BEAT_S, patience_s / 10)) if size > 1 else None
+    return Ranks(rank=rank, size=size, device=device, store=ours, patience_s=patience_s, heartbeat=heartbeat)
 
 
 def leave(ranks: Ranks, *, together: bool) -> None:
@@ -161,14 +159,17 @@ def leave(ranks: Ranks, *, together: bool) -> None:
     elif ranks.size > 1:
         with suppress(RuntimeError):  # the store may be gone already
             ranks.store.set(_gone(ranks.rank), "")
-    _Beating.end()
+    if ranks.heartbeat is not None:
+        ranks.heartbeat.stop()
     if together:
         dist.destroy_process_group()
 
 
 def is_of_lost_rank(error: Exception) -> bool:
     """Tell whether an error comes of another rank that is gone: from NCCL, from gloo, or from the store."""
-    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())
+    if isinstance(error, LostRankError | dist.DistError):
+        return True
+    return isinstance(error, RuntimeError) and "gloo" in str(error).lower()
 
 
 def _device() -> torch.device:

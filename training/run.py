@@ -6,7 +6,7 @@ What the ranks load (torch, diffusers, DeepSpeed) is not loaded to start them.
 import fcntl
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,14 @@ from byline.catalog.configs.extras import require
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CheckpointError
-from byline.diffusion.checkpoint import FOLDER, checkpoint_names, open_checkpoint
+from byline.catalog.text import one_line
+from byline.diffusion.checkpoint import FOLDER, CheckpointInfo, checkpoint_names, open_checkpoint
 from byline.training.config import TrainConfig, load_train_config
 from byline.training.deepspeed_files import read_deepspeed
-from byline.training.launching import Failure, is_launched, is_launched_by_us, launch
+from byline.training.launching import LOST, Failure, is_launched, is_launched_by_us, launch
 from byline.training.places import working_folder
 from byline.training.resuming import extension, resumable
+from byline.training.run_file import describe
 from byline.training.samples import shards_of
 
 if TYPE_CHECKING:
@@ -42,13 +44,11 @@ def run(path: str | Path) -> int:
     require("train", "byline train", "deepspeed")
     read_deepspeed(config.machine.deepspeed)
     done = resumable(config, release.manifest.digest)
-    if done is not None and done.images_seen >= config.images:
-        print(f"{config.run} is finished: it has seen {done.images_seen} images; nothing to do")
-        return 0
+    is_finished = _announced(config, done)
     if done is not None and Store(config.run).is_local:  # of a URL the ranks fetch it, and check it then
         open_checkpoint(config.run)
-    if line := extension(config, done):
-        print(line)
+    if is_finished:
+        return 0
     with _only_one(working_folder(config.run)):
         if config.machine.num_ranks > 1:
             failure = launch("byline.training.run", [str(path)], num_ranks=config.machine.num_ranks)
@@ -58,6 +58,16 @@ def run(path: str | Path) -> int:
             _run_rank(path)
     print(f"{config.run}/{FOLDER}/{checkpoint_names(config.run)[-1]} has seen {config.images} images")
     return 0
+
+
+def _announced(config: TrainConfig, done: CheckpointInfo | None) -> bool:
+    """Say at once what is going to happen; return whether that is nothing, since the run is finished."""
+    images_seen = 0 if done is None else done.images_seen
+    if images_seen >= config.images:
+        print(f"{config.run} is finished: it has seen {images_seen} images; nothing to do", flush=True)
+        return True
+    print(extension(config, done) or f"{config.run}: {images_seen} of {config.images} images seen; loading", flush=True)
+    return False
 
 
 def _told(failure: Failure, config: TrainConfig, release: Release) -> int:
@@ -75,20 +85,28 @@ def _told(failure: Failure, config: TrainConfig, release: Release) -> int:
 def _run_rank(path: str | Path) -> None:
     """Be one rank of the run. Until all have agreed that they run the same, an error of one is told by the first."""
     from byline.training.agreement import agree
-    from byline.training.loop import fit
     from byline.training.ranks import join, leave
 
     # A rank that cannot read its config joins all the same, so that no other one waits for it.
-    timeout_minutes = _timeout_minutes(path)
-    ranks, together = join(timeout_minutes=timeout_minutes), False
-    try:
-        agree(ranks, lambda: _facts(path))
-        config = load_train_config(path)
-        release = Release(config.release)
-        fit(_task(config, release, ranks), config, release.manifest.digest, ranks)
-        together = True
-    finally:
-        leave(ranks, together=together)
+    ranks, together = join(timeout_minutes=_timeout_minutes(path)), False
+    is_teller = ranks.is_first and is_launched() and not is_launched_by_us()
+    with ExitStack() as held:
+        try:
+            agree(ranks, lambda: _facts(path, held if is_teller else None))
+            config = load_train_config(path)
+            release = Release(config.release)
+            done = resumable(config, release.manifest.digest)
+            if is_teller:
+                _announced(config, done)
+            if done is None or done.images_seen < config.images:
+                from byline.training.loop import fit
+
+                if ranks.is_first:
+                    describe(config, release, ranks.size, ranks.device.type).write(working_folder(config.run))
+                fit(_task(config, release, ranks), config, release.manifest.digest, ranks)
+            together = True
+        finally:
+            leave(ranks, together=together)
 
 
 def _timeout_minutes(path: str | Path) -> float:
@@ -98,9 +116,11 @@ def _timeout_minutes(path: str | Path) -> float:
         return 10
 
 
-def _facts(path: str | Path) -> dict[str, Any]:
-    """Return what all ranks must have alike before anything is loaded."""
+def _facts(path: str | Path, held: ExitStack | None) -> dict[str, Any]:
+    """Return what all ranks must have alike before anything is loaded; hold the run's folder for as long as `held`."""
     config = load_train_config(path)
+    if held is not None:
+        held.enter_context(_only_one(working_folder(config.run)))
     digest = Release(config.release).manifest.digest
     info = resumable(config, digest)
     return {
@@ -119,7 +139,7 @@ def _task(config: TrainConfig, release: Release, ranks: "Ranks") -> "Task":
     if config.kind == "autoencoder":
         from byline.training.autoencoder_task import AutoencoderTask
 
-        return AutoencoderTask(config, release)
+        return AutoencoderTask(config, release, ranks)
     from byline.training.diffusion_task import DiffusionTask
 
     return DiffusionTask(config, release, ranks)
@@ -143,20 +163,18 @@ def main(path: str) -> int:
     """Run as one process of many: what people can mend is one line, and so is that another rank is gone."""
     try:
         return run(path)
-    except BylineError as error:
-        print(f"byline: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         from byline.training.ranks import is_of_lost_rank
 
-        if not is_of_lost_rank(error):
+        is_lost = is_of_lost_rank(error)
+        if not is_lost and not isinstance(error, BylineError):
             raise
-        if not is_launched_by_us():  # else the one who launched says which rank it was
-            why = str(error).splitlines()[0]
-            print(f"byline: another rank is gone ({why:.200}); run the same command to go on", file=sys.stderr)
-        return 3
+        if not (is_lost and is_launched_by_us()):  # else the one who launched says which rank it was
+            told = f"another rank is gone ({error}); run the same command to go on" if is_lost else str(error)
+            print(f"byline: {one_line(told)}", file=sys.stderr)
+        return LOST if is_lost else 2
 
 
 if __name__ == "__main__":

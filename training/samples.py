@@ -1,32 +1,64 @@
-"""The training samples of a release, shard by shard, as arrays."""
+"""The training samples of a release, shard by shard. Loads no torch."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
-from byline.catalog.corpora.manifest import Release, Shard, Split
+from byline.catalog.corpora.manifest import Manifest, Release, Shard, Split, read_shard_table
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
 from byline.diffusion.checkpoint import CheckpointInfo, require_trained_on
-from byline.diffusion.pixels import square
 from byline.training.order import Order
+
+ORDERED_BY = ("streams", "shuffle_samples", "seed")
+"""What the order of a run depends on, beside the release: keys of its config."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Samples:
-    """The samples of one shard, in key order. `captions[i]` belongs to `sha256s[i]`."""
+class Names:
+    """What the samples of one shard are called, in key order. `captions[i]` belongs to `sha256s[i]`."""
 
     sha256s: tuple[str, ...]
     captions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples(Names):
+    """The samples of one shard, in key order."""
+
     pictures: tuple[bytes, ...]
     """As the release ships them, not decoded."""
 
-    def pixels(self, side_px: int) -> npt.NDArray[np.uint8]:
-        """Decode all pictures to `(N, 3, side_px, side_px)`."""
-        return np.stack([square(picture, side_px) for picture in self.pictures])
+
+def read_names(release: Release, shard: Shard) -> Names:
+    """Read what the samples of a shard are called from the table beside it; from its tar where there is none.
+
+    Raises `BylineError` when what is read is damaged.
+    """
+    table = _table(release, shard)
+    if table is None:
+        samples = read_samples(release, shard)
+        return Names(sha256s=samples.sha256s, captions=samples.captions)
+    if len(table) != shard.num_samples:
+        raise CorpusError(
+            f"the table of {shard.name} has {len(table)} samples, not {shard.num_samples}; delete it and build again"
+        )
+    table = table.sort_by("sha256")
+    return Names(sha256s=tuple(table["sha256"].to_pylist()), captions=tuple(table["caption"].to_pylist()))
+
+
+def _table(release: Release, shard: Shard) -> pa.Table | None:
+    columns = ["sha256", "caption"]
+    if release.has_rows:
+        return release.store.read_table(release.shard_path(shard), columns)
+    if not release.store.exists(release.table_path(shard)):
+        return None
+    if release.export is None:
+        return read_shard_table(release.store, shard.name, columns)
+    return release.store.read_table(release.table_path(shard), columns)
 
 
 def read_samples(release: Release, shard: Shard) -> Samples:
@@ -47,47 +79,45 @@ def read_samples(release: Release, shard: Shard) -> Samples:
 
 def shards_of(release: Release, split: Split) -> list[Shard]:
     """Return a split's shards by name. Raises `CorpusError` when there are none."""
-    shards = sorted(release.shards(split), key=lambda shard: shard.name)
+    shards = _by_name(release.manifest, split)
     if not shards:
         raise CorpusError(f"release {release.name} has no {split} samples; build it with more images")
     return shards
 
 
-def order_of(release: Release, *, shuffle_shards: int, seed: int) -> Order:
-    """Return the order in which a run sees the training samples of a release."""
-    sizes = tuple(shard.num_samples for shard in shards_of(release, "train"))
-    return Order(shard_sizes=sizes, window_shards=shuffle_shards, seed=seed)
-
-
-def images_at(release: Release, order: Order, positions: range) -> list[str]:
-    """Return the SHA-256 of the images that are seen at these positions."""
-    shards = shards_of(release, "train")
-    places = [order.at(position) for position in positions]
-    keys = {shard: read_samples(release, shards[shard]).sha256s for shard in {shard for shard, _ in places}}
-    return [keys[shard][row] for shard, row in places]
+def order_of(manifest: Manifest, config: Mapping[str, Any]) -> Order:
+    """Return the order in which a run of this config sees the training samples of a release."""
+    return Order(
+        shard_sizes=tuple(shard.num_samples for shard in _by_name(manifest, "train")),
+        streams=config["streams"],
+        window_samples=config["shuffle_samples"],
+        seed=config["seed"],
+    )
 
 
 def times_seen(release: Release, info: CheckpointInfo) -> dict[str, int]:
-    """Return for each training image (by SHA-256) how often a checkpoint has seen it.
+    """Return for each training image (by SHA-256) how often a checkpoint has seen it, with what it started from.
 
-    Raises `CorpusError` when the checkpoint was trained on another release.
+    Raises `CorpusError` when neither the checkpoint nor an ancestor of it was trained on this release.
     """
-    require_trained_on(info, release)
-    order = order_of(release, shuffle_shards=info.config["shuffle_shards"], seed=info.config["seed"])
+    parts = [part for part in info.lineage if part.release_digest == release.manifest.digest]
+    if not parts:
+        require_trained_on(info, release)
+    counts_of_parts = [order_of(release.manifest, part.config).times_seen(part.images_seen) for part in parts]
     return {
-        sha256: int(count)
-        for shard, counts in zip(shards_of(release, "train"), order.times_seen(info.images_seen), strict=True)
-        for sha256, count in zip(read_samples(release, shard).sha256s, counts, strict=True)
+        sha256: int(sum(counts))
+        for shard, *counts_of_shard in zip(shards_of(release, "train"), *counts_of_parts, strict=True)
+        for sha256, *counts in zip(read_names(release, shard).sha256s, *counts_of_shard, strict=True)
     }
 
 
-class PixelShards:
-    """Decoded training pictures of the shards that are in use."""
+def images_at(release: Release, order: Order, positions: Iterable[int]) -> list[str]:
+    """Return the SHA-256 of the images that are seen at these positions."""
+    shards = shards_of(release, "train")
+    places = [tuple(ints.item() for ints in order.batch(position, 1)) for position in positions]
+    names = {shard: read_names(release, shards[shard]) for shard in {shard for shard, _ in places}}
+    return [names[shard].sha256s[row] for shard, row in places]
 
-    def __init__(self, release: Release, *, side_px: int, shards_in_memory: int) -> None:
-        self._release, self._side_px = release, side_px
-        self._shards = shards_of(release, "train")
-        self.shard = lru_cache(maxsize=shards_in_memory)(self._read)
 
-    def _read(self, index: int) -> npt.NDArray[np.uint8]:
-        return read_samples(self._release, self._shards[index]).pixels(self._side_px)
+def _by_name(manifest: Manifest, split: Split) -> list[Shard]:
+    return sorted((shard for shard in manifest.shards if shard.split == split), key=lambda shard: shard.name)

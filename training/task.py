@@ -1,8 +1,14 @@
 """What the loop needs to know about a kind of run."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
-from torch import Tensor, nn
+from torch import nn
+
+from byline.training.drawing import Drawing
+from byline.training.feed import Batches
+from byline.training.held_out import HeldOut
+from byline.training.ranks import Ranks
 
 
 class Task(Protocol):
@@ -23,12 +29,25 @@ class Task(Protocol):
         """Return component that is used and not trained -> SHA-256 of its weights."""
         ...
 
-    def inputs(self, positions: range) -> tuple[Tensor, ...]:
-        """Return the network's inputs for these positions of the run. Only seed and positions decide them."""
+    def batches(self, ranks: Ranks, images_seen: int, passes: int) -> Batches:
+        """Return the network's inputs of each step from `images_seen` on, for ever, in a rank's passes.
+
+        Only seed, images seen and stream decide them. They are read ahead, on the CPU; close them.
+        """
         ...
 
-    def images_of(self, positions: range) -> list[str]:
+    def images_of(self, positions: Iterable[int]) -> list[str]:
         """Return the SHA-256 of the images that are seen at these positions, to name them in an error."""
+        ...
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """Return what the network is measured on while it trains, or None when nobody asked for it."""
+        ...
+
+    @property
+    def drawing(self) -> Drawing | None:
+        """Return what draws while it trains, on the first rank; None on others and when nobody asked for it."""
         ...
 
     def finish(self, models: dict[str, Any]) -> None:

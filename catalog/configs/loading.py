@@ -36,15 +36,20 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is a folder; name a TOML file") from error
     except (OSError, ValueError) as error:  # a name with a zero byte is a `ValueError`
         raise ConfigError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
+    return parse_toml(data, where=str(path))
+
+
+def parse_toml(data: bytes, *, where: str) -> dict[str, Any]:
+    """Parse TOML. Raises `ConfigError`, which names `where`, for what is none, or is nothing that a person wrote."""
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path} has more than {MAX_BYTES:,} bytes, as no config has; name a TOML file")
+        raise ConfigError(f"{where} has more than {MAX_BYTES:,} bytes, as no config has; name a TOML file")
     try:
         table = tomllib.loads(data.decode())
         refuse_deep(table)
     except RecursionError as error:
-        raise ConfigError(f"{path} is nested too deep; at most {MAX_DEPTH} tables and lists in each other") from error
+        raise ConfigError(f"{where} is nested too deep; at most {MAX_DEPTH} tables and lists in each other") from error
     except ValueError as error:  # of a number with thousands of digits too
-        raise ConfigError(f"{path} is not TOML: {str(error).splitlines()[0]:.200}") from error
+        raise ConfigError(f"{where} is not TOML: {str(error).splitlines()[0]:.200}") from error
     return table
 
 

@@ -1,12 +1,12 @@
 """What a corpus on disk says of itself in `corpus.toml`, and who may write in it."""
 
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import tomli_w
 
+from byline.catalog.configs.loading import parse_toml
 from byline.catalog.disk import layout
 from byline.catalog.disk.locks import take_lock
 from byline.catalog.disk.storage import Store
@@ -26,9 +26,9 @@ def read_settings(store: Store) -> dict[str, Any]:
         return {}
     where = store.url(layout.CORPUS_FILE)
     try:
-        settings = tomllib.loads(store.read_text(layout.CORPUS_FILE))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{where} is damaged ({error}); restore it, it says how packs were made") from error
+        settings = parse_toml(store.read_bytes(layout.CORPUS_FILE), where=where)
+    except ConfigError as error:
+        raise CorpusError(f"{error}: it is damaged; restore it, it says how packs were made") from error
     if settings.get("format") != FORMAT:
         raise ConfigError(f"{where} is of another version of byline; name a new root")
     return settings

@@ -3,14 +3,14 @@
 `written/<digest of the place>.json`, one for each place. Only the place and the verb are kept.
 """
 
-import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.folders import absolute
+from byline.catalog.disk.json_files import read_json, write_json
+from byline.catalog.disk.mending import how_to_mend
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import StorageError
 
@@ -30,7 +30,7 @@ def note_written(store: Store, path: str, by: str) -> None:
     place = Written(path=path if "://" in path else absolute(path), by=by)
     try:
         if store.exists(layout.CORPUS_FILE):
-            store.write_bytes(_note(place.path), canonical_json(asdict(place)) + b"\n")
+            write_json(store, _note(place.path), asdict(place))
     except StorageError:
         return
 
@@ -40,15 +40,18 @@ def forget_written(store: Store, path: str) -> None:
     store.remove(_note(path))
 
 
-def read_written(store: Store) -> Iterator[Written]:
-    """Yield what was noted, by place. A damaged note says nothing."""
-    found = []
+def read_written(store: Store) -> tuple[list[Written], dict[str, str]]:
+    """Return what was noted, by place; and of each damaged note, which may speak of anything, what is wrong with it."""
+    found, damaged = [], {}
     for name in store.files(layout.WRITTEN, suffix=".json"):
+        path = layout.written_file(name)
         try:
-            found.append(Written(**json.loads(store.read_bytes(layout.written_file(name)))))
-        except (ValueError, TypeError):
-            continue
-    yield from sorted(found, key=lambda one: one.path)
+            found.append(Written(**read_json(store, path)))
+        except StorageError as error:
+            damaged[store.url(path)] = str(error).removeprefix(f"{store.url(path)} ")
+        except TypeError as error:
+            damaged[store.url(path)] = f"it is no note ({error}); {how_to_mend(path)}"
+    return sorted(found, key=lambda one: one.path), damaged
 
 
 def _note(path: str) -> str:

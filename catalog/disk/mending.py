@@ -31,6 +31,7 @@ _RULES = (
     ),
     (rf"{layout.RELEASES}/.*", "delete it and build again: byline build CONFIG"),
     (rf"{layout.EVALUATION}/.*", "delete it and build again, which copies it from its set: byline build CONFIG"),
+    (rf"{layout.WRITTEN}/.*", "delete it, once you know of all pages and exports of this corpus: it names one"),
     (rf"{layout.BUILDS}/.*", "delete it; no release depends on it"),
     (
         rf"({layout.DENYLIST}|{layout.RECEIPTS}|{layout.TAKEDOWNS})/.*",

@@ -37,6 +37,7 @@ from byline.pipelines.facts.edges import is_searched
 from byline.pipelines.facts.evaluation_sets import copy_evaluation_sets
 from byline.pipelines.facts.similar_search import is_compared
 from byline.pipelines.fetching.serve import serving
+from byline.pipelines.fetching.transport.hosts import Hosts
 from byline.pipelines.judging.outstanding import named_again, num_lacking
 from byline.pipelines.releases.outcomes import outcomes_of
 from byline.pipelines.releases.regenerating import NotReadyError, regenerate
@@ -81,8 +82,10 @@ def build(
         stack.enter_context(owned(config.store))
         _keep_settings(config)
         asking = Asking(began=datetime.now(UTC), spacing_s=config.fetch.ask_again_after_s, again=ask_again)
-        if ask_again is not None and console is not None:
-            console.print(_asks_again(config, policy, asking), highlight=False)
+        if ask_again is not None:
+            said = _asks_again(config, policy, asking)
+            if console is not None:
+                console.print(said, highlight=False)
         progress = Path(stack.enter_context(TemporaryDirectory(prefix="byline-")))
         if console is not None:
             stack.enter_context(watch(progress, STAGES, console))
@@ -111,11 +114,17 @@ def _may_pass(reasons: str) -> str | None:
 
 
 def _asks_again(config: CorpusConfig, policy: Policy, asking: Asking) -> str:
-    """Say how many pictures people named to be asked for again, of the records that were read before this build."""
+    """Say how many pictures people named to be asked for again, of the records that were read before this build.
+
+    Their hosts no longer rest because they failed: who asks again knows better. What a host asked for stays.
+    """
     store = config.store
     paths = [records_path(source, config.denylists, store) for source in config.sources]
     parts = [part for path in paths if store.exists(path) for part in parts_of(store, path)]
-    counts = named_again(parts, store, policy, asking)
+    counts, named = named_again(parts, store, policy, asking)
+    hosts = Hosts(per_host=config.fetch.per_host, rate_per_s=config.fetch.rate_per_s)
+    for host in sorted(named):
+        hosts.succeeded(host)
     if not counts:
         return "nothing to ask for again: no picture has such an outcome"
     each = ", ".join(f"{outcome} {number:,}" for outcome, number in sorted(counts.items()))

@@ -44,6 +44,10 @@ def index_row(request: Request, answer: Answer, pixels: PixelConfig, denylist: D
         image = store_image(answer.body, **pixels.model_dump())
     except UnusableError as error:
         row |= {"status": "failed_to_resize", "outcome": error.outcome, "error_message": str(error)}
+        if not answer.says_its_end and (error.outcome is Outcome.DAMAGED or not answer.body):
+            del row["sha256"]  # a server that is killed in mid-answer sends this; the picture may be whole tomorrow
+            message = f"the connection ended, which alone said where the picture does: {error}"
+            row |= {"status": "failed_to_download", "outcome": Outcome.UNREACHABLE, "error_message": message}
         return row, None, None
     if _is_denied(answer.body, image.data, denylist):
         del row["sha256"]

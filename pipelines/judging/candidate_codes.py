@@ -1,5 +1,6 @@
 """How candidates look, as arrays: which of their codes are equal, and which are near."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -9,21 +10,25 @@ import pyarrow.compute as pc
 
 from byline.dedup.keepers import Looks, Near, near_codes
 from byline.dedup.numbering import Numbers, num_of, numbered
-from byline.dedup.views import CODE_BYTES, rows_of_views
+from byline.dedup.views import CODE_BYTES, kinds_of, rows_of_views
 from byline.pipelines.facts.edges import as_bytes
 
 # Shapes: N candidates, V views of all of them; L looks at those that are asked for; P pairs of near codes.
 Ints = npt.NDArray[np.int64]
 
 
-def looks_and_near(candidates: pa.Table, rows: Ints, pairs: pa.Table, radius_bits: int) -> tuple[Looks, Near]:
-    """Return how candidates look, as they are and in their views, and which of their codes are that near.
+def looks_and_near(
+    candidates: pa.Table, rows: Ints, pairs: pa.Table, radius_bits: int, *, views: Collection[str]
+) -> tuple[Looks, Near]:
+    """Return how candidates look, as they are and in these of their views, and which of their codes are that near.
 
     `candidates` are `pipelines.judging.resolving.CANDIDATE_SCHEMA`, `rows` those that are asked for, in the order
     of the answer: what only others look like is near nothing.
     """
     within = pairs.filter(pc.less_equal(pairs["distance_bits"], radius_bits))
     row_V, views_V = rows_of_views(candidates["views"])
+    is_meant_V = np.isin(views_V[:, 0], kinds_of(views))
+    row_V, views_V = row_V[is_meant_V], views_V[is_meant_V]
     code_N, code_V, a_P, b_P = _numbers(candidates["code"], views_V[:, 1 : 1 + CODE_BYTES], within)
     views_N = np.bincount(row_V, minlength=len(candidates))
     starts = np.concatenate([[0], np.cumsum(views_N[rows] + 1)]).astype(np.int64)

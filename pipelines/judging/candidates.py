@@ -3,7 +3,6 @@
 Most pictures are alone, which their hashes tell at once; of these it keeps a few bytes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,15 +13,15 @@ import pyarrow.compute as pc
 from byline.catalog.denylists.denylist import Denylist
 from byline.catalog.policies.policy import Policy
 from byline.catalog.policies.rules import Mask
-from byline.dedup.views import TRIMMED_TURNED, VIEW_BYTES, packed_views, rows_of_views, unpack_views
+from byline.dedup.views import ALL_VIEWS, VIEW_BYTES, packed_views, rows_of_views, unpack_views
 from byline.pipelines.facts.edges import Suspects, as_bytes, first_word, first_words
 from byline.pipelines.facts.evaluation_sets import EvaluationSets
 from byline.pipelines.judging.placeholders import Recurring
 from byline.pipelines.judging.resolving import CANDIDATE_SCHEMA
 from byline.pipelines.judging.screening import Screened
 
-ALL_VIEWS = ("turned", "trimmed")
-_KEPT_COLUMNS = ("sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id", "creator")
+KEPT_COLUMNS = ("sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id", "creator", *ALL_VIEWS)
+"""What is read of `pipelines.facts.rows.ROW_SCHEMA`, beside what is screened."""
 SAME = ("record_id", "sha256", "sharpness", "retrieved_at", "colors")
 COMPARED = [*SAME, "flatness", "original_width", "original_height", "pixels", "phash256"]
 """What candidates are compared by."""
@@ -42,11 +41,6 @@ class Kept:
     digests: npt.NDArray[np.uint64]
 
 
-def kept_columns(policy: Policy, *, all_views: bool) -> list[str]:
-    """Return what is read of `pipelines.facts.rows.ROW_SCHEMA`, beside what is screened."""
-    return [*_KEPT_COLUMNS, *(ALL_VIEWS if all_views else policy.duplicates.views)]
-
-
 def keep(rows: pa.Table, screened: Screened, policy: Policy, suspects: Suspects, similar: Suspects) -> Kept:
     """Return what must be kept of the rows of a pack until all packs are screened. It holds none of their buffers.
 
@@ -56,7 +50,7 @@ def keep(rows: pa.Table, screened: Screened, policy: Policy, suspects: Suspects,
     pictures = np.flatnonzero(is_picture | screened.reasons.admitted)
     digests = first_word(rows["sha256"])
     has_suspect = suspects.has(first_words(rows["phash256"]))
-    for name in policy.duplicates.views:
+    for name in ALL_VIEWS:
         view_rows, _, codes, _ = unpack_views(rows[name])
         has_suspect[view_rows[suspects.has(codes.view("<u8")[:, 0])]] = True
     has_suspect |= similar.has(digests)
@@ -72,9 +66,7 @@ def keep(rows: pa.Table, screened: Screened, policy: Policy, suspects: Suspects,
             creators=rows["creator"].to_numpy()[shown],
         ),
         candidate_rows=chosen,
-        candidates=_candidates(
-            rows.select([*COMPARED, *policy.duplicates.views]).take(pa.array(chosen)), screened, chosen, policy
-        ),
+        candidates=_candidates(rows.select([*COMPARED, *ALL_VIEWS]).take(pa.array(chosen)), screened, chosen, policy),
         creators=rows["creator"].to_numpy()[admitted] if policy.caps else np.zeros(0, np.uint64),
         digests=digests[admitted] if policy.caps else np.zeros(0, np.uint64),
     )
@@ -119,7 +111,7 @@ def contaminated_rows(rows: pa.Table, asked: Mask, evaluation: EvaluationSets, p
     shown = rows.select(["phash256", "pixels", "flatness", *ALL_VIEWS]).take(there)
     is_flat = pc.greater_equal(shown["flatness"], policy.duplicates.flat_from).to_numpy()
     found = np.zeros(len(rows), np.bool_)
-    views = pa.chunked_array([_views(shown, ALL_VIEWS)])
+    views = pa.chunked_array([_views(shown)])
     found[there.to_numpy()] = evaluation.contaminated(as_bytes(shown["phash256"]), views, is_flat, shown["pixels"])
     return found
 
@@ -137,18 +129,16 @@ def _candidates(rows: pa.Table, screened: Screened, chosen: npt.NDArray[np.int64
         **{name: rows[name] for name in SAME},
         "license": licenses,
         "pixels": pc.multiply(*sizes),
-        "views": pc.if_else(is_flat, pa.scalar(None, pa.binary()), _views(rows, policy.duplicates.views)),
+        "views": pc.if_else(is_flat, pa.scalar(None, pa.binary()), _views(rows)),
         "code": pc.if_else(is_flat, rows["pixels"].cast(pa.binary()), rows["phash256"].cast(pa.binary())),
     }
     return pa.table({name: columns[name] for name in CANDIDATE_SCHEMA.names}, schema=CANDIDATE_SCHEMA)
 
 
-def _views(rows: pa.Table, columns: Sequence[str]) -> pa.Array:
-    """Return the views of these columns, packed: trimmed ones that are turned too only where turned ones are."""
-    unpacked = [rows_of_views(rows[name]) for name in columns]
+def _views(rows: pa.Table) -> pa.Array:
+    """Return all views of each row, packed."""
+    unpacked = [rows_of_views(rows[name]) for name in ALL_VIEWS]
     row_V = np.concatenate([np.zeros(0, np.int64), *(row for row, _ in unpacked)])
     views_V = np.concatenate([np.zeros((0, VIEW_BYTES), np.uint8), *(views for _, views in unpacked)])
     order = np.argsort(row_V, kind="stable")
-    if "turned" not in columns:
-        order = order[views_V[order, 0] != TRIMMED_TURNED]
     return packed_views(row_V[order], views_V[order], len(rows))

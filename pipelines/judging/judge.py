@@ -26,7 +26,7 @@ from byline.pipelines.facts.edges import similar_words, suspect_words, suspects_
 from byline.pipelines.facts.evaluation_sets import EvaluationSets, corpus_evaluation_sets
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.facts.similar_search import read_similar, told_vectors
-from byline.pipelines.judging.candidates import Kept, contaminated_rows, denied_rows, keep, kept_columns, without
+from byline.pipelines.judging.candidates import KEPT_COLUMNS, Kept, contaminated_rows, denied_rows, keep, without
 from byline.pipelines.judging.placeholders import placeholder_rows
 from byline.pipelines.judging.resolving import (
     CANDIDATE_SCHEMA,
@@ -70,8 +70,7 @@ def judge_packs(
 
     def first(pack: Pack) -> Kept:
         is_evaluated = evaluation is not None and not evaluation.is_empty
-        all_views = is_evaluated or denylist.sees_views
-        columns = [*screened_columns(rules[pack.source], metrics), *kept_columns(policy, all_views=all_views)]
+        columns = [*screened_columns(rules[pack.source], metrics), *KEPT_COLUMNS]
         columns += ["final_url"] if denylist.sees_urls else []
         rows = pack.read(list(dict.fromkeys(columns)))
         alone = screen(rows, rules[pack.source], is_classified=is_classified, metrics=metrics)

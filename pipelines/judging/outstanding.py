@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,9 @@ from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import TRANSIENT, read_attempts, read_rows_of
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
+from byline.catalog.hosts import UrlError
 from byline.catalog.policies.policy import Policy
+from byline.catalog.urls import read_url
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
 from byline.pipelines.facts.measures import hash_facts
 from byline.pipelines.facts.rows import LACKS_COLUMNS, lacks
@@ -48,9 +51,12 @@ def num_asked_again(part: PackPart, store: Store, screened: Screened, asking: As
     return int(due(wanted, read_attempts(store, part.pack, ATTEMPT_COLUMNS), part.source, asking).again.sum())
 
 
-def named_again(parts: Iterable[PackPart], store: Store, policy: Policy, asking: Asking) -> Counter[str]:
-    """Return outcome -> how many records that the claims admit people named to be asked for again."""
+def named_again(
+    parts: Iterable[PackPart], store: Store, policy: Policy, asking: Asking
+) -> tuple[Counter[str], frozenset[str]]:
+    """Return outcome -> how many records that the claims admit people named to be asked for again, and their hosts."""
     counts: Counter[str] = Counter()
+    hosts: set[str] = set()
     for part in parts:
         records = part.read_records(store, ["record_id", "url", "license_claims", *LACKS_COLUMNS])
         claims = screen_claims(records.append_column("lacks", pa.array(lacks(records))), policy.rules_of(part.source))
@@ -58,4 +64,7 @@ def named_again(parts: Iterable[PackPart], store: Store, policy: Policy, asking:
         attempts = read_attempts(store, part.pack, ATTEMPT_COLUMNS)
         again = records.filter(pa.array(due(records, attempts, part.source, asking).named))
         counts.update(read_rows_of(store, part.pack, again, ["outcome"])["outcome"].to_pylist())
-    return counts
+        for url in again["url"].to_pylist():
+            with suppress(UrlError):
+                hosts.add(read_url(url).server)
+    return counts, frozenset(hosts)

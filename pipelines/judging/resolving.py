@@ -37,8 +37,8 @@ CANDIDATE_SCHEMA = pa.schema(
     ]
 )
 """Offsets have 64 bits: all packs together may have more than 2 GiB in a column. `code` is the 256-bit hash, or of a
-flat picture, whose hash says nothing, the digest of its very pixels. `views` are those that the policy looks at, packed
-as `dedup.views` does."""
+flat picture, whose hash says nothing, the digest of its very pixels. `views` are all that it has, packed as
+`dedup.views` does, since the split looks at more of them than the policy may."""
 REASONS = (
     "duplicate:same-bytes",
     "duplicate:near",
@@ -93,7 +93,7 @@ def resolve_duplicates(
     licensing = _licensing(candidates, image)
     by_wish = _sorted(candidates, _sort_keys(policy))
     best_first = by_wish[licensing[image[by_wish]] == by_wish]
-    looks, near = looks_and_near(candidates, best_first, pairs, rules.radius_bits)
+    looks, near = looks_and_near(candidates, best_first, pairs, rules.radius_bits, views=rules.views)
     chosen = choose_keepers(
         looks,
         near,

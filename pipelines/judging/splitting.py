@@ -9,6 +9,7 @@ import pyarrow as pa
 from byline.catalog.policies.policy import SplitRules
 from byline.catalog.policies.rules import heldout
 from byline.dedup.keepers import Looks, Near
+from byline.dedup.views import ALL_VIEWS
 from byline.pipelines.facts.edges import first_word
 from byline.pipelines.judging.candidate_codes import looks_and_near
 
@@ -28,12 +29,12 @@ def choose_heldout(candidates: pa.Table, rows: Ints, pairs: pa.Table, rules: Spl
     """Say on which side of the split admitted pictures are, given all that any of them is near to.
 
     `candidates` are `pipelines.judging.resolving.CANDIDATE_SCHEMA`, `rows` those that are admitted, one an image.
-    Pictures that are near one another, by any view and whatever their colors, or that others link, are one group; it is
-    held out when the digests of all say so. So a picture that comes can take another one out of what is held out, but
-    never out of training: what a model was trained on stays so. Cosines are not asked: of two that the policy's
-    `min_cosine` calls copies only one is admitted.
+    Pictures that are near one another, turned and trimmed too, whatever the policy counts as a copy and whatever their
+    colors, or that others link, are one group; it is held out when the digests of all say so. So a picture that comes
+    can take another one out of what is held out, but never out of training: what a model was trained on stays so.
+    Cosines are not asked: of two that the policy's `min_cosine` calls copies only one is admitted.
     """
-    looks, near = looks_and_near(candidates, rows, pairs, rules.radius_bits)
+    looks, near = looks_and_near(candidates, rows, pairs, rules.radius_bits, views=ALL_VIEWS)
     by_digest = heldout(first_word(candidates["sha256"])[rows], rules)
     group = _groups(looks, near)
     all_heldout = np.ones(len(group), np.bool_)

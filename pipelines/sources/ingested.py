@@ -16,8 +16,12 @@ from byline.pipelines.sources.readers import check_reader
 from byline.pipelines.sources.readers.files import files_of
 from byline.pipelines.sources.readers.unchanged import SourceFiles, remembered
 
-_READ_BY_NAME = dict.fromkeys(("csv", "folder", "img2dataset", "jsonl", "parquet"), ("names 3",))
-"""Readers that go by names -> the version of `sources.names` and what it decides: another reads every file anew."""
+_READ_BY_NAME = {
+    **dict.fromkeys(("csv", "folder", "jsonl"), ("names 3",)),
+    **dict.fromkeys(("img2dataset", "parquet"), ("names 3", "inside 1")),
+}
+"""Readers that go by names -> the versions of `sources.names` and what it decides, and of what pictures in tables say
+of themselves: another reads every file anew."""
 
 
 def records_path(

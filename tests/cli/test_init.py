@@ -13,7 +13,8 @@ import pytest
 from byline.catalog.configs.loading import load_config
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.policies.policy import Policy
-from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.corpora.config import CorpusConfig, load_corpus_config
+from byline.pipelines.sources.readers import read_source
 from byline.pipelines.sources.readers.yfcc import read_yfcc
 from tests.builders import a_picture, a_server, a_yfcc_line, encoded
 
@@ -129,6 +130,25 @@ def test_a_large_table_gets_packs_of_ten_thousand_and_names_of_others_cannot_end
     assert (config["name"], config["sources"][0]["num_packs"]) == ("big-list", 3)
 
 
+def test_a_table_without_a_header_is_begun_with_the_names_that_are_said(tmp_path):
+    rows = "".join(f"a town {number}\thttp://x.example/{number}\n" for number in range(3))
+    (tmp_path / "t.tsv").write_text(rows)
+    done = _byline("init", "t.tsv", "--column-names", "caption, url", "--into", "new", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "http://x.example/0" in done.stdout
+    (source,) = load_corpus_config(str(tmp_path / "new/byline.toml"))[0].sources
+    assert source.options.column_names == ("caption", "url")
+    records = list(read_source(source.reader, source.path, source.name, source.options))
+    assert [record.title for record in records] == [f"a town {number}" for number in range(3)]
+
+
+def test_names_of_columns_are_for_tables_of_text(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"url": "http://x.example/1", "title": "a"}\n')
+    done = _byline("init", "t.jsonl", "--column-names", "caption,url", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "column_names is for the reader csv, and this is jsonl" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
@@ -149,7 +169,7 @@ def test_a_large_table_gets_packs_of_ten_thousand_and_names_of_others_cannot_end
         (
             "t.csv",
             b"a town\thttp://x/1\n",
-            't.csv has no header row, its first line holds a URL; say column_names = ["',
+            "first line holds a URL; say what its columns are called: add --column-names ...,url\n",
         ),
         (
             "t.csv",

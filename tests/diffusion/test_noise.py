@@ -4,7 +4,8 @@ from diffusers import DDPMScheduler
 
 from byline.catalog.configs.loading import parse_config
 from byline.catalog.errors import ConfigError
-from byline.diffusion.noise import NoiseConfig, Noising
+from byline.diffusion.configs import NoiseConfig
+from byline.diffusion.noise import Noising
 
 T = torch.tensor([0, 1, 250, 998, 999])
 

@@ -1,7 +1,14 @@
+import json
+import shutil
+
 import pytest
+import torch
 
 from byline.catalog.errors import CheckpointError
+from byline.diffusion.checkpoint import file_digest, open_checkpoint
+from byline.diffusion.configs import UNetConfig
 from byline.diffusion.grid import grid_png
+from byline.diffusion.networks import build_unet
 from byline.diffusion.sampling import SamplingConfig, TextToImage
 from byline.training.run import run
 from tests.training.builders import (
@@ -29,12 +36,44 @@ def test_equal_seeds_give_equal_bytes(checkpoint):
     assert first == second
 
 
-def test_seed_prompt_and_place_give_other_pictures(checkpoint):
+def test_every_picture_has_the_next_seed_and_prompts_count(checkpoint):
     model = TextToImage.load(checkpoint)
     pictures = model.sample(["a", "a"], QUICK)
-    other = model.sample(["a", "a"], QUICK.model_copy(update={"seed": 1}))
+    other = model.sample(["a", "b"], QUICK.model_copy(update={"seed": 1}))
     assert pictures.shape == (4, 3, 16, 16)
-    assert len({picture.numpy().tobytes() for picture in [*pictures, *other]}) == 8
+    assert len({picture.numpy().tobytes() for picture in pictures}) == 4
+    assert torch.equal(other[0], pictures[1])
+    assert not torch.equal(other[2], pictures[3])
+
+
+def test_pictures_are_counted_as_they_are_done(checkpoint):
+    done = []
+    config = QUICK.model_copy(update={"batch_size": 3})
+    assert len(TextToImage.load(checkpoint).sample(["a", "b"], config, done.append)) == 4
+    assert done == [3, 1]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_low_precision_draws_about_the_same(checkpoint, precision):
+    exact, low = (
+        TextToImage.load(checkpoint, precision=each).sample(["a"], QUICK.model_copy(update={"guidance_scale": 1}))
+        for each in ("fp32", precision)
+    )
+    assert low.dtype == torch.uint8
+    assert exact.shape == low.shape
+
+
+def test_a_text_encoder_of_another_width_is_refused(checkpoint, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(open_checkpoint(checkpoint)[0], folder)
+    build = UNetConfig(block_out_channels=(8, 8), norm_num_groups=4, attention_head_dim=2)
+    build_unet(build, side=8, latent_channels=4, text_width=16).save_pretrained(folder / "unet_ema")
+    info = json.loads((folder / "byline.json").read_text())
+    for name in info["files"]:
+        info["files"][name] = file_digest(folder / name)
+    (folder / "byline.json").write_text(json.dumps(info))
+    with pytest.raises(CheckpointError, match=r"reads text of width 16 \(cross_attention_dim\), and .* gives 384"):
+        TextToImage.load(folder)
 
 
 def test_an_autoencoder_cannot_draw(tmp_path):

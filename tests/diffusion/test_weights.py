@@ -6,8 +6,9 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from byline.catalog.errors import BylineError, CheckpointError
-from byline.diffusion.autoencoder import AutoencoderConfig, build_autoencoder
-from byline.diffusion.text import TextEncoder, TextEncoderConfig
+from byline.diffusion.autoencoder import build_autoencoder
+from byline.diffusion.configs import AutoencoderConfig, TextEncoderConfig
+from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import load_pretrained, load_tensors, refuse_pickles, save_tensors, weights_digest
 from tests.training.builders import an_autoencoder
 

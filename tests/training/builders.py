@@ -13,7 +13,8 @@ from byline.catalog.corpora.manifest import Manifest, Shard, Split, manifest_byt
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import write_tar
-from byline.diffusion.autoencoder import AutoencoderConfig, build_autoencoder
+from byline.diffusion.autoencoder import build_autoencoder
+from byline.diffusion.configs import AutoencoderConfig
 from byline.training.config import AutoencoderRun, DiffusionRun
 
 SIDE_PX = 16
@@ -88,6 +89,7 @@ def _shared(release: str, run: Path, **overrides: Any) -> dict[str, Any]:
         "resolution_px": SIDE_PX,
         "images": 24,
         "batch_size": 4,
+        "streams": 4,
         "ema_half_life_images": 8,
         "optimizer": {"learning_rate": 1e-3},
     }

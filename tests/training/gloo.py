@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed import FileStore, PrefixStore  # type: ignore[attr-defined]
 
 from byline.training.ranks import Ranks
 
@@ -49,12 +50,11 @@ def _answer(pipe: Any) -> tuple[Any, str | None]:
 def _be_rank(pipe: Any, store: str, rank: int, size: int, function: Callable[..., Any], arguments: Any) -> None:
     os.environ["LOCAL_RANK"] = str(rank)
     torch.set_num_threads(1)
-    meeting = dist.FileStore(store, size)
-    dist.init_process_group("gloo", store=dist.PrefixStore("group", meeting), rank=rank, world_size=size)
+    meeting = FileStore(store, size)
+    dist.init_process_group("gloo", store=PrefixStore("group", meeting), rank=rank, world_size=size)
     try:
-        ranks = Ranks(rank=rank, size=size, device=torch.device("cpu"), store=dist.PrefixStore("byline", meeting))
-        pipe.send_bytes(
-            pickle.dumps((function(ranks, *arguments), None))
-        )  # by value: a rank's shared tensors end with it
+        ranks = Ranks(rank=rank, size=size, device=torch.device("cpu"), store=PrefixStore("byline", meeting))
+        answer = function(ranks, *arguments), None
+        pipe.send_bytes(pickle.dumps(answer))  # by value: tensors that are shared end with their process
     except Exception:
         pipe.send_bytes(pickle.dumps((None, traceback.format_exc())))

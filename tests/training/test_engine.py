@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from byline.catalog.errors import ConfigError
-from byline.training.engine import passes_per_step, read_deepspeed
+from byline.training.deepspeed_files import read_deepspeed
+from byline.training.engine import passes_per_step
 from byline.training.ranks import Ranks
 from tests.training.builders import an_autoencoder_run
 

@@ -82,32 +82,37 @@ class Fetching:
         """Writes the journal and the segments, one after the other, while requests go on."""
 
     async def run(self, transport: Transport, config: FetchConfig) -> None:
-        """Ask for what the journal does not have, and write every segment."""
+        """Ask for what the journal does not have, each URL once however many records have it; write every segment."""
         places = [place for place, asked in enumerate(self.asked) if asked not in self.journal]
         self.count(len(self.requests) - len(places))
+        groups = _asked_together(self.requests, places)
         get = transport.attempt if isinstance(transport, HttpTransport) else transport.get
 
         async def ask(number: int) -> Answer:
-            request = self.requests[places[number]]
+            request = self.requests[groups[number][0]]
             if request.get("held"):
                 return await loop.run_in_executor(decoders, _read_held, request, config.max_bytes, self.unpacked)
             return await get(request["url"])
 
         async def use(number: int, answer: Answer) -> None:
-            request = self.requests[places[number]]
+            request = self.requests[groups[number][0]]
             if request["url"].startswith(self.served):
                 if answer.outcome is Outcome.UNREACHABLE:
                     raise CorpusError(
                         f"the server of this build, which has {request['url']}, is gone; run the build again"
                     )  # and that is no outcome of the picture's: the build was killed
                 answer = replace(answer, was_sent=False)  # to nobody else
-            row = await loop.run_in_executor(decoders, index_row, request, answer, self.pixels, self.denylist)
-            if note := row[0].get("note"):
-                Metrics.counter("byline", f"{ODD}{str(note).partition(':')[0]}").inc()
-            self.count(1)
-            self.batch.append(row)
-            if len(self.batch) == JOURNALED:
-                await keep()
+            said, stored, original = await loop.run_in_executor(
+                decoders, index_row, request, answer, self.pixels, self.denylist
+            )
+            for place in groups[number]:
+                own = {name: self.requests[place][name] for name in ("record_id", "url")}
+                if note := said.get("note"):
+                    Metrics.counter("byline", f"{ODD}{str(note).partition(':')[0]}").inc()
+                self.count(1)
+                self.batch.append(({**said, **own}, stored, original))
+                if len(self.batch) >= JOURNALED:
+                    await keep()
 
         async def keep() -> None:
             batch, self.batch = self.batch, []
@@ -115,7 +120,7 @@ class Fetching:
 
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(os.cpu_count()) as decoders, self.writer:
-            hosts = [_host(self.requests[place]) for place in places]
+            hosts = [_host(self.requests[group[0]]) for group in groups]
             limits = {"window": WINDOW - 2 * JOURNALED, "per_host": config.per_host, "retries": config.retries}
             await keep()  # a killed process may have left a whole segment
             await answer_all(hosts, ask, use, **limits)
@@ -134,6 +139,18 @@ class Fetching:
                 return
             self.write(self.journal.read(self.asked[segment]))
             self.num_written += len(self.asked[segment])
+
+
+def _asked_together(requests: Sequence[Request], places: Sequence[int]) -> list[list[int]]:
+    """Return places whose requests are one: those of one URL, in the form in which it is sent, in their order."""
+    groups: dict[object, list[int]] = {}
+    for place in places:
+        what: object = place
+        if not requests[place].get("held"):
+            with suppress(UrlError):
+                what = read_url(requests[place]["url"]).sent
+        groups.setdefault(what, []).append(place)
+    return list(groups.values())
 
 
 def _host(request: Request) -> str:

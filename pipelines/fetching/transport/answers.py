@@ -46,6 +46,9 @@ class Answer:
     """HTTP status of the answer, where there was one."""
     retry_after_s: float | None = None
     """How long the host wants to rest. Without a status, it had said so before and was not asked now."""
+    says_its_end: bool = True
+    """Whether the response said where its body ends; else it ends with the connection, and so does one of a killed
+    server."""
     was_sent: bool = True
     """Whether the host was asked. A request for robots.txt that it did not answer is one; that it rests is none."""
 

@@ -32,7 +32,8 @@ async def picture_of(
         return _of_status(response)
     answer = _plain(await _read(response, max_bytes, large), headers.get("Content-Encoding", ""), max_bytes)
     etag, last_modified = _kept(headers.get("ETag")), _kept(headers.get("Last-Modified"))
-    return replace(answer, status=status, etag=etag, last_modified=last_modified)
+    says_its_end = "Content-Length" in headers or "Transfer-Encoding" in headers
+    return replace(answer, status=status, etag=etag, last_modified=last_modified, says_its_end=says_its_end)
 
 
 async def file_of(response: aiohttp.ClientResponse, *, num_bytes: int) -> Answer | Redirect:

@@ -33,7 +33,7 @@ _BETWEEN_WORDS = re.compile(r"[\s\"'<>,()]+")
 class Beyond:
     """A place outside of the corpus that still has what goes."""
 
-    kind: Literal["pictures", "source", "page", "export"]
+    kind: Literal["pictures", "source", "page", "export", "note"]
     path: str
     told: str
     """What this place still has, in words."""
@@ -56,7 +56,9 @@ def beyond(
     records = _records(store, record_ids)
     words = {word for row in records for word in (row["record_id"], row["url"], row["landing_url"]) if word}
     found = [*_held(records), *_sources(records)]
-    ours = {one.path: one for one in read_written(store)}
+    written, damaged = read_written(store)
+    found += [Beyond(kind="note", path=path, told=told) for path, told in damaged.items()]
+    ours = {one.path: one for one in written}
     for path, one in sorted({**{one.path: one for one in near}, **ours}.items()):
         if (seen := _written(one, matcher, words, versions)) is not None:
             found.append(Beyond(**{**asdict(seen), "is_ours": seen.kind == "page" and path in ours}))

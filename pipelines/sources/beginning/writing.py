@@ -111,7 +111,9 @@ def _fetch(contact: str | None) -> list[str]:
 
 def _columns(options: ReadOptions) -> list[str]:
     said = ", ".join(f"{field} = {_quoted(name)}" for field, name in options.columns.items())
-    return [f"columns = {{ {said} }}"] if said else []
+    names = ", ".join(map(_quoted, options.column_names))
+    lines = [f"column_names = [{names}]"] if names else []
+    return [*lines, f"columns = {{ {said} }}"] if said else lines
 
 
 def _named(taken: Taken) -> list[str]:

@@ -46,8 +46,14 @@ def told_of_picture(value: Any) -> dict[str, Any] | None:
 
     None where there are no bytes.
     """
-    data = value.get("bytes") if isinstance(value, Mapping) else value
-    if not isinstance(data, bytes) or not data:
+    data = bytes_in(value)
+    if data is None:
         return None
     beside = {name: said for name, said in value.items() if name != "bytes"} if isinstance(value, Mapping) else {}
     return {**beside, "sha256": sha256_hex(data)}
+
+
+def bytes_in(value: Any) -> bytes | None:
+    """Return the picture of a cell, none where it has no bytes."""
+    data = value.get("bytes") if isinstance(value, Mapping) else value
+    return data if isinstance(data, bytes) and data else None

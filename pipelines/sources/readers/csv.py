@@ -8,7 +8,7 @@ from typing import Any
 
 from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import SourceError
+from byline.catalog.errors import HeaderError, SourceError
 from byline.pipelines.sources.readers.dialects import (
     MARKS,
     SUFFIXES,
@@ -115,17 +115,17 @@ def _header(reader: Iterator[list[str]], lines: _Lines, path: str, dialect: Dial
     if not header:
         raise SourceError(f"{path} has no header row; its first line must name the columns")
     if wanted := _names_wanted(lines.taken[0], dialect.delimiter):
-        raise SourceError(f"{path} has no header row, its first line holds a URL; say column_names = [{wanted}]")
+        raise HeaderError(f"{path} has no header row, its first line holds a URL", wanted)
     return [name.strip() for name in header]
 
 
-def _names_wanted(line: bytes, delimiter: str) -> str | None:
+def _names_wanted(line: bytes, delimiter: str) -> list[str]:
     """Return the names that a config should give to columns whose first line is a row already, none of a header."""
     for mark in (delimiter, *MARKS):
         is_url = [_URL.match(field.strip()) is not None for field in fields_of(line, mark)]
         if any(is_url):
-            return ", ".join('"url"' if one else '"..."' for one in is_url[:20])
-    return None
+            return ["url" if one else "..." for one in is_url[:20]]
+    return []
 
 
 def _record(

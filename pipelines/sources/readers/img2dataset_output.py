@@ -19,7 +19,10 @@ import pyarrow.parquet as pq
 from byline.catalog.corpora.records import Evidence, ImageRecord, Row, UnreadableRow
 from byline.catalog.errors import SourceError
 from byline.pictures.members import Members, members_beside
+from byline.pipelines.fetching.held import read_held
 from byline.pipelines.sources.readers.ids import IdCheck
+from byline.pipelines.sources.readers.inside import MAX_XMP_FILE_BYTES
+from byline.pipelines.sources.readers.layers import with_picture
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.readers.parquet import (
     BATCH_ROWS,
@@ -75,14 +78,16 @@ def _read_shard(parquet: Path, source: str, options: ReadOptions, check: IdCheck
     try:
         with pq.ParquetFile(parquet, buffer_size=BUFFER_BYTES, pre_buffer=False) as shard:
             columns = columns_in(shard.schema_arrow.names, options, str(parquet))
-            members = members_beside(parquet, _keys(shard))
+            members = members_beside(parquet, _keys(shard, str(parquet)))
             retrieved_at = _end_of(parquet.with_name(f"{parquet.stem}_stats.json"))
             for batch in bounded_batches(shard, str(parquet), BATCH_ROWS):
                 for row in rows_of(without_times(batch, str(parquet))):
                     number += 1
                     if not isinstance(row, NotHad):
                         check.add(row, columns)
-                    yield _read_row(row, columns, members, source, str(parquet), f"row {number}", retrieved_at)
+                    place = f"row {number}"
+                    read = _read_row(row, columns, members, source, str(parquet), place, retrieved_at)
+                    yield from with_picture(read, _picture_of(read), options, f"{parquet.name} {place}")
     except UnicodeDecodeError as error:
         raise SourceError(f"{parquet} has a column whose name is not UTF-8; give it another") from error
     except (pa.ArrowException, OSError) as error:
@@ -107,9 +112,9 @@ def columns_in(names: list[str], options: ReadOptions, path: str) -> Columns:
     return columns_of(names, options, path)
 
 
-def _keys(shard: pq.ParquetFile) -> set[str]:
-    batches = shard.iter_batches(BATCH_ROWS, columns=["key"], use_threads=False)
-    return {str(key) for batch in batches for key in batch.column(0).to_pylist() if key is not None}
+def _keys(shard: pq.ParquetFile, path: str) -> set[str]:
+    batches = bounded_batches(shard, path, BATCH_ROWS, columns=["key"])
+    return {str(key) for batch in batches for key in batch.column(0).unique().to_pylist() if key is not None}
 
 
 def _read_row(
@@ -136,6 +141,12 @@ def _read_row(
         return replace(record, held=members.held[key])
 
     return read_row(read, place=f"{Path(path).name} {place}")
+
+
+def _picture_of(row: Row) -> bytes | None:
+    """Return the picture that a record holds; none where it cannot be had, which its fetch will tell."""
+    held = row.held if isinstance(row, ImageRecord) else None
+    return read_held(held, max_bytes=MAX_XMP_FILE_BYTES).body if held is not None else None
 
 
 def _end_of(stats: Path) -> str | None:

@@ -1,15 +1,29 @@
-"""What is said of one picture of a folder, by what stands beside it and by itself, field by field.
+"""What is said of one picture, by what stands beside it and by itself, field by field.
 
-Each sidecar, the row of the folder's table, and the picture itself is a layer. Of a field the first layer that says
-something counts; of licenses every statement is a claim.
+Each sidecar, the row of a table, and the picture itself is a layer. Of a field the first layer that says something
+counts; of licenses every statement is a claim.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
+from byline.catalog.corpora.records import ImageRecord, Row, UnreadableRow
+from byline.pipelines.sources.readers.inside import look_inside
 from byline.pipelines.sources.readers.names import CLAIMS, field_of, folded, one_of, texts_of
 from byline.pipelines.sources.readers.options import FIELDS, ReadOptions
-from byline.pipelines.sources.readers.values import NAME_KEYS, as_text, is_empty, listed, name_in, text_of
+from byline.pipelines.sources.readers.rows import read_row
+from byline.pipelines.sources.readers.values import (
+    NAME_KEYS,
+    as_text,
+    is_empty,
+    line_of,
+    listed,
+    name_in,
+    tags_of,
+    text_of,
+)
 
 INSIDE = {
     "title": ("xmp:dc:title", "iptc:ObjectName"),
@@ -87,6 +101,31 @@ class Layers:
                 yield layer, next(iter(texts), None)
             elif field == "description":
                 yield layer, next((name for name in texts if (name, layer[name]) != title), None)
+
+
+def with_picture(row: Row, data: bytes | None, options: ReadOptions, place: str) -> Iterator[Row]:
+    """Yield a row of a table with what its picture says of itself as the last layer, and what of that is unreadable.
+
+    Bytes that are no picture say nothing: that is an outcome of their fetch.
+    """
+    if not isinstance(row, ImageRecord) or data is None:
+        yield row
+        return
+    try:
+        inside = look_inside(BytesIO(data), size=len(data), with_coordinates=False)
+    except ValueError:
+        yield row
+        return
+    yield from (UnreadableRow(place=place, problem=problem) for problem in inside.problems)
+    yield read_row(lambda: _with_layer(row, Layers([inside.statements], options)), place=place)
+
+
+def _with_layer(record: ImageRecord, layer: Layers) -> ImageRecord:
+    first = {field: value for field, (_, value) in layer.fields().items()}
+    lines = {field: getattr(record, field) for field in ("title", "creator", "description")}
+    lines |= {field: line_of(field, first[field]) for field, said in lines.items() if is_empty(said) and field in first}
+    claims = tuple(dict.fromkeys((*record.license_claims, *layer.claims())))
+    return replace(record, **lines, tags=record.tags or tags_of(first.get("tags")), license_claims=claims)
 
 
 def _claiming(layer: Said) -> list[str]:

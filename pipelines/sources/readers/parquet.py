@@ -18,8 +18,9 @@ from byline.catalog.corpora.records import Evidence, ImageRecord, Row, Unreadabl
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import ColumnError, SourceError
 from byline.pictures.cells import PictureColumn, rows_at_once
-from byline.pipelines.sources.readers.cells import picture_column, told_of_picture
+from byline.pipelines.sources.readers.cells import bytes_in, picture_column, told_of_picture
 from byline.pipelines.sources.readers.ids import IdCheck
+from byline.pipelines.sources.readers.layers import with_picture
 from byline.pipelines.sources.readers.names import field_of
 from byline.pipelines.sources.readers.nested import names_of, with_nested
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
@@ -108,11 +109,13 @@ def _read_file(path: str, source: str, options: ReadOptions, check: IdCheck, nam
         pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet,
     ):
         layout = _layout(parquet.schema_arrow, options, path)
-        reading = _Reading(layout=layout, path=path, name=name, source=source, partition=partition, check=check)
+        reading = _Reading(
+            layout=layout, path=path, name=name, source=source, partition=partition, check=check, options=options
+        )
         for batch in bounded_batches(parquet, path, rows_at_once(parquet.metadata, layout.pictures)):
             for row in rows_of(without_times(batch, path)):
                 number += 1
-                yield reading.row(row, number)
+                yield from reading.rows(row, number)
 
 
 def _check_urls(field: pa.Field, path: str) -> None:
@@ -176,20 +179,24 @@ class _Reading:
     source: str
     partition: dict[str, str]
     check: IdCheck
+    options: ReadOptions
 
-    def row(self, row: dict[str, Any] | NotHad, number: int) -> Row:
-        """Return what a row makes."""
+    def rows(self, row: dict[str, Any] | NotHad, number: int) -> Iterator[Row]:
+        """Yield what a row makes, and what its picture says of itself and cannot be read."""
         place = f"row {number}"
         if isinstance(row, NotHad):
-            return UnreadableRow(place=place, problem=row.why)
-        pictures, held = self.layout.pictures, None
+            yield UnreadableRow(place=place, problem=row.why)
+            return
+        pictures, held, data = self.layout.pictures, None, None
         if pictures is not None:
+            data = bytes_in(row[pictures.name])
             told = told_of_picture(row[pictures.name])
             held = Held(name=f"{self.name}#{number}", place=pictures.held(self.path, number - 1)) if told else None
             row = {**row, pictures.name: told}
         said = with_nested(row) if self.layout.has_nested else row
         self.check.add(said, self.layout.columns)
-        return read_row(lambda: self._record(row, said, held, place), place=place)
+        record = read_row(lambda: self._record(row, said, held, place), place=place)
+        yield from with_picture(record, data, self.options, place)
 
     def _record(self, row: dict[str, Any], values: dict[str, Any], held: Held | None, place: str) -> ImageRecord:
         values, columns = with_partition(values, self.partition), self.layout.columns

@@ -1,12 +1,13 @@
 """Parquet files in bounded memory, whatever they claim: a file of a kilobyte may hold a gigabyte in one cell.
 
 A page is in memory whole, so the sizes in the headers of all pages are looked at before any is unpacked. Text that
-recurs is read as a dictionary, so that a thousand rows of one long text are it once, until `bytes_of` has told how much
-they would be.
+recurs is read as a dictionary, in lists too, so that a thousand rows of one long text, or a row that lists it so often,
+are it once, until `bytes_of` has told how much they would be.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import IO
 
 import pyarrow as pa
@@ -22,10 +23,14 @@ MAX_ROW_BYTES = 1 << 25
 """Largest row; pictures may be in it."""
 MAX_INSIDE_BYTES = 1 << 30
 """Most text in lists and objects that is read at once, if every value were as long as all distinct ones together."""
+MAX_LISTED_VALUES = 1 << 26
+"""Most values of a column of lists in a row group, since all of them may be of one row: a few bytes can stand for
+billions."""
 MAX_HEADER_BYTES = 1 << 20
 _FIRST_BYTES = 1 << 9
-_UNPACKED, _PACKED = 2, 3
-"""Fields of a page's header: its size in memory, and in the file after the header."""
+_UNPACKED, _PACKED, _DATA, _DATA_2 = 2, 3, 5, 8
+"""Fields of a page's header: its size in memory, and in the file after the header; what begins with how many values a
+page of data has, in either of its versions."""
 
 
 def bounded_batches(
@@ -33,10 +38,14 @@ def bounded_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file in order, text as dictionaries. Raises `SourceError` for pages that are too large."""
     with open(path, "rb") as file:
-        batch_rows = _rows_at_once(file, parquet.metadata, path, batch_rows)
+        batch_rows = _rows_at_once(file, parquet, path, batch_rows)
     texts = _texts(parquet.schema)
+    groups: list[int] = list(range(parquet.num_row_groups))
+    # of a list's texts pyarrow makes dictionaries in one row group only
+    together = [[group] for group in groups] if any("." in text for text in texts) else [groups]
     with pq.ParquetFile(path, read_dictionary=texts, buffer_size=1 << 20, pre_buffer=False) as dictionaries:
-        yield from dictionaries.iter_batches(batch_rows, columns=columns, use_threads=False)
+        for read in together:
+            yield from dictionaries.iter_batches(batch_rows, row_groups=read, columns=columns, use_threads=False)
 
 
 def bytes_of(array: pa.Array | pa.RecordBatch) -> int:
@@ -63,9 +72,28 @@ def bytes_of(array: pa.Array | pa.RecordBatch) -> int:
 def spelled_out(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return rows without dictionaries, of which Python's values are made slowly."""
     columns = [
-        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns
+        column.cast(plain) if (plain := _plain(column.type)) != column.type else column for column in batch.columns
     ]
     return pa.RecordBatch.from_arrays(columns, batch.schema.names)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return a type without dictionaries, in it neither."""
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(
+            kind.key_field.with_type(_plain(kind.key_type)), kind.item_field.with_type(_plain(kind.item_type))
+        )
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain(kind.value_type)))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(kind.value_field.with_type(_plain(kind.value_type)))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain(kind.value_type)), kind.list_size)
+    return kind
 
 
 def _span(array: pa.MapArray) -> tuple[int, int]:
@@ -80,55 +108,69 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _texts(schema: pq.ParquetSchema) -> list[str]:
-    """Return the columns of text that lie in nothing: pyarrow cannot always make dictionaries of the others."""
+    """Return the columns of text of which a row, or many rows, may have one value many times.
+
+    Not what lies in objects alone, which may be pictures: of that a row has one value.
+    """
     columns = (schema.column(number) for number in range(len(schema)))
-    texts = (column for column in columns if column.physical_type == "BYTE_ARRAY" and "." not in column.path)
-    return [column.path for column in texts if column.logical_type.type != "DECIMAL"]
+    texts = (
+        column for column in columns if column.physical_type == "BYTE_ARRAY" and column.logical_type.type != "DECIMAL"
+    )
+    return [column.path for column in texts if "." not in column.path or column.max_repetition_level]
 
 
-def _rows_at_once(file: IO[bytes], metadata: pq.FileMetaData, path: str, batch_rows: int) -> int:
-    """Return how many rows to read at once. Raises `SourceError` for pages that are too large."""
+def _rows_at_once(file: IO[bytes], parquet: pq.ParquetFile, path: str, batch_rows: int) -> int:
+    """Return how many rows to read at once. Raises `SourceError` for pages, or lists, that are too large."""
     end = os.fstat(file.fileno()).st_size
-    for number in range(metadata.num_row_groups):
-        group, num_bytes = metadata.row_group(number), 0
+    for number in range(parquet.metadata.num_row_groups):
+        group, num_bytes = parquet.metadata.row_group(number), 0
         for place in range(group.num_columns):
-            column = group.column(place)
-            first, largest = _first_and_largest(_page_sizes(file, column, end))
+            column, is_list = group.column(place), parquet.schema.column(place).max_repetition_level > 0
+            pages = list(_pages(file, column, end))
+            first, largest = (pages[0].num_bytes, max(page.num_bytes for page in pages)) if pages else (0, 0)
             num_bytes += largest
+            name = f"column {column.path_in_schema!r:.60}"
             if num_bytes > MAX_PAGES_BYTES:
                 raise SourceError(
-                    f"{path}: a page of column {column.path_in_schema!r:.60} becomes {largest:,} bytes, and at most "
+                    f"{path}: a page of {name} becomes {largest:,} bytes, and at most "
                     f"{MAX_PAGES_BYTES:,} of a row group are in memory; write it anew with smaller pages or values"
                 )
-            if "." in column.path_in_schema and column.dictionary_page_offset and first and group.num_rows:
-                most = MAX_INSIDE_BYTES * group.num_rows // (max(column.num_values, 1) * first)
+            if is_list and (num_values := sum(page.num_values for page in pages)) > MAX_LISTED_VALUES:
+                raise SourceError(
+                    f"{path}: {name} lists {num_values:,} values in a row group, and at most "
+                    f"{MAX_LISTED_VALUES:,} are in memory; write it anew with smaller row groups"
+                )
+            if not is_list and "." in column.path_in_schema and column.dictionary_page_offset and first:
+                most = MAX_INSIDE_BYTES // first
                 batch_rows = max(1, min(batch_rows, most))
     return batch_rows
 
 
-def _first_and_largest(sizes: Iterator[int]) -> tuple[int, int]:
-    found = list(sizes)
-    return (found[0], max(found)) if found else (0, 0)
+@dataclass(frozen=True, slots=True)
+class _Page:
+    num_bytes: int
+    """In memory."""
+    num_values: int
+    """Of data; nulls and empty lists count."""
 
 
-def _page_sizes(file: IO[bytes], column: pq.ColumnChunkMetaData, end: int) -> Iterator[int]:
-    """Yield the sizes in memory of the pages of a column, until its end or one that cannot be read; that is told when
-    it is unpacked."""
+def _pages(file: IO[bytes], column: pq.ColumnChunkMetaData, end: int) -> Iterator[_Page]:
+    """Yield the pages of a column, until its end or one that cannot be read; that is told when it is unpacked."""
     offsets = (column.dictionary_page_offset, column.data_page_offset)
     at = min((offset for offset in offsets if offset and offset > 0), default=end)
     stop = min(at + column.total_compressed_size, end)
     while at < stop:
         header = _header_at(file, at)
         if header is None:
-            yield column.total_uncompressed_size  # as if it were one page
+            yield _Page(column.total_uncompressed_size, column.num_values)  # as if it were one
             return
-        length, unpacked, packed = header
-        yield unpacked
+        length, packed, page = header
+        yield page
         at += length + packed
 
 
-def _header_at(file: IO[bytes], at: int) -> tuple[int, int, int] | None:
-    """Return the length of a page's header, and the page's size in memory and in the file; none where there is none."""
+def _header_at(file: IO[bytes], at: int) -> tuple[int, int, _Page] | None:
+    """Return the length of a page's header, that of the page in the file, and the page; none where there is none."""
     num_bytes = _FIRST_BYTES
     while num_bytes <= MAX_HEADER_BYTES:
         file.seek(at)
@@ -141,12 +183,13 @@ def _header_at(file: IO[bytes], at: int) -> tuple[int, int, int] | None:
         except ValueError:
             return None
         unpacked, packed = sizes.get(_UNPACKED, -1), sizes.get(_PACKED, -1)
-        return (reader.at, unpacked, packed) if unpacked >= 0 and packed >= 0 else None
+        num_values = max(sizes.get(_DATA, 0), sizes.get(_DATA_2, 0))
+        return (reader.at, packed, _Page(unpacked, num_values)) if unpacked >= 0 and packed >= 0 else None
     return None
 
 
 class _Thrift:
-    """Reads Thrift's compact protocol as far as headers of pages need: numbers of a struct, the rest passed over."""
+    """Reads Thrift's compact protocol as far as headers of pages need: numbers, the rest passed over."""
 
     MAX_DEPTH = 8
 
@@ -155,7 +198,10 @@ class _Thrift:
         self.at = 0
 
     def numbers_of_struct(self, depth: int = 0) -> dict[int, int]:
-        """Return field -> number of the struct that comes next. Raises `ValueError`, or `IndexError` at the end."""
+        """Return field -> number of the struct that comes next; of a struct in it the number that it begins with.
+
+        Raises `ValueError`, or `IndexError` at the end.
+        """
         if depth > self.MAX_DEPTH:
             raise ValueError("nested too deep")
         numbers, field = {}, 0
@@ -164,19 +210,19 @@ class _Thrift:
             field = field + step if step else self._number()
             if kind in (4, 5, 6):
                 numbers[field] = self._number()
+            elif kind == 12:
+                numbers[field] = self.numbers_of_struct(depth + 1).get(1, 0)
             else:
-                self._pass(kind, depth)
+                self._pass(kind)
         return numbers
 
-    def _pass(self, kind: int, depth: int) -> None:
+    def _pass(self, kind: int) -> None:
         if kind == 3:
             self._skip(1)
         elif kind == 7:
             self._skip(8)
         elif kind == 8:
             self._skip(self._varint())
-        elif kind == 12:
-            self.numbers_of_struct(depth + 1)
         elif kind not in (1, 2):  # no header of a page has lists or maps
             raise ValueError(f"a field of kind {kind}")
 

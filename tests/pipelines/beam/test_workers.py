@@ -14,7 +14,7 @@ from byline.pipelines.beam.workers import WorkerServer, worker_server
 from harness.fetch_only import write_corpus
 from tests.builders import a_server
 
-PATIENCE_S = 60
+PATIENCE_S = 300
 STAGES = ("ingest", "judge", "fetch", "measure", "find", "caption", "write")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

@@ -134,3 +134,25 @@ def test_real_work_is_counted_across_processes_and_is_none_the_second_time(tmp_p
         second = run(base)
     assert len(asked) == 11
     assert second.get("requested", 0) == second.get("measured", 0) == 0
+
+
+def test_a_url_that_many_records_have_is_asked_once_and_all_get_its_answer(tmp_path):
+    store = Store(str(tmp_path))
+    with a_server({"/a": (200, "image/jpeg", PICTURE)}) as (base, asked):
+        urls = [f"{base}/a"] * 100 + [
+            f"{base}/b/../a#part",
+            f"{base}/a?",
+            f"{base}/gone",
+            f"{base}/gone",
+            "ftp://x",
+            "ftp://x",
+        ]
+        part = a_part(store, urls)
+        fetch_pack(part, store, PixelConfig(), a_fetch_config(), (), Meter())
+        fetch_pack(part, store, PixelConfig(), a_fetch_config(), (), Meter())
+    assert sorted(asked) == ["/a", "/gone"]
+    rows = read_index(store, part.pack).to_pylist()
+    assert [row["url"] for row in rows] == urls
+    assert len({row["record_id"] for row in rows}) == len(urls)
+    assert [row["outcome"] for row in rows] == ["fetched"] * 102 + ["http-error"] * 2 + ["bad-url"] * 2
+    assert len({row["stored_sha256"] for row in rows[:102]}) == 1

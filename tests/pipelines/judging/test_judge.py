@@ -68,15 +68,15 @@ def not_asked(number, **overrides):
     return {**a_row(number), **dict.fromkeys(measured), **overrides}
 
 
-def _judge(rows, edges=(), policy=POLICY, *, num_packs=1, **known):
-    """Judge rows that lie in `num_packs` packs in turn; return the verdicts by record."""
+def _judge(rows, edges=(), policy=POLICY, *, num_packs=1, recurring=(), **known):
+    """Judge rows that lie in `num_packs` packs in turn; return the verdicts by record. Codes of views may recur too."""
 
     def pack(number):
         table = pa.Table.from_pylist(rows[number::num_packs], schema=ROW_SCHEMA)
         return Pack(name=f"s-{number:05d}", read=table.select)
 
     codes = [row["phash256"] for row in rows if row["phash256"]]
-    recurring = sorted({code for code in codes if codes.count(code) > 1})
+    recurring = sorted({*recurring, *(code for code in codes if codes.count(code) > 1)})
     pairs = pa.Table.from_pylist(
         [dict(zip(EDGE_SCHEMA.names, edge, strict=True)) for edge in edges], schema=EDGE_SCHEMA
     )
@@ -255,6 +255,15 @@ def test_a_copy_is_found_by_the_views_that_the_policy_looks_at(views, kind, view
     assert (verdict["keeper_record_id"], verdict["view"], verdict["distance_bits"]) == (
         ("s:1", view, 4) if view else (None, None, None)
     )
+
+
+@pytest.mark.parametrize(("kind", "column"), [(TURNED, "turned"), (TRIMMED_TURNED, "trimmed")])
+def test_what_is_turned_is_on_one_side_of_the_split_though_the_policy_keeps_both(kind, column):
+    rows = [a_row(1, sha256="0" * 64), a_row(2, sha256="f" * 64, **{column: _views(kind, 3)})]
+    policy = _seeing("trimmed").model_copy(update={"split": SplitRules(heldout_fraction=0.5, radius_bits=20)})
+    verdicts = _judge(rows, [(CODES[1], CODES[3], 9)], policy, num_packs=2)
+    assert [(one["keeper_record_id"], one["split"]) for one in verdicts.values()] == [(None, "train")] * 2
+    assert _judge(rows[:1], [], policy)["s:1"]["split"] == "heldout"
 
 
 def test_flat_pictures_have_no_views_that_count():

@@ -1,8 +1,9 @@
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from byline.catalog.policies.policy import SplitRules
-from byline.dedup.views import TRIMMED, View, pack_views
+from byline.dedup.views import TRIMMED, TRIMMED_TURNED, TURNED, View, pack_views
 from byline.pipelines.facts.measures import EDGE_SCHEMA
 from byline.pipelines.judging.resolving import CANDIDATE_SCHEMA
 from byline.pipelines.judging.splitting import choose_heldout
@@ -14,7 +15,7 @@ HELDOUT, TRAINED = "0" * 15, "f" * 15
 HALF = SplitRules(heldout_fraction=0.5, radius_bits=20)
 
 
-def a_picture(number, side, code, *views):
+def a_picture(number, side, code, *views, kind=TRIMMED):
     return {
         "record_id": f"s:{number}",
         "sha256": f"{side}{number}" + "0" * 48,
@@ -24,7 +25,7 @@ def a_picture(number, side, code, *views):
         "retrieved_at": None,
         "code": CODES[code],
         "colors": GRAY,
-        "views": pack_views([View(kind=TRIMMED, code=CODES[view], colors=GRAY) for view in views]),
+        "views": pack_views([View(kind=kind, code=CODES[view], colors=GRAY) for view in views]),
     }
 
 
@@ -55,8 +56,9 @@ def test_pictures_that_others_link_are_on_one_side():
     assert _alike(pictures, [(1, 2, 9), (2, 3, 9)]) == ([False] * 3, [1, 2, 1])
 
 
-def test_views_link_too_and_do_not_count_as_copies_left():
-    pictures = [a_picture(1, HELDOUT, 1, 3), a_picture(2, TRAINED, 2)]
+@pytest.mark.parametrize("kind", [TURNED, TRIMMED, TRIMMED_TURNED])
+def test_views_link_too_and_do_not_count_as_copies_left(kind):
+    pictures = [a_picture(1, HELDOUT, 1, 3, kind=kind), a_picture(2, TRAINED, 2)]
     assert _alike(pictures, [(2, 3, 4)]) == ([False, False], [0, 0])
 
 

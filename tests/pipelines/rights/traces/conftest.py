@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     newest = build(str(config), workers=1)
     url = newest.store.url(newest.path)
     machine = {"save_every_images": 20, "keep_checkpoints": 5}
-    trained = an_autoencoder_run(url, folder / "models/run", images=24, shuffle_shards=1, machine=machine)
+    trained = an_autoencoder_run(url, folder / "models/run", images=24, shuffle_samples=1, machine=machine)
     assert run(write_toml(folder / "run.toml", trained)) == 0
     shutil.copytree(folder / "models/run", folder / "models/stranger")
     for info in (folder / "models/stranger/checkpoints").glob("*/byline.json"):

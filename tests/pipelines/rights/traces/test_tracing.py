@@ -12,7 +12,6 @@ from byline.catalog.errors import ConfigError
 from byline.pipelines.beam.build import build
 from byline.pipelines.rights.traces.release_traces import versions_of
 from byline.reports.seen import find_checkpoints
-from byline.training.order import Order
 from byline.training.samples import times_seen
 from tests.builders import BY_4, a_yfcc_line
 from tests.pipelines.rights.traces.traced import (
@@ -115,14 +114,6 @@ def test_what_checkpoints_saw_is_what_training_says(store, newest, folder):
     assert len(counted) > 1
     digests = [version.manifest.digest for version in versions_of(store)]
     assert checkpoints.of_others(digests) == tuple(one.path for one in checkpoints.readable if one not in mine)
-
-
-@pytest.mark.parametrize("images_seen", [0, 1, 7, 12, 13, 25, 40])
-def test_times_seen_of_one_sample_is_what_is_counted_of_all(images_seen):
-    order = Order(shard_sizes=(3, 5, 4), window_shards=2, seed=7)
-    counts = order.times_seen(images_seen)
-    for shard, size in enumerate(order.shard_sizes):
-        assert [order.times_seen_at(images_seen, shard, row) for row in range(size)] == counts[shard].tolist()
 
 
 def test_a_checkpoint_that_cannot_say_what_it_is_is_not_known(folder, tmp_path, newest):

@@ -23,6 +23,7 @@ MOST_MB = 700
 """Of which importing takes a third. What the files below hold is more, and several times that once it is parsed."""
 PROGRAM = Path(__file__).with_name("bounded.py")
 MB = 1 << 20
+_MAP = pa.map_(pa.string(), pa.string())
 
 
 def _ingested(reader: str, path: Path) -> dict:
@@ -72,6 +73,39 @@ def test_many_rows_of_one_long_cell_are_not_spelled_out(tmp_path):
     told = _ingested("parquet", tmp_path / "a.parquet")
     assert (told.get("records"), told.get("unreadable")) == (0, 64)
     assert told["peak_mb"] < MOST_MB
+
+
+def _one_row(path: Path, column: pa.Array) -> Path:
+    """Write a table of one row, in which a few bytes say a great deal."""
+    pq.write_table(pa.table({"url": ["https://a.example/1.jpg"], "tags": column}), path)
+    assert path.stat().st_size < 8 * MB
+    return path
+
+
+@pytest.mark.parametrize("in_objects", [False, True])
+def test_one_row_that_lists_one_long_text_many_times_is_not_spelled_out(in_objects, tmp_path):
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 500, pa.int32()), pa.array(["x" * 8 * MB]))
+    listed = pa.StructArray.from_arrays([texts], ["name"]) if in_objects else texts
+    told = _ingested("parquet", _one_row(tmp_path / "a.parquet", pa.ListArray.from_arrays([0, 500], listed)))
+    assert (told.get("records"), told.get("unreadable")) == (0, 1)
+    assert told["peak_mb"] < MOST_MB
+
+
+def test_one_row_that_lists_one_number_for_ever_is_one_line(tmp_path):
+    listed = pa.ListArray.from_arrays([0, 1 << 27], pa.array(bytearray(1 << 27), pa.int8()))
+    told = _ingested("parquet", _one_row(tmp_path / "a.parquet", listed))
+    assert "column 'tags.list.element' lists 134,217,728 values in a row group, and at most 67,108,864" in told["error"]
+    assert told["peak_mb"] < MOST_MB
+
+
+def test_lists_of_texts_are_read_across_row_groups_and_dictionaries(tmp_path):
+    tags = [[f"word {i * 7 % 5000} {j}" for j in range(i % 4)] or None for i in range(20_000)]
+    objects = [None if one is None else [{"name": text} for text in one] for one in tags]
+    table = pa.table({"tags": tags, "objects": objects, "map": pa.array([[("a", "b")], None] * 10_000, _MAP)})
+    path = str(tmp_path / "a.parquet")
+    pq.write_table(table, path, row_group_size=3000, dictionary_pagesize_limit=2000, data_page_size=1000)
+    with pq.ParquetFile(path) as file:
+        assert [row for batch in bounded_batches(file, path, 1024) for row in rows_of(batch)] == table.to_pylist()
 
 
 def test_millions_of_rows_of_one_url_end_soon(tmp_path):

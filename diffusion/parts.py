@@ -1,0 +1,98 @@
+"""What a model uses and did not train: whose it is, as its card says when a run begins. A checkpoint keeps it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from huggingface_hub import metadata_load, try_to_load_from_cache
+from pydantic import BaseModel, ValidationError
+
+from byline.catalog.digests import canonical_json
+from byline.catalog.errors import CheckpointError
+from byline.diffusion.checkpoint import INFO
+from byline.diffusion.configs import OFFLINE
+from byline.diffusion.sources import ModelSource
+from byline.diffusion.text import TextEncoder
+
+FOLDER, FILE = "parts", "parts.json"
+NOT_STATED = "not stated"
+
+
+class FrozenPart(BaseModel, frozen=True, extra="forbid"):
+    """One model that is used as it came."""
+
+    name: str
+    """The folder's last name, or the hub's or the package's; no path of a machine."""
+    revision: str = ""
+    license: str = NOT_STATED
+    """As the model card says it, which byline does not judge."""
+    trained_on: str = ""
+    """Digest of the release, for what byline trained."""
+
+
+@dataclass(frozen=True)
+class FrozenParts:
+    """All of a model, by role. Saved like a model, beside those of a checkpoint."""
+
+    parts: dict[str, FrozenPart]
+
+    def save_pretrained(self, folder: str | Path, **_: object) -> None:
+        """Write them as JSON."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        plain = {role: part.model_dump() for role, part in self.parts.items()}
+        (Path(folder) / FILE).write_bytes(canonical_json(plain) + b"\n")
+
+
+def read_parts(checkpoint: Path) -> dict[str, FrozenPart]:
+    """Return the parts that a checkpoint keeps; none of one from before they were kept."""
+    path = checkpoint / FOLDER / FILE
+    if not path.is_file():
+        return {}
+    try:
+        return {role: FrozenPart.model_validate(part) for role, part in json.loads(path.read_bytes()).items()}
+    except (ValueError, AttributeError, ValidationError) as error:
+        raise CheckpointError(f"{path} is damaged; delete {checkpoint}") from error
+
+
+def parts_of(autoencoder: ModelSource, text_encoder: TextEncoder) -> FrozenParts:
+    """Say whose the two models are that a diffusion model uses. Roles are those of its checkpoint's provenance."""
+    name = OFFLINE if text_encoder.config.name == OFFLINE else ""
+    return FrozenParts({"autoencoder": describe(autoencoder), "text_encoder": describe(text_encoder.source, name)})
+
+
+def describe(source: ModelSource, name: str = "") -> FrozenPart:
+    """Say whose the model at `source` is. `name` is for one whose place does not tell it."""
+    folder = source.folder.resolve() if source.folder else None
+    place = "/".join(filter(None, (source.name, source.subfolder))) if folder is None else folder.name
+    return FrozenPart(
+        name=name or place,
+        revision=source.revision,
+        license=_license(source),
+        trained_on="" if folder is None else _release_of(folder),
+    )
+
+
+def _license(source: ModelSource) -> str:
+    """Return the license of the card: of the folder, of what it is a folder of, or of the hub's repository."""
+    cards = [str(source.folder / "README.md"), str(Path(source.name) / "README.md")] if source.folder else []
+    if source.folder is None and source.name.count("/") == 1:
+        cached = try_to_load_from_cache(source.name, "README.md", revision=source.revision or None)
+        cards = [cached] if isinstance(cached, str) else []
+    for card in filter(lambda card: Path(card).is_file(), cards):
+        try:
+            stated = metadata_load(card) or {}
+        except (ValueError, yaml.YAMLError):
+            continue
+        license, name = stated.get("license"), stated.get("license_name")
+        if license:
+            return str(name) if license == "other" and name else str(license)
+    return NOT_STATED
+
+
+def _release_of(folder: Path) -> str:
+    """Return the release of the checkpoint that the folder is a model of; nothing for any other folder."""
+    try:
+        return str(json.loads((folder.parent / INFO).read_bytes())["release_digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

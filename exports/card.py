@@ -1,0 +1,109 @@
+"""The card of an exported model: how to draw, what it is made of and asks for, what it cost, how good it is."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import ConfigError
+from byline.catalog.licenses.reading import family
+from byline.catalog.policies.policy import obligations_of
+from byline.diffusion.checkpoint import FOLDER, CheckpointInfo
+from byline.diffusion.parts import NOT_STATED, FrozenPart, read_parts
+from byline.diffusion.sampling import SamplingConfig, dtype_of
+from byline.evaluation.report import Report
+from byline.pipelines.releases.papers.escaping import finalized, markdown_code, plain
+from byline.pipelines.releases.papers.licenses import license_words
+from byline.pipelines.releases.papers.wording import OBLIGATIONS
+from byline.training.log import read_log
+from byline.training.loop import LOG
+
+
+def card(
+    folder: Path,
+    info: CheckpointInfo,
+    release: Release | None,
+    papers: Sequence[str],
+    reports: Sequence[Path],
+    precision: str,
+) -> bytes:
+    """Return README.md of what is exported of the checkpoint at `folder`. `papers` are those of the release."""
+    text = _templates().get_template("card.md.j2")
+    return text.render(
+        info=info,
+        trained_on=[f"release {one.release_digest[:16]} ({one.images_seen:,} images)" for one in info.lineage],
+        release=release,
+        sampling=SamplingConfig(),
+        dtype=str(dtype_of(precision)),
+        parts=_parts(folder, info),
+        obligations=[] if release is None else _obligations(release),
+        licenses=[] if release is None else _licenses(release),
+        papers=papers,
+        hours=_hours(folder, info),
+        reports=[read_report(path, info) for path in reports],
+    ).encode()
+
+
+def _templates() -> Environment:
+    """Return the Markdown templates. Whatever they put out is escaped unless it was made safe."""
+    environment = Environment(
+        loader=PackageLoader("byline.exports", "."),
+        undefined=StrictUndefined,
+        finalize=finalized,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"thousands": lambda number: f"{number:,}", "code": markdown_code}
+    return environment
+
+
+def _parts(folder: Path, info: CheckpointInfo) -> list[dict[str, str]]:
+    """Return a row for each frozen part: all that provenance names but the checkpoint that the run started from."""
+    known, started = read_parts(folder), {one.digest for one in info.ancestors}
+    rows = []
+    for role, digest in sorted(info.provenance.items()):
+        if digest in started:
+            continue
+        part = known.get(role, FrozenPart(name=NOT_STATED))
+        made = f"release {part.trained_on[:16]}" if part.trained_on else NOT_STATED
+        name = f"{part.name} at {part.revision}" if part.revision else part.name
+        rows.append({"role": plain(role), "name": name, "trained_on": made, "license": part.license, "digest": digest})
+    return rows
+
+
+def _obligations(release: Release) -> list[str]:
+    asked = {each for spdx in release.manifest.licenses for each in obligations_of(family(spdx))}
+    return [OBLIGATIONS[name] for name in sorted(asked)]
+
+
+def _licenses(release: Release) -> list[tuple[str, int]]:
+    counted = sorted(release.manifest.licenses.items(), key=lambda one: (-one[1], one[0]))
+    return [(license_words(spdx), count) for spdx, count in counted]
+
+
+def _hours(folder: Path, info: CheckpointInfo) -> float | None:
+    """Return how long the steps of the run took, by its log; None without one that reaches the checkpoint."""
+    if folder.parent.name != FOLDER:
+        return None
+    log = [one for one in read_log(folder.parent.parent / LOG) if one.images_seen <= info.images_seen]
+    if not log or log[-1].images_seen < info.images_seen:
+        return None
+    before = [0, *(one.images_seen for one in log)]
+    return sum((one.images_seen - seen) / one.images_per_s for one, seen in zip(log, before, strict=False)) / 3600
+
+
+def read_report(path: Path, info: CheckpointInfo) -> dict[str, Any]:
+    """Return a measurement of this checkpoint. Raises `ConfigError` for a file that is none, or that is of another."""
+    try:
+        report = Report(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path} is no report, as python -m byline.evaluation.kid prints one: {error}") from error
+    measured = report.digests.get("checkpoint")
+    if measured != info.digest:
+        raise ConfigError(f"{path} measures checkpoint {str(measured)[:12]}, not {info.digest[:12]}; measure this one")
+    return asdict(report)

@@ -1,0 +1,48 @@
+"""Where a model goes: a new folder, which gets its name when it is whole."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from byline.catalog.disk.storage_errors import explained
+from byline.catalog.errors import ConfigError
+from byline.diffusion.checkpoint import file_digest
+
+SUMS = "SHA256SUMS"
+
+
+@contextmanager
+def new_folder(place: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `place`, which gets its checksums and its name when the block ends.
+
+    If the block raises, the folder is gone. Raises `ConfigError`, before anything is written, when `place` holds
+    anything.
+    """
+    if "://" in str(place) or str(place).startswith(("s3:/", "gs:/")):
+        raise ConfigError(f"{place} is a URL, and a model is exported to a folder; name one, and copy that")
+    place = place.absolute()
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise ConfigError(f"{place} {'is not empty' if place.is_dir() else 'is a file'}; name a new folder")
+    folder = place.with_name(f".{place.name}.partial-{os.getpid()}")
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        yield folder
+        _finish(folder)
+        folder.rename(place)
+    except OSError as error:
+        raise explained(error, str(place), writing=True) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _finish(folder: Path) -> None:
+    """Make files readable, and write the digest of each."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = []
+    for path in files:
+        path.chmod(0o644)  # safetensors makes them readable by the owner only
+        lines.append(f"{file_digest(path)}  {path.relative_to(folder).as_posix()}\n")
+    (folder / SUMS).write_text("".join(lines))

@@ -1,0 +1,56 @@
+import pytest
+
+from byline.catalog.errors import CheckpointError
+from byline.diffusion.configs import TextEncoderConfig
+from byline.diffusion.parts import NOT_STATED, FrozenPart, FrozenParts, describe, parts_of, read_parts
+from byline.diffusion.sources import ModelSource
+from byline.diffusion.text import TextEncoder
+
+
+@pytest.mark.parametrize(
+    ("card", "license"),
+    [
+        ("---\nlicense: cc-by-sa-4.0\n---\n", "cc-by-sa-4.0"),
+        ("---\nlicense: other\nlicense_name: mine\n---\n", "mine"),
+        ("---\nlicense: other\n---\n", "other"),
+        ("no head", NOT_STATED),
+        ("---\n: [\n---\n", NOT_STATED),
+        ("---\n- a list\n---\n", NOT_STATED),
+    ],
+)
+def test_the_license_is_what_the_card_says(tmp_path, card, license):
+    (tmp_path / "README.md").write_text(card)
+    assert describe(ModelSource(name=str(tmp_path))) == FrozenPart(name=tmp_path.name, license=license)
+
+
+def test_the_card_of_a_pipeline_is_that_of_its_parts(tmp_path):
+    (tmp_path / "vae").mkdir()
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n")
+    assert describe(ModelSource(name=str(tmp_path), subfolder="vae")).license == "mit"
+
+
+def test_what_byline_trained_names_its_release(tmp_path):
+    (tmp_path / "vae_ema").mkdir()
+    (tmp_path / "byline.json").write_text('{"release_digest": "abc"}')
+    assert describe(ModelSource(name=f"{tmp_path}/vae_ema")).trained_on == "abc"
+
+
+def test_a_repository_without_a_card_here_states_nothing():
+    part = describe(ModelSource(name="nobody/has-this-model", subfolder="vae", revision="abc"))
+    assert part == FrozenPart(name="nobody/has-this-model/vae", revision="abc")
+
+
+def test_parts_come_back_and_name_no_place(tmp_path):
+    (tmp_path / "vae").mkdir()
+    parts = parts_of(ModelSource(name=f"{tmp_path}/vae"), TextEncoder(TextEncoderConfig(max_tokens=4)))
+    parts.save_pretrained(tmp_path / "parts")
+    assert read_parts(tmp_path) == parts.parts
+    assert parts.parts["text_encoder"] == FrozenPart(name="all-MiniLM-L6-v2", license="apache-2.0")
+    assert str(tmp_path) not in (tmp_path / "parts/parts.json").read_text()
+
+
+def test_damaged_parts_are_one_line(tmp_path):
+    FrozenParts({}).save_pretrained(tmp_path / "parts")
+    (tmp_path / "parts/parts.json").write_text('{"autoencoder": {"who": 1}}')
+    with pytest.raises(CheckpointError, match="parts.json is damaged"):
+        read_parts(tmp_path)

@@ -1,0 +1,130 @@
+"""Read a block of encoded samples: latents and texts, for the denoising network."""
+
+# Shapes: B batch, C latent channels, H and W latent height and width, L and T tokens, D width of a token.
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from byline.diffusion.autoencoder import normalize
+from byline.training.encoded_shards import spread
+from byline.training.feed import Group, Inputs, Scratch, new_tensor, places_of
+from byline.training.order import Ints
+
+Halves = npt.NDArray[np.float16]
+DROP, TIME, CAPTION, FLIP, NUM_UNIFORM = range(5)
+"""What the uniform numbers of a sample decide, and how many there are."""
+LENGTHS = 8
+"""Texts of a pass are padded to a multiple of this, so that a compiled network meets few lengths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """How encoded samples become a network's inputs. See `training.feed.Gather`."""
+
+    autoencoder: AutoencoderKL
+    no_text: Halves
+    """`(L, D)`: what takes the place of a caption that is dropped."""
+    caption_drop_prob: float
+    flip_prob: float
+    max_tokens: int
+    num_train_timesteps: int
+    device: torch.device
+    scratch: Scratch = field(default_factory=Scratch)
+
+    def gather(self, groups: list[Group], uniform_NU: Tensor) -> "EncodedBlock":
+        """Read the samples of a block."""
+        return EncodedBlock(
+            encoded=self,
+            latents=_latents(groups, (uniform_NU[:, FLIP] < self.flip_prob).numpy(), self.scratch),
+            places=places_of(groups),
+            texts=self._texts(groups, uniform_NU.numpy()),
+            times=(uniform_NU[:, TIME] * self.num_train_timesteps).long(),
+        )
+
+    def _texts(self, groups: list[Group], uniform_NU: npt.NDArray[np.float32]) -> "Texts":
+        starts, lengths = zip(*(_choose(group, uniform_NU[group.samples, CAPTION]) for group in groups), strict=True)
+        dropped = [uniform_NU[group.samples, DROP] < self.caption_drop_prob for group in groups]
+        kept = [np.where(out, 0, length) for out, length in zip(dropped, lengths, strict=True)]
+        total = sum(int(length.sum()) for length in kept)
+        width, none = self.no_text.shape[1], len(self.no_text)
+        tokens_TD = self.scratch.array("tokens", (total + none + 1, width), np.float16)
+        tokens_TD[total:-1], tokens_TD[-1] = self.no_text, 0
+        at = 0
+        for group, start, length in zip(groups, starts, kept, strict=True):
+            rows = spread(start, length)
+            np.take(group.arrays["tokens"], rows, axis=0, out=tokens_TD[at : at + len(rows)], mode="clip")
+            at += len(rows)
+        out, length, places = np.concatenate(dropped), np.concatenate(kept), places_of(groups)
+        return Texts(
+            tokens=tokens_TD,
+            starts=np.where(out, total, np.cumsum(length) - length)[places],
+            lengths=np.where(out, none, length)[places],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Token vectors of the samples of a block."""
+
+    tokens: Halves
+    """`(T, D)`, end to end; the last row is zero."""
+    starts: Ints
+    lengths: Ints
+
+    def padded(self, part: slice, max_tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return texts padded with zeros, `(B, L, D)` float16, and `(B, L)` true where a token is."""
+        starts, lengths = self.starts[part, None], self.lengths[part, None]
+        within = np.arange(min(max_tokens, -(-int(lengths.max()) // LENGTHS) * LENGTHS))
+        mask_BL = within < lengths
+        rows = np.where(mask_BL, starts + within, len(self.tokens) - 1)
+        text_BLD = new_tensor((*rows.shape, self.tokens.shape[1]), torch.float16, device)
+        np.take(self.tokens, rows, axis=0, out=text_BLD.numpy(), mode="clip")
+        return text_BLD, torch.from_numpy(mask_BL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedBlock:
+    """The samples of a block, read. See `training.feed.Reading`."""
+
+    encoded: Encoded
+    latents: Halves
+    """`(N, parts, C, H, W)`, not in the block's order: `places` has where each sample is."""
+    places: Ints
+    texts: Texts
+    times: Tensor
+
+    def inputs(self, part: slice, normal: Tensor) -> Inputs:
+        """Return normalized latents, noise, timesteps, captions and their mask."""
+        encoded, taken = self.encoded, torch.from_numpy(self.latents[self.places[part]]).float()
+        noise_BCHW, raw_BCHW = normal[:, 0].contiguous(), taken[:, 0]
+        if taken.shape[1] > 1:
+            raw_BCHW = raw_BCHW + taken[:, 1] * normal[:, 1]
+        x0_BCHW = normalize(encoded.autoencoder, raw_BCHW)
+        return x0_BCHW, noise_BCHW, self.times[part], *self.texts.padded(part, encoded.max_tokens, encoded.device)
+
+
+def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_], scratch: Scratch) -> Halves:
+    """Return the latents of the samples, `(N, parts, C, H, W)`, end to end."""
+    first = groups[0].arrays["latents"]
+    latents = scratch.array("latents", (len(flipped), *first.shape[2:]), np.float16)
+    at = 0
+    for group in groups:
+        views = group.arrays["latents"].shape[1]
+        by_view = group.arrays["latents"].reshape(-1, *first.shape[2:])
+        rows = group.rows * views + flipped[group.samples] * (views - 1)
+        np.take(by_view, rows, axis=0, out=latents[at : at + len(rows)], mode="clip")
+        at += len(rows)
+    return latents
+
+
+def _choose(group: Group, uniform: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:
+    """Return where the tokens of each sample's caption start, and how many they are; a caption comes by its weight."""
+    choice = np.searchsorted(group.arrays["caption_ends"], group.rows + uniform.astype(np.float64), side="right")
+    caption, ends = group.arrays["caption_of"][choice].astype(np.int64), group.arrays["token_ends"]
+    starts = np.where(caption > 0, ends[caption - 1], 0)
+    return starts, ends[caption] - starts
