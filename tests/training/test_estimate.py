@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from byline.catalog.errors import ConfigError
-from byline.diffusion.networks import UNetConfig
+from byline.diffusion.configs import UNetConfig
 from byline.training.config import load_train_config
 from byline.training.estimate import cost_of, estimate
 from byline.training.hardware import CPU, find_hardware
