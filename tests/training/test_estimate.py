@@ -36,6 +36,7 @@ def test_the_recipe_of_stable_diffusion_2_costs_what_mosaicml_published():
     assert sum(one.cost.gpu_hours for one in found.values()) == pytest.approx(15_600, rel=0.25)
     assert sum(one.cost.usd for one in found.values()) == pytest.approx(31_200, rel=0.25)
     assert found[512].fits
+    assert found[512].memory_checkpointed[2].activations < 0.7 * found[512].memory[2].activations
 
 
 def test_microdit_costs_what_was_published_though_byline_has_no_such_network():
@@ -100,7 +101,6 @@ def test_a_tiny_run_is_estimated_whole(tmp_path):
     assert found.save_bytes == 16 * found.num_parameters
     assert found.feed_bytes_per_image == 2 * (4 * 8 * 8 + 32 * 384)
     assert [memory.stage for memory in found.memory] == [0, 1, 2, 3]
-    assert found.memory_checkpointed[0].activations < found.memory[0].activations
     assert found.cost.hours == pytest.approx(24 * found.cost.flops_per_image / (0.26 * 19.5e12) / 3600)
     assert not (tmp_path / "run").exists()
 
