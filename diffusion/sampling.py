@@ -170,9 +170,10 @@ class TextToImage:
         )
 
     def pipeline(self, sampler: str = "dpm++") -> "StableDiffusionPipeline":
-        """Return diffusers' pipeline of these models: it draws what `sample` does."""
+        """Return diffusers' pipeline of these models, on the U-Net's device: it draws what `sample` does."""
         vae = fold_statistics(self.autoencoder)
-        return build_pipeline(self.unet, vae, self.text_encoder, self.scheduler_config, sampler)
+        pipeline = build_pipeline(self.unet, vae, self.text_encoder, self.scheduler_config, sampler)
+        return pipeline.to(self.unet.device)
 
     def sample(
         self, prompts: list[str], config: SamplingConfig, advance: Callable[[int], None] = lambda _: None
