@@ -102,8 +102,7 @@ def build_pipeline(
 
     The autoencoder needs nothing but its `scaling_factor` (`fold_statistics`).
     """
-    for library in (diffusers, transformers):  # they warn of image processors and types that nobody asked for
-        library.utils.logging.set_verbosity_error()
+    _quiet_libraries()
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline(
@@ -146,6 +145,7 @@ class TextToImage:
         """
         require_device(device)
         dtype = dtype_of(precision)
+        _quiet_libraries()
         folder, info = open_checkpoint(checkpoint, for_resuming=False)
         if info.kind != "diffusion":
             raise CheckpointError(f"{folder} holds an {info.kind}; name a diffusion checkpoint")
@@ -200,6 +200,12 @@ class TextToImage:
             pictures.append(bytes_BHWC.permute(0, 3, 1, 2))
             advance(len(batch))
         return torch.cat(pictures)
+
+
+def _quiet_libraries() -> None:
+    """Keep them from warning of image processors and of types that nobody asked for."""
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
 
 
 def set_timesteps(scheduler: Scheduler, config: SamplingConfig, num_train_timesteps: int) -> None:
