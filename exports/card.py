@@ -19,8 +19,7 @@ from byline.evaluation.report import Report
 from byline.pipelines.releases.papers.escaping import finalized, markdown_code, plain
 from byline.pipelines.releases.papers.licenses import license_words
 from byline.pipelines.releases.papers.wording import OBLIGATIONS
-from byline.training.log import read_log
-from byline.training.loop import LOG
+from byline.training.log import LOG, read_log
 
 
 def card(

@@ -1,4 +1,4 @@
-"""What a run would need and cost, told from its config alone: no weights are made, no GPU is needed, nothing is written."""
+"""What a run would need and cost, told from its config alone: no weights are made, no GPU is needed."""
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
@@ -138,7 +138,7 @@ def estimate(config: TrainConfig, hardware: Hardware, *, gpus: int) -> Estimate:
 def _by_stage(
     trace: Trace, config: TrainConfig, settings: dict[str, Any], *, gpus: int, passes: int
 ) -> tuple[Memory, ...]:
-    """Return what each ZeRO stage needs: by the config's own file, of other stages by the file that comes with byline."""
+    """Return what each ZeRO stage needs: by the config's own file, for other stages by the one of byline."""
     own, memories = zero_stage(settings), []
     for stage in STAGES if config.optimizer.name == "adamw" else (0,):
         found = settings if stage in (own, 0) else read_deepspeed(shipped(f"zero{stage}", "deepspeed", ".json"))
@@ -192,7 +192,8 @@ def empty_inputs(config: TrainConfig, num_images: int) -> tuple[Tensor, ...]:
     if isinstance(config, AutoencoderRun):
         side = config.resolution_px // 2 ** (len(config.autoencoder.block_out_channels) - 1)
         noise_BCHW = torch.empty(num_images, config.autoencoder.latent_channels, side, side)
-        return torch.empty(num_images, 3, config.resolution_px, config.resolution_px), noise_BCHW
+        bytes_BCHW = torch.empty(num_images, 3, config.resolution_px, config.resolution_px, dtype=torch.uint8)
+        return bytes_BCHW, noise_BCHW
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
     x0_BCHW = torch.empty(num_images, channels, side, side)
     num_tokens = config.text_encoder.max_tokens
@@ -206,4 +207,5 @@ def _feed_bytes(config: TrainConfig) -> int:
         return 3 * config.resolution_px**2
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
     tokens = config.text_encoder.max_tokens * text_width(config.text_encoder)
-    return FLOAT16 * (channels * side**2 + tokens)
+    parts = 2 if config.sample_latents else 1  # mean and spread
+    return FLOAT16 * (parts * channels * side**2 + tokens)

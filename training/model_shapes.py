@@ -7,8 +7,8 @@ from diffusers import AutoencoderKL
 from transformers import AutoConfig
 
 from byline.catalog.errors import ConfigError
+from byline.diffusion.configs import OFFLINE
 from byline.diffusion.sources import ModelSource
-from byline.diffusion.text import OFFLINE
 
 AUTOENCODERS = {
     "madebyollin/sdxl-vae-fp16-fix": (4, 8),

@@ -8,7 +8,8 @@ import torch
 
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import ConfigError, CorpusError
-from byline.diffusion.text import TextEncoder, TextEncoderConfig
+from byline.diffusion.configs import TextEncoderConfig
+from byline.diffusion.text import TextEncoder
 from byline.training.autoencoder_task import AutoencoderTask
 from byline.training.diffusion_task import DiffusionTask
 from byline.training.ranks import Ranks, join
