@@ -287,7 +287,7 @@ def main(rounds: int) -> None:
         f"Samples per second of one core's time, medians of {rounds} rounds in turn (least to most), and how many times "
         f"as many as webdataset {webdataset.__version__} gives, which reads the same bytes from tars and decodes nothing. "
         f"Ours are the network's inputs in batches of {BATCH}, from {SHARDS} mapped shards in {STREAMS} streams: mixed, "
-        "padded, masked and normalized; then with their Gaussian noise too, which torch draws. The load of the machine "
+        "padded and normalized; then with their Gaussian noise too, which torch draws. The load of the machine "
         f"was {os.getloadavg()[1]:.0f}: other work took caches and memory from both.\n\n"
         "| sample | read | read, with noise | webdataset | ratio | with noise | wanted |\n"
         f"|---|---:|---:|---:|---:|---:|---:|\n{rates}\n\n"
