@@ -23,6 +23,7 @@ from byline.cli.lint import lint
 from byline.cli.plan import plan
 from byline.cli.recheck import recheck
 from byline.cli.report import report
+from byline.cli.runs import runs
 from byline.cli.sample import sample
 from byline.cli.takedown import app as takedown
 from byline.cli.trace import trace
@@ -51,6 +52,7 @@ for verb, panel in (
     (train, "Model"),
     (sample, "Model"),
     (report, "Look"),
+    (runs, "Look"),
     (duplicates, "Look"),
     (doctor, "Look"),
 ):

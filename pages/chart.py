@@ -1,24 +1,35 @@
 """The line chart of the house, as SVG: in a page it has the page's colors, as a file it brings its own."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup, escape
 
-SIZE_PX = (760, 260)
-LEFT, TOP, RIGHT, BOTTOM = 56, 26, 752, 226
+SIZE_PX = (480, 230)
+LEFT, TOP, RIGHT, BOTTOM = 60, 26, 474, 200
 SMOOTH = 0.8
 """What of a running mean is kept at each value."""
 TICKS = 4
-COLORS = (
-    "svg{--soft:#5d626c;--line:#dfe2e7;--link:#1550b0}"
-    "@media (prefers-color-scheme:dark){svg{--soft:#a2a8b3;--line:#363a42;--link:#8ab4f8}}"
-)
+MOST_POINTS = 400
+"""Of a line; more are drawn as means of neighbors."""
+HUES = 8
+"""Colors that tell lines apart; the next ones are dashed."""
+Point = tuple[float, float]
 Place = Callable[[float, float], str]
 
 
-def line_chart(points: Sequence[tuple[float, float]], *, title: str, unit: str, log: bool = False) -> Markup:
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line of a chart: its name, its number (which is its color in all charts of a page) and points by x."""
+
+    name: str
+    number: int
+    points: Sequence[Point]
+
+
+def line_chart(points: Sequence[Point], *, title: str, unit: str, log: bool = False) -> Markup:
     """Return a chart of at least two `(x, y)` in the order of x, from x = 0: the values, thin, and their running mean.
 
     `unit` is that of x. With `log` the axis of y is logarithmic, and every y must be above 0.
@@ -26,33 +37,48 @@ def line_chart(points: Sequence[tuple[float, float]], *, title: str, unit: str, 
     if len(points) < 2:
         raise ValueError(f"a line needs two points, got {len(points)}")
     xs, ys = zip(*points, strict=True)
-    if log and min(ys) <= 0:
-        raise ValueError(f"a logarithmic axis shows what is above 0, got {min(ys)}")
-    scaled = math.log if log else float
-    low, high = scaled(min(ys)), scaled(max(ys))
-
-    def place(x: float, y: float) -> str:
-        across = LEFT + (RIGHT - LEFT) * x / (xs[-1] or 1)
-        down = TOP + (BOTTOM - TOP) * (high - scaled(y)) / ((high - low) or 1)
-        return f"{across:.1f} {down:.1f}"
-
-    width, height = SIZE_PX
-    return Markup(
-        f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
-        f'<text x="{LEFT}" y="14">{escape(title)}{" (logarithmic)" if log else ""}</text>'
-        f"{_levels(low, high, math.exp if log else float, place)}"
-        f'<path class="each" d="{_path(zip(xs, ys, strict=True), place)}"/>'
-        f'<path class="line" d="{_path(zip(xs, running_mean(ys), strict=True), place)}"/>'
-        f'<text x="{LEFT}" y="{height - 14}">0</text>'
-        f'<text x="{RIGHT}" y="{height - 14}" text-anchor="end">{xs[-1]:,} {escape(unit)}</text></svg>'
+    axes = _Axes.around(points, log=log)
+    means = zip(xs, running_mean(ys), strict=True)
+    drawn = (
+        f'<path class="each" d="{_path(points, axes.place)}"/>',
+        f'<path class="line" d="{_path(means, axes.place)}"/>',
     )
+    return _chart(drawn, axes, title=title, unit=unit)
+
+
+def lines_chart(lines: Sequence[Line], *, title: str, unit: str, log: bool = False, mean: bool = False) -> Markup:
+    """Return a chart of several lines, each in the color of its number, with values thin below a running `mean`.
+
+    Values that are no numbers are left out; with `log` so are those that are not above 0. Raises `ValueError` when
+    nothing is left.
+    """
+    shown = [(line, _thinned([one for one in line.points if _can_show(one[1], log)])) for line in lines]
+    axes = _Axes.around([point for _, points in shown for point in points], log=log)
+    drawn = []
+    for line, points in shown:
+        if not points:
+            continue
+        name = f"<title>{escape(line.name)}</title>"
+        hue = f"hue{line.number % HUES}{' dashed' if line.number >= HUES else ''}"
+        xs, ys = zip(*points, strict=True)
+        if mean:
+            drawn.append(f'<path class="{hue} thin" data-line="{line.number}" d="{_path(points, axes.place)}"/>')
+        if len(points) == 1:
+            across, down = axes.place(*points[0]).split()
+            dot = f'<circle class="{hue}" data-line="{line.number}" cx="{across}" cy="{down}" r="3.5">{name}</circle>'
+            drawn.append(dot)
+            continue
+        path = _path(zip(xs, running_mean(ys) if mean else ys, strict=True), axes.place)
+        drawn.append(f'<path class="{hue}" data-line="{line.number}" d="{path}">{name}</path>')
+    return _chart(drawn, axes, title=title, unit=unit)
 
 
 def chart_file(chart: Markup) -> str:
     """Return a chart as an SVG file of its own, light and dark."""
-    rules = (Path(__file__).parent / "chart.css").read_text(encoding="utf-8")
+    folder = Path(__file__).parent
+    rules = (folder / "colors.css").read_text(encoding="utf-8") + (folder / "chart.css").read_text(encoding="utf-8")
     head, _, rest = str(chart).partition(">")
-    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{COLORS}\n{rules}</style>{rest}\n'
+    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{rules}</style>{rest}\n'
 
 
 def running_mean(values: Sequence[float]) -> list[float]:
@@ -64,16 +90,73 @@ def running_mean(values: Sequence[float]) -> list[float]:
     return means
 
 
-def _levels(low: float, high: float, unscaled: Callable[[float], float], place: Place) -> str:
-    """Return lines across with the value that each one stands for, from the least to the greatest."""
-    drawn = []
-    for tick in range(TICKS + 1 if high > low else 1):
-        value = unscaled(low + (high - low) * tick / TICKS)
-        down = float(place(0, value).split()[1])
-        drawn.append(f'<path class="grid" d="M{LEFT} {down:.1f}H{RIGHT}"/>')
-        drawn.append(f'<text x="{LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{value:.3g}</text>')
-    return "".join(drawn)
+@dataclass(frozen=True, kw_only=True)
+class _Axes:
+    """Where a value lies: from x = 0 to the greatest one, and from the least y (or its logarithm) to the greatest."""
+
+    width: float
+    low: float
+    high: float
+    is_log: bool
+
+    @classmethod
+    def around(cls, points: Sequence[Point], *, log: bool) -> "_Axes":
+        """Return axes that hold all points."""
+        if not points:
+            raise ValueError("a chart needs a point, got none")
+        ys = [y for _, y in points]
+        if log and min(ys) <= 0:
+            raise ValueError(f"a logarithmic axis shows what is above 0, got {min(ys)}")
+        low, high = (math.log(end) if log else float(end) for end in (min(ys), max(ys)))
+        return cls(width=max(x for x, _ in points), low=low, high=high, is_log=log)
+
+    def place(self, x: float, y: float) -> str:
+        """Return the place of a value in the chart."""
+        across = LEFT + (RIGHT - LEFT) * x / (self.width or 1)
+        scaled = math.log(y) if self.is_log else y
+        down = TOP + (BOTTOM - TOP) * (self.high - scaled) / ((self.high - self.low) or 1)
+        return f"{across:.1f} {down:.1f}"
+
+    def levels(self) -> str:
+        """Return lines across with the value that each one stands for, from the least to the greatest."""
+        drawn = []
+        for tick in range(TICKS + 1 if self.high > self.low else 1):
+            scaled = self.low + (self.high - self.low) * tick / TICKS
+            value = math.exp(scaled) if self.is_log else scaled
+            down = float(self.place(0, value).split()[1])
+            drawn.append(f'<path class="grid" d="M{LEFT} {down:.1f}H{RIGHT}"/>')
+            drawn.append(f'<text x="{LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{_words(value)}</text>')
+        return "".join(drawn)
 
 
-def _path(points: "zip[tuple[float, float]]", place: Place) -> str:
+def _chart(drawn: Iterable[str], axes: _Axes, *, title: str, unit: str) -> Markup:
+    width, height = SIZE_PX
+    return Markup(
+        f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+        f'<text x="{LEFT}" y="14">{escape(title)}{" (logarithmic)" if axes.is_log else ""}</text>'
+        f"{axes.levels()}{''.join(drawn)}"
+        f'<text x="{LEFT}" y="{height - 14}">0</text>'
+        f'<text x="{RIGHT}" y="{height - 14}" text-anchor="end">{axes.width:,.12g} {escape(unit)}</text></svg>'
+    )
+
+
+def _words(value: float) -> str:
+    """Return a number in three digits, but a large one whole: an exponent is for small ones alone."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _can_show(value: float, log: bool) -> bool:
+    return math.isfinite(value) and (value > 0 or not log)
+
+
+def _thinned(points: Sequence[Point]) -> Sequence[Point]:
+    """Return at most `MOST_POINTS`: each the last x and the mean y of as many neighbors."""
+    size = -(-len(points) // MOST_POINTS)
+    if size <= 1:
+        return points
+    groups = (points[start : start + size] for start in range(0, len(points), size))
+    return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
+
+
+def _path(points: Iterable[Point], place: Place) -> str:
     return "M" + "L".join(place(x, y) for x, y in points)

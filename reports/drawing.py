@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
 from byline.audits.memorization import nearest_training_pictures
@@ -12,11 +13,11 @@ from byline.catalog.corpora.manifest import Release
 from byline.diffusion.checkpoint import open_checkpoint, require_trained_on
 from byline.diffusion.sampling import SamplingConfig, TextToImage
 from byline.evaluation.pictures import read_pictures
+from byline.pages.chart import line_chart
 from byline.pages.html import picture_url, safe_url
 from byline.pipelines.releases.papers.escaping import plain
 from byline.pipelines.releases.papers.licenses import license_words
-from byline.training.curve import loss_chart
-from byline.training.log import LogEntry, read_log
+from byline.training.log import LOG, LogEntry, read_log
 
 PER_PROMPT = 4
 
@@ -51,7 +52,7 @@ def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Ca
             }
         )
         count(1)
-    log = [entry for entry in read_log(Path(run) / "log.jsonl") if entry.images_seen <= model.info.images_seen]
+    log = [entry for entry in read_log(Path(run) / LOG) if entry.images_seen <= model.info.images_seen]
     seconds = sum(_seconds(log))
     return {
         "digest": model.info.digest,
@@ -66,8 +67,12 @@ def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Ca
         "num_copies": num_copies,
         "minutes": f"{seconds / 60:.1f}",
         "images_per_s": f"{model.info.images_seen / seconds:.0f}" if log else None,
-        "curve": loss_chart(log) if len(log) > 1 else None,
+        "curve": _curve(log) if len(log) > 1 else None,
     }
+
+
+def _curve(log: list[LogEntry]) -> Markup:
+    return line_chart([(one.images_seen, one.loss) for one in log], title="loss", unit="images seen", log=True)
 
 
 def _seconds(log: list[LogEntry]) -> list[float]:

@@ -11,4 +11,4 @@ mkdir -p docs/images
     --prompt "orange square" --prompt "purple square" --prompt "sun" --prompt "full moon" \
     --prompt "smiling face" --prompt "crying face" --prompt "cat face" --prompt "tree" \
     --prompt "red apple" --prompt "house" --prompt "three o’clock" --prompt "castle by the sea"
-"$BIN/python" -m byline.training.curve demo/emoji docs/images/emoji-loss.svg
+"$BIN/byline" runs demo/emoji --out docs/images/emoji-loss.svg

@@ -20,6 +20,7 @@ from byline.training.decoded import NUM_UNIFORM, Bytes, gather_decoded, make_dec
 from byline.training.feed import Batches, Share, Source, read_batches
 from byline.training.feed_cache import FeedCache, cache_of
 from byline.training.feed_files import NewArrays
+from byline.training.held_out import HeldOutPixels, read_held_out
 from byline.training.ranks import Ranks
 from byline.training.samples import images_at, order_of, shards_of
 
@@ -55,7 +56,7 @@ class AutoencoderTask:
 
     kind: Literal["autoencoder"] = "autoencoder"
 
-    def __init__(self, config: AutoencoderRun, release: Release) -> None:
+    def __init__(self, config: AutoencoderRun, release: Release, ranks: Ranks) -> None:
         """Make a new autoencoder from the run's seed."""
         torch.manual_seed(config.seed)
         vae = build_autoencoder(config.autoencoder, side_px=config.resolution_px)
@@ -63,17 +64,18 @@ class AutoencoderTask:
         self._release, self._order = release, order_of(release.manifest, config.identity())
         self.network = ReconstructionLoss(vae, config)
         self.provenance: dict[str, str] = {}
+        self.held_out = self._held_out(release, ranks)
+        self.drawing = None
 
     def batches(self, ranks: Ranks, images_seen: int, passes: int) -> Batches:
         """Return pictures as bytes, half of them mirrored, and the noise of their latents."""
         config = self._config
-        side = config.resolution_px // 2 ** (len(config.autoencoder.block_out_channels) - 1)
         source = Source(
             cache=self._cache(),
             gather=partial(gather_decoded, device=ranks.device),
             sample_bytes=3 * config.resolution_px**2,
             num_uniform=NUM_UNIFORM,
-            normal_shape=(config.autoencoder.latent_channels, side, side),
+            normal_shape=self._latent_shape,
         )
         share = Share(order=self._order, batch_size=config.batch_size, ranks=ranks)
         return read_batches(share, source, images_seen, passes)
@@ -106,6 +108,22 @@ class AutoencoderTask:
     def frozen_models(self) -> dict[str, Any]:
         """Return nothing: an autoencoder needs nothing else."""
         return {}
+
+    @property
+    def _latent_shape(self) -> tuple[int, int, int]:
+        side = self._config.resolution_px // 2 ** (len(self._config.autoencoder.block_out_channels) - 1)
+        return self._config.autoencoder.latent_channels, side, side
+
+    def _held_out(self, release: Release, ranks: Ranks) -> HeldOutPixels | None:
+        validation = self._config.watch.validation
+        if validation is None:
+            return None
+        return HeldOutPixels(
+            samples=read_held_out(release, validation.images, ranks),
+            loss=self._config.loss.model_dump(mode="json"),
+            side_px=self._config.resolution_px,
+            latent_shape=self._latent_shape,
+        )
 
     def _first_pictures(self) -> Bytes:
         """Return the pixels of the samples that the run sees first."""

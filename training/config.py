@@ -10,6 +10,7 @@ from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, OutputPlac
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import AutoencoderConfig, NoiseConfig, Precision, TextEncoderConfig, UNetConfig
 from byline.diffusion.sources import ModelSource
+from byline.training.watch_config import DiffusionWatchConfig, WatchConfig
 
 Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
 
@@ -106,6 +107,7 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
     """Images to see before averaging begins; until then the average is the weights."""
     optimizer: OptimizerConfig
     machine: MachineConfig
+    watch: WatchConfig = WatchConfig()
 
     @model_validator(mode="after")
     def _whole_steps(self) -> "RunConfig":
@@ -116,6 +118,7 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
                 self.machine.save_every_images,
                 self.machine.log_every_images,
             ),
+            **{key: (every, self.machine.log_every_images) for key, every in self.watch.intervals().items()},
         }
         for name, (value, unit) in steps.items():
             if value % unit:
@@ -127,12 +130,12 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the weights, as JSON: no places and nothing of `machine`.
+        """Return what decides the weights, as JSON: no places and nothing of `machine` and `watch`.
 
         What lies at the places (release, autoencoder) is identified by its digest instead.
         """
-        left_out: dict[str, Any] = {"release": True, "run": True, "machine": True, "init_from": {"checkpoint"}}
-        return self.model_dump(mode="json", exclude=left_out)
+        left_out: dict[str, Any] = dict.fromkeys(("release", "run", "machine", "watch"), True)
+        return self.model_dump(mode="json", exclude={**left_out, "init_from": {"checkpoint"}})
 
 
 class AutoencoderLossConfig(BaseModel, frozen=True, extra="forbid"):
@@ -167,6 +170,7 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     """Draw latents anew each time that an image is seen, instead of taking the likeliest: what is encoded doubles."""
     flip_prob: float = Field(default=0.0, ge=0, le=1)
     """How often an image is mirrored. Captions stay as they are; what is encoded doubles."""
+    watch: DiffusionWatchConfig = DiffusionWatchConfig()
 
     def identity(self) -> dict[str, Any]:
         """As for every run; the autoencoder's place does not count, its weights do."""

@@ -20,12 +20,14 @@ from byline.diffusion.parts import FOLDER, parts_of
 from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import weights_digest
 from byline.training.config import DiffusionRun
+from byline.training.drawing import Drawing
 from byline.training.encoded import NUM_UNIFORM, Encoded
 from byline.training.encoded_shards import make_encoded
 from byline.training.encoding import Encoders, Views, latent_facts, shards_of_rank, text_facts
 from byline.training.feed import Batches, Share, Source, read_batches
 from byline.training.feed_cache import FeedCache, cache_of
 from byline.training.feed_files import NewArrays
+from byline.training.held_out import HeldOutLatents, encode_held_out, read_held_out
 from byline.training.progress import shown_progress
 from byline.training.ranks import Ranks
 from byline.training.samples import images_at, order_of, shards_of
@@ -68,6 +70,8 @@ class DiffusionTask:
             "autoencoder": weights_digest(encoders.autoencoder),
             "text_encoder": encoders.text_encoder.digest,
         }
+        self.held_out = self._held_out(encoders, release, ranks)
+        self.drawing = self._drawing(encoders) if ranks.is_first else None
 
     def batches(self, ranks: Ranks, images_seen: int, passes: int) -> Batches:
         """Return latents of about unit variance, noise, timesteps, captions and their mask."""
@@ -118,6 +122,32 @@ class DiffusionTask:
         """Return the autoencoder and the noise schedule, which sampling needs, and whose the frozen parts are."""
         scheduler = DDIMScheduler(**self._config.noise.scheduler_config())
         return {"vae": self._autoencoder, "scheduler": scheduler, FOLDER: self._parts}
+
+    def _held_out(self, encoders: Encoders, release: Release, ranks: Ranks) -> HeldOutLatents | None:
+        config, validation = self._config, self._config.watch.validation
+        if validation is None:
+            return None
+        return encode_held_out(
+            read_held_out(release, validation.images, ranks),
+            encoders.autoencoder,
+            encoders.text_encoder,
+            of=[self.provenance, config.noise.model_dump(mode="json"), config.text_encoder.max_tokens],
+            side_px=config.resolution_px,
+            precision=config.precision,
+            levels=validation.levels,
+            num_train_timesteps=config.noise.num_train_timesteps,
+        )
+
+    def _drawing(self, encoders: Encoders) -> Drawing | None:
+        samples = self._config.watch.samples
+        if samples is None:
+            return None
+        return Drawing(
+            config=samples,
+            autoencoder=encoders.autoencoder,
+            text_encoder=encoders.text_encoder,
+            scheduler_config=self._config.noise.scheduler_config(),
+        )
 
 
 def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:

@@ -9,22 +9,23 @@ import torch.distributed as dist
 from torch import Tensor
 
 from byline.catalog.errors import CheckpointError
+from byline.training.averaged_copy import AveragedCopy
 from byline.training.checkpoints import Checkpoints
 from byline.training.config import TrainConfig
 from byline.training.ema import WeightAverage
 from byline.training.engine import Engine, build_engine, passes_per_step
 from byline.training.feed import Batches, streams_of
 from byline.training.kernels import attention_by
-from byline.training.log import LogEntry, append_log, rewind_log
-from byline.training.places import working_folder
+from byline.training.log import LogEntry
 from byline.training.progress import ShownProgress, shown_progress
 from byline.training.ranks import Ranks
 from byline.training.saving import fetch_logs
 from byline.training.schedules import learning_rate
 from byline.training.stepping import NotFiniteError, Pass, StepResult, take_step
+from byline.training.tally import Tally
 from byline.training.task import Task
+from byline.training.watching import Watch, watching
 
-LOG = "log.jsonl"
 NAMED = 3
 """Images that an error names."""
 
@@ -32,6 +33,7 @@ NAMED = 3
 def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> None:
     """Train from the newest checkpoint, or from the start, to `config.images`."""
     task.network.to(ranks.device)
+    averaged = AveragedCopy(task.network, ranks)
     checkpoints = Checkpoints(config=config, release_digest=release_digest, task=task, ranks=ranks)
     checkpoints.remove_partial()
     images_seen = checkpoints.restore_weights()
@@ -40,7 +42,6 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
     checkpoints.restore_state(engine, average)
     if ranks.is_first:
         fetch_logs(config.run)
-        rewind_log(working_folder(config.run) / LOG, images_seen)
     batches = task.batches(ranks, images_seen, passes_per_step(config, ranks))
     stepper = _Stepper(engine=engine, task=task, batches=batches, config=config, ranks=ranks)
     with (
@@ -48,9 +49,11 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
         closing(batches),
         attention_by(config.machine.attention),
         shown_progress(f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first) as progress,
+        watching(task, config, ranks, averaged, images_seen) as watch,
     ):
         while images_seen < config.images:
-            images_seen = _train_to_entry(stepper, average, images_seen, progress)
+            images_seen = _train_to_entry(stepper, average, images_seen, progress, watch)
+            watch.look(average, images_seen)
             checkpoints.raise_if_failed()
             if images_seen % config.machine.save_every_images == 0 or images_seen == config.images:
                 checkpoints.save(engine, average, images_seen)
@@ -94,12 +97,15 @@ class _Stepper:
         )
 
 
-def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int, progress: ShownProgress) -> int:
+def _train_to_entry(
+    stepper: _Stepper, average: WeightAverage, images_seen: int, progress: ShownProgress, watch: Watch
+) -> int:
     """Train until the next log entry is due, write it, and return the images seen by then."""
-    config, started_s, results = stepper.config, time.monotonic(), []
+    config, started_s, results, tally = stepper.config, time.monotonic(), [], Tally()
     while True:
         lr = learning_rate(config.optimizer, images_seen, config.images)
         results.append(stepper.step(images_seen, lr))
+        tally.add(grad_norm=results[-1].grad_norm, wait_s=stepper.batches.wait_s)
         images_seen += config.batch_size
         average.update(images_seen=images_seen, batch_size=config.batch_size)
         progress.advance(config.batch_size)
@@ -107,9 +113,8 @@ def _train_to_entry(stepper: _Stepper, average: WeightAverage, images_seen: int,
             break
     loss = _mean_over_ranks([result.loss for result in results])
     rate = len(results) * config.batch_size / (time.monotonic() - started_s)
-    if stepper.ranks.is_first:
-        entry = LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1))
-        append_log(working_folder(config.run) / LOG, entry)
+    counted = tally.fields(stepper.ranks)
+    watch.note(LogEntry(images_seen=images_seen, loss=loss, lr=lr, images_per_s=round(rate, 1), **counted))
     progress.advance(0, f"loss {loss:.4f}")
     return images_seen
 

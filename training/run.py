@@ -22,6 +22,7 @@ from byline.training.deepspeed_files import read_deepspeed
 from byline.training.launching import LOST, Failure, is_launched, is_launched_by_us, launch
 from byline.training.places import working_folder
 from byline.training.resuming import extension, resumable
+from byline.training.run_file import describe
 from byline.training.samples import shards_of
 
 if TYPE_CHECKING:
@@ -43,10 +44,11 @@ def run(path: str | Path) -> int:
     require("train", "byline train", "deepspeed")
     read_deepspeed(config.machine.deepspeed)
     done = resumable(config, release.manifest.digest)
-    if _announced(config, done):
-        return 0
+    is_finished = _announced(config, done)
     if done is not None and Store(config.run).is_local:  # of a URL the ranks fetch it, and check it then
         open_checkpoint(config.run)
+    if is_finished:
+        return 0
     with _only_one(working_folder(config.run)):
         if config.machine.num_ranks > 1:
             failure = launch("byline.training.run", [str(path)], num_ranks=config.machine.num_ranks)
@@ -99,6 +101,8 @@ def _run_rank(path: str | Path) -> None:
             if done is None or done.images_seen < config.images:
                 from byline.training.loop import fit
 
+                if ranks.is_first:
+                    describe(config, release, ranks.size, ranks.device.type).write(working_folder(config.run))
                 fit(_task(config, release, ranks), config, release.manifest.digest, ranks)
             together = True
         finally:
@@ -135,7 +139,7 @@ def _task(config: TrainConfig, release: Release, ranks: "Ranks") -> "Task":
     if config.kind == "autoencoder":
         from byline.training.autoencoder_task import AutoencoderTask
 
-        return AutoencoderTask(config, release)
+        return AutoencoderTask(config, release, ranks)
     from byline.training.diffusion_task import DiffusionTask
 
     return DiffusionTask(config, release, ranks)

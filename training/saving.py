@@ -28,7 +28,8 @@ from byline.training.places import working_folder
 
 PARTIAL = ".partial-"
 LOGS = "*.jsonl"
-"""What of a run's folder goes with a checkpoint to a URL."""
+SHOWN = ("run.json", "samples/*.png")
+"""What of a run's folder goes to a URL with a checkpoint, beside the logs; no run reads it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +111,9 @@ def _rename(partial: Path, place: Path) -> None:
 
 
 def _upload(store: Store, partial: Path, name: str) -> None:
-    for log in sorted(partial.parents[1].glob(LOGS)):
-        store.upload(log, log.name)
+    folder = partial.parents[1]
+    for file in sorted(file for pattern in (LOGS, *SHOWN) for file in folder.glob(pattern)):
+        store.upload(file, file.relative_to(folder).as_posix())
     files = sorted(path for path in partial.rglob("*") if path.is_file() and path != partial / INFO)
     for path in (*files, partial / INFO):  # the description last: with it the checkpoint is there
         store.upload(path, f"{FOLDER}/{name}/{path.relative_to(partial).as_posix()}")

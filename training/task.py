@@ -5,7 +5,9 @@ from typing import Any, Literal, Protocol
 
 from torch import nn
 
+from byline.training.drawing import Drawing
 from byline.training.feed import Batches
+from byline.training.held_out import HeldOut
 from byline.training.ranks import Ranks
 
 
@@ -36,6 +38,16 @@ class Task(Protocol):
 
     def images_of(self, positions: Iterable[int]) -> list[str]:
         """Return the SHA-256 of the images that are seen at these positions, to name them in an error."""
+        ...
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """Return what the network is measured on while it trains, or None when nobody asked for it."""
+        ...
+
+    @property
+    def drawing(self) -> Drawing | None:
+        """Return what draws while it trains, on the first rank; None on others and when nobody asked for it."""
         ...
 
     def finish(self, models: dict[str, Any]) -> None:

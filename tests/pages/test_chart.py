@@ -5,7 +5,18 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from byline.pages.chart import BOTTOM, LEFT, RIGHT, TOP, chart_file, line_chart, running_mean
+from byline.pages.chart import (
+    BOTTOM,
+    LEFT,
+    MOST_POINTS,
+    RIGHT,
+    TOP,
+    Line,
+    chart_file,
+    line_chart,
+    lines_chart,
+    running_mean,
+)
 
 POINTS = [(10, 1.0), (20, 0.1), (40, 0.01)]
 
@@ -60,5 +71,44 @@ def test_a_file_brings_its_colors_and_loads_nothing():
     text = chart_file(line_chart(POINTS, title="loss", unit="images"))
     root = ET.fromstring(text)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert "prefers-color-scheme:dark" in text
+    assert "prefers-color-scheme: dark" in text
     assert text.count("http") == 1
+
+
+def _lines(*many, **options):
+    lines = [Line(name=f"<{number}>", number=number, points=points) for number, points in enumerate(many)]
+    return ET.fromstring(str(lines_chart(lines, title="loss", unit="images", **options)))
+
+
+def test_lines_share_their_axes_and_keep_their_color():
+    chart = _lines([(10, 1.0), (20, 0.1)], [(10, 0.1), (40, 0.01)], log=True)
+    one, two = chart.iterfind("path[@data-line]")
+    assert (one.get("class"), two.get("class")) == ("hue0", "hue1")
+    assert (one.find("title").text, two.find("title").text) == ("<0>", "<1>")
+    assert one.get("d").startswith(f"M{LEFT + (RIGHT - LEFT) / 4:.1f} {TOP:.1f}L")
+    assert two.get("d").endswith(f"L{RIGHT:.1f} {BOTTOM:.1f}")
+
+
+def test_the_ninth_line_has_the_first_color_and_is_dashed():
+    *_, last = _lines(*[[(1, 1.0), (2, 2.0)]] * 9).iterfind("path[@data-line]")
+    assert last.get("class") == "hue0 dashed"
+
+
+def test_a_line_of_one_point_is_a_dot():
+    (dot,) = _lines([(10, 1.0)]).iterfind("circle")
+    assert (dot.get("cx"), dot.get("data-line")) == (f"{RIGHT:.1f}", "0")
+
+
+def test_values_that_an_axis_cannot_show_are_left_out():
+    (line,) = _lines([(1, math.nan), (2, 0.0), (3, 1.0), (4, 2.0)], log=True).iterfind("path[@data-line]")
+    assert line.get("d").count("L") == 1
+    with pytest.raises(ValueError, match="a chart needs a point, got none"):
+        _lines([(1, math.inf)])
+
+
+def test_a_long_line_is_drawn_as_means_of_neighbors():
+    (line,) = _lines([(x, float(x % 2)) for x in range(1, 4 * MOST_POINTS + 1)]).iterfind("path[@data-line]")
+    places = [tuple(map(float, place.split())) for place in line.get("d")[1:].split("L")]
+    assert len(places) == MOST_POINTS
+    assert len({down for _, down in places}) == 1
+    assert places[-1][0] == RIGHT

@@ -15,11 +15,14 @@ from byline.pipelines.releases.papers.memorization import memorization_html
 from byline.pipelines.rights.takedown.page import review_page
 from byline.reports import page as report
 from byline.reports.collecting import ReportData
+from byline.reports.runs import Run
+from byline.reports.runs_page import runs_page
 from tests.pipelines.releases.papers.accounts import a_credit, an_account
 from tests.pipelines.rights.duplicates.clusters import a_picture
 from tests.pipelines.rights.duplicates.test_duplicates_page import _text as duplicates_text
 from tests.pipelines.rights.duplicates.test_duplicates_page import a_cluster, a_copy
 from tests.pipelines.rights.takedown.test_page import a_case
+from tests.reports.runs import a_validation, an_about, an_entry
 from tests.test_architecture import HOUSE
 
 ROOT = Path(__file__).parents[2]
@@ -62,8 +65,18 @@ def a_model():
     }
 
 
+def a_run(name=EVIL):
+    about = an_about(config={"prompts": [name]}, release_name=name)
+    logged = {"entries": (an_entry(32), an_entry(64)), "validations": (a_validation(32), a_validation(64))}
+    return Run(name=name, about=about, checkpoint=None, grids={}, **logged)
+
+
 PAGES = {
     "report.html.j2": [lambda: _report(), lambda: _report(a_model())],
+    "runs.html.j2": [
+        lambda: runs_page([a_run()]),
+        lambda: runs_page([a_run(), a_run("other")], reload_s=10),
+    ],
     "duplicates.html.j2": [lambda: duplicates_text(a_cluster(a_copy(2, title=EVIL), keeper=a_picture()))],
     "credits.html.j2": [lambda: credits_html(an_account(a_credit(0, title=EVIL, creator=EVIL))).decode()],
     "memorization-risk.html.j2": [lambda: memorization_html(an_account(name=EVIL)).decode()],
