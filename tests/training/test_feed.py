@@ -164,7 +164,7 @@ def test_pictures_are_read_as_they_were_decoded(folder):
     machine = {"log_every_images": 35, "save_every_images": 35}
     settings = {"batch_size": 35, "images": 35, "streams": 5, "shuffle_samples": 3}
     config = an_autoencoder_run(url, folder / "pixels", machine=machine, **settings)
-    task = AutoencoderTask(config, Release(url))
+    task = AutoencoderTask(config, Release(url), join())
     with closing(task.batches(Ranks(rank=0, size=1, device=CPU), 0, 1)) as batches:
         seen = next(batches)[0][0].numpy()
     pixels_NCHW = task._first_pictures()
