@@ -4,14 +4,27 @@ Latents and texts of made samples lie on disk as facts; the feed maps what it ma
 bytes from tars, and decodes nothing.
 """
 
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pyarrow as pa
 import torch
+import webdataset
 
+from benchmarks.side_by_side import Row, write_section
 from byline.catalog.corpora.facts import FactTable, Key
 from byline.catalog.corpora.manifest import Manifest, Release, Shard, manifest_bytes, shard_table_path
 from byline.catalog.digests import sha256_hex
@@ -31,9 +44,13 @@ from byline.training.samples import shards_of
 BATCH = 256
 STREAMS = 8
 COLUMNS = [["latents"]]
-BASE = ["shape", "latents"]
-HELD_OUT_OF_WINDOW = 2
+SHARDS = 8
+SAMPLES = {384: 16_384, 1024: 4_096}
+"""Of an epoch, by the width of tokens."""
 ROUNDS = 5
+STEP_S = 0.05
+"""What stands for the computing of a step, where waits are counted."""
+WAITS_MS = (1, 10, 100)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +141,10 @@ def _facts(store: Store) -> tuple[FactTable, FactTable]:
     )
 
 
-def open_feed(release: Release, kind: Kind, cache: Path, *, max_bytes: float, window: int) -> Batches:
-    """Return the batches of one rank of one."""
+def open_feed(
+    release: Release, kind: Kind, cache: Path, *, max_bytes: float, window: int, gaussian: bool = True, ahead: int = 1
+) -> Batches:
+    """Return the batches of one rank of one; `gaussian` draws the noise of latents too, `ahead` bytes are read ahead."""
     shards, (latents, text) = shards_of(release, "train"), _facts(release.store)
     order = Order(
         shard_sizes=tuple(shard.num_samples for shard in shards), streams=STREAMS, window_samples=window, seed=0
@@ -152,7 +171,137 @@ def open_feed(release: Release, kind: Kind, cache: Path, *, max_bytes: float, wi
         gather=encoded.gather,
         sample_bytes=kind.sample_bytes,
         num_uniform=NUM_UNIFORM,
-        normal_shape=(1, *kind.latents),
+        normal_shape=(1, *kind.latents) if gaussian else (1, 1, 1, 1),
     )
     ranks = Ranks(rank=0, size=1, device=torch.device("cpu"))
-    return read_batches(Share(order=order, batch_size=BATCH, ranks=ranks), source, 0, 1)
+    share = Share(order=order, batch_size=BATCH, ranks=ranks)
+    return read_batches(share, source, 0, 1, ahead_bytes=ahead)
+
+
+def _taken(batches: Batches, samples: int) -> None:
+    for _ in islice(batches, samples // BATCH):
+        pass
+
+
+def _read_tars(paths: list[str], kind: Kind) -> None:
+    """Read as webdataset reads: bytes, not decoded."""
+    size = 2 * int(np.prod(kind.latents))
+    for sample in webdataset.WebDataset(paths, shardshuffle=False):
+        assert len(sample["latents"]) == size
+
+
+def _cpu_s(work: Callable[[], None]) -> float:
+    """Return the seconds that cores spent on some work, on whatever threads: other work beside it counts for little."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def _compare(kind: Kind, rounds: int) -> tuple[Row, Row]:
+    """Return what a core needs for as many samples as an epoch has: reading alone, then with random numbers and all."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        per_shard = SAMPLES[kind.width] // SHARDS
+        samples = SHARDS * per_shard
+        release = make_release(folder, kind, num_shards=SHARDS, per_shard=per_shard, tars=True)
+        tars = sorted(str(path) for path in folder.glob("*.tar"))
+        open_kind = partial(open_feed, release, kind, folder / "cache", max_bytes=1e12, window=samples // STREAMS // 2)
+        times: tuple[list[float], list[float], list[float]] = ([], [], [])
+        with closing(open_kind(gaussian=False)) as reading, closing(open_kind(gaussian=True)) as whole:
+            arms = (partial(_taken, reading, samples), partial(_taken, whole, samples), partial(_read_tars, tars, kind))
+            for arm in arms:
+                arm()
+            for _ in range(rounds):
+                for seconds, arm in zip(times, arms, strict=True):
+                    seconds.append(_cpu_s(arm))
+    reading_s, whole_s, peer_s = times
+    return Row(size=samples, ours_s=reading_s, peer_s=peer_s), Row(size=samples, ours_s=whole_s, peer_s=peer_s)
+
+
+def _rates(kind: Kind, rows: tuple[Row, Row]) -> str:
+    reading, whole = rows
+    cells = [_rate(row.size, row.ours_s) for row in (reading, whole)] + [_rate(reading.size, reading.peer_s)]
+    ratios = [f"{median(row.peer_s) / median(row.ours_s):.1f}x" for row in (reading, whole)]
+    return f"| {kind.name} | {cells[0]} | {cells[1]} | {cells[2]} | {ratios[0]} | {ratios[1]} | {kind.target:,} |"
+
+
+def _rate(samples: int, seconds: Sequence[float]) -> str:
+    slowest, middle, fastest = (samples / by for by in (max(seconds), median(seconds), min(seconds)))
+    return f"{middle:,.0f} ({slowest:,.0f} to {fastest:,.0f})"
+
+
+def _memory(num_shards: int) -> int:
+    """Return the most memory of its own, in bytes, that a new process has which reads 40,960 samples of a release."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_release(Path(folder), KINDS[0], num_shards=num_shards, per_shard=2048, tars=False)
+        command = [sys.executable, "-m", "benchmarks.feed", "memory", folder]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def tell_memory(folder: str) -> None:
+    """Read in this process, and print the most that it had."""
+    release, most = Release(f"{folder}/releases/made/v1"), 0
+    with closing(open_feed(release, KINDS[0], Path(folder) / "cache", max_bytes=2e8, window=1024)) as batches:
+        for _ in islice(batches, 160):
+            most = max(most, _anonymous_bytes())
+    print(most)
+
+
+def _anonymous_bytes() -> int:
+    """Return what this process has in memory that is not mapped from files, which the system may take back."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
+
+
+def _waits() -> tuple[list[float], list[float]]:
+    """Return how long steps waited, in milliseconds: those at which windows begin, and the others."""
+    window, at_change, others = 2048, list[float](), list[float]()
+    with tempfile.TemporaryDirectory() as name:
+        release = make_release(Path(name), KINDS[0], num_shards=24, per_shard=2048, tars=False)
+        most = 0.9 * 24 * 2048 * KINDS[0].sample_bytes
+        feed = open_feed(release, KINDS[0], Path(name) / "cache", max_bytes=most, window=window, ahead=2**26)
+        with closing(feed) as batches:
+            next(batches)
+            for step, _ in enumerate(islice(batches, 640), start=1):
+                (at_change if step * BATCH // STREAMS % window == 0 else others).append(batches.wait_s * 1e3)
+                time.sleep(STEP_S)
+    return at_change, others
+
+
+def _histogram(name: str, waits_ms: Sequence[float]) -> str:
+    borders = (*WAITS_MS, float("inf"))
+    counts = Counter(next(border for border in borders if wait <= border) for wait in waits_ms)
+    cells = " | ".join(f"{counts[border]:,}" for border in borders)
+    return f"| {name} | {cells} | {median(waits_ms):.2f} | {max(waits_ms):.1f} |"
+
+
+def main(rounds: int) -> None:
+    """Measure all, and keep it in RESULTS.md."""
+    torch.set_num_threads(1)
+    rates = "\n".join(_rates(kind, _compare(kind, rounds)) for kind in KINDS)
+    small, large = (_memory(num_shards) for num_shards in (8, 80))
+    at_change, others = _waits()
+    write_section(
+        "The feed of training",
+        f"python -m benchmarks.feed {rounds}",
+        f"Samples per second of one core's time, medians of {rounds} rounds in turn (least to most), and how many times "
+        f"as many as webdataset {webdataset.__version__} gives, which reads the same bytes from tars and decodes nothing. "
+        f"Ours are the network's inputs in batches of {BATCH}, from {SHARDS} mapped shards in {STREAMS} streams: mixed, "
+        "padded, masked and normalized; then with their Gaussian noise too, which torch draws. The load of the machine "
+        f"was {os.getloadavg()[1]:.0f}: other work took caches and memory from both.\n\n"
+        "| sample | read | read, with noise | webdataset | ratio | with noise | wanted |\n"
+        f"|---|---:|---:|---:|---:|---:|---:|\n{rates}\n\n"
+        f"Memory of a process that reads 40,960 samples, without what is mapped: {small / 1e6:,.0f} MB of a release of "
+        f"16,384 samples, {large / 1e6:,.0f} MB of one of 163,840.\n\n"
+        f"How long steps of {STEP_S * 1e3:.0f} ms waited for their batch, where the cache holds nine tenths of the release, "
+        "so that shards are made again all the time:\n\n"
+        "| steps | up to 1 ms | up to 10 | up to 100 | longer | median, ms | longest, ms |\n|---|---:|---:|---:|---:|---:|"
+        f"---:|\n{_histogram('at which windows begin', at_change)}\n{_histogram('others', others)}",
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["memory"]:
+        tell_memory(sys.argv[2])
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)

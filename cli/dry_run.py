@@ -49,7 +49,7 @@ def _lines(path: str, found: "Estimate", num_samples: int | None) -> Iterable[st
     yield f"network    {found.num_parameters:,} weights, products in {found.precision}"
     yield f"work       {cost.flops_per_image / 1e9:,.1f} GFLOP an image, forward and backward"
     yield f"step       {found.images_per_pass:,} images a pass on each, {passes}"
-    yield f"speed      {cost.images_per_s:,.0f} images/s in all, ASSUMING {cost.mfu:.1%} of {peak} (MFU):"
+    yield f"speed      {cost.images_per_s:,.0f} images/s, ASSUMING {cost.mfu:.1%} of {peak} (MFU):"
     yield f"           {hardware.mfu_from}"
     yield f"time       {_hours(cost.hours)} for {cost.images:,} images, {cost.gpu_hours:,.1f} GPU-hours"
     if hardware.usd_per_hour:
@@ -72,7 +72,7 @@ def _memory_lines(found: "Estimate") -> Iterable[str]:
     if not found.checkpoints_activations:
         yield _row("with activation checkpointing", _totals(found.memory_checkpointed))
     yield _row(f"fits {found.hardware.memory_gb:,.0f} GB", [_fits(memory, found) for memory in found.memory])
-    yield f"The config asks for ZeRO {found.stage}. Total: all above, of activations and step the larger."
+    yield f"The config asks for ZeRO {found.stage}. Total: all, of activations and step the larger."
 
 
 def _row(name: str, cells: Sequence[str]) -> str:

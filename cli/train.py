@@ -19,8 +19,8 @@ def train(
 ) -> None:
     """Train an autoencoder or a diffusion model on a release; run it again to go on after a stop.
 
-    --dry-run tells weights, memory by ZeRO stage, work, time, price, and the size of checkpoints and of what is read. It
-    needs neither GPU nor release nor network; docs/cost.md says how far it is right.
+    --dry-run tells weights, memory by ZeRO stage, work, time, price, and the size of checkpoints and of what is read.
+    It needs neither GPU nor release nor network; docs/cost.md says how far it is right.
 
     Example: byline train configs/training/demo.toml
     """

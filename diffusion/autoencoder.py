@@ -2,6 +2,7 @@
 
 # Shapes: B batch, C channels (3 of pixels, or latent channels), H and W height and width.
 
+import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,28 +79,47 @@ def fold_statistics(autoencoder: AutoencoderKL) -> AutoencoderKL:
     """
     if not _has_statistics(autoencoder):
         return autoencoder
-    convolutions = {"use_quant_conv": True, "use_post_quant_conv": True}
-    nothing = dict.fromkeys(("latents_mean", "latents_std", "shift_factor"))
-    folded: AutoencoderKL = AutoencoderKL.from_config({**autoencoder.config, **convolutions, **nothing})
-    for conv in (folded.quant_conv, folded.post_quant_conv):  # what stays so where the autoencoder has none
-        nn.init.dirac_(conv.weight)
-        nn.init.zeros_(conv.bias)
-    folded.load_state_dict(autoencoder.state_dict(), strict=False)
-    like = torch.zeros((), dtype=torch.float64)
+    folded, channels = copy.deepcopy(autoencoder), autoencoder.config.latent_channels
+    for name, size in {"quant_conv": 2 * channels, "post_quant_conv": channels}.items():
+        if getattr(folded, name) is None:  # as in SD3 and FLUX: one that changes nothing
+            setattr(folded, name, _identity(size, folded))
+    folded.register_to_config(use_quant_conv=True, use_post_quant_conv=True)
+    folded.register_to_config(**dict.fromkeys(("latents_mean", "latents_std", "shift_factor")))
+    like = torch.zeros((), dtype=torch.float64, device=folded.device)
     mean_C, spread_C = (value_1C11.flatten() for value_1C11 in _statistics(autoencoder, like))
-    _affine_after(folded.quant_conv, torch.cat([1 / spread_C, torch.ones_like(spread_C)]))
-    folded.quant_conv.bias.data -= torch.cat([mean_C / spread_C, 2 * spread_C.log()]).float()
-    after, before = folded.post_quant_conv, folded.post_quant_conv.weight.data[:, :, 0, 0].double()
-    after.bias.data = (after.bias.data.double() + before @ mean_C).float()
-    after.weight.data = (before * spread_C)[:, :, None, None].float()
-    return folded.eval().requires_grad_(False).to(autoencoder.device)
+    scales = torch.cat([1 / spread_C, torch.ones_like(spread_C)])  # of the mode, and of the logarithm of the variance
+    _then(folded.quant_conv, scales, -torch.cat([mean_C / spread_C, 2 * spread_C.log()]))
+    _first(folded.post_quant_conv, spread_C, mean_C)
+    return folded
 
 
-def _affine_after(conv: nn.Conv2d, scale_C: Tensor) -> None:
-    """Scale what a convolution gives."""
+def _identity(channels: int, like: AutoencoderKL) -> nn.Conv2d:
+    """Return a convolution that gives what it is given; it draws no random number."""
+    conv = nn.Conv2d(channels, channels, 1, device="meta", dtype=like.dtype).to_empty(device=like.device)
     assert conv.bias is not None
-    conv.weight.data = (conv.weight.data.double() * scale_C[:, None, None, None]).float()
-    conv.bias.data = (conv.bias.data.double() * scale_C).float()
+    nn.init.dirac_(conv.weight)
+    nn.init.zeros_(conv.bias)
+    return conv.requires_grad_(False)
+
+
+def _then(conv: nn.Conv2d, scale_C: Tensor, shift_C: Tensor) -> None:
+    """Scale and shift what a convolution gives."""
+    _set(conv, conv.weight.double() * scale_C[:, None, None, None], _bias(conv) * scale_C + shift_C)
+
+
+def _first(conv: nn.Conv2d, scale_C: Tensor, shift_C: Tensor) -> None:
+    """Scale and shift what a convolution of one pixel is given."""
+    before = conv.weight.double()
+    _set(conv, before * scale_C[:, None, None], _bias(conv) + before[:, :, 0, 0] @ shift_C)
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias.double()
+
+
+def _set(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    conv.load_state_dict({"weight": weight, "bias": bias})
 
 
 def _has_statistics(autoencoder: AutoencoderKL) -> bool:

@@ -16,6 +16,7 @@ import diffusers
 import torch
 import transformers
 from diffusers import (
+    AutoencoderKL,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
@@ -80,13 +81,16 @@ def build_pipeline(
     scheduler_config: dict[str, Any],
     sampler: str = "dpm++",
 ) -> "StableDiffusionPipeline":
-    """Return diffusers' pipeline of these parts; nothing in it is ours."""
+    """Return diffusers' pipeline of these parts; nothing in it is ours.
+
+    The autoencoder needs nothing but its `scaling_factor` (`fold_statistics`).
+    """
     for library in (diffusers, transformers):  # they warn of image processors and types that nobody asked for
         library.utils.logging.set_verbosity_error()
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline(
-        vae=fold_statistics(autoencoder),
+        vae=autoencoder,
         text_encoder=text_encoder.model,
         tokenizer=text_encoder.tokenizer,
         unet=unet,
@@ -135,8 +139,9 @@ class TextToImage:
     """A diffusion checkpoint, ready to sample."""
 
     info: CheckpointInfo
-    folder: Path
-    pipeline: "StableDiffusionPipeline"
+    unet: UNet2DConditionModel
+    autoencoder: AutoencoderKL
+    text_encoder: TextEncoder
     scheduler_config: dict[str, Any]
 
     @classmethod
@@ -169,22 +174,25 @@ class TextToImage:
                 f"text encoder {text_encoder.config.name} has digest {text_encoder.digest[:12]}, {folder} was "
                 f"trained with {info.provenance['text_encoder'][:12]}; install that version"
             )
-        scheduler_config = dict(DDIMScheduler.load_config(folder / "scheduler"))
-        pipeline = build_pipeline(
-            unet.eval().requires_grad_(False), load_autoencoder(str(folder / "vae")), text_encoder, scheduler_config
-        )
+        autoencoder = fold_statistics(load_autoencoder(str(folder / "vae")))
         return cls(
             info=info,
-            folder=folder,
-            pipeline=pipeline.to(device, dtype),
-            scheduler_config=scheduler_config,
+            unet=unet.eval().requires_grad_(False).to(device, dtype),
+            autoencoder=autoencoder.to(device, dtype),
+            text_encoder=text_encoder.to(device, dtype),
+            scheduler_config=dict(DDIMScheduler.load_config(folder / "scheduler")),
         )
+
+    def pipeline(self, sampler: str = "dpm++") -> "StableDiffusionPipeline":
+        """Return diffusers' pipeline of these models: it draws what `sample` does."""
+        vae = fold_statistics(self.autoencoder)
+        return build_pipeline(self.unet, vae, self.text_encoder, self.scheduler_config, sampler)
 
     def sample(
         self, prompts: list[str], config: SamplingConfig, advance: Callable[[int], None] = lambda _: None
     ) -> Tensor:
         """Return what `draw` gives."""
-        return draw(self.pipeline, self.scheduler_config, prompts, config, advance)
+        return draw(self.pipeline(config.sampler), self.scheduler_config, prompts, config, advance)
 
 
 def set_timesteps(scheduler: Scheduler, config: SamplingConfig, num_train_timesteps: int) -> None:

@@ -55,9 +55,9 @@ class TextEncoder:
         self.digest = weights_digest(self.model)
         self.width: int = self.model.config.hidden_size
 
-    def to(self, device: torch.device | str) -> "TextEncoder":
-        """Compute on this device from now on."""
-        self.model.to(device)
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "TextEncoder":
+        """Compute on this device and in this type from now on."""
+        self.model.to(device, dtype)
         return self
 
     def encode(self, texts: list[str], *, batch_size: int = 32) -> list[Tensor]:

@@ -19,8 +19,7 @@ from byline.evaluation.report import Report
 from byline.pipelines.releases.papers.escaping import finalized, markdown_code, plain
 from byline.pipelines.releases.papers.licenses import license_words
 from byline.pipelines.releases.papers.wording import OBLIGATIONS
-from byline.training.log import read_log
-from byline.training.loop import LOG
+from byline.training.log import LOG, read_log
 
 
 def card(
@@ -63,10 +62,12 @@ def _templates() -> Environment:
 
 
 def _parts(folder: Path, info: CheckpointInfo) -> list[dict[str, str]]:
-    """Return a row for each frozen part: all that the checkpoint's provenance names."""
-    known = read_parts(folder)
+    """Return a row for each frozen part: all that provenance names but the checkpoint that the run started from."""
+    known, started = read_parts(folder), {one.digest for one in info.ancestors}
     rows = []
     for role, digest in sorted(info.provenance.items()):
+        if digest in started:
+            continue
         part = known.get(role, FrozenPart(name=NOT_STATED))
         made = f"release {part.trained_on[:16]}" if part.trained_on else NOT_STATED
         name = f"{part.name} at {part.revision}" if part.revision else part.name

@@ -51,7 +51,7 @@ def _write_weights(folder: Path, info: CheckpointInfo, out: Path, what: ModelExp
         vae = load_autoencoder(str(folder / ("vae_ema" if what.averaged else "vae")))
         vae.to(dtype_of(what.precision)).save_pretrained(out)
         return
-    TextToImage.load(folder, averaged=what.averaged, precision=what.precision).pipeline.save_pretrained(out)
+    TextToImage.load(folder, averaged=what.averaged, precision=what.precision).pipeline().save_pretrained(out)
 
 
 def _copy_papers(release: Release | None, out: Path) -> list[str]:

@@ -72,8 +72,14 @@ def rows_at_once(footer: pq.FileMetaData, column: PictureColumn | None) -> int:
     return max(1, min(MAX_ROWS_AT_ONCE, BYTES_AT_ONCE // most))
 
 
-def pictures_in(cells: pa.Array) -> Iterator[bytes]:
-    """Yield the bytes of each cell of a column of pictures; none of a cell that is null."""
+def dictionary_of(schema: pq.ParquetSchema, column: PictureColumn) -> list[str]:
+    """Return what pyarrow is to read as a dictionary, so that one picture in many cells is in memory once."""
+    wanted = (column.name, f"{column.name}.bytes")
+    return [path for place in range(len(schema)) if (path := schema.column(place).path) in wanted]
+
+
+def pictures_in(cells: pa.Array) -> tuple[Iterator[bytes], list[int | None]]:
+    """Return the pictures of a column of them, read as a dictionary, and of each cell which it has; None of a null."""
     if pa.types.is_struct(cells.type):
         cells = pc.struct_field(cells, "bytes")
-    yield from (cell.as_py() or b"" for cell in cells)
+    return (cell.as_py() or b"" for cell in cells.dictionary), cells.indices.to_pylist()

@@ -8,12 +8,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from byline.catalog.corpora.manifest import Manifest
 from byline.catalog.disk.folders import folders_in
-from byline.catalog.errors import ConfigError
-from byline.diffusion.checkpoint import FOLDER, INFO, CheckpointInfo, checkpoint_names
+from byline.catalog.errors import CheckpointError, ConfigError
+from byline.diffusion.checkpoint import FOLDER, Ancestor, CheckpointInfo, checkpoint_names, read_info
 from byline.pipelines.rights.traces.release_traces import Place, SeenBy
 from byline.training.samples import ORDERED_BY, order_of
 
@@ -38,17 +36,26 @@ class Checkpoints:
     """Paths of those that cannot tell what they are."""
 
     def seen(self, manifest: Manifest, place: Place | None) -> tuple[SeenBy, ...]:
-        """Return how often each checkpoint that was trained on a release has seen the picture at a place of it."""
+        """Return how often each checkpoint that was trained on a release has seen the picture at a place of it.
+
+        What a run started from counts (`init_from`).
+        """
         digest = manifest.digest
         return tuple(
-            SeenBy(checkpoint=one.path, images_seen=one.info.images_seen, times_seen=_times(one.info, manifest, place))
+            SeenBy(
+                checkpoint=one.path,
+                images_seen=sum(part.images_seen for part in one.info.lineage),
+                times_seen=sum(_times(part, manifest, place) for part in one.info.lineage),
+            )
             for one in self.readable
-            if one.info.release_digest == digest
+            if any(part.release_digest == digest for part in one.info.lineage)
         )
 
     def of_others(self, digests: Collection[str | None]) -> tuple[str, ...]:
-        """Return the paths of those of which it is not known what they saw: trained on none of these releases."""
-        others = [one.path for one in self.readable if one.info.release_digest not in digests]
+        """Return the paths of those of which it is not known what they saw: trained on others than these releases."""
+        others = [
+            one.path for one in self.readable if any(part.release_digest not in digests for part in one.info.lineage)
+        ]
         return tuple(sorted([*others, *self.damaged]))
 
 
@@ -59,19 +66,19 @@ def find_checkpoints(runs: Sequence[str] | None) -> Checkpoints:
     """
     if runs:
         for run in runs:
-            if not checkpoint_names(Path(run)):
+            if not checkpoint_names(run):
                 raise ConfigError(f"no checkpoint in {run}; --run takes the folder of a training run")
-    folders = [Path(run) for run in runs] if runs else list(_runs(Path(), LEVELS))
+    places = [run.rstrip("/") for run in runs] if runs else [str(folder) for folder in _runs(Path(), LEVELS)]
     readable, damaged = [], []
-    for path in (folder / FOLDER / name for folder in folders for name in checkpoint_names(folder)):
+    for path in (f"{place}/{FOLDER}/{name}" for place in places for name in checkpoint_names(place)):
         try:
-            info = CheckpointInfo.model_validate_json((path / INFO).read_bytes())
-        except (OSError, ValidationError):
+            info = read_info(path)
+        except CheckpointError:
             info = None
-        if info is not None and info.config.keys() >= set(ORDERED_BY):
-            readable.append(Checkpoint(path=str(path), info=info))
+        if info is not None and all(part.config.keys() >= set(ORDERED_BY) for part in info.lineage):
+            readable.append(Checkpoint(path=path, info=info))
         else:
-            damaged.append(str(path))
+            damaged.append(path)
     return Checkpoints(readable=tuple(readable), damaged=tuple(damaged))
 
 
@@ -83,10 +90,10 @@ def _runs(folder: Path, levels: int) -> Iterator[Path]:
             yield from _runs(below, levels - 1)
 
 
-def _times(info: CheckpointInfo, manifest: Manifest, place: Place | None) -> int:
+def _times(part: Ancestor, manifest: Manifest, place: Place | None) -> int:
     shards = sorted((shard for shard in manifest.shards if shard.split == "train"), key=lambda shard: shard.name)
     names = [shard.name for shard in shards]
-    if place is None or place.shard not in names:
+    if place is None or place.shard not in names or part.release_digest != manifest.digest:
         return 0
-    order = order_of(manifest, info.config)
-    return order.times_seen_at(info.images_seen, names.index(place.shard), place.row)
+    order = order_of(manifest, part.config)
+    return order.times_seen_at(part.images_seen, names.index(place.shard), place.row)

@@ -152,7 +152,7 @@ class DiffusionTask:
 
 def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
     autoencoder = load_autoencoder(config.autoencoder).to(ranks.device)
-    text_encoder = TextEncoder(config.text_encoder)
+    text_encoder = TextEncoder(config.text_encoder).to(ranks.device)
     shrinks = 2 ** (len(autoencoder.config.block_out_channels) - 1)
     if config.resolution_px % shrinks:
         raise ConfigError(

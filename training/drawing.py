@@ -5,6 +5,7 @@ from typing import Any
 
 from diffusers import AutoencoderKL
 
+from byline.diffusion.autoencoder import fold_statistics
 from byline.diffusion.grid import grid_png
 from byline.diffusion.sampling import build_pipeline, build_scheduler, draw, set_timesteps
 from byline.diffusion.text import TextEncoder
@@ -28,7 +29,7 @@ class Drawing:
     def png(self, unet: Any, images_seen: int) -> bytes:
         """Return a grid of what `unet` draws, on its device. Equal weights give equal bytes."""
         prompts = list(self.config.prompts)
-        pipeline = build_pipeline(unet, self.autoencoder, self.text_encoder, self.scheduler_config)
+        pipeline = build_pipeline(unet, fold_statistics(self.autoencoder), self.text_encoder, self.scheduler_config)
         pictures = draw(pipeline.to(unet.device), self.scheduler_config, prompts, self.config)
         notes = {"byline": self.config.model_dump_json(), "byline images seen": str(images_seen)}
         return grid_png(pictures.numpy(), prompts, notes=notes)

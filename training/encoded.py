@@ -2,7 +2,7 @@
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L and T tokens, D width of a token.
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from byline.diffusion.autoencoder import normalize
 from byline.training.encoded_shards import spread
-from byline.training.feed import Group, Inputs, new_tensor, places_of
+from byline.training.feed import Group, Inputs, Scratch, new_tensor, places_of
 from byline.training.order import Ints
 
 Halves = npt.NDArray[np.float16]
@@ -34,12 +34,13 @@ class Encoded:
     max_tokens: int
     num_train_timesteps: int
     device: torch.device
+    scratch: Scratch = field(default_factory=Scratch)
 
     def gather(self, groups: list[Group], uniform_NU: Tensor) -> "EncodedBlock":
         """Read the samples of a block."""
         return EncodedBlock(
             encoded=self,
-            latents=_latents(groups, (uniform_NU[:, FLIP] < self.flip_prob).numpy()),
+            latents=_latents(groups, (uniform_NU[:, FLIP] < self.flip_prob).numpy(), self.scratch),
             places=places_of(groups),
             texts=self._texts(groups, uniform_NU.numpy()),
             times=(uniform_NU[:, TIME] * self.num_train_timesteps).long(),
@@ -51,8 +52,8 @@ class Encoded:
         kept = [np.where(out, 0, length) for out, length in zip(dropped, lengths, strict=True)]
         total = sum(int(length.sum()) for length in kept)
         width, none = self.no_text.shape[1], len(self.no_text)
-        tokens_TD = np.zeros((total + none + 1, width), np.float16)
-        tokens_TD[total : total + none] = self.no_text
+        tokens_TD = self.scratch.array("tokens", (total + none + 1, width), np.float16)
+        tokens_TD[total:-1], tokens_TD[-1] = self.no_text, 0
         at = 0
         for group, start, length in zip(groups, starts, kept, strict=True):
             rows = spread(start, length)
@@ -107,10 +108,10 @@ class EncodedBlock:
         return x0_BCHW, noise_BCHW, self.times[part], *self.texts.padded(part, encoded.max_tokens, encoded.device)
 
 
-def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_]) -> Halves:
+def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_], scratch: Scratch) -> Halves:
     """Return the latents of the samples, `(N, parts, C, H, W)`, end to end."""
     first = groups[0].arrays["latents"]
-    latents = np.empty((len(flipped), *first.shape[2:]), np.float16)
+    latents = scratch.array("latents", (len(flipped), *first.shape[2:]), np.float16)
     at = 0
     for group in groups:
         views = group.arrays["latents"].shape[1]

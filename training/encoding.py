@@ -83,7 +83,7 @@ def latent_facts(
 
 def text_facts(store: Store, text_encoder: TextEncoder) -> FactTable:
     """Return the table of token vectors by this text encoder."""
-    settings = {"weights": text_encoder.digest, "max_tokens": text_encoder.config.max_tokens}
+    settings = {"weights": text_encoder.digest, "max_tokens": text_encoder.config.max_tokens, "padding": "encoded"}
     return FactTable(
         store=store,
         measure="text",

@@ -1,4 +1,4 @@
-"""What a run would need and cost, told from its config alone: no weights are made, no GPU is needed, nothing is written."""
+"""What a run would need and cost, told from its config alone: no weights are made, no GPU is needed."""
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
@@ -138,7 +138,7 @@ def estimate(config: TrainConfig, hardware: Hardware, *, gpus: int) -> Estimate:
 def _by_stage(
     trace: Trace, config: TrainConfig, settings: dict[str, Any], *, gpus: int, passes: int
 ) -> tuple[Memory, ...]:
-    """Return what each ZeRO stage needs: by the config's own file, of other stages by the file that comes with byline."""
+    """Return what each ZeRO stage needs: by the config's own file, for other stages by the one of byline."""
     own, memories = zero_stage(settings), []
     for stage in STAGES if config.optimizer.name == "adamw" else (0,):
         found = settings if stage in (own, 0) else read_deepspeed(shipped(f"zero{stage}", "deepspeed", ".json"))
@@ -182,7 +182,7 @@ def build_network(config: TrainConfig) -> nn.Module:
     if isinstance(config, AutoencoderRun):
         return ReconstructionLoss(build_autoencoder(config.autoencoder, side_px=config.resolution_px), config)
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
-    width = text_width(config.text_encoder.name)
+    width = text_width(config.text_encoder)
     unet = build_unet(config.unet, side=side, latent_channels=channels, text_width=width)
     return DenoisingLoss(unet, Noising(config.noise), config.precision)
 
@@ -192,11 +192,12 @@ def empty_inputs(config: TrainConfig, num_images: int) -> tuple[Tensor, ...]:
     if isinstance(config, AutoencoderRun):
         side = config.resolution_px // 2 ** (len(config.autoencoder.block_out_channels) - 1)
         noise_BCHW = torch.empty(num_images, config.autoencoder.latent_channels, side, side)
-        return torch.empty(num_images, 3, config.resolution_px, config.resolution_px), noise_BCHW
+        bytes_BCHW = torch.empty(num_images, 3, config.resolution_px, config.resolution_px, dtype=torch.uint8)
+        return bytes_BCHW, noise_BCHW
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
     x0_BCHW = torch.empty(num_images, channels, side, side)
     num_tokens = config.text_encoder.max_tokens
-    text_BLD = torch.empty(num_images, num_tokens, text_width(config.text_encoder.name))
+    text_BLD = torch.empty(num_images, num_tokens, text_width(config.text_encoder))
     mask_BL = torch.ones(num_images, num_tokens, dtype=torch.bool)
     return x0_BCHW, torch.empty_like(x0_BCHW), torch.zeros(num_images, dtype=torch.long), text_BLD, mask_BL
 
@@ -205,5 +206,6 @@ def _feed_bytes(config: TrainConfig) -> int:
     if isinstance(config, AutoencoderRun):
         return 3 * config.resolution_px**2
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
-    tokens = config.text_encoder.max_tokens * text_width(config.text_encoder.name)
-    return FLOAT16 * (channels * side**2 + tokens)
+    tokens = config.text_encoder.max_tokens * text_width(config.text_encoder)
+    parts = 2 if config.sample_latents else 1  # mean and spread
+    return FLOAT16 * (parts * channels * side**2 + tokens)

@@ -9,13 +9,14 @@ from itertools import count
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from byline.catalog.errors import ConfigError
 from byline.diffusion.seeds import seed_from
 from byline.training.feed_cache import FeedCache
-from byline.training.feed_files import Arrays
+from byline.training.feed_files import Array, Arrays
 from byline.training.order import Ints, Order
 from byline.training.ranks import Ranks
 from byline.training.read_ahead import ReadAhead
@@ -128,6 +129,20 @@ def _by_shard(block: Block, cache: FeedCache) -> list[Group]:
     ]
 
 
+class Scratch:
+    """Memory that is used for one block after the other, and so is asked of the system once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Array] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """Return an array of whatever was there; what had this name before is overwritten."""
+        size, kept = int(np.prod(shape)), self._kept.get(name)
+        if kept is None or len(kept) < size:
+            kept = self._kept[name] = np.empty(size, dtype)
+        return kept[:size].reshape(shape)
+
+
 def places_of(groups: list[Group]) -> Ints:
     """Return where each sample of the block is when the groups are laid end to end."""
     return np.argsort(np.concatenate([group.samples for group in groups]))
@@ -186,13 +201,15 @@ class Source:
     """Of the Gaussian numbers that a sample needs."""
 
 
-def read_batches(share: Share, source: Source, images_seen: int, passes: int) -> Batches:
+def read_batches(
+    share: Share, source: Source, images_seen: int, passes: int, *, ahead_bytes: int = READ_AHEAD_BYTES
+) -> Batches:
     """Return a rank's inputs of every step from `images_seen` on, read ahead. Closing them closes the source's cache.
 
     Raises `ConfigError` when the ranks cannot share the streams evenly.
     """
     assert len(share.streams) * share.each == share.size
-    return ReadAhead(_steps(share, source, images_seen, passes), size=_num_bytes, max_bytes=READ_AHEAD_BYTES)
+    return ReadAhead(_steps(share, source, images_seen, passes), size=_num_bytes, max_bytes=ahead_bytes)
 
 
 def _steps(share: Share, source: Source, images_seen: int, passes: int) -> Generator[list[Inputs], None, None]:

@@ -30,9 +30,10 @@ class Hardware(BaseModel, frozen=True, extra="forbid"):
     """In 10^9 bytes."""
     mfu: float = Field(gt=0, le=1)
     """Part of the peak that training is assumed to make of it (model FLOPs utilization)."""
-    mfu_from: str
+    mfu_from: str = Field(max_length=69)
+    """On a line of 80 columns."""
     usd_per_hour: float = Field(ge=0)
-    price_from: str
+    price_from: str = Field(max_length=69)
     is_cpu: bool = False
 
     def tflops(self, precision: Precision) -> float:
@@ -45,8 +46,8 @@ def find_hardware(
 ) -> Hardware:
     """Return the hardware of each rank, with another price and MFU where they are given.
 
-    `cpu` is a rank's share of this machine, whose rate is measured in a second. Raises `ConfigError`, which lists the known ones, for
-    another name, and for numbers that cannot be.
+    `cpu` is a rank's share of this machine, whose rate is measured in a second. Raises `ConfigError`, which lists the
+    known ones, for another name, and for numbers that cannot be.
     """
     found = _share_of_cpu(num_ranks) if name == CPU else _from_table(name)
     stated = {"usd_per_hour": usd_per_hour, "mfu": mfu}

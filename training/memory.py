@@ -42,8 +42,10 @@ class Memory:
 def memory_of(
     trace: Trace, zero: Mapping[str, Any], *, stage: int, num_ranks: int, num_passes: int, state_numbers: int
 ) -> Memory:
-    """Return what a rank of `num_ranks` needs. `zero` is `zero_optimization` of the DeepSpeed file, `state_numbers` what
-    the optimizer keeps of the whole network."""
+    """Return what a rank of `num_ranks` needs.
+
+    `zero` is `zero_optimization` of the DeepSpeed file, `state_numbers` what the optimizer keeps of the whole network.
+    """
     whole = FLOAT32 * trace.num_parameters
     part = -(-whole // num_ranks)
     activations = trace.peak_bytes

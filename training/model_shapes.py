@@ -1,14 +1,14 @@
 """The sizes of frozen models, from their configs alone: no weights are loaded and no network is asked."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from diffusers import AutoencoderKL
 from transformers import AutoConfig
 
 from byline.catalog.errors import ConfigError
-from byline.diffusion.text import OFFLINE
+from byline.diffusion.configs import OFFLINE
+from byline.diffusion.sources import ModelSource
 
 AUTOENCODERS = {
     "madebyollin/sdxl-vae-fp16-fix": (4, 8),
@@ -27,9 +27,9 @@ TEXT_WIDTHS = {
 WIDTHS = ("hidden_size", "d_model")
 
 
-def latent_shape(source: str, resolution_px: int) -> tuple[int, int]:
+def latent_shape(source: ModelSource, resolution_px: int) -> tuple[int, int]:
     """Return channels and side of the latents of square pictures. Raises `ConfigError` for a side that has none."""
-    channels, shrinks = AUTOENCODERS.get(source) or _autoencoder(source)
+    channels, shrinks = AUTOENCODERS.get(str(source)) or _autoencoder(source)
     if resolution_px % shrinks:
         raise ConfigError(
             f"resolution_px = {resolution_px} must be a multiple of {shrinks}, by which {source} shrinks pictures"
@@ -37,11 +37,11 @@ def latent_shape(source: str, resolution_px: int) -> tuple[int, int]:
     return channels, resolution_px // shrinks
 
 
-def text_width(source: str) -> int:
+def text_width(source: ModelSource) -> int:
     """Return the width of a token vector."""
-    if source in TEXT_WIDTHS:
-        return TEXT_WIDTHS[source]
-    config = _config(source, lambda: AutoConfig.from_pretrained(source, local_files_only=True).to_dict())
+    if str(source) in TEXT_WIDTHS:
+        return TEXT_WIDTHS[str(source)]
+    config = _config(source, lambda **at: AutoConfig.from_pretrained(source.name, **at).to_dict())
     config = config.get("text_config", config)
     for name in WIDTHS:
         if isinstance(config.get(name), int):
@@ -49,8 +49,8 @@ def text_width(source: str) -> int:
     raise ConfigError(f"the config of {source} says neither {' nor '.join(WIDTHS)}; name a text encoder")
 
 
-def _autoencoder(source: str) -> tuple[int, int]:
-    config = _config(source, lambda: AutoencoderKL.load_config(source, local_files_only=True))
+def _autoencoder(source: ModelSource) -> tuple[int, int]:
+    config = _config(source, lambda **at: AutoencoderKL.load_config(source.name, **at))
     channels, blocks = config.get("latent_channels"), config.get("block_out_channels")
     if not isinstance(channels, int) or not isinstance(blocks, list) or not blocks:
         raise ConfigError(
@@ -59,16 +59,19 @@ def _autoencoder(source: str) -> tuple[int, int]:
     return channels, 2 ** (len(blocks) - 1)
 
 
-def _config(source: str, from_cache: Any) -> dict[str, Any]:
+def _config(source: ModelSource, from_cache: Any) -> dict[str, Any]:
     """Return a model's `config.json`: of a folder, or of what the hub's client has downloaded before."""
-    path = Path(source).expanduser() / "config.json"
+    folder = source.folder
     try:
-        found: Any = json.loads(path.read_text()) if path.parent.is_dir() else from_cache()
+        if folder is not None:
+            found: Any = json.loads((folder / "config.json").read_text())
+        else:
+            found = from_cache(local_files_only=True, **source.options())
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"the sizes of {source} are not known: no config.json in such a folder, nor in the hub's cache; "
             "download it first, or name a folder"
         ) from error
     if not isinstance(found, dict):
-        raise ConfigError(f"{path} holds no JSON object; name a folder that has a model")
+        raise ConfigError(f"the config.json of {source} holds no JSON object; name a folder that has a model")
     return found

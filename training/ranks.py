@@ -21,13 +21,37 @@ from byline.catalog.errors import CheckpointError
 from byline.training.launching import die_with_parent, is_launched
 
 BEAT_S = 5.0
-"""How often a rank shows that it lives."""
+"""How often a rank shows that it lives, or ten times in the time that the others are patient."""
 LONGEST_NAP_S = 0.1
 """Between two looks for what another rank is to say."""
 
 
 class LostRankError(CheckpointError):
     """Another rank has ended, and says itself why, if it could."""
+
+
+class Heartbeat:
+    """The thread that shows that a rank lives, from now until `stop`, whatever else its process does."""
+
+    def __init__(self, store: Store, rank: int, *, every_s: float) -> None:
+        self._store, self._key, self._every_s = store, _beat(rank), every_s
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Show no life any longer."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        for beat in count():
+            try:
+                self._store.set(self._key, str(beat))
+            except RuntimeError:  # the process that held the store is gone, which the main thread notices too
+                return
+            if self._stopped.wait(self._every_s):
+                return
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +64,7 @@ class Ranks:
     store: Store = field(default_factory=HashStore, repr=False, compare=False)
     patience_s: float = 600
     """How long a rank may show no life before the others give it up. One that works is waited for."""
+    heartbeat: Heartbeat | None = field(default=None, repr=False, compare=False)
     _turns: Iterator[int] = field(default_factory=count, repr=False, compare=False)
 
     @property
@@ -93,35 +118,6 @@ class Ranks:
             nap_s = min(2 * nap_s, LONGEST_NAP_S)
 
 
-class _Beating:
-    """The thread that shows that this rank lives, for as long as it is joined."""
-
-    stop: Event | None = None
-    thread: Thread | None = None
-
-    @classmethod
-    def begin(cls, store: Store, rank: int) -> None:
-        cls.stop = Event()
-        cls.thread = Thread(target=_beat_until, args=(cls.stop, store, rank), daemon=True)
-        cls.thread.start()
-
-    @classmethod
-    def end(cls) -> None:
-        if cls.stop is not None and cls.thread is not None:
-            cls.stop.set()
-            cls.thread.join()
-
-
-def _beat_until(stop: Event, store: Store, rank: int) -> None:
-    for beat in count():
-        try:
-            store.set(_beat(rank), str(beat))
-        except RuntimeError:  # the process that held the store is gone, which the main thread notices too
-            return
-        if stop.wait(BEAT_S):
-            return
-
-
 def _beat(rank: int) -> str:
     return f"beat/{rank}"
 
@@ -146,10 +142,9 @@ def join(*, timeout_minutes: float = 10) -> Ranks:
     die_with_parent()
     store, rank, size = next(rendezvous("env://", timeout=timeout))
     dist.init_process_group(backend, store=PrefixStore("group", store), rank=rank, world_size=size, timeout=timeout)
-    ours = PrefixStore("byline", store)
-    if size > 1:
-        _Beating.begin(ours, rank)
-    return Ranks(rank=rank, size=size, device=device, store=ours, patience_s=timeout.total_seconds())
+    ours, patience_s = PrefixStore("byline", store), timeout.total_seconds()
+    heartbeat = Heartbeat(ours, rank, every_s=min(BEAT_S, patience_s / 10)) if size > 1 else None
+    return Ranks(rank=rank, size=size, device=device, store=ours, patience_s=patience_s, heartbeat=heartbeat)
 
 
 def leave(ranks: Ranks, *, together: bool) -> None:
@@ -164,7 +159,8 @@ def leave(ranks: Ranks, *, together: bool) -> None:
     elif ranks.size > 1:
         with suppress(RuntimeError):  # the store may be gone already
             ranks.store.set(_gone(ranks.rank), "")
-    _Beating.end()
+    if ranks.heartbeat is not None:
+        ranks.heartbeat.stop()
     if together:
         dist.destroy_process_group()
 

@@ -44,10 +44,11 @@ def run(path: str | Path) -> int:
     require("train", "byline train", "deepspeed")
     read_deepspeed(config.machine.deepspeed)
     done = resumable(config, release.manifest.digest)
-    if _announced(config, done):
-        return 0
+    is_finished = _announced(config, done)
     if done is not None and Store(config.run).is_local:  # of a URL the ranks fetch it, and check it then
         open_checkpoint(config.run)
+    if is_finished:
+        return 0
     with _only_one(working_folder(config.run)):
         if config.machine.num_ranks > 1:
             failure = launch("byline.training.run", [str(path)], num_ranks=config.machine.num_ranks)

@@ -96,16 +96,18 @@ def order_of(manifest: Manifest, config: Mapping[str, Any]) -> Order:
 
 
 def times_seen(release: Release, info: CheckpointInfo) -> dict[str, int]:
-    """Return for each training image (by SHA-256) how often a checkpoint has seen it.
+    """Return for each training image (by SHA-256) how often a checkpoint has seen it, with what it started from.
 
-    Raises `CorpusError` when the checkpoint was trained on another release.
+    Raises `CorpusError` when neither the checkpoint nor an ancestor of it was trained on this release.
     """
-    require_trained_on(info, release)
-    order = order_of(release.manifest, info.config)
+    parts = [part for part in info.lineage if part.release_digest == release.manifest.digest]
+    if not parts:
+        require_trained_on(info, release)
+    counts_of_parts = [order_of(release.manifest, part.config).times_seen(part.images_seen) for part in parts]
     return {
-        sha256: int(count)
-        for shard, counts in zip(shards_of(release, "train"), order.times_seen(info.images_seen), strict=True)
-        for sha256, count in zip(read_names(release, shard).sha256s, counts, strict=True)
+        sha256: int(sum(counts))
+        for shard, *counts_of_shard in zip(shards_of(release, "train"), *counts_of_parts, strict=True)
+        for sha256, *counts in zip(read_names(release, shard).sha256s, *counts_of_shard, strict=True)
     }
 
 

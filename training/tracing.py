@@ -47,8 +47,8 @@ def trace_pass(
 ) -> Trace:
     """Trace `build()(*inputs())`, a scalar, and its backward pass. Nothing is allocated.
 
-    `as_on_cuda` takes CUDA's rules for what autocast leaves in float32. Attention never keeps its square matrix, as with
-    every kernel that trains well.
+    `as_on_cuda` takes CUDA's rules for what autocast leaves in float32. Attention never keeps its square matrix, as
+    with every kernel that trains well.
     """
     with FakeTensorMode(allow_non_fake_inputs=True):
         network = build()
@@ -72,18 +72,18 @@ def trace_pass(
     )
 
 
-class _Watch(TorchDispatchMode):
-    """Counts what operations compute, and the bytes of what they made and is still there, gradients of weights apart."""
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts what operations compute, and the bytes of what they made that are still there; gradients apart."""
 
     def __init__(self, network: nn.Module) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
         self.live_bytes = self.peak_bytes = self.peak_with_gradients_bytes = self._gradient_bytes = 0
         self._known = WeakIdKeyDictionary()
         for tensor in (*network.parameters(), *network.buffers()):
             self._known[tensor.untyped_storage()] = None
         for weight in network.parameters():
-            weight.register_post_accumulate_grad_hook(self._let_go)
+            weight.register_post_accumulate_grad_hook(self._let_go)  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and look at what it gave."""
@@ -129,7 +129,7 @@ def _normalize_in_float32(network: nn.Module) -> None:
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query.shape, key.shape, value.shape))
+    return int(sdpa_flop_count(query.shape, key.shape, value.shape))  # type: ignore[no-untyped-call]
 
 
 def _attention_backward(_: Tensor, query: Tensor, key: Tensor, value: Tensor, *__: Any, **___: Any) -> int:

@@ -187,7 +187,7 @@ class SplitRules(BaseModel, frozen=True, extra="forbid"):
     """Share of the pictures that is chosen, by their digests. What is chosen is held out only when all that it looks
     like are, too."""
     radius_bits: int = Field(31, ge=0, le=31)
-    """Pictures whose hashes are this near, or that pictures in between link, are on one side, whatever their colors."""
+    """Pictures whose hashes are this near in any view, or that others link, are on one side, whatever their colors."""
 
 
 class EvaluationRules(BaseModel, frozen=True, extra="forbid"):

@@ -2,7 +2,8 @@
 
 A cell cannot be read alone: what is compressed together is read together. So the row group of a picture that is asked
 for is unpacked once for the whole build, by whichever process asks first, and each of its pictures is then a range of a
-file. It takes as much disk as the pictures of these row groups, until the build ends, and memory for a few of them.
+file. It takes as much disk as the pictures of these row groups, until the build ends, and memory for a few of them; a
+picture that many cells have is there once, or once in some thousand rows.
 """
 
 import os
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 from byline.catalog.corpora.packs import Outcome
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.storage_errors import explained
-from byline.pictures.cells import Cell, PictureColumn, holds_pictures, pictures_in, rows_at_once
+from byline.pictures.cells import Cell, PictureColumn, dictionary_of, holds_pictures, pictures_in, rows_at_once
 from byline.pipelines.fetching.transport import Answer
 
 BUFFER_BYTES = 1 << 20
@@ -62,16 +63,20 @@ class Unpacked:
             if not holds_pictures(parquet.schema_arrow.field(cell.column).type):
                 raise pa.ArrowInvalid(f"its column {cell.column + 1:,} holds no pictures")
             column = PictureColumn(name=parquet.schema_arrow.names[cell.column], index=cell.column)
-            batches = parquet.iter_batches(
-                rows_at_once(parquet.metadata, column), row_groups=[group], columns=[column.name], use_threads=False
-            )
-            with _written(unpacked) as write:
-                sizes = []
-                for batch in batches:
-                    for picture in pictures_in(batch.column(0)):
-                        write(picture)
-                        sizes.append(len(picture))
-                write(np.array([0, *accumulate(sizes)], _PLACE).tobytes())
+            num_rows, texts = rows_at_once(parquet.metadata, column), dictionary_of(parquet.schema, column)
+        with (
+            pq.ParquetFile(cell.path, read_dictionary=texts, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet,
+            _written(unpacked) as write,
+        ):
+            places, end = [], 0
+            for batch in parquet.iter_batches(num_rows, row_groups=[group], columns=[column.name], use_threads=False):
+                pictures, which = pictures_in(batch.column(0))
+                written = []
+                for picture in pictures:
+                    write(picture)
+                    written.append((end, end := end + len(picture)))
+                places += [(0, 0) if one is None else written[one] for one in which]
+            write(np.array(places, _PLACE).tobytes())
 
 
 @contextmanager
@@ -110,7 +115,7 @@ def _flush(file: IO[bytes], path: Path) -> None:
 
 def _picture(unpacked: Path, number: int, num_rows: int, max_bytes: int) -> Answer:
     with open(unpacked, "rb") as file:
-        file.seek(unpacked.stat().st_size - _PLACE.itemsize * (num_rows + 1 - number))
+        file.seek(unpacked.stat().st_size - 2 * _PLACE.itemsize * (num_rows - number))
         start, end = (int(place) for place in np.frombuffer(file.read(2 * _PLACE.itemsize), _PLACE))
         if end - start > max_bytes:
             return Answer(outcome=Outcome.TOO_LARGE, message=f"over {max_bytes:,} bytes")

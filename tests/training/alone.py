@@ -37,4 +37,7 @@ def a_batch(step: int, size: int) -> tuple[Tensor, Tensor]:
 
 def an_engine(network: nn.Module, **overrides: Any) -> Engine:
     """Return an engine at ZeRO 0 around a network."""
-    return build_engine(network, an_autoencoder_run("c/releases/r", Path("run"), **overrides), join())
+    batch = overrides.setdefault("batch_size", 4)
+    machine = {"log_every_images": batch, "save_every_images": batch, **overrides.pop("machine", {})}
+    settings = {"images": 8 * batch, **overrides, "machine": machine}
+    return build_engine(network, an_autoencoder_run("c/releases/r", Path("run"), **settings), join())

@@ -54,8 +54,7 @@ def _be_rank(pipe: Any, store: str, rank: int, size: int, function: Callable[...
     dist.init_process_group("gloo", store=PrefixStore("group", meeting), rank=rank, world_size=size)
     try:
         ranks = Ranks(rank=rank, size=size, device=torch.device("cpu"), store=PrefixStore("byline", meeting))
-        pipe.send_bytes(
-            pickle.dumps((function(ranks, *arguments), None))
-        )  # by value: a rank's shared tensors end with it
+        answer = function(ranks, *arguments), None
+        pipe.send_bytes(pickle.dumps(answer))  # by value: tensors that are shared end with their process
     except Exception:
         pipe.send_bytes(pickle.dumps((None, traceback.format_exc())))

@@ -72,6 +72,12 @@ def test_a_diffusion_run_saves_what_diffusers_loads(tmp_path):
     assert not [path for path in folder.rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".pkl"}]
 
 
+def test_what_starts_the_ranks_loads_no_torch():
+    program = "import sys, byline.training.run; print({'torch', 'diffusers', 'transformers'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert told.stdout == "set()\n"
+
+
 def test_two_runs_of_one_config_are_equal_to_the_bit(tmp_path):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
     for name in ("one", "two"):

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import CheckpointError
 from byline.diffusion.checkpoint import checkpoint_names, file_digest, open_checkpoint
 from byline.training.log import read_log
 from byline.training.run import run
+from byline.training.samples import times_seen
 from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run, write_toml
 from tests.training.processes import ended, lines_of_ours, start_python
 
@@ -122,6 +124,19 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path, weights, suffix):
     assert [one.images_seen for one in info.lineage] == [24, 4]
     before, after = (_weights(place) for place in (folder / f"vae{suffix}", found / "vae"))
     assert all(torch.allclose(before[name], after[name], atol=1e-9) for name in before)
+
+
+def test_what_a_run_started_from_counts_for_what_it_has_seen(tmp_path):
+    url = a_release(tmp_path / "corpus", train=8)
+    run(write_toml(tmp_path / "first.toml", an_autoencoder_run(url, tmp_path / "first", images=16)))
+    start = {"checkpoint": str(tmp_path / "first")}
+    tuned = an_autoencoder_run(url, tmp_path / "tuned", init_from=start, images=24, seed=7)
+    run(write_toml(tmp_path / "tuned.toml", tuned))
+    release = Release(url)
+    first, second = (open_checkpoint(tmp_path / name)[1] for name in ("first", "tuned"))
+    alone = times_seen(release, second.model_copy(update={"ancestors": ()}))
+    assert times_seen(release, second) == {key: alone[key] + 1 for key in times_seen(release, first)}
+    assert sum(alone.values()) == 24
 
 
 def test_a_fine_tuned_run_may_have_another_size(tmp_path):

@@ -19,7 +19,7 @@ def rates(**settings):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, [2.0, 1.988173, 1.707107, 1.0, 0.048943, 0.000005]),
+        ({}, [2.0, 1.988175, 1.707107, 1.0, 0.048943, 0.000005]),
         ({"warmup_images": 100}, [0.02, 0.994087, 1.707107, 1.0, 0.048943, 0.000005]),
         ({"min_lr_ratio": 0.5}, [2.0, 1.994087, 1.853553, 1.5, 1.024472, 1.000002]),
         ({"schedule": "constant", "warmup_images": 100}, [0.02, 1.0, 2.0, 2.0, 2.0, 2.0]),
@@ -56,7 +56,7 @@ def test_the_decay_of_wsd_is_that_of_transformers():
 
 def test_decay_without_the_schedule_that_decays_is_refused(tmp_path):
     path = write_toml(tmp_path / "run.toml", a_diffusion_run("c/releases/r", tmp_path, "vae"))
-    path.write_text(path.read_text().replace('"decay_images" = 0', '"decay_images" = 5'))
+    path.write_text(path.read_text().replace("decay_images = 0", "decay_images = 5"))
     with pytest.raises(ConfigError, match="optimizer: schedule = 'cosine' with decay_images = 5; 'wsd' needs"):
         load_train_config(path)
 

@@ -1,17 +1,24 @@
 """A step is taken whole or not at all."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import CheckpointError
+from byline.diffusion.checkpoint import open_checkpoint
 from byline.training.engine import FIRST_LOSS_SCALE
 from byline.training.ranks import Ranks
+from byline.training.run import run
+from byline.training.samples import read_samples, shards_of
 from byline.training.state import optimizer_state, weights_of
 from byline.training.stepping import NotFiniteError, take_step
 from tests.training.alone import Fit, a_batch, an_engine
+from tests.training.builders import a_release, an_autoencoder_run, write_toml
 from tests.training.gloo import on_ranks
 from tests.training.test_state import a_config, are_equal, passes_of, started
 
@@ -80,3 +87,20 @@ def test_clipping_bounds_what_a_step_learns_from():
         _, engine = norms(1, scale)
         moved.append(optimizer_state(engine)["second.bias.exp_avg"])
     assert torch.allclose(*moved, rtol=1e-2)
+
+
+def test_a_run_that_breaks_names_its_images_and_keeps_its_checkpoint(tmp_path):
+    release = a_release(tmp_path / "corpus")
+    machine = {"save_every_images": 4}
+    config = an_autoencoder_run(release, tmp_path / "run", optimizer={"learning_rate": 1e30}, machine=machine)
+    with pytest.raises(CheckpointError) as caught:
+        run(write_toml(tmp_path / "run.toml", config))
+    said = re.fullmatch(
+        r"the loss is not finite at (\d+) images on rank 0, whose images begin with (.*); no weight was changed: .*",
+        str(caught.value),
+    )
+    assert said is not None
+    assert open_checkpoint(tmp_path / "run")[1].images_seen == int(said[1]) > 0
+    shards = shards_of(Release(release), "train")
+    known = {sha256 for shard in shards for sha256 in read_samples(Release(release), shard).sha256s}
+    assert len(set(said[2].split(", ")) & known) == 3

@@ -173,13 +173,13 @@ class _Folder:
             raise ValueError("a name that ends like a place in a tar (#1+2) or table (#1@2); give it another")
         return str(place)
 
-    def _record(self, name: str, held: str, said: Sequence[tuple[str, Said]], inside: Inside) -> ImageRecord:
-        layers: list[Said] = [*(layer for _, layer in said), inside.statements]
+    def _record(self, name: str, held: str, statements: Sequence[tuple[str, Said]], inside: Inside) -> ImageRecord:
+        layers: list[Said] = [*(layer for _, layer in statements), inside.statements]
         self.num_read += 1
         self._unsaid.difference_update(*layers)
         picture = Layers(layers, self.options)
         first = {field: value for field, (_, value) in picture.fields().items()}
-        told = [place for place, _ in said] + (["the picture itself"] if inside.statements else [])
+        told = [place for place, _ in statements] + (["the picture itself"] if inside.statements else [])
         evidence = Evidence(
             file=f"{self.path.rstrip('/')}/{name}",
             place=", ".join(told) or "its path",

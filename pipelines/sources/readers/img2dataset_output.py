@@ -78,7 +78,7 @@ def _read_shard(parquet: Path, source: str, options: ReadOptions, check: IdCheck
     try:
         with pq.ParquetFile(parquet, buffer_size=BUFFER_BYTES, pre_buffer=False) as shard:
             columns = columns_in(shard.schema_arrow.names, options, str(parquet))
-            members = members_beside(parquet, _keys(shard))
+            members = members_beside(parquet, _keys(shard, str(parquet)))
             retrieved_at = _end_of(parquet.with_name(f"{parquet.stem}_stats.json"))
             for batch in bounded_batches(shard, str(parquet), BATCH_ROWS):
                 for row in rows_of(without_times(batch, str(parquet))):
@@ -112,9 +112,9 @@ def columns_in(names: list[str], options: ReadOptions, path: str) -> Columns:
     return columns_of(names, options, path)
 
 
-def _keys(shard: pq.ParquetFile) -> set[str]:
-    batches = shard.iter_batches(BATCH_ROWS, columns=["key"], use_threads=False)
-    return {str(key) for batch in batches for key in batch.column(0).to_pylist() if key is not None}
+def _keys(shard: pq.ParquetFile, path: str) -> set[str]:
+    batches = bounded_batches(shard, path, BATCH_ROWS, columns=["key"])
+    return {str(key) for batch in batches for key in batch.column(0).unique().to_pylist() if key is not None}
 
 
 def _read_row(

@@ -166,6 +166,24 @@ def test_a_journal_whose_rows_are_in_segments_is_not_written_twice(tmp_path):
     assert len(read_attempts(corpus.store, corpus.part.pack)) == 6
 
 
+@pytest.mark.parametrize(
+    ("body", "says_its_end", "outcome"),
+    [
+        (PICTURES[PATHS[1]][2][:-300], False, "unreachable"),
+        (PICTURES[PATHS[1]][2][:-300], True, "damaged"),
+        (PICTURES[PATHS[1]][2], False, "fetched"),
+        (b"", False, "unreachable"),
+        (b"<html>", False, "not-an-image"),
+    ],
+)
+def test_what_only_the_connection_ended_may_be_whole_tomorrow(body, says_its_end, outcome):
+    request = {"record_id": "test:00000", "url": "https://pictures.example/1.jpg"}
+    row, stored, _ = index_row(request, Answer(body=body, says_its_end=says_its_end), PixelConfig())
+    assert row["outcome"] == outcome
+    assert (stored is not None) == (outcome == "fetched")
+    assert ("sha256" in row) == (outcome != "unreachable")
+
+
 def _a_web_corpus(folder, base, *hosts):
     lines = [a_yfcc_line(str(number), f"{base}{path}") for number, path in enumerate(PATHS)]
     config = write_corpus(folder, [*lines, *hosts])

@@ -68,15 +68,15 @@ def not_asked(number, **overrides):
     return {**a_row(number), **dict.fromkeys(measured), **overrides}
 
 
-def _judge(rows, edges=(), policy=POLICY, *, num_packs=1, **known):
-    """Judge rows that lie in `num_packs` packs in turn; return the verdicts by record."""
+def _judge(rows, edges=(), policy=POLICY, *, num_packs=1, recurring=(), **known):
+    """Judge rows that lie in `num_packs` packs in turn; return the verdicts by record. Codes of views may recur too."""
 
     def pack(number):
         table = pa.Table.from_pylist(rows[number::num_packs], schema=ROW_SCHEMA)
         return Pack(name=f"s-{number:05d}", read=table.select)
 
     codes = [row["phash256"] for row in rows if row["phash256"]]
-    recurring = sorted({code for code in codes if codes.count(code) > 1})
+    recurring = sorted({*recurring, *(code for code in codes if codes.count(code) > 1)})
     pairs = pa.Table.from_pylist(
         [dict(zip(EDGE_SCHEMA.names, edge, strict=True)) for edge in edges], schema=EDGE_SCHEMA
     )

@@ -13,7 +13,7 @@ from byline.diffusion.checkpoint import open_checkpoint
 from byline.pipelines.releases.exporting.export import export
 from byline.pipelines.releases.verify import verify
 from byline.training.run import run
-from byline.training.samples import read_samples
+from byline.training.samples import Names, read_names, read_samples
 from tests.builders import tree_digest
 from tests.pipelines.releases.exporting.verbs import byline, url_of
 from tests.training.builders import a_diffusion_run, an_autoencoder, write_toml
@@ -35,7 +35,10 @@ def test_it_is_the_release_it_was_made_from(release, exported):
     assert (opened.name, opened.version, opened.manifest) == (release.name, release.version, release.manifest)
     assert list(verify(opened)) == []
     for shard in release.manifest.shards:
-        assert read_samples(opened, shard) == read_samples(release, shard)
+        samples = read_samples(release, shard)
+        assert read_samples(opened, shard) == samples
+        named = Names(sha256s=samples.sha256s, captions=samples.captions)
+        assert read_names(opened, shard) == read_names(release, shard) == named
 
 
 @pytest.mark.parametrize("format", ["webdataset", "parquet"])

@@ -12,7 +12,7 @@ from byline.catalog.corpora.manifest import Release, rows_path
 from byline.pipelines.releases.exporting import parquet
 from byline.pipelines.releases.exporting.export import export
 from byline.pipelines.releases.verify import verify
-from byline.training.samples import read_samples
+from byline.training.samples import Names, read_names, read_samples
 from tests.builders import tree_digest
 from tests.pipelines.releases.exporting.verbs import byline, url_of
 
@@ -41,7 +41,10 @@ def test_rows_are_the_release_they_were_made_from(release, rows):
     assert list(verify(opened)) == []
     for shard in release.manifest.shards:
         assert opened.read_shard(shard) == release.read_shard(shard)
-        assert read_samples(opened, shard) == read_samples(release, shard)
+        samples = read_samples(release, shard)
+        assert read_samples(opened, shard) == samples
+        named = Names(sha256s=samples.sha256s, captions=samples.captions)
+        assert read_names(opened, shard) == read_names(release, shard) == named
 
 
 def test_rows_depend_on_nothing_but_the_release(release, exported, rows, tmp_path):

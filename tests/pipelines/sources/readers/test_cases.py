@@ -1,9 +1,13 @@
-"""Tables and folders as people have them: `byline init` takes each, and one build over all gives the right rows.
+"""Tables, folders, pictures and servers as people have them: `byline init` takes each, and one build over all gives the
+right rows.
 
 Drawn for this purpose, each after a report of a person who does this work.
 """
 
+import gzip
 import json
+import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +22,12 @@ from byline.pipelines.sources.beginning.writing import config_text
 from byline.pipelines.sources.ingested import records_path
 from byline.pipelines.sources.readers.options import AS_IT_IS
 from byline.pipelines.sources.readers.taken import names_taken
-from tests.builders import a_picture, encoded
+from tests.builders import a_picture, a_server, encoded
 from tests.pipelines.releases.released import verdicts_of
 
 CASES = Path(__file__).parent / "cases"
 BY_2, BY_4, CC0 = "CC-BY-2.0", "CC-BY-4.0", "CC0-1.0"
+SERVED, SIGNED, OUTAGE = "http://127.0.0.1:8471/", "web/signed", "web/outage"
 ALIKE = ("duplicate:", "quarantine:")
 """Reasons that follow from equal pictures at equal URLs, of which every table speaks."""
 
@@ -58,12 +63,15 @@ RIGHT = {
     "folders/names": Right("folder", 5, "Another case", {BY_4}),
     "folders/parquet-table": Right("folder", 3, "Harbor view 0", {BY_4}),
     "folders/sidecar-shapes": Right("folder", 5, "Nested author", {BY_4}),
+    "web/signed": Right("csv", 17, "Content encoding gzip", {BY_4}),
+    "web/outage": Right("csv", 40, "View over river 0", {BY_4}, ("fetch:unreachable",)),
+    "images/no-eoi": Right("folder", 1, "no eoi", {BY_4}),
     "folders/txt-captions": Right("folder", 4, "a red boat in harbor 0", {BY_4}),
 }
 
 
 def test_every_case_has_a_row():
-    assert {f"{kind}/{case.name}" for kind in ("tables", "folders") for case in (CASES / kind).iterdir()} == set(RIGHT)
+    assert {str(case.relative_to(CASES)) for kind in CASES.iterdir() for case in kind.iterdir()} == set(RIGHT)
 
 
 @pytest.mark.parametrize("case", RIGHT)
@@ -75,24 +83,58 @@ def test_init_takes_every_case(case, tmp_path):
     assert f'reader = "{found.reader}"' in config_text(found, taken, tmp_path, options=AS_IT_IS)
 
 
+@contextmanager
+def a_strict_server():
+    """Give a server of the pictures of `web/signed`, which knows each by its target, byte for byte."""
+    rows = (CASES / SIGNED / "t.csv").read_text().splitlines()[1:]
+    targets = [row.split(",")[1].removeprefix(SERVED[:-1]) for row in rows]
+    signed = [target for target in targets if target.startswith("/signed/")]
+    answers = {target: (200, "image/jpeg", encoded(a_picture(200 + n))) for n, target in enumerate(signed)}
+    for target in targets:
+        if target.startswith("/tosigned/"):
+            answers[target] = (302, "text/html", b"", [("Location", signed[int(target.rpartition("/")[2])])])
+        elif target.startswith("/ce/gzip"):
+            packed = gzip.compress(encoded(a_picture(300)))
+            answers[target] = (200, "image/jpeg", packed, [("Content-Encoding", "gzip")])
+    with a_server(answers) as (base, _):
+        yield base
+
+
+def _asks(case, folder, base):
+    """Return where a table is whose URLs are those of a case at another server."""
+    path = folder / case
+    path.mkdir(parents=True)
+    (path / "t.csv").write_text(re.sub(r"http://127.0.0.1:\d+", base, (CASES / case / "t.csv").read_text()))
+    return path
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """Return the config of all cases, and the release that one build made of them."""
     folder = tmp_path_factory.mktemp("cases")
-    pictures = folder / "web" / "ok"
+    with a_strict_server() as base:
+        with a_server({}) as (gone, _):
+            elsewhere = {OUTAGE: _asks(OUTAGE, folder, gone), SIGNED: _asks(SIGNED, folder, base)}
+        return _built(folder, elsewhere)
+
+
+def _built(folder, elsewhere):
+    pictures = folder / "served" / "ok"
     pictures.mkdir(parents=True)
     for number in range(40):
         (pictures / f"t{number}.jpg").write_bytes(encoded(a_picture(number)))
         (pictures / f"nu{number}.jpg").write_bytes(encoded(a_picture(100 + number)))
+    paths = {case: elsewhere.get(case, CASES / case) for case in RIGHT}
     sources = "".join(
-        f'[[sources]]\nname = "{Path(case).name}"\nreader = "{right.reader}"\npath = "{CASES / case}"\nnum_packs = 1\n'
+        f'[[sources]]\nname = "{Path(case).name}"\nreader = "{right.reader}"\npath = "{paths[case]}"\nnum_packs = 1\n'
         for case, right in RIGHT.items()
     )
     config = folder / "cases.toml"
     config.write_text(
         f'name = "cases"\nroot = "{folder / "corpus"}"\npolicy = "commercial"\n{sources}'
-        '[fetch]\ncontact = "tests@byline.example"\n[caption]\ncaptioner = "source-text"\n'
-        f'[serve]\n"http://127.0.0.1:8471/" = "{folder / "web"}"\n'
+        '[fetch]\ncontact = "tests@byline.example"\nallow = ["127.0.0.0/8"]\nmax_wait_s = 1\n'
+        '[caption]\ncaptioner = "source-text"\n'
+        f'[serve]\n"{SERVED}" = "{folder / "served"}"\n'
     )
     release = build(str(config), workers=1)
     return load_corpus_config(str(config))[0], release

@@ -7,7 +7,7 @@ import pytest
 from byline.catalog.corpora.packs import Outcome
 from byline.catalog.corpora.records import UnreadableRow
 from byline.catalog.errors import SourceError, StorageError
-from byline.pictures.cells import cell_at
+from byline.pictures.cells import PictureColumn, cell_at
 from byline.pipelines.beam.build import build
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.fetching.unpacked import Unpacked
@@ -57,6 +57,18 @@ def test_what_is_asked_together_is_unpacked_once(tmp_path):
     for record in reversed(_records(path)):
         assert read_held(record.held, max_bytes=10_000, unpacked=unpacked).body in PICTURES
     assert sum(1 for _ in folder.iterdir()) == 2
+
+
+@pytest.mark.parametrize("in_struct", [False, True])
+def test_a_picture_that_many_cells_have_is_unpacked_once(in_struct, tmp_path):
+    pictures = pa.DictionaryArray.from_arrays(pa.array([0, 1, None] * 1000, pa.int32()), pa.array(PICTURES[:2]))
+    column = pa.StructArray.from_arrays([pictures], ["bytes"]) if in_struct else pictures
+    path, folder = _table(tmp_path, {"image": column}, store_schema=False), tmp_path / "unpacked"
+    unpacked, held = Unpacked(folder), PictureColumn(name="image", index=0)
+    told = [read_held(held.held(path, row), max_bytes=10_000, unpacked=unpacked).body for row in range(6)]
+    assert told == [*PICTURES[:2], b""] * 2
+    (file,) = folder.iterdir()
+    assert file.stat().st_size == sum(map(len, PICTURES[:2])) + 3000 * 16
 
 
 def test_what_lies_in_a_cell_or_no_longer_does_is_an_outcome(tmp_path):
