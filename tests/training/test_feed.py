@@ -9,6 +9,8 @@ import torch
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError, CorpusError, StorageError
+from byline.diffusion.configs import TextEncoderConfig
+from byline.diffusion.text import TextEncoder
 from byline.training.autoencoder_task import AutoencoderTask
 from byline.training.diffusion_task import DiffusionTask
 from byline.training.feed_cache import FeedCache
