@@ -12,29 +12,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-import pyarrow as pa
 import torch
 import webdataset
 
+from benchmarks.feed_samples import Kind, facts_of, make_release
 from benchmarks.side_by_side import Row, write_section
-from byline.catalog.corpora.facts import FactTable, Key
-from byline.catalog.corpora.manifest import Manifest, Release, Shard, manifest_bytes, shard_table_path
-from byline.catalog.digests import sha256_hex
-from byline.catalog.disk.storage import Store
-from byline.catalog.disk.tars import write_tar
+from byline.catalog.corpora.manifest import Release
 from byline.diffusion.autoencoder import build_autoencoder
 from byline.diffusion.configs import AutoencoderConfig
 from byline.training.encoded import NUM_UNIFORM, Encoded
 from byline.training.encoded_shards import make_encoded
-from byline.training.encoding import LATENTS, ROWS_PER_SEGMENT, TEXT
 from byline.training.feed import Batches, Share, Source, read_batches
 from byline.training.feed_cache import FeedCache
 from byline.training.order import Order
@@ -53,22 +46,6 @@ STEP_S = 0.05
 WAITS_MS = (1, 10, 100)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """Samples of one size."""
-
-    name: str
-    latents: tuple[int, int, int]
-    tokens: int
-    width: int
-    target: int
-
-    @property
-    def sample_bytes(self) -> int:
-        """What a sample has."""
-        return 2 * (int(np.prod(self.latents)) + self.tokens * self.width)
-
-
 KINDS = (
     Kind(name="12 tokens of 384, latents 8x8x8", latents=(8, 8, 8), tokens=12, width=384, target=20_000),
     Kind(name="12 tokens of 384, latents 4x32x32", latents=(4, 32, 32), tokens=12, width=384, target=20_000),
@@ -76,76 +53,11 @@ KINDS = (
 )
 
 
-def make_release(folder: Path, kind: Kind, *, num_shards: int, per_shard: int, tars: bool) -> Release:
-    """Write a release whose samples are names, the facts of their latents and texts, and tars of the same bytes."""
-    store, shards, random = Store(str(folder)), [], np.random.default_rng(0)
-    for number in range(num_shards):
-        pack = f"made-{number:05d}"
-        captions = [f"caption {number} {row}" for row in range(per_shard)]
-        keys = sorted(sha256_hex(caption.encode()) for caption in captions)
-        store.write_table(
-            shard_table_path(f"{pack}.tar"), pa.table({"sha256": keys, "caption": captions}, pa.schema(_NAMES))
-        )
-        for start in range(0, per_shard, ROWS_PER_SEGMENT):
-            part = keys[start : start + ROWS_PER_SEGMENT]
-            latents = _bytes(random, len(part), 2 * int(np.prod(kind.latents)))
-            tokens = _bytes(random, len(part), 2 * kind.tokens * kind.width)
-            shapes = pa.array([list(kind.latents)] * len(part), pa.list_(pa.int32(), 3))
-            segment = f"{pack}.{start // ROWS_PER_SEGMENT:03d}.parquet"
-            columns = {"sha256": pa.array(part), "shape": shapes, "latents": latents}
-            store.write_table(f"{_facts(store)[0].folder}/{segment}", pa.table(columns))
-            lengths = pa.array([kind.tokens] * len(part), pa.int32())
-            texts = {"caption_sha256": pa.array(part), "num_tokens": lengths, "tokens": tokens}
-            store.write_table(f"{_facts(store)[1].folder}/{segment}", pa.table(texts))
-            if tars:
-                _write_tar(folder / f"{segment}.tar", part, latents, tokens)
-        shards.append(
-            Shard(
-                name=f"{pack}.tar",
-                pack=pack,
-                split="train",
-                sha256="",
-                table_sha256="",
-                num_samples=per_shard,
-                num_bytes=0,
-            )
-        )
-    manifest = Manifest(
-        name="made", policy_digest="", instruments={}, shards=tuple(shards), counts={}, reasons={}, licenses={},
-        records={}, papers={},
-    )  # fmt: skip
-    store.write_bytes("releases/made/v1/manifest.json", manifest_bytes(manifest))
-    return Release(f"{folder}/releases/made/v1")
-
-
-_NAMES = [("sha256", pa.string()), ("caption", pa.string())]
-
-
-def _bytes(random: np.random.Generator, number: int, size: int) -> pa.Array:
-    halves = random.standard_normal((number, size // 2), np.float32).astype(np.float16)
-    return pa.array([row.tobytes() for row in halves], pa.binary())
-
-
-def _write_tar(path: Path, keys: list[str], latents: pa.Array, tokens: pa.Array) -> None:
-    tar = BytesIO()
-    parts = zip(keys, latents.to_pylist(), tokens.to_pylist(), strict=True)
-    write_tar(tar, [member for key, one, two in parts for member in ((f"{key}.latents", one), (f"{key}.tokens", two))])
-    path.write_bytes(tar.getvalue())
-
-
-def _facts(store: Store) -> tuple[FactTable, FactTable]:
-    schema = pa.schema([*LATENTS, ("latents", pa.binary())])
-    return (
-        FactTable(store=store, measure="latents", instrument="made", schema=schema),
-        FactTable(store=store, measure="text", instrument="made", schema=TEXT, key=Key.CAPTION),
-    )
-
-
 def open_feed(
     release: Release, kind: Kind, cache: Path, *, max_bytes: float, window: int, gaussian: bool = True, ahead: int = 1
 ) -> Batches:
-    """Return the batches of one rank of one; `gaussian` draws the noise of latents too, `ahead` bytes are read ahead."""
-    shards, (latents, text) = shards_of(release, "train"), _facts(release.store)
+    """Return the batches of one rank of one; `gaussian` draws noise for latents too, `ahead` bytes are read ahead."""
+    shards, (latents, text) = shards_of(release, "train"), facts_of(release.store)
     order = Order(
         shard_sizes=tuple(shard.num_samples for shard in shards), streams=STREAMS, window_samples=window, seed=0
     )
@@ -275,29 +187,49 @@ def _histogram(name: str, waits_ms: Sequence[float]) -> str:
     return f"| {name} | {cells} | {median(waits_ms):.2f} | {max(waits_ms):.1f} |"
 
 
+TEXT = """Samples per second of one core's time, medians of {rounds} rounds in turn (least to most), and how many times
+as many as webdataset {webdataset} gives, which reads the same bytes from tars and decodes nothing. Ours are the
+network's inputs in batches of {batch}, from {shards} mapped shards in {streams} streams: mixed, padded and
+normalized; then with their Gaussian noise too, which torch draws. The load of the machine was {load:.0f}: other work
+took caches and memory from both.
+
+| sample | read | read, with noise | webdataset | ratio | with noise | wanted |
+|---|---:|---:|---:|---:|---:|---:|
+{rates}
+
+Memory of a process that reads 40,960 samples, without what is mapped: {small:,.0f} MB of a release of 16,384 samples,
+{large:,.0f} MB of one of 163,840.
+
+How long steps of {step_ms:.0f} ms waited for their batch, where the cache holds nine tenths of the release, so that
+shards are made again all the time:
+
+| steps | up to 1 ms | up to 10 | up to 100 | longer | median, ms | longest, ms |
+|---|---:|---:|---:|---:|---:|---:|
+{at_change}
+{others}"""
+
+
 def main(rounds: int) -> None:
     """Measure all, and keep it in RESULTS.md."""
     torch.set_num_threads(1)
-    rates = "\n".join(_rates(kind, _compare(kind, rounds)) for kind in KINDS)
-    small, large = (_memory(num_shards) for num_shards in (8, 80))
+    rates = [_rates(kind, _compare(kind, rounds)) for kind in KINDS]
+    small, large = (_memory(num_shards) / 1e6 for num_shards in (8, 80))
     at_change, others = _waits()
-    write_section(
-        "The feed of training",
-        f"python -m benchmarks.feed {rounds}",
-        f"Samples per second of one core's time, medians of {rounds} rounds in turn (least to most), and how many times "
-        f"as many as webdataset {webdataset.__version__} gives, which reads the same bytes from tars and decodes nothing. "
-        f"Ours are the network's inputs in batches of {BATCH}, from {SHARDS} mapped shards in {STREAMS} streams: mixed, "
-        "padded, masked and normalized; then with their Gaussian noise too, which torch draws. The load of the machine "
-        f"was {os.getloadavg()[1]:.0f}: other work took caches and memory from both.\n\n"
-        "| sample | read | read, with noise | webdataset | ratio | with noise | wanted |\n"
-        f"|---|---:|---:|---:|---:|---:|---:|\n{rates}\n\n"
-        f"Memory of a process that reads 40,960 samples, without what is mapped: {small / 1e6:,.0f} MB of a release of "
-        f"16,384 samples, {large / 1e6:,.0f} MB of one of 163,840.\n\n"
-        f"How long steps of {STEP_S * 1e3:.0f} ms waited for their batch, where the cache holds nine tenths of the release, "
-        "so that shards are made again all the time:\n\n"
-        "| steps | up to 1 ms | up to 10 | up to 100 | longer | median, ms | longest, ms |\n|---|---:|---:|---:|---:|---:|"
-        f"---:|\n{_histogram('at which windows begin', at_change)}\n{_histogram('others', others)}",
+    text = TEXT.format(
+        rounds=rounds,
+        webdataset=webdataset.__version__,
+        batch=BATCH,
+        shards=SHARDS,
+        streams=STREAMS,
+        load=os.getloadavg()[1],
+        rates="\n".join(rates),
+        small=small,
+        large=large,
+        step_ms=STEP_S * 1e3,
+        at_change=_histogram("at which windows begin", at_change),
+        others=_histogram("others", others),
     )
+    write_section("The feed of training", f"python -m benchmarks.feed {rounds}", text)
 
 
 if __name__ == "__main__":

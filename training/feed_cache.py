@@ -6,18 +6,22 @@ may go while another rank has it mapped, which keeps it. A cache can be deleted 
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
 from byline.catalog.corpora.manifest import Shard
 from byline.catalog.digests import digest_of
-from byline.catalog.errors import ConfigError
+from byline.catalog.errors import ConfigError, StorageError
 from byline.training.config import RunConfig
 from byline.training.feed_files import PARTIAL, Arrays, DamagedArraysError, NewArrays, open_arrays, write_arrays
 from byline.training.places import working_folder
 
+ABANDONED_S = 3600
+"""What nobody has added a file to for so long is not being made."""
 MAKERS = 2
 """Shards that are made at once. Their time goes into decompressing and copying, which other threads do not wait for."""
 GB = 10**9
@@ -37,6 +41,14 @@ def cache_of(
     )
 
 
+def _remove_partial(folder: Path) -> None:
+    """Delete what a killed run left half made; what is being made now is younger."""
+    for path in folder.glob(f"{PARTIAL}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(path, ignore_errors=True)
+
+
 class FeedCache:
     """What opens shards by their numbers, and reads ahead."""
 
@@ -52,6 +64,7 @@ class FeedCache:
         self._needed: frozenset[int] = frozenset()
         self._asked: dict[int, Future[Arrays | None]] = {}
         folder.mkdir(parents=True, exist_ok=True)
+        _remove_partial(folder)
 
     def prepare(self, now: Collection[int], soon: Collection[int]) -> None:
         """Begin to open the shards in `now`, then, as far as there is room, those in `soon`; let go of all others."""
@@ -92,13 +105,22 @@ class FeedCache:
                 shutil.rmtree(folder, ignore_errors=True)
                 if not self._make_room(shard):
                     return None
-                write_arrays(folder, lambda new: self._make(shard, new))
+                self._write(shard, folder)
             else:
                 os.utime(folder)
                 return arrays
         raise ConfigError(
             f"{folder} goes away as soon as it is made; raise machine.cache_gb = {self._max_bytes / GB:g}"
         )
+
+    def _write(self, shard: int, folder: Path) -> None:
+        try:
+            write_arrays(folder, lambda new: self._make(shard, new))
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {folder}: {error.strerror or error}; free some of the disk, lower machine.cache_gb, or "
+                "name another folder as machine.cache"
+            ) from error
 
     def _make_room(self, shard: int) -> bool:
         """Delete what is oldest until a shard of average size fits, and tell whether it does."""

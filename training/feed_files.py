@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -33,17 +34,20 @@ class NewArrays:
         self._folder = folder
 
     def new(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-        """Return a new array of zeros, to be filled in place."""
+        """Return a new array of zeros, to be filled in place. Raises `OSError` when the disk has no room for it.
+
+        A mapped file that meets a full disk would end the process, so the room is taken before.
+        """
         path = self._folder / f"{name}.npy"
         array: Array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         return array
 
 
 def write_arrays(folder: Path, fill: Callable[[NewArrays], None]) -> None:
     """Let `fill` write arrays, and put them into `folder`. Of several writers one wins."""
-    partial = folder.with_name(f"{PARTIAL}{os.getpid()}-{folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = Path(mkdtemp(prefix=PARTIAL, dir=folder.parent))
     try:
         fill(NewArrays(partial))
         digests = {path.name: _digest(path) for path in sorted(partial.iterdir())}

@@ -64,3 +64,16 @@ def test_places_and_machine_are_not_part_of_what_a_run_is(tmp_path):
 def test_sizes_of_an_autoencoder_that_do_not_divide_are_one_line(tmp_path, overrides, message):
     with pytest.raises(ValidationError, match=message):
         an_autoencoder_run("c/releases/r", tmp_path, **overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"batch_size": 6, "images": 24}, "batch_size = 6 must be a multiple of streams = 4"),
+        ({"machine": {"num_ranks": 3}}, "streams = 4 must be a multiple of num_ranks = 3"),
+    ],
+)
+def test_streams_that_cannot_be_shared_evenly_are_refused(tmp_path, overrides, message):
+    machine = {"log_every_images": 12, "save_every_images": 24, **overrides.get("machine", {})}
+    with pytest.raises(ValueError, match=message):
+        written(tmp_path, **{**overrides, "machine": machine})

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.errors import ConfigError, CorpusError
+from byline.catalog.disk.storage import Store
+from byline.catalog.errors import ConfigError, CorpusError, StorageError
 from byline.diffusion.configs import TextEncoderConfig
 from byline.diffusion.text import TextEncoder
 from byline.training.autoencoder_task import AutoencoderTask
 from byline.training.diffusion_task import DiffusionTask
+from byline.training.feed_cache import FeedCache
 from byline.training.ranks import Ranks, join
 from byline.training.samples import read_samples, shards_of
 from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run
@@ -30,7 +32,7 @@ def folder(tmp_path_factory):
 def a_task(folder, name="run", **overrides):
     settings = {"batch_size": 8, "images": 80, "streams": 4, "shuffle_samples": 3, **overrides}
     machine = {"log_every_images": 8, "save_every_images": 8, **settings.pop("machine", {})}
-    url, run = f"{folder}/corpus/releases/tiny", folder / name
+    url, run = settings.pop("release", f"{folder}/corpus/releases/tiny"), folder / name
     config = a_diffusion_run(url, run, str(folder / "vae"), machine=machine, **settings)
     return DiffusionTask(config, Release(url), join())
 
@@ -45,10 +47,6 @@ def rows_of(task, ranks, *, images_seen=0, steps=12, passes=1):
 
 
 def as_rows(tensor):
-    if tensor.ndim in (2, 3):  # texts and their mask, which are as long as the longest of the pass
-        tensor = torch.nn.functional.pad(
-            tensor, (0, 0, 0, 40 - tensor.shape[1]) if tensor.ndim == 3 else (0, 40 - tensor.shape[1])
-        )
     return [row.numpy().tobytes() for row in tensor]
 
 
@@ -164,7 +162,7 @@ def test_pictures_are_read_as_they_were_decoded(folder):
     machine = {"log_every_images": 35, "save_every_images": 35}
     settings = {"batch_size": 35, "images": 35, "streams": 5, "shuffle_samples": 3}
     config = an_autoencoder_run(url, folder / "pixels", machine=machine, **settings)
-    task = AutoencoderTask(config, Release(url))
+    task = AutoencoderTask(config, Release(url), join())
     with closing(task.batches(Ranks(rank=0, size=1, device=CPU), 0, 1)) as batches:
         seen = next(batches)[0][0].numpy()
     pixels_NCHW = task._first_pictures()
@@ -176,6 +174,50 @@ def test_pictures_are_read_as_they_were_decoded(folder):
 def test_a_caption_that_is_dropped_is_the_text_of_nothing(folder):
     ranks = Ranks(rank=0, size=1, device=CPU)
     with closing(a_task(folder, "dropped", caption_drop_prob=1.0).batches(ranks, 0, 1)) as batches:
-        *_, text_BLD, _ = next(batches)[0]
+        *_, text_BLD = next(batches)[0]
     (none_LD,) = TextEncoder(TextEncoderConfig()).encode([""])
     assert torch.equal(text_BLD, none_LD.half().expand_as(text_BLD))
+
+
+def test_a_corpus_in_a_bucket_is_read_through_files_of_this_machine(folder, tmp_path, bucket):
+    ranks = Ranks(rank=0, size=1, device=CPU)
+    local = rows_of(a_task(folder, "local"), ranks)
+    there = Store(f"{bucket}/corpus")
+    for path in (folder / "corpus").rglob("*"):
+        if path.is_file():
+            there.write_bytes(path.relative_to(folder / "corpus").as_posix(), path.read_bytes())
+    url = f"{bucket}/corpus/releases/tiny"
+    task = a_task(folder, "remote", release=url, machine={"cache": str(tmp_path / "cache")})
+    assert rows_of(task, ranks) == local
+    assert len(list((tmp_path / "cache").iterdir())) == 5
+    assert not (folder / "remote").exists()
+
+
+def test_two_caches_of_one_folder_do_not_meet(tmp_path):
+    def make(shard, new):
+        new.new("rows", (2000, 100), np.int64)[:] = shard
+
+    caches = [
+        FeedCache(tmp_path, max_bytes=1e9, names=[f"shard-{number}" for number in range(9)], make=make)
+        for _ in range(2)
+    ]
+    with closing(caches[0]) as one, closing(caches[1]) as two:
+        for cache in (one, two):
+            cache.prepare(range(9), [])
+        for shard in range(9):
+            assert (one.arrays(shard)["rows"] == shard).all()
+            assert (two.arrays(shard)["rows"] == shard).all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"shard-{number}" for number in range(9)]
+
+
+def test_a_disk_without_room_is_one_line(tmp_path):
+    def make(shard, new):
+        new.new("rows", (2**45,), np.int64)
+
+    with closing(FeedCache(tmp_path, max_bytes=1e9, names=["shard"], make=make)) as cache:
+        cache.prepare([0], [])
+        with pytest.raises(
+            StorageError, match=r"cannot write .*/shard: .*; free some of the disk, lower machine.cache_gb"
+        ):
+            cache.arrays(0)
+    assert list(tmp_path.iterdir()) == []

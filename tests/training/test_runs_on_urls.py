@@ -3,10 +3,8 @@
 import shutil
 from pathlib import Path
 
-import boto3
 import pytest
 import torch
-from moto.server import ThreadedMotoServer
 
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CheckpointError
@@ -16,29 +14,6 @@ from byline.training.places import working_folder
 from byline.training.run import run
 from tests.training.builders import a_release, an_autoencoder_run, write_toml
 from tests.training.processes import ended, free_port, lines_of_ours, start_python
-
-
-@pytest.fixture
-def bucket(monkeypatch, tmp_path):
-    """Serve a real S3 endpoint and give the URL of a bucket of it; what is fetched lies in a folder of the test."""
-    import fsspec
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "FSSPEC_S3_ENDPOINT_URL": f"http://{host}:{port}",
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    boto3.client("s3").create_bucket(Bucket="runs")
-    yield "s3://runs"
-    server.stop()
 
 
 @pytest.fixture(autouse=True)
