@@ -189,7 +189,7 @@ def _histogram(name: str, waits_ms: Sequence[float]) -> str:
 
 TEXT = """Samples per second of one core's time, medians of {rounds} rounds in turn (least to most), and how many times
 as many as webdataset {webdataset} gives, which reads the same bytes from tars and decodes nothing. Ours are the
-network's inputs in batches of {batch}, from {shards} mapped shards in {streams} streams: mixed, padded, masked and
+network's inputs in batches of {batch}, from {shards} mapped shards in {streams} streams: mixed, padded and
 normalized; then with their Gaussian noise too, which torch draws. The load of the machine was {load:.0f}: other work
 took caches and memory from both.
 

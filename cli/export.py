@@ -15,6 +15,7 @@ from rich.progress import (
 )
 
 from byline.catalog.bars import bar
+from byline.catalog.text import one_line
 
 if TYPE_CHECKING:
     from byline.catalog.corpora.manifest import Format
@@ -65,6 +66,8 @@ def export(
     if is_checkpoint(source):
         if format is not None:
             raise ConfigError(f"--format is of a release, and {source} is a checkpoint; leave it out")
+        if sys.stderr.isatty():
+            print(f"byline export {one_line(source)}: loading", file=sys.stderr, flush=True)
         with needs("train", "byline export of a model"):
             _export_model(source, dest, release, precision or "fp32", averaged, measured or [])
     elif given or not averaged:

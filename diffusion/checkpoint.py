@@ -95,7 +95,7 @@ class DamagedCheckpointError(CheckpointError):
     """A checkpoint lacks what it should have, or has other bytes; the message does not say yet what to do."""
 
 
-def open_checkpoint(path: str | Path, *, for_resuming: bool = True) -> tuple[Path, CheckpointInfo]:
+def open_checkpoint(path: str | Path, *, for_resuming: bool = False) -> tuple[Path, CheckpointInfo]:
     """Return the folder and the description of a checkpoint, or of the newest one of a run, both a folder or a URL.
 
     Every file is checked against its SHA-256; from a URL they are fetched first, without the optimizer's unless it is

@@ -36,9 +36,7 @@ def build_unet(config: UNetConfig, *, side: int, latent_channels: int, text_widt
     )
 
 
-def predict(
-    unet: UNet2DConditionModel, x_BCHW: Tensor, t: Tensor, text_BLD: Tensor, mask_BL: Tensor | None = None
-) -> Tensor:
+def predict(unet: UNet2DConditionModel, x_BCHW: Tensor, t: Tensor, text_BLD: Tensor) -> Tensor:
     """Return what the U-Net predicts, float32. `t` is one timestep or `(B,)`. Every token counts, as in pipelines."""
     predicted_BCHW: Tensor = unet(x_BCHW, t, encoder_hidden_states=text_BLD).sample
     return predicted_BCHW.float()

@@ -85,8 +85,7 @@ def build_pipeline(
 
     The autoencoder needs nothing but its `scaling_factor` (`fold_statistics`).
     """
-    for library in (diffusers, transformers):  # they warn of image processors and types that nobody asked for
-        library.utils.logging.set_verbosity_error()
+    _quiet_libraries()
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline(
@@ -160,6 +159,7 @@ class TextToImage:
         """
         require_device(device)
         dtype = dtype_of(precision)
+        _quiet_libraries()
         folder, info = open_checkpoint(checkpoint, for_resuming=False)
         if info.kind != "diffusion":
             raise CheckpointError(f"{folder} holds an {info.kind}; name a diffusion checkpoint")
@@ -184,15 +184,22 @@ class TextToImage:
         )
 
     def pipeline(self, sampler: str = "dpm++") -> "StableDiffusionPipeline":
-        """Return diffusers' pipeline of these models: it draws what `sample` does."""
+        """Return diffusers' pipeline of these models, on the U-Net's device: it draws what `sample` does."""
         vae = fold_statistics(self.autoencoder)
-        return build_pipeline(self.unet, vae, self.text_encoder, self.scheduler_config, sampler)
+        pipeline = build_pipeline(self.unet, vae, self.text_encoder, self.scheduler_config, sampler)
+        return pipeline.to(self.unet.device)
 
     def sample(
         self, prompts: list[str], config: SamplingConfig, advance: Callable[[int], None] = lambda _: None
     ) -> Tensor:
         """Return what `draw` gives."""
         return draw(self.pipeline(config.sampler), self.scheduler_config, prompts, config, advance)
+
+
+def _quiet_libraries() -> None:
+    """Keep them from warning of image processors and of types that nobody asked for."""
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
 
 
 def set_timesteps(scheduler: Scheduler, config: SamplingConfig, num_train_timesteps: int) -> None:

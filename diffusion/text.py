@@ -85,13 +85,6 @@ class TextEncoder:
         return [text_LD.clone() for text_LD in text_BLD.float().cpu()]
 
 
-def pad_tokens(texts: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Stack texts of different length: `(B, L, D)` padded with zeros, and `(B, L)` true where a token is."""
-    text_BLD = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
-    lengths_B = torch.tensor([len(text) for text in texts])
-    return text_BLD, torch.arange(text_BLD.shape[1]) < lengths_B[:, None]
-
-
 def _load_tokenizer(source: ModelSource, max_tokens: int) -> Any:
     place = source
     if source.subfolder.startswith("text_encoder"):

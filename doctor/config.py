@@ -116,8 +116,11 @@ def _training(path: str) -> Iterator[Line]:
         return
     yield Line("ok", "config", path)
     yield _tried("release", lambda: f"{config.release} ({Release(config.release).manifest.counts['train']:,} samples)")
-    yield writes_line("run", Path(config.run))
-    yield disk_line(Path(config.run))
+    if "://" in config.run:
+        yield from _store(Store(config.run))
+    else:
+        yield writes_line("run", Path(config.run))
+        yield disk_line(Path(config.run))
     ranks = config.machine.num_ranks
     if ranks > num_cores():
         yield Line("mend", "ranks", f"machine.num_ranks is {ranks}, and there are {num_cores()} cores: lower it")
@@ -126,7 +129,7 @@ def _training(path: str) -> Iterator[Line]:
 
 
 def _store(store: Store) -> Iterator[Line]:
-    """Yield whether the corpus can be read and written, by writing and deleting a small file."""
+    """Yield whether a corpus or a run can be read and written, by writing and deleting a small file."""
     try:
         is_local = store.is_local
     except BylineError as error:

@@ -8,6 +8,8 @@ from PIL import Image
 
 from byline.catalog.configs.extras import needs
 from byline.catalog.digests import digest_of
+from byline.catalog.errors import ConfigError
+from byline.catalog.text import one_line
 from byline.training.config import TrainConfig
 from byline.training.places import working_folder
 from byline.training.watch_config import WandbConfig
@@ -70,22 +72,26 @@ class Wandb:
     """A run at Weights & Biases. Only the run's folder and config decide its id, so a resumed run is the same one."""
 
     def __init__(self, config: WandbConfig, run: TrainConfig) -> None:
-        """Begin it or go on. Raises `ConfigError` when the library is missing."""
+        """Begin it or go on. Raises `ConfigError` when the library is missing, or does not know who asks."""
         with needs("wandb", "watch.wandb"):
             import wandb
 
         folder = working_folder(run.run)
         self._image: Any = wandb.Image
-        self._run: Any = wandb.init(
-            project=config.project,
-            entity=config.entity,
-            id=digest_of([run.run, run.identity()])[:16],
-            name=run.run.rstrip("/").rpartition("/")[2],
-            dir=str(folder),
-            resume="allow",
-            config=run.identity(),
-            settings=wandb.Settings(silent=True, console="off"),
-        )
+        try:
+            self._run: Any = wandb.init(
+                project=config.project,
+                entity=config.entity,
+                id=digest_of([run.run, run.identity()])[:16],
+                name=run.run.rstrip("/").rpartition("/")[2],
+                dir=str(folder),
+                resume="allow",
+                config=run.identity(),
+                settings=wandb.Settings(silent=True, console="off"),
+            )
+        except wandb.errors.Error as error:
+            why = one_line(str(error)).rstrip(".")
+            raise ConfigError(f"watch.wandb: {why}; or set WANDB_MODE=offline, or remove the table") from error
         self._run.define_metric("*", step_metric="images_seen")
 
     def numbers(self, values: dict[str, float], images_seen: int) -> None:

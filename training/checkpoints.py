@@ -87,7 +87,7 @@ class Checkpoints:
         images_seen = 0 if info is None else info.images_seen
         self._segments = segment_of(self._config, info)
         if info is not None:
-            self._folder, _ = open_checkpoint(self._config.run)
+            self._folder, _ = open_checkpoint(self._config.run, for_resuming=True)
             self._load_weights(self._folder, "")
         elif start is not None:
             self._load_weights(start.folder(), start.suffix)

@@ -41,11 +41,11 @@ class DenoisingLoss(nn.Module):
         self.unet = unet
         self._noising, self._precision = noising, precision
 
-    def forward(self, x0_BCHW: Tensor, noise_BCHW: Tensor, t_B: Tensor, text_BLD: Tensor, mask_BL: Tensor) -> Tensor:
+    def forward(self, x0_BCHW: Tensor, noise_BCHW: Tensor, t_B: Tensor, text_BLD: Tensor) -> Tensor:
         """Return the loss. `x0_BCHW` has about unit variance."""
         noisy_BCHW = self._noising.add(x0_BCHW, noise_BCHW, t_B)
         with autocast(x0_BCHW.device, self._precision):
-            predicted_BCHW = predict(self.unet, noisy_BCHW, t_B, text_BLD.float(), mask_BL)
+            predicted_BCHW = predict(self.unet, noisy_BCHW, t_B, text_BLD.float())
         error_BCHW = predicted_BCHW - self._noising.target(x0_BCHW, noise_BCHW, t_B)
         return (self._noising.weight(t_B) * error_BCHW.square().mean((1, 2, 3))).mean()
 
@@ -74,7 +74,7 @@ class DiffusionTask:
         self.drawing = self._drawing(encoders) if ranks.is_first else None
 
     def batches(self, ranks: Ranks, images_seen: int, passes: int) -> Batches:
-        """Return latents of about unit variance, noise, timesteps, captions and their mask."""
+        """Return latents of about unit variance, noise, timesteps, and captions."""
         config, encoders = self._config, self._encoders
         share = Share(order=self._order, batch_size=config.batch_size, ranks=ranks)
         encoded = Encoded(

@@ -76,15 +76,14 @@ class Texts:
     starts: Ints
     lengths: Ints
 
-    def padded(self, part: slice, max_tokens: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return texts padded with zeros, `(B, L, D)` float16, and `(B, L)` true where a token is."""
+    def padded(self, part: slice, max_tokens: int, device: torch.device) -> Tensor:
+        """Return texts, `(B, L, D)` float16; shorter ones are padded with zeros."""
         starts, lengths = self.starts[part, None], self.lengths[part, None]
         within = np.arange(min(max_tokens, -(-int(lengths.max()) // LENGTHS) * LENGTHS))
-        mask_BL = within < lengths
-        rows = np.where(mask_BL, starts + within, len(self.tokens) - 1)
+        rows = np.where(within < lengths, starts + within, len(self.tokens) - 1)
         text_BLD = new_tensor((*rows.shape, self.tokens.shape[1]), torch.float16, device)
         np.take(self.tokens, rows, axis=0, out=text_BLD.numpy(), mode="clip")
-        return text_BLD, torch.from_numpy(mask_BL)
+        return text_BLD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +98,7 @@ class EncodedBlock:
     times: Tensor
 
     def inputs(self, part: slice, normal: Tensor) -> Inputs:
-        """Return normalized latents, noise, timesteps, captions and their mask."""
+        """Return normalized latents, noise, timesteps, and captions."""
         encoded, taken = self.encoded, torch.from_numpy(self.latents[self.places[part]]).float()
         noise_BCHW, raw_BCHW = normal[:, 0].contiguous(), taken[:, 0]
         if taken.shape[1] > 1:
@@ -107,7 +106,7 @@ class EncodedBlock:
         x0_BCHW = normalize(encoded.autoencoder, raw_BCHW)
         if encoded.device.type == "cuda":
             x0_BCHW = x0_BCHW.pin_memory()
-        return x0_BCHW, noise_BCHW, self.times[part], *self.texts.padded(part, encoded.max_tokens, encoded.device)
+        return x0_BCHW, noise_BCHW, self.times[part], self.texts.padded(part, encoded.max_tokens, encoded.device)
 
 
 def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_], scratch: Scratch) -> Halves:

@@ -198,8 +198,7 @@ def empty_inputs(config: TrainConfig, num_images: int) -> tuple[Tensor, ...]:
     x0_BCHW = torch.empty(num_images, channels, side, side)
     num_tokens = config.text_encoder.max_tokens
     text_BLD = torch.empty(num_images, num_tokens, text_width(config.text_encoder))
-    mask_BL = torch.ones(num_images, num_tokens, dtype=torch.bool)
-    return x0_BCHW, torch.empty_like(x0_BCHW), torch.zeros(num_images, dtype=torch.long), text_BLD, mask_BL
+    return x0_BCHW, torch.empty_like(x0_BCHW), torch.zeros(num_images, dtype=torch.long), text_BLD
 
 
 def _feed_bytes(config: TrainConfig) -> int:

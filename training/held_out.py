@@ -22,7 +22,7 @@ from byline.diffusion.autoencoder import encode, normalize
 from byline.diffusion.configs import Precision
 from byline.diffusion.pixels import square, to_network
 from byline.diffusion.seeds import seed_from
-from byline.diffusion.text import TextEncoder, pad_tokens
+from byline.diffusion.text import TextEncoder
 from byline.training.ranks import Ranks
 from byline.training.samples import read_samples
 
@@ -107,7 +107,8 @@ class HeldOutLatents:
     sha256s: tuple[str, ...]
     latents: Tensor
     """`(N, C, H, W)`, normalized, on the CPU."""
-    texts: list[Tensor]
+    texts: Tensor
+    """`(N, L, D)`."""
 
     def passes(self, level: int, size: int) -> Iterator[tuple[Tensor, ...]]:
         """Yield the inputs, with a timestep of each picture in the level's span. No caption is dropped."""
@@ -118,7 +119,7 @@ class HeldOutLatents:
             x0_BCHW = self.latents[rows]
             noise_BCHW = torch.stack([torch.randn(x0_BCHW.shape[1:], generator=one) for one in generators])
             t_B = torch.stack([torch.randint(first, end, (), generator=one) for one in generators])
-            yield x0_BCHW, noise_BCHW, t_B, *pad_tokens(self.texts[rows])
+            yield x0_BCHW, noise_BCHW, t_B, self.texts[rows]
 
 
 def encode_held_out(
@@ -145,7 +146,7 @@ def encode_held_out(
         num_train_timesteps=num_train_timesteps,
         sha256s=samples.sha256s,
         latents=torch.cat(encoded) if encoded else torch.empty(0),
-        texts=text_encoder.encode(list(samples.captions)),
+        texts=torch.stack(text_encoder.encode(list(samples.captions))),
     )
 
 

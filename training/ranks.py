@@ -19,6 +19,7 @@ from torch.distributed import HashStore, PrefixStore, Store, rendezvous  # type:
 
 from byline.catalog.errors import CheckpointError
 from byline.training.launching import die_with_parent, is_launched
+from byline.training.meeting import meet
 
 BEAT_S = 5.0
 """How often a rank shows that it lives, or ten times in the time that the others are patient."""
@@ -140,7 +141,8 @@ def join(*, timeout_minutes: float = 10) -> Ranks:
             dist.init_process_group(backend, store=alone, rank=0, world_size=1)
         return Ranks(rank=0, size=1, device=device)
     die_with_parent()
-    store, rank, size = next(rendezvous("env://", timeout=timeout))
+    shared, rank, size = next(rendezvous("env://", timeout=timeout))
+    store = PrefixStore(meet(shared, rank, size, timeout_s=timeout.total_seconds()), shared)
     dist.init_process_group(backend, store=PrefixStore("group", store), rank=rank, world_size=size, timeout=timeout)
     ours, patience_s = PrefixStore("byline", store), timeout.total_seconds()
     heartbeat = Heartbeat(ours, rank, every_s=min(BEAT_S, patience_s / 10)) if size > 1 else None

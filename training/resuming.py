@@ -30,7 +30,7 @@ class Start:
 
     def folder(self) -> Path:
         """Return where its files lie on this machine, checked; from a URL they are fetched."""
-        return open_checkpoint(self.place, for_resuming=False)[0]
+        return open_checkpoint(self.place)[0]
 
 
 def start_of(config: TrainConfig, kind: str) -> Start | None:

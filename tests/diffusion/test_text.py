@@ -24,7 +24,7 @@ from transformers import (
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import TextEncoderConfig
 from byline.diffusion.sources import ModelSource
-from byline.diffusion.text import TextEncoder, pad_tokens
+from byline.diffusion.text import TextEncoder
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +47,6 @@ def test_every_caption_is_as_many_vectors_and_padding_tells_of_it(encoder):
 def test_padding_changes_no_token_before_it():
     short, long = (TextEncoder(TextEncoderConfig(max_tokens=tokens)).encode(["a red circle"])[0] for tokens in (5, 16))
     torch.testing.assert_close(short, long[:5])
-
-
-def test_padding_is_masked():
-    text, mask = pad_tokens([torch.ones(1, 4), torch.ones(3, 4)])
-    assert text.shape == (2, 3, 4)
-    assert mask.tolist() == [[True, False, False], [True, True, True]]
-    assert text[0, 1:].abs().sum() == 0
 
 
 def test_no_encoder_is_one_line(tmp_path):

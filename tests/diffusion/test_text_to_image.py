@@ -3,8 +3,11 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image
+from typer.testing import CliRunner
 
-from byline.catalog.errors import CheckpointError
+from byline.catalog.errors import CheckpointError, ConfigError
+from byline.cli.main import app
 from byline.diffusion.checkpoint import file_digest, open_checkpoint
 from byline.diffusion.configs import UNetConfig
 from byline.diffusion.grid import grid_png
@@ -85,3 +88,27 @@ def test_an_autoencoder_cannot_draw(tmp_path):
 def test_no_checkpoint_is_one_line(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint in .*; make one with: byline train"):
         TextToImage.load(tmp_path)
+
+
+def test_the_command_notes_what_drew(checkpoint, tmp_path):
+    arguments = ["sample", str(checkpoint), "--prompt", "a", "--steps", "2", "--device", "cpu", "--precision", "bf16"]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "grid.png")], catch_exceptions=False)
+    assert result.exit_code == 0
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.text["byline device"] == "cpu bf16"
+        assert grid.text["byline checkpoint"] == open_checkpoint(checkpoint)[1].digest
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--precision", "fp8"], "no precision is called 'fp8'; they are fp32, bf16, fp16"),
+        (["--device", "abacus"], "no device 'abacus' here"),
+        (["--sampler", "lms"], "sampler"),
+        (["--steps", "1001"], "cannot take 1001 steps of 1000; try 1000"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(checkpoint, options, message):
+    arguments = ["sample", str(checkpoint), "--prompt", "a", *options]
+    with pytest.raises(ConfigError, match=message):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)

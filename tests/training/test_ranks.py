@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from byline.catalog.errors import CheckpointError
+from byline.training.meeting import meet
 from byline.training.ranks import Heartbeat, LostRankError, Ranks, is_of_lost_rank, leave
 from tests.training.gloo import on_ranks
 
@@ -22,6 +23,19 @@ def _said(ranks: Ranks) -> tuple[list[bytes], bytes]:
 def test_the_first_rank_hears_all_and_all_hear_the_first():
     everything = [b"I am 0", b"I am 1", b"I am 2"]
     assert on_ranks(3, _said) == [(everything, b"first"), ([], b"first"), ([], b"first")]
+
+
+def _met_twice(ranks: Ranks) -> tuple[str, str]:
+    first = meet(ranks.store, ranks.rank, ranks.size, timeout_s=60)
+    if ranks.rank == 1:
+        time.sleep(0.5)  # the first rank finds what was said before, and must not take it for an answer
+    return first, meet(ranks.store, ranks.rank, ranks.size, timeout_s=60)
+
+
+def test_ranks_meet_anew_in_a_store_that_was_used():
+    (first, second), *others = on_ranks(3, _met_twice)
+    assert first != second
+    assert others == [(first, second)] * 2
 
 
 def _waited(ranks: Ranks) -> str:

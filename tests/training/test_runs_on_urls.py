@@ -51,9 +51,9 @@ def test_a_checkpoint_of_a_bucket_is_fetched_once_and_checked(tmp_path, bucket):
     for path in (local / "checkpoints").rglob("*"):
         if path.is_file():
             store.upload(path, path.relative_to(local).as_posix())
-    folder, info = open_checkpoint(f"{bucket}/copy", for_resuming=False)
+    folder, info = open_checkpoint(f"{bucket}/copy")
     assert not (folder / "optimizer.safetensors").exists()
-    assert open_checkpoint(f"{bucket}/copy") == (folder, info)
+    assert open_checkpoint(f"{bucket}/copy", for_resuming=True) == (folder, info)
     assert (folder / "optimizer.safetensors").exists()
     store.write_bytes("checkpoints/0000000008/vae/config.json", b"{}")
     assert open_checkpoint(f"{bucket}/copy") == (folder, info)

@@ -72,6 +72,26 @@ def test_a_killed_rank_is_named_and_the_same_command_goes_on(tmp_path):
     open_checkpoint(tmp_path / "run")
 
 
+@pytest.mark.slow
+def test_torchrun_starts_ranks_again_which_go_on(tmp_path):
+    machine = {"log_every_images": 4, "save_every_images": 8}
+    settings = {"images": 400, "machine": machine}
+    release = a_release(tmp_path / "corpus")
+    whole, killed = (
+        write_toml(tmp_path / f"{name}.toml", an_autoencoder_run(release, tmp_path / name, **settings))
+        for name in ("whole", "killed")
+    )
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    undisturbed = start_python([*torchrun, "-m", "byline.training.run", str(whole)])
+    process = start_python([*torchrun, "-m", "byline.training.run", str(killed)])
+    while not checkpoint_names(tmp_path / "killed"):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(rank_of(process.pid, 0), signal.SIGKILL)
+    assert [code for code, _ in ended([process, undisturbed])] == [0, 0]
+    assert open_checkpoint(tmp_path / "killed")[1] == open_checkpoint(tmp_path / "whole")[1]
+
+
 def rank_of(parent: int, rank: int) -> int:
     """Return the process of a rank that a process has started."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()

@@ -1,5 +1,6 @@
 """A watched run writes what was asked for, and trains to the bits of one that nobody watched."""
 
+import re
 import shutil
 
 import numpy as np
@@ -133,11 +134,45 @@ def test_looks_come_with_entries_of_the_log(tmp_path):
         a_diffusion_run("release", tmp_path, "vae", watch={"samples": {"every_images": 6, "prompts": ["a"]}})
 
 
+def with_wandb(place):
+    config = an_autoencoder_run(
+        a_release(place / "corpus"), place / "run", images=8, watch={"wandb": {"project": "byline"}}
+    )
+    return write_toml(place / "run.toml", config)
+
+
+def test_wandb_is_told_when_the_config_asks(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert run(with_wandb(tmp_path)) == 0
+    (record,) = (tmp_path / "run/wandb").glob("offline-run-*/run-*.wandb")
+    assert b"train/grad_norm" in record.read_bytes()
+
+
+def test_wandb_that_knows_nobody_is_one_line(tmp_path, monkeypatch):
+    """In a process of its own: wandb reads its settings once."""
+    pytest.importorskip("wandb")
+    for name, value in (
+        ("WANDB_MODE", "online"),
+        ("WANDB_API_KEY", ""),
+        ("HOME", str(tmp_path)),
+        ("NETRC", "/dev/null"),
+    ):
+        monkeypatch.setenv(name, value)
+    process = start(with_wandb(tmp_path))
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert re.search(r"^byline: watch.wandb: No API key .*; or set WANDB_MODE=offline, or remove", errors, re.MULTILINE)
+
+
 @pytest.mark.slow
-def test_two_ranks_measure_what_one_does(watched, tmp_path):
+@pytest.mark.parametrize("deepspeed", ["cpu", "zero2", "zero3"])
+def test_two_ranks_measure_what_one_does(watched, tmp_path, deepspeed):
     """Three pictures, so one rank has two of them."""
     release, autoencoder = f"{watched}/corpus/releases/tiny", str(watched / "vae")
-    config = a_diffusion_run(release, tmp_path / "run", autoencoder, watch=WATCH, machine={"num_ranks": 2})
+    config = a_diffusion_run(
+        release, tmp_path / "run", autoencoder, watch=WATCH, machine={"num_ranks": 2, "deepspeed": deepspeed}
+    )
     process = start(write_toml(tmp_path / "run.toml", config))
     _, errors = process.communicate()
     assert process.returncode == 0, errors
