@@ -25,7 +25,7 @@ Inputs = tuple[Tensor, ...]
 """What the network is given in one pass."""
 Batches = ReadAhead[list[Inputs]]
 """A rank's passes of a step, for one step after the other."""
-READ_TOGETHER = 1024
+READ_TOGETHER = 2048
 """Samples that are looked up at once, if they are not more than this:"""
 READ_TOGETHER_BYTES = 2**26
 READ_AHEAD_BYTES = 2**28
