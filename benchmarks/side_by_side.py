@@ -21,15 +21,22 @@ class Row:
     peer_s: Sequence[float]
 
 
-def measure(size: int, ours: Callable[[], object], peer: Callable[[], object], *, rounds: int = ROUNDS) -> Row:
+def measure(
+    size: int,
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    *,
+    rounds: int = ROUNDS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Row:
     """Run both once to warm up, then alternate; so a slow moment of the machine hits both."""
     ours(), peer()
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for arm, work in zip(times, (ours, peer), strict=True):
-            start = time.perf_counter()
+            start = clock()
             work()
-            arm.append(time.perf_counter() - start)
+            arm.append(clock() - start)
     return Row(size=size, ours_s=times[0], peer_s=times[1])
 
 

@@ -41,7 +41,7 @@ class HeaderError(SourceError):
     """A table of text has no header row: the config names its columns, or who begins one."""
 
     def __init__(self, what: str, names: Sequence[str] = ()) -> None:
-        """Of `names`, one for each column, those that are not known are `...`. Without any the text is whole."""
+        """Say what is wrong. Of `names`, one for each column, unknown ones are `...`; without any the text is whole."""
         named = ", ".join(f'"{name}"' for name in names)
         super().__init__(f"{what}; say column_names = [{named}]" if names else what)
         self.what, self.names = what, tuple(names)

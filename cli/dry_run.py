@@ -41,38 +41,38 @@ def show_estimate(
         say(console, line)
 
 
-def _lines(path: str, found: "Estimate", num_samples: int | None) -> Iterable[str]:
-    cost, hardware = found.cost, found.hardware
-    peak = _rate(hardware.tflops(found.precision))
-    yield f"{path} on {found.gpus} x {hardware.name}. Nothing was written."
-    passes = f"{found.passes} pass{'es' if found.passes > 1 else ''} a step"
-    yield f"network    {found.num_parameters:,} weights, products in {found.precision}"
+def _lines(path: str, estimate: "Estimate", num_samples: int | None) -> Iterable[str]:
+    cost, hardware = estimate.cost, estimate.hardware
+    peak = _rate(hardware.tflops(estimate.precision))
+    yield f"{path} on {estimate.gpus} x {hardware.name}. Nothing was written."
+    passes = f"{estimate.passes} pass{'es' if estimate.passes > 1 else ''} a step"
+    yield f"network    {estimate.num_parameters:,} weights, products in {estimate.precision}"
     yield f"work       {cost.flops_per_image / 1e9:,.1f} GFLOP an image, forward and backward"
-    yield f"step       {found.images_per_pass:,} images a pass on each, {passes}"
+    yield f"step       {estimate.images_per_pass:,} images a pass on each, {passes}"
     yield f"speed      {cost.images_per_s:,.0f} images/s, ASSUMING {cost.mfu:.1%} of {peak} (MFU):"
     yield f"           {hardware.mfu_from}"
     yield f"time       {_hours(cost.hours)} for {cost.images:,} images, {cost.gpu_hours:,.1f} GPU-hours"
     if hardware.usd_per_hour:
         yield f"price      ${cost.usd:,.0f}, ASSUMING ${hardware.usd_per_hour:.2f} an hour of each:"
         yield f"           {hardware.price_from}"
-    yield f"save       {_size(found.save_bytes)} a checkpoint, frozen models not counted"
-    per_s = found.feed_bytes_per_image * cost.images_per_s
-    yield f"feed       at most {_size(found.feed_bytes_per_image)} an image, {_size(per_s)}/s at that speed"
+    yield f"save       {_size(estimate.save_bytes)} a checkpoint, frozen models not counted"
+    per_s = estimate.feed_bytes_per_image * cost.images_per_s
+    yield f"feed       at most {_size(estimate.feed_bytes_per_image)} an image, {_size(per_s)}/s at that speed"
     if num_samples is None:
         yield "release    not there yet; only how often a picture is seen depends on it"
     else:
-        held, times = _size(found.feed_bytes_per_image * num_samples), cost.images / num_samples
+        held, times = _size(estimate.feed_bytes_per_image * num_samples), cost.images / num_samples
         yield f"release    {num_samples:,} training pictures, each seen {times:,.1f} times; {held} at most to feed"
 
 
-def _memory_lines(found: "Estimate") -> Iterable[str]:
-    yield _row("GB on each", [f"ZeRO {memory.stage}" for memory in found.memory])
+def _memory_lines(estimate: "Estimate") -> Iterable[str]:
+    yield _row("GB on each", [f"ZeRO {memory.stage}" for memory in estimate.memory])
     for part in PARTS:
-        yield _row(part, [f"{getattr(memory, part) / 1e9:,.2f}" for memory in found.memory])
-    if not found.checkpoints_activations:
-        yield _row("with activation checkpointing", _totals(found.memory_checkpointed))
-    yield _row(f"fits {found.hardware.memory_gb:,.0f} GB", [_fits(memory, found) for memory in found.memory])
-    yield f"The config asks for ZeRO {found.stage}. Total: all, of activations and step the larger."
+        yield _row(part, [f"{getattr(memory, part) / 1e9:,.2f}" for memory in estimate.memory])
+    if not estimate.checkpoints_activations:
+        yield _row("with activation checkpointing", _totals(estimate.memory_checkpointed))
+    yield _row(f"fits {estimate.hardware.memory_gb:,.0f} GB", [_fits(memory, estimate) for memory in estimate.memory])
+    yield f"The config asks for ZeRO {estimate.stage}. Total: all, of activations and step the larger."
 
 
 def _row(name: str, cells: Sequence[str]) -> str:
@@ -83,8 +83,8 @@ def _totals(memory: Sequence["Memory"]) -> list[str]:
     return [f"{one.total / 1e9:,.2f}" for one in memory]
 
 
-def _fits(memory: "Memory", found: "Estimate") -> str:
-    return "yes" if memory.total <= found.hardware.memory_gb * 1e9 else "no"
+def _fits(memory: "Memory", estimate: "Estimate") -> str:
+    return "yes" if memory.total <= estimate.hardware.memory_gb * 1e9 else "no"
 
 
 def _num_samples(config: "TrainConfig") -> int | None:
@@ -98,13 +98,13 @@ def _num_samples(config: "TrainConfig") -> int | None:
     return sum(shard.num_samples for shard in shards) or None
 
 
-def _as_json(found: "Estimate", num_samples: int | None) -> dict[str, object]:
+def _as_json(estimate: "Estimate", num_samples: int | None) -> dict[str, object]:
     return {
-        **asdict(found),
-        "hardware": found.hardware.model_dump(),
-        "memory": [{**asdict(memory), "total": memory.total} for memory in found.memory],
-        "memory_checkpointed": [{**asdict(memory), "total": memory.total} for memory in found.memory_checkpointed],
-        "fits": found.fits,
+        **asdict(estimate),
+        "hardware": estimate.hardware.model_dump(),
+        "memory": [{**asdict(memory), "total": memory.total} for memory in estimate.memory],
+        "memory_checkpointed": [{**asdict(memory), "total": memory.total} for memory in estimate.memory_checkpointed],
+        "fits": estimate.fits,
         "train_samples": num_samples,
     }
 

@@ -22,7 +22,7 @@ UPRIGHT, TURNED, TRIMMED, TRIMMED_TURNED = range(4)
 """Kinds of views. The upright one is stored in columns of its own, never in a list of views."""
 KIND_NAMES = ("upright", "turned", "trimmed", "trimmed and turned")
 ALL_VIEWS = ("turned", "trimmed")
-"""As policies and the columns of facts name them."""
+"""Views that are no upright one, by the names that policies and the columns of facts use."""
 CODE_BYTES = 32
 VIEW_BYTES = 1 + CODE_BYTES + GRID_BYTES
 AMBIGUOUS = 0.03

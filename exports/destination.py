@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from byline.catalog.disk.layout import SUMS
 from byline.catalog.disk.storage_errors import explained
 from byline.catalog.errors import ConfigError
 from byline.diffusion.checkpoint import file_digest
-
-SUMS = "SHA256SUMS"
 
 
 @contextmanager

@@ -149,9 +149,9 @@ def _rows_at_once(file: IO[bytes], parquet: pq.ParquetFile, path: str, batch_row
 @dataclass(frozen=True, slots=True)
 class _Page:
     num_bytes: int
-    """In memory."""
+    """Size of the page once it is unpacked, in bytes."""
     num_values: int
-    """Of data; nulls and empty lists count."""
+    """Number of its values; nulls and empty lists count."""
 
 
 def _pages(file: IO[bytes], column: pq.ColumnChunkMetaData, end: int) -> Iterator[_Page]:
