@@ -154,6 +154,16 @@ class AutoencoderRun(RunConfig, frozen=True, extra="forbid"):
     autoencoder: AutoencoderConfig
     loss: AutoencoderLossConfig = AutoencoderLossConfig()
 
+    @model_validator(mode="after")
+    def _halves(self) -> "AutoencoderRun":
+        shrinks = 2 ** (len(self.autoencoder.block_out_channels) - 1)
+        if self.resolution_px % shrinks:
+            raise ValueError(
+                f"resolution_px = {self.resolution_px} must be a multiple of {shrinks}, "
+                "by which the autoencoder shrinks pictures"
+            )
+        return self
+
 
 class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     """Train a text-conditioned latent-diffusion model."""

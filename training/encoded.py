@@ -104,6 +104,8 @@ class EncodedBlock:
         if taken.shape[1] > 1:
             raw_BCHW = raw_BCHW + taken[:, 1] * normal[:, 1]
         x0_BCHW = normalize(encoded.autoencoder, raw_BCHW)
+        if encoded.device.type == "cuda":
+            x0_BCHW = x0_BCHW.pin_memory()
         return x0_BCHW, noise_BCHW, self.times[part], self.texts.padded(part, encoded.max_tokens, encoded.device)
 
 

@@ -1,7 +1,7 @@
 """Encoded shards: latents and token vectors as arrays to map, made of the facts of a shard's samples.
 
 latents        (N, views, parts, C, H, W) float16: as it is and mirrored; mean and spread, as far as the run needs them
-tokens         (T, D) float16: the valid tokens of each distinct caption, end to end
+tokens         (T, D) float16: the vectors of each distinct caption, end to end
 token_ends     (captions) where they end
 caption_of     (choices) for each sample after the other, its captions
 caption_ends   (choices) the running sum of their weights, which are 1 for each sample

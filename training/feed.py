@@ -214,6 +214,8 @@ def read_batches(
 
 def _steps(share: Share, source: Source, images_seen: int, passes: int) -> Generator[list[Inputs], None, None]:
     together = min(READ_TOGETHER, READ_TOGETHER_BYTES // source.sample_bytes) // share.size
+    if share.ranks.device.type == "cuda":
+        torch.cuda.set_device(share.ranks.device)  # a thread begins with the first GPU, and would hold memory there
     num_steps, size = max(1, min(together, share.order.window_samples // share.each)), share.size // passes
     with closing(source.cache):
         for block in blocks(share, source.cache, images_seen, num_steps):

@@ -99,15 +99,18 @@ class FeedCache:
         """Return the arrays of a shard, made if need be; none where there is no room for them."""
         folder = self._folder / self._names[shard]
         for _ in range(3):  # another rank may take it away, or a disk may have lost some of it
+            was_there = folder.exists()
             try:
                 arrays = open_arrays(folder)
             except DamagedArraysError:
-                shutil.rmtree(folder, ignore_errors=True)
+                if was_there:  # else it may be there by now, whole, from another rank
+                    shutil.rmtree(folder, ignore_errors=True)
                 if not self._make_room(shard):
                     return None
                 self._write(shard, folder)
             else:
-                os.utime(folder)
+                with suppress(FileNotFoundError):  # another rank took it away; what is mapped stays
+                    os.utime(folder)
                 return arrays
         raise ConfigError(
             f"{folder} goes away as soon as it is made; raise machine.cache_gb = {self._max_bytes / GB:g}"
@@ -137,9 +140,14 @@ class FeedCache:
             return left >= 0
 
     def _sizes_oldest_first(self) -> dict[str, int]:
-        folders = [path for path in self._folder.iterdir() if path.is_dir() and not path.name.startswith(PARTIAL)]
-        folders.sort(key=lambda path: path.stat().st_mtime)
-        for path in folders:
-            if path.name not in self._sizes:
-                self._sizes[path.name] = sum(file.stat().st_size for file in path.iterdir())
-        return {path.name: self._sizes[path.name] for path in folders}
+        found = []
+        for path in self._folder.iterdir():
+            if path.is_dir() and not path.name.startswith(PARTIAL):
+                with suppress(FileNotFoundError):  # another rank took it away
+                    found.append((path.stat().st_mtime, path.name, self._size(path)))
+        return {name: size for _, name, size in sorted(found)}
+
+    def _size(self, folder: Path) -> int:
+        if folder.name not in self._sizes:
+            self._sizes[folder.name] = sum(file.stat().st_size for file in folder.iterdir())
+        return self._sizes[folder.name]

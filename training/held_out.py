@@ -139,6 +139,7 @@ def encode_held_out(
         normalize(autoencoder, encode(autoencoder, to_network(pixels_BCHW.to(device)), precision)).cpu()
         for pixels_BCHW in samples.pixels(side_px, BATCH)
     ]
+    texts = text_encoder.encode(list(samples.captions))
     return HeldOutLatents(
         of=digest_of([samples.digest, side_px, levels, of]),
         num_images=samples.num_images,
@@ -146,7 +147,7 @@ def encode_held_out(
         num_train_timesteps=num_train_timesteps,
         sha256s=samples.sha256s,
         latents=torch.cat(encoded) if encoded else torch.empty(0),
-        texts=torch.stack(text_encoder.encode(list(samples.captions))),
+        texts=torch.stack(texts) if texts else torch.empty(0),
     )
 
 

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 OURS = "byline"
@@ -59,13 +60,21 @@ def launch(module: str, arguments: list[str], *, num_ranks: int) -> Failure | No
     try:
         elastic_launch(config, sys.executable)("-P", "-m", module, *arguments)
     except ChildFailedError as error:
-        # A rank that ends makes the others fail soon after: a signal tells most, and that another one is gone nothing.
         codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
-        rank, exit_code = min(codes.items(), key=lambda one: (one[1] >= 0, one[1] == LOST, one[0]))
+        rank, exit_code = first_failure(codes)
         return Failure(rank=rank, exit_code=exit_code)
     except SignalException as error:
         raise SystemExit(128 + error.sigval) from error
     return None
+
+
+def first_failure(codes: Mapping[int, int]) -> tuple[int, int]:
+    """Return the rank that ended the others, and its exit code: one that was killed, or else one that knows why.
+
+    The others are terminated then, or find that one is gone.
+    """
+    follows = {-signal.SIGTERM, LOST}
+    return min(codes.items(), key=lambda one: (one[1] in follows, one[1] >= 0, one[0]))
 
 
 def die_with_parent() -> None:

@@ -131,6 +131,7 @@ def _facts(path: str | Path, held: ExitStack | None) -> dict[str, Any]:
         "release": digest,
         "config": config.identity(),
         "machine": config.machine.model_dump(mode="json", exclude={"num_ranks", "deepspeed"}),
+        "watch": config.watch.model_dump(mode="json"),
         "deepspeed": read_deepspeed(config.machine.deepspeed),
     }
 

@@ -25,7 +25,7 @@ from byline.training.ranks import join
 
 config = load_train_config(sys.argv[1])
 ranks, release = join(), Release(config.release)
-task = AutoencoderTask(config, release)
+task = AutoencoderTask(config, release, ranks)
 weight = next(task.network.parameters()).detach()
 if ranks.rank == 1:
     weight.view(torch.int32).flatten()[0] ^= 1

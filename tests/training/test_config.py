@@ -1,8 +1,9 @@
 import pytest
+from pydantic import ValidationError
 
 from byline.catalog.errors import ConfigError
 from byline.training.config import load_train_config
-from tests.training.builders import a_diffusion_run, write_toml
+from tests.training.builders import a_diffusion_run, an_autoencoder_run, write_toml
 
 
 def written(tmp_path, **overrides):
@@ -45,6 +46,24 @@ def test_places_and_machine_are_not_part_of_what_a_run_is(tmp_path):
     here = a_diffusion_run("c/releases/r", tmp_path / "here", "vae")
     there = a_diffusion_run("d/releases/r", tmp_path / "there", "other/vae", machine={"num_ranks": 2})
     assert here.identity() == there.identity()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            {"resolution_px": 17},
+            "resolution_px = 17 must be a multiple of 2, by which the autoencoder shrinks pictures",
+        ),
+        (
+            {"autoencoder": {"block_out_channels": [8, 10], "norm_num_groups": 4}},
+            "block_out_channels has 10, which norm_num_groups = 4 does not divide",
+        ),
+    ],
+)
+def test_sizes_of_an_autoencoder_that_do_not_divide_are_one_line(tmp_path, overrides, message):
+    with pytest.raises(ValidationError, match=message):
+        an_autoencoder_run("c/releases/r", tmp_path, **overrides)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from byline.catalog.errors import CheckpointError
+from byline.training.launching import first_failure
 from byline.training.meeting import meet
 from byline.training.ranks import Heartbeat, LostRankError, Ranks, is_of_lost_rank, leave
 from tests.training.gloo import on_ranks
@@ -89,3 +90,17 @@ def _alone(ranks: Ranks) -> list[bytes]:
     heard = ranks.gather(b"alone")
     leave(ranks, together=True)
     return heard
+
+
+@pytest.mark.parametrize(
+    ("codes", "first"),
+    [
+        ({0: -15, 1: -9}, (1, -9)),
+        ({0: 3, 1: -9}, (1, -9)),
+        ({0: 3, 1: 2}, (1, 2)),
+        ({0: -15, 1: 1, 2: 3}, (1, 1)),
+        ({0: -15, 1: -15}, (0, -15)),
+    ],
+)
+def test_the_rank_that_ended_the_others_is_named(codes, first):
+    assert first_failure(codes) == first
