@@ -22,7 +22,7 @@ BACKENDS = {
 
 @contextmanager
 def attention_by(name: Attention) -> Iterator[None]:
-    """Compute attention inside the block by this kernel where it can, else by another (flash has no masks)."""
+    """Compute attention inside the block by this kernel where it can, else by another."""
     if name == "auto":
         yield
         return

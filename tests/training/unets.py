@@ -21,7 +21,7 @@ RATE = OptimizerConfig(learning_rate=3e-3, warmup_images=32)
 def a_denoiser(precision: Precision = "fp32") -> DenoisingLoss:
     """Return a U-Net of 8x8 latents that predicts the picture."""
     torch.manual_seed(0)
-    size = UNetConfig(block_out_channels=(8, 8), norm_num_groups=4, attention_head_dim=2)
+    size = UNetConfig(block_out_channels=(8, 8), norm_num_groups=4, attention_head_dim=2, pooled_text=False)
     unet = build_unet(size, side=8, latent_channels=4, text_width=4)
     return DenoisingLoss(unet, Noising(NoiseConfig(prediction_type="sample")), precision)
 
@@ -33,7 +33,7 @@ def a_batch_of_colors(step: int) -> tuple[Tensor, ...]:
     x0_BCHW = color_BC[..., None, None].repeat(1, 1, 8, 8)
     noise_BCHW = torch.randn(x0_BCHW.shape, generator=generator)
     t_B = torch.randint(1000, (BATCH,), generator=generator)
-    return x0_BCHW, noise_BCHW, t_B, color_BC[:, None, :], torch.ones(BATCH, 1, dtype=torch.bool)
+    return x0_BCHW, noise_BCHW, t_B, color_BC[:, None, :]
 
 
 def losses_of(engine: Engine, *, rank: int = 0, size: int = 1, steps: int = STEPS) -> list[float]:
