@@ -101,7 +101,7 @@ def audit_memorization(
     release = Release(release_url)
     model = TextToImage.load(checkpoint)
     require_trained_on(model.info, release)
-    training = read_pictures(release, "train", side_px=int(model.info.config["resolution_px"]))
+    training = read_pictures(release, "train", side_px=model.info.resolution_px)
     generated = model.sample(prompts, SamplingConfig(seed=SEED)).numpy()
     nearest = nearest_training_pictures(generated, training.pixels_nchw)
     copies = np.array([float(found.is_copy) for found in nearest])

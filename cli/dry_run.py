@@ -31,14 +31,25 @@ def show_estimate(
     if number < 1:
         raise ConfigError(f"--gpus is {number}; it must be at least 1")
     hardware = find_hardware(on, num_ranks=number, usd_per_hour=price, mfu=mfu)
-    found = estimate(config, hardware, gpus=number)
+    estimates = [estimate(part, hardware, gpus=number) for part in _parts(config)]
     samples = _num_samples(config)
     if as_json:
-        print(json.dumps(_as_json(found, samples), indent=1))
+        shown = [_as_json(part, samples) for part in estimates]
+        print(json.dumps(shown if config.phases else shown[0], indent=1))
         return
     console = Console(highlight=False, emoji=False)
-    for line in (*_lines(path, found, samples), "", *_memory_lines(found)):
-        say(console, line)
+    for part in estimates:
+        for line in (*_lines(path, part, samples), "", *_memory_lines(part)):
+            say(console, line)
+    if config.phases:
+        hours, gpu_hours = (sum(getattr(part.cost, name) for part in estimates) for name in ("hours", "gpu_hours"))
+        say(console, f"\nall {len(estimates)} phases: {_hours(hours)}, {gpu_hours:,.1f} GPU-hours")
+
+
+def _parts(config: "TrainConfig") -> "Iterable[TrainConfig]":
+    """Yield what each phase asks for, as a run of its own."""
+    for start in (0, *(phase.from_images for phase in config.phases)):
+        yield config.at(start).model_copy(update={"images": config.end_of_phase(start) - start, "phases": ()})
 
 
 def _lines(path: str, estimate: "Estimate", num_samples: int | None) -> Iterable[str]:

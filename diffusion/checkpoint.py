@@ -75,6 +75,13 @@ class CheckpointInfo(BaseModel, frozen=True, extra="forbid"):
         return files
 
     @property
+    def resolution_px(self) -> int:
+        """The side of the pictures that it was trained on last, in pixels."""
+        begun = [phase for phase in self.config.get("phases", []) if phase["from_images"] < self.images_seen]
+        sides = [phase["resolution_px"] for phase in begun if phase["resolution_px"] is not None]
+        return int([self.config["resolution_px"], *sides][-1])
+
+    @property
     def digest(self) -> str:
         """SHA-256 over all of the above, and so over every byte of the checkpoint."""
         return digest_of(self)

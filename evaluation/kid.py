@@ -65,7 +65,7 @@ def measure_kid(release_url: str, checkpoint: str) -> Report:
     release = Release(release_url)
     model = TextToImage.load(checkpoint)
     require_trained_on(model.info, release)
-    heldout = read_pictures(release, "heldout", side_px=int(model.info.config["resolution_px"]))
+    heldout = read_pictures(release, "heldout", side_px=model.info.resolution_px)
     real_ND = random_features(torch.from_numpy(heldout.pixels_nchw))
     made_ND = random_features(model.sample(list(heldout.captions), SamplingConfig(seed=SEED)))
     random, half = np.random.default_rng(SEED), len(real_ND) // 2

@@ -32,7 +32,7 @@ def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Ca
     model = TextToImage.load(run)
     require_trained_on(model.info, release)
     config = SamplingConfig(images_per_prompt=PER_PROMPT, seed=seed)
-    training = read_pictures(release, "train", side_px=int(model.info.config["resolution_px"]))
+    training = read_pictures(release, "train", side_px=model.info.resolution_px)
     rows, num_copies = [], 0
     samples = model.sample(prompts, config).numpy()
     nearest = nearest_training_pictures(samples, training.pixels_nchw)

@@ -1,7 +1,8 @@
 """What a training run is asked to do. One TOML file, one of two kinds."""
 
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -81,6 +82,16 @@ class InitConfig(BaseModel, frozen=True, extra="forbid"):
     weights: Literal["averaged", "last"] = "averaged"
 
 
+class PhaseConfig(BaseModel, frozen=True, extra="forbid"):
+    """A part of a run that differs from what came before it: what it does not name stays."""
+
+    from_images: int = Field(gt=0)
+    """Images that the run has seen when the phase begins."""
+    resolution_px: int | None = Field(default=None, ge=8)
+    learning_rate: float | None = Field(default=None, gt=0)
+    """The optimizer's from here on; its schedule is that of the whole run."""
+
+
 class RunConfig(BaseModel, frozen=True, extra="forbid"):
     """What both kinds of run share. Paths count from the folder of the config (`catalog.configs.places`)."""
 
@@ -106,6 +117,8 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
     ema_start_images: int = Field(default=0, ge=0)
     """Images to see before averaging begins; until then the average is the weights."""
     optimizer: OptimizerConfig
+    phases: tuple[PhaseConfig, ...] = ()
+    """Parts that differ, in their order, as 512 px after 256. One that has not begun may be added to a run."""
     machine: MachineConfig
     watch: WatchConfig = WatchConfig()
 
@@ -118,6 +131,10 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
                 self.machine.save_every_images,
                 self.machine.log_every_images,
             ),
+            **{
+                f"phases[{number}].from_images": (phase.from_images, self.machine.log_every_images)
+                for number, phase in enumerate(self.phases)
+            },
             **{key: (every, self.machine.log_every_images) for key, every in self.watch.intervals().items()},
         }
         for name, (value, unit) in steps.items():
@@ -127,7 +144,32 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
             raise ValueError(f"batch_size = {self.batch_size} must be a multiple of streams = {self.streams}")
         if self.streams % self.machine.num_ranks:
             raise ValueError(f"streams = {self.streams} must be a multiple of num_ranks = {self.machine.num_ranks}")
+        starts = [0, *(phase.from_images for phase in self.phases), self.images]
+        if any(later <= earlier for earlier, later in pairwise(starts)):
+            raise ValueError(
+                f"phases begin at {starts[1:-1]} images; these must grow, and end below images = {starts[-1]}"
+            )
         return self
+
+    def at(self, images_seen: int) -> Self:
+        """Return what the run is asked to do when it has seen so many images: this, as its phases change it."""
+        config = self
+        for phase in self.phases:
+            if phase.from_images <= images_seen:
+                config = config._in(phase)
+        return config
+
+    def _in(self, phase: PhaseConfig) -> Self:
+        changes: dict[str, Any] = {}
+        if phase.resolution_px is not None:
+            changes["resolution_px"] = phase.resolution_px
+        if phase.learning_rate is not None:
+            changes["optimizer"] = self.optimizer.model_copy(update={"learning_rate": phase.learning_rate})
+        return self.model_copy(update=changes)
+
+    def end_of_phase(self, images_seen: int) -> int:
+        """Return how many images the run has seen when the phase ends that it is in."""
+        return min((phase.from_images for phase in self.phases if phase.from_images > images_seen), default=self.images)
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the weights, as JSON: no places and nothing of `machine` and `watch`.
@@ -157,11 +199,12 @@ class AutoencoderRun(RunConfig, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _halves(self) -> "AutoencoderRun":
         shrinks = 2 ** (len(self.autoencoder.block_out_channels) - 1)
-        if self.resolution_px % shrinks:
-            raise ValueError(
-                f"resolution_px = {self.resolution_px} must be a multiple of {shrinks}, "
-                "by which the autoencoder shrinks pictures"
-            )
+        for side_px in (self.resolution_px, *(phase.resolution_px or shrinks for phase in self.phases)):
+            if side_px % shrinks:
+                raise ValueError(
+                    f"resolution_px = {side_px} must be a multiple of {shrinks}, "
+                    "by which the autoencoder shrinks pictures"
+                )
         return self
 
 

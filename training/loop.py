@@ -30,20 +30,24 @@ NAMED = 3
 """Images that an error names."""
 
 
-def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> None:
-    """Train from the newest checkpoint, or from the start, to `config.images`."""
+def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> int:
+    """Train from the newest checkpoint, or from the start, to the end of the phase; return the images seen by then.
+
+    `task` is made of the config as it is in that phase.
+    """
     task.network.to(ranks.device)
     averaged = AveragedCopy(task.network, ranks)
     checkpoints = Checkpoints(config=config, release_digest=release_digest, task=task, ranks=ranks)
     checkpoints.remove_partial()
     images_seen = checkpoints.restore_weights()
-    engine = build_engine(task.network, config, ranks)
+    phase, end = config.at(images_seen), config.end_of_phase(images_seen)
+    engine = build_engine(task.network, phase, ranks)
     average = WeightAverage(engine, half_life_images=config.ema_half_life_images, start_images=config.ema_start_images)
     checkpoints.restore_state(engine, average)
     if ranks.is_first:
         fetch_logs(config.run)
     batches = task.batches(ranks, images_seen, passes_per_step(config, ranks))
-    stepper = _Stepper(engine=engine, task=task, batches=batches, config=config, ranks=ranks)
+    stepper = _Stepper(engine=engine, task=task, batches=batches, config=phase, ranks=ranks)
     with (
         checkpoints,
         closing(batches),
@@ -51,12 +55,13 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> N
         shown_progress(f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first) as progress,
         watching(task, config, ranks, averaged, images_seen) as watch,
     ):
-        while images_seen < config.images:
+        while images_seen < end:
             images_seen = _train_to_entry(stepper, average, images_seen, progress, watch)
             watch.look(average, images_seen)
             checkpoints.raise_if_failed()
-            if images_seen % config.machine.save_every_images == 0 or images_seen == config.images:
+            if images_seen % config.machine.save_every_images == 0 or images_seen == end:
                 checkpoints.save(engine, average, images_seen)
+    return images_seen
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,12 +54,12 @@ def resumable(
     """Return what the newest checkpoint of the run that `config` describes says of itself; None when there is none yet.
 
     Raises `CheckpointError`, one line naming what changed, when it was made by another config, release or component.
-    More `images` than it was to see are no other run: it is extended.
+    More `images` than it was to see are no other run: it is extended. Nor are phases that have not begun.
     """
     info = newest_info(config.run)
     if info is None:
         return None
-    old, new = dict(info.config), config.identity()
+    old, new = (_begun(identity, info.images_seen) for identity in (info.config, config.identity()))
     if new["images"] > old["images"]:
         new["images"] = old["images"]
     changes = _changes(old, new)
@@ -72,6 +72,12 @@ def resumable(
             f"{place} was made by another run: {'; '.join(changes)}; undo this, or name a new folder as 'run'"
         )
     return info
+
+
+def _begun(identity: dict[str, Any], images_seen: int) -> dict[str, Any]:
+    """Return what decided the weights so far: no phase that begins later."""
+    phases = [phase for phase in identity.get("phases", []) if phase["from_images"] < images_seen]
+    return {**identity, "phases": phases}
 
 
 def segment_of(config: TrainConfig, info: CheckpointInfo | None) -> tuple[Segment, ...]:

@@ -98,12 +98,14 @@ def _run_rank(path: str | Path) -> None:
             done = resumable(config, release.manifest.digest)
             if is_teller:
                 _announced(config, done)
-            if done is None or done.images_seen < config.images:
+            images_seen = 0 if done is None else done.images_seen
+            if images_seen < config.images and ranks.is_first:
+                describe(config, release, ranks.size, ranks.device.type).write(working_folder(config.run))
+            while images_seen < config.images:
                 from byline.training.loop import fit
 
-                if ranks.is_first:
-                    describe(config, release, ranks.size, ranks.device.type).write(working_folder(config.run))
-                fit(_task(config, release, ranks), config, release.manifest.digest, ranks)
+                task = _task(config.at(images_seen), release, ranks)
+                images_seen = fit(task, config, release.manifest.digest, ranks)
             together = True
         finally:
             leave(ranks, together=together)

@@ -12,8 +12,8 @@ def _dry_run(config, *options):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def _config(tmp_path, release="none"):
-    config = a_diffusion_run(release, tmp_path / "run", an_autoencoder(tmp_path / "vae"))
+def _config(tmp_path, release="none", **overrides):
+    config = a_diffusion_run(release, tmp_path / "run", an_autoencoder(tmp_path / "vae"), **overrides)
     return write_toml(tmp_path / "run.toml", config)
 
 
@@ -34,6 +34,14 @@ def test_json_says_the_same_and_how_often_a_picture_is_seen(tmp_path):
     assert found["train_samples"] == 12
     assert found["cost"]["usd"] == pytest.approx(found["cost"]["gpu_hours"] * 7)
     assert [memory["stage"] for memory in found["memory"]] == [0, 1, 2, 3]
+
+
+def test_phases_are_estimated_one_by_one_and_summed(tmp_path):
+    config = _config(tmp_path, phases=[{"from_images": 8, "resolution_px": 32}])
+    small, large = json.loads(_dry_run(config, "--json").stdout)
+    assert (small["cost"]["images"], large["cost"]["images"]) == (8, 16)
+    assert large["cost"]["flops_per_image"] > 2 * small["cost"]["flops_per_image"]
+    assert "all 2 phases: " in _dry_run(config).stdout
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,26 @@ def test_streams_that_cannot_be_shared_evenly_are_refused(tmp_path, overrides, m
     machine = {"log_every_images": 12, "save_every_images": 24, **overrides.get("machine", {})}
     with pytest.raises(ValueError, match=message):
         written(tmp_path, **{**overrides, "machine": machine})
+
+
+@pytest.mark.parametrize(
+    ("phases", "message"),
+    [
+        ([{"from_images": 6}], r"phases\[0\].from_images = 6 must be a multiple of 4"),
+        ([{"from_images": 12}, {"from_images": 8}], r"phases begin at \[12, 8\] images; these must grow"),
+        ([{"from_images": 24}], r"phases begin at \[24\] images; these must grow, and end below images = 24"),
+        ([{"from_images": 8, "resolution_px": 17}], "resolution_px = 17 must be a multiple of 2"),
+        ([{"from_images": 8, "learning_rat": 1.0}], "learning_rat"),
+    ],
+)
+def test_phases_that_cannot_follow_each_other_are_refused(tmp_path, phases, message):
+    with pytest.raises(ValidationError, match=message):
+        an_autoencoder_run("c/releases/r", tmp_path, phases=phases)
+
+
+def test_a_phase_changes_what_it_names_from_then_on(tmp_path):
+    phases = [{"from_images": 8, "resolution_px": 32}, {"from_images": 16, "learning_rate": 1e-5}]
+    config = an_autoencoder_run("c/releases/r", tmp_path, phases=phases)
+    parts = [(config.at(seen).resolution_px, config.at(seen).optimizer.learning_rate) for seen in (0, 7, 8, 16, 24)]
+    assert parts == [(16, 1e-3), (16, 1e-3), (32, 1e-3), (32, 1e-5), (32, 1e-5)]
+    assert [config.end_of_phase(seen) for seen in (0, 8, 15, 16)] == [8, 16, 16, 24]

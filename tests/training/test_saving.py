@@ -1,5 +1,6 @@
 """Checkpoints that are written while the run goes on, and what becomes of a run whose disk is full."""
 
+import json
 import os
 import signal
 import time
@@ -168,6 +169,36 @@ def test_a_fine_tuned_run_may_have_another_size(tmp_path):
     assert run(path) == 0
     assert open_checkpoint(tmp_path / "large")[1].lineage[0].config["resolution_px"] == 16
     assert run(path) == 0
+
+
+def test_a_run_in_phases_goes_on_in_the_one_that_it_is_in(tmp_path):
+    release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
+    settings = {"optimizer": {"learning_rate": 1e-3, "schedule": "constant"}}
+    phases = [{"from_images": 12, "resolution_px": 32}, {"from_images": 20, "learning_rate": 5e-4}]
+    whole = a_diffusion_run(release, tmp_path / "whole", autoencoder, phases=phases, **settings)
+    assert run(write_toml(tmp_path / "whole.toml", whole)) == 0
+    assert [entry.lr for entry in read_log(tmp_path / "whole" / "log.jsonl")] == [1e-3] * 5 + [5e-4]
+
+    first = a_diffusion_run(release, tmp_path / "parts", autoencoder, phases=phases[:1], images=16, **settings)
+    path = write_toml(tmp_path / "parts.toml", first)
+    assert run(path) == 0
+    info = open_checkpoint(tmp_path / "parts")[1]
+    assert (info.images_seen, info.resolution_px, info.config["resolution_px"]) == (16, 32, 16)
+    write_toml(path, whole.model_copy(update={"run": str(tmp_path / "parts")}))
+    assert run(path) == 0
+    (folder, undisturbed), (_, extended) = open_checkpoint(tmp_path / "whole"), open_checkpoint(tmp_path / "parts")
+    assert extended.files == undisturbed.files
+    assert json.loads((folder / "unet" / "config.json").read_text())["sample_size"] == 16
+
+
+def test_a_phase_that_has_begun_stays(tmp_path):
+    settings = {"phases": [{"from_images": 8, "learning_rate": 5e-4}]}
+    config = an_autoencoder_run(a_release(tmp_path / "corpus"), tmp_path / "run", **settings)
+    path = write_toml(tmp_path / "run.toml", config)
+    run(path)
+    write_toml(path, config.model_copy(update={"phases": (), "images": 32}))
+    with pytest.raises(CheckpointError, match="phases was .*, now "):
+        run(path)
 
 
 def test_another_kind_of_model_is_no_start(tmp_path):
