@@ -40,7 +40,7 @@ def test_phases_are_estimated_one_by_one_and_summed(tmp_path):
     config = _config(tmp_path, phases=[{"from_images": 8, "resolution_px": 32}])
     small, large = json.loads(_dry_run(config, "--json").stdout)
     assert (small["cost"]["images"], large["cost"]["images"]) == (8, 16)
-    assert large["cost"]["flops_per_image"] > 2 * small["cost"]["flops_per_image"]
+    assert large["cost"]["flops_per_image"] > small["cost"]["flops_per_image"]
     assert "all 2 phases: " in _dry_run(config).stdout
 
 
