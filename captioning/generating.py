@@ -234,7 +234,9 @@ def _text_config(network: Any) -> Any:
 
 def _num_given(inputs: dict[str, Any], network: Any) -> int:
     """Return how many tokens of what the model gives are those that it was given."""
-    return inputs["input_ids"].shape[1] if "input_ids" in inputs else network.config.num_query_tokens + 1
+    if "input_ids" in inputs:
+        return int(inputs["input_ids"].shape[1])
+    return int(network.config.num_query_tokens) + 1
 
 
 def _noting(requests: Iterable[CaptionRequest], sha256s: list[str]) -> Iterator[CaptionRequest]:

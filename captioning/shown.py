@@ -16,10 +16,10 @@ def shown(request: CaptionRequest, *, min_px: int | None = None) -> Image.Image:
     """
     assert request.image is not None, f"the captioner needs the pixels of {request.sha256}"
     try:
-        image = Image.open(BytesIO(request.image))
+        opened = Image.open(BytesIO(request.image))
         if min_px is not None:
-            image.draft(None, (min_px, min_px))
-        image = ImageOps.exif_transpose(image)
+            opened.draft(None, (min_px, min_px))
+        image: Image.Image = ImageOps.exif_transpose(opened)
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -20,7 +20,7 @@ def work_within(memory: int, seen: list[int]):
 
 
 def test_batches_are_halved_until_they_fit_and_that_is_said(caplog):
-    seen: list[int] = []
+    seen = []
     with caplog.at_level(logging.WARNING):
         done = in_batches(range(20), BatchSize(8, may_grow=True), work_within(3, seen))
     assert done == [2 * item for item in range(20)]
