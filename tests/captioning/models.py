@@ -18,7 +18,7 @@ TEMPLATE = (
 )
 
 
-def save_tiny_blip2(folder: Path, *, image_token_index: int | None = 3) -> Path:
+def save_tiny_blip2(folder: Path, *, image_token_index: int | None = 3, side_px: int = 16, patch_px: int = 8) -> Path:
     """Save a randomly initialized BLIP-2 of a few kilobytes, made offline, whose captions differ between pictures."""
     from transformers import Blip2Config as Architecture
     from transformers import (
@@ -37,7 +37,7 @@ def save_tiny_blip2(folder: Path, *, image_token_index: int | None = 3) -> Path:
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(single="</s> $A", special_tokens=[("</s>", 1)])
     Blip2Processor(
-        BlipImageProcessor(size={"height": 16, "width": 16}),
+        BlipImageProcessor(size={"height": side_px, "width": side_px}),
         PreTrainedTokenizerFast(
             tokenizer_object=tokenizer,
             pad_token="<pad>",
@@ -47,7 +47,7 @@ def save_tiny_blip2(folder: Path, *, image_token_index: int | None = 3) -> Path:
             additional_special_tokens=["<image>"],
         ),
     ).save_pretrained(folder)
-    vision = Blip2VisionConfig(**sizes, intermediate_size=16, image_size=16, patch_size=8)
+    vision = Blip2VisionConfig(**sizes, intermediate_size=16, image_size=side_px, patch_size=patch_px)
     qformer = Blip2QFormerConfig(
         **sizes, vocab_size=len(vocabulary), intermediate_size=16, encoder_hidden_size=16, cross_attention_frequency=1
     )
