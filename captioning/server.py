@@ -122,11 +122,11 @@ class Server:
         if revision != "main":
             self._refuse_revision(revision)
 
-    def _refuse_revision(self, said: str | None) -> None:
-        if said and said != self.address.revision:
+    def _refuse_revision(self, revision: str | None) -> None:
+        if revision and revision != self.address.revision:
             raise ServerError(
-                f"{self.address.url} serves {self.address.model} of revision {said}, and the config says "
-                f"{self.address.revision!r}; set revision to {said!r}"
+                f"{self.address.url} serves {self.address.model} of revision {revision}, and the config says "
+                f"{self.address.revision!r}; set revision to {revision!r}"
             )
 
     def _nonsense(self, answer: httpx.Response) -> ServerError:
