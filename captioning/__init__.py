@@ -1,6 +1,6 @@
 """What a picture shows, in words: captioners, their configs, caption hygiene. Knows neither Beam nor the policy.
 
-Importing this room loads neither torch nor transformers; BLIP-2 does when it captions its first batch.
+Importing this room loads neither torch nor transformers; a model does when it captions its first picture.
 """
 
 from typing import Annotated, Any
@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Tag
 
 from byline.captioning.added import OURS, AddedCaptioner, AddedConfig, CaptionWriter
-from byline.captioning.blip2 import Blip2Captioner, Blip2Config
 from byline.captioning.captioners import Caption, Captioner, CaptionRequest
+from byline.captioning.generating import Blip2Config, GeneratingCaptioner, TransformersConfig
+from byline.captioning.served import ServedCaptioner, ServedConfig
 from byline.captioning.source_text import SourceTextCaptioner, SourceTextConfig
 from byline.catalog.configs.extensions import CAPTIONERS, extension, refuse_shadowed
 
@@ -24,6 +25,8 @@ def _kind(table: Any) -> str | None:
 CaptionConfig = Annotated[
     Annotated[SourceTextConfig, Tag("source-text")]
     | Annotated[Blip2Config, Tag("blip2")]
+    | Annotated[TransformersConfig, Tag("transformers")]
+    | Annotated[ServedConfig, Tag("openai")]
     | Annotated[AddedConfig, Tag("added")],
     Discriminator(
         _kind,
@@ -35,19 +38,20 @@ CaptionConfig = Annotated[
 
 
 def make_captioner(
-    config: SourceTextConfig | Blip2Config | AddedConfig, *, device: str = "auto", batch_size: int = 8
+    config: SourceTextConfig | Blip2Config | TransformersConfig | ServedConfig | AddedConfig,
 ) -> Captioner:
-    """Make the captioner that `config` names. Cheap: no weights are loaded yet.
+    """Make the captioner that `config` names. Cheap: no weights are loaded yet, and no server is asked.
 
-    `device` ("auto", "cpu", "cuda", "cuda:1") and `batch_size` decide speed only, so they are not in the config. Raises
-    a `BylineError` when an extension is not installed, or not with these settings.
+    Raises a `BylineError` when an extension is not installed, or not with these settings.
     """
     if not isinstance(config, AddedConfig):
         refuse_shadowed(CAPTIONERS, config.captioner)
     match config:
         case SourceTextConfig():
             return SourceTextCaptioner(config)
-        case Blip2Config():
-            return Blip2Captioner(config, device=device, batch_size=batch_size)
+        case Blip2Config() | TransformersConfig():
+            return GeneratingCaptioner(config)
+        case ServedConfig():
+            return ServedCaptioner(config)
         case AddedConfig():
             return AddedCaptioner(extension(CAPTIONERS, config.captioner, OURS), config.settings)

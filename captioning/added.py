@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from byline.captioning.captioners import Caption, CaptionRequest
+from byline.captioning.captioners import Caption, CaptionRequest, InBatches
 from byline.captioning.hygiene import clean_caption
 from byline.catalog.configs.extensions import CAPTIONERS, Extension, extension, in_a_line
 from byline.catalog.corpora.facts import instrument_name
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import ExtensionError
 
-OURS = ("source-text", "blip2")
+OURS = ("source-text", "blip2", "transformers", "openai")
 """Captioners of byline itself."""
 MAX_CHARACTERS = 1000
 
@@ -57,7 +57,7 @@ class AddedConfig(BaseModel, frozen=True, extra="allow"):
         return self.model_extra or {}
 
 
-class AddedCaptioner:
+class AddedCaptioner(InBatches):
     """A `captioners.Captioner` around what somebody wrote: names its captions, cleans them, and tells its errors."""
 
     def __init__(self, extension: Extension, settings: Mapping[str, Any]) -> None:

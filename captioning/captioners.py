@@ -1,8 +1,11 @@
 """The interface of every captioner, and what is stored with every caption."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
+
+BATCH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,5 +50,20 @@ class Captioner(Protocol):
     def caption(self, batch: Sequence[CaptionRequest]) -> list[str]:
         """Return one clean caption for each request, in their order; empty when there is nothing to say."""
 
+    def captions(self, requests: Iterable[CaptionRequest]) -> Iterator[str]:
+        """Yield what `caption` says of each request, in their order. May read ahead, from another thread."""
+
     def attributed(self, text: str) -> Caption:
         """Return a text that this captioner wrote, with what made it."""
+
+
+class InBatches:
+    """A captioner that reads no further ahead than a batch."""
+
+    def caption(self, batch: Sequence[CaptionRequest]) -> list[str]:
+        raise NotImplementedError
+
+    def captions(self, requests: Iterable[CaptionRequest]) -> Iterator[str]:
+        asked = iter(requests)
+        while batch := list(islice(asked, BATCH)):
+            yield from self.caption(batch)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from byline.captioning.captioners import Caption, CaptionRequest
+from byline.captioning.captioners import Caption, CaptionRequest, InBatches
 from byline.captioning.hygiene import clean_tags, clean_title
 from byline.catalog.corpora.facts import instrument_name
 
@@ -20,7 +20,7 @@ class SourceTextConfig(BaseModel, frozen=True, extra="forbid"):
     """Longer captions are cut at a word's end. CLIP reads 77 tokens, about 300 characters."""
 
 
-class SourceTextCaptioner:
+class SourceTextCaptioner(InBatches):
     """Writes the cleaned title; the tags when the title is missing or is a camera's file name; else nothing."""
 
     needs_pixels = False

@@ -7,6 +7,7 @@ BylineError
 │   └── HeaderError  a table of text has no header row
 ├── CorpusError      a corpus or release on disk that is damaged or does not fit the request
 ├── CheckpointError  a checkpoint that cannot be loaded or resumed
+├── ServerError      a server that is down, or that does not answer as it should
 ├── ExtensionError   somebody's extension that does not load, or that fails at work
 └── StorageError     a file or bucket that cannot be read or written
 
@@ -53,6 +54,10 @@ class CorpusError(BylineError):
 
 class CheckpointError(BylineError):
     """A checkpoint cannot be loaded or resumed."""
+
+
+class ServerError(BylineError):
+    """A server that a build asks is down, or does not answer as it should."""
 
 
 class ExtensionError(BylineError):

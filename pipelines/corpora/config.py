@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from byline.captioning import CaptionConfig, Captioner, make_captioner
 from byline.captioning.added import AddedConfig
-from byline.captioning.blip2 import Blip2Config
-from byline.captioning.blip2_checkpoint import check_transformers
+from byline.captioning.checkpoints import check_transformers
+from byline.captioning.generating import GeneratingConfig
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
 from byline.catalog.configs.loading import load_config
 from byline.catalog.configs.places import InputPlace, ModelPlace, OutputPlace, PolicyPlace, shipped_policy
@@ -167,8 +167,8 @@ def check_measured(config: CorpusConfig, policy: Policy, path: str) -> None:
 
 def check_installed(config: CorpusConfig, policy: Policy) -> None:
     """Raise `ConfigError` when a build would need a library that is not here, before hours of fetching."""
-    if isinstance(config.caption, Blip2Config):
-        check_transformers()
+    if isinstance(config.caption, GeneratingConfig):
+        check_transformers(config.caption.captioner)
     if config.embedding:
         check_torch()
     if policy.duplicates.min_cosine is not None:

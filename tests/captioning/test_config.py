@@ -5,7 +5,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from byline.captioning import CaptionConfig
-from byline.captioning.blip2 import Blip2Config
+from byline.captioning.generating import Blip2Config
 from byline.captioning.source_text import SourceTextConfig
 
 CONFIG = TypeAdapter(CaptionConfig)
@@ -22,7 +22,7 @@ def test_the_key_captioner_chooses_the_config(table, kind):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"captioner": "florence"}, "no captioner 'florence'; known: blip2, source-text"),
+        ({"captioner": "florence"}, "no captioner 'florence'; known: blip2, openai, source-text, transformers"),
         ({"captioner": "source-text", "model": "x"}, "Extra inputs are not permitted"),
         ({"captioner": "blip2"}, "Field required"),
         ({"captioner": "blip2", "model": "org/name", "revision": "main"}, "String should match pattern"),

@@ -43,23 +43,21 @@ def wanted_rows(part: PackPart, store: Store, policy: Policy, instruments: Instr
     )
 
 
-def requests_of(part: PackPart, store: Store, rows: list[Row], *, with_pixels: bool) -> Iterator[list[CaptionRequest]]:
-    """Yield what the captioner is shown, in batches, in the order of `rows`."""
+def requests_of(part: PackPart, store: Store, rows: list[Row], *, with_pixels: bool) -> Iterator[CaptionRequest]:
+    """Yield what the captioner is shown, in the order of `rows`."""
     index = read_index(store, part.pack) if with_pixels else None
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         shown = {row["sha256"] for row in batch}
         images = {} if index is None else dict(read_images(store, index, only=shown))
-        yield [
-            CaptionRequest(
+        for row in batch:
+            yield CaptionRequest(
                 sha256=row["sha256"],
                 image=images.get(row["sha256"]),
                 title=row["title"] or "",
                 description=row["description"] or "",
                 tags=tuple(row["tags"]),
             )
-            for row in batch
-        ]
 
 
 class CaptionPack(beam.DoFn):
@@ -79,18 +77,13 @@ class CaptionPack(beam.DoFn):
         facts = caption_facts(self.store, self.captioner.instrument)
         with self.meter.pack("caption", part.num_records) as count:
             wanted = wanted_rows(part, self.store, self.policy, self.instruments)
+            shown = requests_of(part, self.store, wanted, with_pixels=self.captioner.needs_pixels)
             captions: list[dict[str, object]] = []
-            for batch in requests_of(part, self.store, wanted, with_pixels=self.captioner.needs_pixels):
-                texts = self.captioner.caption(batch)
-                keys = [row["shown_sha256"] for row in wanted[: len(batch)]]
-                captions += [
-                    {"shown_sha256": key, **vars(self.captioner.attributed(text))}
-                    for key, text in zip(keys, texts, strict=True)
-                ]
-                wanted = wanted[len(batch) :]
-                count(len(batch))
-                Metrics.counter("byline", "captioned").inc(len(batch))
-                if len(captions) >= SEGMENT_CAPTIONS:
+            for row, text in zip(wanted, self.captioner.captions(shown), strict=True):
+                captions.append({"shown_sha256": row["shown_sha256"], **vars(self.captioner.attributed(text))})
+                count(1)
+                Metrics.counter("byline", "captioned").inc()
+                if len(captions) == SEGMENT_CAPTIONS:
                     facts.append(part.pack, captions)
                     captions = []
             facts.append(part.pack, captions)

@@ -21,7 +21,7 @@ from tests.builders import (
     tree_digest,
     write_corpus,
 )
-from tests.captioning.test_blip2 import save_tiny_checkpoint
+from tests.captioning.models import save_tiny_blip2
 from tests.kills import kill_when
 from tests.pipelines.releases.released import captions_of
 
@@ -131,7 +131,7 @@ def test_other_verdicts_are_another_version(tmp_path):
 
 @pytest.mark.slow
 def test_blip2_captions_a_corpus(tmp_path):
-    checkpoint = save_tiny_checkpoint(tmp_path / "blip2")
+    checkpoint = save_tiny_blip2(tmp_path / "blip2")
     config = a_corpus(tmp_path / "corpus", num_pictures=3, num_packs=1)
     blip2 = f'captioner = "blip2"\nmodel = "{checkpoint}"\nnum_beams = 1\nmax_new_tokens = 4'
     config.write_text(config.read_text().replace('captioner = "source-text"', blip2))

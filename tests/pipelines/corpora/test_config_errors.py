@@ -36,7 +36,7 @@ CORPUS_ERRORS = [
     (
         'captioner = "source-text"',
         'captioner = "blip"',
-        "caption.captioner: no captioner 'blip'; known: blip2, source-text",
+        "caption.captioner: no captioner 'blip'; known: blip2, openai, source-text, transformers",
     ),
     ("[fetch]", '[weights]\nvae = "x"\n[fetch]', "unknown key 'vae' in [weights]; known keys: 'autoencoder' or "),
     ('name = "small"', "name = {a = 1}", "corpus.toml: name: Input should be a valid string"),
