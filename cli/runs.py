@@ -22,32 +22,32 @@ def runs(
     """
     from byline.reports.runs import find_runs
 
-    found = find_runs(folders or [])
-    _write(found, out, reload_s=live)
-    print(f"{out} ({len(found)} {'run' if len(found) == 1 else 'runs'})", flush=True)
+    folders_found = find_runs(folders or [])
+    _write(folders_found, out, reload_s=live)
+    print(f"{out} ({len(folders_found)} {'run' if len(folders_found) == 1 else 'runs'})", flush=True)
     if live is None:
         return
     try:
         while True:
             time.sleep(live)
-            _write(found, out, reload_s=live)
+            _write(folders_found, out, reload_s=live)
     except KeyboardInterrupt:
-        _write(found, out, reload_s=None)
+        _write(folders_found, out, reload_s=None)
         raise
 
 
-def _write(found: list[str], out: Path, *, reload_s: int | None) -> None:
+def _write(folders_found: list[str], out: Path, *, reload_s: int | None) -> None:
     """Write the page whole, so that a browser that loads it meets no half of it."""
     from byline.catalog.errors import ConfigError
     from byline.pages.chart import chart_file
     from byline.reports.runs import read_run
     from byline.reports.runs_page import loss_chart, runs_page
 
-    read = [read_run(folder) for folder in found]
+    read = [read_run(folder) for folder in folders_found]
     if out.suffix == ".svg":
         chart = loss_chart(read)
         if chart is None:
-            raise ConfigError(f"no entry in the log of {', '.join(found)} yet, so there is nothing to draw")
+            raise ConfigError(f"no entry in the log of {', '.join(folders_found)} yet, so there is nothing to draw")
         text = chart_file(chart)
     else:
         text = runs_page(read, reload_s=reload_s)

@@ -56,7 +56,7 @@ class CheckpointInfo(BaseModel, frozen=True, extra="forbid"):
     config: dict[str, Any]
     """What the run was asked to do, without what cannot change the weights."""
     release_digest: str
-    """Of the manifest of the release whose samples it saw."""
+    """The digest of the manifest of the release whose samples it saw."""
     provenance: dict[str, str]
     """Component -> SHA-256 of its weights: what was used and not trained here."""
     files: dict[str, str]

@@ -126,6 +126,6 @@ class SamplingConfig(BaseModel, frozen=True, extra="forbid"):
     """How far to shrink guided predictions back to the spread of unguided ones (Lin et al. 2023, section 3.4)."""
     images_per_prompt: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Of the first picture; the next one has the next seed."""
+    """The seed of the first picture; the next one has the next seed."""
     batch_size: int = Field(default=16, ge=1)
     """Pictures drawn at once. Other sizes may round the last bits in another way."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 MAX_HEADER_BYTES = 100_000_000
-"""Of a safetensors file, as its library has it."""
+"""The largest header of a safetensors file, as its library has it."""
 MAX_JSON_BYTES = 64 << 20
 LOADABLE = frozenset(
     ".bin .ckpt .gguf .h5 .joblib .json .model .msgpack .npy .npz .onnx .pickle .pkl .pt .pth .py .safetensors "

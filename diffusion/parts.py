@@ -26,7 +26,7 @@ class FrozenPart(BaseModel, frozen=True, extra="forbid"):
     """The folder's last name, or the hub's or the package's; no path of a machine."""
     revision: str = ""
     license: str = NOT_STATED
-    """As the model card says it, which byline does not judge."""
+    """The license as the model card says it, which byline does not judge."""
     trained_on: str = ""
     """Digest of the release, for what byline trained."""
 

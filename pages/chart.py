@@ -13,7 +13,7 @@ SMOOTH = 0.8
 """What of a running mean is kept at each value."""
 TICKS = 4
 MOST_POINTS = 400
-"""Of a line; more are drawn as means of neighbors."""
+"""Most points of a line; more are drawn as means of neighbors."""
 HUES = 8
 """Colors that tell lines apart; the next ones are dashed."""
 Point = tuple[float, float]

@@ -13,7 +13,7 @@ from byline.training.places import working_folder
 from byline.training.run_file import RunFile, read_run_file
 
 LEVELS = 3
-"""Below the current folder, where runs are looked for."""
+"""How many levels of folders below the current one are searched for runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Run:
     entries: tuple[LogEntry, ...]
     validations: tuple[ValidationEntry, ...]
     grids: dict[int, Path]
-    """By images seen."""
+    """The drawn grids, as images seen -> their PNG."""
 
     @property
     def images_seen(self) -> int:

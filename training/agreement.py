@@ -54,11 +54,11 @@ def agree(ranks: Ranks, facts: Callable[[], Mapping[str, Any]]) -> None:
     raise SystemExit(2)
 
 
-def _problem(said: list[bytes]) -> str:
+def _problem(answers: list[bytes]) -> str:
     """Return what one line says of the first rank that failed, or that differs from rank 0; nothing if none does."""
-    if len(set(said)) <= 1 and not any("error" in json.loads(one) for one in said[:1]):
+    if len(set(answers)) <= 1 and not any("error" in json.loads(one) for one in answers[:1]):
         return ""
-    heard = [json.loads(one) for one in said]
+    heard = [json.loads(one) for one in answers]
     for rank, one in enumerate(heard):
         if "error" in one:
             return f"rank {rank}: {one['error']}"

@@ -100,13 +100,13 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
     run: OutputPlace
     """Folder or URL for checkpoints and log. The same command resumes what is there."""
     init_from: InitConfig | None = None
-    """Without it the weights are made anew from the seed."""
+    """What the run starts from; without it the weights are made anew from the seed."""
     resolution_px: int = Field(ge=8)
     seed: int = Field(default=0, ge=0)
     images: int = Field(ge=1)
     """Images to see in all; an image that is seen twice counts twice."""
     batch_size: int = Field(ge=1)
-    """Over all ranks."""
+    """Images of a step, over all ranks."""
     streams: int = Field(default=8, ge=1)
     """Ways in which each epoch is cut (`training.order`). Any number of ranks that divides it sees the same batches."""
     shuffle_samples: int = Field(default=16_384, ge=1)
@@ -184,9 +184,9 @@ class AutoencoderLossConfig(BaseModel, frozen=True, extra="forbid"):
     """Squared error of pixels, plus these. No network that was trained on other pictures takes part."""
 
     gradient_weight: float = Field(default=0.05, ge=0)
-    """Of the absolute error of differences between neighboring pixels: keeps edges sharp."""
+    """The weight of the absolute error of differences between neighboring pixels: keeps edges sharp."""
     kl_weight: float = Field(default=1e-3, ge=0)
-    """Of the KL divergence of latents from a unit Gaussian, summed over latents, per pixel value."""
+    """The weight of the KL divergence of latents from a unit Gaussian, summed over latents, per pixel value."""
 
 
 class AutoencoderRun(RunConfig, frozen=True, extra="forbid"):
@@ -226,7 +226,7 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     watch: DiffusionWatchConfig = DiffusionWatchConfig()
 
     def identity(self) -> dict[str, Any]:
-        """As for every run; the autoencoder's place does not count, its weights do."""
+        """Return what it is for every run, but that the autoencoder's place does not count: its weights do."""
         identity = super().identity()
         del identity["autoencoder"]
         return identity

@@ -10,7 +10,7 @@ from byline.training.engine import Engine
 from byline.training.state import set_weights, weights_of
 
 RAMP = 0.05
-"""While little was averaged the average forgets faster: half in this part of the images since its start (EDM2)."""
+"""The part of the images since its start in which the average forgets half, as long as little was averaged (EDM2)."""
 CHUNK = 2**24
 """Numbers that change places at once: the memory that this takes, in place of that of all weights."""
 

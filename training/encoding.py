@@ -38,9 +38,9 @@ from byline.training.samples import read_names, read_samples, shards_of
 BATCH = 64
 ROWS_PER_SEGMENT = 2048
 DECODED_BYTES = 2**28
-"""Of pictures that are decoded and not encoded yet."""
+"""The most that pictures take that are decoded and not encoded yet."""
 LATENTS = pa.schema([("sha256", pa.string()), ("shape", pa.list_(pa.int32(), 3))])
-"""And for each part of each view of a picture a column of bytes."""
+"""Columns of latents that are there always; each part of each view of a picture has a column of bytes beside them."""
 TEXT = pa.schema([("caption_sha256", pa.string()), ("num_tokens", pa.int32()), ("tokens", pa.binary())])
 
 

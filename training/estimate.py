@@ -37,7 +37,7 @@ class Cost:
     images: int
     flops_per_image: float
     images_per_s: float
-    """Over all GPUs."""
+    """The rate of all GPUs together."""
     mfu: float
     """Part of the dense peak that is assumed (model FLOPs utilization)."""
     hours: float
@@ -73,7 +73,7 @@ class Estimate:
     precision: Precision
     num_parameters: int
     images_per_pass: int
-    """On each GPU."""
+    """Images of a pass on each GPU."""
     passes: int
     """A step on each GPU."""
     cost: Cost
@@ -82,13 +82,13 @@ class Estimate:
     checkpoints_activations: bool
     """Whether the config asks for it; `memory` and `cost` are so."""
     memory: tuple[Memory, ...]
-    """By ZeRO stage, from 0; Muon has no other."""
+    """What each GPU needs by ZeRO stage, from 0; Muon has no other."""
     memory_checkpointed: tuple[Memory, ...]
     """The same, with activation checkpointing."""
     save_bytes: int
-    """Of a checkpoint: weights, average, optimizer; frozen models are not counted."""
+    """The size of a checkpoint: weights, average, optimizer; frozen models are not counted."""
     feed_bytes_per_image: int
-    """At most: latents and as many tokens as a caption may have; or pixels."""
+    """The most that an image is: latents and as many tokens as a caption may have; or pixels."""
 
     @property
     def fits(self) -> bool:

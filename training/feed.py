@@ -29,7 +29,7 @@ READ_TOGETHER = 2048
 """Samples that are looked up at once, if they are not more than this:"""
 READ_TOGETHER_BYTES = 2**26
 READ_AHEAD_BYTES = 2**28
-"""Of a rank's steps that are made and not taken yet."""
+"""The most bytes of a rank's steps that are made and not taken yet."""
 
 
 def streams_of(rank: int, num_ranks: int, streams: int) -> range:
@@ -71,7 +71,7 @@ class Block:
     """A rank's samples of some steps: step by step, and in a step stream by stream."""
 
     images_seen: int
-    """By all ranks, before the first of the steps."""
+    """Images that all ranks have seen before the first of the steps."""
     shards: Ints
     rows: Ints
 
@@ -115,7 +115,7 @@ class Group:
 
     arrays: Arrays
     rows: Ints
-    """Of the shard."""
+    """Rows of the shard."""
     samples: Ints
     """Their numbers in the block."""
 
@@ -198,7 +198,7 @@ class Source:
     num_uniform: int
     """Uniform random numbers that a sample needs."""
     normal_shape: tuple[int, ...]
-    """Of the Gaussian numbers that a sample needs."""
+    """The shape of the Gaussian numbers that a sample needs."""
 
 
 def read_batches(

@@ -26,7 +26,7 @@ MAKERS = 2
 """Shards that are made at once. Their time goes into decompressing and copying, which other threads do not wait for."""
 GB = 10**9
 CACHE = "feed"
-"""In the folder of a run."""
+"""The folder of the cache in that of a run."""
 
 
 def cache_of(

@@ -16,7 +16,7 @@ CPU = "cpu"
 CPU_MFU = 0.5
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 SIDE, ROUNDS = 1024, 3
-"""Of the matrix product that tells what this machine computes."""
+"""Side, and times, of the matrix product that tells what this machine computes."""
 
 
 class Hardware(BaseModel, frozen=True, extra="forbid"):
@@ -27,11 +27,11 @@ class Hardware(BaseModel, frozen=True, extra="forbid"):
     fp16_tflops: float = Field(gt=0)
     fp32_tflops: float = Field(gt=0)
     memory_gb: float = Field(gt=0)
-    """In 10^9 bytes."""
+    """Memory in 10^9 bytes."""
     mfu: float = Field(gt=0, le=1)
     """Part of the peak that training is assumed to make of it (model FLOPs utilization)."""
     mfu_from: str = Field(max_length=69)
-    """On a line of 80 columns."""
+    """Where the MFU comes from, on a line of 80 columns."""
     usd_per_hour: float = Field(ge=0)
     price_from: str = Field(max_length=69)
     is_cpu: bool = False

@@ -58,9 +58,9 @@ class HeldOutSamples:
     """Every n-th of the held-out samples that are measured on."""
 
     digest: str
-    """Of the names of those of all ranks."""
+    """A digest of the names of the pictures of all ranks."""
     num_images: int
-    """Of all ranks."""
+    """How many pictures all ranks have."""
     sha256s: tuple[str, ...]
     captions: tuple[str, ...]
     pictures: tuple[bytes, ...]

@@ -29,7 +29,7 @@ class LogEntry(Entry, frozen=True, extra="forbid"):
     loss: float
     """Mean over the images since the entry before, over all ranks."""
     lr: float
-    """Of the last step."""
+    """The learning rate of the last step."""
     images_per_s: float
     grad_norm: float | None = None
     """Mean over steps of the norm of all gradients, before they are clipped."""
@@ -52,7 +52,7 @@ class ValidationEntry(Entry, frozen=True, extra="forbid"):
     loss: float
     """Mean over the levels."""
     levels: tuple[float, ...]
-    """By noise level, the least noise first."""
+    """The loss by noise level, the least noise first."""
 
 
 EntryT = TypeVar("EntryT", bound=Entry)

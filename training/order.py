@@ -170,7 +170,7 @@ class _Epoch:
 
     number: int
     shards: Ints
-    """In their order of this epoch."""
+    """The shards in their order of this epoch."""
     places: Ints
     """Shard -> its place in that order."""
     ends: Ints

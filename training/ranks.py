@@ -24,7 +24,7 @@ from byline.training.meeting import meet
 BEAT_S = 5.0
 """How often a rank shows that it lives, or ten times in the time that the others are patient."""
 LONGEST_NAP_S = 0.1
-"""Between two looks for what another rank is to say."""
+"""Seconds between two looks for what another rank is to say."""
 
 
 class LostRankError(CheckpointError):
@@ -73,26 +73,26 @@ class Ranks:
         """Whether this process writes what is written once."""
         return self.rank == 0
 
-    def gather(self, said: bytes) -> list[bytes]:
+    def gather(self, message: bytes) -> list[bytes]:
         """Return, on the first rank, what every rank said, by rank; nothing on the others, which do not wait."""
         turn = next(self._turns)
         if not self.is_first:
-            self.store.set(f"{turn}/{self.rank}", said)  # type: ignore[arg-type]  # bytes are taken too
+            self.store.set(f"{turn}/{self.rank}", message)  # type: ignore[arg-type]  # bytes are taken too
             return []
-        heard = [said]
+        heard = [message]
         for rank in range(1, self.size):
             heard.append(self._heard(f"{turn}/{rank}", rank))
             self.store.delete_key(f"{turn}/{rank}")
         return heard
 
-    def tell(self, said: bytes = b"") -> bytes:
+    def tell(self, message: bytes = b"") -> bytes:
         """Return what the first rank said, on every rank."""
         turn = next(self._turns)
         if not self.is_first:
             return self._heard(f"{turn}/0", 0)
         if self.size > 1:
-            self.store.set(f"{turn}/0", said)  # type: ignore[arg-type]
-        return said
+            self.store.set(f"{turn}/0", message)  # type: ignore[arg-type]
+        return message
 
     def barrier(self) -> None:
         """Wait until every rank is here, however long one of them still works."""

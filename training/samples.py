@@ -30,7 +30,7 @@ class Samples(Names):
     """The samples of one shard, in key order."""
 
     pictures: tuple[bytes, ...]
-    """As the release ships them, not decoded."""
+    """The pictures as the release ships them, not decoded."""
 
 
 def read_names(release: Release, shard: Shard) -> Names:

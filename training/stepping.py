@@ -31,7 +31,7 @@ class StepResult:
     loss: Tensor
     """Mean over this rank's share, on its device."""
     grad_norm: float
-    """Over all weights and ranks, before clipping; infinite where fp16 left the step out."""
+    """The norm over all weights and ranks, before clipping; infinite where fp16 left the step out."""
 
 
 def take_step(engine: Engine, passes: Sequence[Pass], lr: float) -> StepResult:

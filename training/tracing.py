@@ -25,11 +25,11 @@ class Trace:
     num_images: int
     num_parameters: int
     num_in_matrices: int
-    """Of them, those that Muon moves."""
+    """How many of them Muon moves."""
     num_buffers: int
     """Elements of what is kept beside the weights and not trained."""
     flops: int
-    """Of matrix products and convolutions, a multiplication and an addition being two; recomputation counts."""
+    """Operations of matrix products and convolutions, a multiplication and an addition being two; recomputation counts."""
     saved_bytes: int
     """Kept from the forward pass for the backward pass."""
     peak_bytes: int
