@@ -29,7 +29,7 @@ class Trace:
     num_buffers: int
     """Elements of what is kept beside the weights and not trained."""
     flops: int
-    """Operations of matrix products and convolutions, a multiplication and an addition being two; recomputation counts."""
+    """Operations of matrix products and convolutions, an addition being one of two; recomputation counts."""
     saved_bytes: int
     """Kept from the forward pass for the backward pass."""
     peak_bytes: int
