@@ -167,7 +167,13 @@ def test_the_losses_alone_are_an_svg(tmp_path):
 def test_live_follows_a_run_and_ends_with_a_page_at_rest(tmp_path):
     run, out = a_run(tmp_path / "one"), tmp_path / "runs.html"
     command = [sys.executable, "-m", "byline.cli.main", "runs", run, "--out", str(out), "--live", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     assert process.stdout.readline() == f"{out} (1 run)\n"
     append_log(tmp_path / "one" / LOG, an_entry(4_000))
     while "4,000 images seen" not in out.read_text():
