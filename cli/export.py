@@ -49,7 +49,7 @@ def export(
     Of a release every byte is checked on the way. Of a model it is what diffusers loads, with a card, credits and
     checksums. A folder that is there is whole; run again what was killed.
 
-    Examples: byline export demo/corpus/releases/demo demo/export
+    Example: byline export demo/corpus/releases/demo demo/export
 
     byline export demo/run demo/model --release demo/corpus/releases/demo
     """

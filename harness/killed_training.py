@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from byline.diffusion.checkpoint import open_checkpoint
+from byline.training.boards import TENSORBOARD
 from byline.training.log import read_log
 
 SHARE = 1.2
@@ -31,7 +32,7 @@ class KilledTraining:
     losses_equal: bool
     """Whether the logs are, but for speed."""
     left_over: tuple[str, ...]
-    """Files that are in the folder of the killed run alone."""
+    """Files that are in the folder of the killed run alone, but for TensorBoard's, which are named after the time."""
 
 
 def kill_and_compare(whole: Path, killed: Path, *, num_kills: int, seed: int = 0) -> KilledTraining:
@@ -54,7 +55,9 @@ def kill_and_compare(whole: Path, killed: Path, *, num_kills: int, seed: int = 0
         seen.append(_images_seen(runs[1]))
     _finish(_start(killed))
     (_, one), (_, other) = (open_checkpoint(run) for run in runs)
-    files = [{path.relative_to(run).as_posix() for path in run.rglob("*")} for run in runs]
+    files = [
+        {path.relative_to(run).as_posix() for path in run.rglob("*") if path.parent.name != TENSORBOARD} for run in runs
+    ]
     return KilledTraining(
         kills=kills,
         seen=tuple(seen),

@@ -58,6 +58,7 @@ def _write(case: Case, folder: Path) -> Path:
             "resolution_px": 8 * case.side,
             "images": case.batch_size,
             "batch_size": case.batch_size,
+            "streams": case.num_ranks,
             "precision": case.precision,
             "ema_half_life_images": 1000,
             "unet": {"block_out_channels": case.block_out_channels, "pooled_text": False},

@@ -64,6 +64,8 @@ def launch(module: str, arguments: list[str], *, num_ranks: int) -> Failure | No
         rank, exit_code = first_failure(codes)
         return Failure(rank=rank, exit_code=exit_code)
     except SignalException as error:
+        if error.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from error
         raise SystemExit(128 + error.sigval) from error
     return None
 

@@ -38,10 +38,10 @@ def run(path: str | Path) -> int:
     if is_launched():
         _run_rank(path)
         return 0
+    require("train", "byline train", "torch", "deepspeed")
     config = load_train_config(path)
     release = Release(config.release)
     shards_of(release, "train")
-    require("train", "byline train", "deepspeed")
     read_deepspeed(config.machine.deepspeed)
     done = resumable(config, release.manifest.digest)
     is_finished = _announced(config, done)

@@ -23,6 +23,7 @@ def bucket(monkeypatch, tmp_path):
     }.items():
         monkeypatch.setenv(name, value)
     fsspec.get_filesystem_class("s3").clear_instance_cache()
-    boto3.client("s3").create_bucket(Bucket="runs")
-    yield "s3://runs"
+    name = tmp_path.name.lower().replace("_", "-").strip("-")[:63]  # all servers of a process share what they store
+    boto3.client("s3").create_bucket(Bucket=name)
+    yield f"s3://{name}"
     server.stop()
