@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from byline.catalog.errors import BylineError, ConfigError
-from byline.cli.verb import say
+from byline.cli.verb import say, size_of
 
 if TYPE_CHECKING:
     from byline.training.config import TrainConfig
@@ -66,13 +66,13 @@ def _lines(path: str, estimate: "Estimate", num_samples: int | None) -> Iterable
     if hardware.usd_per_hour:
         yield f"price      ${cost.usd:,.0f}, ASSUMING ${hardware.usd_per_hour:.2f} an hour of each:"
         yield f"           {hardware.price_from}"
-    yield f"save       {_size(estimate.save_bytes)} a checkpoint, frozen models not counted"
+    yield f"save       {size_of(estimate.save_bytes)} a checkpoint, frozen models not counted"
     per_s = estimate.feed_bytes_per_image * cost.images_per_s
-    yield f"feed       at most {_size(estimate.feed_bytes_per_image)} an image, {_size(per_s)}/s at that speed"
+    yield f"feed       at most {size_of(estimate.feed_bytes_per_image)} an image, {size_of(per_s)}/s at that speed"
     if num_samples is None:
         yield "release    not there yet; only how often a picture is seen depends on it"
     else:
-        held, times = _size(estimate.feed_bytes_per_image * num_samples), cost.images / num_samples
+        held, times = size_of(estimate.feed_bytes_per_image * num_samples), cost.images / num_samples
         yield f"release    {num_samples:,} training pictures, each seen {times:,.1f} times; {held} at most to feed"
 
 
@@ -128,12 +128,3 @@ def _hours(hours: float) -> str:
 
 def _rate(tflops: float) -> str:
     return f"{tflops:,.1f} TFLOP/s" if tflops >= 1 else f"{tflops * 1000:,.1f} GFLOP/s"
-
-
-def _size(num_bytes: float) -> str:
-    size, unit = float(num_bytes), "bytes"
-    for larger in ("KB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:,.1f} {unit}"

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from byline.catalog.bars import bar
+from byline.cli.verb import size_of
 
 if TYPE_CHECKING:
     from byline.pipelines.rights.plans.plan_report import Plan
@@ -118,10 +119,10 @@ def _costs(plan: "Plan") -> Iterable[str]:
     shards = plan.shards
     images = f"{plan.added.images:,} images added, {plan.removed.images:,} removed"
     yield f"{images}; {plan.promoted:,} take the place of a copy."
-    stay = f"{shards.kept + shards.found:,} stay ({_bytes(shards.bytes_kept)})"
-    copied = f", {_bytes(shards.bytes_copied)} of it copied" if shards.bytes_copied else ""
+    stay = f"{shards.kept + shards.found:,} stay ({size_of(shards.bytes_kept)})"
+    copied = f", {size_of(shards.bytes_copied)} of it copied" if shards.bytes_copied else ""
     yield (
-        f"Shards: {shards.written:,} to write ({_bytes(shards.bytes_to_write)}{copied}), {stay}, "
+        f"Shards: {shards.written:,} to write ({size_of(shards.bytes_to_write)}{copied}), {stay}, "
         f"{shards.dropped:,} no longer listed."
     )
     yield f"To fetch: {plan.to_fetch.records:,} pictures, and {plan.to_fetch_again:,} to ask for again."
@@ -136,16 +137,6 @@ def _costs(plan: "Plan") -> Iterable[str]:
 
 def _number(number: int | None) -> str:
     return "" if number is None else f"{number:,}"
-
-
-def _bytes(number: int) -> str:
-    """Return a number of bytes, and how much that is."""
-    size, unit = float(number), "bytes"
-    for larger in ("KB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{number:,} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 def _safe(text: str) -> str:

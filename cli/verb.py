@@ -56,3 +56,17 @@ def _stopped(name: str) -> None:
 def say(console: Console, line: str) -> None:
     """Print a line whole, spaces as they are: names and paths are not cut, a terminal wraps them."""
     console.print(escape(" ".join(one_line(part) for part in line.split(" "))), soft_wrap=True, highlight=False)
+
+
+def size_of(num_bytes: float) -> str:
+    """Return how much that is, as people say it.
+
+    >>> size_of(812), size_of(13_900_000_000)
+    ('812 bytes', '13.9 GB')
+    """
+    size, unit = float(num_bytes), "bytes"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:,.0f} bytes" if unit == "bytes" else f"{size:,.1f} {unit}"

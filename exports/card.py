@@ -6,8 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import ConfigError
 from byline.catalog.licenses.reading import family
@@ -16,7 +14,7 @@ from byline.diffusion.checkpoint import FOLDER, CheckpointInfo
 from byline.diffusion.parts import NOT_STATED, FrozenPart, read_parts
 from byline.diffusion.sampling import SamplingConfig, dtype_of
 from byline.evaluation.report import Report
-from byline.pipelines.releases.papers.escaping import finalized, markdown_code, plain
+from byline.pipelines.releases.papers.escaping import markdown_templates, plain
 from byline.pipelines.releases.papers.licenses import license_words
 from byline.pipelines.releases.papers.wording import OBLIGATIONS
 from byline.training.log import LOG, read_log
@@ -31,7 +29,7 @@ def card(
     precision: str,
 ) -> bytes:
     """Return README.md of what is exported of the checkpoint at `folder`. `papers` are those of the release."""
-    text = _templates().get_template("card.md.j2")
+    text = markdown_templates("byline.exports").get_template("card.md.j2")
     return text.render(
         info=info,
         trained_on=[f"release {one.release_digest[:16]} ({one.images_seen:,} images)" for one in info.lineage],
@@ -45,20 +43,6 @@ def card(
         hours=_hours(folder, info),
         reports=[read_report(path, info) for path in reports],
     ).encode()
-
-
-def _templates() -> Environment:
-    """Return the Markdown templates. Whatever they put out is escaped unless it was made safe."""
-    environment = Environment(
-        loader=PackageLoader("byline.exports", "."),
-        undefined=StrictUndefined,
-        finalize=finalized,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"thousands": lambda number: f"{number:,}", "code": markdown_code}
-    return environment
 
 
 def _parts(folder: Path, info: CheckpointInfo) -> list[dict[str, str]]:

@@ -3,42 +3,27 @@
 import json
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from byline.catalog.corpora.manifest import SPLITS
 from byline.catalog.disk import layout
 from byline.catalog.licenses.reading import license_url
 from byline.pipelines.releases.papers.account import Account
 from byline.pipelines.releases.papers.croissant_rai import limitations, personal
-from byline.pipelines.releases.papers.escaping import finalized, markdown_code, markdown_link, plain
+from byline.pipelines.releases.papers.escaping import markdown_link, markdown_templates, plain
 from byline.pipelines.releases.papers.licenses import hub_tag, license_words
 from byline.pipelines.releases.papers.wording import OBLIGATIONS, READERS, TAKEDOWN, captions_by, refusals, rules
 
+ROOM = "byline.pipelines.releases.papers"
+"""The package that the templates lie in."""
 MAX_LISTED_SHARDS = 1_000
 """Shards of a split that are listed; more are named by a pattern, since the Hub reads the whole head of a card."""
 _SIZES = [10**3, 10**4, 10**5, 10**6, 10**7, 10**8, 10**9]
-
-
-def templates() -> Environment:
-    """Return the Markdown templates. Whatever they put out is escaped unless it was made safe."""
-    environment = Environment(
-        loader=PackageLoader("byline.pipelines.releases.papers", "."),
-        undefined=StrictUndefined,
-        finalize=finalized,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"thousands": lambda number: f"{number:,}", "code": markdown_code}
-    environment.globals["link"] = markdown_link
-    return environment
 
 
 def readme(account: Account) -> bytes:
     """Return README.md: YAML that the Hub understands, and the release in words and tables."""
     manifest = account.manifest
     body = (
-        templates()
+        markdown_templates(ROOM)
         .get_template("README.md.j2")
         .render(
             account=account,
@@ -63,7 +48,7 @@ def readme(account: Account) -> bytes:
 def license_md(account: Account) -> bytes:
     """Return LICENSE.md: which licenses the pictures come under, and that each has its own."""
     rendered = (
-        templates()
+        markdown_templates(ROOM)
         .get_template("LICENSE.md.j2")
         .render(
             name=account.manifest.name,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from byline.catalog.text import one_line
@@ -65,3 +66,18 @@ def _plain_data(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain_data(one) for one in value]
     return plain(value) if isinstance(value, str) else value
+
+
+def markdown_templates(package: str) -> Environment:
+    """Return the Markdown templates of a package. Whatever they put out is escaped unless it was made safe."""
+    environment = Environment(
+        loader=PackageLoader(package, "."),
+        undefined=StrictUndefined,
+        finalize=finalized,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"thousands": lambda number: f"{number:,}", "code": markdown_code}
+    environment.globals["link"] = markdown_link
+    return environment

@@ -2,8 +2,8 @@
 
 from byline.catalog.corpora.manifest import Manifest
 from byline.pipelines.releases.papers.account import Account, SourceAccount
-from byline.pipelines.releases.papers.card import templates
-from byline.pipelines.releases.papers.escaping import markdown_code
+from byline.pipelines.releases.papers.card import ROOM
+from byline.pipelines.releases.papers.escaping import markdown_code, markdown_templates
 from byline.pipelines.releases.papers.wording import READERS, captions_by, refusals, rules_of
 
 PUBLIC_DATASETS = ("yfcc",)
@@ -19,7 +19,7 @@ def training_content_summary(account: Account) -> bytes:
     top = domains[: top_tenth(len(domains))]
     by_reader = [(source, READERS.get(source.reader)) for source in account.sources]
     rendered = (
-        templates()
+        markdown_templates(ROOM)
         .get_template("training-content-summary.md.j2")
         .render(
             account=account,
