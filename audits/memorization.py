@@ -20,7 +20,8 @@ import numpy.typing as npt
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import BylineError
 from byline.diffusion.checkpoint import require_trained_on
-from byline.diffusion.sampling import SamplingConfig, TextToImage
+from byline.diffusion.configs import SamplingConfig
+from byline.diffusion.sampling import TextToImage
 from byline.evaluation.pictures import read_pictures
 from byline.evaluation.report import Report, proportion_interval
 

@@ -36,8 +36,9 @@ def sample(
     from byline.catalog.configs.loading import parse_config
 
     with needs("train", "byline sample"):
+        from byline.diffusion.configs import SamplingConfig
         from byline.diffusion.grid import grid_png
-        from byline.diffusion.sampling import SamplingConfig, TextToImage, default_device
+        from byline.diffusion.sampling import TextToImage, default_device
 
     settings = {
         "sampler": sampler,

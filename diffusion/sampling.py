@@ -28,9 +28,7 @@ from torch import Tensor
 from byline.catalog.errors import CheckpointError, ConfigError
 from byline.diffusion.autoencoder import fold_statistics, load_autoencoder
 from byline.diffusion.checkpoint import CheckpointInfo, open_checkpoint
-from byline.diffusion.configs import SamplingConfig as SamplingConfig
-from byline.diffusion.configs import TextEncoderConfig
-from byline.diffusion.seeds import seed_from as seed_from
+from byline.diffusion.configs import SamplingConfig, TextEncoderConfig
 from byline.diffusion.text import TextEncoder, require_width
 from byline.diffusion.weights import load_pretrained
 

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import BylineError
 from byline.diffusion.checkpoint import require_trained_on
+from byline.diffusion.configs import SamplingConfig
 from byline.diffusion.pixels import to_network
-from byline.diffusion.sampling import SamplingConfig, TextToImage
+from byline.diffusion.sampling import TextToImage
 from byline.evaluation.pictures import read_pictures
 from byline.evaluation.report import Floats, Report
 

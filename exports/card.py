@@ -11,8 +11,9 @@ from byline.catalog.errors import ConfigError
 from byline.catalog.licenses.reading import family
 from byline.catalog.policies.policy import obligations_of
 from byline.diffusion.checkpoint import FOLDER, CheckpointInfo
+from byline.diffusion.configs import SamplingConfig
 from byline.diffusion.parts import NOT_STATED, FrozenPart, read_parts
-from byline.diffusion.sampling import SamplingConfig, dtype_of
+from byline.diffusion.sampling import dtype_of
 from byline.evaluation.report import Report
 from byline.pipelines.releases.papers.escaping import markdown_templates, plain
 from byline.pipelines.releases.papers.licenses import license_words

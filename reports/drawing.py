@@ -11,7 +11,8 @@ from PIL import Image
 from byline.audits.memorization import nearest_training_pictures
 from byline.catalog.corpora.manifest import Release
 from byline.diffusion.checkpoint import open_checkpoint, require_trained_on
-from byline.diffusion.sampling import SamplingConfig, TextToImage
+from byline.diffusion.configs import SamplingConfig
+from byline.diffusion.sampling import TextToImage
 from byline.evaluation.pictures import read_pictures
 from byline.pages.chart import line_chart
 from byline.pages.html import picture_url, safe_url

@@ -5,9 +5,9 @@ import torch
 from pydantic import ValidationError
 
 from byline.catalog.errors import ConfigError
-from byline.diffusion.configs import NoiseConfig
+from byline.diffusion.configs import NoiseConfig, SamplingConfig
 from byline.diffusion.noise import Noising
-from byline.diffusion.sampling import SAMPLERS, SamplingConfig, build_scheduler, require_device, set_timesteps
+from byline.diffusion.sampling import SAMPLERS, build_scheduler, require_device, set_timesteps
 from byline.diffusion.seeds import seed_from
 
 MEAN, SPREAD = 1.5, 0.4

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 from byline.catalog.errors import CheckpointError, ConfigError
 from byline.cli.main import app
 from byline.diffusion.checkpoint import file_digest, open_checkpoint
-from byline.diffusion.configs import UNetConfig
+from byline.diffusion.configs import SamplingConfig, UNetConfig
 from byline.diffusion.grid import grid_png
 from byline.diffusion.networks import build_unet
-from byline.diffusion.sampling import SamplingConfig, TextToImage
+from byline.diffusion.sampling import TextToImage
 from byline.training.run import run
 from tests.training.builders import (
     a_diffusion_run,

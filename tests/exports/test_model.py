@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import BylineError, ConfigError, CorpusError
 from byline.cli.main import app
-from byline.diffusion.sampling import SamplingConfig, TextToImage
+from byline.diffusion.configs import SamplingConfig
+from byline.diffusion.sampling import TextToImage
 from byline.exports.model import ModelExport, export_model
 from byline.training.run import run
 from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run, write_toml
