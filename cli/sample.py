@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 def sample(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint folder, or a run folder for its newest.")],
     prompt: Annotated[list[str] | None, typer.Option(help="What to draw; give it several times.")] = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="A file with a prompt a line; OUT is a folder.")
-    ] = None,
+    prompts: Annotated[Path | None, typer.Option(help="A file with a prompt a line; OUT is a folder.")] = None,
     out: Annotated[str | None, typer.Option(help="The PNG (grid.png), or with --prompts the folder (drawn).")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the first picture's noise; each next one has the next.")] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Of the sampler, for each picture.")] = 25,

@@ -4,6 +4,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,11 @@ class Features:
     def instrument(self) -> str:
         """What the numbers are, in words that change with all that can change them."""
         return f"{self.name} ({self.digest[:12]}), pictures at {self.tower.side_px} px by {RULE}"
+
+    @cached_property
+    def width(self) -> int:
+        """How many numbers a picture has; found by looking at a black one."""
+        return int(self.of(np.zeros((1, 3, self.tower.side_px, self.tower.side_px), np.uint8)).shape[1])
 
     def of(self, pixels_NCHW: npt.NDArray[np.uint8], count: Callable[[int], None] = lambda _: None) -> Floats:
         """Return `(N, D)`. `count` is told of pictures as they are done. Raises `CheckpointError` for no numbers."""

@@ -183,15 +183,25 @@ def known(measures: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(measures))
 
 
-def _one(name: str, references_ND: Floats, pictures_MD: Floats, features: Features, seed: int) -> Measured | Refused:
+def refusal(name: str, features: Features, width: int, *, references: int, pictures: int) -> Refused | None:
+    """Return why a measure would say nothing of so many references and pictures with so many features, if so."""
     measure = MEASURES[name]
     if measure.needs_clip and not features.tower.is_clip:
         return Refused(name=name, reason=f"{name} is defined for the image tower of CLIP, not for {features.name}")
-    least = measure.least(references_ND.shape[1])
-    for what, have in (("references", len(references_ND)), ("pictures", len(pictures_MD))):
+    least = measure.least(width)
+    for what, have in (("references", references), ("pictures", pictures)):
         if have < least:
-            reason = f"{name} with {features.name} needs {least:,} {what}, and there are {have:,}"
-            return Refused(name=name, reason=reason)
+            return Refused(
+                name=name, reason=f"{name} with {features.name} needs {least:,} {what}, and there are {have:,}"
+            )
+    return None
+
+
+def _one(name: str, references_ND: Floats, pictures_MD: Floats, features: Features, seed: int) -> Measured | Refused:
+    measure, width = MEASURES[name], references_ND.shape[1]
+    refused = refusal(name, features, width, references=len(references_ND), pictures=len(pictures_MD))
+    if refused is not None:
+        return refused
     value, interval = measure.compute(references_ND, pictures_MD, seed)
     return Measured(
         name=name,
