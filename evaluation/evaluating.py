@@ -10,7 +10,7 @@ from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import ConfigError
 from byline.diffusion.checkpoint import CheckpointInfo, require_trained_on
 from byline.diffusion.configs import SamplingConfig
-from byline.diffusion.sampling import TextToImage
+from byline.diffusion.sampling import TextToImage, require_device
 from byline.evaluation.compared import Begin, Compared, Pixels, compare_all, require_enough
 from byline.evaluation.features import DEFAULT, load_features
 from byline.evaluation.held_out_loss import LEVELS, HeldOutLoss, held_out_loss
@@ -72,6 +72,7 @@ def evaluate_checkpoint(
     another release than the one that it was trained on and for one that holds nothing out.
     """
     check_names(choices.measures)
+    require_device(device)
     features = load_features(choices.features, device=device) if choices.distances else None
     model = TextToImage.load(checkpoint, device=device)
     require_trained_on(model.info, release)

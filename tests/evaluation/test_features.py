@@ -4,38 +4,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import (
-    CLIPImageProcessorPil,
-    CLIPVisionConfig,
-    CLIPVisionModelWithProjection,
-    Dinov2Config,
-    Dinov2Model,
-    ResNetConfig,
-    ResNetModel,
-)
+from transformers import ResNetConfig, ResNetModel
 
 from byline.catalog.errors import CheckpointError, ConfigError
 from byline.evaluation import efficientnet
 from byline.evaluation.features import load_features
 from byline.evaluation.resizing import resized
+from tests.evaluation.towers import a_clip, a_dinov2, saved
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 3, 40, 40), dtype=np.uint8)
-SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-
-
-def _saved(folder, model):
-    model.save_pretrained(folder)
-    CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}).save_pretrained(folder)
-    return str(folder)
-
-
-def _dinov2():
-    return Dinov2Model(Dinov2Config(**SIZES, image_size=28, patch_size=14))
-
-
-def _clip():
-    sizes = {**SIZES, "intermediate_size": 32, "projection_dim": 12}
-    return CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes, image_size=28, patch_size=14))
 
 
 def _resnet():
@@ -50,23 +27,21 @@ def test_resizing_is_pillows_on_floats():
     assert (resized(PICTURES, 40) == PICTURES).all()
 
 
-@pytest.mark.parametrize(("make", "width"), [(_dinov2, 16), (_clip, 12), (_resnet, 16)])
+@pytest.mark.parametrize(("make", "width"), [(a_dinov2, 16), (a_clip, 12), (_resnet, 16)])
 def test_vision_models_of_transformers_are_feature_networks(tmp_path, make, width):
-    torch.manual_seed(0)
-    name = _saved(tmp_path / "tower", make())
+    name = saved(tmp_path / "tower", make())
     features = load_features(name)
     found = features.of(PICTURES)
     assert found.shape == (3, width)
     assert (found == load_features(name).of(PICTURES)).all()
-    assert features.tower.is_clip == (make is _clip)
+    assert features.tower.is_clip == (make is a_clip)
     assert features.tower.side_px == 28
     assert features.digest[:12] in features.instrument
 
 
 def test_a_clip_tower_gives_what_clip_compares(tmp_path):
-    torch.manual_seed(0)
-    model = _clip().eval()
-    features = load_features(_saved(tmp_path / "tower", model))
+    model = a_clip().eval()
+    features = load_features(saved(tmp_path / "tower", model))
     mean, std = (torch.tensor(values)[:, None, None] for values in (features.tower.mean, features.tower.std))
     pixels = (torch.from_numpy(resized(PICTURES, 28)) / 255 - mean) / std
     with torch.inference_mode():
