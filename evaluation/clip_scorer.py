@@ -3,21 +3,21 @@
 # Shapes: N pictures, T texts, C colors, H and W height and width in pixels.
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, CLIPModel
+from transformers import AutoTokenizer
 
 from byline.catalog.configs.model_folders import safetensors_folder
 from byline.catalog.errors import CheckpointError
 from byline.diffusion.sources import ModelSource
-from byline.diffusion.weights import load_pretrained, weights_digest
+from byline.diffusion.weights import weights_digest
 from byline.evaluation.agreement import Count, Pixels
 from byline.evaluation.features import Features
 from byline.evaluation.report import Floats
-from byline.evaluation.towers import load_tower
+from byline.evaluation.towers import CLIP, TowerFeatures, load_tower
 
 BATCH = 64
 
@@ -44,18 +44,16 @@ class ClipScorer:
         safetensors_folder(model_name, revision, what="a scorer, or a CLIP")
         source = ModelSource(name=model_name, revision=revision)
         tower = load_tower(model_name, revision)
-        if not tower.is_clip:
+        if not isinstance(tower.network, TowerFeatures) or tower.network.kind != CLIP:
             raise CheckpointError(f"{source} is no CLIP; name a CLIP with both towers, or a scorer")
         try:
             tokenizer = AutoTokenizer.from_pretrained(model_name, trust_remote_code=False, **source.options())
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"{source} has no tokenizer: {' '.join(str(error).split())[:200]}") from error
-        model: Any = load_pretrained(CLIPModel, source)
-        digest = weights_digest(model)
-        seen = Features(name=name, digest=digest, tower=replace(tower, network=tower.network.to(device)), device=device)
-        return cls(
-            name=name, digest=digest, model=model.eval().requires_grad_(False), tokenizer=tokenizer, features=seen
-        )
+        network = tower.network.eval().requires_grad_(False).to(device)
+        digest = weights_digest(network)
+        seen = Features(name=name, digest=digest, tower=tower, device=device)
+        return cls(name=name, digest=digest, model=network.model, tokenizer=tokenizer, features=seen)
 
     def similarities(self, pixels_NCHW: Pixels, texts: Sequence[str], count: Count = lambda _: None) -> Floats:
         """Return cosines, `(N, T)`."""
@@ -67,7 +65,7 @@ class ClipScorer:
             )
             with torch.inference_mode():
                 pooled = self.model.text_model(**tokens).pooler_output
-                found.append(self.model.text_projection(pooled).double().numpy())
+                found.append(self.model.text_projection(pooled).cpu().double().numpy())
         words = np.concatenate(found)
         similarities: Floats = _unit(pictures) @ _unit(words).T
         return similarities
