@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -16,12 +17,14 @@ from byline.evaluation.agreed import AGREEMENT, Agreed, agree, scorer_for
 from byline.evaluation.agreement import require_enough_prompts
 from byline.evaluation.compared import Begin, Compared, Pixels, compare_all, require_enough
 from byline.evaluation.features import DEFAULT, Features, load_features
+from byline.evaluation.following import AllFollowing, follow_all
 from byline.evaluation.held_out_loss import LEVELS, HeldOutLoss, held_out_loss
+from byline.evaluation.made_prompts import KINDS
 from byline.evaluation.measures import MEASURES, Refused
 from byline.evaluation.pictures import Pictures, read_pictures
 
 LOSS = "loss"
-NAMES = (*MEASURES, AGREEMENT, LOSS)
+NAMES = (*MEASURES, AGREEMENT, *KINDS, LOSS)
 MOST = 1000
 """Pictures that are drawn unless it is said how many."""
 
@@ -50,8 +53,13 @@ class Choices:
         return name in (self.measures or NAMES)
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of simple prompts that are drawn."""
+        return tuple(name for name in self.measures or NAMES if name in KINDS)
+
+    @property
     def draws(self) -> bool:
-        """Whether pictures are needed."""
+        """Whether pictures of held-out captions are needed."""
         return bool(self.distances) or self.has(AGREEMENT)
 
 
@@ -65,6 +73,7 @@ class Evaluation:
     loss: HeldOutLoss | None
     compared: Compared | None
     agreed: Agreed | Refused | None
+    following: AllFollowing | None
     prompts: tuple[str, ...]
     drawn: Pixels
     """A picture of each prompt, in their order."""
@@ -89,17 +98,22 @@ def evaluate_checkpoint(
     side_px, seed = model.info.resolution_px, choices.sampling.seed
     held_out = read_pictures(release, "heldout", side_px=side_px)
     num_held_out = len(held_out.captions)
+
+    @cache
+    def training() -> Pictures:
+        return read_pictures(release, "train", side_px=side_px)
+
     num = choices.num_samples or min(MOST, num_held_out)
     prompts = tuple(held_out.captions[number % num_held_out] for number in range(num)) if choices.draws else ()
     _require_enough(choices, features, prompts, num_held_out)
-    loss = compared = agreed = None
+    loss = compared = agreed = following = None
     if choices.has(LOSS):
         loss = held_out_loss(model, release, seed=seed, count=begin("held-out loss", LEVELS * num_held_out))
     drawn_NCHW = real_NCHW = np.empty((0, 3, side_px, side_px), np.uint8)
     if choices.draws:
         drawn_NCHW = model.sample(list(prompts), choices.sampling, begin("draw", num)).numpy()
     if features is not None:
-        real_NCHW = _some(read_pictures(release, "train", side_px=side_px).pixels_nchw, num, seed)
+        real_NCHW = _some(training().pixels_nchw, num, seed)
         compared = compare_all(
             drawn_NCHW,
             real_NCHW,
@@ -112,6 +126,9 @@ def evaluate_checkpoint(
         )
     if choices.has(AGREEMENT):
         agreed = _agreed(choices, release, drawn_NCHW, prompts, held_out, device=device, begin=begin)
+    if choices.kinds:
+        named = bool(choices.measures)
+        following = follow_all(choices.kinds, model, training(), choices.sampling, named=named, begin=begin)
     return Evaluation(
         checkpoint=model.info,
         release=release,
@@ -119,6 +136,7 @@ def evaluate_checkpoint(
         loss=loss,
         compared=compared,
         agreed=agreed,
+        following=following,
         prompts=prompts,
         drawn=drawn_NCHW,
         real=real_NCHW,

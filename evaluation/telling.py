@@ -7,6 +7,7 @@ from byline.evaluation.agreed import Agreed
 from byline.evaluation.agreement import NEAR
 from byline.evaluation.compared import Results
 from byline.evaluation.evaluating import Choices, Evaluation
+from byline.evaluation.following import Following
 from byline.evaluation.measures import Measured, Refused
 from byline.evaluation.report import Report
 
@@ -26,6 +27,7 @@ def as_plain_data(evaluation: Evaluation, command: str) -> dict[str, Any]:
         "real": compared and _numbers(compared.real),
         "controls": compared and {words: _numbers(results) for words, results in compared.controls.items()},
         "agreement": _agreement(evaluation.agreed) if isinstance(evaluation.agreed, Agreed) else None,
+        "followed": evaluation.following and {one.kind: _followed(one) for one in evaluation.following.kinds},
         "refused": [asdict(one) for one in refused(evaluation)],
     }
 
@@ -33,7 +35,12 @@ def as_plain_data(evaluation: Evaluation, command: str) -> dict[str, Any]:
 def refused(evaluation: Evaluation) -> list[Refused]:
     """Return the measures that say nothing here."""
     results = evaluation.compared.drawn if evaluation.compared else ()
-    return [one for one in (*results, evaluation.agreed) if isinstance(one, Refused)]
+    simple = evaluation.following.refused if evaluation.following else ()
+    return [one for one in (*results, evaluation.agreed, *simple) if isinstance(one, Refused)]
+
+
+def _followed(one: Following) -> dict[str, Any]:
+    return {"drawn": asdict(one.drawn), "real": asdict(one.real), "with other prompts": asdict(one.wrong)}
 
 
 def _agreement(agreed: Agreed) -> dict[str, Any]:
@@ -47,12 +54,19 @@ def reports(evaluation: Evaluation, command: str) -> list[Report]:
     seed, found = evaluation.choices.sampling.seed, []
     if evaluation.compared is not None:
         digests_seen = {**digests, "features": evaluation.compared.digest}
-        for one in evaluation.compared.drawn:
-            if isinstance(one, Measured):
-                claim = f"{one.name}: {one.words}; {one.features}; {one.better} is better"
-                found.append(_report(claim, one.value, one.interval, one.num_pictures, seed, digests_seen, command))
+        for result in evaluation.compared.drawn:
+            if isinstance(result, Measured):
+                claim = f"{result.name}: {result.words}; {result.features}; {result.better} is better"
+                n = result.num_pictures
+                found.append(_report(claim, result.value, result.interval, n, seed, digests_seen, command))
     if isinstance(evaluation.agreed, Agreed):
         found += _agreement_reports(evaluation.agreed, seed, digests, command)
+    for one in evaluation.following.kinds if evaluation.following else ():
+        claim = (
+            f"{one.kind}: share of {one.words}, of {one.drawn.num_prompts} prompts; judged by code; higher is better"
+        )
+        drawn = one.drawn
+        found.append(_report(claim, drawn.share, drawn.interval, drawn.num_pictures, seed, digests, command))
     if evaluation.loss is not None:
         loss, claim = evaluation.loss, "loss: of training, on held-out pictures, at all noise levels; lower is better"
         found.append(_report(claim, loss.value, loss.interval, loss.num_pictures, seed, digests, command))

@@ -12,6 +12,7 @@ from byline.evaluation.agreement import NEAR
 from byline.evaluation.compared import Compared, Pixels, Results
 from byline.evaluation.controls import CONTROLS
 from byline.evaluation.evaluating import Evaluation
+from byline.evaluation.following import AllFollowing
 from byline.evaluation.held_out_loss import HeldOutLoss
 from byline.evaluation.measures import MEASURES, Measured
 from byline.pages.chart import Line, lines_chart
@@ -41,6 +42,7 @@ def evaluation_page(evaluation: Evaluation, told: dict[str, Any]) -> str:
             charts=[] if compared is None else _charts(compared),
             agreement=_agreement(evaluation.agreed) if isinstance(evaluation.agreed, Agreed) else None,
             loss=evaluation.loss and _loss(evaluation.loss),
+            following=evaluation.following and _following(evaluation.following),
             prompts=_prompts(evaluation),
             strips=_strips(evaluation),
         )
@@ -84,6 +86,24 @@ def _agreement(agreed: Agreed) -> dict[str, Any]:
         ),
     ]
     return {"scorer": agreed.scorer, "num_prompts": agreed.drawn.num_prompts, "charts": charts}
+
+
+def _following(following: AllFollowing) -> dict[str, Any]:
+    """Return the intervals of simple prompts, and each picture with what it shows of its prompt."""
+    charts = []
+    for one in following.kinds:
+        sets = (
+            ("the model", "model", one.drawn),
+            ("real pictures", "real", one.real),
+            ("with other prompts", "control", one.wrong),
+        )
+        rows = [(words, kind, found.share, found.interval) for words, kind, found in sets]
+        charts.append(_chart(one.kind, f"share of {one.words}; higher is better", rows))
+    pictures = [
+        {"prompt": prompt, "url": _png(picture), "shown": ", ".join(shown) or "not shown", "is_shown": bool(shown)}
+        for prompt, picture, shown in zip(following.prompts, following.pictures, following.shown, strict=True)
+    ]
+    return {"charts": charts, "pictures": pictures}
 
 
 _SetRow = tuple[str, str, float, tuple[float, float]]

@@ -23,6 +23,8 @@ from tests.evaluation.towers import a_dinov2, saved
 from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, write_toml
 
 WATCH = {"validation": {"every_images": 24, "images": 60, "levels": 5}}
+ALSO_REFUSED = ["agreement", "color", "shape", "stripes"]
+"""The pictures are random colors, and their captions numbers."""
 FAST = ["--steps", "2", "--no-controls"]
 
 
@@ -76,7 +78,7 @@ def test_real_and_wrong_pictures_stand_beside_it(written):
     assert told["real"]["kid"]["n"] == 60
     assert set(told["controls"]) > {"blurred", "upside down", "5 pictures repeated"}
     assert told["controls"]["5 pictures repeated"]["recall"]["value"] == 0
-    assert [one["name"] for one in told["refused"]] == ["cmmd"]
+    assert [one["name"] for one in told["refused"]] == ["cmmd", *ALSO_REFUSED]
 
 
 def test_the_page_shows_the_numbers_and_the_pictures(written):
@@ -120,6 +122,7 @@ def test_only_what_is_asked_for_is_measured(trained, tmp_path):
         (["--measures", "fid"], "no measure is called 'fid'; they are kid, mmd, frechet, cmmd, precision"),
         (["--measures", "kid", "--samples", "10"], "needs 50 pictures, and there are 10"),
         (["--measures", "cmmd"], "cmmd is defined for the image tower of CLIP, not for"),
+        (["--measures", "color"], "color needs 20 captions of hearts, circles and squares"),
         (["--features", "nowhere"], "no folder 'nowhere' with a vision model"),
         (["--sampler", "dream"], "sampler"),
         (["--device", "tpu9"], "no device 'tpu9' here"),
