@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 from typer.testing import CliRunner
 
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import ConfigError
 from byline.cli.main import app
 from byline.diffusion.checkpoint import open_checkpoint
 from byline.diffusion.configs import SamplingConfig
@@ -16,6 +17,7 @@ from byline.diffusion.sampling import TextToImage
 from byline.evaluation.features import load_features
 from byline.evaluation.measures import evaluate
 from byline.evaluation.pictures import read_pictures
+from byline.evaluation.report import read_reports
 from byline.exports.model import ModelExport, export_model
 from byline.training.log import VALIDATION, ValidationEntry, read_entries
 from byline.training.run import run
@@ -150,3 +152,16 @@ def test_an_evaluation_stands_on_the_card(trained, written, tmp_path):
         assert report["digests"]["checkpoint"] == info.digest
         assert f"{report['value']:.4g}" in card
         assert np.isfinite(report["value"])
+
+
+def test_a_measurement_without_its_run_is_no_report(trained, written):
+    done = CliRunner().invoke(app, ["report", trained[1], "--measured", str(written)])
+    assert "is about a model; name the run that it measures, after the release" in str(done.exception)
+
+
+def test_reports_of_another_checkpoint_are_refused(written, tmp_path):
+    with pytest.raises(ConfigError, match="measures checkpoint .*, not ffffffffffff; measure this one"):
+        read_reports(written, "f" * 64)
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(ConfigError, match="list.json is no report, as byline evaluate and the audits write one"):
+        read_reports(tmp_path / "list.json", "f" * 64)
