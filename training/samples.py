@@ -61,8 +61,13 @@ def read_sizes(release: Release, shard: Shard) -> Ints:
     """
     table = _table(release, shard, ["sha256", "height", "width"])
     if table is not None:
-        return np.stack([table[name].to_numpy() for name in ("height", "width")], axis=1).astype(np.int64)
+        return sizes_in(table)
     return np.array([_size(picture) for picture in read_samples(release, shard).pictures], np.int64).reshape(-1, 2)
+
+
+def sizes_in(table: pa.Table) -> Ints:
+    """Return height and width, `(N, 2)`, of the rows of a table."""
+    return np.stack([table[name].to_numpy() for name in ("height", "width")], axis=1).astype(np.int64)
 
 
 def _size(picture: bytes) -> tuple[int, int]:
