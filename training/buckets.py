@@ -50,7 +50,8 @@ class Buckets:
         """
         shapes = np.array(self.shapes_px, np.int64) // self.step_px
         across, along = sizes[:, :1] * shapes[:, 1], sizes[:, 1:] * shapes[:, 0]
-        return np.argmin(np.maximum(across, along) / np.minimum(across, along), axis=1)
+        bucket_N: Ints = np.argmin(np.maximum(across, along) / np.minimum(across, along), axis=1)
+        return bucket_N
 
     def require_multiple(self, factor: int, by: str) -> None:
         """Raise `ConfigError` when the sides are no multiples of a factor, by which something shrinks pictures."""
