@@ -161,7 +161,7 @@ def _alike(shapes: Ints, size: int) -> Iterator[Ints]:
 def _unflat(values: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """Return the first of the numbers of each part of each sample, in their shape."""
     channels, height, width = shape
-    return values[..., : channels * height * width].unflatten(-1, shape)
+    return values[..., : channels * height * width].reshape(*values.shape[:-1], *shape)
 
 
 def _choose(group: Group, uniform: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:
