@@ -19,7 +19,7 @@ class BucketsConfig(BaseModel, frozen=True, extra="forbid"):
 
     step_px: int = Field(default=64, ge=1)
     """Sides are multiples of this, as `resolution_px` must be. A phase of another resolution scales it likewise."""
-    max_aspect: float = Field(default=2.0, ge=1)
+    max_aspect: float = Field(default=2.0, ge=1, le=16)
     """The longer side of a shape is at most so many times the shorter one."""
 
 
