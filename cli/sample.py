@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from byline.catalog.bars import bar
 
 if TYPE_CHECKING:
     from byline.diffusion.configs import SamplingConfig
+    from byline.diffusion.sampling import TextToImage
 
 
 def sample(
@@ -35,6 +37,8 @@ def sample(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; left out, a GPU where there is one.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16: of the weights, and computed in.")] = "fp32",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures drawn at once.")] = 16,
+    width: Annotated[int | None, typer.Option(min=8, help="Pixels; the model's square when left out.")] = None,
+    height: Annotated[int | None, typer.Option(min=8, help="Pixels, as --width.")] = None,
     ranks: Annotated[int, typer.Option(min=1, help="With --prompts: processes of this machine that draw.")] = 1,
 ) -> None:
     """Draw pictures for prompts. The same arguments give the same bytes on the same machine.
@@ -59,63 +63,62 @@ def sample(
         "images_per_prompt": images_per_prompt,
         "seed": seed,
         "batch_size": batch_size,
+        "width_px": width,
+        "height_px": height,
     }
     config = parse_config(settings, SamplingConfig, where="byline sample")
-    how = {"averaged": averaged, "device": device, "precision": precision}
+    drawer = _Drawer(checkpoint=checkpoint, averaged=averaged, device=device, precision=precision)
     if (prompt is None) == (prompts is None):
         raise ConfigError("say what to draw: either --prompt WORDS, or --prompts FILE with a prompt a line")
     if prompts is not None:
-        raise typer.Exit(_draw_folder(checkpoint, prompts, out or "drawn", config, ranks, **how))
+        raise typer.Exit(_draw_folder(drawer, prompts, out or "drawn", config, ranks))
     if ranks > 1:
         raise ConfigError("--ranks is for --prompts FILE; one PNG is drawn by one process")
-    _draw_grid(checkpoint, prompt or [], Path(out or "grid.png"), config, **how)
+    _draw_grid(drawer, prompt or [], Path(out or "grid.png"), config)
 
 
-def _draw_grid(
-    checkpoint: str,
-    prompts: list[str],
-    out: Path,
-    config: "SamplingConfig",
-    *,
-    averaged: bool,
-    device: str | None,
-    precision: str,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Drawer:
+    """What draws, before it is loaded."""
+
+    checkpoint: str
+    averaged: bool
+    device: str | None
+    precision: str
+
+    def load(self, device: str) -> "TextToImage":
+        from byline.diffusion.sampling import TextToImage
+
+        return TextToImage.load(self.checkpoint, averaged=self.averaged, device=device, precision=self.precision)
+
+
+def _draw_grid(drawer: _Drawer, prompts: list[str], out: Path, config: "SamplingConfig") -> None:
     from byline.diffusion.grid import grid_png
-    from byline.diffusion.sampling import TextToImage, default_device
+    from byline.diffusion.sampling import default_device
 
-    device = device or default_device()
-    model = TextToImage.load(checkpoint, averaged=averaged, device=device, precision=precision)
+    device = drawer.device or default_device()
+    model = drawer.load(device)
     with _drawing(len(prompts) * config.images_per_prompt) as advance:
         pictures = model.sample(prompts, config, advance).numpy()
-    where = f"{device} {precision}"
+    where = f"{device} {drawer.precision}"
     notes = {"byline": config.model_dump_json(), "byline checkpoint": model.info.digest, "byline device": where}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(grid_png(pictures, prompts, notes=notes))
     print(f"{out} ({len(pictures)} pictures, checkpoint {model.info.digest[:12]})")
 
 
-def _draw_folder(
-    checkpoint: str,
-    file: Path,
-    out: str,
-    config: "SamplingConfig",
-    ranks: int,
-    *,
-    averaged: bool,
-    device: str | None,
-    precision: str,
-) -> int:
+def _draw_folder(drawer: _Drawer, file: Path, out: str, config: "SamplingConfig", ranks: int) -> int:
     """Draw what this process has to draw, or start the processes that do; return an exit code."""
     from byline.diffusion.checkpoint import open_checkpoint
     from byline.diffusion.drawn import DrawnFolder
-    from byline.diffusion.sampling import TextToImage, default_device
+    from byline.diffusion.sampling import default_device
     from byline.training.launching import is_launched, launch
 
     rank, size = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE")) if is_launched() else (0, 1)
-    device = device or default_device(int(os.environ.get("LOCAL_RANK", 0)))
-    digest = open_checkpoint(checkpoint)[1].digest
-    about = {"checkpoint": digest, "averaged": str(averaged), "precision": precision, "device": device.split(":")[0]}
+    device = drawer.device or default_device(int(os.environ.get("LOCAL_RANK", 0)))
+    digest = open_checkpoint(drawer.checkpoint)[1].digest
+    kind = device.split(":")[0]
+    about = {"checkpoint": digest, "averaged": str(drawer.averaged), "precision": drawer.precision, "device": kind}
     folder = DrawnFolder(out, _lines_of(file), config, about)
     if ranks > 1 and not is_launched():
         failure = launch("byline.cli.main", sys.argv[1:], num_ranks=ranks)
@@ -123,7 +126,7 @@ def _draw_folder(
             print(f"byline: process {failure.rank} ended; run the same command to go on", file=sys.stderr)
             return 2
     elif left := folder.left(rank, size):
-        model = TextToImage.load(checkpoint, averaged=averaged, device=device, precision=precision)
+        model = drawer.load(device)
         with _drawing(sum(map(len, left)), shown=rank == 0) as advance:
             folder.draw(model, left, advance)
     if not is_launched():

@@ -129,3 +129,6 @@ class SamplingConfig(BaseModel, frozen=True, extra="forbid"):
     """The seed of the first picture; the next one has the next seed."""
     batch_size: int = Field(default=16, ge=1)
     """Pictures drawn at once. Other sizes may round the last bits in another way."""
+    width_px: PositiveInt | None = None
+    """How wide pictures are; as the model's squares when left out, as is `height_px`."""
+    height_px: PositiveInt | None = None

@@ -3,6 +3,7 @@
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -30,7 +31,7 @@ from byline.training.feed_files import NewArrays
 from byline.training.held_out import HeldOutLatents, encode_held_out, read_held_out
 from byline.training.progress import shown_progress
 from byline.training.ranks import Ranks
-from byline.training.samples import images_at, order_of, shards_of
+from byline.training.samples import images_at, order_of, read_sizes, shards_of
 
 
 class DenoisingLoss(nn.Module):
@@ -64,7 +65,7 @@ class DiffusionTask:
         self._parts = parts_of(config.autoencoder, encoders.text_encoder)
         (self._no_text_LD,) = encoders.text_encoder.encode([""])
         self._release, self._encoders = release, encoders
-        self._order = order_of(release.manifest, config.identity())
+        self._order = order_of(release.manifest, config.identity(), partial(read_sizes, release))
         self.network = DenoisingLoss(_new_unet(config, encoders), Noising(config.noise), config.precision)
         self.provenance = {
             "autoencoder": weights_digest(encoders.autoencoder),
@@ -94,15 +95,18 @@ class DiffusionTask:
             gather=encoded.gather,
             sample_bytes=text_bytes + 2 * parts * channels * side**2,
             num_uniform=NUM_UNIFORM,
-            normal_shape=(parts, channels, side, side),
+            normal_shape=(parts, channels, side, side) if config.shapes is None else (parts, channels * side**2),
         )
         return read_batches(share, source, images_seen, passes)
 
     def _cache(self) -> FeedCache:
-        encoders = self._encoders
+        encoders, flat = self._encoders, None
+        if encoders.buckets is not None:
+            shrinks = 2 ** (len(encoders.autoencoder.config.block_out_channels) - 1)
+            flat = encoders.autoencoder.config.latent_channels * (self._config.resolution_px // shrinks) ** 2
 
         def make(shard: Shard, new: NewArrays) -> None:
-            make_encoded(self._release, shard, encoders.latents, encoders.text, encoders.views.columns, new)
+            make_encoded(self._release, shard, encoders.latents, encoders.text, encoders.views.columns, new, flat=flat)
 
         made_of = [encoders.latents.instrument, encoders.text.instrument]
         return cache_of(self._config, shards_of(self._release, "train"), made_of, make)
@@ -159,17 +163,26 @@ def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
             f"resolution_px = {config.resolution_px} must be a multiple of {shrinks}, by which "
             f"{config.autoencoder} shrinks pictures"
         )
+    config.require_fits(shrinks)
     views = Views(spread=config.sample_latents, mirrored=config.flip_prob > 0)
     # Facts are the corpus'; an export, which has none, is left as it is.
     store = release.store if release.export is None else Store(str(config.run))
     return Encoders(
         autoencoder=autoencoder,
         text_encoder=text_encoder,
-        latents=latent_facts(store, autoencoder, side_px=config.resolution_px, precision=config.precision, views=views),
+        latents=latent_facts(
+            store,
+            autoencoder,
+            side_px=config.resolution_px,
+            precision=config.precision,
+            views=views,
+            buckets=config.shapes,
+        ),
         text=text_facts(store, text_encoder),
         views=views,
         side_px=config.resolution_px,
         precision=config.precision,
+        buckets=config.shapes,
     )
 
 
