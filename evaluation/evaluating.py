@@ -22,11 +22,14 @@ from byline.evaluation.held_out_loss import LEVELS, HeldOutLoss, held_out_loss
 from byline.evaluation.made_prompts import KINDS
 from byline.evaluation.measures import MEASURES, Refused
 from byline.evaluation.pictures import Pictures, read_pictures
+from byline.evaluation.scorers import MOST_TRAINING
 
 LOSS = "loss"
 NAMES = (*MEASURES, AGREEMENT, *KINDS, LOSS)
 MOST = 1000
 """Pictures that are drawn unless it is said how many."""
+MOST_HELD_OUT = 10_000
+"""Held-out pictures that are references."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,19 +99,21 @@ def evaluate_checkpoint(
     model = TextToImage.load(checkpoint, device=device)
     require_trained_on(model.info, release)
     side_px, seed = model.info.resolution_px, choices.sampling.seed
-    held_out = read_pictures(release, "heldout", side_px=side_px)
+    held_out = read_pictures(release, "heldout", side_px=side_px, most=MOST_HELD_OUT)
     num_held_out = len(held_out.captions)
 
     @cache
     def training() -> Pictures:
-        return read_pictures(release, "train", side_px=side_px)
+        return read_pictures(release, "train", side_px=side_px, most=MOST_TRAINING)
 
     num = choices.num_samples or min(MOST, num_held_out)
     prompts = tuple(held_out.captions[number % num_held_out] for number in range(num)) if choices.draws else ()
     _require_enough(choices, features, prompts, num_held_out)
     loss = compared = agreed = following = None
     if choices.has(LOSS):
-        loss = held_out_loss(model, release, seed=seed, count=begin("held-out loss", LEVELS * num_held_out))
+        loss = held_out_loss(
+            model, release, most=MOST_HELD_OUT, seed=seed, count=begin("held-out loss", LEVELS * num_held_out)
+        )
     drawn_NCHW = real_NCHW = np.empty((0, 3, side_px, side_px), np.uint8)
     if choices.draws:
         drawn_NCHW = model.sample(list(prompts), choices.sampling, begin("draw", num)).numpy()

@@ -4,6 +4,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,15 @@ def read_folder(folder: str | Path, *, side_px: int) -> tuple[npt.NDArray[np.uin
     return np.stack(pixels), tuple(str(row["text"]) for row in rows)
 
 
-def read_pictures(release: Release, split: Split, *, side_px: int) -> Pictures:
-    """Read a split whole. Raises `CorpusError` when it is empty."""
+def read_pictures(release: Release, split: Split, *, side_px: int, most: int | None = None) -> Pictures:
+    """Read a split, whole or its first shards. Raises `CorpusError` when it is empty.
+
+    A hash decides in which shard a picture lies, so the first `most` are as good as any.
+    """
+    samples = (sample for shard in release.shards(split) for sample in release.samples(shard))
     found = [
         (json.loads(sample["json"]), square(sample["jpg"], side_px), sample["txt"].decode())
-        for shard in release.shards(split)
-        for sample in release.samples(shard)
+        for sample in islice(samples, most)
     ]
     if not found:
         raise CorpusError(f"release {release.name} has no {split} samples; build it with more images")

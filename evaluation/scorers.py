@@ -28,6 +28,8 @@ CARD, WEIGHTS = "scorer.json", "scorer.safetensors"
 SIDE_PX = 128
 """Side at which the frozen network looks at pictures for the towers: a third of the work of its own 224."""
 MAX_TOKENS = 32
+MOST_TRAINING = 20_000
+"""Training pictures that are read, and that a scorer learns from."""
 Begin = Callable[[str, int], Count]
 
 
@@ -99,7 +101,7 @@ def _frozen(device: str) -> tuple[Features, TextEncoder]:
 def train_scorer(release: Release, *, side_px: int, seed: int, device: str, begin: Begin) -> TrainedScorer:
     """Return a scorer that learned from the training pictures of a release alone, at the side that models draw."""
     features, text = _frozen(device)
-    training = read_pictures(release, "train", side_px=side_px)
+    training = read_pictures(release, "train", side_px=side_px, most=MOST_TRAINING)
     num = len(training.captions)
     pairs = Pairs(
         features_ND=features.of(training.pixels_nchw, begin("scorer: look at training pictures", num)),
