@@ -33,8 +33,9 @@ def held_out_loss(
 ) -> HeldOutLoss:
     """Measure a model on the first `most` held-out pictures.
 
-    Noise and timesteps of a picture are a function of its bytes alone. It is what a run logs while it trains (`training.validation`), where that measures on as many pictures and levels.
-    `count` is told of pictures, once for each level.
+    Noise and timesteps of a picture are a function of its bytes alone. It is what a run logs while it trains
+    (`training.validation`), where that measures on as many pictures and levels. `count` is told of pictures, once for
+    each level.
     """
     held_out = _encoded(model, release, most)
     noising = Noising(NoiseConfig(**model.info.config["noise"]))
