@@ -22,7 +22,7 @@ class Agreed:
     digest: str
     drawn: Agreement
     real: Agreement
-    """Of the held-out pictures with their captions, none of which the scorer has seen: as good as it can tell."""
+    """Of the held-out pictures of these prompts: as good as the scorer, which saw none of them, can tell."""
     wrong: Agreement
     """Of what was drawn, each picture with the prompt of another one."""
 
@@ -43,13 +43,17 @@ def scorer_for(name: str | None, release: Release, *, side_px: int, seed: int, d
 def agree(
     drawn_NCHW: Pixels, prompts: Sequence[str], held_out: Pictures, scorer: Scorer, *, seed: int, begin: Begin
 ) -> Agreed | Refused:
-    """Measure agreement, or refuse where the scorer does not know real pictures with their captions from wrong ones."""
-    count = begin("agreement", 2 * len(drawn_NCHW) + len(held_out.captions))
+    """Measure agreement, or refuse where the scorer does not know real pictures with their captions from wrong ones.
+
+    `prompts` are the captions of what is held out, in their order and from the first again.
+    """
+    num = min(len(prompts), len(held_out.captions))
+    count = begin("agreement", 2 * len(drawn_NCHW) + num)
 
     def of(pixels_NCHW: Pixels, texts: Sequence[str]) -> Agreement:
         return measure_agreement(pixels_NCHW, texts, scorer, seed=seed, count=count)
 
-    real = of(held_out.pixels_nchw, held_out.captions)
+    real = of(held_out.pixels_nchw[:num], held_out.captions[:num])
     by_chance = NEAR / real.num_prompts
     if real.near_interval[0] <= by_chance:
         return Refused(

@@ -8,7 +8,6 @@ import numpy as np
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import SamplingConfig
 from byline.diffusion.sampling import TextToImage
-from byline.evaluation.agreement import of_other_prompts
 from byline.evaluation.compared import Begin, Pixels
 from byline.evaluation.made_prompts import KINDS, PER_PROMPT, Followed, followed, followed_by_real, prompts_of
 from byline.evaluation.measures import Refused
@@ -69,9 +68,8 @@ def follow_all(
 def _following(kind: str, texts: Sequence[str], pictures: Pixels, training: Pictures) -> Following:
     rows = [row for row, text in enumerate(texts) if KINDS[kind].is_one(text)]
     prompts, own = [texts[row] for row in rows], [pictures[row] for row in rows]
-    others = prompts
-    for _ in range(PER_PROMPT):  # on to the next prompt, of which there are as many pictures
-        others = of_other_prompts(others)
+    half = len(set(prompts)) // 2 * PER_PROMPT  # sorted neighbors are of one color
+    others = [*prompts[half:], *prompts[:half]]
     return Following(
         kind=kind,
         words=KINDS[kind].words,
