@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from io import BytesIO
 from typing import Any
 
@@ -21,6 +21,8 @@ from byline.training.order import Ints, Order, Runs
 ORDERED_BY = ("streams", "shuffle_samples", "seed")
 """What the order of a run depends on, beside the release: keys of its config. Where it has
 `buckets`, on these, `resolution_px` and `batch_size` too."""
+SHARDS_REMEMBERED = 1024
+"""How many shards' buckets are kept in memory, two bytes a sample. Where windows lie in more, tables are read again."""
 SizesOf = Callable[[Shard], Ints]
 """Gives the sizes of a shard's pictures, `(N, 2)`: height and width, in key order."""
 
@@ -134,7 +136,7 @@ def order_of(manifest: Manifest, config: Mapping[str, Any], sizes_of: SizesOf) -
 def _runs(shards: list[Shard], config: Mapping[str, Any], sizes_of: SizesOf) -> Runs:
     buckets = buckets_of(BucketsConfig.model_validate(config["buckets"]), config["resolution_px"])
 
-    @cache
+    @lru_cache(maxsize=SHARDS_REMEMBERED)
     def bucket_of(shard: int) -> Ints:
         return buckets.nearest(sizes_of(shards[shard])).astype(np.int16)
 
