@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from byline.catalog.corpora.manifest import Manifest, Release, Shard, Split, read_shard_table
@@ -63,13 +64,16 @@ def read_sizes(release: Release, shard: Shard) -> Ints:
     """
     table = _table(release, shard, ["sha256", "height", "width"])
     if table is not None:
-        return sizes_in(table)
+        return sizes_in(table, shard.name)
     return np.array([_size(picture) for picture in read_samples(release, shard).pictures], np.int64).reshape(-1, 2)
 
 
-def sizes_in(table: pa.Table) -> Ints:
-    """Return height and width, `(N, 2)`, of the rows of a table."""
-    return np.stack([table[name].to_numpy() for name in ("height", "width")], axis=1).astype(np.int64)
+def sizes_in(table: pa.Table, shard: str) -> Ints:
+    """Return height and width, `(N, 2)`, of the rows of a shard's table. Raises `CorpusError` where a row has none."""
+    sizes = np.stack([pc.fill_null(table[name], 0).to_numpy() for name in ("height", "width")], axis=1)
+    if (sizes < 1).any():
+        raise CorpusError(f"the table of {shard} has a picture of no size; delete it and build again")
+    return sizes.astype(np.int64)
 
 
 def _size(picture: bytes) -> tuple[int, int]:
