@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from byline.catalog.corpora.manifest import Manifest, Release, Shard, Split, read_shard_table
@@ -21,6 +22,8 @@ from byline.training.order import Ints, Order, Runs
 ORDERED_BY = ("streams", "shuffle_samples", "seed")
 """What the order of a run depends on, beside the release: keys of its config. Where it has
 `buckets`, on these, `resolution_px` and `batch_size` too."""
+SHARDS_REMEMBERED = 1024
+"""How many shards' buckets are kept in memory, two bytes a sample. Where windows lie in more, tables are read again."""
 SizesOf = Callable[[Shard], Ints]
 """Gives the sizes of a shard's pictures, `(N, 2)`: height and width, in key order."""
 
@@ -61,13 +64,16 @@ def read_sizes(release: Release, shard: Shard) -> Ints:
     """
     table = _table(release, shard, ["sha256", "height", "width"])
     if table is not None:
-        return sizes_in(table)
+        return sizes_in(table, shard.name)
     return np.array([_size(picture) for picture in read_samples(release, shard).pictures], np.int64).reshape(-1, 2)
 
 
-def sizes_in(table: pa.Table) -> Ints:
-    """Return height and width, `(N, 2)`, of the rows of a table."""
-    return np.stack([table[name].to_numpy() for name in ("height", "width")], axis=1).astype(np.int64)
+def sizes_in(table: pa.Table, shard: str) -> Ints:
+    """Return height and width, `(N, 2)`, of the rows of a shard's table. Raises `CorpusError` where a row has none."""
+    sizes = np.stack([pc.fill_null(table[name], 0).to_numpy() for name in ("height", "width")], axis=1)
+    if (sizes < 1).any():
+        raise CorpusError(f"the table of {shard} has a picture of no size; delete it and build again")
+    return sizes.astype(np.int64)
 
 
 def _size(picture: bytes) -> tuple[int, int]:
@@ -134,7 +140,7 @@ def order_of(manifest: Manifest, config: Mapping[str, Any], sizes_of: SizesOf) -
 def _runs(shards: list[Shard], config: Mapping[str, Any], sizes_of: SizesOf) -> Runs:
     buckets = buckets_of(BucketsConfig.model_validate(config["buckets"]), config["resolution_px"])
 
-    @cache
+    @lru_cache(maxsize=SHARDS_REMEMBERED)
     def bucket_of(shard: int) -> Ints:
         return buckets.nearest(sizes_of(shards[shard])).astype(np.int16)
 
