@@ -20,6 +20,12 @@ def evaluate(
     features: Annotated[
         str, typer.Option(help="Looks at pictures: this, a folder of a vision model, or OWNER/NAME@COMMIT of a hub.")
     ] = "efficientnet-lite0",
+    scorer: Annotated[
+        str | None,
+        typer.Option(
+            help="Of agreement: a CLIP, or the folder of a scorer; a new folder gets one trained on the release."
+        ),
+    ] = None,
     controls: Annotated[bool, typer.Option(help="Measure pictures that are wrong on purpose, too.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of the first picture's noise, and of intervals.")] = 0,
     sampler: Annotated[str, typer.Option(help="ddim, dpm++, euler or heun.")] = "dpm++",
@@ -30,9 +36,10 @@ def evaluate(
         "evaluation.json"
     ),
 ) -> None:
-    """Say how good a model is: distances to held-out pictures and held-out loss, with intervals, as JSON and a page.
+    """Say how good a model is, with intervals, as JSON and as a page with the pictures behind the numbers.
 
-    Real pictures and ones that are wrong on purpose stand beside it, so that the numbers can be judged. The same
+    Distances to held-out pictures, agreement with prompts, and the loss on what is held out, by noise level. Real
+    pictures and ones that are wrong on purpose stand beside the model's, so that the numbers can be judged. The same
     arguments give the same bytes on the same machine.
 
     Example: byline evaluate demo/run demo/corpus/releases/demo --out demo/evaluation.json
@@ -57,6 +64,7 @@ def evaluate(
         measures=tuple(dict.fromkeys(measures or ())),
         features=features,
         num_samples=samples,
+        scorer=scorer,
         controls=controls,
         sampling=parse_config(settings, SamplingConfig, where="byline evaluate"),
     )

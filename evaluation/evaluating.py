@@ -2,7 +2,9 @@
 
 # Shapes: N pictures, C colors, H and W height and width in pixels.
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -11,16 +13,23 @@ from byline.catalog.errors import ConfigError
 from byline.diffusion.checkpoint import CheckpointInfo, require_trained_on
 from byline.diffusion.configs import SamplingConfig
 from byline.diffusion.sampling import TextToImage, require_device
+from byline.evaluation.agreed import AGREEMENT, Agreed, agree, scorer_for
+from byline.evaluation.agreement import require_enough_prompts
 from byline.evaluation.compared import Begin, Compared, Pixels, compare_all, require_enough
-from byline.evaluation.features import DEFAULT, load_features
+from byline.evaluation.features import DEFAULT, Features, load_features
+from byline.evaluation.following import AllFollowing, follow_all
 from byline.evaluation.held_out_loss import LEVELS, HeldOutLoss, held_out_loss
-from byline.evaluation.measures import MEASURES
+from byline.evaluation.made_prompts import KINDS
+from byline.evaluation.measures import MEASURES, Refused
 from byline.evaluation.pictures import Pictures, read_pictures
+from byline.evaluation.scorers import MOST_TRAINING
 
 LOSS = "loss"
-NAMES = (*MEASURES, LOSS)
+NAMES = (*MEASURES, AGREEMENT, *KINDS, LOSS)
 MOST = 1000
 """Pictures that are drawn unless it is said how many."""
+MOST_HELD_OUT = 10_000
+"""Held-out pictures that are references."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +42,8 @@ class Choices:
     num_samples: int | None = None
     """One for each held-out caption when left out, but at most `MOST`."""
     controls: bool = True
+    scorer: str | None = None
+    """Of agreement: a folder or a hub's CLIP. Left out, one is trained on the release."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
     @property
@@ -40,10 +51,19 @@ class Choices:
         """Those of the measures that compare pictures with references."""
         return tuple(name for name in self.measures or NAMES if name in MEASURES)
 
+    def has(self, name: str) -> bool:
+        """Whether a measure is made."""
+        return name in (self.measures or NAMES)
+
     @property
-    def has_loss(self) -> bool:
-        """Whether the held-out loss is measured."""
-        return LOSS in (self.measures or NAMES)
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of simple prompts that are drawn."""
+        return tuple(name for name in self.measures or NAMES if name in KINDS)
+
+    @property
+    def draws(self) -> bool:
+        """Whether pictures of held-out captions are needed."""
+        return bool(self.distances) or self.has(AGREEMENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +75,8 @@ class Evaluation:
     choices: Choices
     loss: HeldOutLoss | None
     compared: Compared | None
+    agreed: Agreed | Refused | None
+    following: AllFollowing | None
     prompts: tuple[str, ...]
     drawn: Pixels
     """A picture of each prompt, in their order."""
@@ -76,21 +98,27 @@ def evaluate_checkpoint(
     features = load_features(choices.features, device=device) if choices.distances else None
     model = TextToImage.load(checkpoint, device=device)
     require_trained_on(model.info, release)
-    held_out = read_pictures(release, "heldout", side_px=model.info.resolution_px)
-    num_held_out, seed = len(held_out.captions), choices.sampling.seed
+    side_px, seed = model.info.resolution_px, choices.sampling.seed
+    held_out = read_pictures(release, "heldout", side_px=side_px, most=MOST_HELD_OUT)
+    num_held_out = len(held_out.captions)
+
+    @cache
+    def training() -> Pictures:
+        return read_pictures(release, "train", side_px=side_px, most=MOST_TRAINING)
+
     num = choices.num_samples or min(MOST, num_held_out)
-    real_NCHW = drawn_NCHW = np.empty((0, *held_out.pixels_nchw.shape[1:]), np.uint8)
-    prompts: tuple[str, ...] = ()
-    compared = loss = None
-    if features is not None:
-        named = tuple(name for name in choices.measures if name in MEASURES)
-        require_enough(named, features, references=num_held_out, pictures=num)
-    if choices.has_loss:
-        loss = held_out_loss(model, release, seed=seed, count=begin("held-out loss", LEVELS * num_held_out))
-    if features is not None:
-        prompts = tuple(held_out.captions[number % num_held_out] for number in range(num))
+    prompts = tuple(held_out.captions[number % num_held_out] for number in range(num)) if choices.draws else ()
+    _require_enough(choices, features, prompts, num_held_out)
+    loss = compared = agreed = following = None
+    if choices.has(LOSS):
+        loss = held_out_loss(
+            model, release, most=MOST_HELD_OUT, seed=seed, count=begin("held-out loss", LEVELS * num_held_out)
+        )
+    drawn_NCHW = real_NCHW = np.empty((0, 3, side_px, side_px), np.uint8)
+    if choices.draws:
         drawn_NCHW = model.sample(list(prompts), choices.sampling, begin("draw", num)).numpy()
-        real_NCHW = _some(read_pictures(release, "train", side_px=model.info.resolution_px).pixels_nchw, num, seed)
+    if features is not None:
+        real_NCHW = _some(training().pixels_nchw, num, seed)
         compared = compare_all(
             drawn_NCHW,
             real_NCHW,
@@ -101,17 +129,57 @@ def evaluate_checkpoint(
             controls=choices.controls,
             begin=begin,
         )
+    if choices.has(AGREEMENT):
+        agreed = _agreed(choices, release, drawn_NCHW, prompts, held_out, device=device, begin=begin)
+    if choices.kinds:
+        named = bool(choices.measures)
+        following = follow_all(choices.kinds, model, training(), choices.sampling, named=named, begin=begin)
     return Evaluation(
         checkpoint=model.info,
         release=release,
         choices=choices,
         loss=loss,
         compared=compared,
+        agreed=agreed,
+        following=following,
         prompts=prompts,
         drawn=drawn_NCHW,
         real=real_NCHW,
         held_out=held_out,
     )
+
+
+def _require_enough(choices: Choices, features: Features | None, prompts: Sequence[str], references: int) -> None:
+    """Raise `ConfigError`, before anything is drawn, for a measure that was named and would say nothing."""
+    named = tuple(name for name in choices.measures if name in MEASURES)
+    if features is not None:
+        require_enough(named, features, references=references, pictures=len(prompts))
+    if AGREEMENT in choices.measures:
+        require_enough_prompts(len(prompts), len(set(prompts)))
+
+
+def _agreed(
+    choices: Choices,
+    release: Release,
+    drawn_NCHW: Pixels,
+    prompts: Sequence[str],
+    held_out: Pictures,
+    *,
+    device: str,
+    begin: Begin,
+) -> Agreed | Refused:
+    """Return what agreement says. What prevents it is an error only if it was asked for."""
+    seed, side_px = choices.sampling.seed, drawn_NCHW.shape[-1]
+    try:
+        require_enough_prompts(len(prompts), len(set(prompts)))
+        require_enough_prompts(len(held_out.captions), len(set(held_out.captions)))
+        scorer = scorer_for(choices.scorer, release, side_px=side_px, seed=seed, device=device, begin=begin)
+        found = agree(drawn_NCHW, prompts, held_out, scorer, seed=seed, begin=begin)
+    except ConfigError as error:
+        found = Refused(name=AGREEMENT, reason=str(error))
+    if isinstance(found, Refused) and AGREEMENT in choices.measures:
+        raise ConfigError(found.reason)
+    return found
 
 
 def check_names(measures: tuple[str, ...]) -> None:

@@ -29,14 +29,15 @@ class HeldOutLoss:
 
 
 def held_out_loss(
-    model: TextToImage, release: Release, *, seed: int, count: Callable[[int], None] = lambda _: None
+    model: TextToImage, release: Release, *, most: int, seed: int, count: Callable[[int], None] = lambda _: None
 ) -> HeldOutLoss:
-    """Measure a model on every held-out picture. Noise and timesteps are a function of the picture's bytes alone.
+    """Measure a model on the first `most` held-out pictures.
 
-    It is what a run logs while it trains (`training.validation`), where that measures on as many pictures and levels.
-    `count` is told of pictures, once for each level.
+    Noise and timesteps of a picture are a function of its bytes alone. It is what a run logs while it trains
+    (`training.validation`), where that measures on as many pictures and levels. `count` is told of pictures, once for
+    each level.
     """
-    held_out = _encoded(model, release)
+    held_out = _encoded(model, release, most)
     noising = Noising(NoiseConfig(**model.info.config["noise"]))
     network = DenoisingLoss(model.unet, noising, "fp32")
     losses = np.empty((LEVELS, held_out.num_images))
@@ -54,8 +55,8 @@ def held_out_loss(
     )
 
 
-def _encoded(model: TextToImage, release: Release) -> HeldOutLatents:
-    num_images = sum(shard.num_samples for shard in release.shards("heldout"))
+def _encoded(model: TextToImage, release: Release, most: int) -> HeldOutLatents:
+    num_images = min(most, sum(shard.num_samples for shard in release.shards("heldout")))
     alone = Ranks(rank=0, size=1, device=torch.device("cpu"))
     return encode_held_out(
         read_held_out(release, num_images, alone),

@@ -8,7 +8,7 @@ From a folder, or from a hub at a commit. Safetensors only; no code that comes w
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, CLIPVisionModelWithProjection
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, CLIPModel, CLIPVisionModelWithProjection
 
 from byline.catalog.configs.model_folders import safetensors_folder
 from byline.catalog.errors import CheckpointError
@@ -16,24 +16,29 @@ from byline.diffusion.sources import ModelSource
 from byline.diffusion.weights import load_pretrained
 from byline.evaluation.tower import Tower
 
-CLIP = frozenset({"clip", "clip_vision_model"})
+CLIP, CLIP_TOWER = "clip", "clip_vision_model"
+"""A whole CLIP, and its image tower alone."""
+_CLASSES: dict[str, Any] = {CLIP: CLIPModel, CLIP_TOWER: CLIPVisionModelWithProjection}
 _POOLED_BY_ATTENTION = frozenset({"siglip", "siglip_vision_model", "siglip2"})
 
 
 class TowerFeatures(nn.Module):
     """One vector a picture: what its authors compare, or else the first token, or the mean over the picture."""
 
-    def __init__(self, model: nn.Module, kind: str) -> None:
+    def __init__(self, model: Any, kind: str) -> None:
         super().__init__()
-        self.model, self._kind = model, kind
+        self.model: Any = model
+        self.kind = kind
 
     def forward(self, pixels_BCHW: Tensor) -> Tensor:
         """Return `(B, D)`."""
+        if self.kind == CLIP:
+            return Tensor(self.model.visual_projection(self.model.vision_model(pixel_values=pixels_BCHW).pooler_output))
         output: Any = self.model(pixel_values=pixels_BCHW)
-        if self._kind in CLIP:
+        if self.kind == CLIP_TOWER:
             return Tensor(output.image_embeds)
         last = output.last_hidden_state
-        if self._kind in _POOLED_BY_ATTENTION:
+        if self.kind in _POOLED_BY_ATTENTION:
             return Tensor(output.pooler_output)
         return Tensor(last.mean((2, 3)) if last.ndim == 4 else last[:, 0])
 
@@ -50,9 +55,9 @@ def load_tower(name: str, revision: str) -> Tower:
         mean, std = (tuple(map(float, numbers)) for numbers in (processor.image_mean, processor.image_std))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
         raise CheckpointError(f"{source} is no vision model: {_one_line(error)}") from error
-    model: Any = load_pretrained(CLIPVisionModelWithProjection if kind in CLIP else AutoModel, source)
-    network = TowerFeatures(getattr(model, "vision_model", model) if kind not in CLIP else model, kind)
-    return Tower(network=network, side_px=side_px, mean=mean, std=std, is_clip=kind in CLIP)
+    model: Any = load_pretrained(_CLASSES.get(kind, AutoModel), source)
+    network = TowerFeatures(model if kind in _CLASSES else getattr(model, "vision_model", model), kind)
+    return Tower(network=network, side_px=side_px, mean=mean, std=std, is_clip=kind in _CLASSES)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,20 +1,17 @@
 """The card of an exported model: how to draw, what it is made of and asks for, what it cost, how good it is."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.errors import ConfigError
 from byline.catalog.licenses.reading import family
 from byline.catalog.policies.policy import obligations_of
 from byline.diffusion.checkpoint import FOLDER, CheckpointInfo
 from byline.diffusion.configs import SamplingConfig
 from byline.diffusion.parts import NOT_STATED, FrozenPart, read_parts
 from byline.diffusion.sampling import dtype_of
-from byline.evaluation.report import Report
+from byline.evaluation.report import read_reports
 from byline.pipelines.releases.papers.escaping import markdown_templates, plain
 from byline.pipelines.releases.papers.licenses import license_words
 from byline.pipelines.releases.papers.wording import OBLIGATIONS
@@ -42,7 +39,7 @@ def card(
         licenses=[] if release is None else _licenses(release),
         papers=papers,
         hours=_hours(folder, info),
-        reports=[report for path in reports for report in read_reports(path, info)],
+        reports=[asdict(report) for path in reports for report in read_reports(path, info.digest)],
     ).encode()
 
 
@@ -79,18 +76,3 @@ def _hours(folder: Path, info: CheckpointInfo) -> float | None:
         return None
     before = [0, *(one.images_seen for one in log)]
     return sum((one.images_seen - seen) / one.images_per_s for one, seen in zip(log, before, strict=False)) / 3600
-
-
-def read_reports(path: Path, info: CheckpointInfo) -> list[dict[str, Any]]:
-    """Return the measurements of this checkpoint in a file: one, or those of an evaluation.
-
-    Raises `ConfigError` for a file that holds none, and for one of another checkpoint.
-    """
-    try:
-        told = json.loads(path.read_bytes())
-        found = [Report(**one) for one in told.get("reports", [told])]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path} is no report, as byline evaluate and the audits write one: {error}") from error
-    for measured in {report.digests.get("checkpoint") for report in found} - {info.digest}:
-        raise ConfigError(f"{path} measures checkpoint {str(measured)[:12]}, not {info.digest[:12]}; measure this one")
-    return [asdict(report) for report in found]

@@ -7,9 +7,12 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
+from byline.evaluation.agreed import Agreed
+from byline.evaluation.agreement import NEAR
 from byline.evaluation.compared import Compared, Pixels, Results
 from byline.evaluation.controls import CONTROLS
 from byline.evaluation.evaluating import Evaluation
+from byline.evaluation.following import AllFollowing
 from byline.evaluation.held_out_loss import HeldOutLoss
 from byline.evaluation.measures import MEASURES, Measured
 from byline.pages.chart import Line, lines_chart
@@ -18,8 +21,8 @@ from byline.pages.html import html_templates, picture_url
 MOST_PROMPTS = 60
 """Prompts whose pictures are on the page: the first ones, unpicked."""
 PER_STRIP = 8
-LEFT, RIGHT, ROW = 170, 470, 20
-"""Where intervals lie in their chart, and the height of a row, in its pixels."""
+LEFT, RIGHT = 170, 470
+"""Where intervals lie in their chart, in its pixels."""
 
 
 def evaluation_page(evaluation: Evaluation, told: dict[str, Any]) -> str:
@@ -37,9 +40,10 @@ def evaluation_page(evaluation: Evaluation, told: dict[str, Any]) -> str:
             num_held_out=len(held_out.captions),
             features=compared and compared.features,
             charts=[] if compared is None else _charts(compared),
-            chart={"left": LEFT, "right": RIGHT, "row": ROW},
+            agreement=_agreement(evaluation.agreed) if isinstance(evaluation.agreed, Agreed) else None,
             loss=evaluation.loss and _loss(evaluation.loss),
-            prompts=_prompts(evaluation.prompts, evaluation.drawn, held_out.pixels_nchw),
+            following=evaluation.following and _following(evaluation.following),
+            prompts=_prompts(evaluation),
             strips=_strips(evaluation),
         )
     )
@@ -57,18 +61,74 @@ def _charts(compared: Compared) -> list[dict[str, Any]]:
         found = [(words, kind, one) for words, kind, one in _of(name, sets)]
         if not found:
             continue
-        low = min(0.0, *(one.interval[0] for _, _, one in found))
-        high = max(one.interval[1] for _, _, one in found)
-        charts.append(
-            {
-                "name": name,
-                "words": measure.words,
-                "better": measure.better,
-                "rows": [_row(words, kind, one, low, high) for words, kind, one in found],
-                "zero": _across(0.0, low, high),
-            }
-        )
+        rows = [(words, kind, one.value, one.interval) for words, kind, one in found]
+        charts.append(_chart(name, f"{measure.words}; {measure.better} is better", rows))
     return charts
+
+
+def _agreement(agreed: Agreed) -> dict[str, Any]:
+    """Return the intervals of what the model drew, of real pictures, and of what it drew with other prompts."""
+    sets = (
+        ("the model", "model", agreed.drawn),
+        ("real pictures", "real", agreed.real),
+        ("with other prompts", "control", agreed.wrong),
+    )
+    charts = [
+        _chart(
+            "agreement, nearest",
+            "share of pictures whose own prompt is the nearest (R-precision); higher is better",
+            [(words, kind, one.first, one.first_interval) for words, kind, one in sets],
+        ),
+        _chart(
+            f"agreement, {NEAR} nearest",
+            f"share of pictures whose own prompt is among the {NEAR} nearest; higher is better",
+            [(words, kind, one.near, one.near_interval) for words, kind, one in sets],
+        ),
+    ]
+    return {"scorer": agreed.scorer, "num_prompts": agreed.drawn.num_prompts, "charts": charts}
+
+
+def _following(following: AllFollowing) -> dict[str, Any]:
+    """Return the intervals of simple prompts, and each picture with what it shows of its prompt."""
+    charts = []
+    for one in following.kinds:
+        sets = (
+            ("the model", "model", one.drawn),
+            ("real pictures", "real", one.real),
+            ("with other prompts", "control", one.wrong),
+        )
+        rows = [(words, kind, found.share, found.interval) for words, kind, found in sets]
+        charts.append(_chart(one.kind, f"share of {one.words}; higher is better", rows))
+    pictures = [
+        {"prompt": prompt, "url": _png(picture), "shown": ", ".join(shown) or "not shown", "is_shown": bool(shown)}
+        for prompt, picture, shown in zip(following.prompts, following.pictures, following.shown, strict=True)
+    ]
+    return {"charts": charts, "pictures": pictures}
+
+
+_SetRow = tuple[str, str, float, tuple[float, float]]
+"""Words and kind of a set of pictures, a number about it, and its interval."""
+
+
+def _chart(name: str, words: str, rows: list[_SetRow]) -> dict[str, Any]:
+    """Return where on one axis, which holds 0, the intervals of sets of pictures lie."""
+    low = min(0.0, *(interval[0] for *_, interval in rows))
+    high = max(interval[1] for *_, interval in rows)
+    return {
+        "name": name,
+        "words": words,
+        "rows": [
+            {
+                "words": of,
+                "kind": kind,
+                "places": [_across(place, low, high) for place in (interval[0], value, interval[1])],
+                "value": value,
+                "interval": interval,
+            }
+            for of, kind, value, interval in rows
+        ],
+        "zero": _across(0.0, low, high),
+    }
 
 
 def _of(name: str, sets: Iterable[tuple[str, str, Results]]) -> list[tuple[str, str, Measured]]:
@@ -78,17 +138,6 @@ def _of(name: str, sets: Iterable[tuple[str, str, Results]]) -> list[tuple[str, 
         for one in results
         if isinstance(one, Measured) and one.name == name
     ]
-
-
-def _row(words: str, kind: str, one: Measured, low: float, high: float) -> dict[str, Any]:
-    places = [_across(value, low, high) for value in (one.interval[0], one.value, one.interval[1])]
-    return {
-        "words": words,
-        "kind": kind,
-        "places": places,
-        "value": one.value,
-        "interval": one.interval,
-    }
 
 
 def _across(value: float, low: float, high: float) -> float:
@@ -112,10 +161,13 @@ def _loss(loss: HeldOutLoss) -> dict[str, Any]:
     return {"chart": chart, "rows": rows, "value": loss.value, "interval": loss.interval, "n": loss.num_pictures}
 
 
-def _prompts(prompts: tuple[str, ...], drawn: Pixels, held_out: Pixels) -> list[dict[str, str]]:
+def _prompts(evaluation: Evaluation) -> list[dict[str, Any]]:
+    held_out, agreed = evaluation.held_out.pixels_nchw, evaluation.agreed
+    ranks = agreed.drawn.ranks if isinstance(agreed, Agreed) else (None,) * len(evaluation.prompts)
+    shown = zip(evaluation.prompts[:MOST_PROMPTS], evaluation.drawn, ranks, strict=False)
     return [
-        {"prompt": prompt, "drawn": _png(drawn[place]), "held_out": _png(held_out[place % len(held_out)])}
-        for place, prompt in enumerate(prompts[:MOST_PROMPTS])
+        {"prompt": prompt, "drawn": _png(drawn), "held_out": _png(held_out[place % len(held_out)]), "rank": rank}
+        for place, (prompt, drawn, rank) in enumerate(shown)
     ]
 
 

@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 from typer.testing import CliRunner
 
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.errors import ConfigError
 from byline.cli.main import app
 from byline.diffusion.checkpoint import open_checkpoint
 from byline.diffusion.configs import SamplingConfig
@@ -16,6 +17,7 @@ from byline.diffusion.sampling import TextToImage
 from byline.evaluation.features import load_features
 from byline.evaluation.measures import evaluate
 from byline.evaluation.pictures import read_pictures
+from byline.evaluation.report import read_reports
 from byline.exports.model import ModelExport, export_model
 from byline.training.log import VALIDATION, ValidationEntry, read_entries
 from byline.training.run import run
@@ -23,6 +25,8 @@ from tests.evaluation.towers import a_dinov2, saved
 from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, write_toml
 
 WATCH = {"validation": {"every_images": 24, "images": 60, "levels": 5}}
+ALSO_REFUSED = ["agreement", "color", "shape", "stripes"]
+"""The pictures are random colors, and their captions numbers."""
 FAST = ["--steps", "2", "--no-controls"]
 
 
@@ -76,7 +80,7 @@ def test_real_and_wrong_pictures_stand_beside_it(written):
     assert told["real"]["kid"]["n"] == 60
     assert set(told["controls"]) > {"blurred", "upside down", "5 pictures repeated"}
     assert told["controls"]["5 pictures repeated"]["recall"]["value"] == 0
-    assert [one["name"] for one in told["refused"]] == ["cmmd"]
+    assert [one["name"] for one in told["refused"]] == ["cmmd", *ALSO_REFUSED]
 
 
 def test_the_page_shows_the_numbers_and_the_pictures(written):
@@ -120,6 +124,7 @@ def test_only_what_is_asked_for_is_measured(trained, tmp_path):
         (["--measures", "fid"], "no measure is called 'fid'; they are kid, mmd, frechet, cmmd, precision"),
         (["--measures", "kid", "--samples", "10"], "needs 50 pictures, and there are 10"),
         (["--measures", "cmmd"], "cmmd is defined for the image tower of CLIP, not for"),
+        (["--measures", "color"], "color needs 20 captions of hearts, circles and squares"),
         (["--features", "nowhere"], "no folder 'nowhere' with a vision model"),
         (["--sampler", "dream"], "sampler"),
         (["--device", "tpu9"], "no device 'tpu9' here"),
@@ -147,3 +152,16 @@ def test_an_evaluation_stands_on_the_card(trained, written, tmp_path):
         assert report["digests"]["checkpoint"] == info.digest
         assert f"{report['value']:.4g}" in card
         assert np.isfinite(report["value"])
+
+
+def test_a_measurement_without_its_run_is_no_report(trained, written):
+    done = CliRunner().invoke(app, ["report", trained[1], "--measured", str(written)])
+    assert "is about a model; name the run that it measures, after the release" in str(done.exception)
+
+
+def test_reports_of_another_checkpoint_are_refused(written, tmp_path):
+    with pytest.raises(ConfigError, match="measures checkpoint .*, not ffffffffffff; measure this one"):
+        read_reports(written, "f" * 64)
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(ConfigError, match="list.json is no report, as byline evaluate and the audits write one"):
+        read_reports(tmp_path / "list.json", "f" * 64)

