@@ -28,26 +28,41 @@ TOLD_WITHIN_S = 1.0
 
 def run_graph(graph: BuildGraph, options: "Options") -> dict[str, int]:
     """Run the graph, and return what the stages counted as really done."""
-    try:
-        pipeline = beam.Pipeline(runner=options.runner, options=options.pipeline)
-    except ValueError as error:
-        raise ConfigError(f"Beam refuses the options after --: {error}") from error
+    pipeline = made_pipeline(options.runner, options.pipeline)
     try:
         with _quiet_threads(), pipeline:
             graph.apply(pipeline)
-    except BylineError as error:
-        raise type(error)(_message_of(str(error))) from error
-    except Exception as error:  # what workers raise comes back as text in whatever Beam raises
-        if told := _told_by_worker(error):
-            raise told from error
+    except Exception as error:
+        raised_by_worker(error)
         if options.server and (death := options.server.death(within_s=TOLD_WITHIN_S)):
             raise BylineError(death) from error
         raise
+    return counters_of(pipeline)
+
+
+def made_pipeline(runner: FnApiRunner | None, options: PipelineOptions) -> beam.Pipeline:
+    """Return an empty pipeline. Raises `ConfigError` for options that Beam refuses."""
+    try:
+        return beam.Pipeline(runner=runner, options=options)
+    except ValueError as error:
+        raise ConfigError(f"Beam refuses the options after --: {error}") from error
+
+
+def counters_of(pipeline: beam.Pipeline) -> dict[str, int]:
+    """Return what the stages of a pipeline that ended counted as really done; nothing where a runner counts nothing."""
     counters = pipeline.result.metrics().query(MetricsFilter().with_namespace("byline"))["counters"]
     done: Counter[str] = Counter()
     for counter in counters:
-        done[counter.key.metric.name] += counter.result
+        done[counter.key.metric.name] += counter.committed or counter.attempted or 0  # either may be missing
     return dict(sorted(done.items()))
+
+
+def raised_by_worker(error: Exception) -> None:
+    """Raise our own error if a worker raised that: it comes back as text in whatever Beam raises."""
+    if isinstance(error, BylineError):
+        raise type(error)(_message_of(str(error))) from error
+    if told := _told_by_worker(error):
+        raise told from error
 
 
 @dataclass(frozen=True)
