@@ -70,8 +70,8 @@ def build(
     """Build the release that a corpus config describes, doing only what is not done yet, and return it.
 
     Killed at any moment and run again, it gives the same bytes, on any number of workers. `beam_args` are Beam's own
-    options; with `--runner` among them Beam runs where they say, otherwise in `workers` processes of this machine. Elsewhere
-    a worker must answer within `workers_within_s`.
+    options; with `--runner` among them Beam runs where they say, otherwise in `workers` processes of this machine; a
+    worker there must answer within `workers_within_s`.
     What `ask_again` names is asked for once more, settled or not; the console is told how many that are.
     Raises a `BylineError` for what people can mend.
     """

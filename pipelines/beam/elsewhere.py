@@ -7,7 +7,6 @@ are; what they tell of themselves comes through the store.
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +16,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk import layout
-from byline.catalog.errors import BylineError
-from byline.catalog.progress import Meter
 from byline.pipelines.beam.beats import TellingMeter, tallied
 from byline.pipelines.beam.graph import BuildGraph
 from byline.pipelines.beam.listening import Listener, listening

@@ -16,7 +16,7 @@ from byline.catalog.progress import WORK
 from byline.pipelines.beam.beats import BEAT_S, COUNTED, stop_telling
 
 SILENT_S = 120.0
-"""A worker that was not heard of for so long is taken for lost. Runners that restart what was lost do so within that."""
+"""A worker that was not heard of for so long is taken for lost. Runners restart what was lost sooner."""
 WORKERS_PER_S = 50
 """How many workers' beats are read in a second at most."""
 

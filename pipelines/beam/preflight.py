@@ -1,4 +1,4 @@
-"""Before a build on other machines: ask every worker what it is and what it reaches, and tell each difference in a line.
+"""Before a build on other machines: ask every worker what it is and what it reaches, and tell each difference.
 
 A worker that cannot do its part is told of within seconds, and not by a stage that fails in an hour.
 """
@@ -31,7 +31,10 @@ CLOCK_OFF_S = 60.0
 """Object stores refuse clocks that are a quarter of an hour off, and outcomes have times."""
 ANSWER = re.compile(r"BYLINE-ANSWER(\{.*?\})BYLINE-END", re.S)
 Answer = dict[str, Any]
-NOBODY = "no worker answered in {:.0f} s; look at the log of the pool: its `python` on PATH must have byline (docs/cluster.md)"
+NOBODY = (
+    "no worker answered in {:.0f} s; see the log of the pool, whose `python` on PATH must have byline, or wait "
+    "longer: --workers-within SECONDS"
+)
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,13 @@ def differences(answer: Answer, began: float, ended: float) -> Iterator[str]:
             yield f"has no {name}; install {name}=={version} for {answer['executable']}"
         elif there != version:
             yield f"has {name} {there} and this machine {version}; install one of them on both"
-    if answer.get("code") not in (None, worker_answer.code_digest()):
-        yield f"has other code of byline ({answer['code']}, here {worker_answer.code_digest()}); install the same commit"
+    code, there = worker_answer.code_digest(), answer.get("code")
+    if there not in (None, code):
+        yield f"has other code of byline ({there}, here {code}); install the same commit"
     if not began - CLOCK_OFF_S < answer["clock"] < ended + CLOCK_OFF_S:
         yield f"has a clock that is {answer['clock'] - ended:+,.0f} s off; set it"
-    yield from (said for said in answer["troubles"] if "No module named 'byline'" not in said)
+    if answer["versions"].get("byline"):
+        yield from answer["troubles"]
 
 
 def _answers(question: Question) -> Iterator[Answer]:

@@ -85,7 +85,9 @@ def in_a_line(error: Exception, options: PipelineOptions, at_work: str | None) -
         return BylineError(f"no job service of Beam answers at {endpoint}; start it, or name another: --job_endpoint")
     if isinstance(error, grpc.RpcError):
         where = f"the job service at {endpoint}" if endpoint else "the job service"
-        return BylineError(f"{where} went away{_last(at_work)}; start it again and {GO_ON}")
+        pool = options.view_as(PortableOptions).environment_config
+        named = f" (a runner may end where its pool of workers, {pool}, does not answer)" if pool else ""
+        return BylineError(f"{where} went away{named}{_last(at_work)}; start it again and {GO_ON}")
     text = str(error)
     if re.search(r"^\w*(Error|Exception): ", text, re.M) and "in process" in text:
         return None

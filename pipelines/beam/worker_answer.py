@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 
 WITHIN_S = 10.0
 
@@ -30,9 +31,8 @@ def code_digest():
             folders[:] = sorted(name for name in folders if name != "__pycache__")
             for name in sorted(names):
                 if name.endswith(".py"):
-                    digest.update(os.path.relpath(os.path.join(where, name), folder).encode())
-                    with open(os.path.join(where, name), "rb") as file:
-                        digest.update(file.read())
+                    path = Path(where, name)
+                    digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
