@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 PRISM = "github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0"
 STARTS_WITHIN_S = 120
+TEMPORARY = "/tmp"
 RELAY = """
 import asyncio, itertools, sys
 targets = itertools.cycle([target.rsplit(":", 1) for target in sys.argv[2:]])
@@ -52,6 +53,9 @@ def a_free_port() -> int:
         return int(one.getsockname()[1])
 
 
+Running = AbstractContextManager["subprocess.Popen[bytes]"]
+
+
 @dataclass(frozen=True)
 class Network:
     """A machine of its own as far as networks and folders go: it has one address, and empty folders where told."""
@@ -60,41 +64,46 @@ class Network:
     address: str
     hidden: tuple[str, ...]
     hosts: str
+    is_apart: bool = True
+    """Whether it has a cable of its own; else it is this machine under a name that the others know."""
 
     def command(self, command: Sequence[str]) -> list[str]:
         """Return the command that runs another in here."""
-        hide = " && ".join(f"mount -t tmpfs tmpfs {folder}" for folder in self.hidden)
-        script = f'hostname {self.name} && {hide} && printf "$0" > /tmp/hosts && mount --bind /tmp/hosts /etc/hosts && exec "$@"'
+        hide = "".join(f"mount -t tmpfs tmpfs '{folder}' && " for folder in self.hidden)
+        named = 'printf "$0" > /tmp/hosts && mount --bind /tmp/hosts /etc/hosts'
+        script = f'{hide}hostname {self.name} && {named} && exec "$@"'
         inside = ["unshare", "--mount", "--uts", "sh", "-c", script, self.hosts, *command]
-        return ["ip", "netns", "exec", self.name, *inside]
+        return ["ip", "netns", "exec", self.name, *inside] if self.is_apart else inside
 
 
 @contextmanager
-def networks(number: int, hidden: Sequence[Path]) -> Iterator[tuple[str, list[Network]]]:
-    """Give the address of this machine on a cable to as many new networks, and them. Root only.
+def networks(number: int, hidden: Sequence[Path]) -> Iterator[tuple[Network, list[Network]]]:
+    """Give this machine as so many new networks see it at the other end of their cables, and them. Root only.
 
     In each, `/tmp` and `hidden` are empty.
     """
     tag, block = secrets.token_hex(2), f"10.{77 + secrets.randbelow(100)}.{secrets.randbelow(250)}"
-    bridge, here, found = f"by{tag}", f"{block}.1", []
-    folders = tuple(dict.fromkeys(["/tmp", *(str(one) for one in hidden if not str(one).startswith("/tmp/"))]))  # noqa: S108
+    bridge = f"by{tag}"
+    names = [bridge, *(f"by{tag}-{place}" for place in range(number))]
+    hosts = "".join(f"{block}.{place + 1} {name}\\n" for place, name in enumerate(names))
+    hosts = f"127.0.0.1 localhost\\n{hosts}"
+    folders = tuple(dict.fromkeys([TEMPORARY, *(str(one) for one in hidden if TEMPORARY not in map(str, one.parents))]))
     with ExitStack() as stack:
-        stack.callback(_run, "ip", "link", "del", bridge)
         _run("ip", "link", "add", bridge, "type", "bridge")
-        _run("ip", "addr", "add", f"{here}/24", "dev", bridge)
+        stack.callback(_run, "ip", "link", "del", bridge)
+        _run("ip", "addr", "add", f"{block}.1/24", "dev", bridge)
         _run("ip", "link", "set", bridge, "up")
-        for place in range(number):
-            name, end, address = f"by{tag}-{place}", f"by{tag}v{place}", f"{block}.{place + 2}"
-            stack.callback(_run, "ip", "netns", "del", name)
-            _run("ip", "netns", "add", name)
-            _run("ip", "link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", name)
+        found = [Network(name, f"{block}.{place + 2}", folders, hosts) for place, name in enumerate(names[1:])]
+        for place, one in enumerate(found):
+            _run("ip", "netns", "add", one.name)
+            stack.callback(_run, "ip", "netns", "del", one.name)
+            end = f"{bridge}v{place}"
+            _run("ip", "link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", one.name)
             _run("ip", "link", "set", end, "master", bridge, "up")
-            _run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
-            _run("ip", "-n", name, "link", "set", "eth0", "up")
-            _run("ip", "-n", name, "link", "set", "lo", "up")
-            hosts = f"127.0.0.1 localhost\\n{here} {socket.getfqdn()}\\n{address} {name}\\n"
-            found.append(Network(name, address, folders, hosts))
-        yield here, found
+            _run("ip", "-n", one.name, "addr", "add", f"{one.address}/24", "dev", "eth0")
+            _run("ip", "-n", one.name, "link", "set", "eth0", "up")
+            _run("ip", "-n", one.name, "link", "set", "lo", "up")
+        yield Network(bridge, f"{block}.1", (TEMPORARY,), hosts, is_apart=False), found
 
 
 def _run(*command: str) -> None:
@@ -108,6 +117,7 @@ def running(
     log: Path,
     *,
     network: Network | None = None,
+    host: str = "127.0.0.1",
     environment: Mapping[str, str] = {},
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a server until the block ends, and give it once it listens; what it started ends with it."""
@@ -123,7 +133,7 @@ def running(
             env={**os.environ, "PATH": path, **environment},
         )
     try:
-        _until_open(network.address if network else "127.0.0.1", port, process, log)
+        _until_open(network.address if network and network.is_apart else host, port, process, log)
         yield process
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -142,13 +152,13 @@ def _until_open(host: str, port: int, process: "subprocess.Popen[bytes]", log: P
             time.sleep(0.1)
 
 
-def a_pool(port: int, log: Path, **more: object) -> "object":
+def a_pool(port: int, log: Path, **more: object) -> Running:
     """Run Beam's pool of workers, which starts a worker process for whoever asks."""
     module = "apache_beam.runners.worker.worker_pool_main"
     return running([sys.executable, "-m", module, f"--service_port={port}"], port, log, **more)  # type: ignore[arg-type]
 
 
-def a_prism(port: int, log: Path, **more: object) -> "object":
+def a_prism(port: int, log: Path, **more: object) -> Running:
     """Run Prism, the runner that Beam has in Go."""
     prism = prism_path()
     assert prism, f"go install {PRISM}"
@@ -156,18 +166,20 @@ def a_prism(port: int, log: Path, **more: object) -> "object":
     return running(command, port, log, **more)  # type: ignore[arg-type]
 
 
-def a_job_service(port: int, log: Path, **more: object) -> "object":
+def a_job_service(port: int, log: Path, **more: object) -> Running:
     """Run Beam's local job service, the runner of this machine behind the interface of the others."""
     module = "apache_beam.runners.portability.local_job_service_main"
     return running([sys.executable, "-m", module, f"--port={port}"], port, log, **more)  # type: ignore[arg-type]
 
 
-def a_relay(port: int, targets: Sequence[str], log: Path) -> "object":
+def a_relay(port: int, targets: Sequence[str], log: Path) -> Running:
     """Run what divides connections over several pools."""
     return running([sys.executable, "-c", RELAY, str(port), *targets], port, log)
 
 
 def beam_options(endpoint: str, pool: str | None) -> list[str]:
     """Return Beam's options for a job service and a pool of workers; without one the driver is the worker."""
-    where = ["EXTERNAL", f"--environment_config={pool}"] if pool else ["LOOPBACK"]
-    return ["--runner=PortableRunner", f"--job_endpoint={endpoint}", f"--artifact_endpoint={endpoint}", f"--environment_type={where[0]}", *where[1:]]
+    workers = (
+        ["--environment_type=EXTERNAL", f"--environment_config={pool}"] if pool else ["--environment_type=LOOPBACK"]
+    )
+    return ["--runner=PortableRunner", f"--job_endpoint={endpoint}", f"--artifact_endpoint={endpoint}", *workers]
