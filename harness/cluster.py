@@ -179,7 +179,6 @@ def a_relay(port: int, targets: Sequence[str], log: Path) -> Running:
 
 def beam_options(endpoint: str, pool: str | None) -> list[str]:
     """Return Beam's options for a job service and a pool of workers; without one the driver is the worker."""
-    workers = (
-        ["--environment_type=EXTERNAL", f"--environment_config={pool}"] if pool else ["--environment_type=LOOPBACK"]
-    )
+    external = ["--environment_type=EXTERNAL", f"--environment_config={pool}"]
+    workers = external if pool else ["--environment_type=LOOPBACK"]
     return ["--runner=PortableRunner", f"--job_endpoint={endpoint}", f"--artifact_endpoint={endpoint}", *workers]

@@ -78,7 +78,8 @@ def answer(asked_json):
         said["code"] = code_digest()
         from byline.pipelines.beam.preflight import troubles_here
     except Exception as error:
-        said["troubles"].append(" ".join(str(error).split()))
+        why = " ".join(str(error).split())
+        said["troubles"].append(f"cannot import byline ({why}); install it for {sys.executable}")
     else:
         said["troubles"] += troubles_here(asked, trouble)
         from byline.catalog.disk.storage import Store

@@ -48,8 +48,9 @@ def a_web(folder: Path, host: str = "127.0.0.1"):
 
 
 def a_web_corpus(folder: Path, base: str, root: str | None = None) -> Path:
-    """Write the config of a corpus of the pictures at `base`."""
-    lines = [a_yfcc_line(str(number), f"{base}/{number}.jpg") for number in range(PICTURES)]
+    """Write the config of a corpus of the pictures at `base`, which may have a place for their names."""
+    pattern = base if "{}" in base else f"{base}/{{}}"
+    lines = [a_yfcc_line(str(number), pattern.format(f"{number}.jpg")) for number in range(PICTURES)]
     folder.mkdir(exist_ok=True)
     config = write_corpus(folder, lines, num_packs=4, root=root)
     text = config.read_text().split("[serve]")[0].replace("127.0.0.0/8", "10.0.0.0/8")
