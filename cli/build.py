@@ -36,7 +36,7 @@ def build(
 
     Example: byline build configs/corpora/demo.toml --workers 2
 
-    Example: byline build big.toml -- --runner=FlinkRunner --flink_master=host:8081
+    Example: byline build big.toml -- --runner=PortableRunner --job_endpoint=host:8073
 
     Example: byline build big.toml --ask-again unreachable,http-error --host images.example.org
     """

@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PRISM = "github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0"
 STARTS_WITHIN_S = 120
 TEMPORARY = "/tmp"
 RELAY = """
@@ -133,14 +132,15 @@ def running(
             env={**os.environ, "PATH": path, **environment},
         )
     try:
-        _until_open(network.address if network and network.is_apart else host, port, process, log)
+        until_open(network.address if network and network.is_apart else host, port, process, log)
         yield process
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def _until_open(host: str, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def until_open(host: str, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Return once somebody listens. Raises `RuntimeError` with the end of the log when the process ends before that."""
     deadline = time.monotonic() + STARTS_WITHIN_S
     while True:
         try:
@@ -161,7 +161,7 @@ def a_pool(port: int, log: Path, **more: object) -> Running:
 def a_prism(port: int, log: Path, **more: object) -> Running:
     """Run Prism, the runner that Beam has in Go."""
     prism = prism_path()
-    assert prism, f"go install {PRISM}"
+    assert prism, "run scripts/prism"
     command = [prism, f"-job_port={port}", "-serve_http=false"]
     return running(command, port, log, **more)  # type: ignore[arg-type]
 

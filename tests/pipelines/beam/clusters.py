@@ -13,7 +13,7 @@ from byline.catalog.corpora.manifest import Release
 from harness.cluster import a_free_port, a_job_service, a_pool, a_prism, a_relay, beam_options, prism_path, running
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 
-needs_prism = pytest.mark.skipif(prism_path() is None, reason="Prism is not installed: .ci/run does, where Go is")
+needs_prism = pytest.mark.skipif(prism_path() is None, reason="Prism is not installed: run scripts/prism where Go is")
 needs_root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0 or shutil.which("ip") is None, reason="networks need root and Linux"
 )

@@ -69,7 +69,9 @@ def test_a_worker_that_is_unfit_is_told_before_anything_is_done(tmp_path, enviro
         a_pool(pool, tmp_path / "pool.log", environment=environment),
     ):
         options = beam_options(f"localhost:{runner}", f"localhost:{pool}")
-        done = command("build", config, "--workers-within", 20, "--", *options)
+        done = command(
+            "build", config, "--workers-within", 20 if environment_of is without_beam else 200, "--", *options
+        )
     assert done.returncode == 2
     (told,) = done.stderr.splitlines()
     assert re.match(f"byline: {line}", told), told
