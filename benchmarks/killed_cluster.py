@@ -1,7 +1,7 @@
 """Kill parts of a cluster at random moments: python -m benchmarks.killed_cluster [NUMBER] [SECONDS]
 
-Each time one of worker, pool, runner and driver is killed at a moment of the build that follows from a seed, and the same
-command is run again. Prints what was said and whether the release is that of a local build; ends with 1 if one is not.
+Each time one of worker, pool, runner and driver is killed, at a moment of the build that follows from a seed, and the
+same command is run again. Prints what was said and whether the release is that of a local build; ends with 1 if not.
 """
 
 import sys
@@ -16,13 +16,13 @@ from harness.killed_cluster import VICTIMS, at_random, killed
 PICTURES = 200
 
 
-def main(number: int = 20, most_s: float = 40.0) -> int:
+def main(number: int = 20, most_s: int = 40) -> int:
     """Return how many of the builds did not end as the local one."""
     wrong = 0
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), a_free_port()
-        samples = Path(__file__).parent.parent / "samples/images"
-        pictures = sorted(path.name for path in samples.rglob("*.jpg"))[:PICTURES]
+        samples = Path(__file__).parent.parent / "samples/photographs"
+        pictures = sorted(path.name for path in samples.glob("*.jpg"))[:PICTURES]
         serve = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(samples)]
         with running(serve, port, folder / "web.log"):
             urls = [f"http://127.0.0.1:{port}/{picture}" for picture in pictures]
@@ -37,4 +37,4 @@ def main(number: int = 20, most_s: float = 40.0) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(float if len(sys.argv) > 2 else int, sys.argv[1:])))
+    sys.exit(main(*map(int, sys.argv[1:])))

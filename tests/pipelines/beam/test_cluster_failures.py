@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import sysconfig
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -18,9 +17,10 @@ from byline.pipelines.beam import listening
 from byline.pipelines.beam.build import build
 from byline.pipelines.releases.verify import verify
 from harness.cluster import a_free_port, a_job_service, a_pool, a_prism, beam_options
+from harness.killed_cluster import killed
 from tests.builders import a_picture, a_server, encoded
 from tests.pipelines.beam.clusters import PICTURES, a_web_corpus, command, needs_prism
-from tests.pipelines.beam.test_workers import below, linux, told_by, until
+from tests.pipelines.beam.test_workers import STAGES, below, linux, told_by, until
 
 pytestmark = [pytest.mark.beam, pytest.mark.slow, linux]
 GOES_ON = "run the same command again, and it goes on from what is kept"
@@ -40,7 +40,10 @@ def without_beam(folder):
 
 
 def without_byline(folder):
-    return _python(folder / "bin", options="-S", path=sysconfig.get_path("purelib"))
+    """Make a Python that has all of byline's libraries, and cannot import byline."""
+    (folder / "hiding").mkdir()
+    (folder / "hiding/sitecustomize.py").write_text("import sys\nsys.modules['byline'] = None\n")
+    return _python(folder / "bin", options="", path=str(folder / "hiding"))
 
 
 def with_other_code(folder):
@@ -56,7 +59,10 @@ def with_other_code(folder):
     ("environment_of", "line"),
     [
         (without_beam, r"no worker answered in 20 s; see the log of the pool, whose `python` on PATH must have byline"),
-        (without_byline, r"worker \S+ cannot import byline \(No module named 'byline'\); install it for \S+"),
+        (
+            without_byline,
+            r"worker \S+ cannot import byline \(import of byline halted; None in sys.modules\); install it for \S+",
+        ),
         (with_other_code, r"worker \S+ has other code of byline \(\w{12}, here \w{12}\); install the same commit"),
     ],
 )
@@ -69,9 +75,8 @@ def test_a_worker_that_is_unfit_is_told_before_anything_is_done(tmp_path, enviro
         a_pool(pool, tmp_path / "pool.log", environment=environment),
     ):
         options = beam_options(f"localhost:{runner}", f"localhost:{pool}")
-        done = command(
-            "build", config, "--workers-within", 20 if environment_of is without_beam else 200, "--", *options
-        )
+        within_s = 20 if environment_of is without_beam else 200
+        done = command("build", config, "--workers-within", within_s, "--", *options)
     assert done.returncode == 2
     (told,) = done.stderr.splitlines()
     assert re.match(f"byline: {line}", told), told
@@ -141,3 +146,21 @@ def test_one_of_two_workers_that_is_killed_is_told_by_its_silence(tmp_path, monk
         release = build(there, beam_args=options)
         assert list(verify(release)) == []
         assert release.manifest.counts["records"] == PICTURES
+
+
+@needs_prism
+@pytest.mark.parametrize("victim", ["pool", "runner", "driver"])
+def test_what_is_killed_on_prism_costs_nothing_that_is_kept(tmp_path, victim):
+    with _slow_web() as (pattern, asked):
+        version = build(str(a_web_corpus(tmp_path / "local", pattern)), workers=1).version
+        before = len(asked)
+        there = a_web_corpus(tmp_path / "there", pattern)
+        found = killed(there, victim, lambda: len(asked) > before + 3, tmp_path)
+    assert found.version == version
+    told = [line for line in found.said if not line.startswith(STAGES)]
+    if victim == "runner":
+        assert found.code == 2
+        assert len(told) == 1
+        assert "the job service at localhost:" in told[0]
+    if victim == "driver":
+        assert (found.code, told) == (-signal.SIGKILL, [])
