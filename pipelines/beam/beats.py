@@ -6,6 +6,7 @@ folder goes with the build, and no result depends on it.
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ from byline.catalog.progress import Meter
 from byline.pipelines.beam.worker_answer import own_name
 
 BEAT_S = 2.0
+AT_MOST_S = 0.5
+"""Between two beats of one process, when it goes from stage to stage."""
 COUNTED = "counter "
 """Begins the name of a count that is a counter of Beam as well."""
 
@@ -69,7 +72,8 @@ class _Teller:
         self._at: Counter[str] = Counter()
         self._number = 0
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        self._wake = threading.Event()
+        self._is_stopped = False
         self._thread = threading.Thread(target=self._beat, name="byline_beats", daemon=True)
         self._thread.start()
 
@@ -80,6 +84,9 @@ class _Teller:
     def begin(self, what: str) -> None:
         with self._lock:
             self._at[what] += 1
+            is_new = self._at[what] == 1
+        if is_new:
+            self._wake.set()
 
     def end(self, what: str) -> None:
         with self._lock:
@@ -87,13 +94,17 @@ class _Teller:
 
     def stop(self) -> None:
         """Tell a last time, and no more."""
-        self._stopped.set()
+        self._is_stopped = True
+        self._wake.set()
         self._thread.join()
         self._tell()
 
     def _beat(self) -> None:
-        while not self._stopped.wait(BEAT_S if self._number else 0.2):
+        while not self._is_stopped:
+            self._wake.wait(BEAT_S)
+            self._wake.clear()
             self._tell()
+            time.sleep(AT_MOST_S)
 
     def _tell(self) -> None:
         with self._lock:

@@ -68,7 +68,7 @@ class Elsewhere:
         try:
             Submission(pipeline).wait(why_stop)
         except Exception as error:
-            self._tell(error, listener.last_told())
+            self._tell(error, listener.last_told(anew=True))
             raise
 
     def _tell(self, error: Exception, at_work: str | None) -> None:

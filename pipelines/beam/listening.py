@@ -59,8 +59,11 @@ class Listener:
                 return None
         return self.last_told(silent)
 
-    def last_told(self, workers: dict[str, Heard] | None = None) -> str | None:
-        """Name the workers, all by default, that were last heard of, those at work first."""
+    def last_told(self, workers: dict[str, Heard] | None = None, *, anew: bool = False) -> str | None:
+        """Name the workers, all by default, that were last heard of, those at work first; `anew` listens once more."""
+        if anew:
+            with suppress(BylineError):
+                self._poll()
         chosen = sorted((workers or self.heard).items(), key=lambda item: (not item[1].at, item[0]))
         words = [f"{name} (at {', '.join(one.at) or 'nothing'})" for name, one in chosen]
         more = f" and {len(words) - 3} more" if len(words) > 3 else ""

@@ -1,7 +1,6 @@
 """A pipeline on a runner that is not ours: submitted, waited for, and canceled when its workers are gone."""
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,8 @@ from byline.catalog.errors import BylineError
 
 POLL_S = 0.25
 LINE_LENGTH = 300
+OUR_CODE = "[while running '"
+"""What Beam puts into the text of an error that a stage raised."""
 GO_ON = "run the same command again, and it goes on from what is kept"
 
 
@@ -89,7 +90,7 @@ def in_a_line(error: Exception, options: PipelineOptions, at_work: str | None) -
         named = f" (a runner may end where its pool of workers, {pool}, does not answer)" if pool else ""
         return BylineError(f"{where} went away{named}{_last(at_work)}; start it again and {GO_ON}")
     text = str(error)
-    if re.search(r"^\w*(Error|Exception): ", text, re.M) and "in process" in text:
+    if OUR_CODE in text:
         return None
     last = " ".join((text.strip().splitlines() or [type(error).__name__])[-1].split())[:LINE_LENGTH]
     return BylineError(f"the runner ended the build: {last}{_last(at_work)}; {GO_ON}")

@@ -91,6 +91,11 @@ def test_a_job_service_that_is_not_there_is_told(tmp_path):
     assert told.startswith(f"byline: no job service of Beam answers at localhost:{port}; start it")
 
 
+def _is_told(config, stage):
+    """Tell whether a worker has told that it is at a stage."""
+    return any(stage in path.read_text() for path in config.parent.glob("corpus/judgements/beats/*/*.json"))
+
+
 @contextmanager
 def _slow_web():
     answers = {f"/slow-{number}.jpg": (200, "image/jpeg", encoded(a_picture(number))) for number in range(PICTURES)}
@@ -110,7 +115,7 @@ def test_a_worker_of_prism_that_is_killed_is_told_and_the_build_goes_on(tmp_path
         there = a_web_corpus(tmp_path / "there", pattern)
         run = [sys.executable, "-m", "byline.cli.main", "build", str(there), "--", *options]
         building = subprocess.Popen(run, stderr=subprocess.PIPE, text=True)
-        until(lambda: len(asked) > 3)
+        until(lambda: len(asked) > 3 and _is_told(there, "fetch"))
         for worker in below(workers.pid):
             os.kill(worker, signal.SIGKILL)
         (told,) = told_by(building)
@@ -125,7 +130,10 @@ def test_a_worker_of_prism_that_is_killed_is_told_and_the_build_goes_on(tmp_path
         assert build(str(a_web_corpus(tmp_path / "local", pattern)), workers=1).version == release.version
 
 
-def test_one_of_two_workers_that_is_killed_is_told_by_its_silence(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("sent", "what"), [(signal.SIGKILL, "the runner ended the build"), (signal.SIGSTOP, "a worker is gone")]
+)
+def test_one_of_two_workers_that_ends_or_falls_silent_is_told(tmp_path, monkeypatch, sent, what):
     monkeypatch.setattr(listening, "SILENT_S", 6.0)
     runner, pool = a_free_port(), a_free_port()
     with (
@@ -134,16 +142,16 @@ def test_one_of_two_workers_that_is_killed_is_told_by_its_silence(tmp_path, monk
         a_pool(pool, tmp_path / "pool.log") as workers,
     ):
         options = [*beam_options(f"localhost:{runner}", f"localhost:{pool}"), "--direct_num_workers=2"]
-        there = str(a_web_corpus(tmp_path / "there", pattern))
+        there = a_web_corpus(tmp_path / "there", pattern)
 
         def kill_one():
-            until(lambda: len(asked) > 3)
-            os.kill(below(workers.pid)[-1], signal.SIGKILL)
+            until(lambda: len(asked) > 3 and _is_told(there, "fetch"))
+            os.kill(below(workers.pid)[-1], sent)
 
         Thread(target=kill_one).start()
-        with pytest.raises(BylineError, match=f"at fetch.*{GOES_ON}"):
-            build(there, beam_args=options)
-        release = build(there, beam_args=options)
+        with pytest.raises(BylineError, match=f"{what}.*at fetch.*{GOES_ON}"):
+            build(str(there), beam_args=options)
+        release = build(str(there), beam_args=options)
         assert list(verify(release)) == []
         assert release.manifest.counts["records"] == PICTURES
 
