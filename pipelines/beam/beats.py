@@ -21,7 +21,7 @@ from byline.pipelines.beam.worker_answer import own_name
 
 BEAT_S = 2.0
 AT_MOST_S = 0.5
-"""Between two beats of one process, when it goes from stage to stage."""
+"""The least time from one beat of a process to the next, when it goes from stage to stage."""
 COUNTED = "counter "
 """Begins the name of a count that is a counter of Beam as well."""
 
@@ -31,6 +31,8 @@ def count_done(name: str, number: int) -> None:
     Metrics.counter("byline", name).inc(number)
     for teller in list(_TELLERS.values()):
         teller.add(f"{COUNTED}{name}", number)
+    for tally in _TALLIES:
+        tally[name] += number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,23 +116,20 @@ class _Teller:
             self._store.write_bytes(self._path, json.dumps(said).encode(), is_scratch=True)
 
 
-_TELLERS: dict[str, "_Teller | _Tally"] = {}
+_TELLERS: dict[str, _Teller] = {}
+_TALLIES: list[Counter[str]] = []
 _LOCK = threading.Lock()
-
-
-class _Tally(Counter[str]):
-    def add(self, name: str, count: int) -> None:
-        self[name.removeprefix(COUNTED)] += count
 
 
 @contextmanager
 def tallied() -> Iterator[dict[str, int]]:
     """Give what this process counts as done, without a worker, until the block ends."""
-    tally = _TELLERS["tally"] = _Tally()
+    tally = Counter[str]()
+    _TALLIES.append(tally)
     try:
         yield tally
     finally:
-        del _TELLERS["tally"]
+        _TALLIES.remove(tally)
 
 
 def stop_telling(run: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
@@ -98,20 +99,20 @@ class Listener:
 
     def _poll(self) -> None:
         for name in self._store.files(self._run, suffix=".json"):
-            said = json.loads(self._store.read_bytes(f"{self._run}/{name}"))
-            self._take(name.removesuffix(".json"), said)
+            beat = json.loads(self._store.read_bytes(f"{self._run}/{name}"))
+            self._take(name.removesuffix(".json"), beat)
         with self._lock:
             if any(one.at and time.monotonic() - one.when <= SILENT_S for one in self.heard.values()):
                 self._idle_since = time.monotonic()
 
-    def _take(self, name: str, said: dict[str, object]) -> None:
+    def _take(self, name: str, beat: dict[str, Any]) -> None:
         with self._lock:
             one = self.heard.setdefault(name, Heard())
-            if said["number"] == one.number:
+            if beat["number"] == one.number:
                 return
-            counts = Counter(said["counts"])
+            counts = Counter[str](beat["counts"])
             more = Counter({stage: counts[stage] - one.counts[stage] for stage in counts})
-            one.counts, one.at, one.number, one.when = counts, said["at"], said["number"], time.monotonic()
+            one.counts, one.at, one.number, one.when = counts, beat["at"], beat["number"], time.monotonic()
         self._append(name, more)
 
     def _append(self, name: str, counts: Counter[str]) -> None:

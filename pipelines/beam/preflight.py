@@ -140,8 +140,8 @@ def _distributions() -> Sequence[str]:
     return ["byline", *sorted({one.name for one in needed})]
 
 
-def _minor(version: str) -> str:
-    return ".".join(version.split(".")[:2])
+def _minor(version: str | None) -> str | None:
+    return version and ".".join(version.split(".")[:2])
 
 
 def _unescaped(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import apache_beam as beam
-import grpc
+import grpc  # type: ignore[import-untyped]
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
 from byline.catalog.errors import BylineError

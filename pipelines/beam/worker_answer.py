@@ -11,17 +11,21 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 WITHIN_S = 10.0
+ANSWERED = "BYLINE_ANSWERED"
+"""The variable of a process that says which question it has answered."""
 
 
-def own_name():
+def own_name() -> str:
     """Return how this process is called in what people are told, and in its beats."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-def code_digest():
+def code_digest() -> str:
     """Return a digest of byline's own code, as this process would import it."""
     import byline
 
@@ -36,11 +40,11 @@ def code_digest():
     return digest.hexdigest()[:12]
 
 
-def versions(names):
-    """Return name -> version of these distributions, None for what is not installed."""
+def versions(names: Iterable[str]) -> dict[str, str | None]:
+    """Return name -> version of Python and of these distributions, None for what is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": platform.python_version()}
+    found: dict[str, str | None] = {"python": platform.python_version()}
     for name in names:
         try:
             found[name] = version(name)
@@ -49,44 +53,43 @@ def versions(names):
     return found
 
 
-def trouble(action):
+def trouble(action: Callable[[], object]) -> str | None:
     """Return in one line why an action fails, or that it does not end in time; None where it succeeds."""
-    said = [f"no answer in {WITHIN_S:.0f} s"]
+    why: list[str | None] = [f"no answer in {WITHIN_S:.0f} s"]
 
-    def run():
+    def run() -> None:
         try:
             action()
-            said[0] = None
+            why[0] = None
         except Exception as error:
-            said[0] = " ".join(str(error).split()) or type(error).__name__
+            why[0] = " ".join(str(error).split()) or type(error).__name__
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(WITHIN_S)
-    return said[0]
+    return why[0]
 
 
-def answer(asked_json):
+def answer(question_json: str) -> None:
     """Answer once in each process: as an object of the store, or as an error where that cannot be."""
-    if getattr(sys, "_byline_answered", None) == asked_json:
+    digest = hashlib.sha256(question_json.encode()).hexdigest()
+    if os.environ.get(ANSWERED) == digest:
         time.sleep(0.05)  # so that the other workers get to answer too
         return
-    asked = json.loads(asked_json)
-    said = {"worker": own_name(), "executable": sys.executable, "clock": time.time(), "troubles": []}
-    said["versions"] = versions(asked["distributions"])
+    asked = json.loads(question_json)
+    told: dict[str, Any] = {"worker": own_name(), "executable": sys.executable, "clock": time.time(), "troubles": []}
+    told["versions"] = versions(asked["distributions"])
     try:
-        said["code"] = code_digest()
+        told["code"] = code_digest()
+        from byline.catalog.disk.storage import Store
         from byline.pipelines.beam.preflight import troubles_here
     except Exception as error:
         why = " ".join(str(error).split())
-        said["troubles"].append(f"cannot import byline ({why}); install it for {sys.executable}")
+        told["troubles"].append(f"cannot import byline ({why}); install it for {sys.executable}")
     else:
-        said["troubles"] += troubles_here(asked, trouble)
-        from byline.catalog.disk.storage import Store
-
-        data = json.dumps(said).encode()
-        path = f"{asked['run']}/answers/{own_name()}.json"
+        told["troubles"] += troubles_here(asked, trouble)
+        data, path = json.dumps(told).encode(), f"{asked['run']}/answers/{own_name()}.json"
         if trouble(lambda: Store(asked["root"]).write_bytes(path, data)) is None:
-            sys._byline_answered = asked_json
+            os.environ[ANSWERED] = digest
             return
-    raise RuntimeError("BYLINE-ANSWER" + json.dumps(said) + "BYLINE-END")
+    raise RuntimeError("BYLINE-ANSWER" + json.dumps(told) + "BYLINE-END")
