@@ -103,6 +103,12 @@ def ask_workers(question: Question, pipeline: beam.Pipeline, *, within_s: float)
         if not (told := ANSWER.search(_unescaped(str(error)))):
             raise
         answers = [*_answers(question), json.loads(told[1])]
+    if not answers:
+        root = question.config.store.root
+        raise BylineError(
+            f"workers wrote into {root} and nothing of it is here: it is a folder of theirs; name a root that "
+            "all reach, such as s3://bucket/corpus"
+        )
     lines = [f"worker {one['worker']} {line}" for one in answers for line in differences(one, began, time.time())]
     if lines:
         raise BylineError("\n".join(dict.fromkeys(lines)))

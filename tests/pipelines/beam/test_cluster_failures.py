@@ -16,10 +16,10 @@ from byline.catalog.errors import BylineError
 from byline.pipelines.beam import listening
 from byline.pipelines.beam.build import build
 from byline.pipelines.releases.verify import verify
-from harness.cluster import a_free_port, a_job_service, a_pool, a_prism, beam_options
+from harness.cluster import a_free_port, a_job_service, a_pool, a_prism, beam_options, networks
 from harness.killed_cluster import killed
 from tests.builders import a_picture, a_server, encoded
-from tests.pipelines.beam.clusters import PICTURES, a_web_corpus, command, needs_prism
+from tests.pipelines.beam.clusters import PICTURES, a_web_corpus, command, needs_prism, needs_root, prism_apart
 from tests.pipelines.beam.test_workers import STAGES, below, linux, told_by, until
 
 pytestmark = [pytest.mark.beam, pytest.mark.slow, linux]
@@ -80,6 +80,15 @@ def test_a_worker_that_is_unfit_is_told_before_anything_is_done(tmp_path, enviro
     assert done.returncode == 2
     assert re.fullmatch(f"byline: {line}.*", done.stderr.strip()), done.stderr
     assert not (tmp_path / "there/corpus/records").exists()
+
+
+@needs_root
+@needs_prism
+def test_a_root_that_is_a_folder_of_the_worker_is_told(tmp_path):
+    with networks(1, [tmp_path]) as (here, apart), prism_apart(tmp_path, here, apart) as options:
+        done = command("build", a_web_corpus(tmp_path / "there", "http://127.0.0.1:9"), "--", *options)
+    told = f"byline: workers wrote into {tmp_path}/there/corpus and nothing of it is here"
+    assert done.stderr.startswith(told)
 
 
 def test_a_job_service_that_is_not_there_is_told(tmp_path):
