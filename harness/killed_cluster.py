@@ -56,7 +56,9 @@ def at_random(seed: int, most_s: float) -> Callable[[], bool]:
 
 def _whole(config: Path, folder: Path) -> str:
     with _a_cluster(folder) as (_, _, options):
-        done = subprocess.run(_command(config, options), capture_output=True, text=True, check=True)
+        done = subprocess.run(_command(config, options), capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
     return done.stdout.strip().rpartition("/")[2]
 
 

@@ -20,7 +20,7 @@ from byline.pipelines.beam.beats import TellingMeter, tallied
 from byline.pipelines.beam.graph import BuildGraph
 from byline.pipelines.beam.listening import Listener, listening
 from byline.pipelines.beam.preflight import Question, ask_workers
-from byline.pipelines.beam.running import counters_of, made_pipeline, raised_by_worker
+from byline.pipelines.beam.running import counters_of, made_pipeline, quiet_threads, raised_by_worker
 from byline.pipelines.beam.stages.ingest import ingest_and_count
 from byline.pipelines.beam.submitting import GO_ON, Submission, in_a_line, quiet_runner
 
@@ -38,7 +38,7 @@ class Elsewhere:
         Raises a `BylineError` of one line, which says who was at what and what to do, for all that is not our fault.
         """
         store, run = graph.config.store, f"{layout.BEATS}/{secrets.token_hex(8)}"
-        with quiet_runner(), listening(store, run, progress, stages) as listener:
+        with quiet_runner(), quiet_threads(), listening(store, run, progress, stages) as listener:
             self._ask(graph, run, {})
             with tallied() as own:
                 parts = list(_ingested(graph))

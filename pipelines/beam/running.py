@@ -20,8 +20,8 @@ from byline.pipelines.beam.graph import BuildGraph
 from byline.pipelines.beam.worker_handler import ForkedEnvironment
 from byline.pipelines.beam.workers import WorkerServer
 
-READERS = ("beam_control_read", "read_grpc_client_inputs")
-"""Beam's names of the threads that read what workers answer."""
+READERS = ("beam_control_read", "read_grpc_client_inputs", "wait_until_finish_read")
+"""Beam's names of the threads that read what workers and runners answer."""
 TOLD_WITHIN_S = 1.0
 """A worker's connection may break so long before its end is told."""
 
@@ -30,7 +30,7 @@ def run_graph(graph: BuildGraph, options: "Options") -> dict[str, int]:
     """Run the graph, and return what the stages counted as really done."""
     pipeline = made_pipeline(options.runner, options.pipeline)
     try:
-        with _quiet_threads(), pipeline:
+        with quiet_threads(), pipeline:
             graph.apply(pipeline)
     except Exception as error:
         raised_by_worker(error)
@@ -101,7 +101,7 @@ def _quiet_runner(server: WorkerServer | None) -> FnApiRunner:
 
 
 @contextmanager
-def _quiet_threads() -> Iterator[None]:
+def quiet_threads() -> Iterator[None]:
     """Let Beam's threads print nothing of a worker whose connection breaks: whoever waits for it is told."""
     before = threading.excepthook
 
