@@ -6,7 +6,6 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from byline.captioning import CaptionConfig, Captioner, CaptionRequest, make_captioner
@@ -15,6 +14,7 @@ from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy
 from byline.catalog.progress import Meter
+from byline.pipelines.beam.beats import count_done
 from byline.pipelines.facts.measures import caption_facts
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.judging.screening import screen, screened_columns
@@ -82,7 +82,7 @@ class CaptionPack(beam.DoFn):
             for row, text in zip(wanted, self.captioner.captions(shown), strict=True):
                 captions.append({"shown_sha256": row["shown_sha256"], **vars(self.captioner.attributed(text))})
                 count(1)
-                Metrics.counter("byline", "captioned").inc()
+                count_done("captioned", 1)
                 if len(captions) == SEGMENT_CAPTIONS:
                     facts.append(part.pack, captions)
                     captions = []
