@@ -1,4 +1,4 @@
-"""Draw sampled pictures as one PNG with their prompts written below."""
+"""Sampled pictures as PNG: many with their prompts written below, or one as it is."""
 
 import math
 import textwrap
@@ -44,6 +44,11 @@ def grid_png(
             label = _wrap(prompts[index // per_prompt], width_px=picture_px)
             draw.multiline_text((left, top + picture_px + 2), label, "black", font, spacing=1)
     return _encode(canvas, notes)
+
+
+def picture_png(picture: npt.NDArray[np.uint8], notes: dict[str, str]) -> bytes:
+    """Return the bytes of a PNG of one picture, `(3, H, W)`, as it is. Equal arguments give equal bytes."""
+    return _encode(Image.fromarray(picture.transpose(1, 2, 0)), notes)
 
 
 def _wrap(prompt: str, *, width_px: int) -> str:

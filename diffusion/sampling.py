@@ -219,9 +219,10 @@ def dtype_of(precision: str) -> torch.dtype:
     return DTYPES[precision]
 
 
-def default_device() -> str:
-    """Return the first GPU, or the CPU where there is none."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def default_device(number: int = 0) -> str:
+    """Return a GPU, the one with this number where there are so many, or the CPU where there is none."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return f"cuda:{number % count}" if count > 1 and number else "cuda" if count else "cpu"
 
 
 def require_device(device: str) -> None:

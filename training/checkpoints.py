@@ -49,11 +49,10 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for what is being written. Raises why it could not be, unless there is an error already."""
+        """Wait for what is being written. Where it could not be, all ranks end, unless there is an error already."""
         self._thread.shutdown(wait=True)
         if error is None:
-            self.wait()
-            self._ranks.barrier()
+            agree(self._ranks, self._written)
 
     def remove_partial(self) -> None:
         """Delete what a killed run left half written."""
@@ -111,25 +110,30 @@ class Checkpoints:
 
         Ranks whose weights are not alike end, and nothing is written.
         """
-        self.wait()
-        agree(
-            self._ranks,
-            lambda: {"images_seen": images_seen, "weights": fingerprint(self._task.network.named_parameters())},
-        )
+
+        def facts() -> dict[str, Any]:
+            weights = fingerprint(self._task.network.named_parameters())
+            return {**self._written(), "images_seen": images_seen, "weights": weights}
+
+        agree(self._ranks, facts)
         weights, averages, optimizer = weights_of(engine), average.full(), optimizer_state(engine)
         if self._ranks.is_first:
             self._writing = self._thread.submit(self._write, images_seen, weights, averages, optimizer)
 
-    def raise_if_failed(self) -> None:
-        """Raise why a checkpoint could not be written, as soon as that is known."""
-        if self._writing is not None and self._writing.done():
-            self.wait()
+    def end_if_failed(self) -> None:
+        """End all ranks with one line when it is known that a checkpoint could not be written."""
+        is_known = self._writing is not None and self._writing.done()
+        agree(self._ranks, self._written if is_known else dict)
 
     def wait(self) -> None:
-        """Return when nothing is being written any longer. Raises why a checkpoint could not be."""
+        """Return when nothing is being written any longer. Raises why a checkpoint could not be, on the first rank."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()
+
+    def _written(self) -> dict[str, Any]:
+        self.wait()
+        return {}
 
     def _write(
         self, images_seen: int, weights: dict[str, Tensor], averages: dict[str, Tensor], optimizer: dict[str, Tensor]

@@ -58,7 +58,7 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> i
         while images_seen < end:
             images_seen = _train_to_entry(stepper, average, images_seen, progress, watch)
             watch.look(average, images_seen)
-            checkpoints.raise_if_failed()
+            checkpoints.end_if_failed()
             if images_seen % config.machine.save_every_images == 0 or images_seen == end:
                 checkpoints.save(engine, average, images_seen)
     return images_seen

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from byline.catalog.configs.extras import require
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.corpora.written import BY_TRAINING, note_written
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CheckpointError
 from byline.catalog.text import one_line
@@ -86,6 +87,7 @@ def _run_rank(path: str | Path) -> None:
     """Be one rank of the run. Until all have agreed that they run the same, an error of one is told by the first."""
     from byline.training.agreement import agree
     from byline.training.ranks import join, leave
+    from byline.training.saving import take_over
 
     # A rank that cannot read its config joins all the same, so that no other one waits for it.
     ranks, together = join(timeout_minutes=_timeout_minutes(path)), False
@@ -100,7 +102,9 @@ def _run_rank(path: str | Path) -> None:
                 _announced(config, done)
             images_seen = 0 if done is None else done.images_seen
             if images_seen < config.images and ranks.is_first:
+                take_over(config.run)
                 describe(config, release, ranks.size, ranks.device.type).write(working_folder(config.run))
+                note_written(release.store, config.run, BY_TRAINING)
             while images_seen < config.images:
                 from byline.training.loop import fit
 

@@ -6,10 +6,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from byline.catalog.corpora.manifest import SPLITS, Release
+from byline.catalog.corpora.written import RUN_FILE
 from byline.catalog.errors import CheckpointError
 from byline.training.config import TrainConfig
-
-RUN_FILE = "run.json"
 
 
 class RunFile(BaseModel, frozen=True, extra="forbid"):

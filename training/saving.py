@@ -1,6 +1,7 @@
 """Write one checkpoint, whole or not at all, to a folder or under a URL."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,6 +29,8 @@ from byline.training.places import working_folder
 
 PARTIAL = ".partial-"
 LOGS = "*.jsonl"
+OWNER = "owner"
+"""A word that the process that began last has left under the run's URL, and in its folder on its machine."""
 SHOWN = ("run.json", "samples/*.png")
 """What of a run's folder goes to a URL with a checkpoint, beside the logs; no run reads it."""
 
@@ -46,6 +49,25 @@ class State:
     """`Task.finish`."""
 
 
+def take_over(run: str) -> None:
+    """Begin a run. A folder is locked, and a URL cannot be: there whoever began before ends at its next save."""
+    store = Store(run)
+    if not store.is_local:
+        word = secrets.token_hex(16)
+        folder = working_folder(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / OWNER).write_text(word)
+        store.write_bytes(OWNER, word.encode())
+
+
+def _require_ours(run: str) -> None:
+    store = Store(run)
+    if not store.is_local and store.read_bytes(OWNER).decode() != (working_folder(run) / OWNER).read_text():
+        raise CheckpointError(
+            f"{run} was begun by another process since, which goes on with it; this one ends, and writes nothing more"
+        )
+
+
 def save_checkpoint(run: str, state: State, info: CheckpointInfo, *, keep: int) -> None:
     """Write a checkpoint, whose description is `info` and its files, and delete the oldest beyond `keep`.
 
@@ -54,6 +76,7 @@ def save_checkpoint(run: str, state: State, info: CheckpointInfo, *, keep: int) 
     name = f"{info.images_seen:010d}"
     partial = working_folder(run) / FOLDER / f"{PARTIAL}{name}"
     try:
+        _require_ours(run)
         partial.mkdir(parents=True, exist_ok=True)
         _save_models(partial, state)
         save_tensors(partial / OPTIMIZER, state.optimizer)

@@ -1,4 +1,4 @@
-"""What byline wrote about a corpus outside of it (pages, exports): where, so that a takedown can name it.
+"""What byline wrote about a corpus outside of it (pages, exports, runs): where, so that a takedown can name it.
 
 `written/<digest of the place>.json`, one for each place. Only the place and the verb are kept.
 """
@@ -14,10 +14,15 @@ from byline.catalog.disk.mending import how_to_mend
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import StorageError
 
+RUN_FILE = "run.json"
+"""What a training run says of itself, in its folder; its `release_version` is what it trains on."""
+
+BY_TRAINING = "byline train"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A page or an export."""
+    """A page, an export or a training run."""
 
     path: str
     """Whole path on this machine, or a URL."""

@@ -13,7 +13,9 @@ import pytest
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.build import build
+from byline.training.run_file import describe
 from tests.builders import a_corpus, encoded, tree_digest
+from tests.training.builders import an_autoencoder_run
 
 PHOTO = Path("samples/photographs/lomiri-dragonfly-by-bolly.jpg").resolve()
 OTHER = Path("samples/photographs/lomiri-wine-by-jakkub-mede.jpg").resolve()
@@ -38,6 +40,13 @@ def built(tmp_path_factory):
 def folder(built, tmp_path):
     shutil.copytree(built / "corpus", tmp_path / "corpus")
     return tmp_path
+
+
+def _describe_run(folder: Path) -> None:
+    """Say that a run trains on the release, as a run does when it begins."""
+    corpus = str(folder / "corpus/releases/small")
+    run = an_autoencoder_run(corpus, folder / "run")
+    describe(run, Release(corpus), num_ranks=1, device="cpu").write(folder / "run")
 
 
 def test_find_shows_and_removes_nothing(folder):
@@ -94,6 +103,7 @@ def test_what_has_it_outside_of_the_corpus_is_named_and_pages_are_deleted_when_a
     assert _byline("export", "corpus/releases/small", "export", cwd=folder).returncode == 0
     shutil.copy(folder / "elsewhere.html", folder / "moved.html")
     assert _byline("takedown", "find", "--record", "test:2", "--page", "of-another.html", cwd=folder).returncode == 0
+    _describe_run(folder)
     done = _byline("takedown", "apply", "--record", "test:0", "--pages", "--yes", cwd=folder)
     assert done.returncode == 0
     told = done.stderr.splitlines()
@@ -105,6 +115,7 @@ def test_what_has_it_outside_of_the_corpus_is_named_and_pages_are_deleted_when_a
         ["not reached", f"source {built / 'metadata.tsv'}"],
         ["not reached", f"export {folder / 'export'}"],
         ["not reached", f"page {folder / 'moved.html'}"],
+        ["not reached", f"run {folder / 'run'}"],
     ]
     assert (folder / "of-another.html").exists(), "it shows another picture"
 

@@ -1,6 +1,8 @@
 """Runs whose checkpoints lie in a bucket: nodes that share no folder go on from there."""
 
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,34 @@ def test_a_checkpoint_of_a_bucket_is_fetched_once_and_checked(tmp_path, bucket):
     shutil.rmtree(folder)
     with pytest.raises(CheckpointError, match=r"vae/config.json is not what byline.json says; no older one is whole"):
         open_checkpoint(f"{bucket}/copy")
+
+
+@pytest.mark.slow
+def test_whoever_begins_later_takes_a_run_in_a_bucket_over(tmp_path, bucket):
+    """Two machines, that is two caches, train one run; the first would never end."""
+    machine = {"log_every_images": 8, "save_every_images": 8}
+    config = an_autoencoder_run(a_release(tmp_path / "corpus"), Path("unused"), images=800_000, machine=machine)
+    path = write_toml(tmp_path / "run.toml", config.model_copy(update={"run": f"{bucket}/run"}))
+    arguments = ["-m", "byline.training.run", str(path)]
+    first, second = None, None
+    try:
+        first = start_python(arguments, XDG_CACHE_HOME=str(tmp_path / "first"))
+        _wait_for_more_than("0000000000", f"{bucket}/run", first)
+        second = start_python(arguments, XDG_CACHE_HOME=str(tmp_path / "second"))
+        ((code, error),) = ended([first])
+        (line,) = lines_of_ours(error)
+        assert (code, "was begun by another process since" in line) == (2, True)
+        _wait_for_more_than(checkpoint_names(f"{bucket}/run")[-1], f"{bucket}/run", second)
+    finally:
+        for process in (first, second):
+            if process is not None:
+                process.kill()
+
+
+def _wait_for_more_than(name: str, run: str, process: subprocess.Popen[str]) -> None:
+    while max(checkpoint_names(run), default="") <= name:
+        assert process.poll() is None
+        time.sleep(0.2)
 
 
 @pytest.mark.slow

@@ -36,8 +36,10 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def test_a_full_disk_ends_the_run_with_one_line_and_the_last_checkpoint_stays(tmp_path):
-    config = an_autoencoder_run(a_release(tmp_path / "corpus"), tmp_path / "run", images=16)
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_a_full_disk_ends_the_run_with_one_line_and_the_last_checkpoint_stays(tmp_path, num_ranks):
+    machine = {"num_ranks": num_ranks, "timeout_minutes": 2}
+    config = an_autoencoder_run(a_release(tmp_path / "corpus"), tmp_path / "run", images=16, machine=machine)
     path = write_toml(tmp_path / "run.toml", config)
     run(path)
     folder, info = open_checkpoint(tmp_path / "run")

@@ -1,5 +1,6 @@
-"""What a takedown cannot reach, as it lies outside of the corpus: sources, pages, exports. Found before it begins."""
+"""What a takedown cannot reach, outside of the corpus: sources, pages, exports, runs. Found before it begins."""
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -11,10 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import ValidationError
 
 from byline.catalog.corpora.manifest import Manifest
-from byline.catalog.corpora.written import Written, forget_written, read_written
+from byline.catalog.corpora.written import BY_TRAINING, RUN_FILE, Written, forget_written, read_written
 from byline.catalog.disk import layout
 from byline.catalog.disk.folders import absolute, is_file, is_there
 from byline.catalog.disk.storage import Store
@@ -26,6 +26,11 @@ from byline.pipelines.rights.traces.lookup import all_parts
 NAMED = 5
 """Files of a folder that are named; of further ones the number is told."""
 MAX_PAGE_BYTES = 1 << 30
+HAD: dict[str, str] = {
+    "export": "an export of version {}, which had it; delete it and export the release again",
+    "run": "a run trained on version {}, which had it: its feed may hold it encoded, and its checkpoints saw it; "
+    "delete its folder 'feed' (or machine.cache), and train on the new version",
+}
 _BETWEEN_WORDS = re.compile(r"[\s\"'<>,()]+")
 
 
@@ -33,7 +38,7 @@ _BETWEEN_WORDS = re.compile(r"[\s\"'<>,()]+")
 class Beyond:
     """A place outside of the corpus that still has what goes."""
 
-    kind: Literal["pictures", "source", "page", "export", "note"]
+    kind: Literal["pictures", "source", "page", "export", "run", "note"]
     path: str
     told: str
     """What this place still has, in words."""
@@ -48,10 +53,10 @@ def beyond(
     versions: Collection[str],
     near: Iterable[Written] = (),
 ) -> list[dict[str, Any]]:
-    """Return every `Beyond`, as JSON has it: where the sources have the records, and which pages and exports show them.
+    """Return every `Beyond`, as JSON has it: where the sources have the records, and which pages, exports, runs do.
 
     Looked at are what byline noted to have written about this corpus, and `near`, what lies near by. `versions` are the
-    releases that are made again: an export of one of them still has what goes.
+    releases that are made again: an export of one of them still has what goes, and so has a run trained on it.
     """
     records = _records(store, record_ids)
     words = {word for row in records for word in (row["record_id"], row["url"], row["landing_url"]) if word}
@@ -114,20 +119,23 @@ def _listed(names: Collection[str], what: str, which: str) -> str:
 def _written(
     written: Written, matcher: Matcher | None, words: Collection[str], versions: Collection[str]
 ) -> Beyond | None:
-    """Return what of a page or an export still has what goes; none for what is gone or has nothing of it."""
+    """Return what of a page, an export or a run still has what goes; none for what is gone or has nothing of it."""
     if is_file(written.path):
         told = _page(Path(written.path), matcher, words)
         return Beyond(kind="page", path=written.path, told=f"{told}; by {written.by}") if told else None
+    kind: Literal["export", "run"] = "run" if written.by == BY_TRAINING else "export"
     try:
-        export = Store(written.path)
-        if not export.exists(layout.MANIFEST):
+        store = Store(written.path)
+        if store.exists(RUN_FILE):
+            kind, version = "run", str(json.loads(store.read_bytes(RUN_FILE))["release_version"])
+        elif store.exists(layout.MANIFEST):
+            version = Manifest.model_validate_json(store.read_bytes(layout.MANIFEST)).digest[:16]
+        else:
             return None
-        version = Manifest.model_validate_json(export.read_bytes(layout.MANIFEST)).digest[:16]
-    except (BylineError, ValidationError) as error:
+    except (BylineError, ValueError, KeyError, TypeError) as error:
         told = f"cannot be looked into ({str(error).splitlines()[0]})"
-        return Beyond(kind="export", path=written.path, told=told) if "://" in written.path else None
-    told = f"an export of version {version}, which had it; delete it and export the release again"
-    return Beyond(kind="export", path=written.path, told=told) if version in versions else None
+        return Beyond(kind=kind, path=written.path, told=told) if kind == "run" or "://" in written.path else None
+    return Beyond(kind=kind, path=written.path, told=HAD[kind].format(version)) if version in versions else None
 
 
 def _page(path: Path, matcher: Matcher | None, words: Collection[str]) -> str | None:

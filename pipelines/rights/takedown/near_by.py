@@ -5,22 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from byline.catalog.corpora.manifest import EXPORT
-from byline.catalog.corpora.written import Written
+from byline.catalog.corpora.written import RUN_FILE, Written
 from byline.catalog.disk.folders import folders_in, is_there
 from byline.catalog.disk.storage import Store
 from byline.catalog.text import one_line
 from byline.pipelines.rights.takedown.beyond import Beyond, delete_pages
 
 LEVELS = 3
-"""How many levels of folders below the current one are searched for pages and exports."""
+"""How many levels of folders below the current one are searched for pages, exports and runs."""
 
 
 def near_by(store: Store) -> Iterator[Written]:
-    """Yield the pages and the exports in and below the current folder, but for those inside the corpus."""
+    """Yield the pages, the exports and the runs in and below the current folder, but for those inside the corpus."""
     corpus = store.local_path("").resolve() if store.is_local else None
     for folder in _folders(Path(), LEVELS, corpus):
-        is_export = (folder / EXPORT).is_file()
-        for path in [folder] if is_export else sorted(folder.glob("*.html")):
+        is_whole = any((folder / name).is_file() for name in (EXPORT, RUN_FILE))
+        for path in [folder] if is_whole else sorted(folder.glob("*.html")):
             yield Written(path=str(path.resolve()), by="found here")
 
 
