@@ -5,8 +5,8 @@
     x = x + gate_m * SwiGLU(scale_m * norm(x) + shift_m)       SwiGLU(x) = W3 (silu(W1 x) * W2 x) (Shazeer 2020)
 
 Gates are zero at the start, so that every block begins as nothing and the network gives zero. With `shared_modulation`
-one linear layer makes scales, shifts and gates of all blocks, and each block adds its own numbers to them (PixArt-alpha,
-Chen et al. 2023, section 2.3, adaLN-single); without it each block has a layer of its own.
+one linear layer makes scales, shifts and gates of all blocks, and each adds its own numbers to them (adaLN-single,
+PixArt-alpha, Chen et al. 2023, section 2.3); without it each block has a layer of its own.
 
 Queries and keys are normalized (Henry et al. 2020) and turned by the place of their patch (RoPE, Su et al. 2021, each
 axis half of a head): what a query and a key have in common then depends on how far apart they are, and not on where.
@@ -17,24 +17,24 @@ axis half of a head): what a query and a key have in common then depends on how 
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
+from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
+from torch.nn.functional import fold, layer_norm, scaled_dot_product_attention, silu, unfold
 
 TIME_FEATURES = 256
 ROPE_THETA = 100.0
 """The longest wave; a picture has few patches on a side."""
 
 
-class DiffusionTransformer(ModelMixin, ConfigMixin):
+class DiffusionTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Reads what a `UNet2DConditionModel` reads, and so draws in diffusers' `StableDiffusionPipeline`."""
 
     _supports_gradient_checkpointing = True
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         *,
@@ -59,7 +59,9 @@ class DiffusionTransformer(ModelMixin, ConfigMixin):
         pixels = in_channels * patch_size**2
         self.embed: nn.Module = nn.Linear(pixels, hidden_size)
         if patch_bottleneck is not None:  # JiT (Li & He 2025, section 4.4): a patch has fewer dimensions than numbers
-            self.embed = nn.Sequential(nn.Linear(pixels, patch_bottleneck, bias=False), nn.Linear(patch_bottleneck, hidden_size))
+            self.embed = nn.Sequential(
+                nn.Linear(pixels, patch_bottleneck, bias=False), nn.Linear(patch_bottleneck, hidden_size)
+            )
         self.time_features = Timesteps(TIME_FEATURES, flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time = TimestepEmbedding(TIME_FEATURES, hidden_size)
         self.text_norm = nn.LayerNorm(text_width)
@@ -110,16 +112,16 @@ class DiffusionTransformer(ModelMixin, ConfigMixin):
         condition_BD: Tensor = self.time(self.time_features(t_B).to(text_BLD.dtype))
         if self.pooled is not None:
             condition_BD = condition_BD + self.pooled(text_BLD.mean(1))
-        return F.silu(condition_BD)
+        return silu(condition_BD)
 
     def _patches(self, sample_BCHW: Tensor) -> tuple[Tensor, tuple[int, int]]:
         size = self.config["patch_size"]
         rows, columns = (side // size for side in sample_BCHW.shape[2:])
-        return self.embed(F.unfold(sample_BCHW, size, stride=size).transpose(1, 2)), (rows, columns)
+        return self.embed(unfold(sample_BCHW, size, stride=size).transpose(1, 2)), (rows, columns)
 
     def _picture(self, x_BND: Tensor, rows: int, columns: int) -> Tensor:
         size = self.config["patch_size"]
-        return F.fold(x_BND.transpose(1, 2), (rows * size, columns * size), size, stride=size)
+        return fold(x_BND.transpose(1, 2), (rows * size, columns * size), size, stride=size)
 
     def _initialize(self) -> None:
         """Draw the weights as DiT does: gates and the last layer are zero."""
@@ -128,10 +130,11 @@ class DiffusionTransformer(ModelMixin, ConfigMixin):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        modulations = [block.modulation for block in self.blocks] + [self.modulation]
-        zeros = [self.last, self.last_modulation, *(layer for layer in modulations if layer is not None)]
-        zeros += [block.cross.out for block in self.blocks if block.cross is not None]
-        for layer in zeros:
+        zeros = [self.last, self.last_modulation, self.modulation]
+        for block in self.modules():
+            if isinstance(block, Block):
+                zeros += [block.modulation, None if block.cross is None else block.cross.out]
+        for layer in filter(None, zeros):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -139,9 +142,7 @@ class DiffusionTransformer(ModelMixin, ConfigMixin):
 class Block(nn.Module):
     """Attention and SwiGLU, modulated; between them, where the text is not among the patches, attention to it."""
 
-    def __init__(
-        self, width: int, heads: int, *, mlp_size: int, qk_norm: bool, crosses: bool, modulates: bool
-    ) -> None:
+    def __init__(self, width: int, heads: int, *, mlp_size: int, qk_norm: bool, crosses: bool, modulates: bool) -> None:
         super().__init__()
         self.attention = Attention(width, heads, qk_norm=qk_norm)
         self.cross = Attention(width, heads, qk_norm=qk_norm) if crosses else None
@@ -154,14 +155,17 @@ class Block(nn.Module):
         self, x_BSD: Tensor, condition_BD: Tensor, shared: Tensor | None, angles_ND: Tensor, words_BLD: Tensor | None
     ) -> Tensor:
         """Return the sequence after this block."""
-        modulation = self.modulation(condition_BD) if self.modulation is not None else shared + self.table
+        modulation = condition_BD if self.modulation is None else self.modulation(condition_BD)
+        if shared is not None and self.table is not None:
+            modulation = shared + self.table
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation.chunk(6, -1)
         normed_BSD = modulate(x_BSD, shift_a, scale_a)
         x_BSD = x_BSD + gate_a[:, None] * self.attention(normed_BSD, normed_BSD, angles_ND)
         if self.cross is not None:
             x_BSD = x_BSD + self.cross(modulate(x_BSD), words_BLD, None)
         gate_BSD, up_BSD = self.gate_and_up(modulate(x_BSD, shift_m, scale_m)).chunk(2, -1)
-        return x_BSD + gate_m[:, None] * self.down(F.silu(gate_BSD) * up_BSD)
+        x_BSD = x_BSD + gate_m[:, None] * self.down(silu(gate_BSD) * up_BSD)
+        return x_BSD
 
 
 class Attention(nn.Module):
@@ -176,7 +180,7 @@ class Attention(nn.Module):
         self.query_norm, self.key_norm = norms
 
     def forward(self, x_BSD: Tensor, read_BSD: Tensor, angles_ND: Tensor | None) -> Tensor:
-        """Return what each of `x` finds in `read`. Where angles are given, these are the same, and patches come first."""
+        """Return what each of `x` finds in `read`; with angles, these are the same, and patches come first."""
         query, key, value = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in (self.queries(x_BSD), *self.keys_and_values(read_BSD).chunk(2, -1))
@@ -184,21 +188,21 @@ class Attention(nn.Module):
         query_BKSD, key_BKSD = self.query_norm(query), self.key_norm(key)
         if angles_ND is not None:
             query_BKSD, key_BKSD = rotate(query_BKSD, angles_ND), rotate(key_BKSD, angles_ND)
-        found_BKSD = F.scaled_dot_product_attention(query_BKSD, key_BKSD, value)
+        found_BKSD = scaled_dot_product_attention(query_BKSD, key_BKSD, value)
         mixed: Tensor = self.out(found_BKSD.transpose(1, 2).flatten(2))
         return mixed
 
 
 def modulate(x_BSD: Tensor, shift_BD: Tensor | None = None, scale_BD: Tensor | None = None) -> Tensor:
     """Return `(1 + scale) norm(x) + shift`; the norm has no weights of its own."""
-    normed_BSD = F.layer_norm(x_BSD, x_BSD.shape[-1:], eps=1e-6)
+    normed_BSD = layer_norm(x_BSD, x_BSD.shape[-1:], eps=1e-6)
     if shift_BD is None or scale_BD is None:
         return normed_BSD
     return normed_BSD * (1 + scale_BD[:, None]) + shift_BD[:, None]
 
 
 def rope_angles(rows: int, columns: int, head_width: int, device: torch.device) -> Tensor:
-    """Return by how much each pair of a head's numbers is turned, `(N, head_width / 2)`: half by row, half by column."""
+    """Return by how much each pair of a head's numbers is turned, `(N, head_width / 2)`: by row, then by column."""
     quarter = head_width // 4
     waves = ROPE_THETA ** (-torch.arange(quarter, device=device, dtype=torch.float32) / quarter)
     row, column = torch.meshgrid(torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij")

@@ -9,7 +9,14 @@ from pydantic import BaseModel, Field, model_validator
 from byline.catalog.configs.loading import parse_config, read_toml
 from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, OutputPlace
 from byline.catalog.errors import ConfigError
-from byline.diffusion.configs import AutoencoderConfig, NoiseConfig, Precision, TextEncoderConfig, UNetConfig
+from byline.diffusion.configs import (
+    AutoencoderConfig,
+    NoiseConfig,
+    Precision,
+    TextEncoderConfig,
+    TransformerConfig,
+    UNetConfig,
+)
 from byline.diffusion.sources import ModelSource
 from byline.training.watch_config import DiffusionWatchConfig, WatchConfig
 
@@ -209,13 +216,16 @@ class AutoencoderRun(RunConfig, frozen=True, extra="forbid"):
 
 
 class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
-    """Train a text-conditioned latent-diffusion model."""
+    """Train a text-conditioned diffusion model, of latents or of pixels."""
 
     kind: Literal["diffusion"]
-    autoencoder: ModelSource
-    """Folder or hub name of an `AutoencoderKL`, or `{ name = ..., subfolder = "vae", revision = ... }`."""
+    autoencoder: ModelSource | None = None
+    """Folder or hub name of an `AutoencoderKL`, or `{ name = ..., subfolder = "vae", revision = ... }`. Left out, the
+    model is of pixels."""
     text_encoder: TextEncoderConfig = TextEncoderConfig()
-    unet: UNetConfig
+    unet: UNetConfig | None = None
+    """The network: this or `transformer`."""
+    transformer: TransformerConfig | None = None
     noise: NoiseConfig
     caption_drop_prob: float = Field(default=0.1, ge=0, le=1)
     """How often a caption is replaced by none, for classifier-free guidance."""
@@ -224,6 +234,32 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     flip_prob: float = Field(default=0.0, ge=0, le=1)
     """How often an image is mirrored. Captions stay as they are; what is encoded doubles."""
     watch: DiffusionWatchConfig = DiffusionWatchConfig()
+
+    @model_validator(mode="after")
+    def _one_network(self) -> "DiffusionRun":
+        if (self.unet is None) == (self.transformer is None):
+            found = "neither" if self.unet is None else "both"
+            raise ValueError(f"the network is [unet] or [transformer], and {found} is there; give one of the two")
+        if self.autoencoder is None and self.sample_latents:
+            raise ValueError("sample_latents is of an autoencoder, and none is named; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _guided(self) -> "DiffusionRun":
+        drawn = self.watch.samples
+        if drawn is not None and drawn.guidance_scale > 1 and self.caption_drop_prob == 0:
+            raise ValueError(
+                f"watch.samples.guidance_scale = {drawn.guidance_scale} with caption_drop_prob = 0: guidance needs a "
+                "model that was trained without captions too; set guidance_scale = 1, or drop some"
+            )
+        return self
+
+    @property
+    def network(self) -> UNetConfig | TransformerConfig:
+        """The one that is there."""
+        network = self.transformer if self.unet is None else self.unet
+        assert network is not None
+        return network
 
     def identity(self) -> dict[str, Any]:
         """Return what it is for every run, but that the autoencoder's place does not count: its weights do."""

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import NoiseConfig, SamplingConfig
 from byline.diffusion.noise import Noising
-from byline.diffusion.sampling import SAMPLERS, build_scheduler, require_device, set_timesteps
+from byline.diffusion.samplers import SAMPLERS, build_scheduler, set_timesteps
+from byline.diffusion.sampling import require_device
 from byline.diffusion.seeds import seed_from
 
 MEAN, SPREAD = 1.5, 0.4
