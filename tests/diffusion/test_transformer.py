@@ -46,13 +46,13 @@ def test_it_learns_one_batch_by_heart_from_time_and_text(shape):
     network, (x, t, text) = a_transformer(**shape, pooled_text=False), some_inputs(4)
     x[1:], t[2:] = x[:1], t[:1]  # so that the first two differ by the time, and the rest by the text
     wanted = torch.randn(x.shape, generator=torch.Generator().manual_seed(2))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    for _ in range(400):
+    optimizer = torch.optim.AdamW(network.parameters(), lr=6e-3)
+    for _ in range(200):
         loss = (predict(network, x, t, text) - wanted).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss < 1e-2
+    assert loss < 0.05
 
 
 def test_a_rotated_query_and_key_tell_only_how_far_apart_they_are():
