@@ -26,7 +26,8 @@ def _main(num_kills: int) -> str:
         killed = kill_and_compare(*configs, num_kills=num_kills)
     same = {True: "the same", False: "NOT THE SAME"}
     return (
-        f"A run of {IMAGES:,} images, saved every 20 and killed -9 at random moments, then run to its end.\n\n"
+        f"A run of {IMAGES:,} images, saved every 20 and killed -9 at random moments, three of four after the "
+        "first step, then run to its end.\n\n"
         "| kills | last checkpoint, every byte | log | files left over |\n|---:|---|---|---|\n"
         f"| {killed.kills} | {same[killed.checkpoints_equal]} | {same[killed.losses_equal]} | "
         f"{', '.join(killed.left_over) or 'none'} |\n\n"

@@ -37,6 +37,8 @@ def sample(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; left out, a GPU where there is one.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16: of the weights, and computed in.")] = "fp32",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures drawn at once.")] = 16,
+    width: Annotated[int | None, typer.Option(min=8, help="Pixels; the model's square when left out.")] = None,
+    height: Annotated[int | None, typer.Option(min=8, help="Pixels, as --width.")] = None,
     ranks: Annotated[int, typer.Option(min=1, help="With --prompts: processes of this machine that draw.")] = 1,
 ) -> None:
     """Draw pictures for prompts. The same arguments give the same bytes on the same machine.
@@ -61,6 +63,8 @@ def sample(
         "images_per_prompt": images_per_prompt,
         "seed": seed,
         "batch_size": batch_size,
+        "width_px": width,
+        "height_px": height,
     }
     config = parse_config(settings, SamplingConfig, where="byline sample")
     drawer = _Drawer(checkpoint=checkpoint, averaged=averaged, device=device, precision=precision)

@@ -51,6 +51,11 @@ class UNetConfig(BaseModel, frozen=True, extra="forbid"):
     pooled_text: bool = True
     """Add the text, pooled by attention, to the timestep embedding: color and layout are learned sooner."""
 
+    @property
+    def shrinks(self) -> int:
+        """What it wants sides to be multiples of."""
+        return int(2 ** (len(self.block_out_channels) - 1))
+
     @model_validator(mode="after")
     def _fits(self) -> "UNetConfig":
         blocks = len(self.block_out_channels)
@@ -88,6 +93,11 @@ class TransformerConfig(BaseModel, frozen=True, extra="forbid"):
     """Add the mean of the text to the timestep embedding."""
     patch_bottleneck: PositiveInt | None = None
     """Numbers that a patch is first mapped to, fewer than it has; for pixels (JiT)."""
+
+    @property
+    def shrinks(self) -> int:
+        """What it wants sides to be multiples of."""
+        return self.patch_size
 
     @model_validator(mode="after")
     def _heads(self) -> "TransformerConfig":
@@ -195,6 +205,9 @@ class SamplingConfig(BaseModel, frozen=True, extra="forbid"):
     """The seed of the first picture; the next one has the next seed."""
     batch_size: int = Field(default=16, ge=1)
     """Pictures drawn at once. Other sizes may round the last bits in another way."""
+    width_px: PositiveInt | None = None
+    """How wide pictures are; as the model's squares when left out, as is `height_px`."""
+    height_px: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _grows(self) -> "SamplingConfig":

@@ -6,6 +6,7 @@ draws the same ones.
 
 # Shapes: B batch, C channels, H and W height and width.
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Precision -> what weights are kept and computed in."""
+PIPELINE_STEP_PX = 8
+"""What diffusers' pipeline wants sides to be multiples of, whatever the autoencoder."""
 
 
 def build_pipeline(
@@ -70,11 +73,12 @@ def draw(
 ) -> Tensor:
     """Return `(len(prompts) * images_per_prompt, 3, H, W)` bytes, prompt by prompt.
 
-    `advance` is told of pictures as they are done.
+    `advance` is told of pictures as they are done. Raises `ConfigError` for a width or height that the model has not.
     """
     pipeline.scheduler = scheduler = build_scheduler(config.sampler, scheduler_config)
     set_timesteps(scheduler, config, int(scheduler_config["num_train_timesteps"]))
     guidance = Guidance(config, scheduler.timesteps, int(scheduler_config["num_train_timesteps"]))
+    _require_sides(pipeline, config)
     texts = [prompt for prompt in prompts for _ in range(config.images_per_prompt)]
     pictures = []
     for start in range(0, len(texts), config.batch_size):
@@ -87,11 +91,20 @@ def draw(
             callback_on_step_end=guidance.after_step,
             generator=[torch.Generator().manual_seed(config.seed + start + i) for i in range(len(batch))],
             output_type="np",
+            width=config.width_px,
+            height=config.height_px,
         ).images
         bytes_BHWC = torch.from_numpy((drawn_BHWC * 255).round().astype("uint8"))  # as diffusers' `numpy_to_pil`
         pictures.append(bytes_BHWC.permute(0, 3, 1, 2))
         advance(len(batch))
     return torch.cat(pictures)
+
+
+def _require_sides(pipeline: "StableDiffusionPipeline", config: SamplingConfig) -> None:
+    factor = math.lcm(PIPELINE_STEP_PX, pipeline.vae_scale_factor)
+    for name, side_px in (("width", config.width_px), ("height", config.height_px)):
+        if side_px is not None and side_px % factor:
+            raise ConfigError(f"--{name} {side_px} must be a multiple of {factor} for this model")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,7 @@ def card(
         licenses=[] if release is None else _licenses(release),
         papers=papers,
         hours=_hours(folder, info),
-        reports=[read_report(path, info) for path in reports],
+        reports=[report for path in reports for report in read_reports(path, info)],
     ).encode()
 
 
@@ -81,13 +81,16 @@ def _hours(folder: Path, info: CheckpointInfo) -> float | None:
     return sum((one.images_seen - seen) / one.images_per_s for one, seen in zip(log, before, strict=False)) / 3600
 
 
-def read_report(path: Path, info: CheckpointInfo) -> dict[str, Any]:
-    """Return a measurement of this checkpoint. Raises `ConfigError` for a file that is none, or that is of another."""
+def read_reports(path: Path, info: CheckpointInfo) -> list[dict[str, Any]]:
+    """Return the measurements of this checkpoint in a file: one, or those of an evaluation.
+
+    Raises `ConfigError` for a file that holds none, and for one of another checkpoint.
+    """
     try:
-        report = Report(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path} is no report, as python -m byline.evaluation.kid prints one: {error}") from error
-    measured = report.digests.get("checkpoint")
-    if measured != info.digest:
+        told = json.loads(path.read_bytes())
+        found = [Report(**one) for one in told.get("reports", [told])]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} is no report, as byline evaluate and the audits write one: {error}") from error
+    for measured in {report.digests.get("checkpoint") for report in found} - {info.digest}:
         raise ConfigError(f"{path} measures checkpoint {str(measured)[:12]}, not {info.digest[:12]}; measure this one")
-    return asdict(report)
+    return [asdict(report) for report in found]

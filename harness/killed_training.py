@@ -1,6 +1,7 @@
 """A training run that is killed -9 again and again, at random moments, and then run to its end.
 
-Each attempt is forked from a process that has imported what training needs, so that no kill is spent on imports.
+Each attempt is forked from a process that has imported what training needs, so that no kill is spent on imports. Three
+of four kills come at a random moment after the attempt's first step, the fourth at one of its start-up.
 """
 
 import multiprocessing
@@ -15,7 +16,9 @@ from byline.training.boards import TENSORBOARD
 from byline.training.log import read_log
 
 SHARE = 1.2
-"""Of the time of an undisturbed run that all kills together may take, if each came as late as it may."""
+"""Of the time that an undisturbed run takes after its start-up: what all kills may take, each at its latest."""
+EARLY = 4
+"""Each kill with a number that this divides comes while the attempt starts up."""
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["harness.training_imports"])
 
@@ -40,13 +43,18 @@ def kill_and_compare(whole: Path, killed: Path, *, num_kills: int, seed: int = 0
     from byline.training.config import load_train_config
 
     runs = [Path(load_train_config(path).run) for path in (whole, killed)]
-    began_s = time.monotonic()
-    _finish(_start(whole))
-    whole_s, moments = time.monotonic() - began_s, random.Random(seed)
+    process, moments = _start(whole), random.Random(seed)
+    startup_s, began_s = _wait_for_steps(process, runs[0]), time.monotonic()
+    _finish(process)
+    trained_s = time.monotonic() - began_s
     kills, seen = 0, []
     while kills < num_kills:
         process = _start(killed)
-        process.join(moments.uniform(0, SHARE * whole_s / num_kills))
+        if kills % EARLY == EARLY - 1:
+            process.join(moments.uniform(0, startup_s))
+        else:
+            _wait_for_steps(process, runs[1])
+            process.join(moments.uniform(0, SHARE * trained_s / num_kills))
         if process.exitcode is not None:
             break
         process.kill()
@@ -80,6 +88,18 @@ def _train(config: str) -> None:
 
     torch.set_num_threads(1)
     run(config)
+
+
+def _wait_for_steps(process: Any, run: Path) -> float:
+    """Return when the attempt has logged a step beyond the last checkpoint, or has ended, and how long that took."""
+    log, began_s, seen = run / "log.jsonl", time.monotonic(), _images_seen(run)
+    before = log.stat().st_mtime_ns if log.exists() else 0
+    while process.exitcode is None:
+        is_its_own = log.exists() and log.stat().st_mtime_ns != before  # what a killed one left is cut off first
+        if is_its_own and any(images_seen > seen for images_seen, _ in _losses(run)):
+            break
+        process.join(0.02)
+    return time.monotonic() - began_s
 
 
 def _finish(process: Any) -> None:

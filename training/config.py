@@ -18,6 +18,7 @@ from byline.diffusion.configs import (
     UNetConfig,
 )
 from byline.diffusion.sources import ModelSource
+from byline.training.buckets import Buckets, BucketsConfig, buckets_of
 from byline.training.watch_config import DiffusionWatchConfig, WatchConfig
 
 Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
@@ -174,6 +175,11 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
             changes["optimizer"] = self.optimizer.model_copy(update={"learning_rate": phase.learning_rate})
         return self.model_copy(update=changes)
 
+    @property
+    def shapes(self) -> Buckets | None:
+        """The shapes that pictures are cropped to; None where they are squares."""
+        return None
+
     def end_of_phase(self, images_seen: int) -> int:
         """Return how many images the run has seen when the phase ends that it is in."""
         return min((phase.from_images for phase in self.phases if phase.from_images > images_seen), default=self.images)
@@ -233,6 +239,8 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     """Draw latents anew each time that an image is seen, instead of taking the likeliest: what is encoded doubles."""
     flip_prob: float = Field(default=0.0, ge=0, le=1)
     """How often an image is mirrored. Captions stay as they are; what is encoded doubles."""
+    buckets: BucketsConfig | None = None
+    """Train on several shapes; without the table on squares."""
     watch: DiffusionWatchConfig = DiffusionWatchConfig()
 
     @model_validator(mode="after")
@@ -242,6 +250,8 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
             raise ValueError(f"the network is [unet] or [transformer], and {found} is there; give one of the two")
         if self.autoencoder is None and self.sample_latents:
             raise ValueError("sample_latents is of an autoencoder, and none is named; remove it")
+        if self.autoencoder is None and self.buckets is not None:
+            raise ValueError("buckets are of latents, and a model of pixels reads squares; remove them, or name one")
         return self
 
     @model_validator(mode="after")
@@ -261,10 +271,45 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
         assert network is not None
         return network
 
+    @model_validator(mode="after")
+    def _whole_buckets(self) -> "DiffusionRun":
+        if self.buckets is not None:
+            steps = buckets_of(self.buckets, self.resolution_px).steps
+            for number, phase in enumerate(self.phases):
+                if phase.resolution_px is not None and phase.resolution_px % steps:
+                    raise ValueError(
+                        f"phases[{number}].resolution_px = {phase.resolution_px} must be a multiple of {steps}, the "
+                        "steps of buckets in resolution_px, so that pictures stay in their buckets"
+                    )
+        return self
+
+    @property
+    def shapes(self) -> Buckets | None:
+        """The shapes that pictures are cropped to; None where they are squares."""
+        return None if self.buckets is None else buckets_of(self.buckets, self.resolution_px)
+
+    def require_fits(self, shrinks: int) -> None:
+        """Raise `ConfigError` when shapes do not fit the network and an autoencoder that shrinks by so much."""
+        if self.shapes is not None:
+            by = self.network.shrinks
+            self.shapes.require_multiple(shrinks * by, f"the autoencoder ({shrinks}) and the network ({by})")
+
+    def _in(self, phase: PhaseConfig) -> "DiffusionRun":
+        changed = super()._in(phase)
+        if self.buckets is None or phase.resolution_px is None:
+            return changed
+        step_px = self.buckets.step_px * phase.resolution_px // self.resolution_px
+        return changed.model_copy(update={"buckets": self.buckets.model_copy(update={"step_px": step_px})})
+
     def identity(self) -> dict[str, Any]:
-        """Return what it is for every run, but that the autoencoder's place does not count: its weights do."""
+        """Return what it is for every run, but that the autoencoder's place does not count: its weights do.
+
+        Without buckets it does not speak of them, as before there were any.
+        """
         identity = super().identity()
         del identity["autoencoder"]
+        if self.buckets is None:
+            del identity["buckets"]
         return identity
 
 

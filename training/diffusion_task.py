@@ -3,6 +3,7 @@
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -32,7 +33,7 @@ from byline.training.feed_files import NewArrays
 from byline.training.held_out import HeldOutLatents, encode_held_out, read_held_out
 from byline.training.progress import shown_progress
 from byline.training.ranks import Ranks
-from byline.training.samples import images_at, order_of, shards_of
+from byline.training.samples import images_at, order_of, read_sizes, shards_of
 
 
 class DenoisingLoss(nn.Module):
@@ -73,7 +74,7 @@ class DiffusionTask:
         self._noising = Noising(config.noise)
         (self._no_text_LD,) = encoders.text_encoder.encode([""])
         self._release, self._encoders = release, encoders
-        self._order = order_of(release.manifest, config.identity())
+        self._order = order_of(release.manifest, config.identity(), partial(read_sizes, release))
         self.network = DenoisingLoss(_new_network(config, encoders), self._noising, config.precision)
         self.provenance = {"text_encoder": encoders.text_encoder.digest}
         if config.autoencoder is not None:
@@ -102,18 +103,23 @@ class DiffusionTask:
             gather=encoded.gather,
             sample_bytes=text_bytes + 2 * parts * channels * side**2,
             num_uniform=NUM_UNIFORM,
-            normal_shape=(parts, channels, side, side),
+            normal_shape=(parts, channels, side, side) if config.shapes is None else (parts, channels * side**2),
         )
         return read_batches(share, source, images_seen, passes)
 
     def _cache(self) -> FeedCache:
-        encoders = self._encoders
+        encoders, flat = self._encoders, None
+        if encoders.buckets is not None:
+            side = self._config.resolution_px // shrinks_by(encoders.autoencoder)
+            flat = encoders.autoencoder.config.latent_channels * side**2
 
         def make(shard: Shard, new: NewArrays) -> None:
             if encoders.latents is None:
                 make_pixels(self._release, shard, encoders.text, encoders.side_px, new)
             else:
-                make_encoded(self._release, shard, encoders.latents, encoders.text, encoders.views.columns, new)
+                make_encoded(
+                    self._release, shard, encoders.latents, encoders.text, encoders.views.columns, new, flat=flat
+                )
 
         pixels = [RULE, encoders.side_px]
         made_of = [pixels if encoders.latents is None else encoders.latents.instrument, encoders.text.instrument]
@@ -174,13 +180,19 @@ def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
             f"resolution_px = {config.resolution_px} must be a multiple of {shrinks}, by which "
             f"{config.autoencoder} shrinks pictures"
         )
+    config.require_fits(shrinks)
     views = Views(spread=config.sample_latents, mirrored=config.flip_prob > 0 and config.autoencoder is not None)
     # Facts are the corpus'; an export, which has none, is left as it is.
     store = release.store if release.export is None else Store(str(config.run))
     latents = None
     if config.autoencoder is not None:
         latents = latent_facts(
-            store, autoencoder, side_px=config.resolution_px, precision=config.precision, views=views
+            store,
+            autoencoder,
+            side_px=config.resolution_px,
+            precision=config.precision,
+            views=views,
+            buckets=config.shapes,
         )
     return Encoders(
         autoencoder=autoencoder,
@@ -190,6 +202,7 @@ def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
         views=views,
         side_px=config.resolution_px,
         precision=config.precision,
+        buckets=config.shapes,
     )
 
 

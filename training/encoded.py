@@ -2,6 +2,7 @@
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L and T tokens, D width of a token.
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,7 @@ from byline.diffusion.noise import Noising
 from byline.diffusion.pixel_space import PixelSpace
 from byline.diffusion.pixels import to_network
 from byline.training.encoded_shards import spread
-from byline.training.feed import Group, Inputs, Scratch, new_tensor, places_of
+from byline.training.feed import Group, Inputs, Scratch, even_parts, new_tensor, places_of
 from byline.training.order import Ints
 
 Halves = npt.NDArray[np.float16]
@@ -47,6 +48,7 @@ class Encoded:
         return EncodedBlock(
             encoded=self,
             latents=_latents(groups, flipped.numpy(), self.scratch),
+            shapes=_shapes(groups),
             places=places_of(groups),
             texts=self._texts(groups, uniform_NU.numpy()),
             times=self.noising.times(uniform_NU[:, TIME]),
@@ -83,7 +85,7 @@ class Texts:
     starts: Ints
     lengths: Ints
 
-    def padded(self, part: slice, max_tokens: int, device: torch.device) -> Tensor:
+    def padded(self, part: slice | Ints, max_tokens: int, device: torch.device) -> Tensor:
         """Return texts, `(B, L, D)` float16; shorter ones are padded with zeros."""
         starts, lengths = self.starts[part, None], self.lengths[part, None]
         within = np.arange(min(max_tokens, -(-int(lengths.max()) // LENGTHS) * LENGTHS))
@@ -99,26 +101,43 @@ class EncodedBlock:
 
     encoded: Encoded
     latents: Stored
-    """`(N, parts, C, H, W)`, not in the block's order: `places` has where each sample is."""
+    """`(N, parts, C, H, W)`, not in the block's order: `places` has where each sample is. With shapes `(N, parts, F)`,
+    where a sample has `C H W` numbers and then zeros."""
+    shapes: Ints | None
+    """`(N, 2)`, heights and widths, in the block's order; None where all have one shape."""
     places: Ints
     texts: Texts
     times: Tensor
     is_mirrored: Tensor
     """Which pictures are to be mirrored. Of latents that is done: there is a view of them."""
 
-    def inputs(self, part: slice, normal: Tensor) -> Inputs:
+    def passes(self, step: range, size: int, normal: Tensor) -> list[Inputs]:
         """Return normalized latents, noise, timesteps, and captions."""
+        if self.shapes is None:
+            return [self._inputs(part, normal[within]) for part, within in even_parts(step, size)]
+        found = []
+        for within in _alike(self.shapes[step.start : step.stop], size):
+            part = step.start + within
+            height, width = self.shapes[part[0]].tolist()
+            shape = (self.encoded.autoencoder.config.latent_channels, height, width)
+            found.append(self._inputs(part, _unflat(normal[torch.from_numpy(within)], shape), shape))
+        return found
+
+    def _inputs(self, part: slice | Ints, normal: Tensor, shape: tuple[int, int, int] | None = None) -> Inputs:
         encoded, taken = self.encoded, torch.from_numpy(self.latents[self.places[part]])
         if taken.dtype == torch.uint8:
             mirrored = self.is_mirrored[part]
             taken[mirrored] = taken[mirrored].flip(-1)
         taken = to_network(taken) if taken.dtype == torch.uint8 else taken.float()
+        if shape is not None:
+            taken = _unflat(taken, shape)
         noise_BCHW, raw_BCHW = normal[:, 0].contiguous(), taken[:, 0]
         if taken.shape[1] > 1:
             raw_BCHW = raw_BCHW + taken[:, 1] * normal[:, 1]
         x0_BCHW = normalize(encoded.autoencoder, raw_BCHW)
         if encoded.device.type == "cuda":
             x0_BCHW = x0_BCHW.pin_memory()
+            noise_BCHW = noise_BCHW.pin_memory() if shape is not None else noise_BCHW
         return x0_BCHW, noise_BCHW, self.times[part], self.texts.padded(part, encoded.max_tokens, encoded.device)
 
 
@@ -134,6 +153,28 @@ def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_], scratch: Scrat
         np.take(by_view, rows, axis=0, out=latents[at : at + len(rows)], mode="clip")
         at += len(rows)
     return latents
+
+
+def _shapes(groups: list[Group]) -> Ints | None:
+    """Return the shapes of latents, in the block's order."""
+    if "shapes" not in groups[0].arrays:
+        return None
+    together = np.concatenate([group.arrays["shapes"][group.rows] for group in groups])
+    return together[places_of(groups)].astype(np.int64)
+
+
+def _alike(shapes: Ints, size: int) -> Iterator[Ints]:
+    """Yield the numbers of samples that have one shape, as evenly as `size`, the most of them, allows."""
+    _, kinds = np.unique(shapes, axis=0, return_inverse=True)
+    for kind in range(int(kinds.max()) + 1):
+        samples = np.flatnonzero(kinds.ravel() == kind)
+        yield from np.array_split(samples, -(-len(samples) // size))
+
+
+def _unflat(values: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Return the first of the numbers of each part of each sample, in their shape."""
+    channels, height, width = shape
+    return values[..., : channels * height * width].reshape(*values.shape[:-1], *shape)
 
 
 def _choose(group: Group, uniform: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:

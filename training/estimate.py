@@ -182,6 +182,7 @@ def build_network(config: TrainConfig) -> nn.Module:
     if isinstance(config, AutoencoderRun):
         return ReconstructionLoss(build_autoencoder(config.autoencoder, side_px=config.resolution_px), config)
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
+    config.require_fits(config.resolution_px // side)
     width = text_width(config.text_encoder)
     unet = build_denoiser(config.network, side=side, latent_channels=channels, text_width=width)
     return DenoisingLoss(unet, Noising(config.noise), config.precision)
