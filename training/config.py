@@ -10,6 +10,7 @@ from byline.catalog.configs.loading import parse_config, read_toml
 from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, OutputPlace
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import (
+    OF_FLOW,
     AutoencoderConfig,
     NoiseConfig,
     Precision,
@@ -304,12 +305,16 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     def identity(self) -> dict[str, Any]:
         """Return what it is for every run, but that the autoencoder's place does not count: its weights do.
 
-        Without buckets it does not speak of them, as before there were any.
+        What a run has none of (buckets, a transformer, a flow) is not spoken of, as before there were any.
         """
         identity = super().identity()
         del identity["autoencoder"]
-        if self.buckets is None:
-            del identity["buckets"]
+        for name in ("buckets", "unet", "transformer"):
+            if identity[name] is None:
+                del identity[name]
+        if not self.noise.use_flow_sigmas:
+            for name in OF_FLOW:
+                del identity["noise"][name]
         return identity
 
 

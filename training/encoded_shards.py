@@ -58,7 +58,7 @@ def make_pixels(release: Release, shard: Shard, text: FactTable, side_px: int, n
     """Make the arrays of a shard for a model of pixels."""
     samples = read_samples(release, shard)
     pixels = new.new("latents", (len(samples.pictures), 1, 1, 3, side_px, side_px), np.uint8)
-    for row, picture in enumerate(decode(samples.pictures, side_px)):
+    for row, picture in enumerate(decode(samples.pictures, (side_px, side_px))):
         pixels[row, 0, 0] = picture
     make_texts(text, shard.pack, [{caption: 1.0} for caption in samples.captions], new)
 
