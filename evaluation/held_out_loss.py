@@ -1,4 +1,4 @@
-"""The error of the picture that is predicted, on held-out pictures, by noise level, with intervals: for a checkpoint, when it is done."""
+"""The error of the picture that a prediction implies, on held-out pictures, by noise level, with intervals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
