@@ -2,9 +2,9 @@
 
 Cost is counted in seconds of one core, since what a clock says on a machine that does other things too says nothing.
 What an image costs is measured before: a forward and a backward pass and a step, on one thread. Each recipe then trains
-on as many images as its cost allows, by `byline train` with one rank, and is measured by `byline evaluate`. A row goes to
-speedrun.jsonl as soon as it is there; the same command goes on after any stop, and leaves out what has a row. Grids,
-of the same prompts and seeds and not picked, are in FOLDER/<recipe>-<seed>/samples.
+on as many images as its cost allows, by `byline train` with one rank, and is measured by `byline evaluate`. A row goes
+to speedrun.jsonl as soon as it is there; the same command goes on after any stop, and leaves out what has a row.
+Grids, of the same prompts and seeds and not picked, are in FOLDER/<recipe>-<seed>/samples.
 """
 
 import json
@@ -133,9 +133,9 @@ def rows() -> list[dict[str, Any]]:
     return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
 
 
-def to_do(seeds: int, core_s: int, only: list[str]) -> Iterator[tuple[str, int]]:
+def to_do(seeds: int, core_s: int, only: list[str], found: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
     """Yield recipes and seeds that have no row yet, all recipes before the next seed."""
-    done = {(row["recipe"], row["seed"]) for row in rows() if row["core_s"] == core_s}
+    done = {(row["recipe"], row["seed"]) for row in found if row["core_s"] == core_s}
     for seed in range(seeds):
         yield from ((name, seed) for name in only or recipes() if (name, seed) not in done)
 
@@ -168,7 +168,7 @@ def main() -> None:
     given = parser.parse_args()
     tables, folder, core_s = recipes(), given.folder.resolve(), given.core_seconds
     folder.mkdir(parents=True, exist_ok=True)
-    for name, seed in to_do(given.seeds, core_s, given.only):
+    for name, seed in to_do(given.seeds, core_s, given.only, rows()):
         row = row_of(name, tables[name], str(Path(given.release).resolve()), folder, seed=seed, core_s=core_s)
         with ROWS.open("a") as file:
             file.write(json.dumps(row) + "\n")
