@@ -101,7 +101,8 @@ def draw(
 
 
 def _require_sides(pipeline: "StableDiffusionPipeline", config: SamplingConfig) -> None:
-    factor = math.lcm(PIPELINE_STEP_PX, pipeline.vae_scale_factor)
+    patch_size = pipeline.unet.config.get("patch_size", 1)
+    factor = math.lcm(PIPELINE_STEP_PX, pipeline.vae_scale_factor * patch_size)
     for name, side_px in (("width", config.width_px), ("height", config.height_px)):
         if side_px is not None and side_px % factor:
             raise ConfigError(f"--{name} {side_px} must be a multiple of {factor} for this model")

@@ -152,7 +152,7 @@ class DiffusionTask:
             encoders.autoencoder,
             encoders.text_encoder,
             noising=self._noising,
-            of=[self.provenance, config.noise.model_dump(mode="json"), config.text_encoder.max_tokens],
+            of=["error of the picture", self.provenance, config.text_encoder.max_tokens],
             side_px=config.resolution_px,
             precision=config.precision,
             levels=validation.levels,

@@ -36,8 +36,8 @@ WATCH = {
 
 
 def a_pixel_run(release, folder, **overrides):
-    settings = {"autoencoder": None, "unet": None, "transformer": TRANSFORMER, "noise": JIT, "flip_prob": 0.5}
-    return a_diffusion_run(release, folder, "", **{**settings, **overrides})
+    settings = {"unet": None, "transformer": TRANSFORMER, "noise": JIT, "flip_prob": 0.5}
+    return a_diffusion_run(release, folder, None, **{**settings, **overrides})
 
 
 def test_a_transformer_of_pixels_trains_draws_and_goes_on_to_the_bit(tmp_path):
@@ -106,13 +106,25 @@ def test_guidance_of_a_model_that_always_had_a_caption_is_refused(tmp_path):
     [
         ({"transformer": TRANSFORMER}, "the network is [unet] or [transformer], and both is there"),
         ({"unet": None}, "the network is [unet] or [transformer], and neither is there"),
-        ({"autoencoder": None, "sample_latents": True}, "sample_latents is of an autoencoder, and none is named"),
         ({"caption_drop_prob": 0, "watch": WATCH}, "guidance needs a model that was trained without captions too"),
     ],
 )
 def test_configs_that_contradict_themselves_are_refused(tmp_path, overrides, message):
     with pytest.raises(ValidationError) as raised:
         a_diffusion_run("c/releases/r", tmp_path, "vae", **overrides)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"sample_latents": True}, "sample_latents is of an autoencoder, and none is named; remove it"),
+        ({"buckets": {"step_px": 8}}, "buckets are of latents, and a model of pixels reads squares"),
+    ],
+)
+def test_what_pixels_have_not_is_refused(tmp_path, overrides, message):
+    with pytest.raises(ValidationError) as raised:
+        a_pixel_run("c/releases/r", tmp_path, **overrides)
     assert message in str(raised.value)
 
 
