@@ -112,7 +112,7 @@ def an_autoencoder_run(release: str, run: Path, **overrides: Any) -> Autoencoder
     return AutoencoderRun.model_validate(settings)
 
 
-def a_diffusion_run(release: str, run: Path, autoencoder: str, **overrides: Any) -> DiffusionRun:
+def a_diffusion_run(release: str, run: Path, autoencoder: str | None, **overrides: Any) -> DiffusionRun:
     """Return a config that trains for six steps."""
     settings = {
         "kind": "diffusion",
