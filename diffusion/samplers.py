@@ -19,8 +19,11 @@ OF_FLOW: dict[str, tuple[Any, dict[str, Any]]] = {
     "dpm++": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
     "euler": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++", "solver_order": 1}),
 }
-"""Of a flow DPM-Solver++ of order 1 takes Euler's steps: `x + (s' - s) v = (s' / s) x + (1 - s' / s) x0`. diffusers'
-own `FlowMatchEulerDiscreteScheduler` lacks what the pipeline asks of a scheduler, and knows no `sample`."""
+"""Sampler -> diffusers' class and options for a flow.
+
+DPM-Solver++ of order 1 takes Euler's steps there: `x + (s' - s) v = (s' / s) x + (1 - s' / s) x0`. diffusers' own
+`FlowMatchEulerDiscreteScheduler` lacks what the pipeline asks of a scheduler, and knows no `sample`.
+"""
 UNGUIDED = 1 + 2**-20
 """What a pipeline still takes for guidance, so that it goes on predicting both, and what changes nothing."""
 
