@@ -213,9 +213,7 @@ class GeneratingCaptioner:
         with torch.inference_mode(), torch.random.fork_rng(enabled=sampling is not None):
             if sampling is not None:
                 torch.manual_seed(_seed(sampling.seed, batch[0][0]))
-            out = network.generate(
-                **inputs, **_decoding(self.config), return_dict_in_generate=True, output_logits=True
-            )
+            out = network.generate(**inputs, **_decoding(self.config), return_dict_in_generate=True, output_logits=True)
             # A decoder-only language model first repeats the picture's tokens and the prompt, another one its start.
             given = 1 if _text_config(network).is_encoder_decoder else _num_given(inputs, network)
             written = scored(out, out.sequences[:, given:], _ends(network))
@@ -249,6 +247,11 @@ class GeneratingCaptioner:
             free = torch.cuda.mem_get_info(device)[0] + needed
             self._batch_size.saw(num, needed_bytes=needed, free_bytes=free)
             torch.cuda.reset_peak_memory_stats(device)
+
+
+def captions_each(config: object) -> int:
+    """Return how many captions of a picture a captioner of this config writes."""
+    return config.captions_each if isinstance(config, GeneratingConfig) else 1
 
 
 def _text_config(network: Any) -> Any:

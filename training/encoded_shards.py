@@ -33,7 +33,7 @@ def make_encoded(
     """Make the arrays of a shard. `parts` are the columns of latents: of each view, its parts."""
     names = read_names(release, shard)
     make_latents(latents, shard.pack, names.sha256s, parts, new)
-    make_texts(text, shard.pack, [{caption: 1.0} for caption in names.captions], new)
+    make_texts(text, shard.pack, names.weighted, new)
 
 
 def make_latents(facts: FactTable, pack: str, sha256s: Sequence[str], parts: list[list[str]], new: NewArrays) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +24,13 @@ class Names:
 
     sha256s: tuple[str, ...]
     captions: tuple[str, ...]
+    several: tuple[Mapping[str, float], ...] = ()
+    """The captions of each, with how often to draw one against the others, where the release ships several."""
+
+    @property
+    def weighted(self) -> tuple[Mapping[str, float], ...]:
+        """The captions of each, with their weights: itself, or several."""
+        return self.several or tuple({caption: 1.0} for caption in self.captions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +49,30 @@ def read_names(release: Release, shard: Shard) -> Names:
     table = _table(release, shard)
     if table is None:
         samples = read_samples(release, shard)
-        return Names(sha256s=samples.sha256s, captions=samples.captions)
+        return Names(sha256s=samples.sha256s, captions=samples.captions, several=samples.several)
     if len(table) != shard.num_samples:
         raise CorpusError(
             f"the table of {shard.name} has {len(table)} samples, not {shard.num_samples}; delete it and build again"
         )
     table = table.sort_by("sha256")
-    return Names(sha256s=tuple(table["sha256"].to_pylist()), captions=tuple(table["caption"].to_pylist()))
+    captions = tuple(table["caption"].to_pylist())
+    several: tuple[Mapping[str, float], ...] = ()
+    if "captions" in table.column_names:
+        said = zip(captions, table["captions"].to_pylist(), table["caption_weights"].to_pylist(), strict=True)
+        several = tuple(starmap(_weights, said))
+    return Names(sha256s=tuple(table["sha256"].to_pylist()), captions=captions, several=several)
+
+
+def _weights(caption: str, captions: list[str], weights: list[float]) -> Mapping[str, float]:
+    """Return the captions of a sample with their weights; what two captioners wrote alike has both weights."""
+    found: dict[str, float] = {}
+    for text, weight in zip(captions, weights, strict=True):
+        found[text] = found.get(text, 0.0) + weight
+    return found or {caption: 1.0}
 
 
 def _table(release: Release, shard: Shard) -> pa.Table | None:
-    columns = ["sha256", "caption"]
+    columns = ["sha256", "caption", "captions", "caption_weights"]  # where it ships several
     if release.has_rows:
         return release.store.read_table(release.shard_path(shard), columns)
     if not release.store.exists(release.table_path(shard)):
@@ -67,13 +88,18 @@ def read_samples(release: Release, shard: Shard) -> Samples:
     if sha256_hex(tar) != shard.sha256:
         raise CorpusError(f"{release.store.url(release.shard_path(shard))} is damaged; delete it and build again")
     found = sorted(
-        (json.loads(sample["json"])["sha256"], sample["txt"].decode(), sample["jpg"])
-        for sample in release.samples(shard, tar)
+        ((json.loads(sample["json"]), sample["txt"].decode(), sample["jpg"]) for sample in release.samples(shard, tar)),
+        key=lambda sample: sample[0]["sha256"],
     )
     return Samples(
-        sha256s=tuple(sha256 for sha256, _, _ in found),
+        sha256s=tuple(said["sha256"] for said, _, _ in found),
         captions=tuple(caption for _, caption, _ in found),
         pictures=tuple(picture for _, _, picture in found),
+        several=tuple(
+            _weights(caption, said["captions"], said["caption_weights"])
+            for said, caption, _ in found
+            if "captions" in said
+        ),
     )
 
 

@@ -113,6 +113,11 @@ class FactTable:
         known = set(self.read(pack, []).column(self.key).to_pylist())
         return [row for row in rows if row[self.key] not in known]
 
+    def remove(self, pack: str) -> None:
+        """Remove all facts of a pack. Killed in the middle, it leaves the first of them."""
+        for name in reversed(self._segments(pack)):
+            self.store.remove(f"{name}.parquet")
+
     def num_segments(self, pack: str) -> int:
         """Return how often facts of a pack were added."""
         return len(self._segments(pack))

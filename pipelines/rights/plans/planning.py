@@ -6,7 +6,7 @@ the build does just what the plan says.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -25,6 +25,7 @@ from byline.catalog.errors import CorpusError
 from byline.catalog.policies.policy import Policy
 from byline.catalog.threads import in_threads
 from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.corpora.settings import captions_measured
 from byline.pipelines.facts.attempts import Asking
 from byline.pipelines.facts.edges import first_word
 from byline.pipelines.facts.evaluation_sets import load_evaluation_sets
@@ -160,7 +161,8 @@ def _planner(config: CorpusConfig, release: Release | None) -> _Planner:
             store=store,
             instruments=instruments,
             released={(shard.pack, shard.split): shard for shard in shards},
-            same_captions=release is not None and release.manifest.instruments["captions"] == instruments.captions,
+            same_captions=release is not None
+            and _captions_of(release.manifest.instruments) == captions_measured(config),
             on_disk=shards_on_disk(store),
         ),
         latents=tuple(
@@ -170,6 +172,11 @@ def _planner(config: CorpusConfig, release: Release | None) -> _Planner:
         asking=Asking(began=datetime.now(UTC), spacing_s=config.fetch.ask_again_after_s),
         added=config.added_facts,
     )
+
+
+def _captions_of(measured: Mapping[str, str]) -> dict[str, str]:
+    """Return what a manifest says of captions."""
+    return {name: by for name, by in measured.items() if name == "captions" or name.startswith("captions ")}
 
 
 def _add_gone(totals: Totals, release: Release, judged: set[str]) -> None:
