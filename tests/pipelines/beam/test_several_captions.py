@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from byline.catalog.corpora.facts import FactTable, Key
 from byline.catalog.corpora.manifest import Release, rows_path
@@ -32,7 +33,7 @@ from byline.training.encoding import TEXT
 from byline.training.feed import Group, Share, draw
 from byline.training.feed_files import open_arrays, write_arrays
 from byline.training.order import Order
-from byline.training.ranks import ONE_RANK
+from byline.training.ranks import Ranks
 from byline.training.samples import read_names, read_samples
 from tests.builders import a_corpus
 from tests.captioning.answering import MODEL, served
@@ -155,7 +156,9 @@ def test_a_trainer_draws_each_caption_by_its_weight_and_the_same_again(made, tmp
 
     def drawn() -> list[str]:
         share = Share(
-            order=Order(shard_sizes=(size,), streams=1, window_samples=size, seed=7), batch_size=size, ranks=ONE_RANK
+            order=Order(shard_sizes=(size,), streams=1, window_samples=size, seed=7),
+            batch_size=size,
+            ranks=Ranks(rank=0, size=1, device=torch.device("cpu")),
         )
         found = []
         for step in range(600):
