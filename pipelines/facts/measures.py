@@ -92,7 +92,12 @@ CAPTION_SCHEMA = pa.schema(
 """`shown_sha256` is a digest of what the captioner was shown of a record, and of nothing else: that of the image, or
 the record's `text_sha256`. So a corrected title is captioned anew, and equal images once. `more` are further captions
 by the same search, `num_tokens` and `mean_log_prob` as `captioning.captioners.Written` has them. How long a caption
-took is no fact: see `pipelines.beam.stages.caption`."""
+took is no fact: see `CAPTIONING_MS_BY`."""
+CAPTIONED_BY = "captioned by "
+"""What a build's record calls the pictures, or texts, that an instrument captioned; its name follows."""
+CAPTIONING_MS_BY = "captioning ms by "
+"""What it calls the time that they took, over all workers, waiting for a device included. It is kept nowhere else: no
+fact and no release may depend on a clock."""
 LATER_CAPTION_COLUMNS = frozenset({"num_tokens", "mean_log_prob", "more", "more_num_tokens", "more_mean_log_prob"})
 """Columns of captions that older corpora lack. Their captions stay as they are, one a picture, of unknown length."""
 

@@ -17,7 +17,7 @@ from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy
 from byline.catalog.progress import Meter
-from byline.pipelines.facts.measures import caption_facts, unsettled_caption_facts
+from byline.pipelines.facts.measures import CAPTIONED_BY, CAPTIONING_MS_BY, caption_facts, unsettled_caption_facts
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.facts.shipped_captions import CaptionsBy
 from byline.pipelines.judging.screening import screen, screened_columns
@@ -26,9 +26,6 @@ BATCH = 16
 """Captions that are written down at once: what a kill can lose, beside those that were being made."""
 SEGMENT_CAPTIONS = 512
 """Captions in a segment of facts."""
-MILLISECONDS = "captioning ms"
-"""What a build's record says of the time that captions took, over all workers, waiting for a device included. It is
-kept nowhere else: no fact and no release may depend on a clock."""
 Row = dict[str, Any]
 
 
@@ -144,7 +141,9 @@ class CaptionPack(beam.DoFn):
             Metrics.counter("byline", "captioned").inc()
         notebook.settle()
         if wanted:
-            Metrics.counter("byline", MILLISECONDS).inc(round(1000 * (time.monotonic() - began_s)))
+            Metrics.counter("byline", f"{CAPTIONED_BY}{by.instrument}").inc(len(wanted))
+            took_ms = round(1000 * (time.monotonic() - began_s))
+            Metrics.counter("byline", f"{CAPTIONING_MS_BY}{by.instrument}").inc(took_ms)
 
 
 class WriteCaptions(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):

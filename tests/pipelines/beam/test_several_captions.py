@@ -21,9 +21,9 @@ from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 from byline.pipelines.beam.build import build, last_record
-from byline.pipelines.beam.stages.caption import BATCH, MILLISECONDS
+from byline.pipelines.beam.stages.caption import BATCH
 from byline.pipelines.corpora.config import load_corpus_config
-from byline.pipelines.facts.measures import CAPTION_SCHEMA, LATER_CAPTION_COLUMNS, caption_facts
+from byline.pipelines.facts.measures import CAPTION_SCHEMA, CAPTIONING_MS_BY, LATER_CAPTION_COLUMNS, caption_facts
 from byline.pipelines.releases.exporting.export import export
 from byline.pipelines.releases.verify import verify
 from byline.pipelines.rights.plans.planning import make_plan
@@ -192,7 +192,7 @@ def test_several_captions_of_one_model_share_its_weight(tmp_path):
     rows = caption_facts(made.store, made.instruments.captions).read("test-00000").to_pylist()
     assert all(row["num_tokens"] >= 1 and row["mean_log_prob"] < 0 for row in rows)
     assert all(len(row["more_mean_log_prob"]) == len(row["more_num_tokens"]) == 2 for row in rows)
-    assert last_record(release.store)["done"][MILLISECONDS] > 0
+    assert last_record(release.store)["done"][f"{CAPTIONING_MS_BY}{made.instruments.captions}"] > 0
 
 
 def test_captions_of_an_older_corpus_stay_and_are_not_made_again(tmp_path):
