@@ -197,11 +197,24 @@ def check_measured(config: CorpusConfig, policy: Policy, path: str) -> None:
     measured = [metric.name for metric in config.metrics_in_use]
     for source in config.sources:
         refuse_unmeasured(policy.rules_of(source.name), measured, path)
+        if policy.rules_of(source.name).caption.synthetic == "refuse":
+            _refuse_synthetic(config, path)
     if policy.duplicates.min_cosine is not None and config.embedding is None:
         raise ConfigError(
             f"{path}: duplicates.min_cosine needs an [embedding] in the corpus config, which has none; add one "
             "or leave min_cosine out"
         )
+
+
+def _refuse_synthetic(config: CorpusConfig, path: str) -> None:
+    """Raise `ConfigError` for a captioner that makes captions up; one that people added may."""
+    names = ["[caption]", *(f"[captions.{name}]" for name in sorted(config.captions))]
+    for name, by in zip(names, config.caption_configs, strict=True):
+        if by.captioner != "source-text":
+            raise ConfigError(
+                f'{path}: caption.synthetic = "refuse", and {name} of the corpus is written by {by.captioner}; '
+                "caption with source-text or admit synthetic captions"
+            )
 
 
 def check_installed(config: CorpusConfig, policy: Policy) -> None:

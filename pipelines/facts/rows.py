@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from byline.catalog.caption_flags import caption_flags
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import Outcome, read_rows_of
 from byline.catalog.corpora.parts import PackPart
@@ -70,6 +71,7 @@ ROW_SCHEMA = pa.schema(
         ("turned", pa.binary()),
         ("trimmed", pa.binary()),
         ("caption_characters", pa.int32()),
+        ("caption_flags", pa.int32()),
         ("json_bytes", pa.int64()),
         ("other_bytes", pa.int64()),
         ("final_url", pa.string()),
@@ -77,11 +79,11 @@ ROW_SCHEMA = pa.schema(
 )
 """One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
 `recheck...` is what was found since: see `catalog.corpora.rechecks.newest_findings`. `creator` is a number for whoever
-is credited, by page or else by name, within the source; 0 for nobody. A caption that was not made yet is null, and
-so is one while another captioner of the release is behind.
-`turned` and `trimmed` are the views of each kind, packed; what is both is among the latter. `json_bytes` and
-`other_bytes` are what the sample would fill: see `catalog.corpora.sample_sizes`. A corpus with metrics of people's own
-has a column `metric:<name>` for each: null where it was not measured, not a number where it has nothing to say."""
+is credited, by page or else by name, within the source; 0 for nobody. A caption that was not made yet is null, and so
+is one while another captioner of the release is behind; its flags are those of `catalog.caption_flags`. `turned` and
+`trimmed` are the views of each kind, packed; what is both is among the latter. `json_bytes` and `other_bytes` are what
+the sample would fill: see `catalog.corpora.sample_sizes`. A corpus with metrics of people's own has a column
+`metric:<name>` for each: null where it was not measured, not a number where it has nothing to say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +205,7 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
         "lacks": pa.array(lacks(records)),
         "creator": pa.array(_creators(part.source, records)),
         "caption_characters": pc.utf8_length(captions["caption"]).cast(pa.int32()),
+        "caption_flags": _flags(captions["caption"], records["creator"]),
         "json_bytes": pa.array(json_bytes(sample)),
         "other_bytes": pa.array(other_bytes(pc.fill_null(index["size"], 0).to_numpy(), captions["caption"])),
     }
@@ -248,6 +251,12 @@ def lacks(records: pa.Table) -> npt.NDArray[np.int8]:
             blank &= is_blank(stated(records[name], is_nowhere) if name == "url" else records[name]).to_numpy()
         found |= blank.astype(np.int8) << bit
     return found
+
+
+def _flags(captions: pa.ChunkedArray, creators: pa.ChunkedArray) -> pa.Array:
+    """Return what is wrong with each caption, as `catalog.caption_flags` tells it."""
+    said = zip(captions.to_pylist(), creators.to_pylist(), strict=True)
+    return pa.array([None if text is None else caption_flags(text, who or "") for text, who in said], pa.int32())
 
 
 def _creators(source: str, records: pa.Table) -> npt.NDArray[np.uint64]:
