@@ -17,7 +17,7 @@ lint: $(VENV)/.develops
 	@BIN=$(BIN) scripts/lint
 
 $(VENV)/.runs: $(PINNED)
-	@PYTHON=$(PYTHON) VENV=$(VENV) EXTRAS=train,text scripts/install
+	@PYTHON=$(PYTHON) VENV=$(VENV) EXTRAS=train,text,evaluation scripts/install
 	@touch $@
 
 $(VENV)/.develops: $(PINNED)

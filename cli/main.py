@@ -15,6 +15,7 @@ from byline.cli.build import build
 from byline.cli.diff import diff
 from byline.cli.doctor import doctor
 from byline.cli.duplicates import duplicates
+from byline.cli.evaluate import evaluate
 from byline.cli.export import export
 from byline.cli.harvest import app as harvest
 from byline.cli.hashes import hashes
@@ -51,6 +52,7 @@ for verb, panel in (
     (recheck, "Rights"),
     (train, "Model"),
     (sample, "Model"),
+    (evaluate, "Model"),
     (report, "Look"),
     (runs, "Look"),
     (duplicates, "Look"),

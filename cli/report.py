@@ -1,5 +1,6 @@
 """byline report"""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,9 @@ def report(
     run: Annotated[str | None, typer.Argument(help="Also draw from the model of this training run.")] = None,
     out: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("report.html"),
     prompt: Annotated[list[str] | None, typer.Option(help="What the model draws; several times.")] = None,
+    measured: Annotated[
+        Path | None, typer.Option(help="Of the run: what byline evaluate wrote about its newest checkpoint.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the samples.")] = 0,
 ) -> None:
     """Write one HTML page: what went in and why, whose it is, what was refused, and what a model draws from it.
@@ -37,18 +41,24 @@ def report(
     from byline.catalog.configs.extras import needs
     from byline.catalog.corpora.manifest import in_corpus
     from byline.catalog.corpora.written import note_written
+    from byline.catalog.errors import ConfigError
     from byline.reports.collecting import collect
     from byline.reports.page import fingerprint, is_up_to_date, page
 
+    if measured is not None and run is None:
+        raise ConfigError(f"--measured {measured} is about a model; name the run that it measures, after the release")
     if run is not None:
         with needs("train", "byline report with a run"):
+            from byline.evaluation.report import read_reports
             from byline.reports.drawing import checkpoint_digest, draw
 
     opened = in_corpus(release)
     prompts = prompt or PROMPTS
-    drawn = []
+    drawn, reports = [], []
     if run is not None:
-        drawn = [checkpoint_digest(run), prompts, seed]
+        digest = checkpoint_digest(run)
+        reports = [] if measured is None else [asdict(one) for one in read_reports(measured, digest)]
+        drawn = [digest, prompts, seed, reports]
     shown = fingerprint(opened, drawn)
     if is_up_to_date(out, shown):
         print(f"{out} is up to date")
@@ -60,6 +70,7 @@ def report(
         if run is not None:
             drawing = progress.add_task("draw from the model", total=len(prompts))
             model = draw(opened, run, prompts, seed=seed, count=lambda more: progress.advance(drawing, more))
+            model["reports"] = reports
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page(opened, data, model, shown), encoding="utf-8")
     note_written(opened.store, str(out), "byline report")

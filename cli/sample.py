@@ -31,12 +31,17 @@ def sample(
     guidance_rescale: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="How far guidance is kept from adding contrast.")
     ] = 0.0,
+    guidance_interval: Annotated[
+        tuple[float, float], typer.Option(help="Parts of the noise between which words count so; 1 is all noise.")
+    ] = (0.0, 1.0),
     sampler: Annotated[str, typer.Option(help="ddim, dpm++, euler or heun.")] = "dpm++",
     images_per_prompt: Annotated[int, typer.Option(min=1, help="Pictures of each prompt.")] = 1,
     averaged: Annotated[bool, typer.Option(help="Sample from the EMA of the weights.")] = True,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; left out, a GPU where there is one.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16: of the weights, and computed in.")] = "fp32",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures drawn at once.")] = 16,
+    width: Annotated[int | None, typer.Option(min=8, help="Pixels; the model's square when left out.")] = None,
+    height: Annotated[int | None, typer.Option(min=8, help="Pixels, as --width.")] = None,
     ranks: Annotated[int, typer.Option(min=1, help="With --prompts: processes of this machine that draw.")] = 1,
 ) -> None:
     """Draw pictures for prompts. The same arguments give the same bytes on the same machine.
@@ -58,9 +63,12 @@ def sample(
         "num_inference_steps": steps,
         "guidance_scale": guidance_scale,
         "guidance_rescale": guidance_rescale,
+        "guidance_interval": guidance_interval,
         "images_per_prompt": images_per_prompt,
         "seed": seed,
         "batch_size": batch_size,
+        "width_px": width,
+        "height_px": height,
     }
     config = parse_config(settings, SamplingConfig, where="byline sample")
     drawer = _Drawer(checkpoint=checkpoint, averaged=averaged, device=device, precision=precision)

@@ -116,7 +116,7 @@ def apply(
         _show(store, request, selection, run, page)
         if not yes:
             _ask(selection, page)
-        begin(store, request, selection, exposures_of(run), near_by(store))
+        begin(store, request, selection, exposures_of(run, store), near_by(store))
         _complete(store, page, deletes=pages)
 
 

@@ -32,7 +32,7 @@ def trace(
     from byline.reports.seen import find_checkpoints
 
     store, kind = find_corpus(corpus), kind_of(x)
-    checkpoints = find_checkpoints(run)
+    checkpoints = find_checkpoints(run, store)
     traces = trace_of(store, x, checkpoints.seen)
     told = {release.digest for one in traces for release in one.releases if release.seen_by}
     not_known = checkpoints.of_others(told)

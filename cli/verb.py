@@ -18,7 +18,7 @@ AFTER_A_STOP = {
     **dict.fromkeys(("hashes", "export"), "nothing is half done: run the same command again"),
 }
 """Verb -> what the next run makes of what a stopped one left. A verb that is not listed leaves nothing."""
-LOADS_FOR_SECONDS = frozenset(("build", "train", "sample", "report", "hashes"))
+LOADS_FOR_SECONDS = frozenset(("build", "train", "sample", "evaluate", "report", "hashes"))
 """Verbs that import large libraries before they can show anything."""
 
 

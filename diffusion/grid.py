@@ -39,7 +39,8 @@ def grid_png(
         left = GAP_PX + index % columns * cell_px[0]
         top = GAP_PX + index // columns * cell_px[1]
         image = Image.fromarray(picture.transpose(1, 2, 0))
-        canvas.paste(image.resize((picture_px, picture_px), Image.Resampling.BICUBIC), (left, top))
+        width, height = (round(picture_px * side / max(image.size)) for side in image.size)
+        canvas.paste(image.resize((width, height), Image.Resampling.BICUBIC), (left, top))
         if index % per_prompt == 0:
             label = _wrap(prompts[index // per_prompt], width_px=picture_px)
             draw.multiline_text((left, top + picture_px + 2), label, "black", font, spacing=1)

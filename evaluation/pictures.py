@@ -4,6 +4,8 @@
 
 import json
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy.typing as npt
 
 from byline.catalog.corpora.manifest import Release, Split
 from byline.catalog.errors import CorpusError
+from byline.diffusion.drawn import METADATA
 from byline.diffusion.pixels import square
 
 
@@ -24,12 +27,31 @@ class Pictures:
     captions: tuple[str, ...]
 
 
-def read_pictures(release: Release, split: Split, *, side_px: int) -> Pictures:
-    """Read a split whole. Raises `CorpusError` when it is empty."""
+def read_folder(folder: str | Path, *, side_px: int) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+    """Return the pictures of a folder that `byline sample --prompts` drew, `(N, C, H, W)`, and the prompt of each.
+
+    Raises `CorpusError` for a folder that is not whole.
+    """
+    place = Path(folder)
+    try:
+        rows = [json.loads(line) for line in (place / METADATA).read_text(encoding="utf-8").splitlines()]
+        pixels = [square((place / row["file_name"]).read_bytes(), side_px) for row in rows]
+    except (OSError, ValueError, KeyError) as error:
+        raise CorpusError(f"{folder} is no folder of drawn pictures: {error}; draw it with byline sample") from error
+    if not rows:
+        raise CorpusError(f"{folder} has no pictures; draw some with byline sample --prompts")
+    return np.stack(pixels), tuple(str(row["text"]) for row in rows)
+
+
+def read_pictures(release: Release, split: Split, *, side_px: int, most: int | None = None) -> Pictures:
+    """Read a split, whole or its first shards. Raises `CorpusError` when it is empty.
+
+    A hash decides in which shard a picture lies, so the first `most` are as good as any.
+    """
+    samples = (sample for shard in release.shards(split) for sample in release.samples(shard))
     found = [
         (json.loads(sample["json"]), square(sample["jpg"], side_px), sample["txt"].decode())
-        for shard in release.shards(split)
-        for sample in release.samples(shard)
+        for sample in islice(samples, most)
     ]
     if not found:
         raise CorpusError(f"release {release.name} has no {split} samples; build it with more images")

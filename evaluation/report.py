@@ -2,10 +2,13 @@
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest
+
+from byline.catalog.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,6 +32,21 @@ class Report:
     def to_json(self) -> str:
         """Return the report as JSON, indented."""
         return json.dumps(asdict(self), indent=2)
+
+
+def read_reports(path: Path, checkpoint: str) -> list[Report]:
+    """Return the measurements in a file, of the checkpoint of this digest: one, or those of an evaluation.
+
+    Raises `ConfigError` for a file that holds none, and for one of another checkpoint.
+    """
+    try:
+        told = json.loads(path.read_bytes())
+        found = [Report(**one) for one in told.get("reports", [told])]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} is no report, as byline evaluate and the audits write one: {error}") from error
+    for measured in {report.digests.get("checkpoint") for report in found} - {checkpoint}:
+        raise ConfigError(f"{path} measures checkpoint {str(measured)[:12]}, not {checkpoint[:12]}; measure this one")
+    return found
 
 
 def bootstrap_interval(values: Floats, *, seed: int, resamples: int = 2000) -> tuple[float, float]:

@@ -1,20 +1,17 @@
 """The card of an exported model: how to draw, what it is made of and asks for, what it cost, how good it is."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.errors import ConfigError
 from byline.catalog.licenses.reading import family
 from byline.catalog.policies.policy import obligations_of
 from byline.diffusion.checkpoint import FOLDER, CheckpointInfo
 from byline.diffusion.configs import SamplingConfig
 from byline.diffusion.parts import NOT_STATED, FrozenPart, read_parts
 from byline.diffusion.sampling import dtype_of
-from byline.evaluation.report import Report
+from byline.evaluation.report import read_reports
 from byline.pipelines.releases.papers.escaping import markdown_templates, plain
 from byline.pipelines.releases.papers.licenses import license_words
 from byline.pipelines.releases.papers.wording import OBLIGATIONS
@@ -35,14 +32,14 @@ def card(
         info=info,
         trained_on=[f"release {one.release_digest[:16]} ({one.images_seen:,} images)" for one in info.lineage],
         release=release,
-        sampling=SamplingConfig(),
+        sampling=SamplingConfig(guidance_scale=4 if info.config.get("caption_drop_prob", 1) else 1),
         dtype=str(dtype_of(precision)),
         parts=_parts(folder, info),
         obligations=[] if release is None else _obligations(release),
         licenses=[] if release is None else _licenses(release),
         papers=papers,
         hours=_hours(folder, info),
-        reports=[read_report(path, info) for path in reports],
+        reports=[asdict(report) for path in reports for report in read_reports(path, info.digest)],
     ).encode()
 
 
@@ -79,15 +76,3 @@ def _hours(folder: Path, info: CheckpointInfo) -> float | None:
         return None
     before = [0, *(one.images_seen for one in log)]
     return sum((one.images_seen - seen) / one.images_per_s for one, seen in zip(log, before, strict=False)) / 3600
-
-
-def read_report(path: Path, info: CheckpointInfo) -> dict[str, Any]:
-    """Return a measurement of this checkpoint. Raises `ConfigError` for a file that is none, or that is of another."""
-    try:
-        report = Report(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path} is no report, as python -m byline.evaluation.kid prints one: {error}") from error
-    measured = report.digests.get("checkpoint")
-    if measured != info.digest:
-        raise ConfigError(f"{path} measures checkpoint {str(measured)[:12]}, not {info.digest[:12]}; measure this one")
-    return asdict(report)

@@ -1,19 +1,25 @@
 """Which checkpoints of the training runs on this machine have seen a picture, and how often.
 
-The order of the data is a function of the release's shards and of the run's seed, streams and windows: it is asked, and
-of each checkpoint only `byline.json` is read. Loads no torch.
+The order of the data is a function of the release's shards and of the run's seed, streams and windows, and with buckets
+of the sizes of pictures: it is asked, and of each checkpoint only `byline.json` is read. Loads no torch.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
-from byline.catalog.corpora.manifest import Manifest
+import pyarrow.compute as pc
+
+from byline.catalog.corpora.manifest import Manifest, read_shard_table, shard_table_path
+from byline.catalog.disk import layout
 from byline.catalog.disk.folders import folders_in
+from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CheckpointError, ConfigError
 from byline.diffusion.checkpoint import FOLDER, Ancestor, CheckpointInfo, checkpoint_names, read_info
 from byline.pipelines.rights.traces.release_traces import Place, SeenBy
-from byline.training.samples import ORDERED_BY, order_of
+from byline.training.order import Ints
+from byline.training.samples import ORDERED_BY, order_of, sizes_in
 
 LEVELS = 3
 """How many levels of folders below the current one are searched for runs."""
@@ -34,6 +40,8 @@ class Checkpoints:
     readable: tuple[Checkpoint, ...]
     damaged: tuple[str, ...]
     """Paths of those that cannot tell what they are."""
+    sizes_of: Callable[[str, str], Ints]
+    """Folder of a release in the corpus, name of a shard -> sizes of its pictures. See `training.samples.SizesOf`."""
 
     def seen(self, manifest: Manifest, place: Place | None) -> tuple[SeenBy, ...]:
         """Return how often each checkpoint that was trained on a release has seen the picture at a place of it.
@@ -45,11 +53,20 @@ class Checkpoints:
             SeenBy(
                 checkpoint=one.path,
                 images_seen=sum(part.images_seen for part in one.info.lineage),
-                times_seen=sum(_times(part, manifest, place) for part in one.info.lineage),
+                times_seen=sum(self._times(part, manifest, place) for part in one.info.lineage),
             )
             for one in self.readable
             if any(part.release_digest == digest for part in one.info.lineage)
         )
+
+    def _times(self, part: Ancestor, manifest: Manifest, place: Place | None) -> int:
+        shards = sorted((shard for shard in manifest.shards if shard.split == "train"), key=lambda shard: shard.name)
+        names = [shard.name for shard in shards]
+        if place is None or place.shard not in names or part.release_digest != manifest.digest:
+            return 0
+        release = layout.release(manifest.name, manifest.digest[:16])
+        order = order_of(manifest, part.config, lambda shard: self.sizes_of(release, shard.name))
+        return order.times_seen_at(part.images_seen, names.index(place.shard), place.row)
 
     def of_others(self, digests: Collection[str | None]) -> tuple[str, ...]:
         """Return the paths of those of which it is not known what they saw: trained on others than these releases."""
@@ -59,10 +76,11 @@ class Checkpoints:
         return tuple(sorted([*others, *self.damaged]))
 
 
-def find_checkpoints(runs: Sequence[str] | None) -> Checkpoints:
+def find_checkpoints(runs: Sequence[str] | None, store: Store) -> Checkpoints:
     """Return the checkpoints of these run folders, or of every run in or below the current folder, sorted.
 
-    Raises `ConfigError` for a run folder without checkpoints that was named.
+    `store` is the corpus whose pictures they saw. Raises `ConfigError` for a run folder without checkpoints that was
+    named.
     """
     if runs:
         for run in runs:
@@ -79,7 +97,8 @@ def find_checkpoints(runs: Sequence[str] | None) -> Checkpoints:
             readable.append(Checkpoint(path=path, info=info))
         else:
             damaged.append(path)
-    return Checkpoints(readable=tuple(readable), damaged=tuple(damaged))
+    sizes_of = lru_cache(maxsize=64)(partial(_sizes, store))
+    return Checkpoints(readable=tuple(readable), damaged=tuple(damaged), sizes_of=sizes_of)
 
 
 def _runs(folder: Path, levels: int) -> Iterator[Path]:
@@ -90,10 +109,9 @@ def _runs(folder: Path, levels: int) -> Iterator[Path]:
             yield from _runs(below, levels - 1)
 
 
-def _times(part: Ancestor, manifest: Manifest, place: Place | None) -> int:
-    shards = sorted((shard for shard in manifest.shards if shard.split == "train"), key=lambda shard: shard.name)
-    names = [shard.name for shard in shards]
-    if place is None or place.shard not in names or part.release_digest != manifest.digest:
-        return 0
-    order = order_of(manifest, part.config)
-    return order.times_seen_at(part.images_seen, names.index(place.shard), place.row)
+def _sizes(store: Store, release: str, shard: str) -> Ints:
+    """Return the sizes of the pictures of a shard, which may be gone since its release was withdrawn."""
+    if store.exists(shard_table_path(shard)):
+        return sizes_in(read_shard_table(store, shard, ["key", "height", "width"]), shard)
+    samples = store.read_table(f"{release}/{layout.WITHDRAWN_SAMPLES}", ["shard", "key", "height", "width"])
+    return sizes_in(samples.filter(pc.equal(samples["shard"], shard)), shard)

@@ -23,9 +23,9 @@ MAX_PICTURES = 1000
 """Most pictures that the page shows; further cases are shown by their words alone."""
 
 
-def exposures_of(runs: Sequence[str] | None) -> Exposures:
+def exposures_of(runs: Sequence[str] | None, store: Store) -> Exposures:
     """Return what tells how often the checkpoints of these runs (none: of all runs here) have seen pictures."""
-    checkpoints = find_checkpoints(runs)
+    checkpoints = find_checkpoints(runs, store)
 
     def exposures(manifest: Manifest, places: Places) -> list[dict[str, Any]]:
         times: dict[str, dict[str, int]] = {}
@@ -42,7 +42,7 @@ def cases_of(store: Store, selection: Selection, runs: Sequence[str] | None) -> 
 
     Pictures that were asked for together with their copies are one group: records of equal bytes are one picture.
     """
-    checkpoints, versions = find_checkpoints(runs), [one for one in versions_of(store) if not one.is_withdrawn]
+    checkpoints, versions = find_checkpoints(runs, store), [one for one in versions_of(store) if not one.is_withdrawn]
     gone = {victim.record_id for victim in selection.victims}
     pictures = _pictures(store, selection.victims[:MAX_PICTURES])
 

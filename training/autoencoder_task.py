@@ -22,7 +22,7 @@ from byline.training.feed_cache import FeedCache, cache_of
 from byline.training.feed_files import NewArrays
 from byline.training.held_out import HeldOutPixels, read_held_out
 from byline.training.ranks import Ranks
-from byline.training.samples import images_at, order_of, shards_of
+from byline.training.samples import images_at, order_of, read_sizes, shards_of
 
 MEASURED_ON = 512
 """Samples whose latents give `latents_mean` and `scaling_factor`."""
@@ -61,7 +61,8 @@ class AutoencoderTask:
         torch.manual_seed(config.seed)
         vae = build_autoencoder(config.autoencoder, side_px=config.resolution_px)
         self._config = config
-        self._release, self._order = release, order_of(release.manifest, config.identity())
+        self._release = release
+        self._order = order_of(release.manifest, config.identity(), partial(read_sizes, release))
         self.network = ReconstructionLoss(vae, config)
         self.provenance: dict[str, str] = {}
         self.held_out = self._held_out(release, ranks)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from byline.catalog.corpora.manifest import Release, Shard
-from byline.diffusion.pixels import square
-from byline.training.feed import Group, Inputs, new_tensor, places_of
+from byline.diffusion.pixels import shaped
+from byline.training.feed import Group, Inputs, even_parts, new_tensor, places_of
 from byline.training.feed_files import NewArrays
 from byline.training.order import Ints
 from byline.training.samples import read_samples
@@ -25,22 +25,22 @@ DECODED_AHEAD = 256
 """Pictures of a shard that are decoded and not yet taken over."""
 
 
-def decode(pictures: tuple[bytes, ...], side_px: int) -> Iterator[Bytes]:
-    """Yield the pixels of each picture, decoded on every core.
+def decode(pictures: tuple[bytes, ...], shape_px: tuple[int, int]) -> Iterator[Bytes]:
+    """Yield the pixels of each picture, decoded on every core, in this height and width.
 
     Threads do it: Pillow holds no lock of Python's while it decodes and resizes, and other processes would have to
     import for seconds, and to be handed what they decoded.
     """
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode") as pool:
         for start in range(0, len(pictures), DECODED_AHEAD):
-            yield from pool.map(square, pictures[start : start + DECODED_AHEAD], [side_px] * DECODED_AHEAD)
+            yield from pool.map(shaped, pictures[start : start + DECODED_AHEAD], [shape_px] * DECODED_AHEAD)
 
 
 def make_decoded(release: Release, shard: Shard, side_px: int, new: NewArrays) -> None:
     """Make the array of a shard: `pixels`, `(N, 3, side_px, side_px)`."""
     pictures = read_samples(release, shard).pictures
     pixels = new.new("pixels", (len(pictures), 3, side_px, side_px), np.uint8)
-    for row, picture in enumerate(decode(pictures, side_px)):
+    for row, picture in enumerate(decode(pictures, (side_px, side_px))):
         pixels[row] = picture
 
 
@@ -54,8 +54,11 @@ class DecodedBlock:
     is_mirrored: Tensor
     device: torch.device
 
-    def inputs(self, part: slice, normal: Tensor) -> Inputs:
+    def passes(self, step: range, size: int, normal: Tensor) -> list[Inputs]:
         """Return pictures as bytes, half of them mirrored, and the noise of their latents."""
+        return [self._inputs(part, normal[within]) for part, within in even_parts(step, size)]
+
+    def _inputs(self, part: slice, normal: Tensor) -> Inputs:
         places = self.places[part]
         pixels_BCHW = new_tensor((len(places), *self.pixels.shape[1:]), torch.uint8, self.device)
         np.take(self.pixels, places, axis=0, out=pixels_BCHW.numpy(), mode="clip")

@@ -2,6 +2,7 @@
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L and T tokens, D width of a token.
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,11 +12,16 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from byline.diffusion.autoencoder import normalize
+from byline.diffusion.noise import Noising
+from byline.diffusion.pixel_space import PixelSpace
+from byline.diffusion.pixels import to_network
 from byline.training.encoded_shards import spread
-from byline.training.feed import Group, Inputs, Scratch, new_tensor, places_of
+from byline.training.feed import Group, Inputs, Scratch, even_parts, new_tensor, places_of
 from byline.training.order import Ints
 
 Halves = npt.NDArray[np.float16]
+Stored = Halves | npt.NDArray[np.uint8]
+"""Latents as the network's numbers, or pixels as bytes."""
 DROP, TIME, CAPTION, FLIP, NUM_UNIFORM = range(5)
 """What the uniform numbers of a sample decide, and how many there are."""
 LENGTHS = 8
@@ -26,24 +32,27 @@ LENGTHS = 8
 class Encoded:
     """How encoded samples become a network's inputs. See `training.feed.Gather`."""
 
-    autoencoder: AutoencoderKL
+    autoencoder: AutoencoderKL | PixelSpace
     no_text: Halves
     """`(L, D)`: what takes the place of a caption that is dropped."""
     caption_drop_prob: float
     flip_prob: float
     max_tokens: int
-    num_train_timesteps: int
+    noising: Noising
     device: torch.device
     scratch: Scratch = field(default_factory=Scratch)
 
     def gather(self, groups: list[Group], uniform_NU: Tensor) -> "EncodedBlock":
         """Read the samples of a block."""
+        flipped = uniform_NU[:, FLIP] < self.flip_prob
         return EncodedBlock(
             encoded=self,
-            latents=_latents(groups, (uniform_NU[:, FLIP] < self.flip_prob).numpy(), self.scratch),
+            latents=_latents(groups, flipped.numpy(), self.scratch),
+            shapes=_shapes(groups),
             places=places_of(groups),
             texts=self._texts(groups, uniform_NU.numpy()),
-            times=(uniform_NU[:, TIME] * self.num_train_timesteps).long(),
+            times=self.noising.times(uniform_NU[:, TIME]),
+            is_mirrored=flipped,
         )
 
     def _texts(self, groups: list[Group], uniform_NU: npt.NDArray[np.float32]) -> "Texts":
@@ -76,7 +85,7 @@ class Texts:
     starts: Ints
     lengths: Ints
 
-    def padded(self, part: slice, max_tokens: int, device: torch.device) -> Tensor:
+    def padded(self, part: slice | Ints, max_tokens: int, device: torch.device) -> Tensor:
         """Return texts, `(B, L, D)` float16; shorter ones are padded with zeros."""
         starts, lengths = self.starts[part, None], self.lengths[part, None]
         within = np.arange(min(max_tokens, -(-int(lengths.max()) // LENGTHS) * LENGTHS))
@@ -91,28 +100,51 @@ class EncodedBlock:
     """The samples of a block, read. See `training.feed.Reading`."""
 
     encoded: Encoded
-    latents: Halves
-    """`(N, parts, C, H, W)`, not in the block's order: `places` has where each sample is."""
+    latents: Stored
+    """`(N, parts, C, H, W)`, not in the block's order: `places` has where each sample is. With shapes `(N, parts, F)`,
+    where a sample has `C H W` numbers and then zeros."""
+    shapes: Ints | None
+    """`(N, 2)`, heights and widths, in the block's order; None where all have one shape."""
     places: Ints
     texts: Texts
     times: Tensor
+    is_mirrored: Tensor
+    """Which pictures are to be mirrored. Of latents that is done: there is a view of them."""
 
-    def inputs(self, part: slice, normal: Tensor) -> Inputs:
+    def passes(self, step: range, size: int, normal: Tensor) -> list[Inputs]:
         """Return normalized latents, noise, timesteps, and captions."""
-        encoded, taken = self.encoded, torch.from_numpy(self.latents[self.places[part]]).float()
+        if self.shapes is None:
+            return [self._inputs(part, normal[within]) for part, within in even_parts(step, size)]
+        found = []
+        for within in _alike(self.shapes[step.start : step.stop], size):
+            part = step.start + within
+            height, width = self.shapes[part[0]].tolist()
+            shape = (self.encoded.autoencoder.config.latent_channels, height, width)
+            found.append(self._inputs(part, _unflat(normal[torch.from_numpy(within)], shape), shape))
+        return found
+
+    def _inputs(self, part: slice | Ints, normal: Tensor, shape: tuple[int, int, int] | None = None) -> Inputs:
+        encoded, taken = self.encoded, torch.from_numpy(self.latents[self.places[part]])
+        if taken.dtype == torch.uint8:
+            mirrored = self.is_mirrored[part]
+            taken[mirrored] = taken[mirrored].flip(-1)
+        taken = to_network(taken) if taken.dtype == torch.uint8 else taken.float()
+        if shape is not None:
+            taken = _unflat(taken, shape)
         noise_BCHW, raw_BCHW = normal[:, 0].contiguous(), taken[:, 0]
         if taken.shape[1] > 1:
             raw_BCHW = raw_BCHW + taken[:, 1] * normal[:, 1]
         x0_BCHW = normalize(encoded.autoencoder, raw_BCHW)
         if encoded.device.type == "cuda":
             x0_BCHW = x0_BCHW.pin_memory()
+            noise_BCHW = noise_BCHW.pin_memory() if shape is not None else noise_BCHW
         return x0_BCHW, noise_BCHW, self.times[part], self.texts.padded(part, encoded.max_tokens, encoded.device)
 
 
-def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_], scratch: Scratch) -> Halves:
+def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_], scratch: Scratch) -> Stored:
     """Return the latents of the samples, `(N, parts, C, H, W)`, end to end."""
     first = groups[0].arrays["latents"]
-    latents = scratch.array("latents", (len(flipped), *first.shape[2:]), np.float16)
+    latents = scratch.array("latents", (len(flipped), *first.shape[2:]), first.dtype)
     at = 0
     for group in groups:
         views = group.arrays["latents"].shape[1]
@@ -121,6 +153,28 @@ def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_], scratch: Scrat
         np.take(by_view, rows, axis=0, out=latents[at : at + len(rows)], mode="clip")
         at += len(rows)
     return latents
+
+
+def _shapes(groups: list[Group]) -> Ints | None:
+    """Return the shapes of latents, in the block's order."""
+    if "shapes" not in groups[0].arrays:
+        return None
+    together = np.concatenate([group.arrays["shapes"][group.rows] for group in groups])
+    return together[places_of(groups)].astype(np.int64)
+
+
+def _alike(shapes: Ints, size: int) -> Iterator[Ints]:
+    """Yield the numbers of samples that have one shape, as evenly as `size`, the most of them, allows."""
+    _, kinds = np.unique(shapes, axis=0, return_inverse=True)
+    for kind in range(int(kinds.max()) + 1):
+        samples = np.flatnonzero(kinds.ravel() == kind)
+        yield from np.array_split(samples, -(-len(samples) // size))
+
+
+def _unflat(values: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Return the first of the numbers of each part of each sample, in their shape."""
+    channels, height, width = shape
+    return values[..., : channels * height * width].reshape(*values.shape[:-1], *shape)
 
 
 def _choose(group: Group, uniform: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:

@@ -1,6 +1,9 @@
 """Encoded shards: latents and token vectors as arrays to map, made of the facts of a shard's samples.
 
-latents        (N, views, parts, C, H, W) float16: as it is and mirrored; mean and spread, as far as the run needs them
+latents        (N, views, parts, C, H, W) float16: as it is and mirrored; mean and spread, as far as the run needs them;
+               with buckets (N, views, parts, F): C H W numbers, then zeros;
+               without an autoencoder (N, 1, 1, 3, H, W) uint8: pixels
+shapes         (N, 2) int32: heights and widths of latents, with buckets only
 tokens         (T, D) float16: the vectors of each distinct caption, end to end
 token_ends     (captions) where they end
 caption_of     (choices) for each sample after the other, its captions
@@ -10,6 +13,7 @@ caption_ends   (choices) the running sum of their weights, which are 1 for each 
 # Shapes: N samples, C latent channels, H and W latent height and width, T tokens, D width of a token.
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -20,20 +24,43 @@ from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
+from byline.training.decoded import decode
 from byline.training.feed_files import NewArrays
 from byline.training.order import Ints
-from byline.training.samples import read_names
+from byline.training.samples import read_names, read_samples
 
 Halves = npt.NDArray[np.float16]
 
 
 def make_encoded(
-    release: Release, shard: Shard, latents: FactTable, text: FactTable, parts: list[list[str]], new: NewArrays
+    release: Release,
+    shard: Shard,
+    latents: FactTable,
+    text: FactTable,
+    parts: list[list[str]],
+    new: NewArrays,
+    *,
+    flat: int | None = None,
 ) -> None:
-    """Make the arrays of a shard. `parts` are the columns of latents: of each view, its parts."""
+    """Make the arrays of a shard. `parts` are the columns of latents: of each view, its parts.
+
+    Where pictures have several shapes, `flat` is how many numbers the largest latents have.
+    """
     names = read_names(release, shard)
-    make_latents(latents, shard.pack, names.sha256s, parts, new)
+    if flat is None:
+        make_latents(latents, shard.pack, names.sha256s, parts, new)
+    else:
+        make_flat_latents(latents, shard.pack, names.sha256s, parts, new, flat)
     make_texts(text, shard.pack, names.weighted, new)
+
+
+def make_pixels(release: Release, shard: Shard, text: FactTable, side_px: int, new: NewArrays) -> None:
+    """Make the arrays of a shard for a model of pixels."""
+    samples = read_samples(release, shard)
+    pixels = new.new("latents", (len(samples.pictures), 1, 1, 3, side_px, side_px), np.uint8)
+    for row, picture in enumerate(decode(samples.pictures, (side_px, side_px))):
+        pixels[row, 0, 0] = picture
+    make_texts(text, shard.pack, samples.weighted, new)
 
 
 def make_latents(facts: FactTable, pack: str, sha256s: Sequence[str], parts: list[list[str]], new: NewArrays) -> None:
@@ -51,6 +78,28 @@ def make_latents(facts: FactTable, pack: str, sha256s: Sequence[str], parts: lis
         for view, columns in enumerate(parts):
             for part, column in enumerate(columns):
                 array[here, view, part] = _halves(batch[column]).reshape(-1, *shape)[taken]
+        lacking -= len(here)
+    _require_all(lacking, facts, pack)
+
+
+def make_flat_latents(
+    facts: FactTable, pack: str, sha256s: Sequence[str], parts: list[list[str]], new: NewArrays, flat: int
+) -> None:
+    """Write the latents of these images, which have several shapes, in rows of one length, and their shapes."""
+    array = new.new("latents", (len(sha256s), len(parts), len(parts[0]), flat), np.float16)
+    shapes = new.new("shapes", (len(sha256s), 2), np.int32)
+    keys, lacking = pa.array(sha256s, pa.string()), len(sha256s)
+    for batch in _batches(facts, pack, ["shape", *(column for view in parts for column in view)]):
+        rows = pc.index_in(keys, value_set=batch[facts.key])
+        here, taken = np.flatnonzero(rows.is_valid()), rows.drop_null().to_numpy()
+        kinds = np.array(batch["shape"].to_pylist(), np.int64)[taken].reshape(-1, 3)
+        for kind in np.unique(kinds, axis=0):
+            is_alike = (kinds == kind).all(axis=1)
+            alike, size, rows_alike = here[is_alike], prod(kind.tolist()), pa.array(taken[is_alike])
+            shapes[alike] = kind[1:]
+            for view, columns in enumerate(parts):
+                for part, column in enumerate(columns):
+                    array[alike, view, part, :size] = _halves(batch[column].take(rows_alike)).reshape(-1, size)
         lacking -= len(here)
     _require_all(lacking, facts, pack)
 

@@ -27,13 +27,15 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.diffusion.autoencoder import autocast
 from byline.diffusion.configs import Precision
-from byline.diffusion.pixels import RULE, to_network
+from byline.diffusion.pixel_space import PixelSpace
+from byline.diffusion.pixels import RULE, SHAPED_RULE, to_network
 from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import weights_digest
+from byline.training.buckets import Buckets, Shape
 from byline.training.decoded import Bytes, decode
 from byline.training.ranks import Ranks
 from byline.training.read_ahead import ReadAhead
-from byline.training.samples import read_names, read_samples, shards_of
+from byline.training.samples import read_names, read_samples, read_sizes, shards_of
 
 BATCH = 64
 ROWS_PER_SEGMENT = 2048
@@ -61,15 +63,24 @@ class Views:
 
 
 def latent_facts(
-    store: Store, autoencoder: AutoencoderKL, *, side_px: int, precision: Precision, views: Views
+    store: Store,
+    autoencoder: AutoencoderKL,
+    *,
+    side_px: int,
+    precision: Precision,
+    views: Views,
+    buckets: Buckets | None = None,
 ) -> FactTable:
-    """Return the table of latents by this autoencoder at this size."""
+    """Return the table of latents by this autoencoder at this size, or in these shapes around it."""
     settings: dict[str, object] = {
         "weights": weights_digest(autoencoder),
         "side_px": side_px,
         "square": RULE,
         "precision": precision,
     }
+    if buckets is not None:
+        del settings["square"]
+        settings |= {"shaped": SHAPED_RULE, "shapes_px": buckets.shapes_px}
     columns = [column for view in views.columns for column in view]
     if len(columns) > 1:
         settings["columns"] = columns
@@ -97,13 +108,16 @@ def text_facts(store: Store, text_encoder: TextEncoder) -> FactTable:
 class Encoders:
     """The two frozen networks and the tables that keep what they give."""
 
-    autoencoder: AutoencoderKL
+    autoencoder: AutoencoderKL | PixelSpace
     text_encoder: TextEncoder
-    latents: FactTable
+    latents: FactTable | None
+    """None of a model of pixels: they are decoded where they are read."""
     text: FactTable
     views: Views
     side_px: int
     precision: Precision
+    buckets: Buckets | None = None
+    """The shapes of pictures; None where all are squares."""
 
     def measure_missing(self, release: Release, ranks: Ranks, advance: Callable[[int], None]) -> int:
         """Encode what the training samples of a release still lack; return how many pictures that were.
@@ -122,20 +136,36 @@ class Encoders:
         for keys in _segments(self.text.lacking(shard.pack, captions)):
             vectors = self.text_encoder.encode([captions[key] for key in keys])
             self.text.append(shard.pack, list(map(_text_row, keys, vectors)))
-        lacking = self.latents.lacking(shard.pack, names.sha256s)
+        lacking = [] if self.latents is None else self.latents.lacking(shard.pack, names.sha256s)
         advance(len(names.sha256s) - len(lacking))
         if lacking:
             samples = read_samples(release, shard)
             pictures = dict(zip(samples.sha256s, samples.pictures, strict=True))
+            shapes = self._shapes(release, shard, samples.sha256s)
             for keys in _segments(lacking):
-                self._measure_pictures(shard.pack, {key: pictures[key] for key in keys}, device, advance)
+                by_shape: dict[Shape, dict[str, bytes]] = {}
+                for key in keys:
+                    by_shape.setdefault(shapes[key], {})[key] = pictures[key]
+                self._measure_pictures(shard.pack, by_shape, device, advance)
         return len(lacking)
 
+    def _shapes(self, release: Release, shard: Shard, sha256s: tuple[str, ...]) -> dict[str, Shape]:
+        """Return what each picture is cropped to."""
+        if self.buckets is None:
+            return dict.fromkeys(sha256s, (self.side_px, self.side_px))
+        nearest = self.buckets.nearest(read_sizes(release, shard)).tolist()
+        return {sha256: self.buckets.shapes_px[bucket] for sha256, bucket in zip(sha256s, nearest, strict=True)}
+
     def _measure_pictures(
-        self, pack: str, pictures: dict[str, bytes], device: torch.device, advance: Callable[[int], None]
+        self,
+        pack: str,
+        by_shape: dict[Shape, dict[str, bytes]],
+        device: torch.device,
+        advance: Callable[[int], None],
     ) -> None:
+        assert self.latents is not None
         rows: list[dict[str, object]] = []
-        decoded = ReadAhead(_batches(pictures, self.side_px), size=_num_bytes, max_bytes=DECODED_BYTES)
+        decoded = ReadAhead(_batches(by_shape), size=_num_bytes, max_bytes=DECODED_BYTES)
         with closing(decoded):
             for sha256s, pixels_NCHW in decoded:
                 rows += self._latent_rows(sha256s, pixels_NCHW, device)
@@ -168,14 +198,15 @@ def _num_bytes(batch: tuple[list[str], Bytes]) -> int:
     return batch[1].nbytes
 
 
-def _batches(pictures: dict[str, bytes], side_px: int) -> Generator[tuple[list[str], Bytes], None, None]:
-    """Yield pictures by their digests, decoded, in batches of fixed shape; the last one ends with black."""
-    pixels, keys = decode(tuple(pictures.values()), side_px), iter(pictures)
-    while sha256s := list(islice(keys, BATCH)):
-        pixels_NCHW = np.zeros((BATCH, 3, side_px, side_px), np.uint8)
-        for row, picture in enumerate(islice(pixels, len(sha256s))):
-            pixels_NCHW[row] = picture
-        yield sha256s, pixels_NCHW
+def _batches(by_shape: dict[Shape, dict[str, bytes]]) -> Generator[tuple[list[str], Bytes], None, None]:
+    """Yield pictures by their digests, decoded, in batches of one shape; the last one of each ends with black."""
+    for shape_px, pictures in by_shape.items():
+        pixels, keys = decode(tuple(pictures.values()), shape_px), iter(pictures)
+        while sha256s := list(islice(keys, BATCH)):
+            pixels_NCHW = np.zeros((BATCH, 3, *shape_px), np.uint8)
+            for row, picture in enumerate(islice(pixels, len(sha256s))):
+                pixels_NCHW[row] = picture
+            yield sha256s, pixels_NCHW
 
 
 def shards_of_rank(release: Release, ranks: Ranks) -> list[Shard]:

@@ -35,6 +35,8 @@ class Engine:
     max_grad_norm: float
     loss_scale: Any
     """DeepSpeed's `DynamicLossScaler` under fp16, else None."""
+    has_uneven_passes: bool = False
+    """Whether each step has its own number of passes, of several sizes."""
 
     @property
     def network(self) -> nn.Module:
@@ -93,6 +95,7 @@ def build_engine(network: nn.Module, config: RunConfig, ranks: Ranks) -> Engine:
         zero_stage=stage,
         max_grad_norm=config.optimizer.max_grad_norm,
         loss_scale=_loss_scale() if config.precision == "fp16" else None,
+        has_uneven_passes=config.shapes is not None,
     )
     _begin_state(engine)
     return engine

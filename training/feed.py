@@ -178,9 +178,18 @@ def draw(share: Share, images_seen: int, num_uniform: int, shape: tuple[int, ...
 class Reading(Protocol):
     """The samples of a block, read."""
 
-    def inputs(self, part: slice, normal: Tensor) -> Inputs:
-        """Return the network's inputs for a part of the samples, and these Gaussian numbers, a row for each."""
+    def passes(self, step: range, size: int, normal: Tensor) -> list[Inputs]:
+        """Return the network's inputs for a step's samples of the block, in passes of one shape and of at most `size`.
+
+        `normal` has Gaussian numbers, a row for each sample of the step.
+        """
         ...
+
+
+def even_parts(step: range, size: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the parts of a step that have so many samples: where they are in the block, and in the step."""
+    for start in range(0, len(step), size):
+        yield slice(step.start + start, step.start + start + size), slice(start, start + size)
 
 
 Gather = Callable[[list[Group], Tensor], Reading]
@@ -224,13 +233,7 @@ def _steps(share: Share, source: Source, images_seen: int, passes: int) -> Gener
             groups = _by_shard(block, source.cache)
             reading = source.gather(groups, torch.cat([drawn.uniform for drawn in draws]))
             for step, drawn in enumerate(draws):
-                yield [
-                    reading.inputs(
-                        slice(step * share.size + start, step * share.size + start + size),
-                        drawn.normal[start : start + size],
-                    )
-                    for start in range(0, share.size, size)
-                ]
+                yield reading.passes(range(step * share.size, (step + 1) * share.size), size, drawn.normal)
 
 
 def _num_bytes(step: list[Inputs]) -> int:

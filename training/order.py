@@ -5,6 +5,9 @@ a rank reads whole streams, so any number of ranks that divides `S` sees the sam
 `[e N, (e + 1) N)` of `N` samples. In it all shards come in a random order that depends on `(seed, e)`, laid end to end
 to a row of `N` samples, which is cut into a span for each stream, as long as the stream has positions in the epoch.
 Inside a span the samples are mixed in windows, in an order that depends on `(seed, e, stream, window)`.
+
+Where pictures have several shapes, a window holds the same samples, in runs: what a stream gives to a step has one
+shape, but for the few that are left over of each.
 """
 
 from collections.abc import Callable
@@ -30,6 +33,24 @@ class Window:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Runs:
+    """What keeps samples of one shape together."""
+
+    bucket_of: Callable[[int], Ints]
+    """Shard -> the bucket of each of its rows."""
+    length: int
+    """Samples that a stream gives to a step."""
+
+    def buckets(self, places: Places) -> Ints:
+        """Return the buckets of samples."""
+        shards, rows = places
+        found = np.empty(len(rows), np.int64)
+        for shard in np.unique(shards).tolist():
+            found[shards == shard] = self.bucket_of(shard)[rows[shards == shard]]
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """The order of training on shards of these sizes. Every epoch is exactly one permutation of all samples."""
 
@@ -39,6 +60,8 @@ class Order:
     window_samples: int
     """Samples of a stream that are mixed."""
     seed: int
+    runs: Runs | None = None
+    """None where all samples have one shape."""
 
     @cached_property
     def num_samples(self) -> int:
@@ -132,7 +155,12 @@ class Order:
 
     def _permute(self, epoch: int, stream: int, window: int) -> Ints:
         start, stop = self._borders(epoch, stream, window)
-        return _permutation(stop - start, self.seed, epoch, 1 + stream, window)
+        mixed = _permutation(stop - start, self.seed, epoch, 1 + stream, window)
+        if self.runs is None:
+            return mixed
+        first = int(self._epoch(epoch).firsts[stream]) + window * self.window_samples
+        buckets = self.runs.buckets(self._places(epoch, start + mixed))
+        return mixed[_in_runs(buckets, head=-first % self.runs.length, length=self.runs.length)]
 
     @cached_property
     def _epoch(self) -> Callable[[int], "_Epoch"]:
@@ -158,8 +186,12 @@ class Order:
 
     def _mix(self, number: int, stream: int, window: int) -> Places:
         """Return the places of a window's samples, in the order of training."""
-        epoch, (start, _) = self._epoch(number), self._borders(number, stream, window)
-        at = start + self._permutation(number, stream, window)
+        start, _ = self._borders(number, stream, window)
+        return self._places(number, start + self._permutation(number, stream, window))
+
+    def _places(self, number: int, at: Ints) -> Places:
+        """Return the places of these samples of the row of an epoch."""
+        epoch = self._epoch(number)
         shards = epoch.shards[epoch.place(at)]
         return shards, at - epoch.ends[epoch.places[shards]] + np.array(self.shard_sizes)[shards]
 
@@ -189,3 +221,21 @@ def _permutation(size: int, *key: int) -> Ints:
     """Sort random keys: numpy promises the stream of a bit generator forever, not that of `permutation`."""
     raw = np.random.PCG64(list(key)).random_raw(size)
     return np.argsort(raw, kind="stable")
+
+
+def _in_runs(buckets: Ints, *, head: int, length: int) -> Ints:
+    """Return the order of a window's samples, of which these are the buckets: runs of one bucket, and what is left.
+
+    A run begins where a step does: the first `head` samples belong to a step that an earlier window began. A run comes
+    where its last sample would have. What is left over is laid bucket by bucket around them.
+    """
+    together = np.argsort(buckets, kind="stable")
+    sizes = np.bincount(buckets)
+    number = np.arange(len(buckets)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    is_whole = number < np.repeat(sizes // length * length, sizes)
+    runs = together[is_whole].reshape(-1, length)
+    runs = runs[np.argsort(runs[:, -1])]
+    room = max(0, len(buckets) - head) // length
+    left = np.sort(np.concatenate([together[~is_whole], runs[room:].ravel()]))
+    left = left[np.argsort(buckets[left], kind="stable")]
+    return np.concatenate([left[:head], runs[:room].ravel(), left[head:]])

@@ -1,21 +1,34 @@
 """The training samples of a release, shard by shard. Loads no torch."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from io import BytesIO
 from itertools import starmap
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from PIL import Image
 
 from byline.catalog.corpora.manifest import Manifest, Release, Shard, Split, read_shard_table
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
 from byline.diffusion.checkpoint import CheckpointInfo, require_trained_on
-from byline.training.order import Order
+from byline.training.buckets import BucketsConfig, buckets_of
+from byline.training.order import Ints, Order, Runs
 
+CAPTIONS = ("caption", "captions", "caption_weights")
+"""Columns of a shard's table; a release of one caption a picture has the first alone."""
 ORDERED_BY = ("streams", "shuffle_samples", "seed")
-"""What the order of a run depends on, beside the release: keys of its config."""
+"""What the order of a run depends on, beside the release: keys of its config. Where it has
+`buckets`, on these, `resolution_px` and `batch_size` too."""
+SHARDS_REMEMBERED = 1024
+"""How many shards' buckets are kept in memory, two bytes a sample. Where windows lie in more, tables are read again."""
+SizesOf = Callable[[Shard], Ints]
+"""Gives the sizes of a shard's pictures, `(N, 2)`: height and width, in key order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +59,10 @@ def read_names(release: Release, shard: Shard) -> Names:
 
     Raises `BylineError` when what is read is damaged.
     """
-    table = _table(release, shard)
+    table = _table(release, shard, ["sha256", *CAPTIONS])
     if table is None:
         samples = read_samples(release, shard)
         return Names(sha256s=samples.sha256s, captions=samples.captions, several=samples.several)
-    if len(table) != shard.num_samples:
-        raise CorpusError(
-            f"the table of {shard.name} has {len(table)} samples, not {shard.num_samples}; delete it and build again"
-        )
-    table = table.sort_by("sha256")
     captions = tuple(table["caption"].to_pylist())
     several: tuple[Mapping[str, float], ...] = ()
     if "captions" in table.column_names:
@@ -71,15 +79,46 @@ def _weights(caption: str, captions: list[str], weights: list[float]) -> Mapping
     return found or {caption: 1.0}
 
 
-def _table(release: Release, shard: Shard) -> pa.Table | None:
-    columns = ["sha256", "caption", "captions", "caption_weights"]  # where it ships several
+def read_sizes(release: Release, shard: Shard) -> Ints:
+    """Return height and width of a shard's pictures, `(N, 2)`, in key order; none is decoded.
+
+    The table beside the shard says them; without one, the heads of the pictures do. Raises `BylineError` when what is
+    read is damaged.
+    """
+    table = _table(release, shard, ["sha256", "height", "width"])
+    if table is not None:
+        return sizes_in(table, shard.name)
+    return np.array([_size(picture) for picture in read_samples(release, shard).pictures], np.int64).reshape(-1, 2)
+
+
+def sizes_in(table: pa.Table, shard: str) -> Ints:
+    """Return height and width, `(N, 2)`, of the rows of a shard's table. Raises `CorpusError` where a row has none."""
+    sizes = np.stack([pc.fill_null(table[name], 0).to_numpy() for name in ("height", "width")], axis=1)
+    if (sizes < 1).any():
+        raise CorpusError(f"the table of {shard} has a picture of no size; delete it and build again")
+    return sizes.astype(np.int64)
+
+
+def _size(picture: bytes) -> tuple[int, int]:
+    with Image.open(BytesIO(picture)) as image:
+        return image.height, image.width
+
+
+def _table(release: Release, shard: Shard, columns: list[str]) -> pa.Table | None:
+    """Return columns of a shard's table in key order; None where it has none."""
     if release.has_rows:
-        return release.store.read_table(release.shard_path(shard), columns)
-    if not release.store.exists(release.table_path(shard)):
+        table = release.store.read_table(release.shard_path(shard), columns)
+    elif not release.store.exists(release.table_path(shard)):
         return None
-    if release.export is None:
-        return read_shard_table(release.store, shard.name, columns)
-    return release.store.read_table(release.table_path(shard), columns)
+    elif release.export is None:
+        table = read_shard_table(release.store, shard.name, columns)
+    else:
+        table = release.store.read_table(release.table_path(shard), columns)
+    if len(table) != shard.num_samples:
+        raise CorpusError(
+            f"the table of {shard.name} has {len(table)} samples, not {shard.num_samples}; delete it and build again"
+        )
+    return table.sort_by("sha256")
 
 
 def read_samples(release: Release, shard: Shard) -> Samples:
@@ -111,14 +150,29 @@ def shards_of(release: Release, split: Split) -> list[Shard]:
     return shards
 
 
-def order_of(manifest: Manifest, config: Mapping[str, Any]) -> Order:
-    """Return the order in which a run of this config sees the training samples of a release."""
+def order_of(manifest: Manifest, config: Mapping[str, Any], sizes_of: SizesOf) -> Order:
+    """Return the order in which a run of this config sees the training samples of a release.
+
+    Sizes are asked for where the config has buckets, and only those of shards that the order is asked about.
+    """
+    shards = _by_name(manifest, "train")
     return Order(
-        shard_sizes=tuple(shard.num_samples for shard in _by_name(manifest, "train")),
+        shard_sizes=tuple(shard.num_samples for shard in shards),
         streams=config["streams"],
         window_samples=config["shuffle_samples"],
         seed=config["seed"],
+        runs=_runs(shards, config, sizes_of) if config.get("buckets") else None,
     )
+
+
+def _runs(shards: list[Shard], config: Mapping[str, Any], sizes_of: SizesOf) -> Runs:
+    buckets = buckets_of(BucketsConfig.model_validate(config["buckets"]), config["resolution_px"])
+
+    @lru_cache(maxsize=SHARDS_REMEMBERED)
+    def bucket_of(shard: int) -> Ints:
+        return buckets.nearest(sizes_of(shards[shard])).astype(np.int16)
+
+    return Runs(bucket_of=bucket_of, length=config["batch_size"] // config["streams"])
 
 
 def times_seen(release: Release, info: CheckpointInfo) -> dict[str, int]:
@@ -129,7 +183,8 @@ def times_seen(release: Release, info: CheckpointInfo) -> dict[str, int]:
     parts = [part for part in info.lineage if part.release_digest == release.manifest.digest]
     if not parts:
         require_trained_on(info, release)
-    counts_of_parts = [order_of(release.manifest, part.config).times_seen(part.images_seen) for part in parts]
+    orders = [order_of(release.manifest, part.config, partial(read_sizes, release)) for part in parts]
+    counts_of_parts = [order.times_seen(part.images_seen) for order, part in zip(orders, parts, strict=True)]
     return {
         sha256: int(sum(counts))
         for shard, *counts_of_shard in zip(shards_of(release, "train"), *counts_of_parts, strict=True)

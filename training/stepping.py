@@ -35,19 +35,25 @@ class StepResult:
 
 
 def take_step(engine: Engine, passes: Sequence[Pass], lr: float) -> StepResult:
-    """Train on this rank's share of a batch, in passes of equal size.
+    """Train on this rank's share of a batch, in passes; each sample counts the same, whatever the size of its pass.
 
     Raises `NotFiniteError` on all ranks, with all weights as they were, when the loss of any of them or the gradient is
     not finite; under fp16 the latter only where no smaller loss scale is left.
     """
     for group in engine.deepspeed.optimizer.param_groups:
         group["lr"] = lr
+    if engine.has_uneven_passes:
+        passes = _as_many_on_all_ranks(passes)
+    sizes = [len(inputs[0]) for inputs in passes]
+    divisor = engine.deepspeed.gradient_accumulation_steps()
     with _scaled_loss(engine) as scale:
         losses = []
-        for position, inputs in enumerate(passes):
+        for position, (inputs, size) in enumerate(zip(passes, sizes, strict=True)):
+            if engine.has_uneven_passes:
+                engine.deepspeed.set_gradient_accumulation_boundary(position + 1 == len(passes))
             loss = engine.deepspeed(*inputs)
-            engine.deepspeed.backward(loss if scale is None else loss * scale)
-            losses.append(loss.detach())
+            engine.deepspeed.backward(loss * (size * divisor / sum(sizes) * (1.0 if scale is None else scale)))
+            losses.append(loss.detach() * (size * len(passes) / sum(sizes)))  # times exactly 1 where all are equal
             if position + 1 < len(passes):
                 engine.deepspeed.step()
         mean = torch.stack(losses).mean()
@@ -59,6 +65,21 @@ def take_step(engine: Engine, passes: Sequence[Pass], lr: float) -> StepResult:
     if engine.loss_scale is not None:
         engine.loss_scale.update_scale(not applied)
     return StepResult(loss=mean, grad_norm=norm)
+
+
+def _as_many_on_all_ranks(passes: Sequence[Pass]) -> list[Pass]:
+    """Return the passes, the largest ones halved, until this rank has as many as the one that has most.
+
+    ZeRO 2 and 3 have ranks meet in each pass.
+    """
+    most = torch.tensor(len(passes), device=passes[0][0].device)
+    dist.all_reduce(most, dist.ReduceOp.MAX)
+    divided = list(passes)
+    while len(divided) < most.item():
+        at = max(range(len(divided)), key=lambda number: len(divided[number][0]))
+        halves = zip(*(torch.tensor_split(tensor, 2) for tensor in divided[at]), strict=True)
+        divided[at : at + 1] = halves
+    return divided
 
 
 @contextmanager

@@ -3,9 +3,9 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from byline.diffusion.pixels import square, to_bytes, to_network
+from byline.diffusion.pixels import shaped, square, to_bytes, to_network
 
 
 def a_png(mode, size, color):
@@ -32,6 +32,23 @@ def test_the_middle_is_kept():
     buffer = BytesIO()
     picture.save(buffer, "PNG")
     assert square(buffer.getvalue(), 10).min() == 255
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (32, 32), (40, 24)])
+@pytest.mark.parametrize("size", [(300, 200), (200, 300), (250, 250), (401, 200)])
+def test_a_circle_stays_a_circle_in_the_middle(size, shape):
+    picture = Image.new("L", size, "black")
+    width, height = size
+    ImageDraw.Draw(picture).ellipse((width / 2 - 60, height / 2 - 60, width / 2 + 60, height / 2 + 60), "white")
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    pixels = shaped(buffer.getvalue(), shape)
+    assert pixels.shape == (3, *shape)
+    down, across = (pixels[0] > 127).any(axis=1).sum(), (pixels[0] > 127).any(axis=0).sum()
+    assert abs(int(down) - int(across)) <= 1
+    assert down == pytest.approx(120 * max(shape[1] / width, shape[0] / height), abs=1.5)
+    middle = np.argwhere(pixels[0] > 127).mean(axis=0)
+    assert middle == pytest.approx([(shape[0] - 1) / 2, (shape[1] - 1) / 2], abs=1)
 
 
 def test_bytes_come_back():

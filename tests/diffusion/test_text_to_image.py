@@ -49,6 +49,11 @@ def test_every_picture_has_the_next_seed_and_prompts_count(checkpoint):
     assert not torch.equal(other[2], pictures[3])
 
 
+def test_pictures_have_the_sides_that_are_asked_for(checkpoint):
+    config = QUICK.model_copy(update={"width_px": 24, "height_px": 16})
+    assert TextToImage.load(checkpoint).sample(["a"], config).shape == (2, 3, 16, 24)
+
+
 def test_pictures_are_counted_as_they_are_done(checkpoint):
     done = []
     config = QUICK.model_copy(update={"batch_size": 3})
@@ -75,7 +80,7 @@ def test_a_text_encoder_of_another_width_is_refused(checkpoint, tmp_path):
     for name in info["files"]:
         info["files"][name] = file_digest(folder / name)
     (folder / "byline.json").write_text(json.dumps(info))
-    with pytest.raises(CheckpointError, match=r"reads text of width 16 \(cross_attention_dim\), and .* gives 384"):
+    with pytest.raises(CheckpointError, match=r"reads text of width 16, and .* gives 384"):
         TextToImage.load(folder)
 
 
@@ -106,6 +111,7 @@ def test_the_command_notes_what_drew(checkpoint, tmp_path):
         (["--device", "abacus"], "no device 'abacus' here"),
         (["--sampler", "lms"], "sampler"),
         (["--steps", "1001"], "cannot take 1001 steps of 1000; try 1000"),
+        (["--width", "20"], "--width 20 must be a multiple of 8 for this model"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(checkpoint, options, message):

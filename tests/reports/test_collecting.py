@@ -1,14 +1,16 @@
 """What the report shows of a release is read from facts; no stored picture is opened."""
 
 import base64
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import BytesIO
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from PIL import Image
 
 from byline.catalog.corpora.packs import read_images, read_index
+from byline.evaluation.report import Report
 from byline.pipelines.beam.build import build
 from byline.reports.collecting import ATLAS_COLUMNS, THUMBNAIL_PX, _row, collect
 from byline.reports.page import page
@@ -88,3 +90,17 @@ def test_what_a_source_said_cannot_turn_the_text_or_move_a_cursor():
     row = _row(verdict, record, said)
     assert not [char for text in row.values() if isinstance(text, str) for char in text if char in "\u202e\x1b\n"]
     assert row["source_url"] is None
+
+
+def test_what_was_measured_of_a_model_stands_on_the_page(release):
+    words = {"claim": "kid: far <off>", "command": "byline evaluate", "digests": {"checkpoint": "f" * 64}}
+    report = asdict(Report(value=0.1234, interval=(0.1, 0.2), n=1350, seed=0, **words))
+    model = {
+        **{"digest": "f" * 64, "images_seen": 10, "per_prompt": 4, "seed": 0, "sampler": "dpm++", "steps": 25},
+        **{"guidance": 4.0, "prompts": [], "num_samples": 0, "num_copies": 0, "minutes": "1.0", "images_per_s": None},
+        **{"curve": None, "reports": [report]},
+    }
+    found = BeautifulSoup(page(release, collect(release), model, "shown"), "html.parser")
+    (heading,) = [one for one in found.find_all("h2") if one.string == "How good it is"]
+    _, row = heading.find_next("table").find_all("tr")
+    assert [cell.string for cell in row.find_all("td")] == ["kid: far <off>", "0.1234", "[0.1000, 0.2000]", "1,350"]

@@ -1,6 +1,7 @@
 """Small releases, autoencoders and configs to train on in a second."""
 
 import json
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,22 +21,30 @@ from byline.training.config import AutoencoderRun, DiffusionRun
 SIDE_PX = 16
 
 
-def a_picture(seed: int, side_px: int = SIDE_PX) -> bytes:
-    """Return a JPEG of smooth colors."""
+def a_picture(seed: int, sizes: Sequence[tuple[int, int]] = ((SIDE_PX, SIDE_PX),)) -> bytes:
+    """Return a JPEG of smooth colors; the sizes, width and height, take turns."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     buffer = BytesIO()
-    Image.fromarray(coarse).resize((side_px, side_px)).save(buffer, "JPEG", quality=95)
+    Image.fromarray(coarse).resize(sizes[seed % len(sizes)]).save(buffer, "JPEG", quality=95)
     return buffer.getvalue()
 
 
-def a_release(corpus: Path, *, packs: int = 2, train: int = 6, heldout: int = 2, name: str = "tiny") -> str:
+def a_release(
+    corpus: Path,
+    *,
+    packs: int = 2,
+    train: int = 6,
+    heldout: int = 2,
+    name: str = "tiny",
+    sizes: Sequence[tuple[int, int]] = ((SIDE_PX, SIDE_PX),),
+) -> str:
     """Write a release of `packs` packs, each with so many samples of each split; return its URL."""
     store, shards = Store(str(corpus)), []
     for pack in range(packs):
         splits: list[tuple[Split, int]] = [("train", train), ("heldout", heldout)]
         for split, size in splits:
             seeds = [1000 * pack + (500 if split == "heldout" else 0) + index for index in range(size)]
-            shards.append(_write_shard(store, f"tiny-{pack:05d}", split, seeds))
+            shards.append(_write_shard(store, f"tiny-{pack:05d}", split, seeds, sizes))
     manifest = Manifest(
         name=name,
         policy_digest="0" * 64,
@@ -52,13 +61,13 @@ def a_release(corpus: Path, *, packs: int = 2, train: int = 6, heldout: int = 2,
     return f"{corpus}/releases/{name}"
 
 
-def _write_shard(store: Store, pack: str, split: Split, seeds: list[int]) -> Shard:
-    samples = sorted((sha256_hex(a_picture(seed)), seed) for seed in seeds)
+def _write_shard(store: Store, pack: str, split: Split, seeds: list[int], sizes: Sequence[tuple[int, int]]) -> Shard:
+    samples = sorted((sha256_hex(a_picture(seed, sizes)), seed) for seed in seeds)
     members = []
     for sha256, seed in samples:
         facts = {"sha256": sha256, "record_id": f"tiny:{seed}", "title": f"picture {seed}", "creator": "nobody"}
         members += [
-            (f"{sha256}.jpg", a_picture(seed)),
+            (f"{sha256}.jpg", a_picture(seed, sizes)),
             (f"{sha256}.json", json.dumps(facts).encode()),
             (f"{sha256}.txt", f"picture {seed}".encode()),
         ]
@@ -103,7 +112,7 @@ def an_autoencoder_run(release: str, run: Path, **overrides: Any) -> Autoencoder
     return AutoencoderRun.model_validate(settings)
 
 
-def a_diffusion_run(release: str, run: Path, autoencoder: str, **overrides: Any) -> DiffusionRun:
+def a_diffusion_run(release: str, run: Path, autoencoder: str | None, **overrides: Any) -> DiffusionRun:
     """Return a config that trains for six steps."""
     settings = {
         "kind": "diffusion",

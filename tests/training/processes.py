@@ -66,3 +66,12 @@ def ended(processes: "Sequence[subprocess.Popen[str]]") -> list[tuple[int, str]]
 def lines_of_ours(error: str) -> list[str]:
     """Return the lines of standard error that byline wrote."""
     return [line for line in error.splitlines() if line.startswith("byline:")]
+
+
+def rank_of(parent: int, rank: int) -> int:
+    """Return the process of a rank that a process has started."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    for child in children:
+        if f"\0RANK={rank}\0".encode() in b"\0" + Path(f"/proc/{child}/environ").read_bytes():
+            return int(child)
+    raise AssertionError(f"no rank {rank} among {children}")

@@ -13,10 +13,12 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
+from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import CheckpointError, ConfigError, CorpusError
 from byline.diffusion.checkpoint import checkpoint_names, file_digest, open_checkpoint
 from byline.training.log import read_log
 from byline.training.run import run
+from byline.training.samples import times_seen
 from harness.killed_training import kill_and_compare
 from tests.training.builders import (
     a_diffusion_run,
@@ -25,6 +27,7 @@ from tests.training.builders import (
     an_autoencoder_run,
     write_toml,
 )
+from tests.training.processes import rank_of
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -250,3 +253,34 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(CheckpointError, match="is being trained by another process"):
             run(write_toml(tmp_path / "run.toml", config))
+
+
+@pytest.mark.slow
+def test_two_ranks_on_pictures_of_several_shapes_are_killed_and_go_on_to_the_same_bits(tmp_path):
+    release = a_release(tmp_path / "corpus", train=13, sizes=((40, 40), (60, 40), (40, 70), (90, 30)))
+    autoencoder = an_autoencoder(tmp_path / "vae")
+    settings = {
+        "images": 240,
+        "batch_size": 8,
+        "streams": 4,
+        "shuffle_samples": 5,
+        "buckets": {"step_px": 4},
+        "machine": {"num_ranks": 2, "deepspeed": "zero2", "log_every_images": 8, "save_every_images": 8},
+    }
+    whole, killed = (
+        write_toml(tmp_path / f"{name}.toml", a_diffusion_run(release, tmp_path / name, autoencoder, **settings))
+        for name in ("whole", "killed")
+    )
+    assert run(whole) == 0
+    process = start(killed)
+    while not checkpoint_names(tmp_path / "killed"):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(rank_of(process.pid, 1), signal.SIGKILL)
+    _, error = process.communicate()
+    assert "byline: rank 1 was killed (signal 9); run the same command to go on from" in error
+    assert run(killed) == 0
+    assert digests_of(tmp_path / "killed") == digests_of(tmp_path / "whole")
+    assert losses_of(tmp_path / "killed") == losses_of(tmp_path / "whole")
+    _, info = open_checkpoint(tmp_path / "whole")
+    assert set(times_seen(Release(release), info).values()) == {240 // 26, 240 // 26 + 1}

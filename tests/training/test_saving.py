@@ -16,7 +16,7 @@ from byline.training.log import read_log
 from byline.training.run import run
 from byline.training.samples import times_seen
 from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run, write_toml
-from tests.training.processes import ended, lines_of_ours, start_python
+from tests.training.processes import ended, lines_of_ours, rank_of, start_python
 
 LIMITED = """
 import resource, sys
@@ -93,15 +93,6 @@ def test_torchrun_starts_ranks_again_which_go_on(tmp_path):
     os.kill(rank_of(process.pid, 0), signal.SIGKILL)
     assert [code for code, _ in ended([process, undisturbed])] == [0, 0]
     assert open_checkpoint(tmp_path / "killed")[1] == open_checkpoint(tmp_path / "whole")[1]
-
-
-def rank_of(parent: int, rank: int) -> int:
-    """Return the process of a rank that a process has started."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    for child in children:
-        if f"\0RANK={rank}\0".encode() in b"\0" + Path(f"/proc/{child}/environ").read_bytes():
-            return int(child)
-    raise AssertionError(f"no rank {rank} among {children}")
 
 
 def test_a_run_is_extended_and_says_what_that_means(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,36 @@ def test_a_run_that_breaks_names_its_images_and_keeps_its_checkpoint(tmp_path):
     shards = shards_of(Release(release), "train")
     known = {sha256 for shard in shards for sha256 in read_samples(Release(release), shard).sha256s}
     assert len(set(said[2].split(", ")) & known) == 3
+
+
+SIZES = (((3, 1), (4,)), ((1, 1, 2), (2, 2)), ((4,), (4,)), ((1, 3), (1, 1, 1, 1)))
+"""What each of two ranks has in the passes of each of four steps."""
+
+
+def trained(ranks: Ranks, folder: Path, stage: int, uneven: bool) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """Return the weights after four steps, and their losses, whose passes are uneven or not."""
+    engine, _ = started(ranks, a_config(folder, stage))
+    engine, losses = replace(engine, has_uneven_passes=uneven), []
+    for step, sizes in enumerate(SIZES):
+        mine = [tensor.chunk(ranks.size)[ranks.rank] for tensor in a_batch(step, 8)]
+        passes = list(zip(*(tensor.split(list(sizes[ranks.rank])) for tensor in mine), strict=True))
+        losses.append(float(take_step(engine, passes if uneven else passes_of(ranks, step), lr=0.01).loss))
+    return weights_of(engine), losses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_passes_of_any_size_sum_to_the_mean_over_the_batch(tmp_path, stage):
+    even, uneven = (on_ranks(2, trained, tmp_path, stage, is_uneven) for is_uneven in (False, True))
+    for (_, losses), (_, others) in zip(even, uneven, strict=True):
+        assert losses == pytest.approx(others, rel=1e-5)
+    (weights, _), (others, _) = even[0], uneven[0]
+    assert weights.keys() == others.keys() != set()
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, others[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_passes_of_any_size_give_the_same_bits_again(tmp_path):
+    (one, _), (other, _) = (on_ranks(2, trained, tmp_path, 2, True)[0] for _ in range(2))
+    assert all(torch.equal(weight, other[name]) for name, weight in one.items())

@@ -7,7 +7,6 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from byline.captioning import CaptionConfig, Captioner, CaptionRequest, make_captioner
@@ -17,6 +16,7 @@ from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy
 from byline.catalog.progress import Meter
+from byline.pipelines.beam.beats import count_done
 from byline.pipelines.facts.measures import CAPTIONED_BY, CAPTIONING_MS_BY, caption_facts, unsettled_caption_facts
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.facts.shipped_captions import CaptionsBy
@@ -138,12 +138,12 @@ class CaptionPack(beam.DoFn):
         for row, written in zip(wanted, captioner.captions(shown), strict=True):
             notebook.note(facts_of(row["shown_sha256"], captioner, written))
             count(1)
-            Metrics.counter("byline", "captioned").inc()
+            count_done("captioned", 1)
         notebook.settle()
         if wanted:
-            Metrics.counter("byline", f"{CAPTIONED_BY}{by.instrument}").inc(len(wanted))
+            count_done(f"{CAPTIONED_BY}{by.instrument}", len(wanted))
             took_ms = round(1000 * (time.monotonic() - began_s))
-            Metrics.counter("byline", f"{CAPTIONING_MS_BY}{by.instrument}").inc(took_ms)
+            count_done(f"{CAPTIONING_MS_BY}{by.instrument}", took_ms)
 
 
 class WriteCaptions(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):

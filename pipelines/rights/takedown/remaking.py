@@ -109,7 +109,7 @@ def remake(release: Release, denylists: Collection[str]) -> str:
 
 
 def withdraw(release: Release, successor: str | None, takedown: str) -> None:
-    """Say of a version that another one took its place; keep the order of its samples, to ask checkpoints by."""
+    """Say of a version that another one took its place; keep order and sizes of its samples, to ask checkpoints by."""
     store, path = release.store, release.path
     store.write_table(f"{path}/{layout.WITHDRAWN_SAMPLES}", _samples(store, release.manifest.shards))
     note = {"takedown": takedown, "successor": successor}
@@ -142,10 +142,9 @@ def point_latest(store: Store, name: str, version: str) -> None:
 
 
 def _samples(store: Store, shards: Iterable[Shard]) -> pa.Table:
-    rows = [
-        (s.name, key) for s in shards for key in store.read_table(shard_table_path(s.name), ["key"])["key"].to_pylist()
-    ]
-    return pa.table({"shard": [shard for shard, _ in rows], "key": [key for _, key in rows]})
+    columns = ["key", "height", "width"]
+    tables = [(s.name, store.read_table(shard_table_path(s.name), columns).select(columns)) for s in shards]
+    return pa.concat_tables(table.add_column(0, "shard", pa.array([name] * len(table))) for name, table in tables)
 
 
 def shards_with(

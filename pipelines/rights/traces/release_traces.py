@@ -151,9 +151,12 @@ class Version:
 
     def _of_withdrawn(self, manifest: Manifest, sha256: str | None, seen: Seen) -> InRelease:
         try:
-            samples = self.store.read_table(f"{self.path}/{layout.WITHDRAWN_SAMPLES}")
+            return self._of_samples(manifest, sha256, seen)
         except BylineError as error:
             return self._in_release(problem=f"{self.problem}; {error}")
+
+    def _of_samples(self, manifest: Manifest, sha256: str | None, seen: Seen) -> InRelease:
+        samples = self.store.read_table(f"{self.path}/{layout.WITHDRAWN_SAMPLES}", ["shard", "key"])
         place = None
         rows = [] if sha256 is None else _rows_with(samples["key"], sha256)
         if rows:

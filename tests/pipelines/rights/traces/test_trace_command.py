@@ -90,5 +90,5 @@ def test_a_checkpoint_of_a_version_that_cannot_tell_is_not_known(copy, newest, f
     for path in (copy / newest.path / "verdicts").iterdir():
         path.write_bytes(b"edited")
     told = _byline("test:2", "--run", str(folder / "models/run"), "--json", cwd=copy.parent)
-    paths = [one.path for one in find_checkpoints([str(folder / "models/run")]).readable]
+    paths = [one.path for one in find_checkpoints([str(folder / "models/run")], newest.store).readable]
     assert json.loads(told.stdout)["checkpoints_not_known"] == paths

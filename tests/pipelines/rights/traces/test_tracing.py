@@ -1,15 +1,17 @@
 """`byline trace`: everything that is known of a picture, on a corpus and a training run that were really made."""
 
+import json
 import re
 import shutil
 
 import pyarrow as pa
 import pytest
 
-from byline.catalog.corpora.manifest import shard_table_path
+from byline.catalog.corpora.manifest import Release, shard_table_path
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 from byline.pipelines.beam.build import build
+from byline.pipelines.rights.takedown.remaking import strip, withdraw
 from byline.pipelines.rights.traces.release_traces import versions_of
 from byline.reports.seen import find_checkpoints
 from byline.training.samples import times_seen
@@ -97,8 +99,19 @@ def test_a_small_badly_compressed_copy_is_recognized(store, tmp_path):
     assert 0 < found.distance_bits <= 31
 
 
-def test_what_checkpoints_saw_is_what_training_says(store, newest, folder):
-    checkpoints = find_checkpoints([str(folder / "models/run"), str(folder / "models/stranger")])
+def with_buckets(run, copied):
+    """Return a copy of a run whose checkpoints say that it had buckets."""
+    shutil.copytree(run, copied)
+    for info in (copied / "checkpoints").glob("*/byline.json"):
+        said = json.loads(info.read_text())
+        info.write_text(json.dumps({**said, "config": {**said["config"], "buckets": {"step_px": 4}}}))
+    return copied
+
+
+@pytest.mark.parametrize("has_buckets", [False, True])
+def test_what_checkpoints_saw_is_what_training_says(store, newest, folder, tmp_path, has_buckets):
+    run = with_buckets(folder / "models/run", tmp_path / "run") if has_buckets else folder / "models/run"
+    checkpoints = find_checkpoints([str(run), str(folder / "models/stranger")], store)
     mine = [one for one in checkpoints.readable if one.info.release_digest == newest.manifest.digest]
     assert len(mine) >= 2
     counted = set()
@@ -116,15 +129,15 @@ def test_what_checkpoints_saw_is_what_training_says(store, newest, folder):
     assert checkpoints.of_others(digests) == tuple(one.path for one in checkpoints.readable if one not in mine)
 
 
-def test_a_checkpoint_that_cannot_say_what_it_is_is_not_known(folder, tmp_path, newest):
+def test_a_checkpoint_that_cannot_say_what_it_is_is_not_known(folder, tmp_path, store, newest):
     broken = shutil.copytree(folder / "models/run", tmp_path / "run")
     for info in (broken / "checkpoints").glob("*/byline.json"):
         info.write_text("{}")
-    checkpoints = find_checkpoints([str(broken)])
+    checkpoints = find_checkpoints([str(broken)], store)
     assert checkpoints.readable == ()
     assert checkpoints.of_others([newest.manifest.digest]) == checkpoints.damaged != ()
     with pytest.raises(ConfigError, match="no checkpoint in"):
-        find_checkpoints([str(tmp_path)])
+        find_checkpoints([str(tmp_path)], store)
 
 
 def _edit(store, path):
@@ -152,21 +165,20 @@ def test_an_edited_version_is_one_line_and_the_others_go_on(copy, newest, name):
     assert second.verdict.admitted
 
 
-def test_a_withdrawn_version_says_so_and_can_still_be_asked_who_saw_a_picture(copy, newest, folder):
-    checkpoints = find_checkpoints([str(folder / "models/run")])
-    records = [f"test:{number}" for number in range(6)]
-    before = [in_newest(one_trace(Store(str(copy)), record_id, checkpoints.seen)) for record_id in records]
-    path = copy / newest.path
+@pytest.mark.parametrize("has_buckets", [False, True])
+def test_a_withdrawn_version_says_so_and_can_still_be_asked_who_saw_a_picture(
+    copy, newest, folder, tmp_path, has_buckets
+):
     store = Store(str(copy))
-    samples = [
-        {"shard": shard.name, "key": key}
-        for shard in newest.manifest.shards
-        for key in store.read_table(shard_table_path(shard.name), ["key"])["key"].to_pylist()
-    ]
-    store.write_table(f"{newest.path}/samples.parquet", pa.Table.from_pylist(samples))
-    (path / "withdrawn.json").write_text('{"takedown": "abc", "successor": null}')
-    for paper in newest.manifest.papers:
-        (path / paper).unlink()
+    run = with_buckets(folder / "models/run", tmp_path / "run") if has_buckets else folder / "models/run"
+    checkpoints = find_checkpoints([str(run)], store)
+    records = [f"test:{number}" for number in range(6)]
+    before = [in_newest(one_trace(store, record_id, checkpoints.seen)) for record_id in records]
+    withdraw(Release(store.url(newest.path)), None, "abc")
+    strip(store, newest.path)
+    for shard in newest.manifest.shards:
+        store.remove(shard_table_path(shard.name))
+    checkpoints = find_checkpoints([str(run)], store)
     after = [in_newest(one_trace(store, record_id, checkpoints.seen)) for record_id in records]
     assert all("withdrawn by takedown abc" in one.problem for one in after)
     assert [one.place for one in after] == [one.place for one in before]

@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from byline.catalog.errors import CorpusError
-from byline.evaluation.kid import kernel_distance, random_features
 from byline.evaluation.reconstruction import measure_reconstruction, psnr
 from byline.evaluation.report import bootstrap_interval
 from tests.training.builders import a_release, an_autoencoder
@@ -13,33 +12,6 @@ def test_psnr_is_the_closed_form():
     a = torch.zeros((2, 3, 4, 4), dtype=torch.uint8)
     b = torch.stack([torch.full((3, 4, 4), 1), torch.full((3, 4, 4), 51)]).to(torch.uint8)
     assert psnr(a, b).tolist() == pytest.approx([20 * np.log10(255), 20 * np.log10(5)])
-
-
-def test_kernel_distance_is_the_double_sum():
-    random = np.random.default_rng(0)
-    x, y = random.normal(size=(7, 3)), random.normal(1, 1, size=(5, 3))
-
-    def kernel(a, b):
-        return (a @ b / 3 + 1) ** 3
-
-    within_x = np.mean([kernel(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
-    within_y = np.mean([kernel(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j])
-    between = np.mean([kernel(a, b) for a in x for b in y])
-    assert kernel_distance(x, y) == pytest.approx(within_x + within_y - 2 * between)
-
-
-def test_kernel_distance_of_one_distribution_is_about_zero():
-    random = np.random.default_rng(0)
-    values = [kernel_distance(*random.normal(size=(2, 100, 8))) for _ in range(50)]
-    assert abs(np.mean(values)) < 3 * np.std(values) / 50**0.5
-
-
-def test_features_tell_noise_from_flat_pictures():
-    random = np.random.default_rng(0)
-    flat = torch.from_numpy(np.broadcast_to(random.integers(0, 256, (40, 3, 1, 1)), (40, 3, 32, 32)).copy())
-    noise = torch.from_numpy(random.integers(0, 256, (40, 3, 32, 32)))
-    halves = random_features(flat[:20]), random_features(flat[20:])
-    assert kernel_distance(random_features(noise), halves[0]) > 10 * abs(kernel_distance(*halves))
 
 
 def test_the_interval_is_that_of_a_mean():

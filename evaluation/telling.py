@@ -1,0 +1,122 @@
+"""An evaluation as plain data: what `byline evaluate` writes, and what a model's card takes of it."""
+
+from dataclasses import asdict
+from typing import Any
+
+from byline.evaluation.agreed import Agreed
+from byline.evaluation.agreement import NEAR
+from byline.evaluation.compared import Results
+from byline.evaluation.evaluating import Choices, Evaluation
+from byline.evaluation.following import Following
+from byline.evaluation.measures import Measured, Refused
+from byline.evaluation.report import Report
+
+
+def as_plain_data(evaluation: Evaluation, command: str) -> dict[str, Any]:
+    """Return everything but the pictures. `command` makes it again."""
+    compared, loss = evaluation.compared, evaluation.loss
+    return {
+        "checkpoint": evaluation.checkpoint.digest,
+        "images_seen": evaluation.checkpoint.images_seen,
+        "release": evaluation.release.manifest.digest,
+        "command": command,
+        "sampling": evaluation.choices.sampling.model_dump(mode="json"),
+        "features": compared and {"what": compared.features, "digest": compared.digest},
+        "reports": [asdict(report) for report in reports(evaluation, command)],
+        "loss_by_level": loss and [{"value": value, "interval": interval} for value, interval in loss.levels],
+        "real": compared and _numbers(compared.real),
+        "controls": compared and {words: _numbers(results) for words, results in compared.controls.items()},
+        "agreement": _agreement(evaluation.agreed) if isinstance(evaluation.agreed, Agreed) else None,
+        "followed": evaluation.following and {one.kind: _followed(one) for one in evaluation.following.kinds},
+        "refused": [asdict(one) for one in refused(evaluation)],
+    }
+
+
+def refused(evaluation: Evaluation) -> list[Refused]:
+    """Return the measures that say nothing here."""
+    results = evaluation.compared.drawn if evaluation.compared else ()
+    simple = evaluation.following.refused if evaluation.following else ()
+    return [one for one in (*results, evaluation.agreed, *simple) if isinstance(one, Refused)]
+
+
+def _followed(one: Following) -> dict[str, Any]:
+    return {"drawn": asdict(one.drawn), "real": asdict(one.real), "with other prompts": asdict(one.wrong)}
+
+
+def _agreement(agreed: Agreed) -> dict[str, Any]:
+    sets = {"drawn": agreed.drawn, "real": agreed.real, "with other prompts": agreed.wrong}
+    return {"scorer": agreed.scorer, "digest": agreed.digest} | {words: asdict(one) for words, one in sets.items()}
+
+
+def reports(evaluation: Evaluation, command: str) -> list[Report]:
+    """Return a report of each number about the model."""
+    digests = {"release": evaluation.release.manifest.digest, "checkpoint": evaluation.checkpoint.digest}
+    seed, found = evaluation.choices.sampling.seed, []
+    if evaluation.compared is not None:
+        digests_seen = {**digests, "features": evaluation.compared.digest}
+        for result in evaluation.compared.drawn:
+            if isinstance(result, Measured):
+                claim = f"{result.name}: {result.words}; {result.features}; {result.better} is better"
+                n = result.num_pictures
+                found.append(_report(claim, result.value, result.interval, n, seed, digests_seen, command))
+    if isinstance(evaluation.agreed, Agreed):
+        found += _agreement_reports(evaluation.agreed, seed, digests, command)
+    for one in evaluation.following.kinds if evaluation.following else ():
+        claim = (
+            f"{one.kind}: share of {one.words}, of {one.drawn.num_prompts} prompts; judged by code; higher is better"
+        )
+        drawn = one.drawn
+        found.append(_report(claim, drawn.share, drawn.interval, drawn.num_pictures, seed, digests, command))
+    if evaluation.loss is not None:
+        loss, claim = evaluation.loss, "loss: of training, on held-out pictures, at all noise levels; lower is better"
+        found.append(_report(claim, loss.value, loss.interval, loss.num_pictures, seed, digests, command))
+    return found
+
+
+def _agreement_reports(agreed: Agreed, seed: int, digests: dict[str, str], command: str) -> list[Report]:
+    one, digests = agreed.drawn, {**digests, "scorer": agreed.digest}
+    n, of = one.num_pictures, f"of {one.num_prompts} prompts; {agreed.scorer}; higher is better"
+    first = f"agreement: share of pictures whose own prompt is the nearest (R-precision), {of}"
+    near = f"agreement: share of pictures whose own prompt is among the {NEAR} nearest, {of}"
+    return [
+        _report(first, one.first, one.first_interval, n, seed, digests, command),
+        _report(near, one.near, one.near_interval, n, seed, digests, command),
+    ]
+
+
+def command_of(checkpoint: str, release: str, choices: Choices) -> str:
+    """Return the command that measures the same."""
+    sampling, usual = choices.sampling, Choices().sampling
+    options = [f"--measures {name}" for name in choices.measures]
+    options += [f"--features {choices.features}"] if choices.features != Choices().features else []
+    options += [f"--samples {choices.num_samples}"] if choices.num_samples else []
+    options += [f"--scorer {choices.scorer}"] if choices.scorer else []
+    options += [] if choices.controls else ["--no-controls"]
+    for option, value, otherwise in (
+        ("seed", sampling.seed, usual.seed),
+        ("sampler", sampling.sampler, usual.sampler),
+        ("steps", sampling.num_inference_steps, usual.num_inference_steps),
+        ("guidance-scale", sampling.guidance_scale, usual.guidance_scale),
+    ):
+        options += [f"--{option} {value}"] if value != otherwise else []
+    return " ".join(["byline evaluate", checkpoint, release, *options])
+
+
+def _numbers(results: Results) -> dict[str, Any]:
+    return {
+        one.name: {"value": one.value, "interval": one.interval, "n": one.num_pictures}
+        for one in results
+        if isinstance(one, Measured)
+    }
+
+
+def _report(
+    claim: str,
+    value: float,
+    interval: tuple[float, float],
+    n: int,
+    seed: int,
+    digests: dict[str, str],
+    command: str,
+) -> Report:
+    return Report(claim=claim, value=value, interval=interval, n=n, seed=seed, digests=digests, command=command)
