@@ -51,7 +51,7 @@ def make_encoded(
         make_latents(latents, shard.pack, names.sha256s, parts, new)
     else:
         make_flat_latents(latents, shard.pack, names.sha256s, parts, new, flat)
-    make_texts(text, shard.pack, [{caption: 1.0} for caption in names.captions], new)
+    make_texts(text, shard.pack, names.weighted, new)
 
 
 def make_pixels(release: Release, shard: Shard, text: FactTable, side_px: int, new: NewArrays) -> None:
@@ -60,7 +60,7 @@ def make_pixels(release: Release, shard: Shard, text: FactTable, side_px: int, n
     pixels = new.new("latents", (len(samples.pictures), 1, 1, 3, side_px, side_px), np.uint8)
     for row, picture in enumerate(decode(samples.pictures, (side_px, side_px))):
         pixels[row, 0, 0] = picture
-    make_texts(text, shard.pack, [{caption: 1.0} for caption in samples.captions], new)
+    make_texts(text, shard.pack, samples.weighted, new)
 
 
 def make_latents(facts: FactTable, pack: str, sha256s: Sequence[str], parts: list[list[str]], new: NewArrays) -> None:

@@ -132,7 +132,7 @@ class Encoders:
         self, release: Release, shard: Shard, device: torch.device, advance: Callable[[int], None]
     ) -> int:
         names = read_names(release, shard)
-        captions = {sha256_hex(caption.encode()): caption for caption in names.captions}
+        captions = {sha256_hex(caption.encode()): caption for of_sample in names.weighted for caption in of_sample}
         for keys in _segments(self.text.lacking(shard.pack, captions)):
             vectors = self.text_encoder.encode([captions[key] for key in keys])
             self.text.append(shard.pack, list(map(_text_row, keys, vectors)))

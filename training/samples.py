@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from io import BytesIO
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from byline.diffusion.checkpoint import CheckpointInfo, require_trained_on
 from byline.training.buckets import BucketsConfig, buckets_of
 from byline.training.order import Ints, Order, Runs
 
+CAPTIONS = ("caption", "captions", "caption_weights")
+"""Columns of a shard's table; a release of one caption a picture has the first alone."""
 ORDERED_BY = ("streams", "shuffle_samples", "seed")
 """What the order of a run depends on, beside the release: keys of its config. Where it has
 `buckets`, on these, `resolution_px` and `batch_size` too."""
@@ -34,6 +37,13 @@ class Names:
 
     sha256s: tuple[str, ...]
     captions: tuple[str, ...]
+    several: tuple[Mapping[str, float], ...] = ()
+    """The captions of each, with how often to draw one against the others, where the release ships several."""
+
+    @property
+    def weighted(self) -> tuple[Mapping[str, float], ...]:
+        """The captions of each, with their weights: itself, or several."""
+        return self.several or tuple({caption: 1.0} for caption in self.captions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +59,24 @@ def read_names(release: Release, shard: Shard) -> Names:
 
     Raises `BylineError` when what is read is damaged.
     """
-    table = _table(release, shard, ["sha256", "caption"])
+    table = _table(release, shard, ["sha256", *CAPTIONS])
     if table is None:
         samples = read_samples(release, shard)
-        return Names(sha256s=samples.sha256s, captions=samples.captions)
-    return Names(sha256s=tuple(table["sha256"].to_pylist()), captions=tuple(table["caption"].to_pylist()))
+        return Names(sha256s=samples.sha256s, captions=samples.captions, several=samples.several)
+    captions = tuple(table["caption"].to_pylist())
+    several: tuple[Mapping[str, float], ...] = ()
+    if "captions" in table.column_names:
+        said = zip(captions, table["captions"].to_pylist(), table["caption_weights"].to_pylist(), strict=True)
+        several = tuple(starmap(_weights, said))
+    return Names(sha256s=tuple(table["sha256"].to_pylist()), captions=captions, several=several)
+
+
+def _weights(caption: str, captions: list[str], weights: list[float]) -> Mapping[str, float]:
+    """Return the captions of a sample with their weights; what two captioners wrote alike has both weights."""
+    found: dict[str, float] = {}
+    for text, weight in zip(captions, weights, strict=True):
+        found[text] = found.get(text, 0.0) + weight
+    return found or {caption: 1.0}
 
 
 def read_sizes(release: Release, shard: Shard) -> Ints:
@@ -104,13 +127,18 @@ def read_samples(release: Release, shard: Shard) -> Samples:
     if sha256_hex(tar) != shard.sha256:
         raise CorpusError(f"{release.store.url(release.shard_path(shard))} is damaged; delete it and build again")
     found = sorted(
-        (json.loads(sample["json"])["sha256"], sample["txt"].decode(), sample["jpg"])
-        for sample in release.samples(shard, tar)
+        ((json.loads(sample["json"]), sample["txt"].decode(), sample["jpg"]) for sample in release.samples(shard, tar)),
+        key=lambda sample: sample[0]["sha256"],
     )
     return Samples(
-        sha256s=tuple(sha256 for sha256, _, _ in found),
+        sha256s=tuple(said["sha256"] for said, _, _ in found),
         captions=tuple(caption for _, caption, _ in found),
         pictures=tuple(picture for _, _, picture in found),
+        several=tuple(
+            _weights(caption, said["captions"], said["caption_weights"])
+            for said, caption, _ in found
+            if "captions" in said
+        ),
     )
 
 

@@ -69,7 +69,7 @@ class BuildGraph:
         judged = (
             compared
             | "ToCaption" >> _EachPart()
-            | "WriteCaptions" >> WriteCaptions(store, config.caption, policy, instruments, meter)
+            | "WriteCaptions" >> WriteCaptions(store, config.caption_configs, policy, instruments, meter)
             | "AllCaptioned" >> _AllParts()
             | "Judge" >> Judge(store, policy, instruments, config.denylists, meter)
         )
