@@ -180,8 +180,8 @@ def _is_empty(table: Collection[Any]) -> bool:
     return not table
 
 
-def _is_admit(said: str) -> bool:
-    return said == "admit"
+def _is_admit(effect: str) -> bool:
+    return effect == "admit"
 
 
 class CaptionRules(BaseModel, frozen=True, extra="forbid"):
