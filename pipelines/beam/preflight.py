@@ -69,9 +69,8 @@ def troubles_here(asked: Answer, trouble: Callable[[Callable[[], object]], str |
     config = CorpusConfig.model_validate(asked["config"])
     policy = Policy.model_validate(asked["policy"])
     store = Store(asked["root"])
-    probe = (
-        f"{asked['run']}/probe-{secrets.token_hex(8)}"  # of its own: several threads of a process may be asked at once
-    )
+    # A name of its own each time: several threads of a process may be asked at once.
+    probe = f"{asked['run']}/probe-{secrets.token_hex(8)}"
     told = [trouble(lambda: check_installed(config, policy))]
     if said := trouble(lambda: _write_and_read(store, probe)):
         told.append(f"cannot use the corpus {asked['root']}: {said}")
@@ -140,7 +139,7 @@ def differences(answer: Answer, began: float, ended: float) -> Iterator[str]:
 
 
 def _answers(question: Question) -> Iterator[Answer]:
-    store, folder = question.config.store, f"{question.run}/answers"
+    store, folder = question.config.store, f"{question.run}-answers"
     for name in store.files(folder, suffix=".json"):
         yield json.loads(store.read_bytes(f"{folder}/{name}"))
 
