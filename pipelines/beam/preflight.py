@@ -5,6 +5,7 @@ A worker that cannot do its part is told of within seconds, and not by a stage t
 
 import json
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +68,9 @@ def troubles_here(asked: Answer, trouble: Callable[[Callable[[], object]], str |
     """Return what this process, a worker, lacks for a build: extras, the store, pictures in files. One line each."""
     config = CorpusConfig.model_validate(asked["config"])
     policy = Policy.model_validate(asked["policy"])
-    store, probe = Store(asked["root"]), f"{asked['run']}/probe-{worker_answer.own_name()}"
+    store = Store(asked["root"])
+    # A name of its own each time: several threads of a process may be asked at once.
+    probe = f"{asked['run']}/probe-{secrets.token_hex(8)}"
     told = [trouble(lambda: check_installed(config, policy))]
     if said := trouble(lambda: _write_and_read(store, probe)):
         told.append(f"cannot use the corpus {asked['root']}: {said}")
@@ -136,7 +139,7 @@ def differences(answer: Answer, began: float, ended: float) -> Iterator[str]:
 
 
 def _answers(question: Question) -> Iterator[Answer]:
-    store, folder = question.config.store, f"{question.run}/answers"
+    store, folder = question.config.store, f"{question.run}-answers"
     for name in store.files(folder, suffix=".json"):
         yield json.loads(store.read_bytes(f"{folder}/{name}"))
 

@@ -88,7 +88,7 @@ def answer(question_json: str) -> None:
         told["troubles"].append(f"cannot import byline ({why}); install it for {sys.executable}")
     else:
         told["troubles"] += troubles_here(asked, trouble)
-        data, path = json.dumps(told).encode(), f"{asked['run']}/answers/{own_name()}.json"
+        data, path = json.dumps(told).encode(), f"{asked['run']}-answers/{own_name()}.json"
         if trouble(lambda: Store(asked["root"]).write_bytes(path, data)) is None:
             os.environ[ANSWERED] = digest
             return
