@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.side_by_side import write_section
 from byline.catalog.digests import digest_of
+from byline.evaluation.features import DEFAULT, load_features
 from byline.training.config import DiffusionRun, load_train_config
 from byline.training.estimate import build_network, empty_inputs
 from byline.training.optimizers import build_optimizer
@@ -168,6 +169,7 @@ def main() -> None:
     given = parser.parse_args()
     tables, folder, core_s = recipes(), given.folder.resolve(), given.core_seconds
     folder.mkdir(parents=True, exist_ok=True)
+    load_features(DEFAULT, device="cpu")  # what is not installed is told now, and not when a recipe is trained
     for name, seed in to_do(given.seeds, core_s, given.only, rows()):
         row = row_of(name, tables[name], str(Path(given.release).resolve()), folder, seed=seed, core_s=core_s)
         with ROWS.open("a") as file:
