@@ -10,9 +10,7 @@ Grids, of the same prompts and seeds and not picked, are in FOLDER/<recipe>-<see
 import json
 import subprocess
 import sys
-import tomllib
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -26,38 +24,13 @@ from byline.evaluation.features import DEFAULT, load_features
 from byline.training.config import DiffusionRun, load_train_config
 from byline.training.estimate import build_network, empty_inputs
 from byline.training.optimizers import build_optimizer
+from harness.recipes import EVERY, config_of, recipes, to_do
+from harness.run_configs import write_toml
 
-HERE = Path(__file__).parent
-ROWS = HERE / "speedrun.jsonl"
-DEMO = HERE.parent / "configs/training/demo.toml"
-COLUMNS = ("recipe", "parameters", "images", "core-ms an image", "held-out error", "KID", "95 %")
-EVERY = 640
-"""Images between lines of the log, of which the images of a run are a multiple."""
+ROWS = Path(__file__).with_suffix(".jsonl")
 WARM, TIMED = 2, 8
 """Steps before an image's cost is measured, and steps that are measured."""
-
-
-def recipes() -> dict[str, dict[str, Any]]:
-    """Return the name of each recipe and its whole config, as a table."""
-    demo = tomllib.loads(DEMO.read_text())
-    changed = {}
-    for name, changes in tomllib.loads((HERE / "speedrun.toml").read_text()).items():
-        table = {**demo, **changes}
-        changed[name] = {key: value for key, value in table.items() if value != "-"}
-    return changed
-
-
-def config_of(table: dict[str, Any], release: str, folder: Path, *, seed: int, images: int) -> DiffusionRun:
-    """Return the run of a recipe, on one rank; it draws once, when it is done."""
-    places: dict[str, Any] = {"release": release, "run": str(folder), "seed": seed, "images": images}
-    if "autoencoder" in table:
-        places["autoencoder"] = str((DEMO.parent / table["autoencoder"]).resolve())
-    watch = {
-        "validation": {**table["watch"]["validation"], "every_images": images},
-        "samples": {**table["watch"]["samples"], "every_images": images},
-    }
-    machine = {**table["machine"], "num_ranks": 1, "log_every_images": EVERY, "save_every_images": 10 * EVERY}
-    return DiffusionRun.model_validate({**table, **places, "watch": watch, "machine": machine})
+COLUMNS = ("recipe", "parameters", "images", "core-ms an image", "held-out error", "KID", "95 %")
 
 
 def core_s_per_image(config: DiffusionRun) -> float:
@@ -82,20 +55,6 @@ def _inputs(config: DiffusionRun) -> tuple[torch.Tensor, ...]:
     return x0, torch.empty_like(x0), t + 500, text
 
 
-def write_config(config: DiffusionRun, path: Path) -> None:
-    """Write a config as TOML, whose inline tables are JSON with other separators."""
-    table = config.model_dump(mode="json", exclude_none=True)
-    path.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in table.items()))
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value)
-
-
 def row_of(name: str, table: dict[str, Any], release: str, folder: Path, *, seed: int, core_s: int) -> dict[str, Any]:
     """Train and measure a recipe; go on with what is there."""
     run, path = folder / f"{name}-{seed}", folder / f"{name}-{seed}.toml"
@@ -103,7 +62,7 @@ def row_of(name: str, table: dict[str, Any], release: str, folder: Path, *, seed
         run.mkdir(parents=True, exist_ok=True)
         each = core_s_per_image(config_of(table, release, run, seed=seed, images=10 * EVERY))
         images = max(1, int(core_s / each) // EVERY) * EVERY
-        write_config(config_of(table, release, run, seed=seed, images=images), path)
+        write_toml(path, config_of(table, release, run, seed=seed, images=images))
     config = load_train_config(path)
     assert isinstance(config, DiffusionRun)
     _byline("train", str(path))
@@ -132,13 +91,6 @@ def _byline(*arguments: str) -> None:
 def rows() -> list[dict[str, Any]]:
     """Return the rows that are there."""
     return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
-
-
-def to_do(seeds: int, core_s: int, only: list[str], found: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
-    """Yield recipes and seeds that have no row yet, all recipes before the next seed."""
-    done = {(row["recipe"], row["seed"]) for row in found if row["core_s"] == core_s}
-    for seed in range(seeds):
-        yield from ((name, seed) for name in only or recipes() if (name, seed) not in done)
 
 
 def table_of(found: list[dict[str, Any]]) -> str:

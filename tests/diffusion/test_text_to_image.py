@@ -14,13 +14,8 @@ from byline.diffusion.grid import grid_png
 from byline.diffusion.networks import build_unet
 from byline.diffusion.sampling import TextToImage
 from byline.training.run import run
-from tests.training.builders import (
-    a_diffusion_run,
-    a_release,
-    an_autoencoder,
-    an_autoencoder_run,
-    write_toml,
-)
+from harness.run_configs import write_toml
+from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run
 
 QUICK = SamplingConfig(num_inference_steps=2, images_per_prompt=2)
 

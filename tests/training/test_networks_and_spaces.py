@@ -22,7 +22,8 @@ from byline.training.hardware import find_hardware
 from byline.training.ranks import Ranks
 from byline.training.run import run
 from byline.training.samples import read_samples, shards_of
-from tests.training.builders import SIDE_PX, a_diffusion_run, a_release, an_autoencoder, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import SIDE_PX, a_diffusion_run, a_release, an_autoencoder
 from tests.training.test_run import digests_of
 
 A100 = find_hardware("a100")

@@ -7,7 +7,8 @@ from byline.catalog.errors import ConfigError
 from byline.training.config import load_train_config
 from byline.training.run_tables import OptimizerConfig
 from byline.training.schedules import learning_rate
-from tests.training.builders import a_diffusion_run, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import a_diffusion_run
 
 IMAGES = 1000
 
