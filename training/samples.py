@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from byline.catalog.corpora.manifest import Manifest, Release, Shard, Split, read_shard_table
+from byline.catalog.corpora.manifest import Manifest, Release, Shard, Split
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
 from byline.diffusion.checkpoint import CheckpointInfo, require_trained_on
@@ -59,7 +59,7 @@ def read_names(release: Release, shard: Shard) -> Names:
 
     Raises `BylineError` when what is read is damaged.
     """
-    table = _table(release, shard, ["sha256", *CAPTIONS])
+    table = release.rows(shard, ["sha256", *CAPTIONS])
     if table is None:
         samples = read_samples(release, shard)
         return Names(sha256s=samples.sha256s, captions=samples.captions, several=samples.several)
@@ -85,7 +85,7 @@ def read_sizes(release: Release, shard: Shard) -> Ints:
     The table beside the shard says them; without one, the heads of the pictures do. Raises `BylineError` when what is
     read is damaged.
     """
-    table = _table(release, shard, ["sha256", "height", "width"])
+    table = release.rows(shard, ["sha256", "height", "width"])
     if table is not None:
         return sizes_in(table, shard.name)
     return np.array([_size(picture) for picture in read_samples(release, shard).pictures], np.int64).reshape(-1, 2)
@@ -102,23 +102,6 @@ def sizes_in(table: pa.Table, shard: str) -> Ints:
 def _size(picture: bytes) -> tuple[int, int]:
     with Image.open(BytesIO(picture)) as image:
         return image.height, image.width
-
-
-def _table(release: Release, shard: Shard, columns: list[str]) -> pa.Table | None:
-    """Return columns of a shard's table in key order; None where it has none."""
-    if release.has_rows:
-        table = release.store.read_table(release.shard_path(shard), columns)
-    elif not release.store.exists(release.table_path(shard)):
-        return None
-    elif release.export is None:
-        table = read_shard_table(release.store, shard.name, columns)
-    else:
-        table = release.store.read_table(release.table_path(shard), columns)
-    if len(table) != shard.num_samples:
-        raise CorpusError(
-            f"the table of {shard.name} has {len(table)} samples, not {shard.num_samples}; delete it and build again"
-        )
-    return table.sort_by("sha256")
 
 
 def read_samples(release: Release, shard: Shard) -> Samples:

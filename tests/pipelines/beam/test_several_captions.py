@@ -27,6 +27,7 @@ from byline.pipelines.facts.measures import CAPTION_SCHEMA, CAPTIONING_MS_BY, LA
 from byline.pipelines.releases.exporting.export import export
 from byline.pipelines.releases.verify import verify
 from byline.pipelines.rights.plans.planning import make_plan
+from byline.reports.captions import collect_captions
 from byline.training.encoded import CAPTION, NUM_UNIFORM, _choose
 from byline.training.encoded_shards import make_texts
 from byline.training.encoding import TEXT
@@ -59,6 +60,15 @@ def made(tmp_path_factory):
     with served() as (url, _):
         config = a_config(folder, url)
         return config, build(str(config), workers=1)
+
+
+def test_the_page_of_captions_has_them_side_by_side(made):
+    _, release = made
+    found = collect_captions(release, limit=6)
+    assert [one.num_captions for one in found.by_captioner.values()] == [6, 6]
+    for picture in found.shown:
+        assert [caption.text for caption in picture.captions] == picture.facts["captions"]
+        assert [caption.captioner for caption in picture.captions] == picture.facts["captioners"]
 
 
 def samples_of(release):
