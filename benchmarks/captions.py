@@ -19,7 +19,7 @@ import transformers
 from PIL import Image
 
 from benchmarks.side_by_side import write_section
-from byline.captioning.captioners import CaptionRequest
+from byline.captioning.captioners import CaptionRequest, Written
 from byline.captioning.generating import Blip2Config, CaptionMachineConfig, GeneratingCaptioner
 from byline.captioning.hygiene import clean_caption
 from tests.captioning.models import save_tiny_blip2
@@ -48,14 +48,14 @@ class SleepingCaptioner(GeneratingCaptioner):
     def _network_on(self, device: str) -> Any:
         return None
 
-    def _generate(self, network: Any, batch: Sequence[Any]) -> list[str]:
+    def _generate(self, network: Any, batch: Sequence[Any]) -> list[tuple[Written, ...]]:
         if not self.began:  # the processes have begun by now
             self.began = time.perf_counter()
         before = time.perf_counter()
         time.sleep(len(batch) / self.speed)
         self.ended = time.perf_counter()
         self.slept_s += self.ended - before
-        return ["asleep"] * len(batch)
+        return [(Written(text="asleep"),)] * len(batch)
 
     @property
     def waited(self) -> float:

@@ -25,7 +25,8 @@ from benchmarks.feed_samples import Kind, facts_of, make_release
 from benchmarks.side_by_side import Row, write_section
 from byline.catalog.corpora.manifest import Release
 from byline.diffusion.autoencoder import build_autoencoder
-from byline.diffusion.configs import AutoencoderConfig
+from byline.diffusion.configs import AutoencoderConfig, NoiseConfig
+from byline.diffusion.noise import Noising
 from byline.training.encoded import NUM_UNIFORM, Encoded
 from byline.training.encoded_shards import make_encoded
 from byline.training.feed import Batches, Share, Source, read_batches
@@ -70,7 +71,7 @@ def open_feed(
         caption_drop_prob=0.1,
         flip_prob=0.0,
         max_tokens=77,
-        num_train_timesteps=1000,
+        noising=Noising(NoiseConfig()),
         device=torch.device("cpu"),
     )
     source = Source(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmarks.side_by_side import write_section
 from harness.killed_training import kill_and_compare
-from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import a_diffusion_run, a_release, an_autoencoder
 
 NUM_KILLS, IMAGES = 20, 2_000
 

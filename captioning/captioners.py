@@ -36,6 +36,18 @@ class Caption:
     seed: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A text that a captioner wrote of a picture, clean, and how surely."""
+
+    text: str
+    num_tokens: int | None = None
+    """The tokens that were written for it, its end among them; None where nobody counted."""
+    mean_log_prob: float | None = None
+    """The mean of their natural log-probabilities by the model as it is, before any sampling, to a thousandth: what
+    is finer depends on the batch."""
+
+
 class Captioner(Protocol):
     """Writes captions. Equal requests give equal captions, whatever batch they come in."""
 
@@ -50,8 +62,9 @@ class Captioner(Protocol):
     def caption(self, batch: Sequence[CaptionRequest]) -> list[str]:
         """Return one clean caption for each request, in their order; empty when there is nothing to say."""
 
-    def captions(self, requests: Iterable[CaptionRequest]) -> Iterator[str]:
-        """Yield what `caption` says of each request, in their order. May read ahead, from another thread."""
+    def captions(self, requests: Iterable[CaptionRequest]) -> Iterator[tuple[Written, ...]]:
+        """Yield what is written of each request, in their order: what `caption` says, and then more where the config
+        asks for several. May read ahead, from another thread."""
 
     def attributed(self, text: str) -> Caption:
         """Return a text that this captioner wrote, with what made it."""
@@ -63,7 +76,7 @@ class InBatches:
     def caption(self, batch: Sequence[CaptionRequest]) -> list[str]:
         raise NotImplementedError
 
-    def captions(self, requests: Iterable[CaptionRequest]) -> Iterator[str]:
+    def captions(self, requests: Iterable[CaptionRequest]) -> Iterator[tuple[Written, ...]]:
         asked = iter(requests)
         while batch := list(islice(asked, BATCH)):
-            yield from self.caption(batch)
+            yield from ((Written(text=text),) for text in self.caption(batch))

@@ -13,11 +13,12 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from byline.captioning.batching import FIRST, BatchSize, by_shape, in_batches, joined
-from byline.captioning.captioners import Caption, CaptionRequest
+from byline.captioning.captioners import Caption, CaptionRequest, Written
 from byline.captioning.checkpoints import BLIP2, load_network, pinned_revision
 from byline.captioning.devices import held_device, num_decoders
 from byline.captioning.hygiene import clean_caption
 from byline.captioning.preparing import Inputs, Preparer, preparing
+from byline.captioning.scoring import scored
 from byline.catalog.configs.places import ModelPlace
 from byline.catalog.corpora.facts import instrument_name
 from byline.catalog.digests import canonical_json
@@ -59,6 +60,9 @@ class GeneratingConfig(BaseModel, frozen=True, extra="forbid"):
     of the caption."""
     num_beams: int = Field(default=5, ge=1, le=64)
     max_new_tokens: int = Field(default=30, ge=1, le=512)
+    captions_each: int = Field(default=1, ge=1, le=16, exclude_if=lambda number: number == 1)
+    """Captions of a picture, from one search: the best of so many beams, or so many samples. One is not named, as by
+    captioners before there were several."""
     sampling: SamplingConfig | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """It can change a caption, so no device chooses it: `bfloat16` is twice as fast on a GPU that has it."""
@@ -69,6 +73,10 @@ class GeneratingConfig(BaseModel, frozen=True, extra="forbid"):
     def _beams_or_sampling(self) -> Self:
         if self.sampling is not None and self.num_beams != 1:
             raise ValueError("[sampling] needs num_beams = 1")
+        if self.sampling is None and self.captions_each > self.num_beams:
+            raise ValueError(
+                f"captions_each = {self.captions_each} needs as many num_beams, not {self.num_beams}, or a [sampling]"
+            )
         return self
 
 
@@ -107,10 +115,11 @@ class GeneratingCaptioner:
         return instrument_name(self.config.captioner, _VERSION, {**settings, "weights": self.revision})
 
     def caption(self, batch: Sequence[CaptionRequest]) -> list[str]:
-        return list(self.captions(batch))
+        return [written[0].text for written in self.captions(batch)]
 
-    def captions(self, requests: Iterable[CaptionRequest]) -> Iterator[str]:
-        """Yield a caption for each request, in their order, reading ahead; empty for a picture the model cannot take.
+    def captions(self, requests: Iterable[CaptionRequest]) -> Iterator[tuple[Written, ...]]:
+        """Yield captions of each request, the best first, in the order of requests, reading ahead; one empty text for a
+        picture the model cannot take.
 
         Holds a GPU until the last caption, then gives it back, so that another worker can have it.
         """
@@ -181,20 +190,20 @@ class GeneratingCaptioner:
 
     def _in_order(
         self, groups: Iterator[list[tuple[int, Inputs | None]]], network: Any, sha256s: list[str]
-    ) -> Iterator[str]:
+    ) -> Iterator[tuple[Written, ...]]:
         """Yield captions in the order of requests, as soon as all before them are there."""
-        texts: dict[int, str] = {}
+        done: dict[int, tuple[Written, ...]] = {}
         num_given = 0
         for group in groups:
             seen = [(sha256s[position], inputs) for position, inputs in group if inputs is not None]
             written = in_batches(seen, self._batch_size, partial(self._generate, network))
             # A group of what could not be prepared is one position, and has no text.
-            texts |= dict(zip([position for position, _ in group], written or [""], strict=True))
-            while num_given in texts:
-                yield clean_caption(texts.pop(num_given), self.config.max_characters)
+            done |= dict(zip([position for position, _ in group], written or [(Written(text=""),)], strict=True))
+            while num_given in done:
+                yield done.pop(num_given)
                 num_given += 1
 
-    def _generate(self, network: Any, batch: Sequence[tuple[str, Inputs]]) -> list[str]:
+    def _generate(self, network: Any, batch: Sequence[tuple[str, Inputs]]) -> list[tuple[Written, ...]]:
         import torch
 
         sampling = self.config.sampling
@@ -204,12 +213,24 @@ class GeneratingCaptioner:
         with torch.inference_mode(), torch.random.fork_rng(enabled=sampling is not None):
             if sampling is not None:
                 torch.manual_seed(_seed(sampling.seed, batch[0][0]))
-            tokens = network.generate(**inputs, **_decoding(self.config))
+            out = network.generate(**inputs, **_decoding(self.config), return_dict_in_generate=True, output_logits=True)
+            # A decoder-only language model first repeats the picture's tokens and the prompt, another one its start.
+            given = 1 if _text_config(network).is_encoder_decoder else _num_given(inputs, network)
+            written = scored(out, out.sequences[:, given:], _ends(network))
         self._learn(network.device, len(batch))
-        # A decoder-only language model first repeats the picture's tokens and the prompt.
-        if not _text_config(network).is_encoder_decoder:
-            tokens = tokens[:, _num_given(inputs, network) :]
-        return list(self._preparer.processor.tokenizer.batch_decode(tokens, skip_special_tokens=True))
+        texts = self._preparer.processor.tokenizer.batch_decode(
+            [one.tokens for one in written], skip_special_tokens=True
+        )
+        captions = [
+            Written(
+                text=clean_caption(text, self.config.max_characters),
+                num_tokens=len(one.tokens),
+                mean_log_prob=one.mean_log_prob,
+            )
+            for text, one in zip(texts, written, strict=True)
+        ]
+        each = self.config.captions_each
+        return [tuple(captions[start : start + each]) for start in range(0, len(captions), each)]
 
     def _on_device(self, value: Any, network: Any) -> Any:
         import torch
@@ -228,6 +249,11 @@ class GeneratingCaptioner:
             torch.cuda.reset_peak_memory_stats(device)
 
 
+def captions_each(config: object) -> int:
+    """Return how many captions of a picture a captioner of this config writes."""
+    return config.captions_each if isinstance(config, GeneratingConfig) else 1
+
+
 def _text_config(network: Any) -> Any:
     return network.config.get_text_config()
 
@@ -237,6 +263,15 @@ def _num_given(inputs: dict[str, Any], network: Any) -> int:
     if "input_ids" in inputs:
         return int(inputs["input_ids"].shape[1])
     return int(network.config.num_query_tokens) + 1
+
+
+def _ends(network: Any) -> frozenset[int]:
+    """Return the tokens that end a text."""
+    said = [_text_config(network).eos_token_id]
+    for part in (network, getattr(network, "language_model", None)):
+        said.append(getattr(getattr(part, "generation_config", None), "eos_token_id", None))
+    each = [one if isinstance(one, list) else [one] for one in said if one is not None]
+    return frozenset(token for one in each for token in one)
 
 
 def _noting(requests: Iterable[CaptionRequest], sha256s: list[str]) -> Iterator[CaptionRequest]:
@@ -253,6 +288,8 @@ def _seed(seed: int, sha256: str) -> int:
 def _decoding(config: GeneratingConfig) -> dict[str, Any]:
     """Return the arguments of `generate`."""
     lengths = {"max_new_tokens": config.max_new_tokens, "num_beams": config.num_beams}
+    if config.captions_each > 1:
+        lengths["num_return_sequences"] = config.captions_each
     if config.sampling is None:
         return {**lengths, "do_sample": False}
     nucleus = {"temperature": config.sampling.temperature, "top_p": config.sampling.top_p, "top_k": 0}

@@ -12,9 +12,9 @@ from typing import Any, Literal
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from byline.captioning.captioners import Caption, CaptionRequest
+from byline.captioning.captioners import Caption, CaptionRequest, Written
 from byline.captioning.hygiene import clean_caption
-from byline.captioning.server import Address, RefusedError, Server
+from byline.captioning.server import Address, RefusedError, Said, Server
 from byline.captioning.shown import shown
 from byline.catalog.corpora.facts import instrument_name
 from byline.catalog.digests import canonical_json
@@ -73,24 +73,24 @@ class ServedCaptioner:
         return instrument_name("openai", _VERSION, self.config.model_dump(mode="json", exclude={"url", "machine"}))
 
     def caption(self, batch: Sequence[CaptionRequest]) -> list[str]:
-        return list(self.captions(batch))
+        return [written[0].text for written in self.captions(batch)]
 
-    def captions(self, requests: Iterable[CaptionRequest]) -> Iterator[str]:
+    def captions(self, requests: Iterable[CaptionRequest]) -> Iterator[tuple[Written, ...]]:
         """Yield a caption for each request, in their order; empty for a picture that the server cannot take.
 
         Raises `ServerError` for a server that is down, slow, busy for too long, or that answers what is no caption.
         """
         concurrency = self.config.machine.concurrency
-        ahead: deque[Future[str]] = deque()
+        ahead: deque[Future[Written]] = deque()
         with ThreadPoolExecutor(concurrency) as pool:
             try:
                 for request in requests:
                     self._probed  # noqa: B018  before the first picture, and not when there is none
                     ahead.append(pool.submit(self._caption, request))
                     if len(ahead) >= 2 * concurrency:
-                        yield ahead.popleft().result()
+                        yield (ahead.popleft().result(),)
                 while ahead:
-                    yield ahead.popleft().result()
+                    yield (ahead.popleft().result(),)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -131,13 +131,14 @@ class ServedCaptioner:
             raise ServerError(f"{error}; say a model that takes pictures, or a shorter prompt") from error
         return True
 
-    def _caption(self, request: CaptionRequest) -> str:
+    def _caption(self, request: CaptionRequest) -> Written:
         try:
-            return clean_caption(self._ask(request), self.config.max_characters)
+            said = self._ask(request)
         except RefusedError:
-            return ""
+            return Written(text="")
+        return Written(text=clean_caption(said.text, self.config.max_characters), num_tokens=said.num_tokens)
 
-    def _ask(self, request: CaptionRequest) -> str:
+    def _ask(self, request: CaptionRequest) -> Said:
         content = [
             {"type": "image_url", "image_url": {"url": _data_url(request)}},
             {"type": "text", "text": self.config.prompt},

@@ -31,6 +31,15 @@ class Address:
     revision: str
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a model said."""
+
+    text: str
+    num_tokens: int | None
+    """How many tokens that took, where the server counts them."""
+
+
 class Server:
     """A server of one model. May be asked from several threads."""
 
@@ -61,7 +70,7 @@ class Server:
         said = listed.get(self.address.model, {}).get("revision")
         self._refuse_revision(said)
 
-    def said(self, question: dict[str, Any]) -> str:
+    def said(self, question: dict[str, Any]) -> Said:
         """Return what the model says, as it is.
 
         Raises `RefusedError` for a request that it cannot take; `ServerError` for a server that does not answer, or not
@@ -83,7 +92,9 @@ class Server:
         if not isinstance(model, str) or not isinstance(text, str | None):
             raise self._nonsense(answer)
         self._refuse_change(model)
-        return text or ""
+        usage = body.get("usage")
+        num_tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+        return Said(text or "", num_tokens if isinstance(num_tokens, int) else None)
 
     def _answer(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
         """Ask until there is an answer that is none of `_AGAIN`, or patience ends."""

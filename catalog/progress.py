@@ -45,6 +45,11 @@ class Meter:
         """Say that `stage` has something to do: without that it has no bar, however many records pass it."""
         self.add(f"{WORK}{stage}", 1)
 
+    @contextmanager
+    def at_work(self, what: str) -> Iterator[None]:
+        """Say that this process is at `what` until the block ends, where somebody asks: see `pipelines.beam.beats`."""
+        yield
+
     def take_back(self) -> None:
         """Make what this process has counted count for nothing, as what was done is done again in another way."""
         if self.folder:
@@ -74,7 +79,8 @@ class Meter:
                 self.add(stage, counted - told)
                 told = counted
 
-        yield count
+        with self.at_work(stage):
+            yield count
         self.add(stage, num_records - told)
 
 

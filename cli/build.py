@@ -17,6 +17,9 @@ def build(
     config: Annotated[str, typer.Argument(help="A corpus config, such as configs/corpora/demo.toml.")],
     beam: Annotated[list[str] | None, typer.Argument(help="After --: options for Apache Beam.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes of this machine.")] = 2,
+    workers_within: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="With --runner: how long the first worker may take.")
+    ] = 60.0,
     ask_again: Annotated[
         str | None,
         typer.Option(
@@ -33,7 +36,7 @@ def build(
 
     Example: byline build configs/corpora/demo.toml --workers 2
 
-    Example: byline build big.toml -- --runner=FlinkRunner --flink_master=host:8081
+    Example: byline build big.toml -- --runner=PortableRunner --job_endpoint=host:8073
 
     Example: byline build big.toml --ask-again unreachable,http-error --host images.example.org
     """
@@ -48,7 +51,9 @@ def build(
 
     console = Console(stderr=True)
     named = _named(config, ask_again, source or [], host or [])
-    release = run_build(config, workers=workers, beam_args=beam or (), console=console, ask_again=named)
+    release = run_build(
+        config, workers=workers, beam_args=beam or (), workers_within_s=workers_within, console=console, ask_again=named
+    )
     record = last_record(release.store)
     console.print(_outcomes(record))
     if said := _may_pass(record):

@@ -12,6 +12,7 @@ from rich.markup import escape
 from byline.catalog.errors import BylineError
 from byline.catalog.text import one_line
 from byline.cli.build import build
+from byline.cli.captions import captions
 from byline.cli.diff import diff
 from byline.cli.doctor import doctor
 from byline.cli.duplicates import duplicates
@@ -56,6 +57,7 @@ for verb, panel in (
     (report, "Look"),
     (runs, "Look"),
     (duplicates, "Look"),
+    (captions, "Look"),
     (doctor, "Look"),
 ):
     app.command(rich_help_panel=panel)(verb)

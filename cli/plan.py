@@ -1,6 +1,7 @@
 """byline plan"""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +13,10 @@ from byline.catalog.bars import bar
 from byline.cli.verb import size_of
 
 if TYPE_CHECKING:
+    from byline.pipelines.rights.plans.caption_costs import CaptionRate
     from byline.pipelines.rights.plans.plan_report import Plan
 
+SOURCE_TEXT = "source-text"
 MOST_ROWS = 12
 """Most rows of a table that the terminal shows; the JSON has all of them."""
 
@@ -21,6 +24,9 @@ MOST_ROWS = 12
 def plan(
     config: Annotated[str, typer.Argument(help="A corpus config, such as configs/corpora/demo.toml.")],
     policy: Annotated[str | None, typer.Option(help="The new policy; by default the one that CONFIG names.")] = None,
+    on: Annotated[str | None, typer.Option(help="What captions: a device of configs/hardware/captions.toml.")] = None,
+    images_per_s: Annotated[float | None, typer.Option(help="Pictures that it captions in a second.")] = None,
+    price: Annotated[float | None, typer.Option(help="What it costs, in dollars an hour.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
 ) -> None:
     """Say what a build under a policy would change: by license, source, creator and reason; shards, bytes, captions.
@@ -28,7 +34,9 @@ def plan(
     Compared is with the newest release that CONFIG names. Nothing is written. The keys of --json, which stay: before,
     policy_before, policy (version and digests), sources, is_exact, is_empty, counts_before, counts, licenses,
     admitted_by_source, reasons_before, reasons, added, removed, promoted, relicensed, moved, creators, to_fetch,
-    to_fetch_again, to_caption, to_measure, latents, shards.
+    to_fetch_again, to_caption, captions, to_measure, latents, shards.
+
+    How long captions take is told at the rate of --on or --images-per-s, else at that of the corpus' last build.
 
     Example: byline plan configs/corpora/demo.toml --policy configs/policies/public-domain.toml
     """
@@ -39,22 +47,27 @@ def plan(
     leave_pandas_out()
 
     from byline.pipelines.corpora.config import check_measured, load_corpus_config, load_policy
+    from byline.pipelines.rights.plans.caption_costs import find_rate
     from byline.pipelines.rights.plans.planning import make_plan
 
     made, rules = load_corpus_config(config)
     if policy is not None:
         rules = load_policy(policy, [source.name for source in made.sources])
         check_measured(made, rules, policy)
+    rates = {
+        by.instrument: find_rate(on, by.instrument, made.store, images_per_s=images_per_s, usd_per_hour=price)
+        for by in made.instruments.captioners
+    }
     with bar() as progress:
         task = progress.add_task("plan", total=None)
         found = make_plan(made, rules, lambda more: progress.advance(task, more))
     if as_json:
         print(json.dumps(found.model_dump(mode="json"), indent=1, sort_keys=True))
     else:
-        show(found, Console(highlight=False, emoji=False))
+        show(found, Console(highlight=False, emoji=False), rates)
 
 
-def show(plan: "Plan", console: Console) -> None:
+def show(plan: "Plan", console: Console, rates: "Mapping[str, CaptionRate | None]" = MappingProxyType({})) -> None:
     """Draw a plan for a terminal of 80 columns."""
     compared = f"release {plan.name} {plan.before}" if plan.before else f"no release {plan.name} yet"
     console.print(f"Policy {plan.policy[:16]}, compared with {_safe(compared)}. Nothing was written.")
@@ -68,7 +81,7 @@ def show(plan: "Plan", console: Console) -> None:
             console.print()
             console.print(table)
     console.print()
-    for line in _costs(plan):
+    for line in [*_costs(plan), *_captions(plan, rates)]:
         console.print(line)
 
 
@@ -133,6 +146,22 @@ def _costs(plan: "Plan") -> Iterable[str]:
         yield f"Latents to make: all {plan.counts['train']:,}; the corpus has none."
     if not plan.is_exact:
         yield "What is yet to be ingested, fetched, measured or captioned is judged by the build, and not counted here."
+
+
+def _captions(plan: "Plan", rates: "Mapping[str, CaptionRate | None]") -> Iterable[str]:
+    """Say how long the captions take that are missing; those of source text take no time."""
+    for instrument, number in plan.captions.items():
+        if instrument.startswith(f"{SOURCE_TEXT}-"):
+            continue
+        if (rate := rates.get(instrument)) is None:
+            yield f"{number:,} by {_safe(instrument)}: --on or --images-per-s tells the hours."
+            continue
+        hours = rate.hours(number)
+        price = f", ${hours * rate.usd_per_hour:,.2f} ({_safe(rate.price_from)})" if rate.usd_per_hour else ""
+        yield (
+            f"{number:,} by {_safe(instrument)}: {hours:,.2f} hours of {_safe(rate.name)}, {rate.images_per_s:,.2f} a "
+            f"second ({_safe(rate.images_from)}){price}."
+        )
 
 
 def _number(number: int | None) -> str:

@@ -31,6 +31,9 @@ def sample(
     guidance_rescale: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="How far guidance is kept from adding contrast.")
     ] = 0.0,
+    guidance_interval: Annotated[
+        tuple[float, float], typer.Option(help="Parts of the noise between which words count so; 1 is all noise.")
+    ] = (0.0, 1.0),
     sampler: Annotated[str, typer.Option(help="ddim, dpm++, euler or heun.")] = "dpm++",
     images_per_prompt: Annotated[int, typer.Option(min=1, help="Pictures of each prompt.")] = 1,
     averaged: Annotated[bool, typer.Option(help="Sample from the EMA of the weights.")] = True,
@@ -60,6 +63,7 @@ def sample(
         "num_inference_steps": steps,
         "guidance_scale": guidance_scale,
         "guidance_rescale": guidance_rescale,
+        "guidance_interval": guidance_interval,
         "images_per_prompt": images_per_prompt,
         "seed": seed,
         "batch_size": batch_size,

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from diffusers import AutoencoderKL
@@ -13,8 +14,11 @@ from torch import Tensor, nn
 
 from byline.catalog.errors import CheckpointError
 from byline.diffusion.configs import AutoencoderConfig, Precision
+from byline.diffusion.pixel_space import PixelSpace
 from byline.diffusion.sources import ModelSource
 from byline.diffusion.weights import load_config, load_pretrained
+
+AnyAutoencoder = TypeVar("AnyAutoencoder", AutoencoderKL, PixelSpace)
 
 
 def build_autoencoder(config: AutoencoderConfig, *, side_px: int) -> AutoencoderKL:
@@ -45,39 +49,44 @@ def load_autoencoder(source: str | ModelSource) -> AutoencoderKL:
     return model
 
 
-def encode(autoencoder: AutoencoderKL, pixels_BCHW: Tensor, precision: Precision) -> Tensor:
+def encode(autoencoder: AutoencoderKL | PixelSpace, pixels_BCHW: Tensor, precision: Precision) -> Tensor:
     """Return the mode of the latents, float32, not yet scaled. Pixels are in `[-1, 1]`; nothing is sampled."""
     with torch.no_grad(), autocast(pixels_BCHW.device, precision):
         mode_BCHW: Tensor = autoencoder.encode(pixels_BCHW).latent_dist.mode()
     return mode_BCHW.float()
 
 
-def decode(autoencoder: AutoencoderKL, latents_BCHW: Tensor, precision: Precision) -> Tensor:
+def decode(autoencoder: AutoencoderKL | PixelSpace, latents_BCHW: Tensor, precision: Precision) -> Tensor:
     """Return pixels, float32, about `[-1, 1]`, of latents that are not scaled (as `encode` gives them)."""
     with torch.no_grad(), autocast(latents_BCHW.device, precision):
         pixels_BCHW: Tensor = autoencoder.decode(latents_BCHW).sample
     return pixels_BCHW.float()
 
 
-def normalize(autoencoder: AutoencoderKL, latents_BCHW: Tensor) -> Tensor:
+def shrinks_by(autoencoder: AutoencoderKL | PixelSpace) -> int:
+    """Return how many pixels of a side become one latent."""
+    return int(2 ** (len(autoencoder.config.block_out_channels) - 1))
+
+
+def normalize(autoencoder: AutoencoderKL | PixelSpace, latents_BCHW: Tensor) -> Tensor:
     """Return latents with about zero mean and unit variance, which is what a diffusion model is trained on."""
     mean_1C11, spread_1C11 = _statistics(autoencoder, latents_BCHW)
     return (latents_BCHW - mean_1C11) / spread_1C11 * float(autoencoder.config.scaling_factor)
 
 
-def denormalize(autoencoder: AutoencoderKL, latents_BCHW: Tensor) -> Tensor:
+def denormalize(autoencoder: AutoencoderKL | PixelSpace, latents_BCHW: Tensor) -> Tensor:
     """Undo `normalize`."""
     mean_1C11, spread_1C11 = _statistics(autoencoder, latents_BCHW)
     return latents_BCHW / float(autoencoder.config.scaling_factor) * spread_1C11 + mean_1C11
 
 
-def fold_statistics(autoencoder: AutoencoderKL) -> AutoencoderKL:
+def fold_statistics(autoencoder: AnyAutoencoder) -> AnyAutoencoder:
     """Return an equal autoencoder that needs nothing but its `scaling_factor`, as diffusers' pipelines expect.
 
     Mean and spread move into the convolutions of one pixel between encoder and decoder, which is exact but for
     rounding. One that has neither is returned as it is.
     """
-    if not _has_statistics(autoencoder):
+    if isinstance(autoencoder, PixelSpace) or not _has_statistics(autoencoder):
         return autoencoder
     folded, channels = copy.deepcopy(autoencoder), autoencoder.config.latent_channels
     for name, size in {"quant_conv": 2 * channels, "post_quant_conv": channels}.items():
@@ -122,12 +131,12 @@ def _set(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
     conv.load_state_dict({"weight": weight, "bias": bias})
 
 
-def _has_statistics(autoencoder: AutoencoderKL) -> bool:
+def _has_statistics(autoencoder: AutoencoderKL | PixelSpace) -> bool:
     config = autoencoder.config
     return any((config.latents_mean, config.latents_std, config.shift_factor))
 
 
-def _statistics(autoencoder: AutoencoderKL, like: Tensor) -> tuple[Tensor, Tensor]:
+def _statistics(autoencoder: AutoencoderKL | PixelSpace, like: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and spread of the latents by diffusers' config; models that do not say have 0 and 1."""
     config = autoencoder.config
     means = config.latents_mean or [config.shift_factor or 0.0] * config.latent_channels

@@ -1,15 +1,53 @@
-"""The denoising network: diffusers' U-Net that reads text by cross-attention."""
+"""The denoising network: diffusers' U-Net that reads text by cross-attention, or a transformer."""
 
-# Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
+# Shapes: B batch, C channels, H and W height and width, L tokens, D width of a token.
 
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from byline.diffusion.configs import UNetConfig
+from byline.catalog.errors import ConfigError
+from byline.diffusion.configs import TransformerConfig, UNetConfig
+from byline.diffusion.sources import ModelSource
+from byline.diffusion.transformer import DiffusionTransformer
+from byline.diffusion.weights import load_config, load_pretrained
 
 POOLING_HEAD_WIDTH = 64
+Denoiser: TypeAlias = UNet2DConditionModel | DiffusionTransformer
+
+
+def build_denoiser(
+    config: UNetConfig | TransformerConfig, *, side: int, latent_channels: int, text_width: int
+) -> Denoiser:
+    """Return a new network with random weights, from torch's global generator."""
+    if isinstance(config, UNetConfig):
+        return build_unet(config, side=side, latent_channels=latent_channels, text_width=text_width)
+    if side % config.patch_size:
+        raise ConfigError(
+            f"transformer.patch_size = {config.patch_size} does not divide {side}, the side of what the network reads; "
+            "change it, or resolution_px"
+        )
+    return DiffusionTransformer(
+        sample_size=side, in_channels=latent_channels, text_width=text_width, **config.model_dump()
+    )
+
+
+def load_denoiser(folder: Path) -> Denoiser:
+    """Load the network of a checkpoint, whichever it is."""
+    kind = load_config(UNet2DConditionModel, ModelSource(name=str(folder))).get("_class_name")
+    is_transformer = kind == DiffusionTransformer.__name__
+    network: Denoiser = load_pretrained(DiffusionTransformer if is_transformer else UNet2DConditionModel, str(folder))
+    return network
+
+
+def text_width_of(network: Denoiser) -> int:
+    """Return the width of the tokens that a network reads."""
+    config = network.config
+    if isinstance(network, DiffusionTransformer):
+        return int(config.text_width)
+    return int(config.encoder_hid_dim or config.cross_attention_dim)
 
 
 def build_unet(config: UNetConfig, *, side: int, latent_channels: int, text_width: int) -> UNet2DConditionModel:
@@ -36,7 +74,7 @@ def build_unet(config: UNetConfig, *, side: int, latent_channels: int, text_widt
     )
 
 
-def predict(unet: UNet2DConditionModel, x_BCHW: Tensor, t: Tensor, text_BLD: Tensor) -> Tensor:
-    """Return what the U-Net predicts, float32. `t` is one timestep or `(B,)`. Every token counts, as in pipelines."""
-    predicted_BCHW: Tensor = unet(x_BCHW, t, encoder_hidden_states=text_BLD).sample
+def predict(network: Denoiser, x_BCHW: Tensor, t: Tensor, text_BLD: Tensor) -> Tensor:
+    """Return what the network predicts, float32. `t` is one timestep or `(B,)`. Every token counts, as in pipelines."""
+    predicted_BCHW: Tensor = network(x_BCHW, t, encoder_hidden_states=text_BLD).sample
     return predicted_BCHW.float()

@@ -55,10 +55,11 @@ def read_parts(checkpoint: Path) -> dict[str, FrozenPart]:
         raise CheckpointError(f"{path} is damaged; delete {checkpoint}") from error
 
 
-def parts_of(autoencoder: ModelSource, text_encoder: TextEncoder) -> FrozenParts:
-    """Say whose the two models are that a diffusion model uses. Roles are those of its checkpoint's provenance."""
+def parts_of(autoencoder: ModelSource | None, text_encoder: TextEncoder) -> FrozenParts:
+    """Say whose the models are that a diffusion model uses. Roles are those of its checkpoint's provenance."""
     name = OFFLINE if text_encoder.config.name == OFFLINE else ""
-    return FrozenParts({"autoencoder": describe(autoencoder), "text_encoder": describe(text_encoder.source, name)})
+    parts = {"text_encoder": describe(text_encoder.source, name)}
+    return FrozenParts(parts if autoencoder is None else {"autoencoder": describe(autoencoder), **parts})
 
 
 def describe(source: ModelSource, name: str = "") -> FrozenPart:

@@ -9,29 +9,23 @@ draws the same ones.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import diffusers
 import torch
 import transformers
-from diffusers import (
-    AutoencoderKL,
-    DDIMScheduler,
-    DPMSolverMultistepScheduler,
-    EulerDiscreteScheduler,
-    HeunDiscreteScheduler,
-    UNet2DConditionModel,
-)
+from diffusers import AutoencoderKL, DDIMScheduler
 from torch import Tensor
 
 from byline.catalog.errors import CheckpointError, ConfigError
 from byline.diffusion.autoencoder import fold_statistics, load_autoencoder
 from byline.diffusion.checkpoint import CheckpointInfo, open_checkpoint
 from byline.diffusion.configs import SamplingConfig, TextEncoderConfig
+from byline.diffusion.networks import Denoiser, load_denoiser, text_width_of
+from byline.diffusion.pixel_space import PixelSpace
+from byline.diffusion.samplers import Guidance, build_scheduler, set_timesteps
 from byline.diffusion.text import TextEncoder, require_width
-from byline.diffusion.weights import load_pretrained
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -40,49 +34,16 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Precision -> what weights are kept and computed in."""
 PIPELINE_STEP_PX = 8
 """What diffusers' pipeline wants sides to be multiples of, whatever the autoencoder."""
-SAMPLERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "ddim": (DDIMScheduler, {}),
-    "dpm++": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
-    "euler": (EulerDiscreteScheduler, {}),
-    "heun": (HeunDiscreteScheduler, {}),
-}
-
-
-class Scheduler(Protocol):
-    """What this file uses of a diffusers scheduler."""
-
-    timesteps: Tensor
-    init_noise_sigma: float
-    order: int
-
-    def set_timesteps(self, num_inference_steps: int) -> None: ...
-    def scale_model_input(self, sample: Tensor, timestep: Tensor) -> Tensor: ...
-    def step(self, model_output: Tensor, timestep: Tensor, sample: Tensor) -> Any: ...
-
-
-def build_scheduler(sampler: str, scheduler_config: dict[str, Any]) -> Scheduler:
-    """Return the sampler for a model that was trained with this forward process.
-
-    Raises `ConfigError` for one that diffusers did not write for such a model.
-    """
-    kind, options = SAMPLERS[sampler]
-    unknown = {"rescale_betas_zero_snr"} - {*signature(kind.__init__).parameters}
-    if any(scheduler_config.get(name) for name in unknown):
-        raise ConfigError(f"{sampler} knows no {unknown.pop()}, which the model was trained with; use dpm++ or ddim")
-    if sampler == "heun" and scheduler_config.get("prediction_type") == "sample":
-        raise ConfigError("heun knows no prediction_type 'sample', which the model was trained with; use dpm++ or ddim")
-    scheduler: Scheduler = kind.from_config(scheduler_config, **options)
-    return scheduler
 
 
 def build_pipeline(
-    unet: UNet2DConditionModel,
+    unet: Denoiser,
     autoencoder: Any,
     text_encoder: TextEncoder,
     scheduler_config: dict[str, Any],
     sampler: str = "dpm++",
 ) -> "StableDiffusionPipeline":
-    """Return diffusers' pipeline of these parts; nothing in it is ours.
+    """Return diffusers' pipeline of these parts; of a U-Net of latents nothing in it is ours.
 
     The autoencoder needs nothing but its `scaling_factor` (`fold_statistics`).
     """
@@ -116,6 +77,7 @@ def draw(
     """
     pipeline.scheduler = scheduler = build_scheduler(config.sampler, scheduler_config)
     set_timesteps(scheduler, config, int(scheduler_config["num_train_timesteps"]))
+    guidance = Guidance(config, scheduler.timesteps, int(scheduler_config["num_train_timesteps"]))
     _require_sides(pipeline, config)
     texts = [prompt for prompt in prompts for _ in range(config.images_per_prompt)]
     pictures = []
@@ -124,8 +86,9 @@ def draw(
         drawn_BHWC = pipeline(
             batch,
             num_inference_steps=config.num_inference_steps,
-            guidance_scale=config.guidance_scale,
+            guidance_scale=guidance.at(0),
             guidance_rescale=config.guidance_rescale,
+            callback_on_step_end=guidance.after_step,
             generator=[torch.Generator().manual_seed(config.seed + start + i) for i in range(len(batch))],
             output_type="np",
             width=config.width_px,
@@ -138,7 +101,8 @@ def draw(
 
 
 def _require_sides(pipeline: "StableDiffusionPipeline", config: SamplingConfig) -> None:
-    factor = math.lcm(PIPELINE_STEP_PX, pipeline.vae_scale_factor)
+    patch_size = pipeline.unet.config.get("patch_size", 1)
+    factor = math.lcm(PIPELINE_STEP_PX, pipeline.vae_scale_factor * patch_size)
     for name, side_px in (("width", config.width_px), ("height", config.height_px)):
         if side_px is not None and side_px % factor:
             raise ConfigError(f"--{name} {side_px} must be a multiple of {factor} for this model")
@@ -149,8 +113,8 @@ class TextToImage:
     """A diffusion checkpoint, ready to sample."""
 
     info: CheckpointInfo
-    unet: UNet2DConditionModel
-    autoencoder: AutoencoderKL
+    unet: Denoiser
+    autoencoder: AutoencoderKL | PixelSpace
     text_encoder: TextEncoder
     scheduler_config: dict[str, Any]
 
@@ -174,18 +138,19 @@ class TextToImage:
         folder, info = open_checkpoint(checkpoint, for_resuming=False)
         if info.kind != "diffusion":
             raise CheckpointError(f"{folder} holds an {info.kind}; name a diffusion checkpoint")
-        unet = load_pretrained(UNet2DConditionModel, str(folder / ("unet_ema" if averaged else "unet")))
+        unet = load_denoiser(folder / ("unet_ema" if averaged else "unet"))
         unet.register_to_config(_name_or_path="")  # so that a copy does not depend on where it was copied from
         if unet.config.class_embed_type is not None:
             raise CheckpointError(f"{folder} is of an older byline, which pooled text by itself; train it again")
         text_encoder = TextEncoder(TextEncoderConfig(**info.config["text_encoder"]))
-        require_width(unet, text_encoder, str(folder))
+        require_width(text_width_of(unet), text_encoder, str(folder))
         if text_encoder.digest != info.provenance["text_encoder"]:
             raise CheckpointError(
                 f"text encoder {text_encoder.config.name} has digest {text_encoder.digest[:12]}, {folder} was "
                 f"trained with {info.provenance['text_encoder'][:12]}; install that version"
             )
-        autoencoder = fold_statistics(load_autoencoder(str(folder / "vae")))
+        is_of_latents = "autoencoder" in info.provenance
+        autoencoder = fold_statistics(load_autoencoder(str(folder / "vae"))) if is_of_latents else PixelSpace()
         return cls(
             info=info,
             unet=unet.eval().requires_grad_(False).to(device, dtype),
@@ -196,14 +161,18 @@ class TextToImage:
 
     def pipeline(self, sampler: str = "dpm++") -> "StableDiffusionPipeline":
         """Return diffusers' pipeline of these models, on the U-Net's device: it draws what `sample` does."""
-        vae = fold_statistics(self.autoencoder)
-        pipeline = build_pipeline(self.unet, vae, self.text_encoder, self.scheduler_config, sampler)
+        pipeline = build_pipeline(self.unet, self.autoencoder, self.text_encoder, self.scheduler_config, sampler)
         return pipeline.to(self.unet.device)
 
     def sample(
         self, prompts: list[str], config: SamplingConfig, advance: Callable[[int], None] = lambda _: None
     ) -> Tensor:
-        """Return what `draw` gives."""
+        """Return what `draw` gives. Raises `ConfigError` for guidance of a model that never went without a caption."""
+        if config.guidance_scale > 1 and not self.info.config.get("caption_drop_prob", 1):
+            raise ConfigError(
+                f"guidance_scale = {config.guidance_scale:g} needs a model that was trained without captions too, and "
+                "this one has caption_drop_prob = 0; use --guidance-scale 1"
+            )
         return draw(self.pipeline(config.sampler), self.scheduler_config, prompts, config, advance)
 
 
@@ -211,18 +180,6 @@ def _quiet_libraries() -> None:
     """Keep them from warning of image processors and of types that nobody asked for."""
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
-
-
-def set_timesteps(scheduler: Scheduler, config: SamplingConfig, num_train_timesteps: int) -> None:
-    """Set the timesteps. Raises `ConfigError` for a number that diffusers rounds to steps that do not exist."""
-    num = config.num_inference_steps
-    if num <= num_train_timesteps:
-        scheduler.set_timesteps(num)
-        t = scheduler.timesteps
-        steps = len(t) if scheduler.order == 1 else (len(t) + 1) // scheduler.order  # heun looks twice but at the last
-        if steps == num and 0 <= int(t.min()) <= int(t.max()) < num_train_timesteps:
-            return
-    raise ConfigError(f"{config.sampler} cannot take {num} steps of {num_train_timesteps}; try {max(1, num - 1)}")
 
 
 def dtype_of(precision: str) -> torch.dtype:

@@ -120,13 +120,12 @@ def _load_model(source: ModelSource, max_tokens: int) -> Any:
     return model
 
 
-def require_width(unet: Any, encoder: TextEncoder, where: str) -> None:
-    """Raise `CheckpointError` when a U-Net does not read vectors as wide as the encoder's."""
-    wanted = unet.config.encoder_hid_dim or unet.config.cross_attention_dim
-    if wanted != encoder.width:
+def require_width(reads: int, encoder: TextEncoder, where: str) -> None:
+    """Raise `CheckpointError` when a network reads vectors of another width than the encoder gives."""
+    if reads != encoder.width:
         raise CheckpointError(
-            f"{where}: the U-Net reads text of width {wanted} (cross_attention_dim), and {encoder.config} gives "
-            f"{encoder.width}; name the text encoder that it was trained with"
+            f"{where}: the network reads text of width {reads}, and {encoder.config} gives {encoder.width}; "
+            "name the text encoder that it was trained with"
         )
 
 

@@ -22,9 +22,9 @@ class Agreed:
     digest: str
     drawn: Agreement
     real: Agreement
-    """Of the held-out pictures of these prompts: as good as the scorer, which saw none of them, can tell."""
+    """What the held-out pictures of these prompts give: as good as the scorer, which saw none of them, can tell."""
     wrong: Agreement
-    """Of what was drawn, each picture with the prompt of another one."""
+    """What the drawn pictures give, each with the prompt of another one."""
 
 
 def scorer_for(name: str | None, release: Release, *, side_px: int, seed: int, device: str, begin: Begin) -> Scorer:

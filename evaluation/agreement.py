@@ -57,7 +57,7 @@ class Agreement:
     num_prompts: int
     """How many different ones there are: by chance, `first` is 1 in so many."""
     ranks: tuple[int, ...]
-    """Of each picture, the place of its own prompt, 1 for the nearest."""
+    """Return the place of each picture's own prompt, 1 for the nearest."""
 
 
 def measure_agreement(

@@ -30,7 +30,7 @@ class Compared:
     """SHA-256 of its weights."""
     drawn: Results
     real: Results
-    """Of real pictures that are no references: as good as it gets."""
+    """What real pictures give that are no references: as good as it gets."""
     controls: dict[str, Results]
     """Words -> of the real pictures, made wrong on purpose."""
 

@@ -43,7 +43,7 @@ class Choices:
     """One for each held-out caption when left out, but at most `MOST`."""
     controls: bool = True
     scorer: str | None = None
-    """Of agreement: a folder or a hub's CLIP. Left out, one is trained on the release."""
+    """What judges agreement: a folder or a hub's CLIP. Left out, one is trained on the release."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
     @property
@@ -81,7 +81,7 @@ class Evaluation:
     drawn: Pixels
     """A picture of each prompt, in their order."""
     real: Pixels
-    """As many training pictures, in no order."""
+    """Training pictures, as many, in no order."""
     held_out: Pictures
 
 

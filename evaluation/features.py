@@ -27,7 +27,7 @@ class Features:
     """A feature network."""
 
     name: str
-    """As it was asked for; a hub's with its commit."""
+    """What was asked for; a hub's with its commit."""
     digest: str
     """SHA-256 of its weights."""
     tower: Tower

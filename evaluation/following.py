@@ -35,7 +35,7 @@ class AllFollowing:
     """Each as often as it was drawn."""
     pictures: Pixels
     shown: tuple[tuple[str, ...], ...]
-    """Of each picture, the kinds by which it shows its prompt."""
+    """Each picture's kinds by which it shows its prompt."""
 
 
 def follow_all(

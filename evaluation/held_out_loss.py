@@ -1,4 +1,4 @@
-"""The loss of training on held-out pictures, by noise level, with intervals: for a checkpoint, when it is done."""
+"""The error of the picture that a prediction implies, on held-out pictures, by noise level, with intervals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ def held_out_loss(
     (`training.validation`), where that measures on as many pictures and levels. `count` is told of pictures, once for
     each level.
     """
-    held_out = _encoded(model, release, most)
     noising = Noising(NoiseConfig(**model.info.config["noise"]))
-    network = DenoisingLoss(model.unet, noising, "fp32")
+    held_out = _encoded(model, release, noising, most)
+    network = DenoisingLoss(model.unet, noising, "fp32").eval()
     losses = np.empty((LEVELS, held_out.num_images))
     for level in range(LEVELS):
         for number, inputs in enumerate(held_out.passes(level, 1)):
@@ -55,7 +55,7 @@ def held_out_loss(
     )
 
 
-def _encoded(model: TextToImage, release: Release, most: int) -> HeldOutLatents:
+def _encoded(model: TextToImage, release: Release, noising: Noising, most: int) -> HeldOutLatents:
     num_images = min(most, sum(shard.num_samples for shard in release.shards("heldout")))
     alone = Ranks(rank=0, size=1, device=torch.device("cpu"))
     return encode_held_out(
@@ -66,7 +66,7 @@ def _encoded(model: TextToImage, release: Release, most: int) -> HeldOutLatents:
         side_px=model.info.resolution_px,
         precision="fp32",
         levels=LEVELS,
-        num_train_timesteps=int(model.info.config["noise"]["num_train_timesteps"]),
+        noising=noising,
     )
 
 

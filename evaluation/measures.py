@@ -53,7 +53,7 @@ class Measured:
     better: Literal["lower", "higher"]
     value: float
     interval: Interval
-    """Of 95 %, over pictures and references; it says nothing about another training run."""
+    """The interval of 95 %, over pictures and references; it says nothing about another training run."""
     num_pictures: int
     num_references: int
     features: str

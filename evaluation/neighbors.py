@@ -25,7 +25,7 @@ class Neighborhoods:
     recall: Floats
     """1 where a reference lies in the ball of some picture."""
     density: Floats
-    """In the balls of how many references a picture lies, over `NEAREST`: 1 on the average of equal sets."""
+    """Number of references in whose balls a picture lies, over `NEAREST`: 1 on the average of equal sets."""
     coverage: Floats
     """1 where the ball of a reference holds some picture: unlike recall, no outlier can pretend it."""
 

@@ -39,8 +39,8 @@ def refused(evaluation: Evaluation) -> list[Refused]:
     return [one for one in (*results, evaluation.agreed, *simple) if isinstance(one, Refused)]
 
 
-def _followed(one: Following) -> dict[str, Any]:
-    return {"drawn": asdict(one.drawn), "real": asdict(one.real), "with other prompts": asdict(one.wrong)}
+def _followed(kind: Following) -> dict[str, Any]:
+    return {"drawn": asdict(kind.drawn), "real": asdict(kind.real), "with other prompts": asdict(kind.wrong)}
 
 
 def _agreement(agreed: Agreed) -> dict[str, Any]:

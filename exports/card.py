@@ -32,7 +32,7 @@ def card(
         info=info,
         trained_on=[f"release {one.release_digest[:16]} ({one.images_seen:,} images)" for one in info.lineage],
         release=release,
-        sampling=SamplingConfig(),
+        sampling=SamplingConfig(guidance_scale=4 if info.config.get("caption_drop_prob", 1) else 1),
         dtype=str(dtype_of(precision)),
         parts=_parts(folder, info),
         obligations=[] if release is None else _obligations(release),

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffusers import UNet2DConditionModel
+
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.digests import sha256_hex
-from byline.catalog.errors import CorpusError
+from byline.catalog.errors import CheckpointError, CorpusError
 from byline.diffusion.autoencoder import load_autoencoder
 from byline.diffusion.checkpoint import CheckpointInfo, open_checkpoint, require_trained_on
+from byline.diffusion.pixel_space import PixelSpace
 from byline.diffusion.sampling import TextToImage, dtype_of
 from byline.exports.card import card
 from byline.exports.destination import new_folder
@@ -51,7 +54,14 @@ def _write_weights(folder: Path, info: CheckpointInfo, out: Path, what: ModelExp
         vae = load_autoencoder(str(folder / ("vae_ema" if what.averaged else "vae")))
         vae.to(dtype_of(what.precision)).save_pretrained(out)
         return
-    TextToImage.load(folder, averaged=what.averaged, precision=what.precision).pipeline().save_pretrained(out)
+    model = TextToImage.load(folder, averaged=what.averaged, precision=what.precision)
+    if not isinstance(model.unet, UNet2DConditionModel) or isinstance(model.autoencoder, PixelSpace):
+        what_it_is = "a model of pixels" if isinstance(model.autoencoder, PixelSpace) else "a transformer"
+        raise CheckpointError(
+            f"{folder} is {what_it_is}, which diffusers has no pipeline for; draw with byline sample, or train "
+            "a [unet] with an autoencoder to hand on"
+        )
+    model.pipeline().save_pretrained(out)
 
 
 def _copy_papers(release: Release | None, out: Path) -> list[str]:

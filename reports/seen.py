@@ -112,6 +112,6 @@ def _runs(folder: Path, levels: int) -> Iterator[Path]:
 def _sizes(store: Store, release: str, shard: str) -> Ints:
     """Return the sizes of the pictures of a shard, which may be gone since its release was withdrawn."""
     if store.exists(shard_table_path(shard)):
-        return sizes_in(read_shard_table(store, shard, ["key", "height", "width"]))
+        return sizes_in(read_shard_table(store, shard, ["key", "height", "width"]), shard)
     samples = store.read_table(f"{release}/{layout.WITHDRAWN_SAMPLES}", ["shard", "key", "height", "width"])
-    return sizes_in(samples.filter(pc.equal(samples["shard"], shard)))
+    return sizes_in(samples.filter(pc.equal(samples["shard"], shard)), shard)

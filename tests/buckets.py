@@ -10,14 +10,14 @@ from moto.server import ThreadedMotoServer
 
 
 @contextmanager
-def s3_bucket(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[str]:
+def s3_bucket(monkeypatch: pytest.MonkeyPatch, name: str, host: str = "127.0.0.1") -> Iterator[str]:
     """Serve S3 and give the URL of a new bucket, which clients of this process and of its children find.
 
     All endpoints of a process share what they store, so a bucket that should be empty needs a name of its own.
     """
-    server = ThreadedMotoServer(port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
+    _, port = server.get_host_and_port()
     for key, value in {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",

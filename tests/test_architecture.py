@@ -15,7 +15,7 @@ APART = {
     "captioning": {"pipelines", "dedup", "diffusion", "training", "cli"},
     "diffusion": {"pipelines", "dedup", "captioning", "training", "cli"},
     "training": {"pipelines", "dedup", "captioning", "cli"},
-    "evaluation": {"pipelines", "dedup", "captioning", "training", "cli"},
+    "evaluation": {"pipelines", "dedup", "captioning", "cli"},
     "audits": {"pipelines", "captioning", "training", "cli"},
     "pipelines": {"training", "evaluation", "audits", "reports", "doctor", "cli"},
     "pages": {*HOUSE["TOPS"]} - {"pages", "catalog"},

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.run_configs import write_toml
 from tests.builders import a_corpus
 from tests.test_architecture import HOUSE
-from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, write_toml
+from tests.training.builders import a_diffusion_run, a_release, an_autoencoder
 
 CPU = str(Path(__file__).parents[1] / "configs/deepspeed/cpu.json")
 BYLINE = Path(sys.executable).with_name("byline")

@@ -25,7 +25,11 @@ class BucketsConfig(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True, kw_only=True)
 class Buckets:
-    """The shapes of a run. Their number in `shapes_px` is a bucket's name, and `steps` and `max_aspect` decide it."""
+    """The shapes of a run. Their number in `shapes_px` is a bucket's name, and `steps` and `max_aspect` decide it.
+
+    >>> Buckets(steps=4, step_px=64, max_aspect=2).shapes_px
+    ((192, 320), (256, 256), (320, 192))
+    """
 
     steps: int
     """The side of the square, in steps."""
@@ -34,11 +38,7 @@ class Buckets:
 
     @cached_property
     def shapes_px(self) -> tuple[Shape, ...]:
-        """The shapes: for each shorter side the longest side whose area is no larger than the square's, both ways.
-
-        >>> Buckets(steps=4, step_px=64, max_aspect=2).shapes_px
-        ((192, 320), (256, 256), (320, 192))
-        """
+        """The shapes: for each shorter side the longest side whose area is no larger than the square's, both ways."""
         pairs = ((short, self.steps**2 // short) for short in range(1, self.steps + 1))
         shapes = {shape for a, b in pairs if b <= a * self.max_aspect for shape in ((a, b), (b, a))}
         return tuple((height * self.step_px, width * self.step_px) for height, width in sorted(shapes))

@@ -7,90 +7,21 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from byline.catalog.configs.loading import parse_config, read_toml
-from byline.catalog.configs.places import DeepSpeedPlace, InputPlace, OutputPlace
+from byline.catalog.configs.places import InputPlace, OutputPlace
 from byline.catalog.errors import ConfigError
-from byline.diffusion.configs import AutoencoderConfig, NoiseConfig, Precision, TextEncoderConfig, UNetConfig
+from byline.diffusion.configs import (
+    OF_FLOW,
+    AutoencoderConfig,
+    NoiseConfig,
+    Precision,
+    TextEncoderConfig,
+    TransformerConfig,
+    UNetConfig,
+)
 from byline.diffusion.sources import ModelSource
 from byline.training.buckets import Buckets, BucketsConfig, buckets_of
+from byline.training.run_tables import InitConfig, MachineConfig, OptimizerConfig, PhaseConfig
 from byline.training.watch_config import DiffusionWatchConfig, WatchConfig
-
-Attention = Literal["auto", "flash", "efficient", "cudnn", "math"]
-
-
-class OptimizerConfig(BaseModel, frozen=True, extra="forbid"):
-    """Which optimizer, and its learning rate over the run: a linear warm-up, then the schedule."""
-
-    name: Literal["adamw", "muon"] = "adamw"
-    """`muon` orthogonalizes the updates of matrices, scaled so that AdamW's learning rate suits them (Moonshot); the
-    rest (convolutions, norms, biases, embeddings) is AdamW's."""
-    learning_rate: float = Field(gt=0)
-    betas: tuple[float, float] = (0.9, 0.99)
-    momentum: float = Field(default=0.95, ge=0, lt=1)
-    """Muon's."""
-    weight_decay: float = Field(default=0.01, ge=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    warmup_images: int = Field(default=0, ge=0)
-    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
-    """A cosine over the whole run; constant; or constant and at the end linear (warm-up, stable, decay)."""
-    decay_images: int = Field(default=0, ge=0)
-    """How long `wsd` decays, at the end of the run."""
-    min_lr_ratio: float = Field(default=0.0, ge=0, le=1)
-    """Where `cosine` and `wsd` end, as a part of `learning_rate`."""
-
-    @model_validator(mode="after")
-    def _decay_belongs_to_wsd(self) -> "OptimizerConfig":
-        if (self.schedule == "wsd") != (self.decay_images > 0):
-            raise ValueError(
-                f"schedule = '{self.schedule}' with decay_images = {self.decay_images}; "
-                "'wsd' needs decay_images above 0, and no other schedule has it"
-            )
-        return self
-
-
-class MachineConfig(BaseModel, frozen=True, extra="forbid"):
-    """What cannot change the weights, beyond the rounding of sums."""
-
-    num_ranks: int = Field(default=1, ge=1)
-    """Processes on this machine. Under torchrun or the deepspeed launcher theirs counts instead."""
-    deepspeed: DeepSpeedPlace = Field("cpu", validate_default=True)
-    """How DeepSpeed spreads memory over ranks: a file, or `cpu` (each rank holds everything), `zero1`, `zero2` or
-    `zero3`, which come with byline. What to compute is said in this file only."""
-    max_images_per_pass: int = Field(default=64, ge=1)
-    """A larger share of a batch is computed in several passes, whose gradients are summed."""
-    log_every_images: int = Field(ge=1)
-    save_every_images: int = Field(ge=1)
-    keep_checkpoints: int = Field(default=2, ge=1)
-    timeout_minutes: float = Field(default=10, gt=0)
-    """How long ranks wait for one that shows no life. One that still encodes, or writes, is waited for."""
-    activation_checkpointing: bool = False
-    """Compute activations again in the backward pass, and hold few: less memory, about a third more work."""
-    compile: bool = False
-    """Compile the network by `torch.compile`, which takes minutes at the start."""
-    attention: Attention = "auto"
-    """Which kernel of torch computes attention, where it can; others where it cannot."""
-    cache: OutputPlace | None = None
-    """Folder of what is mapped while training, best on a disk of the machine; `feed` in the run's if none is named.
-    Ranks and runs may share it."""
-    cache_gb: float = Field(default=100, gt=0)
-    """About how large it may become; what was not read for longest goes first."""
-
-
-class InitConfig(BaseModel, frozen=True, extra="forbid"):
-    """Start from the weights of another run, as for fine-tuning: what it saw counts for this one too."""
-
-    checkpoint: InputPlace
-    """A checkpoint, or a run, whose newest is taken: a folder or a URL. Its digest is part of this run."""
-    weights: Literal["averaged", "last"] = "averaged"
-
-
-class PhaseConfig(BaseModel, frozen=True, extra="forbid"):
-    """A part of a run that differs from what came before it: what it does not name stays."""
-
-    from_images: int = Field(gt=0)
-    """Images that the run has seen when the phase begins."""
-    resolution_px: int | None = Field(default=None, ge=8)
-    learning_rate: float | None = Field(default=None, gt=0)
-    """The optimizer's from here on; its schedule is that of the whole run."""
 
 
 class RunConfig(BaseModel, frozen=True, extra="forbid"):
@@ -215,13 +146,16 @@ class AutoencoderRun(RunConfig, frozen=True, extra="forbid"):
 
 
 class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
-    """Train a text-conditioned latent-diffusion model."""
+    """Train a text-conditioned diffusion model, of latents or of pixels."""
 
     kind: Literal["diffusion"]
-    autoencoder: ModelSource
-    """Folder or hub name of an `AutoencoderKL`, or `{ name = ..., subfolder = "vae", revision = ... }`."""
+    autoencoder: ModelSource | None = None
+    """Folder or hub name of an `AutoencoderKL`, or `{ name = ..., subfolder = "vae", revision = ... }`. Left out, the
+    model is of pixels."""
     text_encoder: TextEncoderConfig = TextEncoderConfig()
-    unet: UNetConfig
+    unet: UNetConfig | None = None
+    """The network: this or `transformer`."""
+    transformer: TransformerConfig | None = None
     noise: NoiseConfig
     caption_drop_prob: float = Field(default=0.1, ge=0, le=1)
     """How often a caption is replaced by none, for classifier-free guidance."""
@@ -232,6 +166,34 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     buckets: BucketsConfig | None = None
     """Train on several shapes; without the table on squares."""
     watch: DiffusionWatchConfig = DiffusionWatchConfig()
+
+    @model_validator(mode="after")
+    def _one_network(self) -> "DiffusionRun":
+        if (self.unet is None) == (self.transformer is None):
+            found = "neither" if self.unet is None else "both"
+            raise ValueError(f"the network is [unet] or [transformer], and {found} is there; give one of the two")
+        if self.autoencoder is None and self.sample_latents:
+            raise ValueError("sample_latents is of an autoencoder, and none is named; remove it")
+        if self.autoencoder is None and self.buckets is not None:
+            raise ValueError("buckets are of latents, and a model of pixels reads squares; remove them, or name one")
+        return self
+
+    @model_validator(mode="after")
+    def _guided(self) -> "DiffusionRun":
+        drawn = self.watch.samples
+        if drawn is not None and drawn.guidance_scale > 1 and self.caption_drop_prob == 0:
+            raise ValueError(
+                f"watch.samples.guidance_scale = {drawn.guidance_scale} with caption_drop_prob = 0: guidance needs a "
+                "model that was trained without captions too; set guidance_scale = 1, or drop some"
+            )
+        return self
+
+    @property
+    def network(self) -> UNetConfig | TransformerConfig:
+        """The one that is there."""
+        network = self.transformer if self.unet is None else self.unet
+        assert network is not None
+        return network
 
     @model_validator(mode="after")
     def _whole_buckets(self) -> "DiffusionRun":
@@ -251,10 +213,10 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
         return None if self.buckets is None else buckets_of(self.buckets, self.resolution_px)
 
     def require_fits(self, shrinks: int) -> None:
-        """Raise `ConfigError` when shapes do not fit the U-Net and an autoencoder that shrinks by so much."""
+        """Raise `ConfigError` when shapes do not fit the network and an autoencoder that shrinks by so much."""
         if self.shapes is not None:
-            by_unet = 2 ** (len(self.unet.block_out_channels) - 1)
-            self.shapes.require_multiple(shrinks * by_unet, f"the autoencoder ({shrinks}) and the U-Net ({by_unet})")
+            by = self.network.shrinks
+            self.shapes.require_multiple(shrinks * by, f"the autoencoder ({shrinks}) and the network ({by})")
 
     def _in(self, phase: PhaseConfig) -> "DiffusionRun":
         changed = super()._in(phase)
@@ -266,12 +228,16 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     def identity(self) -> dict[str, Any]:
         """Return what it is for every run, but that the autoencoder's place does not count: its weights do.
 
-        Without buckets it does not speak of them, as before there were any.
+        What a run has none of (buckets, a transformer, a flow) is not spoken of, as before there were any.
         """
         identity = super().identity()
         del identity["autoencoder"]
-        if self.buckets is None:
-            del identity["buckets"]
+        for name in ("buckets", "unet", "transformer"):
+            if identity[name] is None:
+                del identity[name]
+        if not self.noise.use_flow_sigmas:
+            for name in OF_FLOW:
+                del identity["noise"][name]
         return identity
 
 

@@ -1,4 +1,4 @@
-"""Fit a denoising U-Net to latents and captions."""
+"""Fit a denoising network to latents, or pixels, and captions."""
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
@@ -7,23 +7,25 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
-from byline.diffusion.autoencoder import autocast, load_autoencoder
+from byline.diffusion.autoencoder import autocast, load_autoencoder, shrinks_by
 from byline.diffusion.configs import Precision
-from byline.diffusion.networks import build_unet, predict
+from byline.diffusion.networks import Denoiser, build_denoiser, predict
 from byline.diffusion.noise import Noising
 from byline.diffusion.parts import FOLDER, parts_of
+from byline.diffusion.pixel_space import PixelSpace
+from byline.diffusion.pixels import RULE
+from byline.diffusion.samplers import build_scheduler
 from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import weights_digest
 from byline.training.config import DiffusionRun
 from byline.training.drawing import Drawing
 from byline.training.encoded import NUM_UNIFORM, Encoded
-from byline.training.encoded_shards import make_encoded
+from byline.training.encoded_shards import make_encoded, make_pixels
 from byline.training.encoding import Encoders, Views, latent_facts, shards_of_rank, text_facts
 from byline.training.feed import Batches, Share, Source, read_batches
 from byline.training.feed_cache import FeedCache, cache_of
@@ -35,18 +37,24 @@ from byline.training.samples import images_at, order_of, read_sizes, shards_of
 
 
 class DenoisingLoss(nn.Module):
-    """The U-Net, and the weighted squared error of what it predicts."""
+    """The network, and the weighted squared error of what it predicts; diffusers' pipelines call it U-Net."""
 
-    def __init__(self, unet: UNet2DConditionModel, noising: Noising, precision: Precision) -> None:
+    def __init__(self, unet: Denoiser, noising: Noising, precision: Precision) -> None:
         super().__init__()
         self.unet = unet
         self._noising, self._precision = noising, precision
 
     def forward(self, x0_BCHW: Tensor, noise_BCHW: Tensor, t_B: Tensor, text_BLD: Tensor) -> Tensor:
-        """Return the loss. `x0_BCHW` has about unit variance."""
+        """Return the loss. `x0_BCHW` has about unit variance.
+
+        In evaluation mode it is the squared error of the picture that the prediction implies, without a weight, which
+        compares between networks of all kinds of prediction.
+        """
         noisy_BCHW = self._noising.add(x0_BCHW, noise_BCHW, t_B)
         with autocast(x0_BCHW.device, self._precision):
             predicted_BCHW = predict(self.unet, noisy_BCHW, t_B, text_BLD.float())
+        if not self.training:
+            return (self._noising.picture(predicted_BCHW, noisy_BCHW, t_B) - x0_BCHW).square().mean()
         error_BCHW = predicted_BCHW - self._noising.target(x0_BCHW, noise_BCHW, t_B)
         return (self._noising.weight(t_B) * error_BCHW.square().mean((1, 2, 3))).mean()
 
@@ -63,14 +71,14 @@ class DiffusionTask:
         _measure(encoders, release, ranks)
         self._autoencoder = encoders.autoencoder
         self._parts = parts_of(config.autoencoder, encoders.text_encoder)
+        self._noising = Noising(config.noise)
         (self._no_text_LD,) = encoders.text_encoder.encode([""])
         self._release, self._encoders = release, encoders
         self._order = order_of(release.manifest, config.identity(), partial(read_sizes, release))
-        self.network = DenoisingLoss(_new_unet(config, encoders), Noising(config.noise), config.precision)
-        self.provenance = {
-            "autoencoder": weights_digest(encoders.autoencoder),
-            "text_encoder": encoders.text_encoder.digest,
-        }
+        self.network = DenoisingLoss(_new_network(config, encoders), self._noising, config.precision)
+        self.provenance = {"text_encoder": encoders.text_encoder.digest}
+        if config.autoencoder is not None:
+            self.provenance |= {"autoencoder": weights_digest(encoders.autoencoder)}
         self.held_out = self._held_out(encoders, release, ranks)
         self.drawing = self._drawing(encoders) if ranks.is_first else None
 
@@ -84,10 +92,10 @@ class DiffusionTask:
             caption_drop_prob=config.caption_drop_prob,
             flip_prob=config.flip_prob,
             max_tokens=config.text_encoder.max_tokens,
-            num_train_timesteps=config.noise.num_train_timesteps,
+            noising=self._noising,
             device=ranks.device,
         )
-        side = config.resolution_px // 2 ** (len(encoders.autoencoder.config.block_out_channels) - 1)
+        side = config.resolution_px // shrinks_by(encoders.autoencoder)
         parts, channels = len(encoders.views.columns[0]), encoders.autoencoder.config.latent_channels
         text_bytes = 2 * config.text_encoder.max_tokens * encoders.text_encoder.width
         source = Source(
@@ -102,13 +110,19 @@ class DiffusionTask:
     def _cache(self) -> FeedCache:
         encoders, flat = self._encoders, None
         if encoders.buckets is not None:
-            shrinks = 2 ** (len(encoders.autoencoder.config.block_out_channels) - 1)
-            flat = encoders.autoencoder.config.latent_channels * (self._config.resolution_px // shrinks) ** 2
+            side = self._config.resolution_px // shrinks_by(encoders.autoencoder)
+            flat = encoders.autoencoder.config.latent_channels * side**2
 
         def make(shard: Shard, new: NewArrays) -> None:
-            make_encoded(self._release, shard, encoders.latents, encoders.text, encoders.views.columns, new, flat=flat)
+            if encoders.latents is None:
+                make_pixels(self._release, shard, encoders.text, encoders.side_px, new)
+            else:
+                make_encoded(
+                    self._release, shard, encoders.latents, encoders.text, encoders.views.columns, new, flat=flat
+                )
 
-        made_of = [encoders.latents.instrument, encoders.text.instrument]
+        pixels = [RULE, encoders.side_px]
+        made_of = [pixels if encoders.latents is None else encoders.latents.instrument, encoders.text.instrument]
         return cache_of(self._config, shards_of(self._release, "train"), made_of, make)
 
     def images_of(self, positions: Iterable[int]) -> list[str]:
@@ -116,16 +130,18 @@ class DiffusionTask:
         return images_at(self._release, self._order, positions)
 
     def finish(self, models: dict[str, Any]) -> None:
-        """Do nothing: a U-Net says nothing about its weights."""
+        """Do nothing: a denoising network says nothing about its weights."""
 
     def trained_models(self) -> dict[str, Any]:
-        """Return the U-Net."""
+        """Return the network."""
         return {"unet": self.network.unet}
 
     def frozen_models(self) -> dict[str, Any]:
         """Return the autoencoder and the noise schedule, which sampling needs, and whose the frozen parts are."""
-        scheduler = DDIMScheduler(**self._config.noise.scheduler_config())
-        return {"vae": self._autoencoder, "scheduler": scheduler, FOLDER: self._parts}
+        sampler = "dpm++" if self._config.noise.use_flow_sigmas else "ddim"
+        scheduler = build_scheduler(sampler, self._config.noise.scheduler_config())
+        latents = {} if self._config.autoencoder is None else {"vae": self._autoencoder}
+        return {**latents, "scheduler": scheduler, FOLDER: self._parts}
 
     def _held_out(self, encoders: Encoders, release: Release, ranks: Ranks) -> HeldOutLatents | None:
         config, validation = self._config, self._config.watch.validation
@@ -135,11 +151,11 @@ class DiffusionTask:
             read_held_out(release, validation.images, ranks),
             encoders.autoencoder,
             encoders.text_encoder,
-            of=[self.provenance, config.noise.model_dump(mode="json"), config.text_encoder.max_tokens],
+            noising=self._noising,
+            of=["error of the picture", self.provenance, config.text_encoder.max_tokens],
             side_px=config.resolution_px,
             precision=config.precision,
             levels=validation.levels,
-            num_train_timesteps=config.noise.num_train_timesteps,
         )
 
     def _drawing(self, encoders: Encoders) -> Drawing | None:
@@ -155,29 +171,33 @@ class DiffusionTask:
 
 
 def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
-    autoencoder = load_autoencoder(config.autoencoder).to(ranks.device)
+    autoencoder = PixelSpace() if config.autoencoder is None else load_autoencoder(config.autoencoder)
+    autoencoder = autoencoder.to(ranks.device)
     text_encoder = TextEncoder(config.text_encoder).to(ranks.device)
-    shrinks = 2 ** (len(autoencoder.config.block_out_channels) - 1)
+    shrinks = shrinks_by(autoencoder)
     if config.resolution_px % shrinks:
         raise ConfigError(
             f"resolution_px = {config.resolution_px} must be a multiple of {shrinks}, by which "
             f"{config.autoencoder} shrinks pictures"
         )
     config.require_fits(shrinks)
-    views = Views(spread=config.sample_latents, mirrored=config.flip_prob > 0)
+    views = Views(spread=config.sample_latents, mirrored=config.flip_prob > 0 and config.autoencoder is not None)
     # Facts are the corpus'; an export, which has none, is left as it is.
     store = release.store if release.export is None else Store(str(config.run))
-    return Encoders(
-        autoencoder=autoencoder,
-        text_encoder=text_encoder,
-        latents=latent_facts(
+    latents = None
+    if config.autoencoder is not None:
+        latents = latent_facts(
             store,
             autoencoder,
             side_px=config.resolution_px,
             precision=config.precision,
             views=views,
             buckets=config.shapes,
-        ),
+        )
+    return Encoders(
+        autoencoder=autoencoder,
+        text_encoder=text_encoder,
+        latents=latents,
         text=text_facts(store, text_encoder),
         views=views,
         side_px=config.resolution_px,
@@ -193,12 +213,11 @@ def _measure(encoders: Encoders, release: Release, ranks: Ranks) -> None:
     ranks.barrier()
 
 
-def _new_unet(config: DiffusionRun, encoders: Encoders) -> UNet2DConditionModel:
+def _new_network(config: DiffusionRun, encoders: Encoders) -> Denoiser:
     torch.manual_seed(config.seed)
-    shrinks = 2 ** (len(encoders.autoencoder.config.block_out_channels) - 1)
-    return build_unet(
-        config.unet,
-        side=config.resolution_px // shrinks,
+    return build_denoiser(
+        config.network,
+        side=config.resolution_px // shrinks_by(encoders.autoencoder),
         latent_channels=encoders.autoencoder.config.latent_channels,
         text_width=encoders.text_encoder.width,
     )

@@ -7,7 +7,9 @@ from diffusers import AutoencoderKL
 
 from byline.diffusion.autoencoder import fold_statistics
 from byline.diffusion.grid import grid_png
-from byline.diffusion.sampling import build_pipeline, build_scheduler, draw, set_timesteps
+from byline.diffusion.pixel_space import PixelSpace
+from byline.diffusion.samplers import build_scheduler, set_timesteps
+from byline.diffusion.sampling import build_pipeline, draw
 from byline.diffusion.text import TextEncoder
 from byline.training.watch_config import SamplesConfig
 
@@ -17,7 +19,7 @@ class Drawing:
     """What draws a grid. The noise is the same each time, so grids show what training changed."""
 
     config: SamplesConfig
-    autoencoder: AutoencoderKL
+    autoencoder: AutoencoderKL | PixelSpace
     text_encoder: TextEncoder
     scheduler_config: dict[str, Any]
 

@@ -12,11 +12,16 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from byline.diffusion.autoencoder import normalize
+from byline.diffusion.noise import Noising
+from byline.diffusion.pixel_space import PixelSpace
+from byline.diffusion.pixels import to_network
 from byline.training.encoded_shards import spread
 from byline.training.feed import Group, Inputs, Scratch, even_parts, new_tensor, places_of
 from byline.training.order import Ints
 
 Halves = npt.NDArray[np.float16]
+Stored = Halves | npt.NDArray[np.uint8]
+"""Latents as the network's numbers, or pixels as bytes."""
 DROP, TIME, CAPTION, FLIP, NUM_UNIFORM = range(5)
 """What the uniform numbers of a sample decide, and how many there are."""
 LENGTHS = 8
@@ -27,25 +32,27 @@ LENGTHS = 8
 class Encoded:
     """How encoded samples become a network's inputs. See `training.feed.Gather`."""
 
-    autoencoder: AutoencoderKL
+    autoencoder: AutoencoderKL | PixelSpace
     no_text: Halves
     """`(L, D)`: what takes the place of a caption that is dropped."""
     caption_drop_prob: float
     flip_prob: float
     max_tokens: int
-    num_train_timesteps: int
+    noising: Noising
     device: torch.device
     scratch: Scratch = field(default_factory=Scratch)
 
     def gather(self, groups: list[Group], uniform_NU: Tensor) -> "EncodedBlock":
         """Read the samples of a block."""
+        flipped = uniform_NU[:, FLIP] < self.flip_prob
         return EncodedBlock(
             encoded=self,
-            latents=_latents(groups, (uniform_NU[:, FLIP] < self.flip_prob).numpy(), self.scratch),
+            latents=_latents(groups, flipped.numpy(), self.scratch),
             shapes=_shapes(groups),
             places=places_of(groups),
             texts=self._texts(groups, uniform_NU.numpy()),
-            times=(uniform_NU[:, TIME] * self.num_train_timesteps).long(),
+            times=self.noising.times(uniform_NU[:, TIME]),
+            is_mirrored=flipped,
         )
 
     def _texts(self, groups: list[Group], uniform_NU: npt.NDArray[np.float32]) -> "Texts":
@@ -93,7 +100,7 @@ class EncodedBlock:
     """The samples of a block, read. See `training.feed.Reading`."""
 
     encoded: Encoded
-    latents: Halves
+    latents: Stored
     """`(N, parts, C, H, W)`, not in the block's order: `places` has where each sample is. With shapes `(N, parts, F)`,
     where a sample has `C H W` numbers and then zeros."""
     shapes: Ints | None
@@ -101,6 +108,8 @@ class EncodedBlock:
     places: Ints
     texts: Texts
     times: Tensor
+    is_mirrored: Tensor
+    """Which pictures are to be mirrored. Of latents that is done: there is a view of them."""
 
     def passes(self, step: range, size: int, normal: Tensor) -> list[Inputs]:
         """Return normalized latents, noise, timesteps, and captions."""
@@ -115,7 +124,11 @@ class EncodedBlock:
         return found
 
     def _inputs(self, part: slice | Ints, normal: Tensor, shape: tuple[int, int, int] | None = None) -> Inputs:
-        encoded, taken = self.encoded, torch.from_numpy(self.latents[self.places[part]]).float()
+        encoded, taken = self.encoded, torch.from_numpy(self.latents[self.places[part]])
+        if taken.dtype == torch.uint8:
+            mirrored = self.is_mirrored[part]
+            taken[mirrored] = taken[mirrored].flip(-1)
+        taken = to_network(taken) if taken.dtype == torch.uint8 else taken.float()
         if shape is not None:
             taken = _unflat(taken, shape)
         noise_BCHW, raw_BCHW = normal[:, 0].contiguous(), taken[:, 0]
@@ -128,10 +141,10 @@ class EncodedBlock:
         return x0_BCHW, noise_BCHW, self.times[part], self.texts.padded(part, encoded.max_tokens, encoded.device)
 
 
-def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_], scratch: Scratch) -> Halves:
+def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_], scratch: Scratch) -> Stored:
     """Return the latents of the samples, `(N, parts, C, H, W)`, end to end."""
     first = groups[0].arrays["latents"]
-    latents = scratch.array("latents", (len(flipped), *first.shape[2:]), np.float16)
+    latents = scratch.array("latents", (len(flipped), *first.shape[2:]), first.dtype)
     at = 0
     for group in groups:
         views = group.arrays["latents"].shape[1]

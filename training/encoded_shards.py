@@ -1,7 +1,8 @@
 """Encoded shards: latents and token vectors as arrays to map, made of the facts of a shard's samples.
 
-latents        (N, views, parts, C, H, W) float16: as it is and mirrored; mean and spread, as far as the run needs them
-               with buckets (N, views, parts, F): C H W numbers, then zeros
+latents        (N, views, parts, C, H, W) float16: as it is and mirrored; mean and spread, as far as the run needs them;
+               with buckets (N, views, parts, F): C H W numbers, then zeros;
+               without an autoencoder (N, 1, 1, 3, H, W) uint8: pixels
 shapes         (N, 2) int32: heights and widths of latents, with buckets only
 tokens         (T, D) float16: the vectors of each distinct caption, end to end
 token_ends     (captions) where they end
@@ -23,9 +24,10 @@ from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
+from byline.training.decoded import decode
 from byline.training.feed_files import NewArrays
 from byline.training.order import Ints
-from byline.training.samples import read_names
+from byline.training.samples import read_names, read_samples
 
 Halves = npt.NDArray[np.float16]
 
@@ -49,7 +51,16 @@ def make_encoded(
         make_latents(latents, shard.pack, names.sha256s, parts, new)
     else:
         make_flat_latents(latents, shard.pack, names.sha256s, parts, new, flat)
-    make_texts(text, shard.pack, [{caption: 1.0} for caption in names.captions], new)
+    make_texts(text, shard.pack, names.weighted, new)
+
+
+def make_pixels(release: Release, shard: Shard, text: FactTable, side_px: int, new: NewArrays) -> None:
+    """Make the arrays of a shard for a model of pixels."""
+    samples = read_samples(release, shard)
+    pixels = new.new("latents", (len(samples.pictures), 1, 1, 3, side_px, side_px), np.uint8)
+    for row, picture in enumerate(decode(samples.pictures, (side_px, side_px))):
+        pixels[row, 0, 0] = picture
+    make_texts(text, shard.pack, samples.weighted, new)
 
 
 def make_latents(facts: FactTable, pack: str, sha256s: Sequence[str], parts: list[list[str]], new: NewArrays) -> None:

@@ -27,6 +27,7 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.diffusion.autoencoder import autocast
 from byline.diffusion.configs import Precision
+from byline.diffusion.pixel_space import PixelSpace
 from byline.diffusion.pixels import RULE, SHAPED_RULE, to_network
 from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import weights_digest
@@ -107,9 +108,10 @@ def text_facts(store: Store, text_encoder: TextEncoder) -> FactTable:
 class Encoders:
     """The two frozen networks and the tables that keep what they give."""
 
-    autoencoder: AutoencoderKL
+    autoencoder: AutoencoderKL | PixelSpace
     text_encoder: TextEncoder
-    latents: FactTable
+    latents: FactTable | None
+    """None of a model of pixels: they are decoded where they are read."""
     text: FactTable
     views: Views
     side_px: int
@@ -130,11 +132,11 @@ class Encoders:
         self, release: Release, shard: Shard, device: torch.device, advance: Callable[[int], None]
     ) -> int:
         names = read_names(release, shard)
-        captions = {sha256_hex(caption.encode()): caption for caption in names.captions}
+        captions = {sha256_hex(caption.encode()): caption for of_sample in names.weighted for caption in of_sample}
         for keys in _segments(self.text.lacking(shard.pack, captions)):
             vectors = self.text_encoder.encode([captions[key] for key in keys])
             self.text.append(shard.pack, list(map(_text_row, keys, vectors)))
-        lacking = self.latents.lacking(shard.pack, names.sha256s)
+        lacking = [] if self.latents is None else self.latents.lacking(shard.pack, names.sha256s)
         advance(len(names.sha256s) - len(lacking))
         if lacking:
             samples = read_samples(release, shard)
@@ -161,6 +163,7 @@ class Encoders:
         device: torch.device,
         advance: Callable[[int], None],
     ) -> None:
+        assert self.latents is not None
         rows: list[dict[str, object]] = []
         decoded = ReadAhead(_batches(by_shape), size=_num_bytes, max_bytes=DECODED_BYTES)
         with closing(decoded):

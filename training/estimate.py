@@ -12,7 +12,7 @@ from byline.catalog.configs.places import shipped
 from byline.catalog.errors import ConfigError
 from byline.diffusion.autoencoder import build_autoencoder
 from byline.diffusion.configs import Precision
-from byline.diffusion.networks import build_unet
+from byline.diffusion.networks import build_denoiser
 from byline.diffusion.noise import Noising
 from byline.training.autoencoder_task import ReconstructionLoss
 from byline.training.config import AutoencoderRun, TrainConfig
@@ -184,7 +184,7 @@ def build_network(config: TrainConfig) -> nn.Module:
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
     config.require_fits(config.resolution_px // side)
     width = text_width(config.text_encoder)
-    unet = build_unet(config.unet, side=side, latent_channels=channels, text_width=width)
+    unet = build_denoiser(config.network, side=side, latent_channels=channels, text_width=width)
     return DenoisingLoss(unet, Noising(config.noise), config.precision)
 
 
@@ -208,4 +208,5 @@ def _feed_bytes(config: TrainConfig) -> int:
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
     tokens = config.text_encoder.max_tokens * text_width(config.text_encoder)
     parts = 2 if config.sample_latents else 1  # mean and spread
-    return FLOAT16 * (parts * channels * side**2 + tokens)
+    number = 1 if config.autoencoder is None else FLOAT16  # pixels are bytes
+    return number * parts * channels * side**2 + FLOAT16 * tokens

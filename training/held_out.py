@@ -20,6 +20,8 @@ from byline.catalog.digests import digest_of
 from byline.catalog.errors import ConfigError
 from byline.diffusion.autoencoder import encode, normalize
 from byline.diffusion.configs import Precision
+from byline.diffusion.noise import Noising
+from byline.diffusion.pixel_space import PixelSpace
 from byline.diffusion.pixels import square, to_network
 from byline.diffusion.seeds import seed_from
 from byline.diffusion.text import TextEncoder
@@ -103,7 +105,7 @@ class HeldOutLatents:
     of: str
     num_images: int
     levels: int
-    num_train_timesteps: int
+    noising: Noising
     sha256s: tuple[str, ...]
     latents: Tensor
     """`(N, C, H, W)`, normalized, on the CPU."""
@@ -111,30 +113,30 @@ class HeldOutLatents:
     """`(N, L, D)`."""
 
     def passes(self, level: int, size: int) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the inputs, with a timestep of each picture in the level's span. No caption is dropped."""
-        first, end = (self.num_train_timesteps * number // self.levels for number in (level, level + 1))
+        """Yield the inputs, with as much noise in each picture as its level's span has. No caption is dropped."""
         for start in range(0, len(self.sha256s), size):
             rows = slice(start, start + size)
             generators = [_generator(sha256, level) for sha256 in self.sha256s[rows]]
             x0_BCHW = self.latents[rows]
             noise_BCHW = torch.stack([torch.randn(x0_BCHW.shape[1:], generator=one) for one in generators])
-            t_B = torch.stack([torch.randint(first, end, (), generator=one) for one in generators])
+            within_B = torch.stack([torch.rand((), generator=one) for one in generators])
+            t_B = self.noising.times_at((level + within_B) / self.levels)
             yield x0_BCHW, noise_BCHW, t_B, self.texts[rows]
 
 
 def encode_held_out(
     samples: HeldOutSamples,
-    autoencoder: AutoencoderKL,
+    autoencoder: AutoencoderKL | PixelSpace,
     text_encoder: TextEncoder,
     *,
+    noising: Noising,
     of: object,
     side_px: int,
     precision: Precision,
     levels: int,
-    num_train_timesteps: int,
 ) -> HeldOutLatents:
     """Encode the pictures and captions of this rank. `of` is what else decides the loss, as plain data."""
-    device = next(autoencoder.parameters()).device
+    device = autoencoder.device
     encoded = [
         normalize(autoencoder, encode(autoencoder, to_network(pixels_BCHW.to(device)), precision)).cpu()
         for pixels_BCHW in samples.pixels(side_px, BATCH)
@@ -144,7 +146,7 @@ def encode_held_out(
         of=digest_of([samples.digest, side_px, levels, of]),
         num_images=samples.num_images,
         levels=levels,
-        num_train_timesteps=num_train_timesteps,
+        noising=noising,
         sha256s=samples.sha256s,
         latents=torch.cat(encoded) if encoded else torch.empty(0),
         texts=torch.stack(texts) if texts else torch.empty(0),

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from byline.catalog.errors import ConfigError
-from byline.training.config import Attention
+from byline.training.run_tables import Attention
 
 BACKENDS = {
     "flash": SDPBackend.FLASH_ATTENTION,

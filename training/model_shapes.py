@@ -8,6 +8,7 @@ from transformers import AutoConfig
 
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import OFFLINE
+from byline.diffusion.pixel_space import CHANNELS
 from byline.diffusion.sources import ModelSource
 
 AUTOENCODERS = {
@@ -27,8 +28,13 @@ TEXT_WIDTHS = {
 WIDTHS = ("hidden_size", "d_model")
 
 
-def latent_shape(source: ModelSource, resolution_px: int) -> tuple[int, int]:
-    """Return channels and side of the latents of square pictures. Raises `ConfigError` for a side that has none."""
+def latent_shape(source: ModelSource | None, resolution_px: int) -> tuple[int, int]:
+    """Return channels and side of the latents of square pictures; without an autoencoder, of the pictures.
+
+    Raises `ConfigError` for a side that has none.
+    """
+    if source is None:
+        return CHANNELS, resolution_px
     channels, shrinks = AUTOENCODERS.get(str(source)) or _autoencoder(source)
     if resolution_px % shrinks:
         raise ConfigError(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from byline.catalog.errors import ConfigError
-from byline.training.config import OptimizerConfig
+from byline.training.run_tables import OptimizerConfig
 
 
 class MuonAndAdamW(torch.optim.Optimizer):

@@ -3,24 +3,30 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from io import BytesIO
+from itertools import starmap
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
-from byline.catalog.corpora.manifest import Manifest, Release, Shard, Split, read_shard_table
+from byline.catalog.corpora.manifest import Manifest, Release, Shard, Split
 from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import CorpusError
 from byline.diffusion.checkpoint import CheckpointInfo, require_trained_on
 from byline.training.buckets import BucketsConfig, buckets_of
 from byline.training.order import Ints, Order, Runs
 
+CAPTIONS = ("caption", "captions", "caption_weights")
+"""Columns of a shard's table; a release of one caption a picture has the first alone."""
 ORDERED_BY = ("streams", "shuffle_samples", "seed")
 """What the order of a run depends on, beside the release: keys of its config. Where it has
 `buckets`, on these, `resolution_px` and `batch_size` too."""
+SHARDS_REMEMBERED = 1024
+"""How many shards' buckets are kept in memory, two bytes a sample. Where windows lie in more, tables are read again."""
 SizesOf = Callable[[Shard], Ints]
 """Gives the sizes of a shard's pictures, `(N, 2)`: height and width, in key order."""
 
@@ -31,6 +37,13 @@ class Names:
 
     sha256s: tuple[str, ...]
     captions: tuple[str, ...]
+    several: tuple[Mapping[str, float], ...] = ()
+    """The captions of each, with how often to draw one against the others, where the release ships several."""
+
+    @property
+    def weighted(self) -> tuple[Mapping[str, float], ...]:
+        """The captions of each, with their weights: itself, or several."""
+        return self.several or tuple({caption: 1.0} for caption in self.captions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +59,24 @@ def read_names(release: Release, shard: Shard) -> Names:
 
     Raises `BylineError` when what is read is damaged.
     """
-    table = _table(release, shard, ["sha256", "caption"])
+    table = release.rows(shard, ["sha256", *CAPTIONS])
     if table is None:
         samples = read_samples(release, shard)
-        return Names(sha256s=samples.sha256s, captions=samples.captions)
-    return Names(sha256s=tuple(table["sha256"].to_pylist()), captions=tuple(table["caption"].to_pylist()))
+        return Names(sha256s=samples.sha256s, captions=samples.captions, several=samples.several)
+    captions = tuple(table["caption"].to_pylist())
+    several: tuple[Mapping[str, float], ...] = ()
+    if "captions" in table.column_names:
+        said = zip(captions, table["captions"].to_pylist(), table["caption_weights"].to_pylist(), strict=True)
+        several = tuple(starmap(_weights, said))
+    return Names(sha256s=tuple(table["sha256"].to_pylist()), captions=captions, several=several)
+
+
+def _weights(caption: str, captions: list[str], weights: list[float]) -> Mapping[str, float]:
+    """Return the captions of a sample with their weights; what two captioners wrote alike has both weights."""
+    found: dict[str, float] = {}
+    for text, weight in zip(captions, weights, strict=True):
+        found[text] = found.get(text, 0.0) + weight
+    return found or {caption: 1.0}
 
 
 def read_sizes(release: Release, shard: Shard) -> Ints:
@@ -59,37 +85,23 @@ def read_sizes(release: Release, shard: Shard) -> Ints:
     The table beside the shard says them; without one, the heads of the pictures do. Raises `BylineError` when what is
     read is damaged.
     """
-    table = _table(release, shard, ["sha256", "height", "width"])
+    table = release.rows(shard, ["sha256", "height", "width"])
     if table is not None:
-        return sizes_in(table)
+        return sizes_in(table, shard.name)
     return np.array([_size(picture) for picture in read_samples(release, shard).pictures], np.int64).reshape(-1, 2)
 
 
-def sizes_in(table: pa.Table) -> Ints:
-    """Return height and width, `(N, 2)`, of the rows of a table."""
-    return np.stack([table[name].to_numpy() for name in ("height", "width")], axis=1).astype(np.int64)
+def sizes_in(table: pa.Table, shard: str) -> Ints:
+    """Return height and width, `(N, 2)`, of the rows of a shard's table. Raises `CorpusError` where a row has none."""
+    sizes = np.stack([pc.fill_null(table[name], 0).to_numpy() for name in ("height", "width")], axis=1)
+    if (sizes < 1).any():
+        raise CorpusError(f"the table of {shard} has a picture of no size; delete it and build again")
+    return sizes.astype(np.int64)
 
 
 def _size(picture: bytes) -> tuple[int, int]:
     with Image.open(BytesIO(picture)) as image:
         return image.height, image.width
-
-
-def _table(release: Release, shard: Shard, columns: list[str]) -> pa.Table | None:
-    """Return columns of a shard's table in key order; None where it has none."""
-    if release.has_rows:
-        table = release.store.read_table(release.shard_path(shard), columns)
-    elif not release.store.exists(release.table_path(shard)):
-        return None
-    elif release.export is None:
-        table = read_shard_table(release.store, shard.name, columns)
-    else:
-        table = release.store.read_table(release.table_path(shard), columns)
-    if len(table) != shard.num_samples:
-        raise CorpusError(
-            f"the table of {shard.name} has {len(table)} samples, not {shard.num_samples}; delete it and build again"
-        )
-    return table.sort_by("sha256")
 
 
 def read_samples(release: Release, shard: Shard) -> Samples:
@@ -98,13 +110,18 @@ def read_samples(release: Release, shard: Shard) -> Samples:
     if sha256_hex(tar) != shard.sha256:
         raise CorpusError(f"{release.store.url(release.shard_path(shard))} is damaged; delete it and build again")
     found = sorted(
-        (json.loads(sample["json"])["sha256"], sample["txt"].decode(), sample["jpg"])
-        for sample in release.samples(shard, tar)
+        ((json.loads(sample["json"]), sample["txt"].decode(), sample["jpg"]) for sample in release.samples(shard, tar)),
+        key=lambda sample: sample[0]["sha256"],
     )
     return Samples(
-        sha256s=tuple(sha256 for sha256, _, _ in found),
+        sha256s=tuple(said["sha256"] for said, _, _ in found),
         captions=tuple(caption for _, caption, _ in found),
         pictures=tuple(picture for _, _, picture in found),
+        several=tuple(
+            _weights(caption, said["captions"], said["caption_weights"])
+            for said, caption, _ in found
+            if "captions" in said
+        ),
     )
 
 
@@ -134,7 +151,7 @@ def order_of(manifest: Manifest, config: Mapping[str, Any], sizes_of: SizesOf) -
 def _runs(shards: list[Shard], config: Mapping[str, Any], sizes_of: SizesOf) -> Runs:
     buckets = buckets_of(BucketsConfig.model_validate(config["buckets"]), config["resolution_px"])
 
-    @cache
+    @lru_cache(maxsize=SHARDS_REMEMBERED)
     def bucket_of(shard: int) -> Ints:
         return buckets.nearest(sizes_of(shards[shard])).astype(np.int16)
 

@@ -2,7 +2,7 @@
 
 import math
 
-from byline.training.config import OptimizerConfig
+from byline.training.run_tables import OptimizerConfig
 
 
 def learning_rate(config: OptimizerConfig, images_seen: int, images: int) -> float:

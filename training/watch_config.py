@@ -17,7 +17,7 @@ class LevelsConfig(ValidationConfig, frozen=True, extra="forbid"):
     """The same of a diffusion model, by how much noise there is."""
 
     levels: int = Field(default=10, ge=1)
-    """Equal spans of the timesteps."""
+    """Equal spans of the noise's share, `sigma / (alpha + sigma)`, from none to all."""
 
 
 class SamplesConfig(SamplingConfig, frozen=True, extra="forbid"):

@@ -61,6 +61,8 @@ class FactTable:
     instrument: str
     schema: pa.Schema
     key: Key = Key.PICTURE
+    later: frozenset[str] = frozenset()
+    """Columns that segments of earlier versions of byline lack; they are null there. So nothing is measured again."""
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a table whose facts a takedown could not tell apart."""
@@ -82,10 +84,17 @@ class FactTable:
         `first` and `last` choose segments, as a slice does. An empty table when nothing was measured yet.
         """
         names = self.schema.names if columns is None else [self.key, *columns]
-        tables = [self.store.read_table(f"{name}.parquet", names) for name in self._segments(pack)[first:last]]
+        tables = [self._segment(f"{name}.parquet", names) for name in self._segments(pack)[first:last]]
         if len(tables) == 1:
             return tables[0]  # a segment is sorted
         return pa.concat_tables([self.schema.empty_table().select(names), *tables]).sort_by(self.key)
+
+    def _segment(self, path: str, names: list[str]) -> pa.Table:
+        table = self.store.read_table(path, names)
+        missing = [name for name in names if name in self.later and name not in table.column_names]
+        for name in missing:
+            table = table.append_column(self.schema.field(name), pa.nulls(len(table), self.schema.field(name).type))
+        return table.select(names) if missing else table
 
     def lacking(self, pack: str, keys: Iterable[str]) -> list[str]:
         """Return, sorted and once each, the keys that were not measured yet."""
@@ -103,6 +112,11 @@ class FactTable:
     def _unknown(self, pack: str, rows: list[dict[str, object]]) -> list[dict[str, object]]:
         known = set(self.read(pack, []).column(self.key).to_pylist())
         return [row for row in rows if row[self.key] not in known]
+
+    def remove(self, pack: str) -> None:
+        """Remove all facts of a pack. Killed in the middle, it leaves the first of them."""
+        for name in reversed(self._segments(pack)):
+            self.store.remove(f"{name}.parquet")
 
     def num_segments(self, pack: str) -> int:
         """Return how often facts of a pack were added."""

@@ -148,6 +148,26 @@ class Release:
         """Return the shards of one split, in the manifest's order."""
         return [shard for shard in self.manifest.shards if shard.split == split]
 
+    def rows(self, shard: Shard, columns: list[str]) -> pa.Table | None:
+        """Return columns of a shard's samples, sorted by `sha256`, without their tar; None where it has no table.
+
+        A column that the samples of this release do not have is left out. Raises `BylineError` for a damaged table.
+        """
+        if self.has_rows:
+            table = self.store.read_table(self.shard_path(shard), columns)
+        elif not self.store.exists(self.table_path(shard)):
+            return None
+        elif self.export is None:
+            table = read_shard_table(self.store, shard.name, columns)
+        else:
+            table = self.store.read_table(self.table_path(shard), columns)
+        if len(table) != shard.num_samples:
+            raise CorpusError(
+                f"the table of {shard.name} has {len(table)} samples, not {shard.num_samples}; "
+                "delete it and build again"
+            )
+        return table.sort_by("sha256")
+
     def read_shard(self, shard: Shard) -> bytes:
         """Return the tar of a shard, unchecked; that of rows is made again. Raises `BylineError` without one."""
         path = self.shard_path(shard)

@@ -23,9 +23,15 @@ NEEDED = {IMAGE: IMAGE_TYPE, "key": pa.string(), "caption": pa.string()}
 
 def rows_schema(json_schema: pa.Schema) -> pa.Schema:
     """Return the schema of rows whose JSON has this one. Its metadata tell `datasets` which column is a picture."""
-    kinds = {field.name: {"dtype": str(field.type), "_type": "Value"} for field in json_schema}
+    kinds = {field.name: _feature(field.type) for field in json_schema}
     info = {"info": {"features": {IMAGE: {"_type": "Image"}, **kinds}}}
     return pa.schema([pa.field(IMAGE, IMAGE_TYPE), *json_schema], metadata={"huggingface": json.dumps(info)})
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    if pa.types.is_list(kind):
+        return {"feature": _feature(kind.value_type), "_type": "Sequence"}
+    return {"dtype": str(kind), "_type": "Value"}
 
 
 def sample_rows(samples: pa.Table, pictures: list[bytes]) -> pa.Table:

@@ -36,17 +36,31 @@ SAMPLE_COLUMNS = (
 SAMPLE_SCHEMA = pa.schema([(name, pa.int32() if name in _NUMBERS else pa.string()) for name in SAMPLE_COLUMNS])
 NOT_STATED = ""
 """What a sample says where a source says nothing. Numbers are those of a decoded picture: there is none without."""
-SHARD_SCHEMA = pa.schema(
-    [*SAMPLE_SCHEMA, pa.field("offset", pa.int64()), pa.field("size", pa.int64()), pa.field("xxh3", pa.uint64())]
+SEVERAL_SCHEMA = pa.schema(
+    [
+        ("captions", pa.list_(pa.string())),
+        ("caption_weights", pa.list_(pa.float64())),
+        ("captioners", pa.list_(pa.string())),
+    ]
 )
-"""`offset`, `size` and `xxh3` (64 bits) are those of all members of a sample in the tar, headers included."""
+"""What samples say besides in a release that ships several captions: all of them, `caption` (which is `txt`) first
+unless it is empty; how often to draw each, against the others; and the instrument that wrote it."""
+PLACES_SCHEMA = pa.schema([("offset", pa.int64()), ("size", pa.int64()), ("xxh3", pa.uint64())])
+"""What the table of a shard adds: `offset`, `size` and `xxh3` (64 bits) are those of all members of a sample in the
+tar, headers included."""
+SHARD_SCHEMA = pa.schema([*SAMPLE_SCHEMA, *PLACES_SCHEMA])
+"""The table of a shard where a sample has one caption."""
 
 
 def samples_table(columns: Mapping[str, pa.ChunkedArray]) -> pa.Table:
-    """Return these columns as `SAMPLE_SCHEMA`, without a null: what is not stated is `NOT_STATED`."""
+    """Return these columns as `SAMPLE_SCHEMA`, without a null: what is not stated is `NOT_STATED`. Those of
+    `SEVERAL_SCHEMA` follow if they are there."""
     said = {name: columns[name] if name in _NUMBERS else stated(columns[name]) for name in SAMPLE_COLUMNS}
     table = pa.table(said, schema=SAMPLE_SCHEMA)
     assert not any(table[name].null_count for name in _NUMBERS), "a picture that was fetched has its sizes"
+    for field in SEVERAL_SCHEMA:
+        if field.name in columns:
+            table = table.append_column(field, columns[field.name])
     return table
 
 

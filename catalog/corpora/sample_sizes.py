@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.corpora.sample_schema import NOT_STATED, SAMPLE_COLUMNS
+from byline.catalog.corpora.sample_schema import NOT_STATED, SAMPLE_COLUMNS, SEVERAL_SCHEMA
 from byline.catalog.digests import canonical_json
 from byline.catalog.disk.tars import end_of_tar
 from byline.catalog.licenses.reading import license_url
@@ -27,8 +27,9 @@ _ADDED[[*b'"\\\b\f\n\r\t']] = 1
 
 def json_bytes(columns: Mapping[str, pa.ChunkedArray]) -> Ints:
     """Return the bytes of each sample's JSON but for the values of `JUDGED`, which `columns` need not have."""
-    total = len(canonical_json(dict.fromkeys(SAMPLE_COLUMNS, 0))) - len(SAMPLE_COLUMNS)
-    lengths = (_json_lengths(columns[name]) for name in SAMPLE_COLUMNS if name not in JUDGED)
+    names = [*SAMPLE_COLUMNS, *(name for name in SEVERAL_SCHEMA.names if name in columns)]
+    total = len(canonical_json(dict.fromkeys(names, 0))) - len(names)
+    lengths = (_json_lengths(columns[name]) for name in names if name not in JUDGED)
     return np.asarray(sum(lengths, np.int64(total)), np.int64)
 
 
@@ -59,6 +60,8 @@ def _member(num_bytes: Ints) -> Ints:
 
 def _json_lengths(column: pa.ChunkedArray) -> Ints:
     """Return the bytes of each value as canonical JSON. A number that is missing (nothing was fetched) has none."""
+    if pa.types.is_list(column.type):
+        return np.array([len(canonical_json(value)) for value in column.to_pylist()], np.int64)
     whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     is_text = pa.types.is_string(whole.type)
     text = pc.fill_null(whole if is_text else whole.cast(pa.string()), NOT_STATED)

@@ -32,6 +32,8 @@ ROWS = f"{JUDGEMENTS}/rows"
 """The folder of joined rows."""
 SEARCHES = f"{JUDGEMENTS}/search"
 """Scratch of searches for duplicates that are divided; it can be deleted at any time."""
+BEATS = f"{JUDGEMENTS}/beats"
+"""What workers on other machines tell of themselves while a build runs; it can be deleted at any time."""
 SOURCES = f"{JUDGEMENTS}/sources"
 """How the files of sources were when they were read."""
 

@@ -5,10 +5,12 @@ on), and rules that contradict each other are errors. Its digest is in the manif
 """
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from byline.catalog.caption_flags import CaptionFlag
 from byline.catalog.configs.loading import explained
 from byline.catalog.licenses.reading import choices, family
 
@@ -174,10 +176,23 @@ class DuplicateRules(BaseModel, frozen=True, extra="forbid"):
     """Copies of one picture whose licenses ask for different things: one of them may not be the owner's."""
 
 
+def _is_empty(table: Collection[Any]) -> bool:
+    return not table
+
+
+def _is_admit(effect: str) -> bool:
+    return effect == "admit"
+
+
 class CaptionRules(BaseModel, frozen=True, extra="forbid"):
     """Which captions are worth training on."""
 
     min_characters: int = Field(3, ge=1)
+    refuse: Annotated[tuple[CaptionFlag, ...], Field(exclude_if=_is_empty)] = ()
+    """Captions that are refused for what is in them (`catalog.caption_flags`), each as `caption:<flag>`. Where
+    none is refused nothing is said of it, so that the digest of a policy is what it always was."""
+    synthetic: Annotated[Literal["refuse", "admit"], Field(exclude_if=_is_admit)] = "admit"
+    """What becomes of captions that a model wrote. Refused, a corpus takes the source's own words alone."""
 
 
 class SplitRules(BaseModel, frozen=True, extra="forbid"):
@@ -209,10 +224,6 @@ class ReleaseRules(BaseModel, frozen=True, extra="forbid"):
 
     obligations: tuple[Obligation, ...] = ()
     """Every obligation that an admitted license brings must be named here."""
-
-
-def _is_empty(table: dict[str, Any]) -> bool:
-    return not table
 
 
 class RecordRules(BaseModel, frozen=True, extra="forbid"):

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from byline.catalog.caption_flags import CAPTION_FLAGS
 from byline.catalog.licenses.reading import family, has_version
 from byline.catalog.policies.policy import (
     CREDIT_NEEDED,
@@ -103,11 +104,13 @@ def metric_reasons(name: str, numbers: Numbers, rules: MetricRules) -> dict[str,
     return masks
 
 
-def caption_reasons(num_characters: Numbers, rules: CaptionRules) -> dict[str, Mask]:
-    """Return which captions are refused. A caption that does not exist has 0 characters."""
+def caption_reasons(num_characters: Numbers, flags: Numbers, rules: CaptionRules) -> dict[str, Mask]:
+    """Return which captions are refused. A caption that does not exist has 0 characters, and no bit of `flags`."""
+    bits = flags.astype(np.int64)
     return {
         "caption:missing": num_characters == 0,
         "caption:too-short": (num_characters > 0) & (num_characters < rules.min_characters),
+        **{f"caption:{flag}": (bits >> CAPTION_FLAGS.index(flag) & 1).astype(np.bool_) for flag in rules.refuse},
     }
 
 

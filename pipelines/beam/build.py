@@ -63,13 +63,15 @@ def build(
     *,
     workers: int = 2,
     beam_args: Sequence[str] = (),
+    workers_within_s: float = 60.0,
     console: Console | None = None,
     ask_again: AskAgain | None = None,
 ) -> Release:
     """Build the release that a corpus config describes, doing only what is not done yet, and return it.
 
     Killed at any moment and run again, it gives the same bytes, on any number of workers. `beam_args` are Beam's own
-    options; with `--runner` among them Beam runs where they say, otherwise in `workers` processes of this machine.
+    options; with `--runner` among them Beam runs where they say, otherwise in `workers` processes of this machine; a
+    worker there must answer within `workers_within_s`.
     What `ask_again` names is asked for once more, settled or not; the console is told how many that are.
     Raises a `BylineError` for what people can mend.
     """
@@ -93,7 +95,7 @@ def build(
         try:
             done = None if beam_args else _from_facts(config, policy, meter, asking)
             if done is None:
-                done = _with_beam(config, policy, meter, asking, workers, beam_args, stack)
+                done = _with_beam(config, policy, meter, asking, workers, beam_args, workers_within_s, stack)
         except CorpusError as error:
             if why := why_no_records(config.sources, config.denylists, config.store):
                 raise CorpusError(f"release {config.name} would be empty, no row became a record: {why}") from error
@@ -159,11 +161,13 @@ def _with_beam(
     asking: Asking,
     workers: int,
     beam_args: Sequence[str],
+    workers_within_s: float,
     stack: ExitStack,
 ) -> dict[str, int]:
     """Run every stage, and return what was done."""
     server = stack.enter_context(worker_server(workers, beam_args))
     with quick_imports():
+        from byline.pipelines.beam.elsewhere import Elsewhere
         from byline.pipelines.beam.graph import BuildGraph
         from byline.pipelines.beam.running import options_of, run_graph
 
@@ -173,7 +177,12 @@ def _with_beam(
             "[serve] answers on this machine's loopback, where another runner's workers are not; remove it"
         )
     mirrors = {prefix: stack.enter_context(serving(folder)) for prefix, folder in config.serve.items()}
-    done = run_graph(BuildGraph(config, policy, meter, mirrors, asking), options)
+    graph = BuildGraph(config, policy, meter, mirrors, asking)
+    if options.runner is None:
+        assert meter.folder is not None
+        done = Elsewhere(options.pipeline, workers_within_s).run(graph, Path(meter.folder), STAGES)
+    else:
+        done = run_graph(graph, options)
     return {**dict.fromkeys(COUNTED, 0), **done}
 
 

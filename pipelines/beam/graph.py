@@ -47,6 +47,8 @@ class BuildGraph:
     meter: Meter
     mirrors: dict[str, str]
     asking: Asking
+    parts: tuple[PackPart, ...] | None = None
+    """The packs of sources that were ingested already; by default the workers ingest them."""
 
     def apply(self, pipeline: beam.Pipeline) -> PCollection[str]:
         """Add all stages; the result is one element, the version of the release."""
@@ -56,9 +58,7 @@ class BuildGraph:
         instruments = made_with.instruments
         measured = Measured(safety=config.safety, embedding=config.embedding, pdq=config.pdq, metrics=config.metrics)
         compared = (
-            pipeline
-            | "Sources" >> beam.Create(list(config.sources))
-            | "Ingest" >> Ingest(store, config.denylists, meter)
+            self._packs(pipeline)
             | "Spread" >> beam.Reshuffle()
             | "JudgeClaims" >> JudgeClaims(store, policy, meter)
             | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter, self.mirrors, self.asking)
@@ -69,7 +69,7 @@ class BuildGraph:
         judged = (
             compared
             | "ToCaption" >> _EachPart()
-            | "WriteCaptions" >> WriteCaptions(store, config.caption, policy, instruments, meter)
+            | "WriteCaptions" >> WriteCaptions(store, config.caption_configs, policy, instruments, meter)
             | "AllCaptioned" >> _AllParts()
             | "Judge" >> Judge(store, policy, instruments, config.denylists, meter)
         )
@@ -77,5 +77,11 @@ class BuildGraph:
             judged
             | "ToWrite" >> _EachPart()
             | "WriteShards" >> WriteShards(store, instruments, earlier_shards(store), meter)
-            | "Publish" >> Publish(judged, store, policy, made_with)
+            | "Publish" >> Publish(judged, store, policy, made_with, meter)
         )
+
+    def _packs(self, pipeline: beam.Pipeline) -> PCollection[PackPart]:
+        if self.parts is not None:
+            return pipeline | "Packs" >> beam.Create(self.parts, reshuffle=False)
+        sources = pipeline | "Sources" >> beam.Create(list(self.config.sources))
+        return sources | "Ingest" >> Ingest(self.config.store, self.config.denylists, self.meter)

@@ -20,34 +20,49 @@ from byline.pipelines.beam.graph import BuildGraph
 from byline.pipelines.beam.worker_handler import ForkedEnvironment
 from byline.pipelines.beam.workers import WorkerServer
 
-READERS = ("beam_control_read", "read_grpc_client_inputs")
-"""Beam's names of the threads that read what workers answer."""
+READERS = ("beam_control_read", "read_grpc_client_inputs", "wait_until_finish_read")
+"""Beam's names of the threads that read what workers and runners answer."""
 TOLD_WITHIN_S = 1.0
 """A worker's connection may break so long before its end is told."""
 
 
 def run_graph(graph: BuildGraph, options: "Options") -> dict[str, int]:
     """Run the graph, and return what the stages counted as really done."""
+    pipeline = made_pipeline(options.runner, options.pipeline)
     try:
-        pipeline = beam.Pipeline(runner=options.runner, options=options.pipeline)
-    except ValueError as error:
-        raise ConfigError(f"Beam refuses the options after --: {error}") from error
-    try:
-        with _quiet_threads(), pipeline:
+        with quiet_threads(), pipeline:
             graph.apply(pipeline)
-    except BylineError as error:
-        raise type(error)(_message_of(str(error))) from error
-    except Exception as error:  # what workers raise comes back as text in whatever Beam raises
-        if told := _told_by_worker(error):
-            raise told from error
+    except Exception as error:
+        raised_by_worker(error)
         if options.server and (death := options.server.death(within_s=TOLD_WITHIN_S)):
             raise BylineError(death) from error
         raise
+    return counters_of(pipeline)
+
+
+def made_pipeline(runner: FnApiRunner | None, options: PipelineOptions) -> beam.Pipeline:
+    """Return an empty pipeline. Raises `ConfigError` for options that Beam refuses."""
+    try:
+        return beam.Pipeline(runner=runner, options=options)
+    except ValueError as error:
+        raise ConfigError(f"Beam refuses the options after --: {error}") from error
+
+
+def counters_of(pipeline: beam.Pipeline) -> dict[str, int]:
+    """Return what the stages of a pipeline that ended counted as really done; nothing where a runner counts nothing."""
     counters = pipeline.result.metrics().query(MetricsFilter().with_namespace("byline"))["counters"]
     done: Counter[str] = Counter()
     for counter in counters:
-        done[counter.key.metric.name] += counter.result
+        done[counter.key.metric.name] += counter.committed or counter.attempted or 0  # either may be missing
     return dict(sorted(done.items()))
+
+
+def raised_by_worker(error: Exception) -> None:
+    """Raise our own error if a worker raised that: it comes back as text in whatever Beam raises."""
+    if isinstance(error, BylineError):
+        raise type(error)(_message_of(str(error))) from error
+    if told := _told_by_worker(error):
+        raise told from error
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ def _quiet_runner(server: WorkerServer | None) -> FnApiRunner:
 
 
 @contextmanager
-def _quiet_threads() -> Iterator[None]:
+def quiet_threads() -> Iterator[None]:
     """Let Beam's threads print nothing of a worker whose connection breaks: whoever waits for it is told."""
     before = threading.excepthook
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from byline.captioning import CaptionConfig, Captioner, make_captioner
 from byline.captioning.added import AddedConfig
 from byline.captioning.checkpoints import check_transformers
-from byline.captioning.generating import GeneratingConfig
+from byline.captioning.generating import GeneratingConfig, captions_each
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
 from byline.catalog.configs.loading import load_config
 from byline.catalog.configs.places import InputPlace, ModelPlace, OutputPlace, PolicyPlace, shipped_policy
@@ -27,6 +27,7 @@ from byline.pictures.config import PixelConfig
 from byline.pipelines.facts.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
 from byline.pipelines.facts.measures import DECODED, embedding_facts, metric_facts, pdq_facts
 from byline.pipelines.facts.rows import Instruments
+from byline.pipelines.facts.shipped_captions import CaptionsBy
 from byline.pipelines.fetching.config import FetchConfig, by_prefix
 from byline.pipelines.sources.config import PlainName, SourceConfig
 
@@ -41,6 +42,14 @@ class PublicationConfig(BaseModel, frozen=True, extra="forbid"):
     """Date of publication, as YYYY-MM-DD."""
 
 
+class AlsoCaptions(BaseModel, frozen=True, extra="forbid"):
+    """Captions that a release ships beside that of `[caption]`."""
+
+    by: CaptionConfig
+    weight: float = Field(default=1.0, gt=0, le=1000)
+    """How often a trainer draws one of these for each that it draws of `[caption]`."""
+
+
 class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     """One corpus and the release that is made of it. Paths count from the folder of the config."""
 
@@ -53,6 +62,8 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     pixels: PixelConfig = PixelConfig()
     fetch: FetchConfig = FetchConfig()
     caption: CaptionConfig
+    captions: dict[PlainName, AlsoCaptions] = {}
+    """Captioners whose captions are shipped beside that of `caption`, which is the one in `txt`, and judged."""
     safety: SafetyConfig | None = None
     """The classifier of unsafe pictures; if left out, nothing is classified."""
     pdq: bool = False
@@ -86,6 +97,11 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
         return make_captioner(self.caption)
 
     @cached_property
+    def also_captioners(self) -> dict[str, Captioner]:
+        """Say how the captions beside that one are made, by name."""
+        return {name: make_captioner(also.by) for name, also in sorted(self.captions.items())}
+
+    @cached_property
     def evaluation_lists(self) -> tuple[EvaluationList, ...]:
         """The evaluation sets, checked."""
         return tuple(load_evaluation_list(Path(path)) for path in self.evaluation_sets)
@@ -105,7 +121,21 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
             embedding=Embedder(self.embedding).instrument if self.embedding else None,
             evaluation=tuple(sorted(one.digest for one in self.evaluation_lists)),
             metrics=tuple((one.name, one.instrument(DECODED)) for one in self.metrics_in_use),
+            also=tuple(
+                CaptionsBy(
+                    instrument=captioner.instrument,
+                    see_pixels=captioner.needs_pixels,
+                    weight=self.captions[name].weight,
+                )
+                for name, captioner in self.also_captioners.items()
+            ),
+            several_captions=bool(self.captions) or any(captions_each(one) > 1 for one in self.caption_configs),
         )
+
+    @property
+    def caption_configs(self) -> list[CaptionConfig]:
+        """All captioners of the corpus, that of `[caption]` first."""
+        return [self.caption, *(also.by for _, also in sorted(self.captions.items()))]
 
     @property
     def added_facts(self) -> list[FactTable]:
@@ -133,11 +163,20 @@ def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
     check_measured(config, policy, config.policy)
     if isinstance(config.caption, AddedConfig):
         _ = config.captioner
+    _refuse_twice(config, path)
     refuse_uncropped(config.evaluation_lists, config.pixels)
     for part, place in config.weights.items():
         if Path(place).is_absolute() and not Path(place).is_dir():
             raise ConfigError(f"{path}: weights.{part}: no folder at {place}")
     return config, policy
+
+
+def _refuse_twice(config: CorpusConfig, path: str) -> None:
+    """Raise `ConfigError` for captioners that are one."""
+    named = {config.captioner.instrument: "[caption]"} if config.captions else {}
+    for name, captioner in config.also_captioners.items():
+        if (first := named.setdefault(captioner.instrument, f"[captions.{name}]")) != f"[captions.{name}]":
+            raise ConfigError(f"{path}: [captions.{name}] writes the captions of {first}; leave one out")
 
 
 def load_policy(path: str, sources: Iterable[str]) -> Policy:
@@ -158,6 +197,8 @@ def check_measured(config: CorpusConfig, policy: Policy, path: str) -> None:
     measured = [metric.name for metric in config.metrics_in_use]
     for source in config.sources:
         refuse_unmeasured(policy.rules_of(source.name), measured, path)
+        if policy.rules_of(source.name).caption.synthetic == "refuse":
+            _refuse_synthetic(config, path)
     if policy.duplicates.min_cosine is not None and config.embedding is None:
         raise ConfigError(
             f"{path}: duplicates.min_cosine needs an [embedding] in the corpus config, which has none; add one "
@@ -165,10 +206,22 @@ def check_measured(config: CorpusConfig, policy: Policy, path: str) -> None:
         )
 
 
+def _refuse_synthetic(config: CorpusConfig, path: str) -> None:
+    """Raise `ConfigError` for a captioner that makes captions up; one that people added may."""
+    names = ["[caption]", *(f"[captions.{name}]" for name in sorted(config.captions))]
+    for name, by in zip(names, config.caption_configs, strict=True):
+        if by.captioner != "source-text":
+            raise ConfigError(
+                f'{path}: caption.synthetic = "refuse", and {name} of the corpus is written by {by.captioner}; '
+                "caption with source-text or admit synthetic captions"
+            )
+
+
 def check_installed(config: CorpusConfig, policy: Policy) -> None:
     """Raise `ConfigError` when a build would need a library that is not here, before hours of fetching."""
-    if isinstance(config.caption, GeneratingConfig):
-        check_transformers(config.caption.captioner)
+    for one in config.caption_configs:
+        if isinstance(one, GeneratingConfig):
+            check_transformers(one.captioner)
     if config.embedding:
         check_torch()
     if policy.duplicates.min_cosine is not None:

@@ -18,7 +18,9 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
     """Say what a release of this config is made with."""
     instruments = config.instruments
     made_by = vars(config.captioner.attributed(""))
-    weights = [("captioner", made_by["model"]), *sorted(config.weights.items())]
+    also = sorted({one.attributed("").model for one in config.also_captioners.values()} - {made_by["model"]})
+    weights = [("captioner", made_by["model"]), *(("captioner", model) for model in also)]
+    weights += sorted(config.weights.items())
     return Settings(
         name=config.name,
         instruments=instruments,
@@ -29,7 +31,7 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
             "hashes": FINGERPRINT_INSTRUMENT,
             "quality": MEASURED_QUALITY_INSTRUMENT,
             "edges": EDGE_INSTRUMENT,
-            "captions": instruments.captions,
+            **captions_measured(config),
             **({"safety": instruments.safety} if instruments.safety else {}),
             **({"embedding": instruments.embedding} if instruments.embedding else {}),
             **{f"metric {name}": instrument for name, instrument in instruments.metrics},
@@ -41,6 +43,13 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
         changes=changes(config),
         publication=Publication(**config.publication.model_dump()),
     )
+
+
+def captions_measured(config: CorpusConfig) -> dict[str, str]:
+    """Return what a manifest says of the captions that a release of this config ships."""
+    also = zip(sorted(config.captions), config.instruments.also, strict=True)
+    said = {f"captions {name}": f"{one.instrument} of weight {one.weight:g}" for name, one in also}
+    return {"captions": config.instruments.captions, **said}
 
 
 def _added(config: CorpusConfig, policy: Policy) -> set[str]:

@@ -1,5 +1,7 @@
 """The fact tables between the stages that measure and the one that judges: one schema for each measure."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from byline.catalog.corpora.facts import FactTable, Key, instrument_name
@@ -80,10 +82,24 @@ CAPTION_SCHEMA = pa.schema(
         ("prompt", pa.string()),
         ("decoding", pa.string()),
         ("seed", pa.int64()),
+        ("num_tokens", pa.int32()),
+        ("mean_log_prob", pa.float64()),
+        ("more", pa.list_(pa.string())),
+        ("more_num_tokens", pa.list_(pa.int32())),
+        ("more_mean_log_prob", pa.list_(pa.float64())),
     ]
 )
 """`shown_sha256` is a digest of what the captioner was shown of a record, and of nothing else: that of the image, or
-the record's `text_sha256`. So a corrected title is captioned anew, and equal images once."""
+the record's `text_sha256`. So a corrected title is captioned anew, and equal images once. `more` are further captions
+by the same search, `num_tokens` and `mean_log_prob` as `captioning.captioners.Written` has them. How long a caption
+took is no fact: see `CAPTIONING_MS_BY`."""
+CAPTIONED_BY = "captioned by "
+"""What a build's record calls the pictures, or texts, that an instrument captioned; its name follows."""
+CAPTIONING_MS_BY = "captioning ms by "
+"""What it calls the time that they took, over all workers, waiting for a device included. It is kept nowhere else: no
+fact and no release may depend on a clock."""
+LATER_CAPTION_COLUMNS = frozenset({"num_tokens", "mean_log_prob", "more", "more_num_tokens", "more_mean_log_prob"})
+"""Columns of captions that older corpora lack. Their captions stay as they are, one a picture, of unknown length."""
 
 
 def hash_facts(store: Store) -> FactTable:
@@ -129,4 +145,10 @@ def caption_facts(store: Store, instrument: str) -> FactTable:
         instrument=instrument,
         schema=CAPTION_SCHEMA,
         key=Key.SHOWN,
+        later=LATER_CAPTION_COLUMNS,
     )
+
+
+def unsettled_caption_facts(store: Store, instrument: str) -> FactTable:
+    """Return the captions of packs that are being captioned: what a kill leaves, until the next build takes it up."""
+    return replace(caption_facts(store, instrument), measure="unsettled-captions")

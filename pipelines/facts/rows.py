@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from byline.catalog.caption_flags import caption_flags
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import Outcome, read_rows_of
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.rechecks import NEWEST_COLUMNS, newest_findings, num_segments
-from byline.catalog.corpora.sample_schema import CAPTION_COLUMNS, INDEX_COLUMNS, RECORD_COLUMNS
+from byline.catalog.corpora.sample_schema import INDEX_COLUMNS, RECORD_COLUMNS
 from byline.catalog.corpora.sample_sizes import json_bytes, other_bytes
 from byline.catalog.digests import digest_of, sha256_hex
 from byline.catalog.disk import layout
@@ -30,6 +31,7 @@ from byline.catalog.policies.custom_rules import METRIC, SAID
 from byline.dedup.colors import GRID_BYTES
 from byline.dedup.views import split_views
 from byline.pipelines.facts.measures import caption_facts, hash_facts, metric_facts, quality_facts, safety_facts
+from byline.pipelines.facts.shipped_captions import CaptionsBy, shipped_captions
 
 CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("landing_url", "url")}
 """A part of a credit is lacking when all of these columns are blank; the bits of `lacks`, in this order."""
@@ -69,6 +71,7 @@ ROW_SCHEMA = pa.schema(
         ("turned", pa.binary()),
         ("trimmed", pa.binary()),
         ("caption_characters", pa.int32()),
+        ("caption_flags", pa.int32()),
         ("json_bytes", pa.int64()),
         ("other_bytes", pa.int64()),
         ("final_url", pa.string()),
@@ -76,10 +79,11 @@ ROW_SCHEMA = pa.schema(
 )
 """One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
 `recheck...` is what was found since: see `catalog.corpora.rechecks.newest_findings`. `creator` is a number for whoever
-is credited, by page or else by name, within the source; 0 for nobody. A caption that was not made yet is null.
-`turned` and `trimmed` are the views of each kind, packed; what is both is among the latter. `json_bytes` and
-`other_bytes` are what the sample would fill: see `catalog.corpora.sample_sizes`. A corpus with metrics of people's own
-has a column `metric:<name>` for each: null where it was not measured, not a number where it has nothing to say."""
+is credited, by page or else by name, within the source; 0 for nobody. A caption that was not made yet is null, and so
+is one while another captioner of the release is behind; its flags are those of `catalog.caption_flags`. `turned` and
+`trimmed` are the views of each kind, packed; what is both is among the latter. `json_bytes` and `other_bytes` are what
+the sample would fill: see `catalog.corpora.sample_sizes`. A corpus with metrics of people's own has a column
+`metric:<name>` for each: null where it was not measured, not a number where it has nothing to say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +98,16 @@ class Instruments:
     """Digests of the corpus' copies of its evaluation sets, `evaluation/<digest>.parquet`."""
     metrics: Annotated[tuple[tuple[str, str], ...], Field(exclude_if=lambda pairs: not pairs)] = ()
     """Name of each metric that people added, with its instrument. None are not named, as in older releases."""
+    also: Annotated[tuple[CaptionsBy, ...], Field(exclude_if=lambda captioners: not captioners)] = ()
+    """Whose captions are released beside those of `captions`. None are not named, as in older releases."""
+    several_captions: Annotated[bool, Field(exclude_if=lambda several: not several)] = False
+    """Whether samples say a list of captions with weights, beside the one in `txt`."""
+
+    @property
+    def captioners(self) -> tuple[CaptionsBy, ...]:
+        """All whose captions are released; that of `captions`, which has the weight 1, first."""
+        first = CaptionsBy(instrument=self.captions, see_pixels=self.captions_see_pixels, weight=1.0)
+        return (first, *self.also)
 
     @property
     def metric_names(self) -> list[str]:
@@ -134,13 +148,21 @@ def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
     fetched = len(store.numbered(layout.pack_segments(part.pack), ".parquet"))
     facts = [[table.folder, table.num_segments(part.pack)] for table in _tables(store, instruments)]
     checked = sorted(num_segments(store, part.pack).items())
-    made_by = [instruments.captions, instruments.captions_see_pixels, instruments.safety, *instruments.metrics]
+    made_by: list[object] = [
+        instruments.captions,
+        instruments.captions_see_pixels,
+        instruments.safety,
+        *instruments.metrics,
+    ]
+    made_by += [[one.instrument, one.see_pixels, one.weight] for one in instruments.also]
+    made_by += ["several"] if instruments.several_captions else []
     said = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, made_by, fetched, facts, checked]
     return f"{layout.ROWS}/{part.pack}-{digest_of(said)[:16]}.arrow"
 
 
 def _tables(store: Store, instruments: Instruments) -> list[FactTable]:
-    tables = [hash_facts(store), quality_facts(store), caption_facts(store, instruments.captions)]
+    tables = [hash_facts(store), quality_facts(store)]
+    tables += [caption_facts(store, one.instrument) for one in instruments.captioners]
     tables += [] if instruments.safety is None else [safety_facts(store, instruments.safety)]
     return tables + [metric_facts(store, name, instrument) for name, instrument in instruments.metrics]
 
@@ -158,11 +180,17 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     nsfw: pa.Array | pa.ChunkedArray = pa.nulls(len(records), pa.float64())
     if instruments.safety is not None:
         nsfw = _facts_at(safety_facts(store, instruments.safety), part, sha256, ["nsfw"])["nsfw"]
-    shown = sha256 if instruments.captions_see_pixels else records["text_sha256"]
-    captions = _facts_at(caption_facts(store, instruments.captions), part, shown, list(CAPTION_COLUMNS.values()))
+    captions = shipped_captions(
+        part,
+        store,
+        instruments.captioners,
+        sha256=sha256,
+        text_sha256=records["text_sha256"],
+        several=instruments.several_captions,
+    )
     sample = {name: records[name] for name in ("record_id", *RECORD_COLUMNS)}
     sample |= {name: index[name] for name in (*INDEX_COLUMNS, "stored_sha256")}
-    sample |= {name: captions[column] for name, column in CAPTION_COLUMNS.items()}
+    sample |= captions
     found = newest_findings(store, part.pack, records)
     columns = {
         **{name: found[name] for name in NEWEST_COLUMNS},
@@ -176,9 +204,10 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
         "nsfw": nsfw,
         "lacks": pa.array(lacks(records)),
         "creator": pa.array(_creators(part.source, records)),
-        "caption_characters": pc.utf8_length(captions["text"]).cast(pa.int32()),
+        "caption_characters": pc.utf8_length(captions["caption"]).cast(pa.int32()),
+        "caption_flags": _flags(captions["caption"], records["creator"]),
         "json_bytes": pa.array(json_bytes(sample)),
-        "other_bytes": pa.array(other_bytes(pc.fill_null(index["size"], 0).to_numpy(), captions["text"])),
+        "other_bytes": pa.array(other_bytes(pc.fill_null(index["size"], 0).to_numpy(), captions["caption"])),
     }
     rows = pa.table({name: columns[name] for name in ROW_SCHEMA.names}, schema=ROW_SCHEMA)
     for name, instrument in instruments.metrics:
@@ -222,6 +251,12 @@ def lacks(records: pa.Table) -> npt.NDArray[np.int8]:
             blank &= is_blank(stated(records[name], is_nowhere) if name == "url" else records[name]).to_numpy()
         found |= blank.astype(np.int8) << bit
     return found
+
+
+def _flags(captions: pa.ChunkedArray, creators: pa.ChunkedArray) -> pa.Array:
+    """Return what is wrong with each caption, as `catalog.caption_flags` tells it."""
+    said = zip(captions.to_pylist(), creators.to_pylist(), strict=True)
+    return pa.array([None if text is None else caption_flags(text, who or "") for text, who in said], pa.int32())
 
 
 def _creators(source: str, records: pa.Table) -> npt.NDArray[np.uint64]:

@@ -39,6 +39,7 @@ NUMBERS = (
     "spread",
     "nsfw",
     "caption_characters",
+    "caption_flags",
 )
 WEIGHED_COLUMNS = ["license_claims", "lacks", "outcome", "consent", *NEWEST_COLUMNS, *NUMBERS]
 """What `screen` reads of `pipelines.facts.rows.ROW_SCHEMA`, whatever the rules."""
@@ -134,7 +135,9 @@ def screen(rows: pa.Table, rules: RecordRules, *, is_classified: bool = False, m
         unmeasured |= is_picture & rows[f"{METRIC}{name}"].is_null().to_numpy()
     masks |= _added_masks(rows, rules, is_picture & ~unmeasured)
     usable = is_picture & ~unmeasured & ~np.logical_or.reduce(list(masks.values()))  # nothing else is captioned
-    captions = {reason: mask & usable for reason, mask in caption_reasons(np.nan_to_num(length), rules.caption).items()}
+    flags = np.nan_to_num(_numbers(rows["caption_flags"]))
+    refused = caption_reasons(np.nan_to_num(length), flags, rules.caption)
+    captions = {reason: mask & usable for reason, mask in refused.items()}
     masks = {NOT_MEASURED: unmeasured} | {reason: mask & ~unmeasured for reason, mask in masks.items()} | captions
     bits = np.zeros(len(rows), np.int64)
     masks = {reason: mask for reason, mask in masks.items() if mask.any()}  # a bit each: only for what is said

@@ -14,10 +14,10 @@ from byline.catalog.corpora.manifest import TABLE_XXH3, Shard, Split, shard_desc
 from byline.catalog.corpora.packs import read_rows_of
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.sample_schema import (
-    CAPTION_COLUMNS,
     INDEX_COLUMNS,
     RECORD_COLUMNS,
     SAMPLE_COLUMNS,
+    SEVERAL_SCHEMA,
     samples_table,
 )
 from byline.catalog.digests import canonical_json
@@ -27,28 +27,34 @@ from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import StorageError
 from byline.catalog.licenses.reading import license_url
-from byline.pipelines.facts.measures import caption_facts
 from byline.pipelines.facts.rows import Instruments
+from byline.pipelines.facts.shipped_captions import shipped_captions
 
 Row = dict[str, Any]
 
 
 def samples_of(part: PackPart, store: Store, verdicts: pa.Table, instruments: Instruments) -> pa.Table:
-    """Return the admitted samples of a pack in key order, as `SAMPLE_SCHEMA`. `verdicts` are in the records' order."""
+    """Return the admitted samples of a pack in key order, as `samples_table` has them. `verdicts` are in
+    the records' order."""
     rows = pc.indices_nonzero(verdicts["admitted"])
     chosen = verdicts.select(["record_id", "license", "split"]).take(rows)
     records = part.read_stated(store, ["record_id", "url", *RECORD_COLUMNS, "text_sha256"]).take(rows)
     index = read_rows_of(store, part.pack, records, [*INDEX_COLUMNS, "stored_sha256"])
-    facts = caption_facts(store, instruments.captions).read(part.pack, list(CAPTION_COLUMNS.values()))
-    shown = index["sha256"] if instruments.captions_see_pixels else records["text_sha256"]
-    captions = facts.take(pc.index_in(shown, value_set=facts["shown_sha256"]))
+    captions = shipped_captions(
+        part,
+        store,
+        instruments.captioners,
+        sha256=index["sha256"],
+        text_sha256=records["text_sha256"],
+        several=instruments.several_captions,
+    )
     licenses = pc.dictionary_encode(chosen["license"].combine_chunks())
     urls = pa.array([license_url(spdx) for spdx in licenses.dictionary.to_pylist()], pa.string())
     columns = {
         **{name: index[name] for name in (*INDEX_COLUMNS, "stored_sha256")},
         **{name: chosen[name] for name in ("record_id", "license", "split")},
         **{name: records[name] for name in RECORD_COLUMNS},
-        **{name: captions[column] for name, column in CAPTION_COLUMNS.items()},
+        **captions,
         "license_url": urls.take(licenses.indices) if len(rows) else pa.array([], pa.string()),
     }
     return samples_table(columns).sort_by("key")
@@ -57,7 +63,8 @@ def samples_of(part: PackPart, store: Store, verdicts: pa.Table, instruments: In
 def sample_members(sample: Row, picture: bytes) -> list[tuple[str, bytes]]:
     """Return the files of a sample: the picture, what travels with it, its caption."""
     key = sample["key"]
-    said = canonical_json({name: sample[name] for name in SAMPLE_COLUMNS})
+    names = [*SAMPLE_COLUMNS, *(name for name in SEVERAL_SCHEMA.names if name in sample)]
+    said = canonical_json({name: sample[name] for name in names})
     return [(f"{key}.jpg", picture), (f"{key}.json", said), (f"{key}.txt", sample["caption"].encode())]
 
 

@@ -28,7 +28,7 @@ from byline.catalog.corpora.manifest import (
 )
 from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
-from byline.catalog.corpora.sample_schema import SAMPLE_COLUMNS, SHARD_SCHEMA
+from byline.catalog.corpora.sample_schema import PLACES_SCHEMA
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.columns import same_rows
@@ -87,7 +87,7 @@ def write_shard(part: PackPart, store: Store, split: Split, samples: pa.Table, e
         sources = _usable(store, earlier.get(f"{part.pack}-{split}", ()), stack)
         file = stack.enter_context(store.writing(layout.shard_file(f"{stem}.tar")))
         digest, num_bytes = write_pieces(file, places.noted(_pieces(part, store, samples, sources)))
-    table = pa.table({**{name: samples[name] for name in SAMPLE_COLUMNS}, **places.columns()}, schema=SHARD_SCHEMA)
+    table = pa.table([*samples.columns, *places.columns()], schema=pa.schema([*samples.schema, *PLACES_SCHEMA]))
     data = parquet_bytes(table)
     shard = Shard(
         name=f"{stem}.tar",
@@ -134,14 +134,11 @@ class _Places:
             self.xxh3s += piece.xxh3s
             yield piece.data
 
-    def columns(self) -> dict[str, pa.Array]:
-        """Return what a shard's table says of them."""
+    def columns(self) -> list[pa.Array]:
+        """Return what a shard's table says of them, as `PLACES_SCHEMA`."""
         offsets = np.concatenate([[0], np.cumsum(self.sizes)])[:-1]
-        return {
-            "offset": pa.array(offsets, pa.int64()),
-            "size": pa.array(self.sizes, pa.int64()),
-            "xxh3": pa.array(self.xxh3s, pa.uint64()),
-        }
+        said = zip((offsets, self.sizes, self.xxh3s), PLACES_SCHEMA.types, strict=True)
+        return [pa.array(values, kind) for values, kind in said]
 
 
 def _usable(store: Store, names: tuple[str, ...], stack: ExitStack) -> list[_EarlierShard]:
@@ -165,8 +162,10 @@ def _pieces(part: PackPart, store: Store, samples: pa.Table, earlier: list[_Earl
     """Yield the bytes of all samples in order: ranges of earlier shards, or made from the pack."""
     source, row = np.full(len(samples), -1), np.zeros(len(samples), np.int64)
     for number, shard in enumerate(earlier):
+        if set(shard.table.column_names) != {*samples.column_names, *PLACES_SCHEMA.names}:
+            continue  # its samples say more, or less, of their captions
         place = pc.index_in(samples["key"], value_set=shard.table["key"])
-        same = same_rows(samples, shard.table.select(SAMPLE_COLUMNS).take(place)) & (source < 0)
+        same = same_rows(samples, shard.table.select(samples.column_names).take(place)) & (source < 0)
         source[same], row[same] = number, np.asarray(place.to_numpy()[same], np.int64)
     breaks = np.flatnonzero((np.diff(source) != 0) | ((source[1:] >= 0) & (np.diff(row) != 1))) + 1
     bounds = np.concatenate([[0], breaks, [len(samples)]])

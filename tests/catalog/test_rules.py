@@ -118,7 +118,9 @@ def test_safety_rules(nsfw, rules, reasons):
 
 @pytest.mark.parametrize(("characters", "reasons"), [(0, ("caption:missing",)), (2, ("caption:too-short",)), (3, ())])
 def test_caption_rules(characters, reasons):
-    assert _broken(caption_reasons(np.array([characters], float), CaptionRules(min_characters=3))) == reasons
+    assert (
+        _broken(caption_reasons(np.array([characters], float), np.zeros(1), CaptionRules(min_characters=3))) == reasons
+    )
 
 
 def test_the_held_out_share_is_what_the_policy_asks():

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import a_diffusion_run, a_release, an_autoencoder
 
 
 def _dry_run(config, *options):

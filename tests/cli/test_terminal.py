@@ -11,9 +11,10 @@ from typer.main import get_command
 
 from byline.cli.main import app
 from byline.pipelines.beam.build import STAGES
+from harness.run_configs import write_toml
 from tests.builders import a_corpus, a_picture, a_yfcc_line, encoded
 from tests.cli.terminal import run_in_terminal
-from tests.training.builders import a_release, an_autoencoder_run, write_toml
+from tests.training.builders import a_release, an_autoencoder_run
 
 GOES_ON = "byline: stopped; what is done is kept: run the same command again, it goes on where it was"
 

@@ -13,8 +13,9 @@ from PIL import Image
 
 from byline.diffusion.drawn import name_of
 from byline.training.run import run
+from harness.run_configs import write_toml
 from tests.builders import tree_digest
-from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, write_toml
+from tests.training.builders import a_diffusion_run, a_release, an_autoencoder
 
 PROMPTS = ["red heart", "flag: Japan", "", "yellow circle", "a sun", "a cat's face"]
 

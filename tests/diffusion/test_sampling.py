@@ -2,12 +2,14 @@ import math
 
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from pydantic import ValidationError
 
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import NoiseConfig, SamplingConfig
 from byline.diffusion.noise import Noising
-from byline.diffusion.sampling import SAMPLERS, build_scheduler, require_device, set_timesteps
+from byline.diffusion.samplers import OF_FLOW, SAMPLERS, UNGUIDED, Guidance, build_scheduler, set_timesteps
+from byline.diffusion.sampling import require_device
 from byline.diffusion.seeds import seed_from
 
 MEAN, SPREAD = 1.5, 0.4
@@ -44,6 +46,54 @@ def test_samplers_reach_a_gaussian_or_are_refused(sampler, prediction_type, zero
         x = scheduler.step(best_prediction(noising, seen, t.long()), t, x).prev_sample
     assert x.mean().item() == pytest.approx(MEAN, abs=0.1)
     assert x.std().item() == pytest.approx(SPREAD, abs=0.05)
+
+
+@pytest.mark.parametrize("sampler", OF_FLOW)
+@pytest.mark.parametrize("prediction_type", ["flow_prediction", "sample"])
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_samplers_follow_a_flow_to_a_gaussian(sampler, prediction_type, shift):
+    config = NoiseConfig(prediction_type=prediction_type, use_flow_sigmas=True, flow_shift=shift)
+    scheduler = build_scheduler(sampler, config.scheduler_config())
+    scheduler.set_timesteps(100)
+    x = torch.randn((20_000,), generator=torch.Generator().manual_seed(0)) * scheduler.init_noise_sigma
+    for t, s in zip(scheduler.timesteps, scheduler.sigmas.clone(), strict=False):
+        x0 = MEAN + (1 - s) * SPREAD**2 * (x - (1 - s) * MEAN) / (((1 - s) * SPREAD) ** 2 + s**2)
+        predicted = x0 if prediction_type == "sample" else (x - x0) / s
+        x = scheduler.step(predicted, t, x).prev_sample
+    assert x.mean().item() == pytest.approx(MEAN, abs=0.1)
+    assert x.std().item() == pytest.approx(SPREAD, abs=0.05)
+
+
+def test_euler_takes_the_steps_of_flow_matching_in_diffusers():
+    config = NoiseConfig(prediction_type="flow_prediction", use_flow_sigmas=True).scheduler_config()
+    ours, theirs = build_scheduler("euler", config), FlowMatchEulerDiscreteScheduler()
+    ours.set_timesteps(7)
+    theirs.set_timesteps(sigmas=ours.sigmas[:-1].tolist())
+    x = one = other = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    for t, of_theirs in zip(ours.timesteps, theirs.timesteps, strict=True):
+        one = ours.step((x - one).sin(), t, one).prev_sample
+        other = theirs.step((x - other).sin(), of_theirs, other).prev_sample
+    torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "heun"])
+def test_samplers_that_know_no_flow_are_refused(sampler):
+    config = NoiseConfig(prediction_type="flow_prediction", use_flow_sigmas=True)
+    with pytest.raises(ConfigError, match=rf"{sampler} knows no flow, .*; use dpm\+\+ or euler"):
+        build_scheduler(sampler, config.scheduler_config())
+
+
+def test_guidance_counts_inside_of_its_interval_only():
+    config = SamplingConfig(guidance_scale=5, guidance_interval=(0.25, 0.75))
+    guidance = Guidance(config, torch.tensor([999, 750, 500, 250, 1]), 1000)
+    assert [guidance.at(step) for step in range(6)] == [UNGUIDED, 5, 5, 5, UNGUIDED, UNGUIDED]
+    unguided = SamplingConfig(guidance_scale=1, guidance_interval=(0.25, 0.75))
+    assert Guidance(unguided, torch.tensor([999, 500]), 1000).at(0) == 1
+
+
+def test_an_interval_that_does_not_grow_is_refused():
+    with pytest.raises(ValidationError, match=r"guidance_interval = \[0.5, 0.5\] must grow"):
+        SamplingConfig(guidance_interval=(0.5, 0.5))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

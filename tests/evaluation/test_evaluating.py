@@ -21,8 +21,9 @@ from byline.evaluation.report import read_reports
 from byline.exports.model import ModelExport, export_model
 from byline.training.log import VALIDATION, ValidationEntry, read_entries
 from byline.training.run import run
+from harness.run_configs import write_toml
 from tests.evaluation.towers import a_dinov2, saved
-from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, write_toml
+from tests.training.builders import a_diffusion_run, a_release, an_autoencoder
 
 WATCH = {"validation": {"every_images": 24, "images": 60, "levels": 5}}
 ALSO_REFUSED = ["agreement", "color", "shape", "stripes"]

@@ -19,7 +19,8 @@ from byline.diffusion.configs import SamplingConfig
 from byline.diffusion.sampling import TextToImage
 from byline.exports.model import ModelExport, export_model
 from byline.training.run import run
-from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run
 
 PROMPTS = ["a red circle", "words that are many more than the tokens that are read of them " * 3]
 STATISTICS = {"latents_mean": [0.5, -0.5, 1.0, 0.0], "latents_std": [1.0, 2.0, 0.5, 1.0], "scaling_factor": 0.7}

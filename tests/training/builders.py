@@ -112,7 +112,7 @@ def an_autoencoder_run(release: str, run: Path, **overrides: Any) -> Autoencoder
     return AutoencoderRun.model_validate(settings)
 
 
-def a_diffusion_run(release: str, run: Path, autoencoder: str, **overrides: Any) -> DiffusionRun:
+def a_diffusion_run(release: str, run: Path, autoencoder: str | None, **overrides: Any) -> DiffusionRun:
     """Return a config that trains for six steps."""
     settings = {
         "kind": "diffusion",
@@ -122,18 +122,3 @@ def a_diffusion_run(release: str, run: Path, autoencoder: str, **overrides: Any)
         **_shared(release, run, **overrides),
     }
     return DiffusionRun.model_validate(settings)
-
-
-def write_toml(path: Path, config: AutoencoderRun | DiffusionRun) -> Path:
-    """Write a config as a TOML file, whose inline tables are JSON with other separators; return `path`."""
-    table = config.model_dump(mode="json", exclude_none=True)
-    path.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in table.items()))
-    return path
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value)

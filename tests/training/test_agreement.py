@@ -11,7 +11,8 @@ import torch
 from byline.training.agreement import agree, fingerprint
 from byline.training.ranks import Ranks
 from byline.training.run import run
-from tests.training.builders import a_release, an_autoencoder_run, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import a_release, an_autoencoder_run
 from tests.training.gloo import on_ranks
 from tests.training.processes import ended, lines_of_ours, start_ranks, train_as_ranks
 

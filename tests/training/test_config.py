@@ -3,7 +3,8 @@ from pydantic import ValidationError
 
 from byline.catalog.errors import ConfigError
 from byline.training.config import load_train_config
-from tests.training.builders import a_diffusion_run, an_autoencoder_run, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import a_diffusion_run, an_autoencoder_run
 
 
 def written(tmp_path, **overrides):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.errors import ConfigError
+from byline.catalog.errors import ConfigError, CorpusError
 from byline.diffusion.autoencoder import encode, load_autoencoder, normalize
 from byline.diffusion.pixels import shaped, to_network
 from byline.training.diffusion_task import DiffusionTask
@@ -159,6 +159,9 @@ def test_sizes_are_read_from_the_table_beside_a_shard(folder, tmp_path):
     }
     release.store.write_table(release.table_path(shard), pa.table(table))
     assert (read_sizes(release, shard) - sizes == [1, 0]).all()
+    release.store.write_table(release.table_path(shard), pa.table({**table, "width": pa.array([None] * 6, pa.int32())}))
+    with pytest.raises(CorpusError, match=f"the table of {shard.name} has a picture of no size; delete it and build"):
+        read_sizes(release, shard)
 
 
 def test_steps_that_do_not_fit_the_network_are_one_line(folder):

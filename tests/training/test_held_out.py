@@ -4,7 +4,8 @@ import torch
 
 from byline.catalog.corpora.manifest import Release
 from byline.diffusion.autoencoder import load_autoencoder
-from byline.diffusion.configs import TextEncoderConfig
+from byline.diffusion.configs import NoiseConfig, TextEncoderConfig
+from byline.diffusion.noise import Noising
 from byline.diffusion.text import TextEncoder
 from byline.training.held_out import encode_held_out, read_held_out
 from byline.training.ranks import Ranks
@@ -24,7 +25,7 @@ def shares(tmp_path, *, size, images=3):
             side_px=SIDE_PX,
             precision="fp32",
             levels=2,
-            num_train_timesteps=1000,
+            noising=Noising(NoiseConfig()),
         )
         for rank in range(size)
     ]

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from byline.catalog.errors import ConfigError
-from byline.training.config import OptimizerConfig
 from byline.training.optimizers import build_optimizer, fresh_state
+from byline.training.run_tables import OptimizerConfig
 from byline.training.state import optimizer_state
 from byline.training.stepping import take_step
 from tests.training.alone import Fit, a_batch, an_engine

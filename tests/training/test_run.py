@@ -20,13 +20,8 @@ from byline.training.log import read_log
 from byline.training.run import run
 from byline.training.samples import times_seen
 from harness.killed_training import kill_and_compare
-from tests.training.builders import (
-    a_diffusion_run,
-    a_release,
-    an_autoencoder,
-    an_autoencoder_run,
-    write_toml,
-)
+from harness.run_configs import write_toml
+from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run
 from tests.training.processes import rank_of
 
 REPOSITORY = Path(__file__).parents[2]

@@ -14,7 +14,8 @@ from byline.diffusion.checkpoint import checkpoint_names, open_checkpoint
 from byline.training.log import read_log
 from byline.training.places import working_folder
 from byline.training.run import run
-from tests.training.builders import a_release, an_autoencoder_run, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import a_release, an_autoencoder_run
 from tests.training.processes import ended, free_port, lines_of_ours, start_python
 
 

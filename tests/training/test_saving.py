@@ -15,7 +15,8 @@ from byline.diffusion.checkpoint import checkpoint_names, file_digest, open_chec
 from byline.training.log import read_log
 from byline.training.run import run
 from byline.training.samples import times_seen
-from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run
 from tests.training.processes import ended, lines_of_ours, rank_of, start_python
 
 LIMITED = """

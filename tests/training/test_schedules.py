@@ -4,9 +4,11 @@ from diffusers.optimization import get_constant_schedule_with_warmup
 from transformers import get_wsd_schedule
 
 from byline.catalog.errors import ConfigError
-from byline.training.config import OptimizerConfig, load_train_config
+from byline.training.config import load_train_config
+from byline.training.run_tables import OptimizerConfig
 from byline.training.schedules import learning_rate
-from tests.training.builders import a_diffusion_run, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import a_diffusion_run
 
 IMAGES = 1000
 

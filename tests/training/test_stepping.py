@@ -18,8 +18,9 @@ from byline.training.run import run
 from byline.training.samples import read_samples, shards_of
 from byline.training.state import optimizer_state, weights_of
 from byline.training.stepping import NotFiniteError, take_step
+from harness.run_configs import write_toml
 from tests.training.alone import Fit, a_batch, an_engine
-from tests.training.builders import a_release, an_autoencoder_run, write_toml
+from tests.training.builders import a_release, an_autoencoder_run
 from tests.training.gloo import on_ranks
 from tests.training.test_state import a_config, are_equal, passes_of, started
 

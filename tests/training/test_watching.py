@@ -15,7 +15,8 @@ from byline.diffusion.sampling import TextToImage
 from byline.training.log import VALIDATION, ValidationEntry, read_entries, read_log
 from byline.training.run import run
 from byline.training.watch_config import SamplesConfig
-from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run, write_toml
+from harness.run_configs import write_toml
+from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run
 from tests.training.test_run import digests_of, start
 
 SAMPLES = {"every_images": 8, "prompts": ["a", "b"], "num_inference_steps": 2}

@@ -6,9 +6,9 @@ from torch import Tensor
 from byline.diffusion.configs import NoiseConfig, Precision, UNetConfig
 from byline.diffusion.networks import build_unet
 from byline.diffusion.noise import Noising
-from byline.training.config import OptimizerConfig
 from byline.training.diffusion_task import DenoisingLoss
 from byline.training.engine import Engine
+from byline.training.run_tables import OptimizerConfig
 from byline.training.schedules import learning_rate
 from byline.training.stepping import take_step
 

@@ -14,7 +14,6 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from byline.catalog.corpora.packs import Outcome, read_attempts, write_segment
@@ -27,6 +26,7 @@ from byline.catalog.hosts import UrlError
 from byline.catalog.progress import Meter
 from byline.catalog.urls import read_url
 from byline.pictures.config import PixelConfig
+from byline.pipelines.beam.beats import count_done
 from byline.pipelines.beam.stages.judge_claims import claims_path
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
 from byline.pipelines.fetching.config import FetchConfig
@@ -43,8 +43,6 @@ WINDOW = 256
 JOURNALED = 48
 """Rows that are written to the journal at once."""
 SEGMENT_RECORDS = 1000
-REQUESTED = Metrics.counter("byline", "requested")
-"""HTTP requests for pictures that were made, redirects that were followed included."""
 
 
 class _OvertakenError(Exception):
@@ -108,7 +106,7 @@ class Fetching:
             for place in groups[number]:
                 own = {name: self.requests[place][name] for name in ("record_id", "url")}
                 if note := said.get("note"):
-                    Metrics.counter("byline", f"{ODD}{str(note).partition(':')[0]}").inc()
+                    count_done(f"{ODD}{str(note).partition(':')[0]}", 1)
                 self.count(1)
                 self.batch.append(({**said, **own}, stored, original))
                 if len(self.batch) >= JOURNALED:
@@ -239,7 +237,7 @@ async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder
         try:
             await fetching.run(transport, config)
         finally:
-            REQUESTED.inc(transport.num_requests)
+            count_done("requested", transport.num_requests)  # redirects that were followed included
 
 
 def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:

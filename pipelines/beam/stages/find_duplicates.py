@@ -24,9 +24,16 @@ def divide(
         yield from search_tasks(store, parts, divided_from)
 
 
-def finish(parts: list[PackPart], tasks: list[SearchTask], store: Store) -> list[PackPart]:
+def search(task: SearchTask, store: Store, meter: Meter) -> SearchTask:
+    """Do one part of a search."""
+    with meter.at_work("find duplicates"):
+        return run_task(store, task)
+
+
+def finish(parts: list[PackPart], tasks: list[SearchTask], store: Store, meter: Meter) -> list[PackPart]:
     """Put together what the parts of a search found."""
-    finish_search(store, parts, tasks)
+    with meter.at_work("find duplicates"):
+        finish_search(store, parts, tasks)
     return parts
 
 
@@ -35,9 +42,9 @@ class FindDuplicates(beam.PTransform[PCollection[list[PackPart]], PCollection[li
 
     def __init__(self, store: Store, embedding: str | None, meter: Meter, divided_from: int = DIVIDED_FROM) -> None:
         super().__init__()
-        self.store, self.arguments = store, (store, embedding, divided_from, meter)
+        self.store, self.meter, self.arguments = store, meter, (store, embedding, divided_from, meter)
 
     def expand(self, everything: PCollection[list[PackPart]]) -> PCollection[list[PackPart]]:
         tasks = everything | "Divide" >> beam.FlatMap(divide, *self.arguments)
-        done = tasks | "Spread" >> beam.Reshuffle() | "Search" >> beam.Map(lambda task: run_task(self.store, task))
-        return everything | "Finish" >> beam.Map(finish, AsList(done), self.store)
+        done = tasks | "Spread" >> beam.Reshuffle() | "Search" >> beam.Map(search, self.store, self.meter)
+        return everything | "Finish" >> beam.Map(finish, AsList(done), self.store, self.meter)

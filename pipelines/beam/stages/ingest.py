@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import apache_beam as beam
-from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from byline.catalog.corpora.parts import PackPart, parts_of
@@ -11,15 +10,13 @@ from byline.catalog.corpora.url_index import URL_COLUMNS, renew_url_index
 from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.disk.storage import Store
 from byline.catalog.progress import NOTHING_COUNTED, TOTAL, Meter
+from byline.pipelines.beam.beats import count_done
 from byline.pipelines.releases.outcomes import READ_ANEW
 from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.sources.ingested import records_path
 from byline.pipelines.sources.ingesting import write_run
 from byline.pipelines.sources.readers import read_source
 from byline.pipelines.sources.readers.taken import names_taken
-
-INGESTED = Metrics.counter("byline", "ingested")
-"""Rows that were read from source files, unreadable ones included; what is left out has counters of its own."""
 
 
 def ingest(
@@ -36,16 +33,17 @@ def ingest(
         rows = read_source(source.reader, source.path, source.name, source.options)
         denylist, not_used = load_denylist(store, denylists), taken.not_used if taken else None
         counts = write_run(rows, store, path, denylist, num_packs=source.num_packs, not_used=not_used)
-        INGESTED.inc(counts.records + counts.unreadable)
-        Metrics.counter("byline", f"{READ_ANEW}{source.name}").inc(counts.records + counts.unreadable)
+        count_done("ingested", counts.records + counts.unreadable)
+        count_done(f"{READ_ANEW}{source.name}", counts.records + counts.unreadable)
         for kind, number in counts.left_out.items():
-            Metrics.counter("byline", f"left out: {kind}").inc(number)
+            count_done(f"left out: {kind}", number)
     parts = parts_of(store, path)
     renew_url_index(store, path, (part.read_records(store, list(URL_COLUMNS)) for part in parts))
     return parts
 
 
-def _ingest_and_count(source: SourceConfig, store: Store, denylists: Sequence[str], meter: Meter) -> list[PackPart]:
+def ingest_and_count(source: SourceConfig, store: Store, denylists: Sequence[str], meter: Meter) -> list[PackPart]:
+    """Do the same, and count the records of the source."""
     parts = ingest(source, store, denylists, meter)
     num_records = sum(part.num_records for part in parts)
     meter.add(TOTAL, num_records)
@@ -61,4 +59,4 @@ class Ingest(beam.PTransform[PCollection[SourceConfig], PCollection[PackPart]]):
         self.arguments = (store, denylists, meter)
 
     def expand(self, sources: PCollection[SourceConfig]) -> PCollection[PackPart]:
-        return sources | "Read" >> beam.FlatMap(_ingest_and_count, *self.arguments)
+        return sources | "Read" >> beam.FlatMap(ingest_and_count, *self.arguments)

@@ -25,8 +25,9 @@ def judge_corpus(
 ) -> list[PackPart]:
     """Write the verdicts of every pack."""
     meter.work("judge")
-    for part in write_verdicts(parts, store, policy, instruments, denylists, _check):
-        meter.add("judge", part.num_records)
+    with meter.at_work("judge"):
+        for part in write_verdicts(parts, store, policy, instruments, denylists, _check):
+            meter.add("judge", part.num_records)
     return parts
 
 

@@ -7,7 +7,6 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 import apache_beam as beam
-from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 from PIL import Image
 
@@ -25,6 +24,7 @@ from byline.dedup.metrics import MetricInUse, use_metric
 from byline.dedup.pdq import pdq
 from byline.dedup.quality import measure_quality
 from byline.dedup.views import pack_views, views_of
+from byline.pipelines.beam.beats import count_done
 from byline.pipelines.facts.measures import (
     DECODED,
     MEASURED_PX,
@@ -41,8 +41,6 @@ from byline.pipelines.facts.measures import (
 
 SEGMENT_IMAGES = 2000
 """Pictures whose facts a worker holds in memory at most (about 5 MB), and that a kill can lose."""
-MEASURED = Metrics.counter("byline", "measured")
-"""Pictures that were decoded and measured, by however many instruments."""
 Row = dict[str, object]
 T = TypeVar("T")
 
@@ -141,7 +139,7 @@ def measure_images(
         for one, keys in lacking.items():
             if sha256 in keys:
                 rows[one].append({"sha256": sha256, **one.measure(image)})
-        MEASURED.inc()
+        count_done("measured", 1)  # by however many instruments
     return rows
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import apache_beam as beam
-from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from byline.catalog.corpora.manifest import Shard
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.progress import Meter
+from byline.pipelines.beam.beats import count_done
 from byline.pipelines.facts.rows import Instruments
 from byline.pipelines.releases.shard_writing import Earlier, write_shards_of
 
@@ -22,8 +22,8 @@ def write_and_count(
         for written in write_shards_of(part, store, instruments, earlier):
             if written.is_new:
                 meter.work("write shards")
-            Metrics.counter("byline", "shards written").inc(int(written.is_new))
-            Metrics.counter("byline", "shard bytes written").inc(written.shard.num_bytes * written.is_new)
+                count_done("shards written", 1)
+                count_done("shard bytes written", written.shard.num_bytes)
             yield written.shard
 
 

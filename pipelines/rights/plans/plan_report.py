@@ -100,6 +100,8 @@ class Plan(_Part):
     to_fetch_again: int
     """Records whose picture did not arrive for a reason that may have passed."""
     to_caption: Wanted
+    captions: dict[str, int]
+    """Instrument -> pictures, or texts, that it has yet to caption, each once."""
     to_measure: int
     """Pictures that an interrupted build, or one that measured less, left without measures."""
     latents: dict[str, int]
@@ -117,6 +119,7 @@ class Totals:
     """First 64 bits of the digests of pictures."""
     shards: list[PlannedShard] = field(default_factory=list)
     latents: Counter[str] = field(default_factory=Counter)
+    captions: Counter[str] = field(default_factory=Counter)
 
 
 def plan_of(
@@ -157,6 +160,7 @@ def plan_of(
         to_fetch=_wanted(tally, "fetch"),
         to_fetch_again=tally["again", "", ""],
         to_caption=_wanted(tally, "captions"),
+        captions={name: number for name, number in sorted(totals.captions.items()) if number},
         to_measure=tally["measure", "", ""],
         latents=dict(sorted(totals.latents.items())),
         shards=_shards(totals.shards),

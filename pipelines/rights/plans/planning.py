@@ -6,7 +6,7 @@ the build does just what the plan says.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -25,9 +25,11 @@ from byline.catalog.errors import CorpusError
 from byline.catalog.policies.policy import Policy
 from byline.catalog.threads import in_threads
 from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.corpora.settings import captions_measured
 from byline.pipelines.facts.attempts import Asking
 from byline.pipelines.facts.edges import first_word
 from byline.pipelines.facts.evaluation_sets import load_evaluation_sets
+from byline.pipelines.facts.measures import caption_facts
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.judging.judge import judge_parts
 from byline.pipelines.judging.outstanding import num_asked_again, num_lacking
@@ -65,6 +67,7 @@ def make_plan(config: CorpusConfig, policy: Policy, count: Callable[[int], None]
         totals.removed.append(found.removed)
         totals.shards += found.shards
         totals.latents.update(found.latents)
+        totals.captions.update(found.captions)
         creators.add(number, found.creators)
         count(part.num_records)
     if release is not None:
@@ -90,6 +93,7 @@ class _PackPlan:
     shards: list[PlannedShard]
     creators: PackChanges
     latents: Counter[str]
+    captions: Counter[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +139,21 @@ class _Planner:
             shards=self.shards.plan(part, compared, verdicts, joined),
             creators=pack_changes(creators, rows, np.arange(len(rows)) < len(added)),
             latents=self._latents_lacking(part, compared, verdicts),
+            captions=self._captions_lacking(part, screened, verdicts),
         )
+
+    def _captions_lacking(self, part: PackPart, screened: Screened, verdicts: pa.Table) -> Counter[str]:
+        """Return how many captions each captioner has yet to write, as the stage that captions counts them."""
+        rows = pa.array(np.flatnonzero(screened.lacks_caption))
+        if not len(rows):
+            return Counter()
+        sha256 = verdicts["sha256"].take(rows)
+        texts = part.read_records(self.store, ["text_sha256"])["text_sha256"].take(rows)
+        lacking: Counter[str] = Counter()
+        for by in self.instruments.captioners:
+            keys = by.keys(sha256, texts).to_pylist()
+            lacking[by.instrument] = len(caption_facts(self.store, by.instrument).lacking(part.pack, keys))
+        return lacking
 
     def _latents_lacking(self, part: PackPart, compared: Comparison, verdicts: pa.Table) -> Counter[str]:
         if not self.latents:
@@ -160,7 +178,8 @@ def _planner(config: CorpusConfig, release: Release | None) -> _Planner:
             store=store,
             instruments=instruments,
             released={(shard.pack, shard.split): shard for shard in shards},
-            same_captions=release is not None and release.manifest.instruments["captions"] == instruments.captions,
+            same_captions=release is not None
+            and _captions_of(release.manifest.instruments) == captions_measured(config),
             on_disk=shards_on_disk(store),
         ),
         latents=tuple(
@@ -170,6 +189,11 @@ def _planner(config: CorpusConfig, release: Release | None) -> _Planner:
         asking=Asking(began=datetime.now(UTC), spacing_s=config.fetch.ask_again_after_s),
         added=config.added_facts,
     )
+
+
+def _captions_of(measured: Mapping[str, str]) -> dict[str, str]:
+    """Return what a manifest says of captions."""
+    return {name: by for name, by in measured.items() if name == "captions" or name.startswith("captions ")}
 
 
 def _add_gone(totals: Totals, release: Release, judged: set[str]) -> None:

@@ -18,7 +18,7 @@ from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.dedup.views import unpack_views
-from byline.pipelines.facts.measures import hash_facts
+from byline.pipelines.facts.measures import caption_facts, hash_facts
 from byline.pipelines.judging.verdicts import verdicts_path
 from byline.pipelines.rights.takedown.selecting import Selection
 
@@ -105,9 +105,9 @@ def _captions(store: Store, packs: Collection[str]) -> Iterator[tuple[str, str]]
     """Yield (caption, its key) of all captions of these packs, by every captioner."""
     for instrument in store.folders(layout.facts_of("captions")):
         for pack in packs:
-            for stem in store.numbered(layout.fact_segments("captions", instrument, pack), ".parquet"):
-                table = store.read_table(f"{stem}.parquet", ["text", "shown_sha256"])
-                yield from zip(*(column.to_pylist() for column in table.columns), strict=True)
+            table = caption_facts(store, instrument).read(pack, ["text", "more"])
+            for key, text, more in zip(*(column.to_pylist() for column in table.columns), strict=True):
+                yield from ((caption, key) for caption in (text, *(more or ())))
 
 
 def _only_theirs(owned: Iterable[tuple[str, str]], owners: Collection[str]) -> frozenset[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError, CorpusError, StorageError
-from byline.pipelines.beam.build import build
+from byline.pipelines.beam.build import build, last_record
 from byline.pipelines.releases.verify import verify
 from tests.builders import (
     CountingRunner,
@@ -82,8 +82,19 @@ def test_another_runner_needs_no_change_of_code(tmp_path):
         config = write_corpus(tmp_path, [a_yfcc_line("a", f"{base}/a")])
         config.write_text(config.read_text().split("[serve]")[0])
         release = build(str(config), beam_args=["--runner=tests.builders.CountingRunner"])
-    assert CountingRunner.runs == runs + 1
+    assert CountingRunner.runs == runs + 2  # workers are asked what they are before
     assert list(verify(release)) == []
+
+
+def test_what_a_runner_does_not_count_is_counted_by_what_workers_tell(tmp_path):
+    with a_server({"/a": (200, "image/jpeg", encoded(a_picture(1)))}) as (base, _):
+        done = []
+        for name, options in (("here", []), ("there", ["--runner=tests.builders.UncountingRunner"])):
+            config = write_corpus(tmp_path / name, [a_yfcc_line("a", f"{base}/a")])
+            config.write_text(config.read_text().split("[serve]")[0])
+            done.append(last_record(build(str(config), workers=1, beam_args=options).store)["done"])
+    assert done[0] == done[1]
+    assert done[0]["requested"] == done[0]["captioned"] == 1
 
 
 def test_loopback_is_not_served_to_another_runner(tmp_path):

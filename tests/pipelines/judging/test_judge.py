@@ -49,6 +49,7 @@ def a_row(number, **overrides):
         "colors": NEUTRAL,
         "pixels": f"{number:016x}" + "f" * 48,
         "caption_characters": 7,
+        "caption_flags": 0,
     }
     return {**row, **overrides}
 

@@ -41,6 +41,7 @@ def a_row(number, pixels, license_text):
         "colors": b"\x80" * 48,
         "pixels": digest,
         "caption_characters": 7,
+        "caption_flags": 0,
     }
 
 

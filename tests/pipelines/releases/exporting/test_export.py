@@ -14,9 +14,10 @@ from byline.pipelines.releases.exporting.export import export
 from byline.pipelines.releases.verify import verify
 from byline.training.run import run
 from byline.training.samples import Names, read_names, read_samples
+from harness.run_configs import write_toml
 from tests.builders import tree_digest
 from tests.pipelines.releases.exporting.verbs import byline, url_of
-from tests.training.builders import a_diffusion_run, an_autoencoder, write_toml
+from tests.training.builders import a_diffusion_run, an_autoencoder
 
 pytestmark = pytest.mark.beam
 

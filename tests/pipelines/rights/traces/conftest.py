@@ -9,10 +9,11 @@ from byline.catalog.corpora.manifest import Release
 from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.build import build
 from byline.training.run import run
+from harness.run_configs import write_toml
 from tests.pipelines.rights.traces.traced import (
     write_traced,
 )
-from tests.training.builders import an_autoencoder_run, write_toml
+from tests.training.builders import an_autoencoder_run
 
 
 @pytest.fixture(scope="session")

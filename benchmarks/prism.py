@@ -1,0 +1,74 @@
+"""Builds on Prism beside local ones, and fetching divided over workers: python -m benchmarks.prism [PICTURES] [SLOW]
+
+The first table is of the same corpus built on this machine, by two processes and by Prism with a pool. The second is of
+a web that answers slowly, so that what workers divide is waiting, fetched by 1, 2 and 4 workers of the job service.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.side_by_side import write_section
+from harness.cluster import a_free_port, a_job_service, a_pool, a_prism, beam_options
+from harness.fetch_only import run, write_corpus
+from harness.pictures import a_jpeg
+from harness.web import Web, a_web
+
+NUM_PICTURES, NUM_SLOW = 20_000, 3_000
+WORKERS = (1, 2, 4)
+LATENCY_S, SLOW_S = 0.03, 4.0
+NUM_HOSTS = 500
+BYLINE = [sys.executable, "-m", "byline.cli.main", "build"]
+
+
+def _corpus(folder: Path, web: Web, number: int, num_packs: int) -> Path:
+    urls = [web.url(place % NUM_HOSTS, place % 20, place) for place in range(number)]
+    return write_corpus(folder, urls, num_packs=num_packs, fetch={"per_host": 2, "rate_per_s": 50.0})
+
+
+def beside_local(number: int) -> str:
+    """Return a table of the walls of two builds, and whether they gave the same release."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, port, place = Path(name), a_free_port(), a_free_port()
+        with a_web(folder, [a_jpeg(seed) for seed in range(20)], latency_s=LATENCY_S) as web:
+            local = _corpus(folder / "local", web, number, 8)
+            there = _corpus(folder / "there", web, number, 8)
+            ours = run([*BYLINE, str(local), "--workers=2"])
+            with a_prism(port, folder / "prism.log"), a_pool(place, folder / "pool.log"):
+                options = beam_options(f"localhost:{port}", f"localhost:{place}")
+                theirs = run([*BYLINE, str(there), "--", *options])
+        same = _version(local) == _version(there)
+    rows = [f"| local, 2 processes | {ours.wall_s:.0f} s | |"]
+    rows += [f"| Prism and a pool | {theirs.wall_s:.0f} s | {theirs.wall_s / ours.wall_s:.2f} |"]
+    head = f"{number:,} pictures, {'the same release' if same else 'NOT the same release'}.\n\n"
+    return head + "| where | wall | beside local |\n|---|---:|---:|\n" + "\n".join(rows)
+
+
+def divided(number: int) -> str:
+    """Return a table of pictures a second, from the first request to the last answer, by the number of workers."""
+    rows, alone = [], 0.0
+    for workers in WORKERS:
+        with tempfile.TemporaryDirectory() as name:
+            folder, port, place = Path(name), a_free_port(), a_free_port()
+            with a_web(folder, [a_jpeg(seed) for seed in range(20)], latency_s=SLOW_S) as web:
+                config = _corpus(folder / "there", web, number, 8)
+                with a_job_service(port, folder / "service.log"), a_pool(place, folder / "pool.log"):
+                    options = beam_options(f"localhost:{port}", f"localhost:{place}")
+                    run([*BYLINE, str(config), "--", *options, f"--direct_num_workers={workers}"])
+                asked = [request for request in web.requests() if request.is_picture]
+        rate = number / (max(one.answered_s for one in asked) - asked[0].arrived_s)
+        alone = alone or rate
+        rows.append(f"| {workers} | {rate:,.0f} | {rate / alone:.2f} |")
+    head = f"{number:,} pictures of {NUM_HOSTS} hosts whose answers take {SLOW_S:g} s.\n\n"
+    return head + "| workers | pictures/s | beside one |\n|---:|---:|---:|\n" + "\n".join(rows)
+
+
+def _version(config: Path) -> str:
+    return (config.parent / "corpus/releases/fetched/LATEST").read_text().strip()
+
+
+if __name__ == "__main__":
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    pictures, slow = (*numbers, *(NUM_PICTURES, NUM_SLOW)[len(numbers) :])
+    command = f"python -m benchmarks.prism {' '.join(sys.argv[1:])}".strip()
+    write_section("Builds on other runners", command, f"{beside_local(pictures)}\n\n{divided(slow)}")

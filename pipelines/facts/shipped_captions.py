@@ -1,0 +1,80 @@
+"""Which captions a sample ships: one, or several with weights, by one captioner or more."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from byline.catalog.corpora.parts import PackPart
+from byline.catalog.corpora.sample_schema import CAPTION_COLUMNS
+from byline.catalog.disk.storage import Store
+from byline.pipelines.facts.measures import caption_facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionsBy:
+    """A captioner whose captions are shipped beside those of `[caption]`, and how often a trainer is to draw one of
+    them for each that it draws of those."""
+
+    instrument: str
+    see_pixels: bool
+    weight: float
+
+    def keys(self, sha256: pa.ChunkedArray, text_sha256: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Return the keys of its captions of pictures, or of records' texts."""
+        return sha256 if self.see_pixels else text_sha256
+
+
+def shipped_captions(
+    part: PackPart,
+    store: Store,
+    shipped: tuple[CaptionsBy, ...],
+    *,
+    sha256: pa.ChunkedArray,
+    text_sha256: pa.ChunkedArray,
+    several: bool,
+) -> dict[str, pa.ChunkedArray]:
+    """Return the columns of samples that say their captions. `shipped` begins with the captioner of `[caption]`.
+
+    What it did not write yet is null, and so is `caption` where one of the others did not.
+    """
+    read = [*CAPTION_COLUMNS.values(), *(["more"] if several else [])]
+    tables = []
+    for one in shipped:
+        facts = caption_facts(store, one.instrument).read(part.pack, read)
+        tables.append(facts.take(pc.index_in(one.keys(sha256, text_sha256), value_set=facts["shown_sha256"])))
+    columns = {name: tables[0][column] for name, column in CAPTION_COLUMNS.items()}
+    for table in tables[1:]:
+        columns["caption"] = pc.if_else(pc.is_valid(table["text"]), columns["caption"], None)
+    if several:
+        columns |= _several(tables, shipped)
+    return columns
+
+
+def _several(tables: list[pa.Table], shipped: tuple[CaptionsBy, ...]) -> dict[str, pa.ChunkedArray]:
+    by_captioner = [
+        [
+            (text, *(more or ()))
+            for text, more in zip(*(table[name].to_pylist() for name in ("text", "more")), strict=True)
+        ]
+        for table in tables
+    ]
+    samples = [
+        list(chain.from_iterable(weighed(texts, one) for texts, one in zip(of_sample, shipped, strict=True)))
+        for of_sample in zip(*by_captioner, strict=True)
+    ]
+    kinds = (pa.string(), pa.float64(), pa.string())
+    return {
+        name: pa.chunked_array([pa.array([[one[place] for one in sample] for sample in samples], pa.list_(kind))])
+        for place, (name, kind) in enumerate(zip(("captions", "caption_weights", "captioners"), kinds, strict=True))
+    }
+
+
+def weighed(texts: tuple[str | None, ...], by: CaptionsBy) -> list[tuple[str, float, str]]:
+    """Return the captions that one captioner wrote of a picture, each once, with its share of the captioner's weight,
+    and who wrote it. An empty one is none."""
+    said = [text for text in texts if text]
+    times: Mapping[str, int] = {text: said.count(text) for text in said}
+    return [(text, by.weight * number / len(said), by.instrument) for text, number in times.items()]
