@@ -13,6 +13,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiMetrics
 from PIL import Image
 
 from byline.catalog.corpora.records import Evidence, ImageRecord
+from byline.pipelines.facts.measures import CAPTIONING_MS_BY
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.sources.readers.yfcc import COLUMNS
 
@@ -102,6 +103,11 @@ captioner = "source-text"
 "https://pictures.example/" = "{folder / "pictures"}"
 """)
     return config
+
+
+def without_times(done: dict[str, int]) -> dict[str, int]:
+    """Return what a build noted to have done, but for how long it took."""
+    return {name: number for name, number in done.items() if not name.startswith(CAPTIONING_MS_BY)}
 
 
 class CountingRunner(FnApiRunner):
