@@ -4,17 +4,25 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from jinja2 import UndefinedError
 
+from byline.evaluation.evaluating import Choices, Evaluation
+from byline.evaluation.measures import Refused
+from byline.evaluation.pictures import Pictures
+from byline.evaluation.telling import as_plain_data
 from byline.pages.chart import line_chart
 from byline.pages.html import csp_hash, html_templates
 from byline.pipelines.releases.papers.credits_page import credits_html
 from byline.pipelines.releases.papers.memorization import memorization_html
 from byline.pipelines.rights.takedown.page import review_page
 from byline.reports import page as report
+from byline.reports.captions import ByCaptioner, Captioned, Captions, ShownCaption
+from byline.reports.captions_page import captions_page
 from byline.reports.collecting import ReportData
+from byline.reports.evaluation_page import evaluation_page
 from byline.reports.runs import Run
 from byline.reports.runs_page import runs_page
 from tests.pipelines.releases.papers.accounts import a_credit, an_account
@@ -22,7 +30,7 @@ from tests.pipelines.rights.duplicates.clusters import a_picture
 from tests.pipelines.rights.duplicates.test_duplicates_page import _text as duplicates_text
 from tests.pipelines.rights.duplicates.test_duplicates_page import a_cluster, a_copy
 from tests.pipelines.rights.takedown.test_page import a_case
-from tests.reports.runs import a_validation, an_about, an_entry
+from tests.reports.runs import a_checkpoint, a_validation, an_about, an_entry
 from tests.test_architecture import HOUSE
 
 ROOT = Path(__file__).parents[2]
@@ -61,8 +69,36 @@ def a_model():
         **{"digest": "0" * 64, "images_seen": 64, "per_prompt": 1, "seed": 0, "sampler": "ddim", "steps": 2},
         **{"guidance": 3.0, "num_copies": 0, "num_samples": 1, "minutes": "0.1", "images_per_s": "9"},
         "prompts": [{**prompt, "credit": credit, "mirrored": True, "score": 1.2}],
+        "reports": [{"claim": EVIL, "value": 0.1, "interval": (0.05, 0.2), "n": 60}],
         "curve": line_chart([(32, 0.9), (64, 0.4)], title="loss", unit="images seen", log=True),
     }
+
+
+def _captions():
+    written = ByCaptioner()
+    written.add(EVIL, EVIL)
+    facts = dict.fromkeys(("title", "creator", "creator_url", "landing_url", "url"), EVIL) | {"license": "CC0-1.0"}
+    shown = ShownCaption(captioner=EVIL, text=EVIL, flags=("url",))
+    picture = Captioned(facts=facts, picture="data:image/jpeg;base64,", captions=(shown,))
+    return captions_page(_Release(), Captions(num_pictures=2, by_captioner={EVIL: written}, shown=(picture,))).decode()
+
+
+def _evaluation(tmp_path_factory):
+    pixels = np.zeros((1, 3, 8, 8), np.uint8)
+    evaluation = Evaluation(
+        checkpoint=a_checkpoint(tmp_path_factory.mktemp("run")),
+        release=_Release(),
+        choices=Choices(),
+        loss=None,
+        compared=None,
+        agreed=Refused(name="agreement", reason=EVIL),
+        following=None,
+        prompts=(EVIL,),
+        drawn=pixels,
+        real=pixels,
+        held_out=Pictures(pixels_nchw=pixels, facts=({},), captions=(EVIL,)),
+    )
+    return evaluation_page(evaluation, as_plain_data(evaluation, EVIL))
 
 
 def a_run(name=EVIL):
@@ -80,6 +116,8 @@ PAGES = {
     "duplicates.html.j2": [lambda: duplicates_text(a_cluster(a_copy(2, title=EVIL), keeper=a_picture()))],
     "credits.html.j2": [lambda: credits_html(an_account(a_credit(0, title=EVIL, creator=EVIL))).decode()],
     "memorization-risk.html.j2": [lambda: memorization_html(an_account(name=EVIL)).decode()],
+    "captions.html.j2": [_captions],
+    "evaluation.html.j2": [_evaluation],
     "takedown.html.j2": [lambda: review_page([replace(a_case(), asked=EVIL)], EVIL).decode()],
 }
 """Template -> what makes a page of it."""
@@ -96,9 +134,15 @@ def test_every_template_of_a_page_is_here_and_extends_the_base():
             assert not re.search(r"#[0-9a-f]{3,8}\b|rgb|prefers-color", text.split("{% block header %}")[0]), path
 
 
+@pytest.fixture
+def made(make, tmp_path_factory):
+    """Give the text of the page."""
+    return make(tmp_path_factory) if make is _evaluation else make()
+
+
 @pytest.mark.parametrize("make", MADE)
-def test_a_page_may_run_only_its_own_script_and_style(make):
-    page = BeautifulSoup(make(), "html.parser")
+def test_a_page_may_run_only_its_own_script_and_style(made):
+    page = BeautifulSoup(made, "html.parser")
     (policy,) = [tag["content"] for tag in page.select("meta[http-equiv=Content-Security-Policy]")]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     scripts = [tag.string for tag in page.select("script:not([type])")]
@@ -116,9 +160,8 @@ def test_a_page_may_run_only_its_own_script_and_style(make):
 
 
 @pytest.mark.parametrize("make", MADE)
-def test_a_page_needs_nothing_from_elsewhere(make):
-    text = make()
-    page = BeautifulSoup(text, "html.parser")
+def test_a_page_needs_nothing_from_elsewhere(made):
+    page = BeautifulSoup(made, "html.parser")
     assert not page.select(LOADING)
     (style,) = page.select("style")
     assert not re.findall(r"@import|url\((?![\"']?data:)", style.string)
@@ -130,8 +173,8 @@ def test_a_page_needs_nothing_from_elsewhere(make):
 
 
 @pytest.mark.parametrize("make", MADE)
-def test_a_page_has_light_and_dark_colors_a_focus_and_a_print(make):
-    style = BeautifulSoup(make(), "html.parser").style.string
+def test_a_page_has_light_and_dark_colors_a_focus_and_a_print(made):
+    style = BeautifulSoup(made, "html.parser").style.string
     light, dark = (set(re.findall(r"--[a-z]+(?=:)", block)) for block in re.findall(r":root \{(.*?)\}", style, re.S))
     assert light == dark
     assert set(re.findall(r"var\((--[a-z]+)\)", style)) <= light
