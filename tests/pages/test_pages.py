@@ -1,6 +1,7 @@
 """Every HTML page of the house: it extends the base, may run only its own script, and needs nothing from elsewhere."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def a_run(name=EVIL):
     return Run(name=name, about=about, checkpoint=None, grids={}, **logged)
 
 
-PAGES = {
+PAGES: dict[str, list[Callable[..., str]]] = {
     "report.html.j2": [lambda: _report(), lambda: _report(a_model())],
     "runs.html.j2": [
         lambda: runs_page([a_run()]),
