@@ -49,8 +49,8 @@ def report(
         raise ConfigError(f"--measured {measured} is about a model; name the run that it measures, after the release")
     if run is not None:
         with needs("train", "byline report with a run"):
-            from byline.evaluation.report import read_reports
             from byline.reports.drawing import checkpoint_digest, draw
+        from byline.evaluation.report import read_reports
 
     opened = in_corpus(release)
     prompts = prompt or PROMPTS

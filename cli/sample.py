@@ -57,6 +57,7 @@ def sample(
 
     with needs("train", "byline sample"):
         from byline.diffusion.configs import SamplingConfig
+        from byline.diffusion.sampling import default_device
 
     settings = {
         "sampler": sampler,
@@ -71,6 +72,7 @@ def sample(
         "height_px": height,
     }
     config = parse_config(settings, SamplingConfig, where="byline sample")
+    device = device or default_device(int(os.environ.get("LOCAL_RANK", 0)))
     drawer = _Drawer(checkpoint=checkpoint, averaged=averaged, device=device, precision=precision)
     if (prompt is None) == (prompts is None):
         raise ConfigError("say what to draw: either --prompt WORDS, or --prompts FILE with a prompt a line")
@@ -87,24 +89,22 @@ class _Drawer:
 
     checkpoint: str
     averaged: bool
-    device: str | None
+    device: str
     precision: str
 
-    def load(self, device: str) -> "TextToImage":
+    def load(self) -> "TextToImage":
         from byline.diffusion.sampling import TextToImage
 
-        return TextToImage.load(self.checkpoint, averaged=self.averaged, device=device, precision=self.precision)
+        return TextToImage.load(self.checkpoint, averaged=self.averaged, device=self.device, precision=self.precision)
 
 
 def _draw_grid(drawer: _Drawer, prompts: list[str], out: Path, config: "SamplingConfig") -> None:
     from byline.diffusion.grid import grid_png
-    from byline.diffusion.sampling import default_device
 
-    device = drawer.device or default_device()
-    model = drawer.load(device)
+    model = drawer.load()
     with _drawing(len(prompts) * config.images_per_prompt) as advance:
         pictures = model.sample(prompts, config, advance).numpy()
-    where = f"{device} {drawer.precision}"
+    where = f"{drawer.device} {drawer.precision}"
     notes = {"byline": config.model_dump_json(), "byline checkpoint": model.info.digest, "byline device": where}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(grid_png(pictures, prompts, notes=notes))
@@ -115,13 +115,11 @@ def _draw_folder(drawer: _Drawer, file: Path, out: str, config: "SamplingConfig"
     """Draw what this process has to draw, or start the processes that do; return an exit code."""
     from byline.diffusion.checkpoint import open_checkpoint
     from byline.diffusion.drawn import DrawnFolder
-    from byline.diffusion.sampling import default_device
     from byline.training.launching import is_launched, launch
 
     rank, size = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE")) if is_launched() else (0, 1)
-    device = drawer.device or default_device(int(os.environ.get("LOCAL_RANK", 0)))
     digest = open_checkpoint(drawer.checkpoint)[1].digest
-    kind = device.split(":")[0]
+    kind = drawer.device.split(":")[0]
     about = {"checkpoint": digest, "averaged": str(drawer.averaged), "precision": drawer.precision, "device": kind}
     folder = DrawnFolder(out, _lines_of(file), config, about)
     if ranks > 1 and not is_launched():
@@ -130,7 +128,7 @@ def _draw_folder(drawer: _Drawer, file: Path, out: str, config: "SamplingConfig"
             print(f"byline: process {failure.rank} ended; run the same command to go on", file=sys.stderr)
             return 2
     elif left := folder.left(rank, size):
-        model = drawer.load(device)
+        model = drawer.load()
         with _drawing(sum(map(len, left)), shown=rank == 0) as advance:
             folder.draw(model, left, advance)
     if not is_launched():

@@ -165,8 +165,6 @@ def test_sizes_are_read_from_the_table_beside_a_shard(folder, tmp_path):
 
 
 def test_steps_that_do_not_fit_the_network_are_one_line(folder):
-    with pytest.raises(
-        ConfigError,
-        match=r"buckets.step_px = 2 must be a multiple of 4, by which the autoencoder \(2\) and the U-Net \(2\) shrink",
-    ):
+    said = r"buckets.step_px = 2 must be a multiple of 4, by which the autoencoder \(2\) and the network \(2\) shrink"
+    with pytest.raises(ConfigError, match=said):
         a_task(folder, buckets={"step_px": 2})
