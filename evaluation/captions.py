@@ -61,8 +61,8 @@ def word_f1(caption: str, reference: str) -> float:
 def noun(text: str) -> str:
     """Return the noun that a title is about, or nothing.
 
-    It is the last word before a colon, a bracket, a comma or a preposition: `face` of "grinning face with big eyes", `flag`
-    of "flag: Japan". English titles are built so; in other languages the measure says little.
+    It is the last word before a colon, a bracket, a comma or a preposition: `face` of "grinning face with big eyes",
+    `flag` of "flag: Japan". English titles are built so; in other languages the measure says little.
     """
     before = re.split(r"[:(,]", text)[0]
     words = words_of(before)
@@ -86,8 +86,8 @@ def cider(captions: Sequence[str], references: Sequence[str]) -> Floats:
             have = _sequences(caption, length)
             counted[i, length - 1] = bool(have or want)
             scores[i, length - 1] = _cosine(
-                {one: number * weight.get(one, unseen) for one, number in have.items()},
-                {one: number * weight[one] for one, number in want.items()},
+                {words: number * weight.get(words, unseen) for words, number in have.items()},
+                {words: number * weight[words] for words, number in want.items()},
             )
     means: Floats = 10 * scores.sum(1) / np.maximum(counted.sum(1), 1)
     return means
@@ -111,6 +111,6 @@ def _sequences(text: str, length: int) -> Counter[tuple[str, ...]]:
 
 
 def _cosine(first: dict[tuple[str, ...], float], second: dict[tuple[str, ...], float]) -> float:
-    product = sum(number * second.get(one, 0.0) for one, number in first.items())
+    product = sum(number * second.get(words, 0.0) for words, number in first.items())
     lengths = math.hypot(*first.values()) * math.hypot(*second.values())
     return product / lengths if lengths else 0.0

@@ -62,7 +62,7 @@ def _all(work: Path) -> Iterator[tuple[Row, npt.NDArray[np.uint8]]]:
 def sample_rows() -> list[tuple[Row, Path]]:
     """Return the pictures of samples/, by name, once each, and their files."""
     rows = [*_drawings(), *_commons(), *_yfcc()]
-    return [(row, file) for row, file in sorted(rows, key=lambda one: str(one[1])) if file.exists()]
+    return [(row, file) for row, file in sorted(rows, key=lambda pair: str(pair[1])) if file.exists()]
 
 
 def squared(image: Image.Image) -> npt.NDArray[np.uint8]:

@@ -19,6 +19,8 @@ from samples.captioner.data import Row
 HELD_OUT_SHARE = 0.15
 HELD_OUT_SET = "fxemoji"
 """A set that nothing is learned from: another hand's drawings of what is learned from the others."""
+HELD_OUT = "held-out.txt"
+"""File in the model's folder: the pictures of samples/ that nothing was learned from, one a line."""
 SHARED = 3
 """In how many concepts a word occurs that says what things have in common; what fewer have is a name of its own."""
 _TONE = re.compile(r": *(?:(?:medium-)?(?:light|dark)|medium) skin tone", re.IGNORECASE)
@@ -75,7 +77,7 @@ def vocabulary(texts: Sequence[Sequence[str]], in_clusters: Sequence[str], *, le
         for word in words:
             having[word].add(cluster)
     counts = Counter({word: len(those) for word, those in having.items() if len(those) >= least})
-    return [word for word, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
+    return [word for word, _ in sorted(counts.items(), key=lambda counted: (-counted[1], counted[0]))]
 
 
 def on_white(pixels_N4HW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """Train tiny-blip2 from nothing: `python -m samples.captioner.train WORK samples/models/tiny-blip2`.
 
-WORK is what `python -m samples.captioner.data WORK` made. The same seed, threads and versions on the same processor give
-the same weights.
+WORK is what `python -m samples.captioner.data WORK` made. The same seed, threads and versions on the same processor
+give the same weights.
 """
 
 # Shapes: B pictures, T tokens, W words of the vocabulary, D width.
@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from byline.evaluation.captions import words_of
-from samples.captioner.data import read
-from samples.captioner.network import END, IMAGE, PAD, QUERIES, SPECIAL, new_network, new_processor, save
-from samples.captioner.split import SHARED, clusters, is_learned, pieces_of, shows_something, vocabulary
+from samples.captioner.data import read, sample_rows
+from samples.captioner.network import END, PAD, QUERIES, SPECIAL, new_network, new_processor, save
+from samples.captioner.split import HELD_OUT, SHARED, clusters, is_learned, pieces_of, shows_something, vocabulary
 from samples.captioner.views import augmented
 
 _SIDES = frozenset("left right clockwise counterclockwise anticlockwise east west northeast northwest".split())
@@ -88,6 +88,14 @@ def material_of(work: Path) -> Material:
     )
 
 
+def held_out_of(work: Path) -> list[str]:
+    """Return the names of the pictures of samples/ that are not learned from, in order."""
+    rows, pixels_n4hw = read(work)
+    sides = zip(rows, clusters(rows, pixels_n4hw), strict=True)
+    ours = {row.name for row, _ in sample_rows()}
+    return sorted(row.name for row, cluster in sides if row.name in ours and not is_learned(row, cluster))
+
+
 def train(config: TrainingConfig, material: Material, out: Path) -> None:
     """Write the averaged network to `out`."""
     network = new_network(material.words, seed=config.seed).train()
@@ -95,8 +103,8 @@ def train(config: TrainingConfig, material: Material, out: Path) -> None:
     nn.init.constant_(naming.bias, -4.0)
     averaged = copy.deepcopy(network).eval()
     parameters = [*network.parameters(), *naming.parameters()]
-    decayed = [one for one in parameters if one.ndim > 1]
-    others = [one for one in parameters if one.ndim <= 1]
+    decayed = [weights for weights in parameters if weights.ndim > 1]
+    others = [weights for weights in parameters if weights.ndim <= 1]
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
         lr=config.learning_rate,
@@ -153,9 +161,7 @@ def _batch(captions: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     return input_BT, target_BT
 
 
-def _without_names(
-    tokens: list[int], shared: frozenset[int], random: np.random.Generator, share: float
-) -> list[int]:
+def _without_names(tokens: list[int], shared: frozenset[int], random: np.random.Generator, share: float) -> list[int]:
     """Return a caption, in that share of cases without its names: "flag:" of "flag: Japan".
 
     So a name is likelier than none only where the network is sure of it. A caption of names alone stays.
@@ -187,6 +193,7 @@ def main() -> None:
     material = material_of(options.work)
     print(f"{len(material.tokens):,} pictures, {len(material.words)} words, {material.named_nw.shape[1]} names")
     train(TrainingConfig(views=options.views, seed=options.seed), material, options.out)
+    (options.out / HELD_OUT).write_text("\n".join(held_out_of(options.work)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

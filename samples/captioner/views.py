@@ -20,8 +20,13 @@ _ON_WHITE = 0.75
 """Share on white; the others lie on a light color."""
 
 
-def augmented(pixels_B4HW: npt.NDArray[np.uint8], may_mirror_B: npt.NDArray[np.bool_], random: np.random.Generator) -> Tensor:
-    """Return views of pictures, `(B, 3, IMAGE_PX, IMAGE_PX)`, as the network reads them. Hues stay: words tell them."""
+def augmented(
+    pixels_B4HW: npt.NDArray[np.uint8], may_mirror_B: npt.NDArray[np.bool_], random: np.random.Generator
+) -> Tensor:
+    """Return views of pictures, `(B, 3, IMAGE_PX, IMAGE_PX)`, as the network reads them.
+
+    Hues stay as they are: there are words for them.
+    """
     n = len(pixels_B4HW)
     rgba_B4HW = torch.from_numpy(pixels_B4HW).float() / 255
     opacity_B1HW = rgba_B4HW[:, 3:]
