@@ -134,13 +134,15 @@ def features_of(work: Path, pictures: Pictures) -> Floats:
         for i, features_D in zip(chosen, network.of(on_white(pictures.pixels_n4hw[chosen])), strict=True):
             np.save(folder / f"{pictures.rows[i].name}.npy", features_D.astype(np.float32))
     features_ND: Floats = np.stack([np.load(folder / f"{row.name}.npy") for row in pictures.rows]).astype(np.float64)
-    return features_ND / np.linalg.norm(features_ND, axis=1, keepdims=True)
+    features_ND /= np.linalg.norm(features_ND, axis=1, keepdims=True)
+    return features_ND
 
 
 def nearest(of_ND: Floats, among_MD: Floats) -> npt.NDArray[np.intp]:
     """Return for each row the index of the nearest other one, by Euclidean distance."""
     squares_NM = (among_MD**2).sum(1)[None] - 2 * of_ND @ among_MD.T
-    return squares_NM.argmin(1)
+    indices_N: npt.NDArray[np.intp] = squares_NM.argmin(1)
+    return indices_N
 
 
 def _cells(scores: CaptionScores, groups: Sequence[str]) -> list[str]:

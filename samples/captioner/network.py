@@ -17,7 +17,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-IMAGE_PX, PATCH_PX, WIDTH, QUERIES, PLACES = 48, 12, 128, 4, 48
+IMAGE_PX, PATCH_PX, WIDTH, QUERIES, PLACES = 32, 8, 64, 4, 48
 MEAN, STD = 0.5, 0.5
 SPECIAL = ("<pad>", "</s>", "<unk>", "<image>")
 PAD, END, UNKNOWN, IMAGE = range(len(SPECIAL))
@@ -27,28 +27,28 @@ def new_network(words: Sequence[str], *, seed: int) -> Any:
     """Return an untrained network that writes these words."""
     sizes = {"hidden_size": WIDTH, "num_attention_heads": 4, "initializer_range": 0.02}
     vision = Blip2VisionConfig(
-        **sizes, num_hidden_layers=4, intermediate_size=3 * WIDTH, image_size=IMAGE_PX, patch_size=PATCH_PX
+        **sizes, num_hidden_layers=2, intermediate_size=3 * WIDTH, image_size=IMAGE_PX, patch_size=PATCH_PX
     )
     qformer = Blip2QFormerConfig(
         **sizes,
-        num_hidden_layers=2,
+        num_hidden_layers=1,
         vocab_size=len(SPECIAL),
         intermediate_size=2 * WIDTH,
         encoder_hidden_size=WIDTH,
         cross_attention_frequency=1,
-        hidden_dropout_prob=0.1,
+        hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         max_position_embeddings=PLACES,
     )
     text = OPTConfig(
         hidden_size=WIDTH,
         word_embed_proj_dim=WIDTH,
-        num_hidden_layers=2,
+        num_hidden_layers=1,
         num_attention_heads=4,
         ffn_dim=2 * WIDTH,
         vocab_size=len(SPECIAL) + len(words),
         max_position_embeddings=PLACES,
-        dropout=0.1,
+        dropout=0.0,
         pad_token_id=PAD,
         bos_token_id=END,
         eos_token_id=END,

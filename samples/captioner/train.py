@@ -38,16 +38,16 @@ _LEAST_NAMED = 2
 class TrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """What decides the weights, beside the pictures."""
 
-    views: int = Field(default=200_000, gt=0)
+    views: int = Field(default=40_000, gt=0)
     batch: int = Field(default=64, ge=2)
-    learning_rate: float = Field(default=1.5e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     smoothing: float = Field(default=0.05, ge=0, lt=1)
     nameless: float = Field(default=0.4, ge=0, le=1)
     """Share of captions that are shown without their names, where something remains."""
     naming_weight: float = Field(default=10.0, ge=0)
     """Of the loss by which the vision tower alone names all words of the title and of the tags."""
-    averaging: float = Field(default=0.995, ge=0, lt=1)
+    averaging: float = Field(default=0.98, ge=0, lt=1)
     """Decay of the averaged weights, which are the ones that are kept."""
     seed: int = Field(default=0, ge=0)
 
