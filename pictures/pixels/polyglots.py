@@ -31,8 +31,8 @@ COMMENT_AT = {Kind.JPEG: 4, Kind.GIF: 6, Kind.BMP: 2}
 
 def refuse_polyglot(data: bytes, kind: Kind, survey: Survey) -> None:
     """Raise `UnusableError` when the picture is something else too, naming what."""
-    if found := _other_self(data, kind, survey):
-        raise UnusableError(Outcome.POLYGLOT, f"the file is {kind.name} and {found} at once")
+    if other_format := _other_self(data, kind, survey):
+        raise UnusableError(Outcome.POLYGLOT, f"the file is {kind.name} and {other_format} at once")
 
 
 def _other_self(data: bytes, kind: Kind, survey: Survey) -> str | None:
@@ -48,12 +48,12 @@ def _other_self(data: bytes, kind: Kind, survey: Survey) -> str | None:
     behind = data[survey.end :]
     if comment and data[comment : comment + 2] == b"/*" and (b"*/" in survey.metadata or b"*/" in behind):
         return "a script"
-    if survey.metadata and (found := _named(survey.metadata, INSIDE)):
-        return found
+    if survey.metadata and (other_format := _named(survey.metadata, INSIDE)):
+        return other_format
     if not behind:
         return None
-    if found := _named(behind, BEHIND):
-        return found
+    if other_format := _named(behind, BEHIND):
+        return other_format
     begins = FOLLOWS.match(behind.lstrip(b"\0 \t\r\n"))
     return begins.lastgroup if begins else None
 
