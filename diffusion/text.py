@@ -86,11 +86,13 @@ class TextEncoder:
 
 
 def _load_tokenizer(source: ModelSource, max_tokens: int) -> Any:
-    place = source
+    tokenizer_source = source
     if source.subfolder.startswith("text_encoder"):
-        place = source.beside(source.subfolder.replace("text_encoder", "tokenizer", 1))
+        tokenizer_source = source.beside(source.subfolder.replace("text_encoder", "tokenizer", 1))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place.name, trust_remote_code=False, **place.options())
+        tokenizer = AutoTokenizer.from_pretrained(
+            tokenizer_source.name, trust_remote_code=False, **tokenizer_source.options()
+        )
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ConfigError(f"no text encoder at {source}: its tokenizer cannot be read: {_first_line(error)}") from error
     if tokenizer.pad_token is None:

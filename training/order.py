@@ -44,10 +44,10 @@ class Runs:
     def buckets(self, places: Places) -> Ints:
         """Return the buckets of samples."""
         shards, rows = places
-        found = np.empty(len(rows), np.int64)
+        buckets = np.empty(len(rows), np.int64)
         for shard in np.unique(shards).tolist():
-            found[shards == shard] = self.bucket_of(shard)[rows[shards == shard]]
-        return found
+            buckets[shards == shard] = self.bucket_of(shard)[rows[shards == shard]]
+        return buckets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,13 +115,13 @@ class Order:
             row[epoch.spans[stream] : done] += 1
             row[done + self._permutation(epoch.number, stream, window)[:seen]] += 1
         parts = np.split(row, epoch.ends[:-1])
-        return [parts[place] for place in epoch.places]
+        return [parts[position] for position in epoch.places]
 
     def times_seen_at(self, images_seen: int, shard: int, row: int) -> int:
         """Return what `times_seen` says of one sample, without counting the others."""
         epoch = self._epoch(images_seen // self.num_samples)
-        place = epoch.places[shard]
-        at = epoch.ends[place] - self.shard_sizes[shard] + row
+        position = epoch.places[shard]
+        at = epoch.ends[position] - self.shard_sizes[shard] + row
         stream = int(np.searchsorted(epoch.spans, at, side="right")) - 1
         done, window, seen = self._progress(epoch, stream, images_seen)
         if at < done:
