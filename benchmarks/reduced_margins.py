@@ -77,8 +77,8 @@ def _main(folder: Path) -> str:
     return (
         f"{len(pictures)} real photographs above {FULL.image_size} px, decoded and resized to {FULL.image_size} px in "
         f"one thread, not encoded. In full: {full_s:.2f} s. By margin, which is how many times larger than what is "
-        "kept a reduced picture is at least: how many are reduced, how far these are from those decoded in full, and the "
-        f"time for all (medians of {ROUNDS}, interleaved).\n\n"
+        "kept a reduced picture is at least: how many are reduced, how far these are from those decoded in full, and "
+        f"the time for all (medians of {ROUNDS}, interleaved).\n\n"
         "| margin | reduced | least PSNR | median | least SSIM | median | time | times as fast as full |\n"
         f"{'|---:' * 8}|\n" + "\n".join(rows)
     )

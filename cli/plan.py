@@ -60,11 +60,11 @@ def plan(
     }
     with bar() as progress:
         task = progress.add_task("plan", total=None)
-        new_plan = make_plan(made, rules, lambda more: progress.advance(task, more))
+        found = make_plan(made, rules, lambda more: progress.advance(task, more))
     if as_json:
-        print(json.dumps(new_plan.model_dump(mode="json"), indent=1, sort_keys=True))
+        print(json.dumps(found.model_dump(mode="json"), indent=1, sort_keys=True))
     else:
-        show(new_plan, Console(highlight=False, emoji=False), rates)
+        show(found, Console(highlight=False, emoji=False), rates)
 
 
 def show(plan: "Plan", console: Console, rates: "Mapping[str, CaptionRate | None]" = MappingProxyType({})) -> None:

@@ -65,9 +65,9 @@ def parts_of(autoencoder: ModelSource | None, text_encoder: TextEncoder) -> Froz
 def describe(source: ModelSource, name: str = "") -> FrozenPart:
     """Say whose the model at `source` is. `name` is for one whose place does not tell it."""
     folder = source.folder.resolve() if source.folder else None
-    source_name = "/".join(filter(None, (source.name, source.subfolder))) if folder is None else folder.name
+    place = "/".join(filter(None, (source.name, source.subfolder))) if folder is None else folder.name
     return FrozenPart(
-        name=name or source_name,
+        name=name or place,
         revision=source.revision,
         license=_license(source),
         trained_on="" if folder is None else _release_of(folder),

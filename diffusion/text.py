@@ -86,13 +86,11 @@ class TextEncoder:
 
 
 def _load_tokenizer(source: ModelSource, max_tokens: int) -> Any:
-    tokenizer_source = source
+    place = source
     if source.subfolder.startswith("text_encoder"):
-        tokenizer_source = source.beside(source.subfolder.replace("text_encoder", "tokenizer", 1))
+        place = source.beside(source.subfolder.replace("text_encoder", "tokenizer", 1))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            tokenizer_source.name, trust_remote_code=False, **tokenizer_source.options()
-        )
+        tokenizer = AutoTokenizer.from_pretrained(place.name, trust_remote_code=False, **place.options())
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ConfigError(f"no text encoder at {source}: its tokenizer cannot be read: {_first_line(error)}") from error
     if tokenizer.pad_token is None:

@@ -30,9 +30,7 @@ def card(
     text = markdown_templates("byline.exports").get_template("card.md.j2")
     return text.render(
         info=info,
-        trained_on=[
-            f"release {ancestor.release_digest[:16]} ({ancestor.images_seen:,} images)" for ancestor in info.lineage
-        ],
+        trained_on=[f"release {one.release_digest[:16]} ({one.images_seen:,} images)" for one in info.lineage],
         release=release,
         sampling=SamplingConfig(guidance_scale=4 if info.config.get("caption_drop_prob", 1) else 1),
         dtype=str(dtype_of(precision)),
@@ -47,7 +45,7 @@ def card(
 
 def _parts(folder: Path, info: CheckpointInfo) -> list[dict[str, str]]:
     """Return a row for each frozen part: all that provenance names but the checkpoint that the run started from."""
-    known, started = read_parts(folder), {ancestor.digest for ancestor in info.ancestors}
+    known, started = read_parts(folder), {one.digest for one in info.ancestors}
     rows = []
     for role, digest in sorted(info.provenance.items()):
         if digest in started:
@@ -65,7 +63,7 @@ def _obligations(release: Release) -> list[str]:
 
 
 def _licenses(release: Release) -> list[tuple[str, int]]:
-    counted = sorted(release.manifest.licenses.items(), key=lambda item: (-item[1], item[0]))
+    counted = sorted(release.manifest.licenses.items(), key=lambda one: (-one[1], one[0]))
     return [(license_words(spdx), count) for spdx, count in counted]
 
 
@@ -73,8 +71,8 @@ def _hours(folder: Path, info: CheckpointInfo) -> float | None:
     """Return how long the steps of the run took, by its log; None without one that reaches the checkpoint."""
     if folder.parent.name != FOLDER:
         return None
-    log = [entry for entry in read_log(folder.parent.parent / LOG) if entry.images_seen <= info.images_seen]
+    log = [one for one in read_log(folder.parent.parent / LOG) if one.images_seen <= info.images_seen]
     if not log or log[-1].images_seen < info.images_seen:
         return None
-    before = [0, *(entry.images_seen for entry in log)]
-    return sum((entry.images_seen - seen) / entry.images_per_s for entry, seen in zip(log, before, strict=False)) / 3600
+    before = [0, *(one.images_seen for one in log)]
+    return sum((one.images_seen - seen) / one.images_per_s for one, seen in zip(log, before, strict=False)) / 3600

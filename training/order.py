@@ -98,7 +98,7 @@ class Order:
         """Return the window that holds a sample of a stream."""
         number, window, offset = self._window_at(stream, index)
         epoch, (start, stop) = self._epoch(number), self._borders(number, stream, window)
-        first, last = epoch.place(np.array([start, stop - 1]))
+        first, last = epoch.places_at(np.array([start, stop - 1]))
         return Window(shards=epoch.shards[first : last + 1], end=index - offset + stop - start)
 
     def times_seen(self, images_seen: int) -> list[Ints]:
@@ -192,7 +192,7 @@ class Order:
     def _places(self, number: int, at: Ints) -> Places:
         """Return the places of these samples of the row of an epoch."""
         epoch = self._epoch(number)
-        shards = epoch.shards[epoch.place(at)]
+        shards = epoch.shards[epoch.places_at(at)]
         return shards, at - epoch.ends[epoch.places[shards]] + np.array(self.shard_sizes)[shards]
 
 
@@ -212,7 +212,7 @@ class _Epoch:
     spans: Ints
     """Where the spans of the streams begin in the row, and where the last one ends."""
 
-    def place(self, at: Ints) -> Ints:
+    def places_at(self, at: Ints) -> Ints:
         """Return the places of the shards that hold these samples of the row."""
         return np.searchsorted(self.ends, at, side="right")
 

@@ -32,10 +32,10 @@ class Written:
 
 def note_written(store: Store, path: str, by: str) -> None:
     """Note that a verb wrote this. A corpus that cannot be written to, or an export, keeps no note."""
-    output = Written(path=path if "://" in path else absolute(path), by=by)
+    place = Written(path=path if "://" in path else absolute(path), by=by)
     try:
         if store.exists(layout.CORPUS_FILE):
-            write_json(store, _note(output.path), asdict(output))
+            write_json(store, _note(place.path), asdict(place))
     except StorageError:
         return
 
@@ -47,16 +47,16 @@ def forget_written(store: Store, path: str) -> None:
 
 def read_written(store: Store) -> tuple[list[Written], dict[str, str]]:
     """Return what was noted, by place; and of each damaged note, which may speak of anything, what is wrong with it."""
-    outputs, damaged = [], {}
+    found, damaged = [], {}
     for name in store.files(layout.WRITTEN, suffix=".json"):
         path = layout.written_file(name)
         try:
-            outputs.append(Written(**read_json(store, path)))
+            found.append(Written(**read_json(store, path)))
         except StorageError as error:
             damaged[store.url(path)] = str(error).removeprefix(f"{store.url(path)} ")
         except TypeError as error:
             damaged[store.url(path)] = f"it is no note ({error}); {how_to_mend(path)}"
-    return sorted(outputs, key=lambda output: output.path), damaged
+    return sorted(found, key=lambda one: one.path), damaged
 
 
 def _note(path: str) -> str:

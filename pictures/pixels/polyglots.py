@@ -65,10 +65,10 @@ def _named(text: bytes, names: dict[bytes, str]) -> str | None:
 
 def _is_zip(data: bytes) -> bool:
     """Tell whether a ZIP reader would find its directory: at its end, where it says that it is."""
-    place = len(data)
-    while (place := data.rfind(EOCD, max(0, len(data) - EOCD_REACH), place)) >= 0:
-        if place + 22 <= len(data):
-            (size,) = unpack_from("<I", data, place + 12)
-            if size <= place and data[place - size : place - size + 4] == b"PK\1\2":
+    offset = len(data)
+    while (offset := data.rfind(EOCD, max(0, len(data) - EOCD_REACH), offset)) >= 0:
+        if offset + 22 <= len(data):
+            (size,) = unpack_from("<I", data, offset + 12)
+            if size <= offset and data[offset - size : offset - size + 4] == b"PK\1\2":
                 return True
     return False

@@ -50,8 +50,8 @@ class Packets:
 
 def own_packets(data: bytes) -> list[bytes]:
     """Return what a picture says of itself: its own packets, or, where it has none, those anywhere in its bytes."""
-    found = packets_of(data)
-    return (found.own or found.others)[:MAX_PACKETS]
+    packets = packets_of(data)
+    return (packets.own or packets.others)[:MAX_PACKETS]
 
 
 def packets_of(data: bytes) -> Packets:
