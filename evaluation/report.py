@@ -40,13 +40,13 @@ def read_reports(path: Path, checkpoint: str) -> list[Report]:
     Raises `ConfigError` for a file that holds none, and for one of another checkpoint.
     """
     try:
-        written = json.loads(path.read_bytes())
-        reports = [Report(**fields) for fields in written.get("reports", [written])]
+        told = json.loads(path.read_bytes())
+        found = [Report(**one) for one in told.get("reports", [told])]
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is no report, as byline evaluate and the audits write one: {error}") from error
-    for measured in {report.digests.get("checkpoint") for report in reports} - {checkpoint}:
+    for measured in {report.digests.get("checkpoint") for report in found} - {checkpoint}:
         raise ConfigError(f"{path} measures checkpoint {str(measured)[:12]}, not {checkpoint[:12]}; measure this one")
-    return reports
+    return found
 
 
 def bootstrap_interval(values: Floats, *, seed: int, resamples: int = 2000) -> tuple[float, float]:
@@ -59,5 +59,5 @@ def bootstrap_interval(values: Floats, *, seed: int, resamples: int = 2000) -> t
 
 def proportion_interval(successes: int, n: int) -> tuple[float, float]:
     """Return the exact 95% interval of a share (Clopper & Pearson 1934): none in `n` still leaves about `3.7 / n`."""
-    interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="exact")
-    return float(interval.low), float(interval.high)
+    found = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="exact")
+    return float(found.low), float(found.high)
