@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
+from byline.catalog.disk.json_files import write_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import TarMember, whole_blocks, write_pieces, write_tar
 from byline.catalog.errors import CorpusError
@@ -166,7 +167,7 @@ def write_segment(
         index.append(columns)
     if not store.write_new_table(layout.pack_index(stem), pa.Table.from_pylist(index, schema=INDEX_SCHEMA)):
         return False
-    store.write_bytes(layout.pack_file(f"{stem}_stats.json"), canonical_json(stats) + b"\n")
+    write_json(store, layout.pack_file(f"{stem}_stats.json"), stats)
     return True
 
 

@@ -27,6 +27,7 @@ from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CorpusError
+from byline.catalog.text import in_form
 from byline.catalog.threads import in_threads
 from byline.catalog.urls import creator_key, url_key
 
@@ -197,7 +198,7 @@ def _holds(column: pa.ChunkedArray, sought: str) -> Mask:
 
 def _bare(name: str) -> str:
     """Return a text without its case, its accents and its spacing."""
-    letters = unicodedata.normalize("NFKD", name).casefold()
+    letters = in_form("NFKD", name).casefold()
     return " ".join("".join(one for one in letters if not unicodedata.combining(one)).split())
 
 
