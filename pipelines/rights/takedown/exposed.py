@@ -48,5 +48,3 @@ def _places_of(shard: str, keys: pa.ChunkedArray, wanted: pa.Array) -> dict[Plac
     return {
         Place(shard=shard, row=row): key for row, key in zip(rows.to_pylist(), keys.take(rows).to_pylist(), strict=True)
     }
-
-

@@ -108,6 +108,11 @@ def file_name_of(names: Iterable[str]) -> str | None:
     return _first("file_name", _FILE_NAMES, list(names))
 
 
+def is_file_name(name: str) -> bool:
+    """Tell whether this is a name under which a table names its pictures."""
+    return folded(name) in _FILE_NAMES
+
+
 def _first(
     field: str, wanted: Sequence[str], names: Sequence[str], values: Mapping[str, Any] | None = None
 ) -> str | None:

@@ -72,9 +72,10 @@ class Table:
             yield UnreadableRow(place=place, problem=f"no picture at {picture!r:.120}")
 
 
-def called_otherwise(name: str) -> bool:
-    """Tell whether a file is a table by its name, and of a name that no folder's table has."""
-    return name.lower().endswith(tuple(PurePosixPath(table).suffix for table in TABLES)) and name not in TABLES
+def called_otherwise(name: str) -> str | None:
+    """Return what a file should be called to be the table of its folder; none where it is no table by its name."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return next((table for table in TABLES if table.endswith(suffix)), None) if suffix and name not in TABLES else None
 
 
 def tables_of(names: Sequence[str]) -> list[str]:
