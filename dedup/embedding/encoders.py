@@ -5,6 +5,8 @@ Safetensors only; no code that comes with a model is run. Importing this file lo
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,6 +67,19 @@ def is_own(model: str) -> bool:
 def load_encoder(model: str, revision: str) -> Encoder:
     """Load a model for use on the CPU. Raises `CheckpointError`, one line, when that fails."""
     return _OwnEncoder(Path(model)) if is_own(model) else _TransformersEncoder(model, revision)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread, whose sums have one order; workers of a build use the other cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _OwnEncoder:

@@ -105,7 +105,7 @@ def test_an_empty_release_says_which_name_comes_near_a_license(tmp_path):
 
 @pytest.mark.beam
 def test_an_empty_release_names_the_table_that_was_not_read(tmp_path):
-    _photographs(tmp_path / "museum", "file_name,Title,Creator,License")
+    _photographs(tmp_path / "museum", "file_name,Title,Creator,License,shelf")
     (tmp_path / "museum/metadata.csv").rename(tmp_path / "museum/museum.csv")
     assert _byline("init", "museum", cwd=tmp_path).returncode == 0
     built = _byline("build", "byline.toml", cwd=tmp_path)
@@ -171,7 +171,7 @@ def test_names_of_columns_are_for_tables_of_text(tmp_path):
         (
             "t.csv",
             b"a,b\n1,2\n",
-            "no column of URLs, and none that names files; its columns are a, b; say which it is: add --column url=...\n",
+            "and none that names files; its columns are a, b; say which it is: add --column url=...\n",
         ),
         (
             "t.csv",
@@ -183,8 +183,8 @@ def test_names_of_columns_are_for_tables_of_text(tmp_path):
         (
             "t.tsv",
             b"image\ttext\na.jpg\tA\n",
-            "if 'image' names files, call the table metadata.tsv in the folder of the files, and name that folder: byline"
-            " init FOLDER; say which it is: add --column url=image\n",
+            "if 'image' names files, call the table metadata.tsv in the folder of the files, and name that folder: "
+            "byline init FOLDER; say which it is: add --column url=image\n",
         ),
         ("my t.csv", b"link,b\n1,2\n", "link, b; say which it is: add --column url=link\n"),
         ("t.jsonl", b'{"its url": 1}\n', "say which it is: add --column 'url=its url'\n"),
