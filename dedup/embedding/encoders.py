@@ -4,7 +4,6 @@ Safetensors only; no code that comes with a model is run. Importing this file lo
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from PIL import Image
 from byline.catalog.configs.extras import needs, require
 from byline.catalog.configs.model_folders import safetensors_folder
 from byline.catalog.errors import CheckpointError
+from byline.catalog.json_text import parse_json
 
 if TYPE_CHECKING:
     from byline.dedup.embedding.network import CopyNet
@@ -58,7 +58,7 @@ def pinned_weights(model: str, revision: str) -> str:
 def is_own(model: str) -> bool:
     """Return whether a folder's `config.json` names this package's architecture."""
     try:
-        config = json.loads((Path(model) / CONFIG_NAME).read_bytes())
+        config = parse_json((Path(model) / CONFIG_NAME).read_bytes())
     except (OSError, ValueError):
         return False
     return isinstance(config, dict) and config.get("architecture") == OWN_ARCHITECTURE

@@ -1,6 +1,5 @@
 """What a takedown cannot reach, outside of the corpus: sources, pages, exports, runs. Found before it begins."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -19,6 +18,7 @@ from byline.catalog.disk import layout
 from byline.catalog.disk.folders import absolute, is_file, is_there
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError
+from byline.catalog.json_text import parse_json
 from byline.pipelines.rights.takedown.scan import scan_file
 from byline.pipelines.rights.takedown.windows import Matcher
 from byline.pipelines.rights.traces.lookup import all_parts
@@ -127,7 +127,7 @@ def _written(
     try:
         store = Store(written.path)
         if store.exists(RUN_FILE):
-            kind, version = "run", str(json.loads(store.read_bytes(RUN_FILE))["release_version"])
+            kind, version = "run", str(parse_json(store.read_bytes(RUN_FILE))["release_version"])
         elif store.exists(layout.MANIFEST):
             version = Manifest.model_validate_json(store.read_bytes(layout.MANIFEST)).digest[:16]
         else:

@@ -4,7 +4,6 @@ Each look-up gives record ids, sorted, with the part that holds the record. When
 the same record, the part is of the run that the newest release judged. Nothing is cached, nothing is written.
 """
 
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -25,6 +24,7 @@ from byline.catalog.corpora.url_index import URL_COLUMNS, row_groups_of
 from byline.catalog.denylists.values import canonical, hosts_of
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
+from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CorpusError
 from byline.catalog.text import in_form
@@ -240,7 +240,7 @@ def _judged_runs(store: Store, source: str) -> list[str]:
     found = []
     for name in reversed(store.files(layout.BUILDS, suffix=".json")):
         try:
-            release = json.loads(store.read_bytes(layout.build_file(name)))["release"]
+            release = read_json(store, layout.build_file(name))["release"]
             found.append(Release(store.url(release)).manifest.records.get(source, ""))
         except (ValueError, KeyError, TypeError):  # a BylineError is a ValueError
             continue

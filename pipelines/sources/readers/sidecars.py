@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -133,9 +133,9 @@ def _key(picture: str) -> str:
 def _csv_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            delimiter = _delimiter(file.readline(), DELIMITERS[path.suffix])
+            delimiter = _delimiter(file.readline(MAX_LINE_BYTES), DELIMITERS[path.suffix])
             file.seek(0)
-            reader = Dialect(delimiter=delimiter, is_quoted=_quotes_wrap(path, delimiter)).reader(file)
+            reader = Dialect(delimiter=delimiter, is_quoted=_quotes_wrap(path, delimiter)).reader(_bounded(file))
             header = [name.strip() for name in next(reader, [])]
             _check_header(header, path)
             before = reader.line_num
@@ -150,6 +150,14 @@ def _csv_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
         raise SourceError(
             f"{path} cannot be read: {str(error).splitlines()[0]:.120}; save it as CSV in UTF-8"
         ) from error
+
+
+def _bounded(file: TextIO) -> Iterator[str]:
+    """Yield the lines of a file. Raises `csv.Error` for one that is not held in memory."""
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise csv.Error(f"a line is longer than {MAX_LINE_BYTES:,} characters")
+        yield line
 
 
 def _quotes_wrap(path: Path, delimiter: str) -> bool:

@@ -97,7 +97,7 @@ def _no_url(names: Sequence[str], path: str) -> SourceError:
             f"{path} has no column of URLs; {named!r} names files, and such a table is read with them: {way} "
             '(in a config reader = "folder")'
         )
-    if named is not None:
+    if named is not None and near is not None:
         return ColumnError(
             f"{path} has no column of URLs; {told_of(names)}; if {named!r} names files, {way}", "url", near
         )

@@ -19,7 +19,6 @@ from tests.pipelines.rights.takedown.corpora import take_down
 pytestmark = pytest.mark.beam
 
 
-
 @pytest.fixture(scope="module")
 def taken(built, tmp_path_factory):
     """Return the place of a corpus of which something was taken down, with a copy of an evaluation set."""
