@@ -217,7 +217,7 @@ def test_a_table_of_too_many_names_is_none(tmp_path, monkeypatch):
 def test_a_look_at_a_packed_table_holds_few_of_its_lines(name, tmp_path):
     """`byline init` looks at a thousand lines, which may be of megabytes each."""
     with gzip.open(tmp_path / name, "wb", compresslevel=1) as file:
-        file.write(b"url\ttitle\n" if name.startswith("t.tsv") else b"url,title\n")
+        file.write({"t.csv.gz": b"url,title\n", "t.tsv.gz": b"url\ttitle\n"}.get(name, b""))
         for _ in range(300):
             file.write(b'{"url": "' + b" " * (1 << 20) + b'"}\n')
     tracemalloc.start()
