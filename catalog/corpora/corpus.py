@@ -49,12 +49,12 @@ def read_sealed_settings(store: Store) -> tuple[dict[str, Any], bool]:
 
 def write_settings(store: Store, settings: dict[str, Any]) -> None:
     """Write `corpus.toml`, whose first line is a digest of all others."""
-    said = tomli_w.dumps({"format": FORMAT, **settings}).encode()
-    store.write_bytes(layout.CORPUS_FILE, tomli_w.dumps({DIGEST: _digest(said)}).encode() + said)
+    lines = tomli_w.dumps({"format": FORMAT, **settings}).encode()
+    store.write_bytes(layout.CORPUS_FILE, tomli_w.dumps({DIGEST: _digest(lines)}).encode() + lines)
 
 
-def _digest(said: bytes) -> str:
-    return sha256_hex(said)[:16]
+def _digest(lines: bytes) -> str:
+    return sha256_hex(lines)[:16]
 
 
 @contextmanager

@@ -88,20 +88,20 @@ def near_names(sources: Sequence[SourceConfig], denylists: Sequence[str], store:
 
 def what_lacks(reasons: str) -> str | None:
     """Return what the sources do not say, of which `reasons` tell that it refused records, and what would say it."""
-    found = [way for reason, way in _WAYS.items() if f"{reason} (" in reasons]
-    return f"{'; '.join(found)} (docs/sources.md)" if found else None
+    ways = [way for reason, way in _WAYS.items() if f"{reason} (" in reasons]
+    return f"{'; '.join(ways)} (docs/sources.md)" if ways else None
 
 
 def first_unread(sources: Sequence[SourceConfig], denylists: Sequence[str], store: Store) -> str | None:
     """Return how many rows of sources could not be read, and the first of each; none when all could."""
-    told = []
+    messages = []
     for source in sources:
         stem = records_path(source, denylists, store).removesuffix(".parquet")
         counts = read_json(store, f"{stem}.counts.json") if store.exists(f"{stem}.counts.json") else {}
         if number := counts.get("unreadable"):
             first = _first_row(store, f"{stem}.unreadable.parquet")
-            told.append(f"source {source.name}: {number:,} could not be read, the first: {first}")
-    return "; ".join(told) or None
+            messages.append(f"source {source.name}: {number:,} could not be read, the first: {first}")
+    return "; ".join(messages) or None
 
 
 def _first_row(store: Store, path: str) -> str:

@@ -153,14 +153,14 @@ def _json(path: str) -> FoundSource:
 
 def _first_lines(path: str) -> list[bytes]:
     """Return the first lines of a file, few of them where they are long: a packed file may have gigabytes."""
-    found: list[bytes] = []
+    first: list[bytes] = []
     left = BYTES_LOOKED_AT
     for line in islice(lines_of(path), LINES_LOOKED_AT):
-        found.append(line)
+        first.append(line)
         left -= len(line)
         if left <= 0:
             break
-    return found
+    return first
 
 
 def _num_pages(answer: dict[str, object]) -> int:

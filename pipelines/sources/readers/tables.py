@@ -90,7 +90,7 @@ def _no_url(names: Sequence[str], path: str) -> SourceError:
     inside = [name for name in names if "." in name and field_of(name.rpartition(".")[2]) == "url"]
     near = next(iter([*inside, *(name for name in names if nearest(name) == "url")]), None)
     named = next((name for name in names if is_file_name(name)), None)
-    suffix = next((one for one in SUFFIXES_BESIDE if one in Path(path).name.lower()), SUFFIXES_BESIDE[0])
+    suffix = next((ending for ending in SUFFIXES_BESIDE if ending in Path(path).name.lower()), SUFFIXES_BESIDE[0])
     way = f"call the table metadata{suffix} in the folder of the files, and name that folder: byline init FOLDER"
     if named is not None and near is None:
         return SourceError(
