@@ -2,8 +2,8 @@
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
-from collections.abc import Iterable
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal
 
@@ -27,8 +27,8 @@ from byline.training.config import DiffusionRun
 from byline.training.drawing import Drawing
 from byline.training.encoded import NUM_UNIFORM, Encoded
 from byline.training.encoded_shards import make_encoded, make_pixels
-from byline.training.encoding_speed import keep_speed
 from byline.training.encoding import Encoders, Views, latent_facts, shards_of_rank, text_facts
+from byline.training.encoding_speed import keep_speed
 from byline.training.feed import Batches, Share, Source, read_batches
 from byline.training.feed_cache import FeedCache, cache_of
 from byline.training.feed_files import NewArrays

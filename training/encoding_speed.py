@@ -19,9 +19,9 @@ def keep_speed(latents: FactTable, ranks: Ranks, number: int, took_s: tuple[floa
     """
     counted = [number, *(round(1000 * seconds) for seconds in took_s)] if number else [0, 0, 0]
     of_ranks = [json.loads(told) for told in ranks.gather(json.dumps(counted).encode())]
-    pictures, processor_ms, clock_ms = (sum(column) for column in zip(*of_ranks, strict=True)) if of_ranks else (0, 0, 0)
-    if not pictures:
+    if not (pictures := sum(told[0] for told in of_ranks)):
         return
+    processor_ms, clock_ms = (sum(told[place] for told in of_ranks) for place in (1, 2))
     device = "cpu" if ranks.device.type == "cpu" else torch.cuda.get_device_name(ranks.device)
     speed = EncodingSpeed(pictures=pictures, device=device, processor_ms=processor_ms, clock_ms=clock_ms)
     with suppress(StorageError):

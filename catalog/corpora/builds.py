@@ -11,12 +11,13 @@ from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json, write_json
 from byline.catalog.disk.storage import Store
 
-FETCH, MEASURE = "fetch", "measure"
-"""Stages whose time is counted by `pipelines.beam.timing`."""
+FETCH, MEASURE, CAPTION = "fetch", "measure", "caption by "
+"""Stages whose time is counted by `pipelines.beam.timing`; the captioner's instrument follows the last one."""
 PROCESSOR_MS, CLOCK_MS = "processor ms of ", "ms of "
 """What a build's record calls the time that workers spent on a stage; its name follows."""
 REQUEST_MS = "ms of requests"
-"""The time from sending requests for pictures to their answers, over all requests, which go on side by side."""
+"""How long requests for pictures waited for their hosts, over all requests, which go on side by side: the time from
+sending them to their answers, but for the part in which the worker itself was busy."""
 REQUESTED, ANSWERED, RECEIVED_BYTES, MEASURED = "requested", "answered", "bytes received", "measured"
 """Requests that were sent for pictures, records whose picture was asked for, bytes of the pictures that came, and
 pictures that were measured."""
@@ -46,7 +47,7 @@ class EncodingSpeed(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def seconds(self) -> float:
-        """Seconds that one device takes for a picture; of processors those that they computed, not those they waited."""
+        """Seconds that one device takes for a picture: of processors those in which they computed."""
         return (self.processor_ms if self.device == "cpu" else self.clock_ms) / 1000 / self.pictures
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,7 @@ from byline.catalog.urls import read_url
 from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.beats import count_done
 from byline.pipelines.beam.stages.judge_claims import claims_path
-from byline.pipelines.beam.timing import timed
+from byline.pipelines.beam.timing import thread_busy_s, timed
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
 from byline.pipelines.fetching.config import AT_ONCE, FetchConfig
 from byline.pipelines.fetching.held import read_held
@@ -238,6 +239,7 @@ def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection
 
 
 async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder: Path | None) -> None:
+    began_s, busy_s = time.monotonic(), thread_busy_s()
     async with HttpTransport(config, sites_folder=sites_folder, denies=fetching.denylist.denies_url) as transport:
         try:
             await fetching.run(transport, config)
@@ -245,7 +247,8 @@ async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder
             count_done(REQUESTED, transport.num_requests)  # redirects that were followed included
             count_done(ANSWERED, fetching.num_answered)
             count_done(RECEIVED_BYTES, transport.num_bytes)
-            count_done(REQUEST_MS, round(1000 * transport.requests_s))
+            idle = max(0.0, 1 - (thread_busy_s() - busy_s) / (time.monotonic() - began_s))
+            count_done(REQUEST_MS, round(1000 * idle * transport.requests_s))
 
 
 def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:
