@@ -13,7 +13,7 @@ from byline.pipelines.rights.plans.clusters.prices import Prices, Rented
 from byline.pipelines.rights.plans.clusters.rates import FetchRate, Rates
 from byline.pipelines.rights.plans.clusters.sample import CAPTIONS, LATENTS, Kept, Sample
 
-SHARDS = "shards"
+RELEASE = "release"
 PROCESSOR, UNDER_WAY, HOST, DEVICE = "processors", "requests under way", "the busiest host", "devices"
 """What can bound a stage."""
 PACK_RECORDS = 10_000
@@ -31,9 +31,9 @@ class Work(BaseModel, frozen=True, extra="forbid"):
     """Records whose picture is to be asked for."""
     measured: int
     captioned: dict[str, int]
-    """By captioner."""
+    """Captioner -> pictures, or texts."""
     encoded: dict[str, int]
-    """By the instrument of latents; one without a name where no run has encoded any."""
+    """Instrument of latents -> pictures; one without a name where no run has encoded any."""
     shipped: int
     """Pictures that shards are written of."""
 
@@ -49,14 +49,14 @@ class StageCost(BaseModel, frozen=True, extra="forbid"):
     kept_bytes: int = 0
     objects: int = 0
     hours: float | None = None
-    """By the clock, on all workers or devices together; None where nobody measured it."""
+    """Hours by the clock, of all workers or devices together; None where nobody measured it."""
     bound_by: str | None = None
     usd: float | None = None
 
     @property
     def is_timed(self) -> bool:
         """Whether hours of it could be known."""
-        return self.stage != SHARDS
+        return self.stage != RELEASE
 
 
 class WorkCost(BaseModel, frozen=True, extra="forbid"):
@@ -114,7 +114,7 @@ class _Costing:
         for instrument, number in work.encoded.items():
             yield self._latents(instrument, number)
         size = round(self.shard_bytes * work.shipped)
-        yield StageCost(stage=SHARDS, pictures=work.shipped, kept_bytes=size, objects=3 * work.packs if size else 0)
+        yield StageCost(stage=RELEASE, pictures=work.shipped, kept_bytes=size, objects=3 * work.packs if size else 0)
 
     def _fetch(self) -> StageCost:
         number, rate = self.work.asked, self.rates.fetch

@@ -34,9 +34,9 @@ class StageRate(BaseModel, frozen=True, extra="forbid"):
     build: str
     pictures: int
     seconds: float
-    """Of one processor."""
+    """Seconds of one processor."""
     clock_seconds: float
-    """Of one worker by the clock: waiting for hosts, the store and other programs is in it."""
+    """Seconds of one worker by the clock: waiting for hosts, the store and other programs is in it."""
 
 
 class FetchRate(StageRate, frozen=True):
@@ -54,9 +54,9 @@ class Rates(BaseModel, frozen=True, extra="forbid"):
     fetch: FetchRate | None
     measure: StageRate | None
     captions: dict[str, CaptionRate | None]
-    """By captioner."""
+    """Captioner -> how fast it is."""
     latents: dict[str, EncodingSpeed | None]
-    """By the instrument of the latents; empty where no run has encoded pictures of the corpus."""
+    """Instrument of latents -> how fast they are made; empty where no run has encoded pictures of the corpus."""
 
 
 def read_rates(store: Store, captions: Mapping[str, CaptionRate | None]) -> Rates:
