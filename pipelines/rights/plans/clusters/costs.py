@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from byline.catalog.corpora.builds import FETCH, MEASURE
 from byline.pipelines.fetching.config import AT_ONCE, FetchConfig
 from byline.pipelines.rights.plans.clusters.prices import Prices, Rented
-from byline.pipelines.rights.plans.clusters.rates import FetchRate, Rates
+from byline.pipelines.rights.plans.clusters.rates import SOURCE_TEXT, FetchRate, Rates
 from byline.pipelines.rights.plans.clusters.sample import CAPTIONS, LATENTS, Kept, Sample
 
 RELEASE = "release"
@@ -135,7 +135,7 @@ class _Costing:
 
     def _captions(self, instrument: str, number: int) -> StageCost:
         rate, sample = self.rates.captions.get(instrument), self.sample
-        by = self.prices.worker
+        by, bound = self.prices.worker, PROCESSOR if instrument.startswith(SOURCE_TEXT) else DEVICE
         if rate and rate.usd_per_hour:
             by = Rented(name=rate.name, usd_per_hour=rate.usd_per_hour, price_from=rate.price_from)
         return StageCost(
@@ -143,7 +143,7 @@ class _Costing:
             instrument=instrument,
             pictures=number,
             **self._kept(CAPTIONS, number, sum(sample.captioned.values())),
-            **self._paid(number / rate.images_per_s if rate else None, DEVICE, by),
+            **self._paid(number / rate.images_per_s if rate else None, bound, by),
         )
 
     def _latents(self, instrument: str, number: int) -> StageCost:
