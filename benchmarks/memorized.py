@@ -60,7 +60,7 @@ def rows_of(arm: str, planting: Planting, folder: Path, setup: dict[str, int], *
 
 
 def _config(release: str, run: Path, *, images: int, seed: int) -> DiffusionRun:
-    """Return the demo's run with a narrower network and smaller batches, on one rank, and with nothing to look at meanwhile."""
+    """Return the demo's run with a narrower network and smaller batches, on one rank, without looks at it meanwhile."""
     table: dict[str, Any] = tomllib.loads(DEMO.read_text(encoding="utf-8"))
     del table["watch"]
     table |= {"release": release, "run": str(run), "images": images, "seed": seed, "batch_size": BATCH_SIZE}
