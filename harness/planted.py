@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tomli_w
 from PIL import Image, ImageEnhance
 
@@ -20,10 +20,13 @@ from byline.catalog.errors import CorpusError
 from byline.dedup.quality import is_flat
 from byline.diffusion.pixels import square
 
+Bytes = npt.NDArray[np.uint8]
 COPIES = (0, 1, 4, 16, 64)
 """How often pictures are planted. What is planted 0 times is held back: no model sees it."""
 LEAST_SCORE = 1.2
 """What a picture that is planted scores at least beside its nearest neighbor in the release; a copy scores under 1."""
+BLOCK = 48
+"""Pictures whose neighbors are looked for at once."""
 POLICY = Path(__file__).parent.parent / "configs/policies/commercial.toml"
 EQUAL_PIXELS_ONLY = {"radius_bits": 0, "flat_from": 0.0, "views": []}
 """Rules for duplicates under which near copies stay."""
@@ -65,7 +68,7 @@ class Planting:
         """All that is planted or held back, with its number of copies."""
         return [(copies, picture) for copies, pictures in self.by_copies.items() for picture in pictures]
 
-    def references(self, side_px: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    def references(self, side_px: int) -> Bytes:
         """Return every picture once, `(M, C, H, W)`: first those planted or held back, in the order of `planted`."""
         pictures = [*(picture for _, picture in self.planted), *self.others]
         return np.stack([square(picture.data, side_px) for picture in pictures])
@@ -87,7 +90,7 @@ def choose(pictures: Sequence[Picture], *, seed: int, each: int, others: int, si
     """Choose by the seed `each` pictures for every number of `COPIES`, and so many others.
 
     What is planted has a caption and a look of its own: nothing else has its caption, and by the audit of memorization
-    its nearest neighbor is far from being a copy (`LEAST_SCORE`). Flat pictures, of which only equal pixels count as
+    its nearest neighbor is far from being a copy (`LEAST_SCORE`), and no candidate is nearer than that. Flat pictures, of which only equal pixels count as
     duplicates, are not planted. Raises `CorpusError` when there are too few pictures.
     """
     shuffled = sorted(pictures, key=lambda picture: _number(f"{seed}:{picture.sha256}"))
@@ -107,16 +110,29 @@ def choose(pictures: Sequence[Picture], *, seed: int, each: int, others: int, si
 def _alone(pictures: Sequence[Picture], wanted: int, side_px: int) -> list[int]:
     captions = Counter(picture.caption.casefold() for picture in pictures)
     pixels = np.stack([square(picture.data, side_px) for picture in pictures])
+    usable = [place for place, picture in enumerate(pictures) if _is_usable(picture, captions)]
     found: list[int] = []
-    for place, picture in enumerate(pictures):
-        if len(found) == wanted:
+    for start in range(0, len(usable), BLOCK):
+        block = usable[start : start + BLOCK]
+        nearest = nearest_training_pictures(pixels[block], np.delete(pixels, block, 0))
+        inside = _nearest_inside(pixels[block])
+        alone = [near.score >= LEAST_SCORE and near.l2 < l2 for near, l2 in zip(nearest, inside, strict=True)]
+        found += [place for place, is_alone in zip(block, alone, strict=True) if is_alone]
+        if len(found) >= wanted:
             break
-        with Image.open(BytesIO(picture.data)) as image:
-            is_usable = captions[picture.caption.casefold()] == 1 and not is_flat(image)
-        if is_usable:
-            (nearest,) = nearest_training_pictures(pixels[place : place + 1], np.delete(pixels, place, 0))
-            found += [place] if nearest.score >= LEAST_SCORE else []
-    return found
+    return found[:wanted]
+
+
+def _is_usable(picture: Picture, captions: Counter[str]) -> bool:
+    with Image.open(BytesIO(picture.data)) as image:
+        return captions[picture.caption.casefold()] == 1 and not is_flat(image)
+
+
+def _nearest_inside(pixels: Bytes) -> list[float]:
+    """Return how near each picture's nearest other one is, upright or mirrored."""
+    rows, mirrored = (side.reshape(len(pixels), -1) / np.float32(255) for side in (pixels, pixels[..., ::-1]))
+    apart = [np.minimum(((row - rows) ** 2).mean(1), ((row - mirrored) ** 2).mean(1)) for row in rows]
+    return [float(np.sqrt(np.delete(squared, place).min(initial=4))) for place, squared in enumerate(apart)]
 
 
 def near_copy(picture: Picture, number: int) -> bytes:
