@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tomli_w
 from PIL import Image, ImageEnhance
 
-from byline.audits.memorization import nearest_training_pictures
+from byline.audits.memorization import ALPHA, NEIGHBORS
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import CorpusError
 from byline.dedup.quality import is_flat
@@ -90,7 +90,7 @@ def choose(pictures: Sequence[Picture], *, seed: int, each: int, others: int, si
     """Choose by the seed `each` pictures for every number of `COPIES`, and so many others.
 
     What is planted has a caption and a look of its own: nothing else has its caption, and by the audit of memorization
-    its nearest neighbor is far from being a copy (`LEAST_SCORE`), and no candidate is nearer than that. Flat pictures, of which only equal pixels count as
+    its nearest neighbor is far from being a copy (`LEAST_SCORE`). Flat pictures, of which only equal pixels count as
     duplicates, are not planted. Raises `CorpusError` when there are too few pictures.
     """
     shuffled = sorted(pictures, key=lambda picture: _number(f"{seed}:{picture.sha256}"))
@@ -114,10 +114,7 @@ def _alone(pictures: Sequence[Picture], wanted: int, side_px: int) -> list[int]:
     found: list[int] = []
     for start in range(0, len(usable), BLOCK):
         block = usable[start : start + BLOCK]
-        nearest = nearest_training_pictures(pixels[block], np.delete(pixels, block, 0))
-        inside = _nearest_inside(pixels[block])
-        alone = [near.score >= LEAST_SCORE and near.l2 < l2 for near, l2 in zip(nearest, inside, strict=True)]
-        found += [place for place, is_alone in zip(block, alone, strict=True) if is_alone]
+        found += [place for place, score in zip(block, scores(pixels, block), strict=True) if score >= LEAST_SCORE]
         if len(found) >= wanted:
             break
     return found[:wanted]
@@ -128,11 +125,15 @@ def _is_usable(picture: Picture, captions: Counter[str]) -> bool:
         return captions[picture.caption.casefold()] == 1 and not is_flat(image)
 
 
-def _nearest_inside(pixels: Bytes) -> list[float]:
-    """Return how near each picture's nearest other one is, upright or mirrored."""
+def scores(pixels: Bytes, places: Sequence[int]) -> list[float]:
+    """Return the adaptive score (`audits.memorization`) of these pictures beside all others."""
     rows, mirrored = (side.reshape(len(pixels), -1) / np.float32(255) for side in (pixels, pixels[..., ::-1]))
-    apart = [np.minimum(((row - rows) ** 2).mean(1), ((row - mirrored) ** 2).mean(1)) for row in rows]
-    return [float(np.sqrt(np.delete(squared, place).min(initial=4))) for place, squared in enumerate(apart)]
+    lengths = (rows**2).mean(1)
+    products = np.maximum(rows[places] @ rows.T, rows[places] @ mirrored.T) / rows.shape[1]
+    squared = np.clip(lengths[places][:, None] + lengths - 2 * products, 0, None)
+    squared[range(len(places)), places] = np.inf
+    nearest = np.sort(np.sqrt(squared), axis=1)[:, : min(NEIGHBORS, len(pixels) - 1)]
+    return [float(l2[0] / (ALPHA * l2.mean())) for l2 in nearest]
 
 
 def near_copy(picture: Picture, number: int) -> bytes:

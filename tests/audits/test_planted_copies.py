@@ -16,7 +16,7 @@ from byline.catalog.errors import CorpusError
 from byline.diffusion.pixels import square
 from byline.pipelines.beam.build import build
 from harness.extraction import are_copies, count, shares, to_do
-from harness.planted import COPIES, Picture, Planting, caption_of, choose, near_copy, pictures_of, plant
+from harness.planted import COPIES, Picture, Planting, caption_of, choose, near_copy, pictures_of, plant, scores
 
 PHOTOGRAPHS = Path(__file__).parent.parent.parent / "samples/photographs"
 SIDE_PX = 64
@@ -63,6 +63,13 @@ def test_what_looks_like_another_or_shares_its_caption_is_not_planted():
         planted = {picture.sha256 for _, picture in choose(pool, seed=seed, each=2, others=3, side_px=SIDE_PX).planted}
         assert len(planted) == 10
         assert not planted & {MONUMENTS[0].sha256, like.sha256, alike.sha256, MONUMENTS[2].sha256}
+
+
+def test_scores_are_those_of_the_audit():
+    stacked = np.stack([pixels(picture.data) for picture in (*MONUMENTS, *FISH)])
+    places = [0, 5, 20]
+    expected = [nearest_training_pictures(stacked[[place]], np.delete(stacked, place, 0))[0].score for place in places]
+    assert scores(stacked, places) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_seed_alone_chooses():
