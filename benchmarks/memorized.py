@@ -36,7 +36,7 @@ ARMS: dict[str, dict[str, bool]] = {
 }
 COLORS = dict(zip(ARMS, ("#c0392b", "#e0a030", "#2471a3"), strict=True))
 BLOCK_OUT_CHANNELS = [64, 96]
-BATCH_SIZE = 16
+BATCH_SIZE = 8
 EVERY = 1_280
 """Images between lines of the log, of which the images of a run are a multiple."""
 
@@ -128,9 +128,9 @@ def main() -> None:
     parser.add_argument("release")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--images", type=int, default=10_240)
-    parser.add_argument("--each", type=int, default=8)
-    parser.add_argument("--others", type=int, default=500)
+    parser.add_argument("--images", type=int, default=5_120)
+    parser.add_argument("--each", type=int, default=6)
+    parser.add_argument("--others", type=int, default=250)
     parser.add_argument("--draws", type=int, default=4)
     given = parser.parse_args()
     setup = {name: getattr(given, name) for name in ("images", "each", "others", "draws")}
