@@ -23,7 +23,7 @@ from byline.diffusion.configs import SamplingConfig
 from byline.diffusion.sampling import TextToImage
 from byline.training.config import DiffusionRun
 from harness.extraction import Row, Share, are_copies, count, shares, to_do
-from harness.planted import COPIES, Planting, choose, pictures_of, plant
+from harness.planted import COPIES, Planting, choose, copies_in, pictures_of, plant
 from harness.recipes import DEMO
 from harness.run_configs import write_toml
 
@@ -55,8 +55,10 @@ def rows_of(arm: str, planting: Planting, folder: Path, setup: dict[str, int], *
     copied = are_copies(model.sample(prompts, sampling).numpy(), own, planting.references(config.resolution_px))
     trained_on = sum(shard.num_samples for shard in release.shards("train"))
     told = {"arm": arm, "seed": seed, **setup, "trained_on": trained_on}
+    left = copies_in(release, planting)
     digests = {"release": release.manifest.digest, "checkpoint": model.info.digest}
-    return [{**told, **row, **digests} for row in count([copies for copies, _ in planting.planted], copied)]
+    counted = count([copies for copies, _ in planting.planted], copied)
+    return [{**told, **row, "copies_left": left[row["copies"]], **digests} for row in counted]
 
 
 def _config(release: str, run: Path, *, images: int, seed: int) -> DiffusionRun:
@@ -83,11 +85,12 @@ def table_of(found: list[Row]) -> str:
     """Return a Markdown table: a line an arm, a column a number of copies."""
     by_key = shares(found)
     names = ["held back" if copies == 0 else f"{copies} {'copies' if copies > 1 else 'copy'}" for copies in COPIES]
-    lines = [f"| | trained on | {' | '.join(names)} | all planted |", "|---" * (len(COPIES) + 3) + "|"]
+    lines = [f"| | trained on | of it planted | {' | '.join(names)} | all planted |", "|---" * (len(COPIES) + 4) + "|"]
     for arm in ARMS:
         if any(row["arm"] == arm for row in found):
-            sizes = sorted({row["trained_on"] for row in found if row["arm"] == arm})
-            trained_on = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+            sizes = {row["seed"]: row["trained_on"] for row in found if row["arm"] == arm}
+            left = sum(row["copies_left"] for row in found if row["arm"] == arm) / len(sizes)
+            trained_on = f"{sum(sizes.values()) / len(sizes):,.0f} | {left:,.0f}"
             cells = [_cell(by_key[arm, copies]) for copies in COPIES]
             planted = shares({**row, "copies": -1} for row in found if row["arm"] == arm and row["copies"])
             lines.append(f"| {arm} | {trained_on} | {' | '.join([*cells, _cell(planted[arm, -1])])} |")

@@ -15,7 +15,7 @@ import tomli_w
 from PIL import Image, ImageEnhance
 
 from byline.audits.memorization import ALPHA, NEIGHBORS
-from byline.catalog.corpora.manifest import Release
+from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.errors import CorpusError
 from byline.dedup.quality import is_flat
 from byline.diffusion.pixels import square
@@ -166,7 +166,7 @@ def plant(planting: Planting, folder: Path, *, resolved: bool, captions_differ: 
     pictures.mkdir(parents=True, exist_ok=True)
     with (pictures / "metadata.jsonl").open("w", encoding="utf-8") as table:
         for picture, number in _copies(planting):
-            name = f"{picture.sha256[:16]}-{number:02}.jpg"
+            name = f"{_stem(picture)}-{number:02}.jpg"
             (pictures / name).write_bytes(near_copy(picture, number))
             title = caption_of(picture, number) if captions_differ else picture.caption
             table.write(json.dumps({"file_name": name, "title": title, **picture.credit}) + "\n")
@@ -180,6 +180,26 @@ def plant(planting: Planting, folder: Path, *, resolved: bool, captions_differ: 
     path = folder / f"{name}.toml"
     path.write_text(tomli_w.dumps({**config, "caption": {"captioner": "source-text"}}))
     return path
+
+
+def copies_in(release: Release, planting: Planting) -> dict[int, int]:
+    """Return number of copies -> how many of what was planted so often a release of it trains on, in all."""
+    columns = ["sha256", "record_id"]
+    ids = [row["record_id"] for shard in release.shards("train") for row in _rows(release, shard, columns)]
+    times = Counter(record_id.partition(":")[2].partition("-")[0] for record_id in ids)
+    return {
+        copies: sum(times[_stem(picture)] for picture in pictures) for copies, pictures in planting.by_copies.items()
+    }
+
+
+def _rows(release: Release, shard: Shard, columns: list[str]) -> list[dict[str, str]]:
+    table = release.rows(shard, columns)
+    assert table is not None, "byline build writes a table beside each shard"
+    return list(table.to_pylist())
+
+
+def _stem(picture: Picture) -> str:
+    return picture.sha256[:16]
 
 
 def _copies(planting: Planting) -> Iterator[tuple[Picture, int]]:

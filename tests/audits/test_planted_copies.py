@@ -16,7 +16,18 @@ from byline.catalog.errors import CorpusError
 from byline.diffusion.pixels import square
 from byline.pipelines.beam.build import build
 from harness.extraction import are_copies, count, shares, to_do
-from harness.planted import COPIES, Picture, Planting, caption_of, choose, near_copy, pictures_of, plant, scores
+from harness.planted import (
+    COPIES,
+    Picture,
+    Planting,
+    caption_of,
+    choose,
+    copies_in,
+    near_copy,
+    pictures_of,
+    plant,
+    scores,
+)
 
 PHOTOGRAPHS = Path(__file__).parent.parent.parent / "samples/photographs"
 SIDE_PX = 64
@@ -110,6 +121,8 @@ def test_a_build_resolves_what_is_planted_or_leaves_it(tmp_path):
     }
     assert sorted(_pages(resolved)) == sorted(_page(picture) for picture in MONUMENTS[1:6])
     assert len({picture.caption for picture in pictures_of(left)}) == 23
+    assert copies_in(left, planting) == {0: 0, 1: 1, 4: 4, 16: 16}
+    assert copies_in(resolved, planting) == {0: 0, 1: 1, 4: 1, 16: 1}
 
 
 def _page(picture):
