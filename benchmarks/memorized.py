@@ -165,10 +165,11 @@ def _alike(setup: dict[str, int]) -> list[Row]:
 def _explained(setup: dict[str, int]) -> str:
     num_seeds = len({row["seed"] for row in _alike(setup)})
     return (
-        f"Pictures that a model gives back in at least one of {setup['draws']} draws for their caption, with exact "
-        f"intervals of 95 % over pictures, then the share of draws that are copies. {num_seeds} seed"
-        f"{'s' * (num_seeds > 1)}, each of which chooses {setup['each']} pictures for every number of copies and "
-        f"{setup['others']:,} others, and trains one model an arm, on {setup['images']:,} images of 64 px."
+        f"Planted pictures that a model gives back in at least one of {setup['draws']} draws for their caption, with "
+        f"exact intervals of 95 % over pictures, then the share of draws that are copies. {num_seeds} "
+        f"seed{'s' * (num_seeds > 1)}; each chooses {setup['each']} pictures for every number of copies and "
+        f"{setup['others']:,} others, and trains one model an arm, on {setup['images']:,} images of 64 px. What is "
+        "trained on, and how much of it is planted, are means over seeds."
     )
 
 
