@@ -30,6 +30,8 @@ from byline.pipelines.beam.beats import count_done
 from byline.pipelines.beam.stages.judge_claims import claims_path
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
 from byline.pipelines.fetching.config import FetchConfig
+from byline.pipelines.fetching.coordination.client import sharing
+from byline.pipelines.fetching.coordination.reach import Reach
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row
 from byline.pipelines.fetching.journal import Asked, Journal
@@ -172,10 +174,12 @@ def fetch_pack(
     meter: Meter,
     served: Collection[str] = (),
     asking: Asking | None = None,
+    coordinator: Reach | None = None,
 ) -> PackPart:
     """Fetch what a pack still lacks, into further segments of it. `served` are prefixes that the build serves.
 
-    Without `asking` it is what a build asks for that begins now.
+    Without `asking` it is what a build asks for that begins now. Hosts' limits are kept by the `coordinator`, or
+    without one by this machine.
     """
     denylist = load_denylist(store, denylists)
     began = datetime.now(UTC)
@@ -200,7 +204,7 @@ def fetch_pack(
             with suppress(_OvertakenError):
                 journal.begin(left or asking.began)
                 fetching = Fetching(requests, pixels, journal, write, count, denylist, served, unpacked)
-                asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("sites")))
+                asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("found"), coordinator))
                 journal.remove()
                 break
     return part
@@ -232,8 +236,14 @@ def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection
     return records.filter(pa.array(found.first | found.again | is_left)).to_pylist()
 
 
-async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder: Path | None) -> None:
-    async with HttpTransport(config, sites_folder=sites_folder, denies=fetching.denylist.denies_url) as transport:
+async def _fetch_over_http(
+    fetching: Fetching, config: FetchConfig, folder: Path | None, coordinator: Reach | None
+) -> None:
+    denies = fetching.denylist.denies_url
+    async with (
+        sharing(config, folder, coordinator) as shared,
+        HttpTransport(config, shared=shared, denies=denies) as transport,
+    ):
         try:
             await fetching.run(transport, config)
         finally:
@@ -269,9 +279,10 @@ class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
         meter: Meter,
         served: Collection[str] = (),
         asking: Asking | None = None,
+        coordinator: Reach | None = None,
     ) -> None:
         super().__init__()
-        self.arguments = (store, pixels, config, denylists, meter, tuple(served), asking)
+        self.arguments = (store, pixels, config, denylists, meter, tuple(served), asking, coordinator)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
         return parts | "Get" >> beam.Map(fetch_pack, *self.arguments)
