@@ -5,10 +5,8 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from byline.pipelines.fetching.transport.addresses import DNS_CACHE_S
 from byline.pipelines.fetching.transport.sharing import Shared
-
-MAX_AGE_S = 300.0
-"""Age at which a name is looked up again. A connector keeps what it was told for as long once more."""
 
 
 class SharedResolver(AbstractResolver):
@@ -21,7 +19,7 @@ class SharedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Return the addresses of a name. What cannot be looked up is not kept: the next one tries."""
-        async with self._shared.turn("names", f"{host} {int(family)}", max_age_s=MAX_AGE_S) as turn:
+        async with self._shared.turn("names", f"{host} {int(family)}", max_age_s=DNS_CACHE_S) as turn:
             if turn.kept is not None:
                 return [_result(host, port, **address) for address in turn.kept["addresses"]]
             results = await self._resolver.resolve(host, port, family)
