@@ -16,12 +16,12 @@ from apache_beam.runners.portability.local_job_service import BeamJob, LocalJobS
 PORT = 8073
 
 
-class _Job(BeamJob):  # type: ignore[misc]  # Beam is not typed here
+class _Job(BeamJob):
     """A job on Beam's own runner, which divides its bundles among workers."""
 
     def _invoke_runner(self) -> RunnerResult:
-        self.set_state(beam_job_api_pb2.JobState.RUNNING)
-        options = self.pipeline_options()
+        self.set_state(beam_job_api_pb2.JobState.RUNNING)  # type: ignore[no-untyped-call]
+        options = self.pipeline_options()  # type: ignore[no-untyped-call]
         runner = FnApiRunner(provision_info=self._provision_info)
         runner._num_workers = int(options.view_as(DirectOptions).direct_num_workers or 1)
         return runner.run_via_runner_api(self._pipeline_proto, options)

@@ -73,6 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+    host: Host
 
     def picture(self, path):
         return encoded(a_picture(self.server_port * 1000 + int(path[1:-4])))

@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.beam, pytest.mark.slow, needs_root]
 PER_HOST, RATE_PER_S, REST_S = 2, 20.0, 3
 FETCH = {"per_host": PER_HOST, "rate_per_s": RATE_PER_S, "allow": ["10.0.0.0/8"]}
 NUM_PACKS = 4
+WITHIN_S = 300
+"""A busy machine is given time to start its workers."""
 SECRET = "5ec2e7" * 10
 GOES_ON = "run the same command again, and it goes on from what is kept"
 
@@ -62,7 +64,8 @@ def test_hosts_are_asked_by_all_workers_together_as_by_one(tmp_path, monkeypatch
         urls = _urls(hosts, [16, 12, 12, 12, 12, 12])
         config = write_corpus(tmp_path, urls, num_packs=NUM_PACKS, fetch=FETCH, root=f"{bucket}/corpus")
         console = Console(file=said)
-        release = build(str(config), beam_args=options, coordinator=here.address, console=console)
+        there = {"coordinator": here.address, "workers_within_s": WITHIN_S}
+        release = build(str(config), beam_args=options, console=console, **there)
         assert list(verify(release)) == []
     assert sum((host.clients for host in hosts), start=Host().clients).keys() == {one.address for one in apart}
 
@@ -95,7 +98,8 @@ def test_a_coordinator_that_workers_do_not_reach_is_told_before_anything_is_done
         pools(tmp_path, here, apart) as options,
     ):
         config = write_corpus(tmp_path, ["http://127.0.0.1:9/0.jpg"], num_packs=1, root=f"{bucket}/corpus")
-        done = command("build", config, "--coordinator", "127.0.0.1", "--", *options)
+        there = ["--coordinator", "127.0.0.1", "--workers-within", WITHIN_S, "--", *options]
+        done = command("build", config, *there)
     assert done.returncode == 2
     (told,) = done.stderr.splitlines()
     assert re.fullmatch(
@@ -116,7 +120,7 @@ def test_a_coordinator_that_goes_away_is_told_and_the_build_goes_on(tmp_path, mo
     ):
         config = write_corpus(tmp_path, _urls(hosts, [16]), num_packs=2, fetch=FETCH, root=f"{bucket}/corpus")
         port = a_free_port()
-        through = ["--coordinator", f"{apart[1].address}:{port}", "--", *options]
+        through = ["--coordinator", f"{apart[1].address}:{port}", f"--workers-within={WITHIN_S}", "--", *options]
         with a_relay(port, [f"{here.address}:{port}"], tmp_path / "third.log", network=apart[1]):
             run = [sys.executable, "-m", "byline.cli.main", "build", str(config), *through]
             building = subprocess.Popen(run, stderr=subprocess.PIPE, text=True)
