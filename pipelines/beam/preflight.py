@@ -3,6 +3,7 @@
 A worker that cannot do its part is told of within seconds, and not by a stage that fails in an hour.
 """
 
+import asyncio
 import json
 import re
 import secrets
@@ -24,6 +25,8 @@ from byline.catalog.policies.policy import Policy
 from byline.pipelines.beam import worker_answer
 from byline.pipelines.beam.submitting import Submission
 from byline.pipelines.corpora.config import CorpusConfig, check_installed
+from byline.pipelines.fetching.coordination.client import coordinated
+from byline.pipelines.fetching.coordination.reach import Reach
 from byline.pipelines.fetching.held import read_held
 
 ASKED = 32
@@ -48,6 +51,8 @@ class Question:
     """The folder of this build's beats in the store."""
     held: Mapping[str, str] = field(default_factory=dict)
     """Source -> the place of one of its pictures, of those that have them in files."""
+    coordinator: Reach | None = None
+    """Who keeps hosts' limits for them."""
 
     @property
     def expression(self) -> str:
@@ -59,6 +64,7 @@ class Question:
             "config": self.config.model_dump(mode="json", exclude_none=True),
             "policy": self.policy.model_dump(mode="json", exclude_none=True),
             "held": dict(self.held),
+            "coordinator": vars(self.coordinator) if self.coordinator else None,
         }
         text = Path(worker_answer.__file__).read_text()
         return f"(lambda names: (exec({text!r}, names), names['answer']({json.dumps(asked)!r}))[1])({{}})"
@@ -77,7 +83,17 @@ def troubles_here(asked: Answer, trouble: Callable[[Callable[[], object]], str |
     for source, place in asked["held"].items():
         if said := trouble(partial(_read_held, place, config.fetch.max_bytes)):
             told.append(f"cannot read the pictures of source {source}, which must lie where workers are too: {said}")
+    if asked["coordinator"] and (said := trouble(partial(_reach_coordinator, **asked["coordinator"]))):
+        told.append(f"{said}; name an address of the machine that builds, as workers reach it: --coordinator HOST:PORT")
     return [said for said in told if said]
+
+
+def _reach_coordinator(addresses: Sequence[str], secret: str) -> None:
+    async def reach_once() -> None:
+        async with coordinated(Reach(tuple(addresses), secret)):
+            pass
+
+    asyncio.run(reach_once())
 
 
 def _write_and_read(store: Store, path: str) -> None:

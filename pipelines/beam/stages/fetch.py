@@ -33,6 +33,8 @@ from byline.pipelines.beam.stages.judge_claims import claims_path
 from byline.pipelines.beam.timing import thread_busy_s, timed
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
 from byline.pipelines.fetching.config import AT_ONCE, FetchConfig
+from byline.pipelines.fetching.coordination.client import sharing
+from byline.pipelines.fetching.coordination.reach import Reach
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row
 from byline.pipelines.fetching.journal import Asked, Journal
@@ -177,10 +179,12 @@ def fetch_pack(
     meter: Meter,
     served: Collection[str] = (),
     asking: Asking | None = None,
+    coordinator: Reach | None = None,
 ) -> PackPart:
     """Fetch what a pack still lacks, into further segments of it. `served` are prefixes that the build serves.
 
-    Without `asking` it is what a build asks for that begins now.
+    Without `asking` it is what a build asks for that begins now. Hosts' limits are kept by the `coordinator`, or
+    without one by this machine.
     """
     denylist = load_denylist(store, denylists)
     began = datetime.now(UTC)
@@ -206,7 +210,8 @@ def fetch_pack(
                 journal.begin(left or asking.began)
                 fetching = Fetching(requests, pixels, journal, write, count, denylist, served, unpacked)
                 with timed(FETCH):
-                    asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("sites")))
+                    folder = meter.shared_folder("found")
+                    asyncio.run(_fetch_over_http(fetching, config, folder, coordinator))
                 journal.remove()
                 break
     return part
@@ -238,9 +243,15 @@ def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection
     return records.filter(pa.array(found.first | found.again | is_left)).to_pylist()
 
 
-async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder: Path | None) -> None:
+async def _fetch_over_http(
+    fetching: Fetching, config: FetchConfig, folder: Path | None, coordinator: Reach | None
+) -> None:
     began_s, busy_s = time.monotonic(), thread_busy_s()
-    async with HttpTransport(config, sites_folder=sites_folder, denies=fetching.denylist.denies_url) as transport:
+    denies = fetching.denylist.denies_url
+    async with (
+        sharing(config, folder, coordinator) as shared,
+        HttpTransport(config, shared=shared, denies=denies) as transport,
+    ):
         try:
             await fetching.run(transport, config)
         finally:
@@ -280,9 +291,10 @@ class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
         meter: Meter,
         served: Collection[str] = (),
         asking: Asking | None = None,
+        coordinator: Reach | None = None,
     ) -> None:
         super().__init__()
-        self.arguments = (store, pixels, config, denylists, meter, tuple(served), asking)
+        self.arguments = (store, pixels, config, denylists, meter, tuple(served), asking, coordinator)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
         return parts | "Get" >> beam.Map(fetch_pack, *self.arguments)

@@ -16,6 +16,7 @@ from byline.catalog.hosts import UrlError, read_host
 from byline.pipelines.fetching.places_asked import allowed, problem_of_port
 
 DNS_CACHE_S = 300
+"""Time for which a connector keeps the addresses of a name, and those who share keep them for each other."""
 AddrInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 NOT_PUBLIC_4 = {
@@ -175,7 +176,7 @@ class GuardedResolver(AbstractResolver):
 def guarded_connector(guard: Guard, *, resolver: AbstractResolver | None = None, **options: Any) -> TCPConnector:
     """Return a connector that connects to nothing that `guard` refuses, by name or by address in the URL.
 
-    Names are looked up once in five minutes; connections are kept; their number is not limited here. For a session
+    A name is kept for five minutes; connections are kept; their number is not limited here. For a session
     without a proxy: a proxy connects by itself, past every guard.
     """
     return TCPConnector(
