@@ -5,8 +5,9 @@ import pytest
 from byline.catalog.errors import CheckpointError, ConfigError, CorpusError
 from byline.catalog.json_text import parse_json
 from byline.dedup.embedding.encoders import is_own
+from byline.diffusion.drawn import METADATA
 from byline.diffusion.parts import FILE, FOLDER, read_parts
-from byline.evaluation.pictures import METADATA, read_folder
+from byline.evaluation.pictures import read_folder
 from byline.evaluation.report import read_reports
 
 DEEP = "[" * 200_000 + "]" * 200_000
