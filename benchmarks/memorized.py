@@ -45,20 +45,20 @@ def rows_of(arm: str, planting: Planting, folder: Path, setup: dict[str, int], *
     """Build, train, draw and count; go on with what is there."""
     corpus = plant(planting, folder, **ARMS[arm])
     _byline("build", str(corpus), "--workers", "1")
-    place, run = str(folder / f"corpus/releases/{corpus.stem}"), folder / f"run-{corpus.stem}-{setup['images']}"
-    config = _config(place, run, images=setup["images"], seed=seed)
+    release_path, run = str(folder / f"corpus/releases/{corpus.stem}"), folder / f"run-{corpus.stem}-{setup['images']}"
+    config = _config(release_path, run, images=setup["images"], seed=seed)
     _byline("train", str(write_toml(run.with_suffix(".toml"), config)))
-    release, model = Release(place), TextToImage.load(run)
+    release, model = Release(release_path), TextToImage.load(run)
     prompts = [picture.caption for _, picture in planting.planted]
     sampling = SamplingConfig(images_per_prompt=setup["draws"], seed=1_000_000 * seed)
-    own = [place for place in range(len(prompts)) for _ in range(setup["draws"])]
+    own = [index for index in range(len(prompts)) for _ in range(setup["draws"])]
     copied = are_copies(model.sample(prompts, sampling).numpy(), own, planting.references(config.resolution_px))
     trained_on = sum(shard.num_samples for shard in release.shards("train"))
-    told = {"arm": arm, "seed": seed, **setup, "trained_on": trained_on}
+    setting = {"arm": arm, "seed": seed, **setup, "trained_on": trained_on}
     left = copies_in(release, planting)
     digests = {"release": release.manifest.digest, "checkpoint": model.info.digest}
     counted = count([copies for copies, _ in planting.planted], copied)
-    return [{**told, **row, "copies_left": left[row["copies"]], **digests} for row in counted]
+    return [{**setting, **row, "copies_left": left[row["copies"]], **digests} for row in counted]
 
 
 def _config(release: str, run: Path, *, images: int, seed: int) -> DiffusionRun:
