@@ -81,18 +81,18 @@ def rows() -> list[Row]:
     return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
 
 
-def table_of(found: list[Row]) -> str:
+def table_of(results: list[Row]) -> str:
     """Return a Markdown table: a line an arm, a column a number of copies."""
-    by_key = shares(found)
+    by_key = shares(results)
     names = ["held back" if copies == 0 else f"{copies} {'copies' if copies > 1 else 'copy'}" for copies in COPIES]
     lines = [f"| | trained on | of it planted | {' | '.join(names)} | all planted |", "|---" * (len(COPIES) + 4) + "|"]
     for arm in ARMS:
-        if any(row["arm"] == arm for row in found):
-            sizes = {row["seed"]: row["trained_on"] for row in found if row["arm"] == arm}
-            left = sum(row["copies_left"] for row in found if row["arm"] == arm) / len(sizes)
+        if any(row["arm"] == arm for row in results):
+            sizes = {row["seed"]: row["trained_on"] for row in results if row["arm"] == arm}
+            left = sum(row["copies_left"] for row in results if row["arm"] == arm) / len(sizes)
             trained_on = f"{sum(sizes.values()) / len(sizes):,.0f} | {left:,.0f}"
             cells = [_cell(by_key[arm, copies]) for copies in COPIES]
-            planted = shares({**row, "copies": -1} for row in found if row["arm"] == arm and row["copies"])
+            planted = shares({**row, "copies": -1} for row in results if row["arm"] == arm and row["copies"])
             lines.append(f"| {arm} | {trained_on} | {' | '.join([*cells, _cell(planted[arm, -1])])} |")
     return "\n".join(lines)
 
@@ -102,11 +102,11 @@ def _cell(share: Share) -> str:
     return f"{share.extracted} of {share.pictures} ({low:.2f} to {high:.2f}); {share.draws_copied / share.draws:.0%}"
 
 
-def plot_of(found: list[Row]) -> str:
+def plot_of(results: list[Row]) -> str:
     """Return the SVG: the share that was extracted by the number of copies, with intervals as upright lines."""
     lines = []
     for number, (arm, color) in enumerate(COLORS.items()):
-        points = {_across(copies): share for (name, copies), share in shares(found).items() if name == arm}
+        points = {_across(copies): share for (name, copies), share in shares(results).items() if name == arm}
         lines.append(Line(name=arm, color=color, points=[(x, share.value) for x, share in sorted(points.items())]))
         aside = 0.05 * (number - 1)
         lines += [Line(name=arm, color=color, points=[(x + aside, y) for y in points[x].interval]) for x in points]
