@@ -31,10 +31,10 @@ ROWS = Path(__file__).with_suffix(".jsonl")
 PLOT = Path(__file__).parent.parent / "docs/images/memorized.svg"
 ARMS: dict[str, dict[str, bool]] = {
     "copies left": {"resolved": False, "captions_differ": False},
-    "copies left, each with a caption of its own": {"resolved": False, "captions_differ": True},
     "duplicates resolved by byline": {"resolved": True, "captions_differ": False},
+    "copies left, each with a caption of its own": {"resolved": False, "captions_differ": True},
 }
-COLORS = dict(zip(ARMS, ("#c0392b", "#e0a030", "#2471a3"), strict=True))
+COLORS = dict(zip(ARMS, ("#c0392b", "#2471a3", "#e0a030"), strict=True))
 BLOCK_OUT_CHANNELS = [64, 96]
 BATCH_SIZE = 8
 EVERY = 1_280
