@@ -99,7 +99,7 @@ def table_of(found: list[Row]) -> str:
 
 def _cell(share: Share) -> str:
     low, high = share.interval
-    return f"{share.extracted} of {share.pictures} ({low:.2f} to {high:.2f}); {share.draws_copied / share.draws:.0%}"
+    return f"{share.extracted} of {share.pictures} ({low:.2f} to {high:.2f}); {share.copied / share.drawn:.0%}"
 
 
 def plot_of(found: list[Row]) -> str:
