@@ -2,14 +2,12 @@
 
 import os
 import time
-from importlib.resources import files
-from pathlib import Path
 
 import torch
 from pydantic import BaseModel, Field
 
-from byline.catalog.configs.loading import parse_config, read_toml
-from byline.catalog.errors import ConfigError
+from byline.catalog.configs.hardware import GPUS, read_row, shipped_table
+from byline.catalog.configs.loading import parse_config
 from byline.diffusion.configs import Precision
 
 CPU = "cpu"
@@ -49,20 +47,16 @@ def find_hardware(
     `cpu` is a rank's share of this machine, whose rate is measured in a second. Raises `ConfigError`, which lists the
     known ones, for another name, and for numbers that cannot be.
     """
-    found = _share_of_cpu(num_ranks) if name == CPU else _from_table(name)
+    hardware = _share_of_cpu(num_ranks) if name == CPU else _from_table(name)
     stated = {"usd_per_hour": usd_per_hour, "mfu": mfu}
     changes = {key: value for key, value in stated.items() if value is not None}
     sources = {"price_from": "as given"} if "usd_per_hour" in changes else {}
     sources |= {"mfu_from": "as given"} if "mfu" in changes else {}
-    return parse_config({**found.model_dump(), **changes, **sources}, Hardware, where=f"hardware {name}")
+    return parse_config({**hardware.model_dump(), **changes, **sources}, Hardware, where=f"hardware {name}")
 
 
 def _from_table(name: str) -> Hardware:
-    path = Path(str(files("byline"))) / "configs" / "hardware" / "gpus.toml"
-    table = read_toml(path)
-    if name not in table:
-        raise ConfigError(f"unknown hardware '{name}'; known: {', '.join([*table, CPU])}")
-    return parse_config(table[name], Hardware, where=f"{path} [{name}]")
+    return read_row(shipped_table(GPUS), name, Hardware, unknown=f"unknown hardware '{name}'", more=f", {CPU}")
 
 
 def _share_of_cpu(num_ranks: int) -> Hardware:

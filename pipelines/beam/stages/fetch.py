@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import PCollection
 
+from byline.catalog.corpora.builds import ANSWERED, FETCH, RECEIVED_BYTES, REQUEST_MS, REQUESTED
 from byline.catalog.corpora.packs import Outcome, read_attempts, write_segment
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist
@@ -28,8 +30,11 @@ from byline.catalog.urls import read_url
 from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.beats import count_done
 from byline.pipelines.beam.stages.judge_claims import claims_path
+from byline.pipelines.beam.timing import thread_busy_s, timed
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
-from byline.pipelines.fetching.config import FetchConfig
+from byline.pipelines.fetching.config import AT_ONCE, FetchConfig
+from byline.pipelines.fetching.coordination.client import sharing
+from byline.pipelines.fetching.coordination.reach import Reach
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row
 from byline.pipelines.fetching.journal import Asked, Journal
@@ -38,10 +43,10 @@ from byline.pipelines.fetching.transport import Answer, HttpTransport, Transport
 from byline.pipelines.fetching.unpacked import Unpacked
 from byline.pipelines.releases.outcomes import ODD
 
-WINDOW = 256
-"""A batch: pictures of one worker that a kill may cost, those under way and those that are not in the journal yet."""
 JOURNALED = 48
 """Rows that are written to the journal at once."""
+WINDOW = AT_ONCE + 2 * JOURNALED
+"""A batch: pictures of one worker that a kill may cost, those under way and those that are not in the journal yet."""
 SEGMENT_RECORDS = 1000
 
 
@@ -76,12 +81,13 @@ class Fetching:
         self.asked: list[Asked] = [(request["record_id"], request["url"]) for request in requests]
         self.batch: list[IndexRow] = []
         self.num_written = 0
+        self.num_answered = 0
         self.writer = ThreadPoolExecutor(1)
         """Writes the journal and the segments, one after the other, while requests go on."""
 
     async def run(self, transport: Transport, config: FetchConfig) -> None:
         """Ask for what the journal does not have, each URL once however many records have it; write every segment."""
-        places = [place for place, asked in enumerate(self.asked) if asked not in self.journal]
+        places = [index for index, asked in enumerate(self.asked) if asked not in self.journal]
         self.count(len(self.requests) - len(places))
         groups = _asked_together(self.requests, places)
         get = transport.attempt if isinstance(transport, HttpTransport) else transport.get
@@ -100,15 +106,16 @@ class Fetching:
                         f"the server of this build, which has {request['url']}, is gone; run the build again"
                     )  # and that is no outcome of the picture's: the build was killed
                 answer = replace(answer, was_sent=False)  # to nobody else
-            said, stored, original = await loop.run_in_executor(
+            row, stored, original = await loop.run_in_executor(
                 decoders, index_row, request, answer, self.pixels, self.denylist
             )
-            for place in groups[number]:
-                own = {name: self.requests[place][name] for name in ("record_id", "url")}
-                if note := said.get("note"):
+            self.num_answered += len(groups[number])
+            for index in groups[number]:
+                own = {name: self.requests[index][name] for name in ("record_id", "url")}
+                if note := row.get("note"):
                     count_done(f"{ODD}{str(note).partition(':')[0]}", 1)
                 self.count(1)
-                self.batch.append(({**said, **own}, stored, original))
+                self.batch.append(({**row, **own}, stored, original))
                 if len(self.batch) >= JOURNALED:
                     await keep()
 
@@ -119,7 +126,7 @@ class Fetching:
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(os.cpu_count()) as decoders, self.writer:
             hosts = [_host(self.requests[group[0]]) for group in groups]
-            limits = {"window": WINDOW - 2 * JOURNALED, "per_host": config.per_host, "retries": config.retries}
+            limits = {"window": AT_ONCE, "per_host": config.per_host, "retries": config.retries}
             await keep()  # a killed process may have left a whole segment
             await answer_all(hosts, ask, use, **limits)
             await keep()
@@ -142,12 +149,12 @@ class Fetching:
 def _asked_together(requests: Sequence[Request], places: Sequence[int]) -> list[list[int]]:
     """Return places whose requests are one: those of one URL, in the form in which it is sent, in their order."""
     groups: dict[object, list[int]] = {}
-    for place in places:
-        what: object = place
-        if not requests[place].get("held"):
+    for index in places:
+        what: object = index
+        if not requests[index].get("held"):
             with suppress(UrlError):
-                what = read_url(requests[place]["url"]).sent
-        groups.setdefault(what, []).append(place)
+                what = read_url(requests[index]["url"]).sent
+        groups.setdefault(what, []).append(index)
     return list(groups.values())
 
 
@@ -172,10 +179,12 @@ def fetch_pack(
     meter: Meter,
     served: Collection[str] = (),
     asking: Asking | None = None,
+    coordinator: Reach | None = None,
 ) -> PackPart:
     """Fetch what a pack still lacks, into further segments of it. `served` are prefixes that the build serves.
 
-    Without `asking` it is what a build asks for that begins now.
+    Without `asking` it is what a build asks for that begins now. Hosts' limits are kept by the `coordinator`, or
+    without one by this machine.
     """
     denylist = load_denylist(store, denylists)
     began = datetime.now(UTC)
@@ -200,7 +209,9 @@ def fetch_pack(
             with suppress(_OvertakenError):
                 journal.begin(left or asking.began)
                 fetching = Fetching(requests, pixels, journal, write, count, denylist, served, unpacked)
-                asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("sites")))
+                with timed(FETCH):
+                    folder = meter.shared_folder("found")
+                    asyncio.run(_fetch_over_http(fetching, config, folder, coordinator))
                 journal.remove()
                 break
     return part
@@ -226,18 +237,29 @@ def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection
     admitted = claims.filter(is_admitted)["record_id"].combine_chunks()
     records = part.read_records(store, columns=["record_id", "url", "held"])
     records = records.filter(pc.is_in(records["record_id"], value_set=admitted))
-    found = due(records, read_attempts(store, part.pack, ATTEMPT_COLUMNS), part.source, asking)
+    masks = due(records, read_attempts(store, part.pack, ATTEMPT_COLUMNS), part.source, asking)
     asked = zip(records["record_id"].to_pylist(), records["url"].to_pylist(), strict=True)
-    is_left = np.fromiter((one in answered for one in asked), np.bool_, len(records)) & ~found.is_done
-    return records.filter(pa.array(found.first | found.again | is_left)).to_pylist()
+    is_left = np.fromiter((request in answered for request in asked), np.bool_, len(records)) & ~masks.is_done
+    return records.filter(pa.array(masks.first | masks.again | is_left)).to_pylist()
 
 
-async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder: Path | None) -> None:
-    async with HttpTransport(config, sites_folder=sites_folder, denies=fetching.denylist.denies_url) as transport:
+async def _fetch_over_http(
+    fetching: Fetching, config: FetchConfig, folder: Path | None, coordinator: Reach | None
+) -> None:
+    began_s, busy_s = time.monotonic(), thread_busy_s()
+    denies = fetching.denylist.denies_url
+    async with (
+        sharing(config, folder, coordinator) as shared,
+        HttpTransport(config, shared=shared, denies=denies) as transport,
+    ):
         try:
             await fetching.run(transport, config)
         finally:
-            count_done("requested", transport.num_requests)  # redirects that were followed included
+            count_done(REQUESTED, transport.num_requests)  # redirects that were followed included
+            count_done(ANSWERED, fetching.num_answered)
+            count_done(RECEIVED_BYTES, transport.num_bytes)
+            idle = max(0.0, 1 - (thread_busy_s() - busy_s) / (time.monotonic() - began_s))
+            count_done(REQUEST_MS, round(1000 * idle * transport.requests_s))
 
 
 def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:
@@ -269,9 +291,10 @@ class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
         meter: Meter,
         served: Collection[str] = (),
         asking: Asking | None = None,
+        coordinator: Reach | None = None,
     ) -> None:
         super().__init__()
-        self.arguments = (store, pixels, config, denylists, meter, tuple(served), asking)
+        self.arguments = (store, pixels, config, denylists, meter, tuple(served), asking, coordinator)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
         return parts | "Get" >> beam.Map(fetch_pack, *self.arguments)
