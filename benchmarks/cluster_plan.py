@@ -44,7 +44,9 @@ def _told(config: Path, records: int, workers: int) -> WorkCost:
 
 
 def _row(what: str, workers: int, told_s: float, took_s: float) -> str:
-    return f"| {what} | {workers} | {told_s:.1f} s | {took_s:.1f} s | {told_s / took_s:.2f} |"
+    row = f"| {what} | {workers} | {told_s:.1f} s | {took_s:.1f} s | {told_s / took_s:.2f} |"
+    print(row, flush=True)
+    return row
 
 
 def of_processors(number: int) -> Iterator[str]:

@@ -15,7 +15,10 @@ VAGUE = frozenset({"found", "mine", "one", "said"})
 """What any value may be called, and so tells nothing of this one."""
 VAGUE_VARIABLES = VAGUE | {"place", "told"}
 """The same of variables: what they hold has a name of its own, such as an offset, an index, a folder or a message."""
-NAMED = ("audits", "captioning", "dedup", "pages", "pictures", "reports", "samples")
+NAMED = (
+    *("audits", "captioning", "dedup", "pages", "pictures", "reports", "samples"),
+    *("pipelines/corpora", "pipelines/facts", "pipelines/judging", "pipelines/releases"),
+)
 """Folders whose variables are named after what they hold."""
 
 
