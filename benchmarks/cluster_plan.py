@@ -104,8 +104,8 @@ if __name__ == "__main__":
     head = "| what | workers | plan | build | plan by build |\n|---|---:|---:|---:|---:|\n"
     text = (
         f"`byline plan --cluster N --records {records}` of a corpus of {records // SAMPLED:,} records that one worker "
-        f"built, beside builds of {records:,} records of {NUM_HOSTS} hosts in {NUM_PACKS} packs: processor time over the "
-        f"workers, since the machine had other work. Rows of slow answers are of {records // 2:,} records of "
+        f"built, beside builds of {records:,} records of {NUM_HOSTS} hosts in {NUM_PACKS} packs: processor time over "
+        f"the workers, since the machine had other work. Rows of slow answers are of {records // 2:,} records of "
         f"{SLOW_HOSTS} hosts in {SLOW_PACKS} packs: the time in which requests for pictures were under way, by the "
         "hosts' log.\n\n"
     )
