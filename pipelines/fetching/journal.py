@@ -7,11 +7,12 @@ import pyarrow as pa
 
 from byline.catalog.corpora.packs import INDEX_SCHEMA
 from byline.catalog.disk import layout
+from byline.catalog.disk.json_files import read_json, write_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import StorageError
 from byline.pipelines.fetching.index_rows import IndexRow
 
-BEGAN = "began"
+BEGAN = "began.json"
 STORED, ORIGINAL = "stored bytes", "original bytes"
 JOURNAL_SCHEMA = pa.schema([*INDEX_SCHEMA, (STORED, pa.large_binary()), (ORIGINAL, pa.large_binary())])
 Asked = tuple[str, str]
@@ -37,20 +38,20 @@ class Journal:
             self._note(name, zip(rows["record_id"].to_pylist(), rows["url"].to_pylist(), strict=True))
 
     def _note(self, name: str, asked: Iterable[Asked]) -> None:
-        self.places.update({one: (name, number) for number, one in enumerate(asked)})
+        self.places.update({request: (name, number) for number, request in enumerate(asked)})
 
     @property
     def began(self) -> datetime | None:
         """When the pack was begun; None where no process that was killed left it."""
         path = f"{self.folder}/{BEGAN}"
         try:
-            return datetime.fromisoformat(self.store.read_text(path)) if self.store.exists(path) else None
-        except ValueError:  # half of it: power failed
+            return datetime.fromisoformat(read_json(self.store, path)["at"]) if self.store.exists(path) else None
+        except (StorageError, KeyError, TypeError, ValueError):  # half of it: power failed
             return None
 
     def begin(self, at: datetime) -> None:
         """Keep when the pack was begun, so that whoever goes on asks for what was to be asked for then."""
-        self.store.write_bytes(f"{self.folder}/{BEGAN}", at.isoformat().encode(), is_scratch=True)
+        write_json(self.store, f"{self.folder}/{BEGAN}", {"at": at.isoformat()}, is_scratch=True)
 
     def __contains__(self, asked: Asked) -> bool:
         return asked in self.places
@@ -65,7 +66,7 @@ class Journal:
 
     def read(self, asked: Sequence[Asked]) -> list[IndexRow]:
         """Return rows in the order asked for."""
-        places = [self.places[one] for one in asked]
+        places = [self.places[request] for request in asked]
         tables = {name: self.store.read_scratch(f"{self.folder}/{name}") for name in {name for name, _ in places}}
         return [_row(tables[name], number) for name, number in places]
 

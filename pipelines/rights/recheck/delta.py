@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from byline.catalog.consent import read_consent
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.rechecks import DELTA, Finding, newest_findings
-from byline.catalog.digests import canonical_json
 from byline.catalog.disk import layout
+from byline.catalog.disk.json_files import write_json
 from byline.pipelines.rights.recheck.asking import relicensed
 from byline.pipelines.rights.recheck.due import admitted_parts, admitted_rows
 
@@ -35,11 +35,11 @@ def delta_of(release: Release) -> dict[str, Any]:
     for part in admitted_parts(release):
         records = part.read_records(release.store, ["record_id", "url", "license_claims"])
         records = records.take(pa.array(admitted_rows(release, part, records)))
-        found = newest_findings(release.store, part.pack, records)
-        is_known = found["recheck"].is_valid()
+        findings = newest_findings(release.store, part.pack, records)
+        is_known = findings["recheck"].is_valid()
         counts[NEVER] += len(records) - (pc.sum(is_known).as_py() or 0)
-        records, found = records.filter(is_known), found.filter(is_known)
-        for record, now in zip(records.to_pylist(), found.to_pylist(), strict=True):
+        records, findings = records.filter(is_known), findings.filter(is_known)
+        for record, now in zip(records.to_pylist(), findings.to_pylist(), strict=True):
             record_id, finding = record["record_id"], now["recheck"]
             counts[finding] += 1
             if finding == Finding.REMOVED:
@@ -55,8 +55,8 @@ def delta_of(release: Release) -> dict[str, Any]:
         "release": f"{release.name}/{release.version}",
         "findings": dict(sorted(counts.items())),
         "removed": sorted(removed),
-        "opted-out": sorted(opted_out, key=lambda one: one["record_id"]),
-        "relicensed": sorted(licenses, key=lambda one: one["record_id"]),
+        "opted-out": sorted(opted_out, key=lambda entry: entry["record_id"]),
+        "relicensed": sorted(licenses, key=lambda entry: entry["record_id"]),
         "changed": sorted(changed),
     }
 
@@ -64,5 +64,5 @@ def delta_of(release: Release) -> dict[str, Any]:
 def write_delta(release: Release) -> dict[str, Any]:
     """Write the delta of a version in place of an earlier one, and return it."""
     delta = delta_of(release)
-    release.store.write_bytes(delta_path(release), canonical_json(delta) + b"\n")
+    write_json(release.store, delta_path(release), delta)
     return delta
