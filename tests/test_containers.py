@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 DOCKERFILE = ROOT / "containers/Dockerfile"
 MANIFESTS = sorted((ROOT / "containers/kubernetes").glob("*.yaml"))
 BIN = Path(sys.executable).parent
-ARTIFACT = re.search(r"artifact=([\w.:-]+)", (ROOT / "scripts/flink-schema").read_text())[1]
+ARTIFACT = re.findall(r"artifact=([\w.:-]+)", (ROOT / "scripts/flink-schema").read_text())[0]
 
 
 def _documents(path):
