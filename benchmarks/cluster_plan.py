@@ -25,7 +25,7 @@ from harness.web_log import Request
 NUM_RECORDS, SAMPLED = 1_600, 4
 """The sample is one in so many."""
 NUM_HOSTS, NUM_PACKS, NUM_PICTURES = 100, 8, 20
-SLOW_S, SLOW_HOSTS, SLOW_PACKS = 8.0, 20, 2
+SLOW_S, SLOW_HOSTS, SLOW_PACKS = 6.0, 20, 2
 SLOW_FETCH = {"per_host": 16}
 """Enough for two workers: 320 requests under way."""
 WORKERS = (1, 2)
@@ -61,7 +61,7 @@ def _row(what: str, workers: int, told_s: float, took_s: float) -> str:
 
 def of_processors(number: int) -> Iterator[str]:
     """Yield rows of processor time by stage."""
-    with tempfile.TemporaryDirectory() as name, a_web(Path(name), [a_jpeg(one) for one in range(NUM_PICTURES)]) as web:
+    with tempfile.TemporaryDirectory() as name, a_web(Path(name), [a_jpeg(seed) for seed in range(NUM_PICTURES)]) as web:
         sample = _corpus(Path(name) / "sample", web, number // SAMPLED)
         _build(sample, 1)
         for workers in WORKERS:
@@ -69,14 +69,14 @@ def of_processors(number: int) -> Iterator[str]:
             _build(whole, workers)
             _, done = next(done_by_builds(load_corpus_config(str(whole))[0].store))
             for stage in (FETCH, MEASURE):
-                hours = next(one.hours for one in _told(sample, number, workers).stages if one.stage == stage)
+                hours = next(cost.hours for cost in _told(sample, number, workers).stages if cost.stage == stage)
                 assert hours is not None
                 yield _row(stage, workers, 3600 * hours, done[f"{PROCESSOR_MS}{stage}"] / 1000 / workers)
 
 
 def of_waiting(number: int) -> Iterator[str]:
     """Yield rows of the time that a slow web took."""
-    pictures = [a_jpeg(one, size=(64, 48)) for one in range(NUM_PICTURES)]
+    pictures = [a_jpeg(seed, size=(64, 48)) for seed in range(NUM_PICTURES)]
     with tempfile.TemporaryDirectory() as name, a_web(Path(name), pictures, latency_s=SLOW_S) as web:
         sample = _slow_corpus(Path(name) / "sample", web, number // SAMPLED)
         _build(sample, 1)
