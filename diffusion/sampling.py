@@ -137,7 +137,7 @@ class TextToImage:
         _quiet_libraries()
         folder, info = open_checkpoint(checkpoint, for_resuming=False)
         if info.kind != "diffusion":
-            raise CheckpointError(f"{folder} holds an {info.kind}; name a diffusion checkpoint")
+            raise CheckpointError(f"{folder} is of kind {info.kind!r}; name a checkpoint of kind 'diffusion'")
         unet = load_denoiser(folder / ("unet_ema" if averaged else "unet"))
         unet.register_to_config(_name_or_path="")  # so that a copy does not depend on where it was copied from
         if unet.config.class_embed_type is not None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from byline.catalog.configs.extras import needs
 from byline.catalog.errors import ConfigError
-from byline.training.config import RunConfig
+from byline.training.run_config import RunConfig
 from byline.training.deepspeed_files import read_deepspeed, zero_stage
 from byline.training.kernels import checkpoint_activations, require_compiler
 from byline.training.optimizers import build_optimizer, fresh_state

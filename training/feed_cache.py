@@ -16,7 +16,7 @@ from threading import Lock
 from byline.catalog.corpora.manifest import Shard
 from byline.catalog.digests import digest_of
 from byline.catalog.errors import ConfigError, StorageError
-from byline.training.config import RunConfig
+from byline.training.run_config import RunConfig
 from byline.training.feed_files import PARTIAL, Arrays, DamagedArraysError, NewArrays, open_arrays, write_arrays
 from byline.training.places import working_folder
 

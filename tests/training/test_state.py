@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from byline.catalog.errors import CheckpointError
-from byline.training.config import RunConfig
+from byline.training.run_config import RunConfig
 from byline.training.ema import WeightAverage
 from byline.training.engine import Engine, build_engine
 from byline.training.ranks import Ranks

@@ -1,0 +1,36 @@
+"""Runs that train a text encoder on a release and nothing else."""
+
+import shutil
+
+import torch
+from transformers import AutoTokenizer, CLIPModel
+
+from byline.diffusion.checkpoint import open_checkpoint
+from byline.training.run import run
+from harness.run_configs import write_toml
+from tests.training.builders import a_release, a_text_encoder_run
+from tests.training.test_run import digests_of, losses_of
+
+
+def test_a_run_saves_what_transformers_loads(tmp_path):
+    config = a_text_encoder_run(a_release(tmp_path / "corpus"), tmp_path / "run")
+    assert run(write_toml(tmp_path / "run.toml", config)) == 0
+    folder, info = open_checkpoint(tmp_path / "run")
+    assert (info.kind, info.images_seen) == ("text_encoder", 24)
+    first, last = (CLIPModel.from_pretrained(folder / name) for name in ("text_encoder_ema", "text_encoder"))
+    assert not torch.equal(first.text_projection.weight, last.text_projection.weight)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+    assert tokenizer.pad_token_id == first.config.text_config.pad_token_id
+    assert tokenizer("PICTURE 1")["input_ids"] == tokenizer("picture 1")["input_ids"]
+
+
+def test_a_run_goes_on_from_any_checkpoint_to_the_same_bits(tmp_path):
+    config = a_text_encoder_run(a_release(tmp_path / "corpus"), tmp_path / "run")
+    path = write_toml(tmp_path / "run.toml", config)
+    run(path)
+    whole, losses = digests_of(tmp_path / "run"), losses_of(tmp_path / "run")
+    newest, _ = open_checkpoint(tmp_path / "run")
+    shutil.rmtree(newest)
+    run(path)
+    assert digests_of(tmp_path / "run") == whole
+    assert losses_of(tmp_path / "run") == losses
