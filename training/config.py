@@ -16,6 +16,7 @@ from byline.diffusion.configs import (
     UNetConfig,
 )
 from byline.diffusion.sources import ModelSource
+from byline.diffusion.text_sources import is_trained_by_byline
 from byline.training.buckets import Buckets, BucketsConfig, buckets_of
 from byline.training.run_config import RunConfig
 from byline.training.run_tables import PhaseConfig
@@ -132,12 +133,15 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
         return changed.model_copy(update={"buckets": self.buckets.model_copy(update={"step_px": step_px})})
 
     def identity(self) -> dict[str, Any]:
-        """Return what it is for every run, but that the autoencoder's place does not count: its weights do.
+        """Return what it is for every run, but that the places of models do not count that are known by their weights:
+        the autoencoder's, and that of a text encoder that byline trained.
 
         What a run has none of (buckets, a transformer, a flow) is not spoken of, as before there were any.
         """
         identity = super().identity()
         del identity["autoencoder"]
+        if is_trained_by_byline(self.text_encoder):
+            del identity["text_encoder"]["name"]
         for name in ("buckets", "unet", "transformer"):
             if identity[name] is None:
                 del identity[name]

@@ -9,6 +9,7 @@ from math import log
 from typing import Any, Literal
 
 import torch
+import transformers
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import CLIPModel, PreTrainedTokenizerFast
@@ -91,6 +92,7 @@ class TextEncoderTask:
     def __init__(self, config: TextEncoderRun, release: Release, ranks: Ranks) -> None:
         """Make tokens of the captions, and a new network from the run's seed."""
         config.require_one_pass(ranks.size)
+        transformers.utils.logging.disable_progress_bar()  # one for each save
         self._config, self._release = config, release
         self._tokens = make_tokens(captions_of(release), config.text.vocab_size)
         self._order = order_of(release.manifest, config.identity(), partial(read_sizes, release))
