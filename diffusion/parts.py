@@ -95,4 +95,3 @@ def _license(source: ModelSource) -> str:
         if license:
             return str(name) if license == "other" and name else str(license)
     return NOT_STATED
-

@@ -16,9 +16,9 @@ class Provenance(BaseModel, frozen=True, extra="forbid"):
 
     kind: Kind
     checkpoint: str
-    """Its digest."""
+    """Its digest, or as much of it as is known."""
     releases: tuple[str, ...]
-    """Digests of the releases that the weights have seen, oldest first."""
+    """Digests of the releases that the weights have seen, oldest first, or as much of them as is known."""
 
 
 def provenance_of(info: CheckpointInfo) -> Provenance:

@@ -129,4 +129,3 @@ def require_width(reads: int, encoder: TextEncoder, where: str) -> None:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
-

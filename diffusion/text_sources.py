@@ -51,7 +51,7 @@ def find_text_encoder(config: TextEncoderConfig) -> TextSource:
         )
     if not config.folder.is_dir():
         raise ConfigError(
-            f"no text encoder at {config}: no such folder; train one (a config of kind = \"{KIND}\"), or name another"
+            f'no text encoder at {config}: no such folder; train one (a config of kind = "{KIND}"), or name another'
         )
     return _at(config)
 

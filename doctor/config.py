@@ -22,6 +22,7 @@ from byline.doctor.machine import Line, disk_line, num_cores, writes_line
 if TYPE_CHECKING:
     from byline.catalog.policies.policy import Policy
     from byline.pipelines.corpora.config import CorpusConfig
+    from byline.training.config import DiffusionRun
 from byline.pipelines.sources.config import SourceConfig
 
 WITHIN_S = 5.0
@@ -121,11 +122,25 @@ def _training(path: str) -> Iterator[Line]:
     else:
         yield writes_line("run", Path(config.run))
         yield disk_line(Path(config.run))
+    if config.kind == "diffusion":
+        yield from _models(config)
     ranks = config.machine.num_ranks
     if ranks > num_cores():
         yield Line("mend", "ranks", f"machine.num_ranks is {ranks}, and there are {num_cores()} cores: lower it")
     else:
         yield Line("ok", "ranks", f"{ranks} on {num_cores()} cores")
+
+
+def _models(config: "DiffusionRun") -> Iterator[Line]:
+    """Yield whether the models are there that a diffusion model uses."""
+    from byline.diffusion.text_sources import find_text_encoder
+
+    autoencoder = config.autoencoder
+    if autoencoder is not None and autoencoder.folder is not None:
+        there = autoencoder.folder.is_dir()
+        told = str(autoencoder) if there else f"no folder {autoencoder}; name one that holds an AutoencoderKL"
+        yield Line("ok" if there else "mend", "autoencoder", told)
+    yield _tried("text encoder", lambda: str(find_text_encoder(config.text_encoder).model))
 
 
 def _store(store: Store) -> Iterator[Line]:

@@ -137,9 +137,7 @@ class DiffusionTask:
         return {"unet": self.network.unet}
 
     def frozen_models(self) -> dict[str, Any]:
-        """Return the autoencoder, a text encoder of byline's own and the noise schedule, which sampling needs, and whose
-        the frozen parts are.
-        """
+        """Return what sampling needs (autoencoder, noise schedule, a text encoder of ours), and whose the parts are."""
         sampler = "dpm++" if self._config.noise.use_flow_sigmas else "ddim"
         scheduler = build_scheduler(sampler, self._config.noise.scheduler_config())
         latents = {} if self._config.autoencoder is None else {"vae": self._autoencoder}

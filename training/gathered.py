@@ -38,8 +38,8 @@ class _Gathered(torch.autograd.Function):
 def gather_with_gradients(own: Tensor) -> Tensor:
     """Return the rows of all ranks, of which each has as many, one rank after the other.
 
-    A gradient of a row is the sum of those on all ranks. So when each rank's loss is a mean over its own rows, and ranks
-    average the gradients of weights, as data parallelism does, the result is the gradient of the mean over all rows.
+    A gradient of a row is the sum of those on all ranks. So when each rank's loss is a mean over its own rows, and
+    ranks average the gradients of weights, as data parallelism does, that is the gradient of the mean over all rows.
     """
     gathered: Tensor = _Gathered.apply(own)  # type: ignore[no-untyped-call]
     return gathered

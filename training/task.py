@@ -56,7 +56,7 @@ class Task(Protocol):
         ...
 
     def trained_models(self) -> dict[str, Any]:
-        """Return the models of diffusers or transformers to save, by the name that both their folder and their attribute have."""
+        """Return the models to save, of diffusers or transformers, by the name of their folder and their attribute."""
         ...
 
     def frozen_models(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Fit a text encoder, beside an image encoder, to tell which caption of a batch is which picture's: a CLIP, from nothing."""
+"""Fit a text encoder, beside an image encoder, to tell which caption of a batch is which picture's: a new CLIP."""
 
 # Shapes: B pairs of this rank, N of all ranks, C channels, H and W height and width, L tokens, E width of a projection.
 

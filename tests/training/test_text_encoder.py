@@ -6,9 +6,11 @@ import torch
 from transformers import AutoTokenizer, CLIPModel
 
 from byline.diffusion.checkpoint import open_checkpoint
+from byline.diffusion.parts import read_parts
+from byline.diffusion.sampling import TextToImage
 from byline.training.run import run
 from harness.run_configs import write_toml
-from tests.training.builders import a_release, a_text_encoder_run
+from tests.training.builders import a_diffusion_run, a_release, a_text_encoder_run, an_autoencoder
 from tests.training.test_run import digests_of, losses_of
 
 
@@ -34,3 +36,24 @@ def test_a_run_goes_on_from_any_checkpoint_to_the_same_bits(tmp_path):
     run(path)
     assert digests_of(tmp_path / "run") == whole
     assert losses_of(tmp_path / "run") == losses
+
+
+def test_a_diffusion_run_reads_it_and_keeps_it(tmp_path):
+    release = a_release(tmp_path / "corpus")
+    run(write_toml(tmp_path / "text.toml", a_text_encoder_run(release, tmp_path / "text")))
+    _, text = open_checkpoint(tmp_path / "text")
+    config = a_diffusion_run(
+        release,
+        tmp_path / "run",
+        an_autoencoder(tmp_path / "vae"),
+        text_encoder={"name": str(tmp_path / "text"), "max_tokens": 8},
+    )
+    run(write_toml(tmp_path / "run.toml", config))
+    (tmp_path / "text").rename(tmp_path / "gone")
+    folder, info = open_checkpoint(tmp_path / "run")
+    part = read_parts(folder)["text_encoder"]
+    assert (part.name, part.checkpoint, part.trained_on) == ("text", text.digest, info.release_digest)
+    assert not [path for path in folder.rglob("*.json") if str(tmp_path) in path.read_text()]
+    model = TextToImage.load(tmp_path / "run")
+    assert model.text_encoder.width == 16
+    assert model.info.provenance["text_encoder"] == model.text_encoder.digest
