@@ -56,7 +56,7 @@ class Encoded:
         )
 
     def _texts(self, groups: list[Group], uniform_NU: npt.NDArray[np.float32]) -> "Texts":
-        starts, lengths = zip(*(_places(group, uniform_NU[group.samples, CAPTION]) for group in groups), strict=True)
+        starts, lengths = zip(*(_choose(group, uniform_NU[group.samples, CAPTION]) for group in groups), strict=True)
         dropped = [uniform_NU[group.samples, DROP] < self.caption_drop_prob for group in groups]
         kept = [np.where(out, 0, length) for out, length in zip(dropped, lengths, strict=True)]
         total = sum(int(length.sum()) for length in kept)
@@ -177,15 +177,15 @@ def _unflat(values: Tensor, shape: tuple[int, int, int]) -> Tensor:
     return values[..., : channels * height * width].reshape(*values.shape[:-1], *shape)
 
 
-def choose(group: Group, uniform: npt.NDArray[np.float32]) -> Ints:
+def drawn_captions(group: Group, uniform: npt.NDArray[np.float32]) -> Ints:
     """Return the number of each sample's caption; of several one comes as often as its weight says."""
     choice = np.searchsorted(group.arrays["caption_ends"], group.rows + uniform.astype(np.float64), side="right")
     captions: Ints = group.arrays["caption_of"][choice].astype(np.int64)
     return captions
 
 
-def _places(group: Group, uniform: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:
+def _choose(group: Group, uniform: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:
     """Return where the tokens of each sample's caption start, and how many they are."""
-    caption, ends = choose(group, uniform), group.arrays["token_ends"]
+    caption, ends = drawn_captions(group, uniform), group.arrays["token_ends"]
     starts = np.where(caption > 0, ends[caption - 1], 0)
     return starts, ends[caption] - starts

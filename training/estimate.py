@@ -15,7 +15,7 @@ from byline.diffusion.configs import Precision
 from byline.diffusion.networks import build_denoiser
 from byline.diffusion.noise import Noising
 from byline.training.autoencoder_task import ReconstructionLoss
-from byline.training.config import AutoencoderRun, TextEncoderRun, TrainConfig
+from byline.training.config import AutoencoderRun, TrainConfig
 from byline.training.deepspeed_files import read_deepspeed, zero_stage
 from byline.training.diffusion_task import DenoisingLoss
 from byline.training.engine import passes_per_step
@@ -25,6 +25,7 @@ from byline.training.memory import FLOAT32, STAGES, Memory, memory_of
 from byline.training.model_shapes import latent_shape, text_width
 from byline.training.optimizers import build_optimizer
 from byline.training.ranks import Ranks
+from byline.training.text_encoder_config import TextEncoderRun
 from byline.training.text_encoder_task import new_network
 from byline.training.tracing import Trace, trace_pass
 

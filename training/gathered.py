@@ -35,6 +35,7 @@ class _Gathered(torch.autograd.Function):
         return total.tensor_split(num_ranks())[dist.get_rank()]
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def gather_with_gradients(own: Tensor) -> Tensor:
     """Return the rows of all ranks, of which each has as many, one rank after the other.
 

@@ -35,7 +35,7 @@ def attention_by(name: Attention) -> Iterator[None]:
 def checkpoint_activations(network: nn.Module) -> None:
     """Let models of diffusers and transformers in the network hold few activations, and compute them again."""
     for module in network.children():
-        for name in ("enable_gradient_checkpointing", "gradient_checkpointing_enable"):
+        for name in ("enable_gradient_checkpointing", "activation_checkpointing_enable"):
             enable: Any = getattr(module, name, None)
             if enable is not None:
                 enable()

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.training.decoded import Bytes, decode
-from byline.training.encoded import choose
+from byline.training.encoded import drawn_captions
 from byline.training.encoded_shards import make_choices
 from byline.training.feed import Group, Inputs, even_parts, new_tensor, places_of
 from byline.training.feed_files import NewArrays
@@ -61,7 +61,7 @@ class Pairs:
 
     def gather(self, groups: list[Group], uniform_NU: Tensor) -> "PairsBlock":
         """Read the samples of a block."""
-        chosen = [choose(group, uniform_NU[group.samples, CAPTION].numpy()) for group in groups]
+        chosen = [drawn_captions(group, uniform_NU[group.samples, CAPTION].numpy()) for group in groups]
         return PairsBlock(
             pixels=np.concatenate([group.arrays["pixels"][group.rows] for group in groups]),
             tokens=np.concatenate(

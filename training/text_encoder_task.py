@@ -55,7 +55,7 @@ class ContrastiveLoss(nn.Module):
         In evaluation mode a rank's pairs are compared with each other only.
         """
         if not self.training:
-            parts = zip(bytes_BCHW.split(MEASURED_TOGETHER), tokens_BL.split(MEASURED_TOGETHER), strict=True)
+            parts = zip(*(torch.split(both, MEASURED_TOGETHER) for both in (bytes_BCHW, tokens_BL)), strict=True)
             return self._loss(torch.cat([self._embed(*part) for part in parts]), tokens_BL, is_alone=True)
         return self._loss(self._embed(bytes_BCHW, tokens_BL), tokens_BL, is_alone=num_ranks() == 1)
 

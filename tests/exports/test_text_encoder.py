@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 folder, out = sys.argv[1:]
 tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
-assert AutoImageProcessor.from_pretrained(folder, backend="pil").crop_size["height"] == 16
+assert AutoImageProcessor.from_pretrained(folder).crop_size["height"] == 16
 tokens = tokenizer(["picture 1", "PICTURE 2 and more"], padding="max_length", truncation=True, return_tensors="pt")
 with torch.no_grad():
     read = model.text_model(**tokens).last_hidden_state
@@ -44,6 +45,11 @@ def trained(tmp_path_factory):
         run(write_toml(folder / f"{name}.toml", a_run(release, folder / f"{name}-run")))
         export_model(str(folder / f"{name}-run"), str(folder / name), ModelExport(release=Release(release)))
     return folder, release
+
+
+def card_of(folder: Path) -> str:
+    """Return a card as Markdown shows it."""
+    return (folder / "README.md").read_text().replace("\\", "")
 
 
 def test_transformers_alone_reads_texts_as_byline_does(trained, tmp_path):
@@ -67,7 +73,7 @@ def test_an_export_scores_pictures_by_their_captions(trained):
 
 def test_the_card_of_a_text_encoder_names_its_release_and_no_other_part(trained):
     folder, release = trained
-    card = (folder / "text/README.md").read_text()
+    card = card_of(folder / "text")
     assert "# Text encoder, 16 px" in card
     assert "holds: no other model is a part of it" in card
     assert f"release {Release(release).manifest.digest[:16]}" in card
@@ -81,11 +87,11 @@ def test_the_card_of_a_diffusion_model_says_what_holds_of_its_parts(trained, tmp
     cards = {}
     for name in ("clean", "web"):
         export_model(str(tmp_path / name), str(tmp_path / f"{name}-model"), ModelExport(release=Release(release)))
-        cards[name] = (tmp_path / f"{name}-model/README.md").read_text()
+        cards[name] = card_of(tmp_path / f"{name}-model")
     digest = Release(release).manifest.digest[:16]
     assert (
         f"every part was trained by byline, on the pictures and captions of releases and on nothing else: {digest} |"
-        in (cards["clean"].replace("\\", ""))
+        in (cards["clean"])
     )
     assert "none saw anything of the web" in cards["clean"]
     assert "does NOT hold: text_encoder all-MiniLM-L6-v2 was trained on text of the web" in cards["web"].replace(

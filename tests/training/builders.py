@@ -16,7 +16,8 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import write_tar
 from byline.diffusion.autoencoder import build_autoencoder
 from byline.diffusion.configs import AutoencoderConfig
-from byline.training.config import AutoencoderRun, DiffusionRun, TextEncoderRun
+from byline.training.config import AutoencoderRun, DiffusionRun
+from byline.training.text_encoder_config import TextEncoderRun
 
 SIDE_PX = 16
 

@@ -8,6 +8,7 @@ from transformers import AutoTokenizer, CLIPModel
 from byline.diffusion.checkpoint import open_checkpoint
 from byline.diffusion.parts import read_parts
 from byline.diffusion.sampling import TextToImage
+from byline.doctor.config import config_lines
 from byline.training.run import run
 from harness.run_configs import write_toml
 from tests.training.builders import a_diffusion_run, a_release, a_text_encoder_run, an_autoencoder
@@ -57,3 +58,14 @@ def test_a_diffusion_run_reads_it_and_keeps_it(tmp_path):
     model = TextToImage.load(tmp_path / "run")
     assert model.text_encoder.width == 16
     assert model.info.provenance["text_encoder"] == model.text_encoder.digest
+
+
+def test_doctor_says_what_is_to_be_trained_first(tmp_path):
+    release = a_release(tmp_path / "corpus")
+    config = a_diffusion_run(
+        release, tmp_path / "run", an_autoencoder(tmp_path / "vae"), text_encoder={"name": str(tmp_path / "text")}
+    )
+    lines = {line.about: line for line in config_lines(str(write_toml(tmp_path / "run.toml", config)))}
+    assert lines["autoencoder"].state == "ok"
+    assert lines["text encoder"].state == "mend"
+    assert 'train one (a config of kind = "text_encoder")' in lines["text encoder"].told

@@ -19,7 +19,6 @@ from byline.training.estimate import estimate
 from byline.training.hardware import find_hardware
 from byline.training.pairs import tokenize
 from byline.training.ranks import Ranks
-from byline.training.state import weights_of
 from byline.training.stepping import take_step
 from byline.training.text_encoder_task import new_network
 from tests.training.builders import SIDE_PX, a_text_encoder_run
@@ -99,32 +98,51 @@ def a_batch() -> tuple[Tensor, Tensor]:
     return pixels, tokens
 
 
-def losses_and_weights(ranks: Ranks, folder: Path, deepspeed: str) -> tuple[list[float], dict[str, Tensor]]:
-    """Return the loss of three steps over all ranks, and the weights after them."""
+def gradients(ranks: Ranks, folder: Path) -> dict[str, Tensor]:
+    """Return the gradient of each weight, averaged over ranks as data parallelism does."""
+    torch.manual_seed(0)
+    network = new_network(a_text_encoder_run("c/releases/r", folder), 300)
+    network(*(tensor.chunk(ranks.size)[ranks.rank] for tensor in a_batch())).backward()
+    found = {}
+    for name, weight in network.named_parameters():
+        assert weight.grad is not None
+        dist.all_reduce(weight.grad)
+        found[name] = weight.grad / ranks.size
+    return found
+
+
+def losses(ranks: Ranks, folder: Path, deepspeed: str) -> list[float]:
+    """Return the loss of three steps over all ranks."""
     machine = {"deepspeed": deepspeed, "log_every_images": BATCH, "save_every_images": BATCH}
     config = a_text_encoder_run("c/releases/r", folder, batch_size=BATCH, images=24, machine=machine)
     torch.manual_seed(0)
     engine = build_engine(new_network(config, 300), config, ranks)
     inputs = tuple(tensor.chunk(ranks.size)[ranks.rank] for tensor in a_batch())
-    losses = []
+    found = []
     for _ in range(3):
         loss = take_step(engine, [inputs], lr=1e-3).loss
         dist.all_reduce(loss)
-        losses.append(float(loss) / ranks.size)
-    return losses, weights_of(engine)
+        found.append(float(loss) / ranks.size)
+    return found
 
 
-def test_any_number_of_ranks_has_the_loss_and_the_weights_of_one(tmp_path):
-    losses, weights = on_ranks(1, losses_and_weights, tmp_path, "cpu")[0]
-    assert losses[2] < losses[0]
-    for size, deepspeed in ((2, "cpu"), (4, "cpu"), (2, "zero3")):
-        found, ours = on_ranks(size, losses_and_weights, tmp_path, deepspeed)[0]
-        assert found == pytest.approx(losses, rel=1e-5)
-        assert all(torch.allclose(ours[name], weight, atol=2e-5) for name, weight in weights.items())
+def test_any_number_of_ranks_has_the_gradient_of_one(tmp_path):
+    (alone,) = on_ranks(1, gradients, tmp_path)
+    assert min(float(gradient.norm()) for name, gradient in alone.items() if "k_proj.bias" not in name) > 1e-4
+    for size in (2, 4):
+        for found in on_ranks(size, gradients, tmp_path):
+            assert all(torch.allclose(found[name], gradient, atol=1e-6) for name, gradient in alone.items())
+
+
+def test_any_number_of_ranks_and_any_stage_has_the_losses_of_one(tmp_path):
+    alone = on_ranks(1, losses, tmp_path, "cpu")[0]
+    assert alone[2] < alone[0]
+    for size, deepspeed in ((4, "cpu"), (2, "zero3")):
+        assert on_ranks(size, losses, tmp_path, deepspeed)[0] == pytest.approx(alone, rel=1e-4)
 
 
 def test_ranks_that_looked_at_their_own_captions_only_would_have_another_loss(tmp_path):
     network = new_network(a_text_encoder_run("c/releases/r", tmp_path), 300)
-    whole = network(*a_batch())
+    whole = network(*a_batch()).detach()
     halves = [network(*(tensor.chunk(2)[part] for tensor in a_batch())) for part in range(2)]
-    assert abs(float(whole) - float(torch.stack(halves).mean())) > 0.1
+    assert abs(float(whole) - float(torch.stack(halves).detach().mean())) > 0.1
