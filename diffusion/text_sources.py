@@ -24,7 +24,7 @@ class TextSource:
     model: ModelSource
     tokenizer: ModelSource
     provenance: Provenance | None = None
-    """Of one that byline trained."""
+    """What a text encoder has seen that byline trained; None for every other one."""
 
 
 def find_text_encoder(config: TextEncoderConfig) -> TextSource:

@@ -131,7 +131,7 @@ def test_any_number_of_ranks_has_the_gradient_of_one(tmp_path):
     assert min(float(gradient.norm()) for name, gradient in alone.items() if "k_proj.bias" not in name) > 1e-4
     for size in (2, 4):
         for found in on_ranks(size, gradients, tmp_path):
-            assert all(torch.allclose(found[name], gradient, atol=1e-6) for name, gradient in alone.items())
+            assert all(torch.allclose(found[name], gradient, atol=1e-5) for name, gradient in alone.items())
 
 
 def test_any_number_of_ranks_and_any_stage_has_the_losses_of_one(tmp_path):
