@@ -18,7 +18,7 @@ from byline.evaluation.pictures import read_pictures
 from byline.evaluation.report import Floats, Report, proportion_interval
 
 FIRST = (1, 5)
-"""Among how many of the best a right one is looked for."""
+"""How many of the best are looked at, for one that is right."""
 SEED = 0
 
 
