@@ -20,6 +20,7 @@ from byline.catalog.text import one_line
 from byline.doctor.machine import Line, disk_line, num_cores, writes_line
 
 if TYPE_CHECKING:
+    from byline.catalog.corpora.manifest import Release
     from byline.catalog.policies.policy import Policy
     from byline.pipelines.corpora.config import CorpusConfig
     from byline.training.config import DiffusionRun
@@ -116,7 +117,7 @@ def _training(path: str) -> Iterator[Line]:
         yield Line("mend", "config", str(error))
         return
     yield Line("ok", "config", path)
-    yield _tried("release", lambda: f"{config.release} ({Release(config.release).manifest.counts['train']:,} samples)")
+    yield _tried("release", lambda: f"{config.release} ({_num_train(Release(config.release)):,} samples)")
     if "://" in config.run:
         yield from _store(Store(config.run))
     else:
@@ -129,6 +130,10 @@ def _training(path: str) -> Iterator[Line]:
         yield Line("mend", "ranks", f"machine.num_ranks is {ranks}, and there are {num_cores()} cores: lower it")
     else:
         yield Line("ok", "ranks", f"{ranks} on {num_cores()} cores")
+
+
+def _num_train(release: "Release") -> int:
+    return sum(shard.num_samples for shard in release.shards("train"))
 
 
 def _models(config: "DiffusionRun") -> Iterator[Line]:
