@@ -68,4 +68,4 @@ def test_doctor_says_what_is_to_be_trained_first(tmp_path):
     lines = {line.about: line for line in config_lines(str(write_toml(tmp_path / "run.toml", config)))}
     assert lines["autoencoder"].state == "ok"
     assert lines["text encoder"].state == "mend"
-    assert 'train one (a config of kind = "text_encoder")' in lines["text encoder"].told
+    assert 'train one (a config of kind = "text_encoder")' in lines["text encoder"].message
