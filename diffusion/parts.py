@@ -70,13 +70,13 @@ def describe(source: ModelSource, name: str = "") -> FrozenPart:
     """Say whose the model at `source` is. `name` is for one whose place does not tell it."""
     folder = source.folder.resolve() if source.folder else None
     place = "/".join(filter(None, (source.name, source.subfolder))) if folder is None else folder.name
-    found = None if folder is None else read_provenance(folder)
+    provenance = None if folder is None else read_provenance(folder)
     return FrozenPart(
         name=name or place,
         revision=source.revision,
         license=_license(source),
-        trained_on="" if found is None else " ".join(found.releases),
-        checkpoint="" if found is None else found.checkpoint,
+        trained_on="" if provenance is None else " ".join(provenance.releases),
+        checkpoint="" if provenance is None else provenance.checkpoint,
     )
 
 

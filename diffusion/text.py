@@ -41,11 +41,11 @@ class TextEncoder:
 
     def __init__(self, config: TextEncoderConfig) -> None:
         """Load tokenizer and weights. Raises `ConfigError` or `CheckpointError` when they are not there."""
-        found = find_text_encoder(config)
-        self.config, self.source, self.provenance = config, found.model, found.provenance
-        self.tokenizer = _load_tokenizer(found.tokenizer, config)
+        source = find_text_encoder(config)
+        self.config, self.source, self.provenance = config, source.model, source.provenance
+        self.tokenizer = _load_tokenizer(source.tokenizer, config)
         self._tokenizer_as_read = copy.deepcopy(self.tokenizer)
-        self.model = _load_model(found.model, config.max_tokens).eval().requires_grad_(False)
+        self.model = _load_model(source.model, config.max_tokens).eval().requires_grad_(False)
         self.model.config.use_attention_mask = True  # padding is not attended to in here: pipelines read this
         self.model.config._name_or_path = ""  # so that a copy does not depend on where it was copied from
         self.digest = weights_digest(self.model)

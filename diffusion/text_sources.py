@@ -43,10 +43,10 @@ def find_text_encoder(config: TextEncoderConfig) -> TextSource:
             raise CheckpointError(
                 f"text_encoder: {folder} is of kind {info.kind!r}; name a run of kind {KIND!r}, or a text encoder"
             )
-        place = ModelSource(name=str(folder))
+        checkpoint = ModelSource(name=str(folder))
         return TextSource(
-            model=ModelSource(name=place.name, subfolder=f"{KIND}_ema"),
-            tokenizer=place.beside("tokenizer"),
+            model=ModelSource(name=checkpoint.name, subfolder=f"{KIND}_ema"),
+            tokenizer=checkpoint.beside("tokenizer"),
             provenance=provenance_of(info),
         )
     if not config.folder.is_dir():
@@ -64,18 +64,18 @@ def is_trained_by_byline(config: TextEncoderConfig) -> bool:
 
 
 def _is_checkpoint(config: TextEncoderConfig) -> bool:
-    place = config.name.rstrip("/")
-    return not config.subfolder and bool(place) and (Store(place).exists(INFO) or bool(checkpoint_names(place)))
+    root = config.name.rstrip("/")
+    return not config.subfolder and bool(root) and (Store(root).exists(INFO) or bool(checkpoint_names(root)))
 
 
 def _at(source: ModelSource) -> TextSource:
     """Return what lies at a place; of a pipeline of diffusers the tokenizer of the same number."""
     model = ModelSource(name=source.name, subfolder=source.subfolder, revision=source.revision)
-    found = None if source.folder is None else read_provenance(source.folder)
+    provenance = None if source.folder is None else read_provenance(source.folder)
     tokenizer = model
     if source.subfolder.startswith(KIND):
         tokenizer = model.beside(source.subfolder.replace(KIND, "tokenizer", 1))
-    return TextSource(model=model, tokenizer=tokenizer, provenance=found if found and found.kind == KIND else None)
+    return TextSource(model=model, tokenizer=tokenizer, provenance=provenance if provenance and provenance.kind == KIND else None)
 
 
 def _bundled() -> str:

@@ -144,8 +144,8 @@ def _models(config: "DiffusionRun") -> Iterator[Line]:
     autoencoder = config.autoencoder
     if autoencoder is not None and autoencoder.folder is not None:
         there = autoencoder.folder.is_dir()
-        told = str(autoencoder) if there else f"no folder {autoencoder}; name one that holds an AutoencoderKL"
-        yield Line("ok" if there else "mend", "autoencoder", told)
+        message = str(autoencoder) if there else f"no folder {autoencoder}; name one that holds an AutoencoderKL"
+        yield Line("ok" if there else "mend", "autoencoder", message)
     yield _tried("text encoder", lambda: str(find_text_encoder(config.text_encoder).model))
 
 

@@ -29,8 +29,8 @@ def found_among(similarities_NN: Floats, captions: Sequence[str], first: int) ->
     """
     texts = np.array(captions)
     best = np.argsort(similarities_NN, axis=1, kind="stable")[:, ::-1][:, :first]
-    found: npt.NDArray[np.bool_] = (texts[best] == texts[:, None]).any(axis=1)
-    return found
+    is_found: npt.NDArray[np.bool_] = (texts[best] == texts[:, None]).any(axis=1)
+    return is_found
 
 
 def by_chance(captions: Sequence[str], first: int) -> float:
@@ -50,13 +50,13 @@ def measure_retrieval(release_url: str, model: str) -> Iterator[Report]:
     similarities_NN = scorer.similarities(pictures.pixels_nchw, pictures.captions)
     for what, table in {"captions, a picture": similarities_NN.T, "pictures, a caption": similarities_NN}.items():
         for first in FIRST:
-            found = found_among(table, pictures.captions, first)
+            is_found = found_among(table, pictures.captions, first)
             chance = by_chance(pictures.captions, first)
             yield Report(
                 claim=f"share of held-out {what} of which is among the first {first}; by chance {chance:.4f}",
-                value=float(found.mean()),
-                interval=proportion_interval(int(found.sum()), len(found)),
-                n=len(found),
+                value=float(is_found.mean()),
+                interval=proportion_interval(int(is_found.sum()), len(is_found)),
+                n=len(is_found),
                 seed=SEED,
                 digests={"release": release.manifest.digest, "model": scorer.digest},
                 command=f"python -m byline.evaluation.retrieval {release_url} {model}",

@@ -57,7 +57,7 @@ def _models(info: CheckpointInfo, parts: Sequence[tuple[str, FrozenPart]]) -> st
     failing = [f"{role} {plain(part.name)}" for role, part in parts if not part.trained_on]
     if not failing:
         releases = dict.fromkeys(digest for _, part in parts for digest in part.trained_on.split())
-        releases |= dict.fromkeys(one.release_digest for one in info.lineage)
+        releases |= dict.fromkeys(part.release_digest for part in info.lineage)
         names = ", ".join(digest[:16] for digest in releases)
         by = "every part was trained by byline, on the pictures and captions of releases and on nothing else"
         return f"holds: {by}: {names}"
@@ -69,9 +69,9 @@ def _models(info: CheckpointInfo, parts: Sequence[tuple[str, FrozenPart]]) -> st
     unknown = [
         f"{role} {plain(part.name)}" for role, part in parts if not part.trained_on and part.name not in OF_THE_WEB
     ]
-    told = [f"does NOT hold: {'; '.join(known)}"] if known else []
-    told += [f"is not shown: nothing here says what {' and '.join(unknown)} was trained on"] if unknown else []
-    return ". It ".join(told)
+    answers = [f"does NOT hold: {'; '.join(known)}"] if known else []
+    answers += [f"is not shown: nothing here says what {' and '.join(unknown)} was trained on"] if unknown else []
+    return ". It ".join(answers)
 
 
 def _makers(release: Release | None) -> str:
@@ -80,11 +80,11 @@ def _makers(release: Release | None) -> str:
     instruments = release.manifest.instruments
     by = {name: used for name, used in instruments.items() if name.split(" ")[0] == "captions"}
     models = [plain(used) for used in by.values() if not used.startswith(WORDS_OF_SOURCES)]
-    told = "holds: captions are the sources' own words, and no model wrote any"
+    answer = "holds: captions are the sources' own words, and no model wrote any"
     if models:
-        told = f"is not shown: captions were written by {', '.join(models)}"
+        answer = f"is not shown: captions were written by {', '.join(models)}"
     chosen = [f"{name} ({plain(instruments[name])})" for name in CHOOSE if name in instruments]
-    return f"{told}. Models were asked which pictures to leave out: {', '.join(chosen)}" if chosen else told
+    return f"{answer}. Models were asked which pictures to leave out: {', '.join(chosen)}" if chosen else answer
 
 
 def _diligence() -> str:
@@ -95,7 +95,7 @@ def _diligence() -> str:
 
 
 def _records(info: CheckpointInfo) -> str:
-    seen = ", then ".join(f"{one.images_seen:,} images of release {one.release_digest[:16]}" for one in info.lineage)
+    seen = ", then ".join(f"{part.images_seen:,} images of release {part.release_digest[:16]}" for part in info.lineage)
     return (
         f"holds: {seen}, in an order that seed and position decide; byline trace says how often it saw a picture, and "
         "whose that is"

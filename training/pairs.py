@@ -34,8 +34,8 @@ Tokens = npt.NDArray[np.int32]
 def tokenize(tokenizer: PreTrainedTokenizerFast, captions: Sequence[str]) -> Tokens:
     """Return the tokens of each caption, `(captions, L)`: cut off, or padded, at the most that the model reads."""
     length = tokenizer.model_max_length
-    found = tokenizer(list(captions), padding="max_length", truncation=True, max_length=length)
-    return np.array(found["input_ids"], np.int32).reshape(-1, length)
+    read = tokenizer(list(captions), padding="max_length", truncation=True, max_length=length)
+    return np.array(read["input_ids"], np.int32).reshape(-1, length)
 
 
 def make_pairs(
