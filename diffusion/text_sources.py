@@ -75,7 +75,9 @@ def _at(source: ModelSource) -> TextSource:
     tokenizer = model
     if source.subfolder.startswith(KIND):
         tokenizer = model.beside(source.subfolder.replace(KIND, "tokenizer", 1))
-    return TextSource(model=model, tokenizer=tokenizer, provenance=provenance if provenance and provenance.kind == KIND else None)
+    return TextSource(
+        model=model, tokenizer=tokenizer, provenance=provenance if provenance and provenance.kind == KIND else None
+    )
 
 
 def _bundled() -> str:
