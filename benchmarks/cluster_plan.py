@@ -61,7 +61,10 @@ def _row(what: str, workers: int, told_s: float, took_s: float) -> str:
 
 def of_processors(number: int) -> Iterator[str]:
     """Yield rows of processor time by stage."""
-    with tempfile.TemporaryDirectory() as name, a_web(Path(name), [a_jpeg(seed) for seed in range(NUM_PICTURES)]) as web:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        a_web(Path(name), [a_jpeg(seed) for seed in range(NUM_PICTURES)]) as web,
+    ):
         sample = _corpus(Path(name) / "sample", web, number // SAMPLED)
         _build(sample, 1)
         for workers in WORKERS:
