@@ -69,10 +69,10 @@ def parts_of(autoencoder: ModelSource | None, text_encoder: TextEncoder) -> Froz
 def describe(source: ModelSource, name: str = "") -> FrozenPart:
     """Say whose the model at `source` is. `name` is for one whose place does not tell it."""
     folder = source.folder.resolve() if source.folder else None
-    place = "/".join(filter(None, (source.name, source.subfolder))) if folder is None else folder.name
+    source_name = "/".join(filter(None, (source.name, source.subfolder))) if folder is None else folder.name
     provenance = None if folder is None else read_provenance(folder)
     return FrozenPart(
-        name=name or place,
+        name=name or source_name,
         revision=source.revision,
         license=_license(source),
         trained_on="" if provenance is None else " ".join(provenance.releases),

@@ -85,9 +85,11 @@ class TextEncoder:
         return [text_LD.clone() for text_LD in text_BLD.float().cpu()]
 
 
-def _load_tokenizer(place: ModelSource, source: TextEncoderConfig) -> Any:
+def _load_tokenizer(tokenizer_source: ModelSource, source: TextEncoderConfig) -> Any:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place.name, trust_remote_code=False, **place.options())
+        tokenizer = AutoTokenizer.from_pretrained(
+            tokenizer_source.name, trust_remote_code=False, **tokenizer_source.options()
+        )
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ConfigError(f"no text encoder at {source}: its tokenizer cannot be read: {_first_line(error)}") from error
     max_tokens = source.max_tokens
