@@ -1,11 +1,20 @@
-"""Which pictures the captioner of this repository may learn from, and which words."""
+"""The captioner of this repository: what its folder holds, and that it looks at pictures."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 
-from samples.captioner.data import Row, squared
+from byline.captioning import CaptionRequest
+from byline.captioning.generating import Blip2Config, GeneratingCaptioner
+from byline.catalog.configs.model_folders import safetensors_folder
+from byline.evaluation.captions import grouped_interval, score
+from samples.captioner.data import Row, sample_rows, squared
 from samples.captioner.split import (
+    HELD_OUT,
     HELD_OUT_SET,
     clusters,
     concept_of,
@@ -16,9 +25,44 @@ from samples.captioner.split import (
     vocabulary,
 )
 
+FOLDER = Path(__file__).parents[2] / "samples/models/tiny-blip2"
+MOST_WEIGHTS, MOST_BYTES = 6_000_000, 12_000_000
+
 
 def a_row(title: str, of_set: str = "openmoji") -> Row:
     return Row(of_set=of_set, name=f"{of_set}-{title}", title=title, tags="")
+
+
+def captions_of(paths: list[Path]) -> list[str]:
+    captioner = GeneratingCaptioner(Blip2Config(captioner="blip2", model=str(FOLDER), max_new_tokens=12))
+    return captioner.caption([CaptionRequest(sha256=path.stem, image=path.read_bytes()) for path in paths])
+
+
+def test_it_is_a_blip2_of_the_size_that_its_card_says_in_half_precision():
+    assert safetensors_folder(str(FOLDER), "", what="a captioner") == FOLDER
+    assert json.loads((FOLDER / "config.json").read_text())["architectures"] == ["Blip2ForConditionalGeneration"]
+    with safe_open(FOLDER / "model.safetensors", "np") as weights:
+        tensors = [weights.get_slice(name) for name in weights.keys()]  # noqa: SIM118
+    assert {tensor.get_dtype() for tensor in tensors} == {"F16"}
+    num_weights = sum(int(np.prod(tensor.get_shape())) for tensor in tensors)
+    assert num_weights < MOST_WEIGHTS
+    assert f"{num_weights / 1e6:.2f} million weights" in (FOLDER / "README.md").read_text().replace("\n", " ")
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < MOST_BYTES
+
+
+@pytest.mark.slow
+def test_drawings_that_it_never_saw_are_captioned_better_than_by_other_titles():
+    """Weaker than what the card says, of fewer pictures: that it looks at them."""
+    held_out = set((FOLDER / HELD_OUT).read_text(encoding="utf-8").split())
+    rows = [(row, path) for row, path in sample_rows() if row.name in held_out and row.of_set == "openmoji"][::2]
+    titles = [row.title for row, _ in rows]
+    captions = captions_of([path for _, path in rows])
+    # Its own captions in another order: as many words, of the same kind, of other pictures.
+    others = captions[len(captions) // 2 :] + captions[: len(captions) // 2]
+    better = score(captions, titles).word_f1 - score(others, titles).word_f1
+    low, _ = grouped_interval(better, [concept_of(row) for row, _ in rows], seed=0)
+    assert len(rows) > 100
+    assert low > 0
 
 
 @pytest.mark.parametrize(
