@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-IMAGE_PX, PATCH_PX, WIDTH, QUERIES, PLACES = 32, 8, 64, 4, 48
+IMAGE_PX, PATCH_PX, WIDTH, QUERIES, PLACES = 48, 12, 128, 8, 48
 MEAN, STD = 0.5, 0.5
 SPECIAL = ("<pad>", "</s>", "<unk>", "<image>")
 PAD, END, UNKNOWN, IMAGE = range(len(SPECIAL))
@@ -28,7 +28,7 @@ def new_network(words: Sequence[str], *, seed: int) -> Any:
     """Return an untrained network that writes these words."""
     sizes = {"hidden_size": WIDTH, "num_attention_heads": 4, "initializer_range": 0.02}
     vision = Blip2VisionConfig(
-        **sizes, num_hidden_layers=2, intermediate_size=3 * WIDTH, image_size=IMAGE_PX, patch_size=PATCH_PX
+        **sizes, num_hidden_layers=4, intermediate_size=3 * WIDTH, image_size=IMAGE_PX, patch_size=PATCH_PX
     )
     qformer = Blip2QFormerConfig(
         **sizes,
