@@ -11,12 +11,14 @@ from apache_beam.pvalue import PCollection
 
 from byline.captioning import CaptionConfig, Captioner, CaptionRequest, make_captioner
 from byline.captioning.captioners import Written
+from byline.catalog.corpora.builds import CAPTION
 from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy
 from byline.catalog.progress import Meter
 from byline.pipelines.beam.beats import count_done
+from byline.pipelines.beam.timing import timed
 from byline.pipelines.facts.measures import CAPTIONED_BY, CAPTIONING_MS_BY, caption_facts, unsettled_caption_facts
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.facts.shipped_captions import CaptionsBy
@@ -135,11 +137,12 @@ class CaptionPack(beam.DoFn):
         wanted = wanted_rows(part, self.store, self.policy, self.instruments, by)
         shown = requests_of(part, self.store, wanted, with_pixels=captioner.needs_pixels)
         began_s = time.monotonic()
-        for row, written in zip(wanted, captioner.captions(shown), strict=True):
-            notebook.note(facts_of(row["shown_sha256"], captioner, written))
-            count(1)
-            count_done("captioned", 1)
-        notebook.settle()
+        with timed(f"{CAPTION}{by.instrument}"):
+            for row, written in zip(wanted, captioner.captions(shown), strict=True):
+                notebook.note(facts_of(row["shown_sha256"], captioner, written))
+                count(1)
+                count_done("captioned", 1)
+            notebook.settle()
         if wanted:
             count_done(f"{CAPTIONED_BY}{by.instrument}", len(wanted))
             took_ms = round(1000 * (time.monotonic() - began_s))

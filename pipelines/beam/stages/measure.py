@@ -11,6 +11,7 @@ from apache_beam.pvalue import PCollection
 from PIL import Image
 
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
+from byline.catalog.corpora.builds import MEASURE, MEASURED
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
@@ -25,6 +26,7 @@ from byline.dedup.pdq import pdq
 from byline.dedup.quality import measure_quality
 from byline.dedup.views import pack_views, views_of
 from byline.pipelines.beam.beats import count_done
+from byline.pipelines.beam.timing import timed
 from byline.pipelines.facts.measures import (
     DECODED,
     MEASURED_PX,
@@ -139,7 +141,7 @@ def measure_images(
         for one, keys in lacking.items():
             if sha256 in keys:
                 rows[one].append({"sha256": sha256, **one.measure(image)})
-        count_done("measured", 1)  # by however many instruments
+        count_done(MEASURED, 1)  # by however many instruments
     return rows
 
 
@@ -153,11 +155,13 @@ def measure_pack(part: PackPart, store: Store, measured: Sequence[Measurement], 
         index = read_index(store, part.pack)
         fetched = [key for key in index["key"].to_pylist() if key]
         lacking = {one: set(one.table.lacking(part.pack, fetched)) for one in measured}
-        images = _counted(read_images(store, index, only=set().union(*lacking.values())), count)
-        for first in images:
-            segment = chain([first], islice(images, SEGMENT_IMAGES - 1))
-            for one, rows in measure_images(segment, lacking).items():
-                one.table.append(part.pack, rows)
+        if wanted := set().union(*lacking.values()):
+            images = _counted(read_images(store, index, only=wanted), count)
+            with timed(MEASURE):
+                for first in images:
+                    segment = chain([first], islice(images, SEGMENT_IMAGES - 1))
+                    for one, rows in measure_images(segment, lacking).items():
+                        one.table.append(part.pack, rows)
     return part
 
 

@@ -1,6 +1,7 @@
 """GET over http and https: polite, and to public addresses only."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -97,6 +98,10 @@ class HttpTransport:
         self.sites = Sites(self._read_file, SharedSites(sites_folder) if sites_folder else None)
         self.num_requests = 0
         """Requests for pictures so far: a redirect that is followed is one more, a URL that is not asked is none."""
+        self.num_bytes = 0
+        """Bytes of pictures that came so far."""
+        self.requests_s = 0.0
+        """Seconds from sending these requests to their answers, of one after the other, as if none went on beside."""
         self.ways: dict[str, _Way] = {}
         """URL -> where its next attempt goes on."""
 
@@ -236,7 +241,11 @@ class HttpTransport:
                 message = NO_REQUEST_LEFT
                 return Answer(outcome=Outcome.UNREACHABLE, message=message, retry_after_s=0.0, was_sent=False)
             self.num_requests += not is_file
+            began_s = time.monotonic()
             answer, was_dropped = await self._request(url, known, heard, session, is_file)
+            if not is_file:
+                self.requests_s += time.monotonic() - began_s
+                self.num_bytes += len(answer.body or b"") if isinstance(answer, Answer) else 0
         if not isinstance(answer, Answer):
             self.hosts.succeeded(host)
             return answer

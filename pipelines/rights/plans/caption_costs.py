@@ -1,16 +1,11 @@
 """How long captions take and what they cost, at a rate that somebody measured. No rate, no hours."""
 
-from collections.abc import Mapping
-from importlib.resources import files
-from pathlib import Path
-
 from pydantic import BaseModel, Field
 
-from byline.catalog.configs.loading import parse_config, read_toml
-from byline.catalog.disk import layout
-from byline.catalog.disk.json_files import read_json
+from byline.catalog.configs.hardware import CAPTIONS, read_row, shipped_table
+from byline.catalog.configs.loading import parse_config
+from byline.catalog.corpora.builds import done_by_builds
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import ConfigError
 from byline.pipelines.facts.measures import CAPTIONED_BY, CAPTIONING_MS_BY
 
 
@@ -50,18 +45,14 @@ def find_rate(
 
 
 def _from_table(name: str) -> CaptionRate:
-    path = Path(str(files("byline"))) / "configs" / "hardware" / "captions.toml"
-    table = read_toml(path)
-    if name not in table:
-        raise ConfigError(f"nobody told how fast '{name}' captions; known: {', '.join(table)}; or give --images-per-s")
-    return parse_config(table[name], CaptionRate, where=f"{path} [{name}]")
+    unknown, more = f"nobody told how fast '{name}' captions", "; or give --images-per-s"
+    return read_row(shipped_table(CAPTIONS), name, CaptionRate, unknown=unknown, more=more)
 
 
 def _of_builds(instrument: str, store: Store) -> CaptionRate | None:
-    for name in reversed(store.files(layout.BUILDS, suffix=".json")):
-        done: Mapping[str, int] = read_json(store, layout.build_file(name)).get("done", {})
+    for name, done in done_by_builds(store):
         number, took_ms = (done.get(f"{what}{instrument}", 0) for what in (CAPTIONED_BY, CAPTIONING_MS_BY))
         if number and took_ms:
-            told = f"measured by build {name.removesuffix('.json')}, {number:,} pictures"
+            told = f"measured by build {name}, {number:,} pictures"
             return CaptionRate(name="one worker", images_per_s=1000 * number / took_ms, images_from=told)
     return None
