@@ -20,6 +20,13 @@ def build(
     workers_within: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="With --runner: how long the first worker may take.")
     ] = 60.0,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST[:PORT]",
+            help="With --runner: how workers reach this machine, which keeps hosts' limits for all.",
+        ),
+    ] = None,
     ask_again: Annotated[
         str | None,
         typer.Option(
@@ -52,7 +59,13 @@ def build(
     console = Console(stderr=True)
     named = _named(config, ask_again, source or [], host or [])
     release = run_build(
-        config, workers=workers, beam_args=beam or (), workers_within_s=workers_within, console=console, ask_again=named
+        config,
+        workers=workers,
+        beam_args=beam or (),
+        workers_within_s=workers_within,
+        coordinator=coordinator,
+        console=console,
+        ask_again=named,
     )
     record = last_record(release.store)
     console.print(_outcomes(record))

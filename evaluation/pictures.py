@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from byline.catalog.corpora.manifest import Release, Split
 from byline.catalog.errors import CorpusError
+from byline.catalog.json_text import parse_json
 from byline.diffusion.drawn import METADATA
 from byline.diffusion.pixels import square
 
@@ -34,7 +35,7 @@ def read_folder(folder: str | Path, *, side_px: int) -> tuple[npt.NDArray[np.uin
     """
     place = Path(folder)
     try:
-        rows = [json.loads(line) for line in (place / METADATA).read_text(encoding="utf-8").splitlines()]
+        rows = [parse_json(line) for line in (place / METADATA).read_text(encoding="utf-8").splitlines()]
         pixels = [square((place / row["file_name"]).read_bytes(), side_px) for row in rows]
     except (OSError, ValueError, KeyError) as error:
         raise CorpusError(f"{folder} is no folder of drawn pictures: {error}; draw it with byline sample") from error

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from byline.catalog.errors import ConfigError
+from byline.catalog.json_text import parse_json
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,7 +41,7 @@ def read_reports(path: Path, checkpoint: str) -> list[Report]:
     Raises `ConfigError` for a file that holds none, and for one of another checkpoint.
     """
     try:
-        told = json.loads(path.read_bytes())
+        told = parse_json(path.read_bytes())
         found = [Report(**one) for one in told.get("reports", [told])]
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is no report, as byline evaluate and the audits write one: {error}") from error

@@ -33,7 +33,8 @@ async def serve(reader, writer):
     there = await asyncio.open_connection(*next(targets))
     await asyncio.gather(copy(reader, there[1]), copy(there[0], writer))
 async def main():
-    async with await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1])) as server:
+    host, port = sys.argv[1].rsplit(":", 1)
+    async with await asyncio.start_server(serve, host, int(port)) as server:
         await server.serve_forever()
 asyncio.run(main())
 """
@@ -169,14 +170,15 @@ def a_prism(port: int, log: Path, **more: object) -> Running:
 
 
 def a_job_service(port: int, log: Path, **more: object) -> Running:
-    """Run Beam's local job service, the runner of this machine behind the interface of the others."""
-    module = "apache_beam.runners.portability.local_job_service_main"
+    """Run Beam's local job service, the runner of this machine behind the interface of the others, as byline has it."""
+    module = "byline.pipelines.beam.job_service"
     return running([sys.executable, "-m", module, f"--port={port}"], port, log, **more)  # type: ignore[arg-type]
 
 
-def a_relay(port: int, targets: Sequence[str], log: Path) -> Running:
-    """Run what divides connections over several pools."""
-    return running([sys.executable, "-c", RELAY, str(port), *targets], port, log)
+def a_relay(port: int, targets: Sequence[str], log: Path, *, network: Network | None = None) -> Running:
+    """Run what divides connections over several pools, or passes them on to one place from another machine."""
+    host = network.address if network else "127.0.0.1"
+    return running([sys.executable, "-c", RELAY, f"{host}:{port}", *targets], port, log, network=network)
 
 
 def beam_options(endpoint: str, pool: str | None) -> list[str]:

@@ -16,6 +16,8 @@ from byline.catalog.corpora.builds import CLOCK_MS, PROCESSOR_MS
 from byline.catalog.corpora.records import Evidence, ImageRecord
 from byline.pipelines.facts.measures import CAPTIONING_MS_BY
 from byline.pipelines.fetching.config import FetchConfig
+from byline.pipelines.fetching.transport.hosts import Hosts
+from byline.pipelines.fetching.transport.sharing import SharedHere
 from byline.pipelines.sources.readers.yfcc import COLUMNS
 
 BY_4 = "https://creativecommons.org/licenses/by/4.0/"
@@ -44,6 +46,11 @@ LOOPBACK = ("127.0.0.0/8",)
 def a_fetch_config(**overrides) -> FetchConfig:
     """Return how to ask a server of this machine, once for each URL."""
     return FetchConfig(**{"contact": "tests@byline.example", "allow": LOOPBACK, "retries": 0, **overrides})
+
+
+def shared_in(folder: Path, config: FetchConfig) -> SharedHere:
+    """Share hosts' limits with those alone who meet in a folder."""
+    return SharedHere(Hosts(per_host=config.per_host, rate_per_s=config.rate_per_s, folder=folder))
 
 
 def a_picture(seed: int = 0, *, size: tuple[int, int] = (96, 64)) -> Image.Image:

@@ -37,12 +37,13 @@ from byline.pipelines.facts.edge_search import PLAN
 from byline.pipelines.facts.edges import is_searched
 from byline.pipelines.facts.evaluation_sets import copy_evaluation_sets
 from byline.pipelines.facts.similar_search import is_compared
+from byline.pipelines.fetching.coordination.reach import read_address
 from byline.pipelines.fetching.serve import serving
 from byline.pipelines.fetching.transport.hosts import Hosts
 from byline.pipelines.judging.outstanding import named_again, num_lacking
 from byline.pipelines.releases.outcomes import outcomes_of
 from byline.pipelines.releases.regenerating import NotReadyError, regenerate
-from byline.pipelines.sources.ingested import near_names, records_path, why_no_records
+from byline.pipelines.sources.ingested import first_unread, near_names, records_path, what_lacks, why_no_records
 
 STAGES = [
     "ingest",
@@ -65,6 +66,7 @@ def build(
     workers: int = 2,
     beam_args: Sequence[str] = (),
     workers_within_s: float = 60.0,
+    coordinator: str | None = None,
     console: Console | None = None,
     ask_again: AskAgain | None = None,
 ) -> Release:
@@ -72,7 +74,8 @@ def build(
 
     Killed at any moment and run again, it gives the same bytes, on any number of workers. `beam_args` are Beam's own
     options; with `--runner` among them Beam runs where they say, otherwise in `workers` processes of this machine; a
-    worker there must answer within `workers_within_s`.
+    worker there must answer within `workers_within_s`, and reaches this machine as `coordinator` (HOST or HOST:PORT) or
+    at one of its addresses.
     What `ask_again` names is asked for once more, settled or not; the console is told how many that are.
     Raises a `BylineError` for what people can mend.
     """
@@ -81,6 +84,8 @@ def build(
     allow_files()
     if workers < 1:
         raise ConfigError(f"--workers must be 1 or more, got {workers}")
+    if coordinator is not None:
+        read_address(coordinator)
     with ExitStack() as stack:
         stack.enter_context(owned(config.store))
         _keep_settings(config)
@@ -96,14 +101,16 @@ def build(
         try:
             done = None if beam_args else _from_facts(config, policy, meter, asking)
             if done is None:
-                done = _with_beam(config, policy, meter, asking, workers, beam_args, workers_within_s, stack)
+                there = (beam_args, workers_within_s, coordinator)
+                done = _with_beam(config, policy, meter, asking, workers, *there, stack)
         except CorpusError as error:
             if why := why_no_records(config.sources, config.denylists, config.store):
                 raise CorpusError(f"release {config.name} would be empty, no row became a record: {why}") from error
             if "would be empty" not in str(error):
                 raise
             near = near_names(config.sources, config.denylists, config.store)
-            more = [hint for hint in (near, _may_pass(str(error))) if hint]
+            unread = first_unread(config.sources, config.denylists, config.store)
+            more = [hint for hint in (near, unread, what_lacks(str(error)), _may_pass(str(error))) if hint]
             raise CorpusError("; ".join([str(error), *more])) from error
         release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
         _keep_record(release, policy, done)
@@ -163,6 +170,7 @@ def _with_beam(
     workers: int,
     beam_args: Sequence[str],
     workers_within_s: float,
+    coordinator: str | None,
     stack: ExitStack,
 ) -> dict[str, int]:
     """Run every stage, and return what was done."""
@@ -173,6 +181,10 @@ def _with_beam(
         from byline.pipelines.beam.running import options_of, run_graph
 
     options = options_of(workers, beam_args, server)
+    if coordinator is not None and options.runner is not None:
+        raise ConfigError(
+            "--coordinator is for workers of another runner, and these are this machine's own; leave it out"
+        )
     if config.serve and options.runner is None:
         raise ConfigError(
             "[serve] answers on this machine's loopback, where another runner's workers are not; remove it"
@@ -181,7 +193,7 @@ def _with_beam(
     graph = BuildGraph(config, policy, meter, mirrors, asking)
     if options.runner is None:
         assert meter.folder is not None
-        done = Elsewhere(options.pipeline, workers_within_s).run(graph, Path(meter.folder), STAGES)
+        done = Elsewhere(options.pipeline, workers_within_s, coordinator).run(graph, Path(meter.folder), STAGES)
     else:
         done = run_graph(graph, options)
     return {**dict.fromkeys(COUNTED, 0), **done}

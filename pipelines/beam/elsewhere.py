@@ -7,12 +7,13 @@ are; what they tell of themselves comes through the store.
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apache_beam as beam
 import pyarrow.compute as pc
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk import layout
@@ -23,6 +24,8 @@ from byline.pipelines.beam.preflight import Question, ask_workers
 from byline.pipelines.beam.running import counters_of, made_pipeline, quiet_threads, raised_by_worker
 from byline.pipelines.beam.stages.ingest import ingest_and_count
 from byline.pipelines.beam.submitting import GO_ON, Submission, in_a_line, quiet_runner
+from byline.pipelines.fetching.coordination.reach import LOOPBACK, Reach, own_addresses, read_address
+from byline.pipelines.fetching.coordination.server import coordinating
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Elsewhere:
 
     options: PipelineOptions
     workers_within_s: float
+    coordinator: str | None = None
+    """HOST or HOST:PORT under which workers reach this machine; by default they try the addresses that it has."""
 
     def run(self, graph: BuildGraph, progress: Path, stages: Sequence[str]) -> dict[str, int]:
         """Run the graph, and return what was really done. `progress` is the folder that the bars are drawn from.
@@ -38,7 +43,13 @@ class Elsewhere:
         Raises a `BylineError` of one line, which says who was at what and what to do, for all that is not our fault.
         """
         store, run = graph.config.store, f"{layout.BEATS}/{secrets.token_hex(8)}"
-        with quiet_runner(), quiet_threads(), listening(store, run, progress, stages) as listener:
+        with (
+            quiet_runner(),
+            quiet_threads(),
+            listening(store, run, progress, stages) as listener,
+            self._coordinating(graph, progress) as reach,
+        ):
+            graph = replace(graph, coordinator=reach)
             self._ask(graph, run, {})
             with tallied() as own:
                 parts = list(_ingested(graph))
@@ -52,10 +63,24 @@ class Elsewhere:
         done = counters_of(pipeline) or listener.counted
         return dict(sorted((Counter(own) + Counter(done)).items()))
 
+    def _coordinating(self, graph: BuildGraph, progress: Path) -> AbstractContextManager[Reach]:
+        """Keep hosts' limits for the workers, which are this process where Beam's environment is LOOPBACK."""
+        portable = self.options.view_as(PortableOptions)
+        is_open = portable.environment_type != "LOOPBACK"
+        host, port = read_address(self.coordinator) if self.coordinator else (None, 0)
+        others = (
+            [endpoint for endpoint in (portable.job_endpoint, portable.environment_config) if endpoint]
+            if is_open
+            else []
+        )
+        addresses = [host] if host else own_addresses(others) if is_open else [LOOPBACK]
+        return coordinating(graph.config.fetch, progress / "found", addresses=addresses, port=port, is_open=is_open)
+
     def _ask(self, graph: BuildGraph, run: str, held: dict[str, str]) -> None:
         pipeline = made_pipeline(None, self.options)
+        question = Question(graph.config, graph.policy, run, held, graph.coordinator)
         try:
-            ask_workers(Question(graph.config, graph.policy, run, held), pipeline, within_s=self.workers_within_s)
+            ask_workers(question, pipeline, within_s=self.workers_within_s)
         except Exception as error:
             self._tell(error, None)
             raise
@@ -74,8 +99,8 @@ class Elsewhere:
     def _tell(self, error: Exception, at_work: str | None) -> None:
         """Raise what people are told instead of what Beam raised, if there is something."""
         raised_by_worker(error)
-        if told := in_a_line(error, self.options, at_work):
-            raise told from error
+        if byline_error := in_a_line(error, self.options, at_work):
+            raise byline_error from error
 
 
 def _ingested(graph: BuildGraph) -> Iterator[PackPart]:
@@ -85,10 +110,10 @@ def _ingested(graph: BuildGraph) -> Iterator[PackPart]:
 
 def _held(graph: BuildGraph, parts: list[PackPart]) -> dict[str, str]:
     """Return source -> where one of its pictures lies, of sources that have them in files."""
-    found: dict[str, str] = {}
+    held_by_source: dict[str, str] = {}
     for part in parts:
-        if part.source not in found:
+        if part.source not in held_by_source:
             places = pc.drop_null(part.read_records(graph.config.store, ["held"])["held"])
             if len(places):
-                found[part.source] = places[0].as_py()
-    return found
+                held_by_source[part.source] = places[0].as_py()
+    return held_by_source

@@ -21,6 +21,7 @@ from byline.pipelines.beam.stages.write_shards import WriteShards
 from byline.pipelines.corpora.config import CorpusConfig
 from byline.pipelines.corpora.settings import settings
 from byline.pipelines.facts.attempts import Asking
+from byline.pipelines.fetching.coordination.reach import Reach
 from byline.pipelines.releases.shard_writing import earlier_shards
 
 
@@ -49,6 +50,8 @@ class BuildGraph:
     asking: Asking
     parts: tuple[PackPart, ...] | None = None
     """The packs of sources that were ingested already; by default the workers ingest them."""
+    coordinator: Reach | None = None
+    """Who keeps hosts' limits for workers on several machines; by default each machine does."""
 
     def apply(self, pipeline: beam.Pipeline) -> PCollection[str]:
         """Add all stages; the result is one element, the version of the release."""
@@ -57,11 +60,12 @@ class BuildGraph:
         made_with = settings(config, policy)
         instruments = made_with.instruments
         measured = Measured(safety=config.safety, embedding=config.embedding, pdq=config.pdq, metrics=config.metrics)
+        asked_by = (self.asking, self.coordinator)
         compared = (
             self._packs(pipeline)
             | "Spread" >> beam.Reshuffle()
             | "JudgeClaims" >> JudgeClaims(store, policy, meter)
-            | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter, self.mirrors, self.asking)
+            | "Fetch" >> Fetch(store, config.pixels, fetch, config.denylists, meter, self.mirrors, *asked_by)
             | "Measure" >> Measure(store, meter, measured)
             | "AllMeasured" >> _AllParts()
             | "FindDuplicates" >> FindDuplicates(store, config.compared_by(policy), meter)

@@ -3,6 +3,7 @@
 A worker that cannot do its part is told of within seconds, and not by a stage that fails in an hour.
 """
 
+import asyncio
 import json
 import re
 import secrets
@@ -24,6 +25,8 @@ from byline.catalog.policies.policy import Policy
 from byline.pipelines.beam import worker_answer
 from byline.pipelines.beam.submitting import Submission
 from byline.pipelines.corpora.config import CorpusConfig, check_installed
+from byline.pipelines.fetching.coordination.client import coordinated
+from byline.pipelines.fetching.coordination.reach import Reach
 from byline.pipelines.fetching.held import read_held
 
 ASKED = 32
@@ -48,6 +51,8 @@ class Question:
     """The folder of this build's beats in the store."""
     held: Mapping[str, str] = field(default_factory=dict)
     """Source -> the place of one of its pictures, of those that have them in files."""
+    coordinator: Reach | None = None
+    """Who keeps hosts' limits for them."""
 
     @property
     def expression(self) -> str:
@@ -59,6 +64,7 @@ class Question:
             "config": self.config.model_dump(mode="json", exclude_none=True),
             "policy": self.policy.model_dump(mode="json", exclude_none=True),
             "held": dict(self.held),
+            "coordinator": vars(self.coordinator) if self.coordinator else None,
         }
         text = Path(worker_answer.__file__).read_text()
         return f"(lambda names: (exec({text!r}, names), names['answer']({json.dumps(asked)!r}))[1])({{}})"
@@ -71,13 +77,25 @@ def troubles_here(asked: Answer, trouble: Callable[[Callable[[], object]], str |
     store = Store(asked["root"])
     # A name of its own each time: several threads of a process may be asked at once.
     probe = f"{asked['run']}/probe-{secrets.token_hex(8)}"
-    told = [trouble(lambda: check_installed(config, policy))]
-    if said := trouble(lambda: _write_and_read(store, probe)):
-        told.append(f"cannot use the corpus {asked['root']}: {said}")
-    for source, place in asked["held"].items():
-        if said := trouble(partial(_read_held, place, config.fetch.max_bytes)):
-            told.append(f"cannot read the pictures of source {source}, which must lie where workers are too: {said}")
-    return [said for said in told if said]
+    lines = [trouble(lambda: check_installed(config, policy))]
+    if line := trouble(lambda: _write_and_read(store, probe)):
+        lines.append(f"cannot use the corpus {asked['root']}: {line}")
+    for source, held in asked["held"].items():
+        if line := trouble(partial(_read_held, held, config.fetch.max_bytes)):
+            lines.append(f"cannot read the pictures of source {source}, which must lie where workers are too: {line}")
+    if asked["coordinator"] and (line := trouble(partial(_reach_coordinator, **asked["coordinator"]))):
+        lines.append(
+            f"{line}; name an address of the machine that builds, as workers reach it: --coordinator HOST:PORT"
+        )
+    return [line for line in lines if line]
+
+
+def _reach_coordinator(addresses: Sequence[str], secret: str) -> None:
+    async def reach_once() -> None:
+        async with coordinated(Reach(tuple(addresses), secret)):
+            pass
+
+    asyncio.run(reach_once())
 
 
 def _write_and_read(store: Store, path: str) -> None:
@@ -86,10 +104,10 @@ def _write_and_read(store: Store, path: str) -> None:
     store.remove(path)
 
 
-def _read_held(place: str, max_bytes: int) -> None:
-    answer = read_held(place, max_bytes=max_bytes)
+def _read_held(held: str, max_bytes: int) -> None:
+    answer = read_held(held, max_bytes=max_bytes)
     if answer.outcome is Outcome.UNREACHABLE:
-        raise BylineError(answer.message or place)
+        raise BylineError(answer.message or held)
 
 
 def ask_workers(question: Question, pipeline: beam.Pipeline, *, within_s: float) -> list[str]:
@@ -103,19 +121,21 @@ def ask_workers(question: Question, pipeline: beam.Pipeline, *, within_s: float)
         Submission(pipeline).wait(lambda: None if time.time() - began < within_s else NOBODY.format(within_s))
         answers = list(_answers(question))
     except RuntimeError as error:
-        if not (told := ANSWER.search(_unescaped(str(error)))):
+        if not (match := ANSWER.search(_unescaped(str(error)))):
             raise
-        answers = [*_answers(question), json.loads(told[1])]
+        answers = [*_answers(question), json.loads(match[1])]
     if not answers:
         root = question.config.store.root
         raise BylineError(
             f"workers wrote into {root} and nothing of it is here: it is a folder of theirs; name a root that "
             "all reach, such as s3://bucket/corpus"
         )
-    lines = [f"worker {one['worker']} {line}" for one in answers for line in differences(one, began, time.time())]
+    lines = [
+        f"worker {answer['worker']} {line}" for answer in answers for line in differences(answer, began, time.time())
+    ]
     if lines:
         raise BylineError("\n".join(dict.fromkeys(lines)))
-    return [one["worker"] for one in answers]
+    return [answer["worker"] for answer in answers]
 
 
 def differences(answer: Answer, began: float, ended: float) -> Iterator[str]:
@@ -145,8 +165,8 @@ def _answers(question: Question) -> Iterator[Answer]:
 
 
 def _distributions() -> Sequence[str]:
-    needed = (Requirement(one) for one in requires("byline") or () if "extra ==" not in one)
-    return ["byline", *sorted({one.name for one in needed})]
+    needed = (Requirement(requirement) for requirement in requires("byline") or () if "extra ==" not in requirement)
+    return ["byline", *sorted({requirement.name for requirement in needed})]
 
 
 def _minor(version: str | None) -> str | None:

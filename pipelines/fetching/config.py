@@ -39,9 +39,9 @@ class FetchConfig(BaseModel, frozen=True, extra="forbid"):
     """Longest time, in seconds, from sending a request until the head of its answer is there."""
     max_bytes: int = Field(30_000_000, ge=1)
     per_host: int = Field(8, ge=1, le=1000)
-    """Requests under way at once to one host, of all processes of this machine."""
+    """Requests under way at once to one host, of all processes of this machine and all workers of a build."""
     rate_per_s: float | None = Field(None, gt=0)
-    """Requests to one host in a second, of all processes of this machine. If left out, `per_host` alone limits them."""
+    """Requests to one host in a second, of the same. If left out, `per_host` alone limits them."""
     retries: int = Field(2, ge=0)
     """How often a request is repeated after 429, 5xx, or a connection that is dropped before an answer."""
     max_wait_s: float = Field(60.0, ge=0)

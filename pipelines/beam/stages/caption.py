@@ -43,10 +43,10 @@ def wanted_rows(
     joined = read_rows(part, store, instruments, ["sha256", *screened_columns(rules, metrics)])
     screened = screen(joined, rules, is_classified=instruments.safety is not None, metrics=metrics)
     rows = pa.array(np.flatnonzero(screened.lacks_caption))
-    said = part.read_records(store, ["title", "description", "tags", "text_sha256"]).take(rows)
+    texts = part.read_records(store, ["title", "description", "tags", "text_sha256"]).take(rows)
     sha256s = joined["sha256"].take(rows)
-    shown = captioner.keys(sha256s, said["text_sha256"])
-    wanted = said.append_column("sha256", sha256s).append_column("shown_sha256", shown)
+    shown = captioner.keys(sha256s, texts["text_sha256"])
+    wanted = texts.append_column("sha256", sha256s).append_column("shown_sha256", shown)
     by_key = {row["shown_sha256"]: row for row in wanted.to_pylist()}
     return [by_key[key] for key in caption_facts(store, captioner.instrument).lacking(part.pack, by_key)]
 
@@ -76,9 +76,9 @@ def facts_of(key: str, captioner: Captioner, written: tuple[Written, ...]) -> Ro
         **vars(captioner.attributed(first.text)),
         "num_tokens": first.num_tokens,
         "mean_log_prob": first.mean_log_prob,
-        "more": [one.text for one in more],
-        "more_num_tokens": [one.num_tokens for one in more],
-        "more_mean_log_prob": [one.mean_log_prob for one in more],
+        "more": [caption.text for caption in more],
+        "more_num_tokens": [caption.num_tokens for caption in more],
+        "more_mean_log_prob": [caption.mean_log_prob for caption in more],
     }
 
 

@@ -33,6 +33,8 @@ from byline.pipelines.beam.stages.judge_claims import claims_path
 from byline.pipelines.beam.timing import thread_busy_s, timed
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
 from byline.pipelines.fetching.config import AT_ONCE, FetchConfig
+from byline.pipelines.fetching.coordination.client import sharing
+from byline.pipelines.fetching.coordination.reach import Reach
 from byline.pipelines.fetching.held import read_held
 from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row
 from byline.pipelines.fetching.journal import Asked, Journal
@@ -85,7 +87,7 @@ class Fetching:
 
     async def run(self, transport: Transport, config: FetchConfig) -> None:
         """Ask for what the journal does not have, each URL once however many records have it; write every segment."""
-        places = [place for place, asked in enumerate(self.asked) if asked not in self.journal]
+        places = [index for index, asked in enumerate(self.asked) if asked not in self.journal]
         self.count(len(self.requests) - len(places))
         groups = _asked_together(self.requests, places)
         get = transport.attempt if isinstance(transport, HttpTransport) else transport.get
@@ -104,16 +106,16 @@ class Fetching:
                         f"the server of this build, which has {request['url']}, is gone; run the build again"
                     )  # and that is no outcome of the picture's: the build was killed
                 answer = replace(answer, was_sent=False)  # to nobody else
-            said, stored, original = await loop.run_in_executor(
+            row, stored, original = await loop.run_in_executor(
                 decoders, index_row, request, answer, self.pixels, self.denylist
             )
             self.num_answered += len(groups[number])
-            for place in groups[number]:
-                own = {name: self.requests[place][name] for name in ("record_id", "url")}
-                if note := said.get("note"):
+            for index in groups[number]:
+                own = {name: self.requests[index][name] for name in ("record_id", "url")}
+                if note := row.get("note"):
                     count_done(f"{ODD}{str(note).partition(':')[0]}", 1)
                 self.count(1)
-                self.batch.append(({**said, **own}, stored, original))
+                self.batch.append(({**row, **own}, stored, original))
                 if len(self.batch) >= JOURNALED:
                     await keep()
 
@@ -147,12 +149,12 @@ class Fetching:
 def _asked_together(requests: Sequence[Request], places: Sequence[int]) -> list[list[int]]:
     """Return places whose requests are one: those of one URL, in the form in which it is sent, in their order."""
     groups: dict[object, list[int]] = {}
-    for place in places:
-        what: object = place
-        if not requests[place].get("held"):
+    for index in places:
+        what: object = index
+        if not requests[index].get("held"):
             with suppress(UrlError):
-                what = read_url(requests[place]["url"]).sent
-        groups.setdefault(what, []).append(place)
+                what = read_url(requests[index]["url"]).sent
+        groups.setdefault(what, []).append(index)
     return list(groups.values())
 
 
@@ -177,10 +179,12 @@ def fetch_pack(
     meter: Meter,
     served: Collection[str] = (),
     asking: Asking | None = None,
+    coordinator: Reach | None = None,
 ) -> PackPart:
     """Fetch what a pack still lacks, into further segments of it. `served` are prefixes that the build serves.
 
-    Without `asking` it is what a build asks for that begins now.
+    Without `asking` it is what a build asks for that begins now. Hosts' limits are kept by the `coordinator`, or
+    without one by this machine.
     """
     denylist = load_denylist(store, denylists)
     began = datetime.now(UTC)
@@ -206,7 +210,8 @@ def fetch_pack(
                 journal.begin(left or asking.began)
                 fetching = Fetching(requests, pixels, journal, write, count, denylist, served, unpacked)
                 with timed(FETCH):
-                    asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("sites")))
+                    folder = meter.shared_folder("found")
+                    asyncio.run(_fetch_over_http(fetching, config, folder, coordinator))
                 journal.remove()
                 break
     return part
@@ -232,15 +237,21 @@ def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection
     admitted = claims.filter(is_admitted)["record_id"].combine_chunks()
     records = part.read_records(store, columns=["record_id", "url", "held"])
     records = records.filter(pc.is_in(records["record_id"], value_set=admitted))
-    found = due(records, read_attempts(store, part.pack, ATTEMPT_COLUMNS), part.source, asking)
+    masks = due(records, read_attempts(store, part.pack, ATTEMPT_COLUMNS), part.source, asking)
     asked = zip(records["record_id"].to_pylist(), records["url"].to_pylist(), strict=True)
-    is_left = np.fromiter((one in answered for one in asked), np.bool_, len(records)) & ~found.is_done
-    return records.filter(pa.array(found.first | found.again | is_left)).to_pylist()
+    is_left = np.fromiter((request in answered for request in asked), np.bool_, len(records)) & ~masks.is_done
+    return records.filter(pa.array(masks.first | masks.again | is_left)).to_pylist()
 
 
-async def _fetch_over_http(fetching: Fetching, config: FetchConfig, sites_folder: Path | None) -> None:
+async def _fetch_over_http(
+    fetching: Fetching, config: FetchConfig, folder: Path | None, coordinator: Reach | None
+) -> None:
     began_s, busy_s = time.monotonic(), thread_busy_s()
-    async with HttpTransport(config, sites_folder=sites_folder, denies=fetching.denylist.denies_url) as transport:
+    denies = fetching.denylist.denies_url
+    async with (
+        sharing(config, folder, coordinator) as shared,
+        HttpTransport(config, shared=shared, denies=denies) as transport,
+    ):
         try:
             await fetching.run(transport, config)
         finally:
@@ -280,9 +291,10 @@ class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
         meter: Meter,
         served: Collection[str] = (),
         asking: Asking | None = None,
+        coordinator: Reach | None = None,
     ) -> None:
         super().__init__()
-        self.arguments = (store, pixels, config, denylists, meter, tuple(served), asking)
+        self.arguments = (store, pixels, config, denylists, meter, tuple(served), asking, coordinator)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
         return parts | "Get" >> beam.Map(fetch_pack, *self.arguments)

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
@@ -21,7 +20,8 @@ from byline.catalog.urls import Url
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.transport.addresses import Guard, guarded_connector
 from byline.pipelines.fetching.transport.answers import Answer, Known, NotYetError, Redirect, user_agent
-from byline.pipelines.fetching.transport.hosts import Hosts, Lease
+from byline.pipelines.fetching.transport.hosts import Hosts, Wait
+from byline.pipelines.fetching.transport.names import SharedResolver
 from byline.pipelines.fetching.transport.responses import (
     LARGE_AT_ONCE,
     failure,
@@ -32,7 +32,7 @@ from byline.pipelines.fetching.transport.responses import (
 )
 from byline.pipelines.fetching.transport.robots import MAX_BYTES as MAX_FILE_BYTES
 from byline.pipelines.fetching.transport.robots import TOO_MANY_REQUESTS
-from byline.pipelines.fetching.transport.shared_sites import SharedSites
+from byline.pipelines.fetching.transport.sharing import Grant, HostNews, Resting, Shared, SharedHere
 from byline.pipelines.fetching.transport.sites import Sites
 from byline.pipelines.fetching.transport.urls import asked_url, redacted_in
 
@@ -69,8 +69,9 @@ class HttpTransport:
     """GET over http(s) with shared connections. Use as an async context manager.
 
     Before a host is asked for the first time its robots.txt is read, and obeyed, and its tdmrep.json. Hosts' limits are
-    shared with all processes of this machine. Nothing is connected to but public addresses and `allow`, at redirects
-    too. Mirrors are the corpus owner's own: neither robots.txt nor the guard is between us and them.
+    shared: with all processes of this machine, or as `shared` says. Nothing is connected to but public addresses and
+    `allow`, at redirects too. Mirrors are the corpus owner's own: neither robots.txt nor the guard is between us and
+    them.
     """
 
     def __init__(
@@ -79,23 +80,21 @@ class HttpTransport:
         *,
         reads_robots: bool = True,
         resolver: AbstractResolver | None = None,
-        hosts_folder: Path | None = None,
-        sites_folder: Path | None = None,
+        shared: Shared | None = None,
         may_ask: Callable[[], bool] = lambda: True,
         denies: Callable[[str], bool] = lambda url: False,
     ) -> None:
         """`denies` says which URLs were taken down: they are not asked for, a redirect to them is not followed.
 
-        `reads_robots` is false for APIs, which are asked as their terms say, not crawled. Processes with one
-        `sites_folder` read the robots.txt of a host once. `may_ask` is asked before each request for a picture; where
-        it says no, the answer is one of a host that was not asked.
+        `reads_robots` is false for APIs, which are asked as their terms say, not crawled. `may_ask` is asked before
+        each request for a picture; where it says no, the answer is one of a host that was not asked.
         """
         self.reads_robots, self.resolver, self.may_ask, self.denies = reads_robots, resolver, may_ask, denies
         self.config = config
         self.mirrors = tuple((_as_asked(prefix), _as_asked(copy)) for prefix, copy in config.mirrors.items())
-        self.hosts = Hosts(per_host=config.per_host, rate_per_s=config.rate_per_s, folder=hosts_folder)
+        self.shared = shared or SharedHere(Hosts(per_host=config.per_host, rate_per_s=config.rate_per_s))
         self.guard = Guard(config.allow)
-        self.sites = Sites(self._read_file, SharedSites(sites_folder) if sites_folder else None)
+        self.sites = Sites(self._read_file, self.shared)
         self.num_requests = 0
         """Requests for pictures so far: a redirect that is followed is one more, a URL that is not asked is none."""
         self.num_bytes = 0
@@ -108,7 +107,8 @@ class HttpTransport:
     async def __aenter__(self) -> "HttpTransport":
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DNS_THREADS))
         self.large = asyncio.Semaphore(LARGE_AT_ONCE)
-        self.session = self._session(guarded_connector(self.guard, resolver=self.resolver))
+        resolver = SharedResolver(self.shared, self.resolver or aiohttp.ThreadedResolver())
+        self.session = self._session(guarded_connector(self.guard, resolver=resolver))
         self.session_of_mirrors = self._session(aiohttp.TCPConnector(limit=0))
         return self
 
@@ -146,13 +146,13 @@ class HttpTransport:
         except UrlError as error:
             answer = Answer(outcome=Outcome.BAD_URL, message=str(error))
         except NotYetError as later:
-            said = later.answer and replace(later.answer, consent=tuple(heard), final_url=_led_to(way))
-            if said and read_consent(consent_evidence(heard)).state == "opted-out":
-                return said  # who says no is not asked again
+            last_answer = later.answer and replace(later.answer, consent=tuple(heard), final_url=_led_to(way))
+            if last_answer and read_consent(consent_evidence(heard)).state == "opted-out":
+                return last_answer  # who says no is not asked again
             if not way.num_hops or len(self.ways) >= MAX_WAYS:
-                raise NotYetError(later.seconds, said) from None
+                raise NotYetError(later.seconds, last_answer) from None
             self.ways[url] = way
-            raise NotYetError(later.seconds, said, host=way.url.server) from None
+            raise NotYetError(later.seconds, last_answer, host=way.url.server) from None
         return replace(answer, consent=tuple(heard))
 
     def _begun(self, url: str) -> _Way:
@@ -232,11 +232,10 @@ class HttpTransport:
         delay_s: float = 0.0,
     ) -> Answer | Redirect:
         """Return the answer, or where it redirects to; put what the response says about use into `heard`."""
-        host = url.server
-        lease = self._lease_of(host, delay_s)
-        if isinstance(lease, Answer):
-            return lease
-        with lease:
+        grant = await self._grant_of(url.server, delay_s)
+        if isinstance(grant, Answer):
+            return grant
+        async with grant:
             if not is_file and not self.may_ask():
                 message = NO_REQUEST_LEFT
                 return Answer(outcome=Outcome.UNREACHABLE, message=message, retry_after_s=0.0, was_sent=False)
@@ -246,43 +245,23 @@ class HttpTransport:
             if not is_file:
                 self.requests_s += time.monotonic() - began_s
                 self.num_bytes += len(answer.body or b"") if isinstance(answer, Answer) else 0
-        if not isinstance(answer, Answer):
-            self.hosts.succeeded(host)
-            return answer
-        if was_dropped:
-            self._rest(host, answer)
-        elif answer.outcome in (Outcome.UNREACHABLE, Outcome.TIMEOUT):
-            self.hosts.failed(host)
-        elif answer.outcome == Outcome.SERVER_ERROR:
-            self._rest(host, answer)
-        else:
-            self.hosts.succeeded(host)
+            wait_s = await grant.end(_news(answer))
+        comes_back = was_dropped or (isinstance(answer, Answer) and answer.outcome == Outcome.SERVER_ERROR)
+        if isinstance(answer, Answer) and comes_back and wait_s <= self.config.max_wait_s:
+            raise NotYetError(wait_s, answer)
         return answer
 
-    def _lease_of(self, host: str, delay_s: float) -> Lease | Answer:
-        if self.hosts.is_open(host):
+    async def _grant_of(self, host: str, delay_s: float) -> Grant | Answer:
+        grant = await self.shared.lease(host, delay_s=delay_s)
+        if isinstance(grant, Resting):
             message = "the host failed again and again, and rests"
             return Answer(outcome=Outcome.UNREACHABLE, message=message, was_sent=False)
-        lease = self.hosts.try_lease(host, delay_s=delay_s)
-        if isinstance(lease, Lease):
-            return lease
-        if lease.seconds > self.config.max_wait_s:
-            message = f"the host wants to rest for {lease.seconds:.0f} s"
-            return Answer(outcome=Outcome.SERVER_ERROR, message=message, retry_after_s=lease.seconds, was_sent=False)
-        raise NotYetError(lease.seconds)
-
-    def _rest(self, host: str, answer: Answer) -> None:
-        """Let a host that is busy or ill rest as long as it asks, or as we think; raises `NotYetError`.
-
-        A host that says when to come back has not failed, unless it is now, or it is ill.
-        """
-        if not answer.retry_after_s or answer.status != TOO_MANY_REQUESTS:
-            self.hosts.failed(host)
-        if answer.retry_after_s:
-            self.hosts.hold_off(host, answer.retry_after_s)
-        seconds = self.hosts.wait_s(host)
-        if seconds <= self.config.max_wait_s:
-            raise NotYetError(seconds, answer)
+        if not isinstance(grant, Wait):
+            return grant
+        if grant.seconds > self.config.max_wait_s:
+            message = f"the host wants to rest for {grant.seconds:.0f} s"
+            return Answer(outcome=Outcome.SERVER_ERROR, message=message, retry_after_s=grant.seconds, was_sent=False)
+        raise NotYetError(grant.seconds)
 
     async def _request(
         self, url: Url, known: Known | None, heard: list[Signal], session: aiohttp.ClientSession, is_file: bool
@@ -330,6 +309,19 @@ async def _patiently(ask: Callable[[], Awaitable[T]], retries: int) -> T | Answe
             await asyncio.sleep(later.seconds)
 
 
+def _news(answer: Answer | Redirect) -> HostNews:
+    """Return what an answer tells of its host: one that says when to come back is not ill, unless that is now."""
+    if isinstance(answer, Redirect):
+        return HostNews(health="well")
+    if answer.outcome in (Outcome.UNREACHABLE, Outcome.TIMEOUT):
+        return HostNews(health="ill")
+    if answer.outcome != Outcome.SERVER_ERROR:
+        return HostNews(health="well")
+    rest_s = answer.retry_after_s or 0.0
+    is_busy = rest_s and answer.status == TOO_MANY_REQUESTS
+    return HostNews(health="unknown" if is_busy else "ill", hold_off_s=rest_s)
+
+
 def _led_to(way: _Way) -> str | None:
     return None if way.url == way.first else way.url.sent
 
@@ -344,5 +336,5 @@ def _as_asked(url: str) -> str:
 
 
 def _conditions(known: Known | None) -> dict[str, str]:
-    said = {} if known is None else {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
-    return {name: value for name, value in said.items() if value}
+    headers = {} if known is None else {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+    return {name: value for name, value in headers.items() if value}

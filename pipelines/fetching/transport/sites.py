@@ -9,13 +9,29 @@ from byline.catalog.corpora.packs import Outcome
 from byline.pipelines.fetching.transport.answers import Answer, NotYetError
 from byline.pipelines.fetching.transport.host_table import seconds_since_boot
 from byline.pipelines.fetching.transport.robots import TOO_MANY_REQUESTS, RobotsFile, TdmRepFile, robots_of, tdmrep_of
-from byline.pipelines.fetching.transport.shared_sites import MAX_AGE_S, SaidOfAll, SharedSites
+from byline.pipelines.fetching.transport.shared_answers import Found
+from byline.pipelines.fetching.transport.sharing import Shared
 
+MAX_AGE_S = 86_400.0
+"""Age at which a host's files are asked for again: RFC 9309, 2.4."""
+MAX_SHARED_BYTES = 1 << 16
+"""Largest files that are shared; each process reads larger ones itself."""
 MAX_SITES = 20_000
 MAX_DELAY_S = 30.0
 """Longest Crawl-delay that is obeyed; a longer one counts as this."""
 LEARNING_S = 0.05
 Read = Callable[[str], Awaitable[tuple[int | None, Answer]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteAnswers:
+    """What an origin answered to the requests for its two files."""
+
+    robots_status: int
+    robots: bytes
+    tdmrep_status: int | None
+    """HTTP status of the answer for tdmrep.json; None where there was no answer."""
+    tdmrep: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +53,9 @@ class Site:
 
 
 class Sites:
-    """Sites by origin, each read once in a day: by this process, or by all those that share what was said."""
+    """Sites by origin, each read once in a day by all those who share what was said."""
 
-    def __init__(self, read: Read, shared: SharedSites | None = None) -> None:
+    def __init__(self, read: Read, shared: Shared) -> None:
         self.read, self.shared = read, shared
         self.known: dict[str, tuple[float, asyncio.Task[Site]]] = {}
         """Origin -> when it was asked for, and what comes of it."""
@@ -58,20 +74,17 @@ class Sites:
         return await learning
 
     async def _learn(self, origin: str) -> Site:
-        if self.shared is None:
-            said = await self._ask(origin)
-            return said if isinstance(said, Site) else _site_of(said)
-        async with self.shared.turn(origin) as turn:
-            kept = turn.read()
-            if kept is not None:
+        async with self.shared.turn("sites", origin, max_age_s=MAX_AGE_S) as turn:
+            if turn.kept is not None and (kept := _as_answers(turn.kept)) is not None:
                 return _site_of(kept)
-            said = await self._ask(origin)
-            if isinstance(said, Site):
-                return said  # not shared: what failed for one may go well for the next
-            turn.write(said)
-            return _site_of(said)
+            answers = await self._ask(origin)
+            if isinstance(answers, Site):
+                return answers  # not shared: what failed for one may go well for the next
+            if len(answers.robots) + len(answers.tdmrep) <= MAX_SHARED_BYTES:
+                turn.keep(_as_found(answers))
+            return _site_of(answers)
 
-    async def _ask(self, origin: str) -> SaidOfAll | Site:
+    async def _ask(self, origin: str) -> SiteAnswers | Site:
         """Return what an origin says of all that it has, or, where that could not be had, the site that follows."""
         status, answer = await self.read(f"{origin}/robots.txt")
         robots = robots_of(status, answer.body or b"")
@@ -84,10 +97,24 @@ class Sites:
             problem = Answer(outcome=outcome, message=message, retry_after_s=rest_s, was_sent=was_sent)
             return Site(robots=robots, problem=problem)
         body = answer.body or b""
-        found, answer = await self.read(f"{origin}/.well-known/tdmrep.json")
-        return SaidOfAll(robots_status=status, robots=body, tdmrep_status=found, tdmrep=answer.body or b"")
+        tdmrep_status, answer = await self.read(f"{origin}/.well-known/tdmrep.json")
+        return SiteAnswers(robots_status=status, robots=body, tdmrep_status=tdmrep_status, tdmrep=answer.body or b"")
 
 
-def _site_of(files: SaidOfAll) -> Site:
+def _site_of(files: SiteAnswers) -> Site:
     robots = robots_of(files.robots_status, files.robots)
     return Site(robots=robots, tdmrep=tdmrep_of(files.tdmrep_status, files.tdmrep))
+
+
+def _as_found(files: SiteAnswers) -> Found:
+    """Return what an origin said as plain data, of which every byte comes back."""
+    return {**vars(files), "robots": files.robots.decode("latin-1"), "tdmrep": files.tdmrep.decode("latin-1")}
+
+
+def _as_answers(kept: Found) -> SiteAnswers | None:
+    """Return what an origin said, none where the data is not that."""
+    try:
+        files = {name: kept[name].encode("latin-1") for name in ("robots", "tdmrep")}
+        return SiteAnswers(**{**kept, **files})
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None

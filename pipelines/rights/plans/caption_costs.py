@@ -33,15 +33,15 @@ def find_rate(
     A stated rate or price takes the place of theirs. None when nobody named a device or a rate, and no build has
     captioned yet. Raises `ConfigError`, which lists the known ones, for another name, and for numbers that cannot be.
     """
-    found = _from_table(name) if name is not None else _of_builds(instrument, store)
-    if found is None and images_per_s is None:
+    known_rate = _from_table(name) if name is not None else _of_builds(instrument, store)
+    if known_rate is None and images_per_s is None:
         return None
-    said = {} if found is None else found.model_dump()
+    fields = {} if known_rate is None else known_rate.model_dump()
     if images_per_s is not None:
-        said |= {"images_per_s": images_per_s, "images_from": "as given"}
+        fields |= {"images_per_s": images_per_s, "images_from": "as given"}
     if usd_per_hour is not None:
-        said |= {"usd_per_hour": usd_per_hour, "price_from": "as given"}
-    return parse_config({"name": "one device", **said}, CaptionRate, where="the rate of captions")
+        fields |= {"usd_per_hour": usd_per_hour, "price_from": "as given"}
+    return parse_config({"name": "one device", **fields}, CaptionRate, where="the rate of captions")
 
 
 def _from_table(name: str) -> CaptionRate:
@@ -53,6 +53,6 @@ def _of_builds(instrument: str, store: Store) -> CaptionRate | None:
     for name, done in done_by_builds(store):
         number, took_ms = (done.get(f"{what}{instrument}", 0) for what in (CAPTIONED_BY, CAPTIONING_MS_BY))
         if number and took_ms:
-            told = f"measured by build {name}, {number:,} pictures"
-            return CaptionRate(name="one worker", images_per_s=1000 * number / took_ms, images_from=told)
+            origin = f"measured by build {name}, {number:,} pictures"
+            return CaptionRate(name="one worker", images_per_s=1000 * number / took_ms, images_from=origin)
     return None

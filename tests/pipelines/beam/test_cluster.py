@@ -65,7 +65,8 @@ def test_workers_that_share_only_a_bucket_give_the_same_corpus(tmp_path, monkeyp
     ):
         near = a_web_corpus(tmp_path / "near", base, f"{bucket}/near")
         far = a_web_corpus(tmp_path / "far", base, f"{bucket}/far")
-        more = [(near, []), (far, ["--", *options])]
+        there = ["--coordinator", here.address, "--", *options]
+        more = [(near, []), (far, there)]
 
         def versions():
             return {built(config, *how).version for config, how in more}
@@ -85,7 +86,7 @@ def test_workers_that_share_only_a_bucket_give_the_same_corpus(tmp_path, monkeyp
         for config, _ in more:
             seen = command("recheck", f"{bucket}/{config.parent.name}/releases/small", "--budget", "100")
             assert seen.returncode == 0, seen.stderr
-        release = built(far, "--", *options)
+        release = built(far, *there)
         assert {release.version} == after
         assert list(verify(release)) == []
         assert release.manifest.counts["admitted"] == PICTURES - 1

@@ -76,8 +76,8 @@ Builds = list[tuple[str, Mapping[str, int]]]
 
 def _most(builds: Builds, stage: str, counted: str) -> tuple[str, Mapping[str, int]] | None:
     """Return the build that did most, the newest of equal ones, of those that kept their time."""
-    timed = [one for one in builds if one[1].get(counted, 0) and f"{PROCESSOR_MS}{stage}" in one[1]]
-    return max(timed, key=lambda one: one[1][counted], default=None)
+    timed = [build for build in builds if build[1].get(counted, 0) and f"{PROCESSOR_MS}{stage}" in build[1]]
+    return max(timed, key=lambda build: build[1][counted], default=None)
 
 
 def _of_stage(builds: Builds, stage: str, counted: str) -> StageRate | None:
@@ -104,8 +104,8 @@ def _of_text(builds: Builds, instrument: str) -> CaptionRate | None:
     rate = _of_stage(builds, f"{CAPTION}{instrument}", f"{CAPTIONED_BY}{instrument}")
     if rate is None or not rate.seconds:
         return None
-    told = f"of a processor, build {rate.build}, {rate.pictures:,} texts"
-    return CaptionRate(name="one worker", images_per_s=1 / rate.seconds, images_from=told)
+    origin = f"of a processor, build {rate.build}, {rate.pictures:,} texts"
+    return CaptionRate(name="one worker", images_per_s=1 / rate.seconds, images_from=origin)
 
 
 def _times(build: str, done: Mapping[str, int], stage: str, counted: str) -> dict[str, object]:

@@ -60,7 +60,7 @@ class Sample(BaseModel, frozen=True, extra="forbid"):
 def sample_of(parts: Sequence[PackPart], store: Store, captioners: Sequence[str]) -> Sample:
     """Look at some packs, evenly spaced. Reads indices, not pictures."""
     places = np.unique(np.linspace(0, len(parts) - 1, min(MOST_PACKS, len(parts))).round().astype(int))
-    chosen = [parts[place] for place in places] if parts else []
+    chosen = [parts[position] for position in places] if parts else []
     hosts: Counter[str] = Counter()
     captioned: Counter[str] = Counter()
     asked = fetched = encoded = 0
@@ -103,19 +103,19 @@ def _fact_folders(store: Store) -> Iterator[tuple[str, str]]:
 
 
 def _hosts(part: PackPart, store: Store) -> Iterator[str]:
-    said = part.read_records(store, ["url", "held"])
-    for url in said.filter(pc.is_null(said["held"]))["url"].to_pylist():
+    records = part.read_records(store, ["url", "held"])
+    for url in records.filter(pc.is_null(records["held"]))["url"].to_pylist():
         with suppress(UrlError):
             yield read_url(url).server
 
 
 def _kept_of_pack(part: PackPart, store: Store) -> Kept:
-    found = Kept()
+    kept = Kept()
     for stem in store.numbered(layout.pack_segments(part.pack), ".parquet"):
         index = store.read_table(f"{stem}.parquet", ["tar", "originals"])
         tars = {*index["tar"].to_pylist(), *index["originals"].to_pylist()} - {None}
-        found += _sizes(store, [f"{stem}.parquet", f"{stem}_stats.json", *(layout.pack_file(tar) for tar in tars)])
-    return found
+        kept += _sizes(store, [f"{stem}.parquet", f"{stem}_stats.json", *(layout.pack_file(tar) for tar in tars)])
+    return kept
 
 
 def _sizes(store: Store, paths: list[str]) -> Kept:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from byline.pipelines.fetching.transport import HttpTransport
-from tests.builders import a_fetch_config
+from tests.builders import a_fetch_config, shared_in
 
 HANG_UP = b""
 """In place of an answer: the connection is closed."""
@@ -47,7 +47,8 @@ def served(answers: Answers, scenario, *, tmp_path, options=None, **overrides):
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         config = a_fetch_config(**overrides)
-        async with server, HttpTransport(config, hosts_folder=tmp_path / "hosts", **(options or {})) as transport:
+        shared = shared_in(tmp_path / "hosts", config)
+        async with server, HttpTransport(config, shared=shared, **(options or {})) as transport:
             return await scenario(transport, base)
 
     return asyncio.run(whole()), asked

@@ -2,7 +2,7 @@
 
 from byline.catalog.corpora.packs import Outcome
 from byline.pipelines.fetching.transport import HttpTransport
-from tests.builders import a_fetch_config, a_server
+from tests.builders import a_fetch_config, a_server, shared_in
 from tests.pipelines.fetching.transport.hostile_urls import FRIENDLY, HOSTILE, LONG, HostileResolver
 from tests.pipelines.fetching.transport.test_addresses import in_a_trap
 
@@ -11,7 +11,7 @@ NOT_ASKED = {Outcome.BAD_URL, Outcome.PRIVATE_ADDRESS, Outcome.UNREACHABLE}
 
 def a_client(folder, **overrides):
     config = a_fetch_config(**{"allow": FRIENDLY, "per_host": 1000, "timeout_s": 5.0, "max_wait_s": 0.0, **overrides})
-    return HttpTransport(config, resolver=HostileResolver(), hosts_folder=folder)
+    return HttpTransport(config, resolver=HostileResolver(), shared=shared_in(folder, config))
 
 
 def test_every_hostile_url_has_an_outcome_and_none_reaches_a_listener(tmp_path):

@@ -15,7 +15,7 @@ from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.stages.fetch import Fetching
 from byline.pipelines.fetching.journal import Journal
 from byline.pipelines.fetching.transport import HttpTransport
-from tests.builders import a_fetch_config, a_picture, a_server, encoded
+from tests.builders import a_fetch_config, a_picture, a_server, encoded, shared_in
 
 FIRST_BYTE_S = 1.5
 NEVER, LATE, AT_ONCE = "never.example", "late.example", "good.example"
@@ -56,7 +56,7 @@ def _fetch(folder, urls, resolver):
     config = a_fetch_config(first_byte_s=FIRST_BYTE_S, timeout_s=5.0)
 
     async def ask():
-        async with HttpTransport(config, resolver=resolver, hosts_folder=folder / "hosts") as transport:
+        async with HttpTransport(config, resolver=resolver, shared=shared_in(folder / "hosts", config)) as transport:
             attempt = transport.attempt
 
             async def timed(url, known=None):

@@ -16,7 +16,7 @@ from byline.pipelines.beam.build import build
 from byline.pipelines.fetching.transport import HttpTransport
 from byline.pipelines.rights.recheck.due import find_due
 from byline.pipelines.rights.recheck.sweep import BUSY, HALF_WAY, Budget, sweep
-from tests.builders import POLICY, a_fetch_config
+from tests.builders import POLICY, a_fetch_config, shared_in
 from tests.pipelines.rights.recheck.looks import (
     ALL,
     DAY,
@@ -162,7 +162,7 @@ def test_a_host_that_wants_to_rest_is_not_asked_and_costs_no_budget(corpus, tmp_
 
     async def swept():
         config = a_fetch_config(timeout_s=5, per_host=1)
-        async with HttpTransport(config, hosts_folder=tmp_path / "hosts") as transport:
+        async with HttpTransport(config, shared=shared_in(tmp_path / "hosts", config)) as transport:
             due = find_due(release, checked_before=datetime.now(UTC) - DAY)
             return await sweep(due, transport, Budget(limit=ALL), apis={}, api_transport=transport)
 

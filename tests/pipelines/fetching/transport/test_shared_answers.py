@@ -13,8 +13,9 @@ from byline.catalog.corpora.packs import Outcome, read_index
 from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.build import build
 from byline.pipelines.fetching.transport.answers import Answer
-from byline.pipelines.fetching.transport.shared_sites import MAX_AGE_S, MAX_SHARED_BYTES, SharedSites
-from byline.pipelines.fetching.transport.sites import Sites
+from byline.pipelines.fetching.transport.hosts import Hosts
+from byline.pipelines.fetching.transport.sharing import SharedHere
+from byline.pipelines.fetching.transport.sites import MAX_AGE_S, MAX_SHARED_BYTES, Sites
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
 
 ORIGIN = "http://a.example"
@@ -38,7 +39,8 @@ def _learn(host, folder, *, times=1, origin=ORIGIN):
     """Return the site as each of several processes sees it, all at once."""
 
     async def all_at_once():
-        processes = [Sites(host.read, SharedSites(folder)) for _ in range(times)]
+        hosts = Hosts(per_host=1, rate_per_s=None, folder=folder / "hosts")
+        processes = [Sites(host.read, SharedHere(hosts, folder)) for _ in range(times)]
         return await asyncio.gather(*(sites.of(origin) for sites in processes))
 
     return asyncio.run(all_at_once())
@@ -68,17 +70,18 @@ def test_a_host_that_failed_is_asked_again_by_the_next(tmp_path):
     assert site.problem is None
 
 
-@pytest.mark.parametrize("harm", ["old", "torn", "empty", "odd"])
+@pytest.mark.parametrize("harm", ["old", "torn", "empty", "odd", "other"])
 def test_what_is_old_or_damaged_is_asked_for_again(tmp_path, harm):
     host = Host()
     _learn(host, tmp_path)
-    (path,) = tmp_path.iterdir()
+    (path,) = (tmp_path / "sites").iterdir()
     kept = json.loads(path.read_bytes())
     harmed = {
         "old": json.dumps({**kept, "at_s": kept["at_s"] - MAX_AGE_S}),
         "torn": path.read_text()[:-20],
         "empty": "",
         "odd": "[1]",
+        "other": json.dumps({**kept, "found": {"robots": 1}}),
     }
     path.write_text(harmed[harm])
     (site,) = _learn(host, tmp_path)
@@ -90,7 +93,7 @@ def test_long_files_are_obeyed_and_not_kept(tmp_path):
     sites = [*_learn(host, tmp_path), *_learn(host, tmp_path)]
     assert host.asked["robots.txt"] == 2
     assert not any(site.robots.allows(f"{ORIGIN}/private/a.jpg") for site in sites)
-    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0]
+    assert [path.stat().st_size for path in (tmp_path / "sites").iterdir()] == [0]
 
 
 def test_every_byte_comes_back(tmp_path):
