@@ -40,10 +40,10 @@ class Written:
 def note_written(store: Store, path: str, by: str) -> None:
     """Note that a verb wrote this. A corpus that cannot be written to, or an export, keeps no note."""
     whole = path if "://" in path else absolute(path)
-    place = Written(path=whole, by=by, sha256=_digest_of(whole))
+    output = Written(path=whole, by=by, sha256=_digest_of(whole))
     try:
         if store.exists(layout.CORPUS_FILE):
-            write_json(store, _note(place.path), asdict(place))
+            write_json(store, _note(output.path), asdict(output))
     except StorageError:
         return
 
@@ -54,17 +54,17 @@ def forget_written(store: Store, path: str) -> None:
 
 
 def read_written(store: Store) -> tuple[list[Written], dict[str, str]]:
-    """Return what was noted, by place; and of each damaged note, which may speak of anything, what is wrong with it."""
-    found, damaged = [], {}
+    """Return what was noted, by path; and of each damaged note, which may speak of anything, what is wrong with it."""
+    outputs, damaged = [], {}
     for name in store.files(layout.WRITTEN, suffix=".json"):
         path = layout.written_file(name)
         try:
-            found.append(Written(**read_json(store, path)))
+            outputs.append(Written(**read_json(store, path)))
         except StorageError as error:
             damaged[store.url(path)] = str(error).removeprefix(f"{store.url(path)} ")
         except TypeError as error:
             damaged[store.url(path)] = f"it is no note ({error}); {how_to_mend(path)}"
-    return sorted(found, key=lambda one: one.path), damaged
+    return sorted(outputs, key=lambda output: output.path), damaged
 
 
 def noted_page(store: Store, path: str) -> Written | None:

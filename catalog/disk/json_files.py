@@ -32,17 +32,17 @@ def read_json(store: Store, path: str) -> dict[str, Any]:
 def read_sealed_json(store: Store, path: str) -> tuple[dict[str, Any], bool]:
     """The same, and whether it carries a digest, without which nobody knows that it is whole."""
     try:
-        said = json.loads(store.read_bytes(path))
-        if not isinstance(said, dict):
+        contents = json.loads(store.read_bytes(path))
+        if not isinstance(contents, dict):
             raise ValueError("it is no JSON object")
-        digest = said.pop(DIGEST, None)
-        if digest not in (None, _digest(path, said)):
+        digest = contents.pop(DIGEST, None)
+        if digest not in (None, _digest(path, contents)):
             raise ValueError("it says something else than was written there")
     except (ValueError, RecursionError) as error:
         if isinstance(error, StorageError):
             raise
         raise StorageError(f"{store.url(path)} is damaged ({error}); {how_to_mend(path)}") from error
-    return said, digest is not None
+    return contents, digest is not None
 
 
 def _bytes(path: str, value: dict[str, Any]) -> bytes:
