@@ -29,9 +29,14 @@ def safetensors_folder(model: str, revision: str, *, what: str) -> Path | None:
 
 
 def _starts_like_code(path: Path) -> bool:
-    """Tell whether a file begins as pickles (protocol 2 on) or zip archives do, which torch.save makes."""
+    """Tell whether a file begins as pickles (protocol 2 on) or zip archives do, which torch.save makes.
+
+    The header of safetensors begins after its length, which may have the bytes of a pickle.
+    """
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        start = file.read(4)
-    return start == _ZIP or (len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5)
+        start = file.read(9)
+    if start[8:] == b"{":
+        return False
+    return start.startswith(_ZIP) or (len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5)

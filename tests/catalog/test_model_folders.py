@@ -24,7 +24,8 @@ def test_what_can_run_code_is_refused_by_content_and_by_name_in_any_case(name, c
         safetensors_folder(str(tmp_path), "", what="a model")
 
 
-def test_safetensors_beside_others_are_a_folder(tmp_path):
-    (tmp_path / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+@pytest.mark.parametrize("size", [2, 0x280, 0x10580])  # of which two begin as pickles do
+def test_safetensors_beside_others_are_a_folder(size, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(size.to_bytes(8, "little") + b"{" + b" " * (size - 2) + b"}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")  # which is never loaded
     assert safetensors_folder(str(tmp_path), "", what="a model") == tmp_path
