@@ -19,6 +19,7 @@ import apache_beam as beam
 from packaging.requirements import Requirement
 
 from byline.catalog.corpora.packs import Outcome
+from byline.catalog.disk.far import is_far
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError
 from byline.catalog.policies.policy import Policy
@@ -82,10 +83,17 @@ def troubles_here(asked: Answer, trouble: Callable[[Callable[[], object]], str |
         told.append(f"cannot use the corpus {asked['root']}: {said}")
     for source, place in asked["held"].items():
         if said := trouble(partial(_read_held, place, config.fetch.max_bytes)):
-            told.append(f"cannot read the pictures of source {source}, which must lie where workers are too: {said}")
+            told.append(f"cannot read the pictures of source {source}, {where_they_must_be(place)}: {said}")
     if asked["coordinator"] and (said := trouble(partial(_reach_coordinator, **asked["coordinator"]))):
         told.append(f"{said}; name an address of the machine that builds, as workers reach it: --coordinator HOST:PORT")
     return [said for said in told if said]
+
+
+def where_they_must_be(place: str) -> str:
+    """Return what has to be so that a worker can read a picture of a source that lies in a file."""
+    if is_far(place):
+        return "which workers ask of the object store, with credentials of their own"
+    return "which must lie where workers are too"
 
 
 def _reach_coordinator(addresses: Sequence[str], secret: str) -> None:
