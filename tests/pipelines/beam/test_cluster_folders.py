@@ -42,7 +42,7 @@ def test_pictures_of_a_bucket_are_read_by_workers_that_see_no_folder_of_the_driv
         prism_apart(tmp_path, here, apart) as options,
     ):
         versions = []
-        for name, how in (("near", []), ("far", ["--workers-within=300", "--", *options])):
+        for name, how in (("near", []), ("far", ["--", *options])):
             config = _corpus(tmp_path / name, f"{bucket}/{name}")
             for path in (config.parent / "pictures").iterdir():
                 key = f"own/{path.name}"
