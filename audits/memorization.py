@@ -105,7 +105,7 @@ def audit_memorization(
     training = read_pictures(release, "train", side_px=model.info.resolution_px)
     generated = model.sample(prompts, SamplingConfig(seed=SEED)).numpy()
     nearest = nearest_training_pictures(generated, training.pixels_nchw)
-    copies = np.array([float(found.is_copy) for found in nearest])
+    copies = np.array([float(neighbor.is_copy) for neighbor in nearest])
     report = Report(
         claim="share of samples that are copies of a training picture (adaptive score under 1)",
         value=float(copies.mean()),
@@ -115,14 +115,14 @@ def audit_memorization(
         digests={"release": release.manifest.digest, "checkpoint": model.info.digest},
         command=f"python -m byline.audits.memorization {release_url} {checkpoint} {' '.join(map(repr, prompts))}",
     )
-    return report, [(found, training.facts[found.index]) for found in nearest]
+    return report, [(neighbor, training.facts[neighbor.index]) for neighbor in nearest]
 
 
 if __name__ == "__main__":
     try:
         summary, neighbors = audit_memorization(sys.argv[1], sys.argv[2], sys.argv[3:])
         print(summary.to_json())
-        for found, facts in neighbors:
-            print(f"{found.score:.2f} {found.l2:.3f} {facts['sha256'][:12]} {facts['title']}, {facts['creator']}")
+        for picture, facts in neighbors:
+            print(f"{picture.score:.2f} {picture.l2:.3f} {facts['sha256'][:12]} {facts['title']}, {facts['creator']}")
     except BylineError as error:
         sys.exit(f"byline: {error}")

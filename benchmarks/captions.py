@@ -107,8 +107,8 @@ def _by_pipeline(folder: Path) -> Callable[[Sequence[CaptionRequest]], list[str]
         for request in requests:
             assert request.image is not None
             image = Image.open(BytesIO(request.image)).convert("RGB")
-            said = pipe(images=image, text=PROMPT, return_full_text=False, generate_kwargs=greedy)
-            written.append(clean_caption(said[0]["generated_text"], 300))
+            outputs = pipe(images=image, text=PROMPT, return_full_text=False, generate_kwargs=greedy)
+            written.append(clean_caption(outputs[0]["generated_text"], 300))
         return written
 
     return caption

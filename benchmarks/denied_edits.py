@@ -92,8 +92,8 @@ def _logo(share: float) -> Edit:
 
 def _words(image: Image.Image) -> Image.Image:
     written, size = image.copy(), max(9, image.height // 14)
-    place = (image.width // 2, round(image.height * 0.9))
-    ImageDraw.Draw(written).text(place, "seen on the web", "white", ImageFont.load_default(size), anchor="ms")
+    position = (image.width // 2, round(image.height * 0.9))
+    ImageDraw.Draw(written).text(position, "seen on the web", "white", ImageFont.load_default(size), anchor="ms")
     return written
 
 
@@ -107,13 +107,13 @@ def _codes(image: Image.Image) -> Codes:
     return np.frombuffer(b"".join(codes), np.uint64).reshape(-1, 4)
 
 
-def _bits(one: Codes, other: Codes) -> int:
-    return int(np.bitwise_count(one[:, None] ^ other[None]).sum(-1).min())
+def _bits(codes: Codes, other: Codes) -> int:
+    return int(np.bitwise_count(codes[:, None] ^ other[None]).sum(-1).min())
 
 
 def chosen() -> list[Image.Image]:
     """Return photographs of different things, none of them flat or plain."""
-    found: list[Image.Image] = []
+    images: list[Image.Image] = []
     known: list[Codes] = []
     for path in photographs(SAMPLES / "photographs", held_out=True).paths:
         image = Image.open(path).convert("RGB")
@@ -122,9 +122,9 @@ def chosen() -> list[Image.Image]:
             continue
         codes = _codes(image)
         if all(_bits(codes, other) > UNRELATED_BITS for other in known):
-            found.append(image)
+            images.append(image)
             known.append(codes)
-    return found[:MOST]
+    return images[:MOST]
 
 
 def main() -> None:
@@ -142,7 +142,10 @@ def main() -> None:
             copies = [as_jpeg(edit(image), 90) for image in images]
             cosines = embedder.embed(copies).astype(np.float32) @ originals.T
             near = np.array(
-                [_bits(one, _codes(other)) <= RADIUS_BITS for one, other in zip(codes, copies, strict=True)]
+                [
+                    _bits(original_codes, _codes(copy)) <= RADIUS_BITS
+                    for original_codes, copy in zip(codes, copies, strict=True)
+                ]
             )
             alike = np.diagonal(cosines) >= ALIKE_FROM
             by_hash, by_either = by_hash + int(near.sum()), by_either + int((near | alike).sum())
@@ -152,12 +155,12 @@ def main() -> None:
         lines.append(f"| {kind} | {by_hash / number:.2f} | {by_either / number:.2f} |")
     lines.append(f"| **all {totals[2]:,}** | {totals[0] / totals[2]:.2f} | {totals[1] / totals[2]:.2f} |")
     wrong, pairs = int((np.concatenate(strangers) >= ALIKE_FROM).sum()), len(np.concatenate(strangers))
-    told = (
+    text = (
         f"Share that is refused of edits of {len(images)} photographs that the copy detector was not trained on:\n"
         f"within {RADIUS_BITS} bits of any look, or from a cosine of {ALIKE_FROM} too. Of {pairs:,} pairs of\n"
         f"strangers the detector takes {wrong:,} for copies."
     )
-    write_section(TITLE, "python -m benchmarks.denied_edits", "\n".join([told, "", *lines]))
+    write_section(TITLE, "python -m benchmarks.denied_edits", "\n".join([text, "", *lines]))
 
 
 if __name__ == "__main__":

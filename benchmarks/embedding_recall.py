@@ -95,12 +95,12 @@ def score(pictures: Pictures, embedder: Embedder) -> Scores:
     stamps = sorted((SAMPLES / "drawings").glob("*.png"))
     cosines, bits = {}, {}
     for name, edit in EDITS.items():
-        edited = [edit(_draw(pictures, place, name, stamps)) for place in range(len(originals))]
+        edited = [edit(_draw(pictures, index, name, stamps)) for index in range(len(originals))]
         cosines[name] = embedder.embed(edited).astype(np.float32) @ originals.T
         bits[name] = _distances(_bits(edited), hashes)
         if "collage" in name:
-            for place in range(len(originals)):
-                cosines[name][place, _other(place, len(originals))] = np.nan
+            for index in range(len(originals)):
+                cosines[name][index, _other(index, len(originals))] = np.nan
     pairs = np.triu_indices(len(originals), 1)
     return Scores(cosines=cosines, bits=bits, originals=(originals @ originals.T)[pairs])
 
@@ -119,9 +119,9 @@ def recall_table(scores: Scores) -> str:
     heads = [*(f"cosine {cosine:.2f}" for cosine in SHOWN), "pHash256, 12 bits", "31 bits"]
     lines = [f"| edit | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
     for edit, bits in scores.bits.items():
-        found = [scores.own(edit) >= cosine for cosine in SHOWN]
-        found += [np.diagonal(bits) <= radius for radius in (12, 31)]
-        lines.append(f"| {edit} | {' | '.join(f'{each.mean():.3f}' for each in found)} |")
+        masks = [scores.own(edit) >= cosine for cosine in SHOWN]
+        masks += [np.diagonal(bits) <= radius for radius in (12, 31)]
+        lines.append(f"| {edit} | {' | '.join(f'{each.mean():.3f}' for each in masks)} |")
     return "\n".join(lines)
 
 
@@ -133,11 +133,11 @@ def threshold_table(scores: Scores, plain: Scores, cutouts: Scores) -> str:
     own, strangers = np.concatenate([scores.own(edit) for edit in EDITS]), scores.strangers()
     crops = scores.own("crop: 20 % of the area cut away")
     for cosine in np.arange(0.5, 0.96, 0.05):
-        found, false = int((own >= cosine).sum()), int((strangers >= cosine).sum())
+        num_found, false = int((own >= cosine).sum()), int((strangers >= cosine).sum())
         rates = " | ".join(_rate(each, cosine) for each in (strangers, plain.strangers(), cutouts.strangers()))
         lines.append(
-            f"| {cosine:.2f} | {(crops >= cosine).mean():.3f} | {found / len(own):.3f} "
-            f"| {found / max(1, found + false):.4f} | {rates} |"
+            f"| {cosine:.2f} | {(crops >= cosine).mean():.3f} | {num_found / len(own):.3f} "
+            f"| {num_found / max(1, num_found + false):.4f} | {rates} |"
         )
     return "\n".join(lines)
 
@@ -146,18 +146,18 @@ def _rate(strangers: NDArray[np.float32], cosine: float) -> str:
     return f"{1e6 * (strangers >= cosine).mean():,.0f}"
 
 
-def _draw(pictures: Pictures, place: int, edit: str, stamps: Sequence[Path]) -> Draw:
-    random = np.random.default_rng([zlib.crc32(edit.encode()), zlib.crc32(pictures.names[place].encode())])
+def _draw(pictures: Pictures, index: int, edit: str, stamps: Sequence[Path]) -> Draw:
+    random = np.random.default_rng([zlib.crc32(edit.encode()), zlib.crc32(pictures.names[index].encode())])
     return Draw(
-        image=pictures.images[place],
+        image=pictures.images[index],
         random=random,
         emoji=Image.open(stamps[int(random.integers(len(stamps)))]),
-        other=pictures.images[_other(place, len(pictures.images))],
+        other=pictures.images[_other(index, len(pictures.images))],
     )
 
 
-def _other(place: int, count: int) -> int:
-    return (place + 1 + place % (count - 1)) % count
+def _other(index: int, count: int) -> int:
+    return (index + 1 + index % (count - 1)) % count
 
 
 def _bits(images: Sequence[Image.Image]) -> NDArray[np.bool_]:

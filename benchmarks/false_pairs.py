@@ -17,8 +17,8 @@ def write_sheet(images: Sequence[Image.Image], vectors_ND: NDArray[np.float16], 
     cosines = (vectors[i] * vectors[j]).sum(axis=1)
     sheet = Image.new("RGB", (_COLUMNS * 2 * _CELL_PX + _COLUMNS * 10, _ROWS * (_CELL_PX + 16)), "white")
     pen = ImageDraw.Draw(sheet)
-    for place, pair in enumerate(np.argsort(-cosines, kind="stable")[: _ROWS * _COLUMNS]):
-        left, top = place % _COLUMNS * (2 * _CELL_PX + 10), place // _COLUMNS * (_CELL_PX + 16)
+    for index, pair in enumerate(np.argsort(-cosines, kind="stable")[: _ROWS * _COLUMNS]):
+        left, top = index % _COLUMNS * (2 * _CELL_PX + 10), index // _COLUMNS * (_CELL_PX + 16)
         for side, row in enumerate((i[pair], j[pair])):
             sheet.paste(images[row].resize((_CELL_PX - 2, _CELL_PX - 2)), (left + side * _CELL_PX, top))
         pen.text((left, top + _CELL_PX), f"{cosines[pair]:.3f}", fill="black")

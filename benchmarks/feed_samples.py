@@ -84,7 +84,14 @@ def _bytes(random: np.random.Generator, number: int, size: int) -> pa.Array:
 def _write_tar(path: Path, keys: list[str], latents: pa.Array, tokens: pa.Array) -> None:
     tar = BytesIO()
     parts = zip(keys, latents.to_pylist(), tokens.to_pylist(), strict=True)
-    write_tar(tar, [member for key, one, two in parts for member in ((f"{key}.latents", one), (f"{key}.tokens", two))])
+    write_tar(
+        tar,
+        [
+            member
+            for key, latent_bytes, token_bytes in parts
+            for member in ((f"{key}.latents", latent_bytes), (f"{key}.tokens", token_bytes))
+        ],
+    )
     path.write_bytes(tar.getvalue())
 
 

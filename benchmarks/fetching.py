@@ -171,7 +171,7 @@ def _compare(folder: Path, pictures: Sequence[bytes], num_urls: int, rounds: int
     results: dict[str, list[Result]] = {arm.name: [] for arm in arms}
     with a_web(folder, pictures) as web:
         urls = [web.url(n % NUM_HOSTS, n % len(pictures), n) for n in range(num_urls)]
-        folders = {arm.name: folder / f"arm{place}" for place, arm in enumerate(arms)}
+        folders = {arm.name: folder / f"arm{index}" for index, arm in enumerate(arms)}
         for _ in track(range(rounds), description=f"{num_urls:,} URLs"):
             for arm in arms:
                 results[arm.name].append(_run(arm, urls, folders[arm.name], web))
@@ -190,11 +190,11 @@ def _compare(folder: Path, pictures: Sequence[bytes], num_urls: int, rounds: int
         _row(num_urls, "whole program", peer_name, *map(_walls, (ours, reduced, peer))),
         _row(num_urls, "from the first request on", peer_name, *fetching),
     ]
-    told = (
+    text = (
         f"{num_urls:,} of {num_urls:,} came in all, sizes equal, pixels of {num_equal} of {len(sample)} equal; "
         f"with reduced decoding, the least PSNR of these {len(sample)} from img2dataset's is {least_db:.1f} dB"
     )
-    return told, rows
+    return text, rows
 
 
 def _walls(results: Sequence[Result]) -> list[float]:
@@ -237,8 +237,8 @@ def _main(num_urls: int, rounds: int, memory_urls: Sequence[int]) -> str:
         pictures = [a_jpeg(seed, noise=noise) for seed in range(NUM_PICTURES)]
         mean_kb = sum(map(len, pictures)) / len(pictures) / 1000
         with tempfile.TemporaryDirectory() as folder:
-            told, rows = _compare(Path(folder), pictures, num_urls, rounds)
-        equal.append(f"{name}: {told}")
+            text, rows = _compare(Path(folder), pictures, num_urls, rounds)
+        equal.append(f"{name}: {text}")
         table += [f"| {mean_kb:.0f} kB | {row}" for row in rows]
     with tempfile.TemporaryDirectory() as folder:
         memory = _memory(Path(folder), memory_urls)

@@ -29,11 +29,11 @@ def ours(folder: Path) -> set[Pair]:
     with ProcessPoolExecutor() as pool:
         codes = np.array([list(code) for code in pool.map(_code, paths, chunksize=64)], np.uint8)
     names = np.array([path.name for path in paths])
-    distinct, place = np.unique(codes, axis=0, return_inverse=True)
-    groups = [names[place == code] for code in range(len(distinct))]
+    distinct, inverse = np.unique(codes, axis=0, return_inverse=True)
+    groups = [names[inverse == code] for code in range(len(distinct))]
     near = [(int(pair["i"]), int(pair["j"])) for pair in near_pairs(distinct, radius_bits=RADIUS_BITS)]
-    alike = [(one, one) for one, group in enumerate(groups) if len(group) > 1]
-    return {_pair(a, b) for one, other in [*near, *alike] for a in groups[one] for b in groups[other] if a != b}
+    alike = [(code, code) for code, group in enumerate(groups) if len(group) > 1]
+    return {_pair(a, b) for code, other in [*near, *alike] for a in groups[code] for b in groups[other] if a != b}
 
 
 def _code(path: Path) -> bytes:
@@ -46,12 +46,12 @@ def imagededup(folder: Path) -> set[Pair]:
     """Return what imagededup says are copies, hashed and searched in a process per core."""
     method = importlib.import_module("imagededup.methods").PHash(verbose=False)
     codes = method.encode_images(image_dir=str(folder))
-    found = method.find_duplicates(encoding_map=codes, max_distance_threshold=RADIUS_BITS)
-    return {_pair(one, other) for one, others in found.items() for other in others}
+    duplicates = method.find_duplicates(encoding_map=codes, max_distance_threshold=RADIUS_BITS)
+    return {_pair(name, other) for name, others in duplicates.items() for other in others}
 
 
-def _pair(one: str, other: str) -> Pair:
-    return (one, other) if one < other else (other, one)
+def _pair(name: str, other: str) -> Pair:
+    return (name, other) if name < other else (other, name)
 
 
 def compare_folders(rounds: int) -> None:
@@ -62,12 +62,12 @@ def compare_folders(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         for path in sample_pictures():
             (Path(name) / path.name).symlink_to(path)
-        seconds, found = _measure([ours, imagededup], Path(name), rounds)
-    both = len(found[0] & found[1])
+        seconds, pair_sets = _measure([ours, imagededup], Path(name), rounds)
+    both = len(pair_sets[0] & pair_sets[1])
     rows = [
         f"| {name} | {len(pairs):,} | {median(times):.2f} ({min(times):.2f} to {max(times):.2f}) | "
         f"{median(times) / median(seconds[0]):.1f}x |"
-        for name, pairs, times in zip(("hashes and neighbors", "imagededup"), found, seconds, strict=True)
+        for name, pairs, times in zip(("hashes and neighbors", "imagededup"), pair_sets, seconds, strict=True)
     ]
     write_section(
         "Copies in a folder, beside imagededup",
@@ -82,7 +82,7 @@ def compare_folders(rounds: int) -> None:
 def _measure(
     arms: list[Callable[[Path], set[Pair]]], folder: Path, rounds: int
 ) -> tuple[list[list[float]], list[set[Pair]]]:
-    found = [arm(folder) for arm in arms]
+    pair_sets = [arm(folder) for arm in arms]
     seconds: list[list[float]] = [[] for _ in arms]
     for _ in range(rounds):
         for times, arm in zip(seconds, arms, strict=True):
@@ -90,4 +90,4 @@ def _measure(
             start = time.perf_counter()
             arm(folder)
             times.append(time.perf_counter() - start)
-    return seconds, found
+    return seconds, pair_sets

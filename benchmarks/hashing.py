@@ -37,13 +37,13 @@ TRUSTED_PDQ = 80
 
 def pictures(folder: Path) -> tuple[list[bytes], list[bytes]]:
     """Return the baseline and the progressive JPEGs, each once."""
-    found: tuple[list[bytes], list[bytes]] = ([], [])
+    by_kind: tuple[list[bytes], list[bytes]] = ([], [])
     for data in sorted({path.read_bytes() for path in folder.rglob("*.jp*g") if path.is_file()}):
         with Image.open(BytesIO(data)) as image:
             longer, shorter = max(image.size), min(image.size)
             if longer >= MIN_SIZE[0] and shorter >= MIN_SIZE[1] and longer * shorter <= MAX_PIXELS:
-                found["progressive" in image.info].append(data)
-    return found
+                by_kind["progressive" in image.info].append(data)
+    return by_kind
 
 
 def _imagehash(data: bytes, hash_size: int = 8) -> bytes:
@@ -59,8 +59,8 @@ def _three(data: bytes) -> bytes:
         return np.packbits(imagehash.phash(image).hash).tobytes()
 
 
-def _apart(one: bytes, other: bytes) -> int:
-    return (int.from_bytes(one) ^ int.from_bytes(other)).bit_count()
+def _apart(code: bytes, other: bytes) -> int:
+    return (int.from_bytes(code) ^ int.from_bytes(other)).bit_count()
 
 
 def _histogram(distances: Iterable[int]) -> str:
@@ -89,8 +89,8 @@ def _compare(name: str, files: list[bytes], rounds: int) -> str:
         parts.append(table("files", "hashes_of_bytes (pHash 64, 256, dHash)", peer, [row]))
     reduced = [hashes_of_bytes(data) for data in files]
     exact = [hashes_of_bytes(data, exact=True) for data in files]
-    for data, found in zip(files, exact, strict=True):
-        if (found.phash64, found.phash256) != (_imagehash(data), _imagehash(data, 16)):
+    for data, hashes in zip(files, exact, strict=True):
+        if (hashes.phash64, hashes.phash256) != (_imagehash(data), _imagehash(data, 16)):
             raise SystemExit("exact hashes are not imagehash's")
     lines = [
         f"{label}: {_histogram(_apart(getattr(a, key), getattr(b, key)) for a, b in zip(reduced, exact, strict=True))}"
@@ -128,8 +128,8 @@ def _compare_pdq(files: list[bytes], rounds: int) -> str:
     timed = files[::PDQ_EVERY]
     row = measure(len(timed), _each(reduced, timed), _each(full, timed), rounds=rounds)
     pairs = [(full(data), reduced(data)) for data in files]
-    trusted = [(one, other) for one, other in pairs if one[1] >= TRUSTED_PDQ]
-    distances = [_apart(one[0], other[0]) for one, other in trusted]
+    trusted = [(from_full, from_reduced) for from_full, from_reduced in pairs if from_full[1] >= TRUSTED_PDQ]
+    distances = [_apart(from_full[0], from_reduced[0]) for from_full, from_reduced in trusted]
     return "\n\n".join(
         [
             f"**PDQ, decoded to {PDQ_PX} px at least**",

@@ -88,8 +88,8 @@ def _row(reader: str, num_rows: int) -> str:
             str(num_rows),
             f"{folder}/source",
         ]
-        told = subprocess.run(command, check=True, capture_output=True, text=True)
-    return f"| {reader} | {told.stdout.strip()} |"
+        completed = subprocess.run(command, check=True, capture_output=True, text=True)
+    return f"| {reader} | {completed.stdout.strip()} |"
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ def main(number: int = 20, most_s: int = 40) -> int:
             version = build(str(write_corpus(folder / "local", urls, num_packs=8)), workers=2).version
             for seed in range(number):
                 config = write_corpus(folder / str(seed), urls, num_packs=8)
-                one = killed(config, VICTIMS[seed % len(VICTIMS)], at_random(seed, most_s), folder)
-                wrong += one.version != version
-                print(seed, one.victim, one.code, one.version == version, *one.said[-1:], flush=True)
+                result = killed(config, VICTIMS[seed % len(VICTIMS)], at_random(seed, most_s), folder)
+                wrong += result.version != version
+                print(seed, result.victim, result.code, result.version == version, *result.lines[-1:], flush=True)
     print(f"{number - wrong} of {number} gave the release of the local build")
     return int(wrong > 0)
 

@@ -24,7 +24,9 @@ def _claims(number: int) -> pa.ChunkedArray:
 
 def row_by_row(claims: pa.Array) -> list[LicenseReading]:
     """Read each row by itself; equal texts are read once, as `read_license` remembers them."""
-    return [read_claims([(field, text) for field, text in json.loads(said)]) for said in claims.to_pylist()]
+    return [
+        read_claims([(field, text) for field, text in json.loads(claims_json)]) for claims_json in claims.to_pylist()
+    ]
 
 
 def _equal(claims: pa.Array) -> bool:

@@ -47,11 +47,11 @@ def draw(panels: Sequence[Panel], *, columns: int, description: str) -> str:
         f"<title>{escape(description)}</title>",
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
-    for place, panel in enumerate(panels):
-        x, y = place % columns * WIDTH, place // columns * HEIGHT
+    for number, panel in enumerate(panels):
+        x, y = number % columns * WIDTH, number // columns * HEIGHT
         parts += [f'<g transform="translate({x} {y})">', *_panel(panel), "</g>"]
-    for place, line in enumerate(named.values()):
-        x, y = LEFT + place % 2 * width // 2, rows * HEIGHT + place // 2 * LEGEND + LEGEND // 2
+    for number, line in enumerate(named.values()):
+        x, y = LEFT + number % 2 * width // 2, rows * HEIGHT + number // 2 * LEGEND + LEGEND // 2
         parts.append(f'<path d="M{x} {y}h28" {_stroke(line)}/>')
         parts.append(f'<text x="{x + 34}" y="{y + 4}">{escape(line.name)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"

@@ -59,7 +59,7 @@ def _halves(folder: Path, pattern: str) -> tuple[Pixels, Pixels]:
     """Return two sets of pictures that have none in common."""
     paths = sorted(folder.glob(pattern))
     chosen = np.random.default_rng(SEED).permutation(len(paths))[: 2 * MOST]
-    pixels_NCHW = np.stack([square(paths[place].read_bytes(), SIDE_PX) for place in chosen])
+    pixels_NCHW = np.stack([square(paths[index].read_bytes(), SIDE_PX) for index in chosen])
     return pixels_NCHW[::2], pixels_NCHW[1::2]
 
 
@@ -80,8 +80,8 @@ def _print_table(name: str, features: Features, references: Pixels, sets: Iterab
     print(f"{name}: {len(references)} references\n\n| pictures | n | {' | '.join(MEASURES)} |")
     print(f"|---|---:|{'---:|' * len(MEASURES)}", flush=True)
     for words, pixels in sets:
-        found = compare(references_ND, features.of(pixels), features, measures=MEASURES, seed=SEED)
-        cells = [_cell(one.value, one.interval) for one in found if isinstance(one, Measured)]
+        results = compare(references_ND, features.of(pixels), features, measures=MEASURES, seed=SEED)
+        cells = [_cell(result.value, result.interval) for result in results if isinstance(result, Measured)]
         print(f"| {words} | {len(pixels)} | {' | '.join(cells)} |", flush=True)
     print()
 
@@ -95,11 +95,11 @@ def _print_agreement(scorer: Scorer, held_out: Pictures, drawn: dict[str, Pixels
     for control, make in CONTROLS.items():
         sets[f"held-out pictures, {control}"] = (make(held_out.pixels_nchw), captions)
     for words, (pixels, prompts) in sets.items():
-        one = measure_agreement(pixels, prompts, scorer, seed=SEED)
+        agreement = measure_agreement(pixels, prompts, scorer, seed=SEED)
         cells = (
-            _cell(one.first, one.first_interval),
-            _cell(one.near, one.near_interval),
-            _cell(one.similarity, one.similarity_interval),
+            _cell(agreement.first, agreement.first_interval),
+            _cell(agreement.near, agreement.near_interval),
+            _cell(agreement.similarity, agreement.similarity_interval),
         )
         print(f"| {words} | {' | '.join(cells)} |", flush=True)
 

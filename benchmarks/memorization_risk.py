@@ -90,9 +90,9 @@ def _verdicts(pack: str, num_admitted: int, rng: np.random.Generator) -> pa.Tabl
         "admitted": [True] * num_admitted + [False] * COPIES_PER_PACK,
         "reasons": [[]] * num_admitted + [["duplicate:near"]] * COPIES_PER_PACK,
         "sha256": digests,
-        "keeper_record_id": [None if place is None else f"{pack}:{place}" for place in stood_for],
-        "keeper_sha256": [None if place is None else digests[place] for place in stood_for],
-        "distance_bits": [None if place is None else 4 for place in stood_for],
+        "keeper_record_id": [None if keeper is None else f"{pack}:{keeper}" for keeper in stood_for],
+        "keeper_sha256": [None if keeper is None else digests[keeper] for keeper in stood_for],
+        "distance_bits": [None if keeper is None else 4 for keeper in stood_for],
         "near_left": left + [None] * COPIES_PER_PACK,
     }
     missing = {name: [None] * total for name in VERDICT_SCHEMA.names if name not in columns}
@@ -109,7 +109,7 @@ def _shard(store: Store, pack: str, digests: pa.ChunkedArray, rng: np.random.Gen
 
 
 def _ids(pack: str, number: int) -> list[str]:
-    return [f"{pack}:{place}" for place in range(number)]
+    return [f"{pack}:{index}" for index in range(number)]
 
 
 def _rss_mb() -> float:

@@ -138,15 +138,15 @@ def _row(case: Case, num_ranks: int, *, on_gpu: bool) -> str:
         if done.returncode:
             why = next((line for line in reversed(done.stderr.splitlines()) if "Error" in line), "failed")
             return f"| {case.name} | {why.replace('|', '/'):.80} | | | | |"
-        told = json.loads(done.stdout.splitlines()[-1])
+        result = json.loads(done.stdout.splitlines()[-1])
         config = load_train_config(path)
         expected = estimate(config, find_hardware("a100" if on_gpu else CPU), gpus=num_ranks)
-    median_s = statistics.median(told["seconds"])
+    median_s = statistics.median(result["seconds"])
     rate = config.batch_size / median_s
-    spread = f"{median_s * 1e3:,.1f} ({min(told['seconds']) * 1e3:,.1f} to {max(told['seconds']) * 1e3:,.1f})"
+    spread = f"{median_s * 1e3:,.1f} ({min(result['seconds']) * 1e3:,.1f} to {max(result['seconds']) * 1e3:,.1f})"
     computed = expected.cost.flops_per_image * rate / num_ranks / 1e12
-    memory = next(one.total for one in expected.memory if one.stage == expected.stage)
-    measured = f"{told['peak_bytes'] / 1e9:.2f}" if on_gpu else "not counted"
+    memory = next(stage_memory.total for stage_memory in expected.memory if stage_memory.stage == expected.stage)
+    measured = f"{result['peak_bytes'] / 1e9:.2f}" if on_gpu else "not counted"
     return f"| {case.name} | {spread} | {rate:,.0f} | {computed:,.2f} | {memory / 1e9:.2f} | {measured} |"
 
 

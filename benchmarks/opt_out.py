@@ -105,15 +105,15 @@ def _wrong(rows: Sequence[Case], directives: Iterable[str]) -> str:
 def rates(cases: Sequence[Case]) -> str:
     """Return headers a second of both: equal lines as they come from one server, and lines that are all different."""
     lines = [value for case in cases if _is_of_robots_tag(case) for name, value in case.headers if value and name]
-    equal = [lines[place % len(lines)] for place in range(NUM_HEADERS)]
-    different = [f"{line}, max-snippet: {place}" for place, line in enumerate(equal)]
+    equal = [lines[index % len(lines)] for index in range(NUM_HEADERS)]
+    different = [f"{line}, max-snippet: {index}" for index, line in enumerate(equal)]
     shown = []
     for words, headers in (("equal lines, each remembered", equal), ("all lines different", different)):
         evidence = [consent_evidence([("x-robots-tag", line)]) for line in headers]
         messages = [message_of([("X-Robots-Tag", line)]) for line in headers]
         ours, theirs = _seconds(
-            lambda evidence=evidence: [read_consent(one) for one in evidence],  # type: ignore[misc]
-            lambda messages=messages: [is_disallowed(one, AGENT, set(THEIRS)) for one in messages],  # type: ignore[misc]
+            lambda evidence=evidence: [read_consent(entry) for entry in evidence],  # type: ignore[misc]
+            lambda messages=messages: [is_disallowed(message, AGENT, set(THEIRS)) for message in messages],  # type: ignore[misc]
         )
         shown.append(
             f"{words} {NUM_HEADERS / median(ours):,.0f}/s ({NUM_HEADERS / max(ours):,.0f} to "

@@ -26,12 +26,12 @@ RADIUS_BITS = {64: 8, 256: 31}
 CACHE = Path(tempfile.gettempdir()) / "byline-benchmark-codes.npz"
 
 
-def recall(found: Pairs, truth: NDArray[np.int64], num_codes: int, num_queries: int) -> float:
+def recall(pairs: Pairs, truth: NDArray[np.int64], num_codes: int, num_queries: int) -> float:
     """Return the share of the true pairs, of those with one of the codes asked for, that were found.
 
     `truth` is what `_keys` makes of the true pairs. Nothing else may have been found.
     """
-    keys = _keys(found, num_codes)
+    keys = _keys(pairs, num_codes)
     assert np.isin(keys, truth).all(), "pairs beyond the radius were found"
     asked = truth if not num_queries else truth[truth // num_codes < num_queries]
     return float(np.isin(asked, keys).mean())
@@ -53,13 +53,13 @@ def compare(bits: int, number: int, rounds: int) -> None:
     seconds: list[list[float]] = [[] for _ in arms]
     recalls = [1.0] * len(arms)
     for turn in range(rounds):
-        for place, arm in enumerate(arms):
+        for index, arm in enumerate(arms):
             if arm.is_slow and turn:
                 continue
             gc.collect()
-            found, taken = arm.search(data, radius, arm.num_queries)
-            seconds[place].append(taken)
-            recalls[place] = min(recalls[place], recall(found, truth, number, arm.num_queries))
+            pairs, taken = arm.search(data, radius, arm.num_queries)
+            seconds[index].append(taken)
+            recalls[index] = min(recalls[index], recall(pairs, truth, number, arm.num_queries))
     write_section(
         f"Pair search beside peers, {bits} bits",
         f"python -m benchmarks.pair_search_peers {bits}",
@@ -72,11 +72,11 @@ def compare(bits: int, number: int, rounds: int) -> None:
 
 def _table(arms: Sequence[Arm], seconds: Sequence[Sequence[float]], recalls: Sequence[float]) -> str:
     lines = ["| search | asked for | recall | seconds | ratio |", "|---|---:|---:|---:|---:|"]
-    for arm, times, found in zip(arms, seconds, recalls, strict=True):
+    for arm, times, share in zip(arms, seconds, recalls, strict=True):
         asked = f"{arm.num_queries:,}" if arm.num_queries else "all"
         spread = f"{median(times):,.2f} ({min(times):,.2f} to {max(times):,.2f})"
         ratio = f"{median(times) / median(seconds[0]):,.1f}x"
-        lines.append(f"| {arm.name} | {asked} | {np.floor(found * 1e5) / 1e5:g} | {spread} | {ratio} |")
+        lines.append(f"| {arm.name} | {asked} | {np.floor(share * 1e5) / 1e5:g} | {spread} | {ratio} |")
     return "\n".join(lines)
 
 

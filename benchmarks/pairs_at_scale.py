@@ -139,14 +139,15 @@ def write_sizes(sizes: Sequence[int], bits: int) -> None:
     lines.append("|---:" * (6 + len(heads)) + "|")
     measured = []
     for size in sizes:
-        one = _alone("search", size, bits, 1)
-        measured.append(one)
-        found = np.array(one["by_distance"])
-        shares = [f"{_recall(found[first : last + 1])}" for first, last in ranges]
+        result = _alone("search", size, bits, 1)
+        measured.append(result)
+        counts = np.array(result["by_distance"])
+        shares = [f"{_recall(counts[first : last + 1])}" for first, last in ranges]
         lines.append(
-            f"| {size:,} | {one['wall_s']:,.2f} | {one['cpu_s']:,.2f} | {one['peak_gb']:.2f} | {found[:, 0].sum():,} | "
+            f"| {size:,} | {result['wall_s']:,.2f} | {result['cpu_s']:,.2f} | {result['peak_gb']:.2f} | "
+            + f"{counts[:, 0].sum():,} | "
             + " | ".join(shares)
-            + f" | {one['pairs']:,} |"
+            + f" | {result['pairs']:,} |"
         )
         print(lines[-1], flush=True)
     text = (
@@ -172,34 +173,34 @@ def write_sizes(sizes: Sequence[int], bits: int) -> None:
 
 
 def _recall(planted_and_found: NDArray[np.int64]) -> str:
-    planted, found = planted_and_found.sum(axis=0)
-    return f"{np.floor(found / planted * 1e5) / 1e5:g}"
+    planted, num_found = planted_and_found.sum(axis=0)
+    return f"{np.floor(num_found / planted * 1e5) / 1e5:g}"
 
 
 def write_more(num_codes: int, bits: int, rounds: int) -> None:
     """Search for the pairs of 1 % more codes in a process of its own, and write the section."""
-    one = _alone("more", num_codes, bits, rounds)
+    result = _alone("more", num_codes, bits, rounds)
     lines = ["| search | seconds | CPU seconds |", "|---|---:|---:|"]
-    for name, label in (("more", f"of the {one['new']:,} that are new"), ("nothing", "from nothing")):
-        lines.append(f"| {label} | {_spread(one[name], 'wall_s')} | {_spread(one[name], 'cpu_s')} |")
-    ratios = [_median(one["nothing"], key) / _median(one["more"], key) for key in ("wall_s", "cpu_s")]
+    for name, label in (("more", f"of the {result['new']:,} that are new"), ("nothing", "from nothing")):
+        lines.append(f"| {label} | {_spread(result[name], 'wall_s')} | {_spread(result[name], 'cpu_s')} |")
+    ratios = [_median(result["nothing"], key) / _median(result["more"], key) for key in ("wall_s", "cpu_s")]
     lines.append(f"| ratio | {ratios[0]:.1f}x | {ratios[1]:.1f}x |")
     write_section(
         f"Pair search: 1 % more, {bits} bits",
         f"python -m benchmarks.pairs_at_scale {num_codes}{'' if bits == 256 else f' --bits {bits}'} --more",
-        f"{one['new']:,} codes come to {num_codes:,}: an index of the new ones that the old ones pass, and a search "
-        f"among the new. The pairs found ({one['added']:,}), with those of the old codes, are those that a search from "
-        f"nothing finds ({one['pairs']:,}). {rounds} rounds, interleaved; median, least and most.\n\n"
+        f"{result['new']:,} codes come to {num_codes:,}: an index of the new ones that the old ones pass, and a search "
+        f"among the new. The pairs found ({result['added']:,}), with those of the old codes, are those that a search "
+        f"from nothing finds ({result['pairs']:,}). {rounds} rounds, interleaved; median, least and most.\n\n"
         + "\n".join(lines),
     )
 
 
 def _median(times: Sequence[dict[str, float]], key: str) -> float:
-    return median(one[key] for one in times)
+    return median(run[key] for run in times)
 
 
 def _spread(times: Sequence[dict[str, float]], key: str) -> str:
-    values = [one[key] for one in times]
+    values = [run[key] for run in times]
     return f"{median(values):,.2f} ({min(values):,.2f} to {max(values):,.2f})"
 
 
@@ -212,7 +213,7 @@ def _plot(measured: Sequence[dict[str, Any]]) -> str:
         lines = [
             Line(name=name, color=color, points=[(log10(x), _share(log10(y), exponents)) for x, y in points])
             for name, color, points in (
-                ("measured", "#0072b2", [(one["codes"], one[key]) for one in measured]),
+                ("measured", "#0072b2", [(result["codes"], result[key]) for result in measured]),
                 ("asked for, at most", "#d55e00", asked),
             )
         ]

@@ -42,12 +42,12 @@ def _pictures(folder: Path, number: int) -> None:
     """Write `number` crops."""
     sources = [Image.open(path).convert("RGB") for path in sorted(Path("samples/photographs").glob("*.jpg"))]
     random = np.random.default_rng(0)
-    for place in track(range(number), description=f"{number:,} pictures"):
-        source = sources[place % len(sources)]
+    for index in track(range(number), description=f"{number:,} pictures"):
+        source = sources[index % len(sources)]
         width, height = (int(side * random.uniform(0.4, 0.95)) for side in source.size)
         left, top = int(random.integers(0, source.width - width)), int(random.integers(0, source.height - height))
         crop = source.crop((left, top, left + width, top + height)).resize((max(64, 2 * width), max(64, 2 * height)))
-        crop.save(folder / f"{place}.jpg", quality=90)
+        crop.save(folder / f"{index}.jpg", quality=90)
 
 
 def _corpus(folder: Path, number: int) -> Path:
@@ -67,14 +67,14 @@ def _corpus(folder: Path, number: int) -> Path:
     return folder / "corpus.toml"
 
 
-def _metadata(path: Path, places: range, number: int, license: str) -> None:
+def _metadata(path: Path, indices: range, number: int, license: str) -> None:
     random, blank = np.random.default_rng(1), dict.fromkeys(COLUMNS, "")
     order = random.permutation(number)
     with path.open("w") as file:
-        for place in places:
-            short = [title for share, title in sorted(SHARES.items()) if order[place] < share * number]
-            row = {**blank, "photoid": str(place), "downloadurl": f"https://p.example/{place}.jpg", "marker": "0"}
-            row |= {"title": short[0] if short else f"a crop of picture {place}", "unickname": f"a{place % 99}"}
+        for index in indices:
+            short = [title for share, title in sorted(SHARES.items()) if order[index] < share * number]
+            row = {**blank, "photoid": str(index), "downloadurl": f"https://p.example/{index}.jpg", "marker": "0"}
+            row |= {"title": short[0] if short else f"a crop of picture {index}", "unickname": f"a{index % 99}"}
             row |= {"licenseurl": f"https://creativecommons.org/licenses/{license}/2.0/"}
             file.write("\t".join(row.values()) + "\n")
 

@@ -20,20 +20,20 @@ BYLINE = [sys.executable, "-m", "byline.cli.main", "build"]
 
 
 def _corpus(folder: Path, web: Web, number: int, num_packs: int) -> Path:
-    urls = [web.url(place % NUM_HOSTS, place % 20, place) for place in range(number)]
+    urls = [web.url(index % NUM_HOSTS, index % 20, index) for index in range(number)]
     return write_corpus(folder, urls, num_packs=num_packs, fetch={"per_host": 2, "rate_per_s": 50.0})
 
 
 def beside_local(number: int) -> str:
     """Return a table of the walls of two builds, and whether they gave the same release."""
     with tempfile.TemporaryDirectory() as name:
-        folder, port, place = Path(name), a_free_port(), a_free_port()
+        folder, port, pool_port = Path(name), a_free_port(), a_free_port()
         with a_web(folder, [a_jpeg(seed) for seed in range(20)], latency_s=LATENCY_S) as web:
             local = _corpus(folder / "local", web, number, 8)
             there = _corpus(folder / "there", web, number, 8)
             ours = run([*BYLINE, str(local), "--workers=2"])
-            with a_prism(port, folder / "prism.log"), a_pool(place, folder / "pool.log"):
-                options = beam_options(f"localhost:{port}", f"localhost:{place}")
+            with a_prism(port, folder / "prism.log"), a_pool(pool_port, folder / "pool.log"):
+                options = beam_options(f"localhost:{port}", f"localhost:{pool_port}")
                 theirs = run([*BYLINE, str(there), "--", *options])
         same = _version(local) == _version(there)
     rows = [f"| local, 2 processes | {ours.wall_s:.0f} s | |"]

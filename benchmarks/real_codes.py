@@ -49,10 +49,10 @@ def real_codes(*, cache: Path) -> tuple[Codes, Codes]:
     """
     if not cache.exists():
         with ProcessPoolExecutor() as pool:
-            found = [
+            code_pairs = [
                 pair for pairs in pool.map(_codes_of, enumerate(sample_pictures()), chunksize=32) for pair in pairs
             ]
-        short, long = (np.array([list(code) for code in column], np.uint8) for column in zip(*found, strict=True))
+        short, long = (np.array([list(code) for code in column], np.uint8) for column in zip(*code_pairs, strict=True))
         cache.parent.mkdir(parents=True, exist_ok=True)
         np.savez(cache, short=short, long=long)
     with np.load(cache) as kept:

@@ -100,10 +100,10 @@ def changes() -> dict[str, tuple[float, Change]]:
 def looks_at(images: Iterable[Image.Image]) -> Looks:
     """Look at pictures as the instruments do; at flat ones not at all."""
     rows = []
-    for place, image in enumerate(images):
+    for index, image in enumerate(images):
         if not is_flat(image):
-            rows.append((place, UPRIGHT, perceptual_hashes(image)[1], color_grid(image)))
-            rows += [(place, view.kind, view.code, view.colors) for view in views_of(image)]
+            rows.append((index, UPRIGHT, perceptual_hashes(image)[1], color_grid(image)))
+            rows += [(index, view.kind, view.code, view.colors) for view in views_of(image)]
     return Looks(
         pictures=np.array([row[0] for row in rows]),
         kinds=np.array([row[1] for row in rows], np.uint8),
@@ -112,18 +112,18 @@ def looks_at(images: Iterable[Image.Image]) -> Looks:
     )
 
 
-def distances(one: Looks, other: Looks, *, number: int, with_colors: bool) -> Distances:
+def distances(original: Looks, copy: Looks, *, number: int, with_colors: bool) -> Distances:
     """Return the least distance in bits of any two looks, for every pair of `number` pictures; `NEVER` without any."""
-    words = [np.ascontiguousarray(looks.codes).view(np.uint64) for looks in (one, other)]
-    found = np.full((number, number), NEVER)
+    words = [np.ascontiguousarray(looks.codes).view(np.uint64) for looks in (original, copy)]
+    least_bits = np.full((number, number), NEVER)
     for look in range(len(words[0])):
         apart = np.bitwise_count(words[0][look] ^ words[1]).sum(1, dtype=np.int64)
         if with_colors:
-            cells = (one.colors[look].astype(int) - other.colors).reshape(-1, GRID_BYTES // 3, 3)
+            cells = (original.colors[look].astype(int) - copy.colors).reshape(-1, GRID_BYTES // 3, 3)
             luma, chroma_squared = np.abs(cells[..., 0]).max(1), (cells[..., 1:] ** 2).sum(2).max(1)
             apart[(luma > MAX_LUMA) | (chroma_squared > MAX_CHROMA**2)] = NEVER
-        np.minimum.at(found[one.pictures[look]], other.pictures, apart)
-    return found
+        np.minimum.at(least_bits[original.pictures[look]], copy.pictures, apart)
+    return least_bits
 
 
 def photographs() -> list[Image.Image]:
@@ -145,13 +145,13 @@ def _line(name: str, target: float, original: Looks, copy: Looks, where: NDArray
     views = distances(original, copy, number=number, with_colors=False)
     colored = distances(original, copy, number=number, with_colors=True)
     cells = [name, f"{len(where)}", f"{target}"]
-    for found in (upright, views, colored):
-        cells += [f"{(found[where, where] <= radius).mean():.3f}" for radius in RADII]
+    for bits in (upright, views, colored):
+        cells += [f"{(bits[where, where] <= radius).mean():.3f}" for radius in RADII]
     reach = int(np.quantile(views[where, where], target, method="higher"))
     cells.append(f"{reach}" if reach < NEVER else "none")
-    for found in (views, colored):
-        near = found[where] <= max(RADII)
-        cells.append(f"{int(near.sum()) - int((found[where, where] <= max(RADII)).sum())}")
+    for bits in (views, colored):
+        near = bits[where] <= max(RADII)
+        cells.append(f"{int(near.sum()) - int((bits[where, where] <= max(RADII)).sum())}")
     return "| " + " | ".join(cells) + " |"
 
 
@@ -164,32 +164,32 @@ def _has_edge_of(image: Image.Image, tone: int) -> bool:
 
 def _recall_table(images: list[Image.Image]) -> str:
     original, every = looks_at(images), np.arange(len(images))
-    found = [f"{looks}, {radius}" for looks in ("upright", "views", "views and colors") for radius in RADII]
+    recall_heads = [f"{looks}, {radius}" for looks in ("upright", "views", "views and colors") for radius in RADII]
     wrong = [f"wrong pairs, {looks}, {max(RADII)}" for looks in ("views", "views and colors")]
-    heads = ["change", "pictures", "aim", *found, "radius for the aim", *wrong]
+    heads = ["change", "pictures", "aim", *recall_heads, "radius for the aim", *wrong]
     lines = ["| " + " | ".join(heads) + " |", "|:--|" + "---:|" * (len(heads) - 1)]
     for name, (target, change) in changes().items():
         copy = looks_at(as_jpeg(change(image)) if "JPEG" not in name else change(image) for image in images)
         lines.append(_line(name, target, original, copy, every, len(images)))
         if name.startswith("border"):
             tone = 255 if name.endswith("white") else 0
-            told = np.array([place for place in every if not _has_edge_of(images[place], tone)])
-            lines.append(_line(f"{name}: told from the picture", target, original, copy, told, len(images)))
+            distinguishable = np.array([index for index in every if not _has_edge_of(images[index], tone)])
+            lines.append(_line(f"{name}: told from the picture", target, original, copy, distinguishable, len(images)))
     return "\n".join(lines)
 
 
 def _number_of_views(images: list[Image.Image]) -> tuple[str, int, int]:
     """Return the mean number of turned views, and how many pictures have a frame, and none at all (flat ones)."""
     kinds = [[view.kind for view in views_of(image)] for image in images]
-    turned = np.mean([found.count(TURNED) for found in kinds])
-    return f"{turned:.2f}", sum(TRIMMED in found for found in kinds), sum(is_flat(image) for image in images)
+    turned = np.mean([view_kinds.count(TURNED) for view_kinds in kinds])
+    return f"{turned:.2f}", sum(TRIMMED in view_kinds for view_kinds in kinds), sum(is_flat(image) for image in images)
 
 
 def _flat_text(images: list[Image.Image]) -> str:
     flat = [image for image in images if is_flat(image)]
     gated = len(looks_at(flat).pictures)
     codes = [int.from_bytes(perceptual_hashes(image)[1]) for image in flat]
-    near = sum((one ^ two).bit_count() <= max(RADII) for n, one in enumerate(codes) for two in codes[:n])
+    near = sum((code ^ other).bit_count() <= max(RADII) for n, code in enumerate(codes) for other in codes[:n])
     return (
         f"Of {len(flat)} flat pictures, {near:,} pairs would be near by their upright hashes within {max(RADII)} bits;"
         f" gated, they have {gated} looks, so no pairs and no clusters."

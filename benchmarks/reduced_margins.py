@@ -22,13 +22,13 @@ MARGINS = (1, 2, 3, 4)
 ROUNDS = 3
 
 
-def _small(found: Surveyed) -> Pixels:
+def _small(picture: Surveyed) -> Pixels:
     """Return an upright picture, resized, not encoded."""
-    width, height = found.survey.width, found.survey.height
+    width, height = picture.survey.width, picture.survey.height
     by = resizing.reduction(width, height, REDUCED)
     if by == 1:
-        return resizing.resize(decode(found), FULL)
-    return resizing.resize_reduced(decode_as_stored(found, reduction=by), width, height, by, REDUCED)
+        return resizing.resize(decode(picture), FULL)
+    return resizing.resize_reduced(decode_as_stored(picture, reduction=by), width, height, by, REDUCED)
 
 
 def _ssim(a: Pixels, b: Pixels) -> float:
@@ -44,19 +44,19 @@ def _ssim(a: Pixels, b: Pixels) -> float:
     return float(np.mean((2 * mx * my + c1) * (2 * xy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))))
 
 
-def _seconds(found: Sequence[Surveyed], margin: float) -> float:
+def _seconds(pictures: Sequence[Surveyed], margin: float) -> float:
     resizing.MARGIN = margin  # type: ignore[assignment]
     start = time.perf_counter()
-    for one in found:
-        _small(one)
+    for picture in pictures:
+        _small(picture)
     return time.perf_counter() - start
 
 
-def _row(found: Sequence[Surveyed], margin: int, seconds: Sequence[float], full_s: float) -> str:
+def _row(pictures: Sequence[Surveyed], margin: int, seconds: Sequence[float], full_s: float) -> str:
     resizing.MARGIN = margin
-    sizes = [one.survey.upright_size for one in found]
-    reduced = [one for one, size in zip(found, sizes, strict=True) if resizing.reduction(*size, REDUCED) > 1]
-    pairs = [(resizing.resize(decode(one), FULL), _small(one)) for one in reduced]
+    sizes = [picture.survey.upright_size for picture in pictures]
+    reduced = [picture for picture, size in zip(pictures, sizes, strict=True) if resizing.reduction(*size, REDUCED) > 1]
+    pairs = [(resizing.resize(decode(picture), FULL), _small(picture)) for picture in reduced]
     losses, likenesses = [psnr_db(a, b) for a, b in pairs], [_ssim(a, b) for a, b in pairs]
     return (
         f"| {margin} | {len(reduced)} | {min(losses):.1f} | {median(losses):.1f} | {min(likenesses):.4f} "
@@ -65,18 +65,20 @@ def _row(found: Sequence[Surveyed], margin: int, seconds: Sequence[float], full_
 
 
 def _main(folder: Path) -> str:
-    found = [survey(data, max_pixels=FULL.max_pixels) for data in large_photographs(folder, above_px=FULL.image_size)]
+    pictures = [
+        survey(data, max_pixels=FULL.max_pixels) for data in large_photographs(folder, above_px=FULL.image_size)
+    ]
     seconds: dict[float, list[float]] = {margin: [] for margin in (*MARGINS, np.inf)}
     for _ in range(ROUNDS):
         for margin, times in seconds.items():
-            times.append(_seconds(found, margin))
+            times.append(_seconds(pictures, margin))
     full_s = median(seconds[np.inf])
-    rows = [_row(found, margin, seconds[margin], full_s) for margin in MARGINS]
+    rows = [_row(pictures, margin, seconds[margin], full_s) for margin in MARGINS]
     return (
-        f"{len(found)} real photographs above {FULL.image_size} px, decoded and resized to {FULL.image_size} px in one "
-        f"thread, not encoded. In full: {full_s:.2f} s. By margin, which is how many times larger than what is kept a "
-        "reduced picture is at least: how many are reduced, how far these are from those decoded in full, and the "
-        f"time for all (medians of {ROUNDS}, interleaved).\n\n"
+        f"{len(pictures)} real photographs above {FULL.image_size} px, decoded and resized to {FULL.image_size} px in "
+        f"one thread, not encoded. In full: {full_s:.2f} s. By margin, which is how many times larger than what is "
+        "kept a reduced picture is at least: how many are reduced, how far these are from those decoded in full, and "
+        f"the time for all (medians of {ROUNDS}, interleaved).\n\n"
         "| margin | reduced | least PSNR | median | least SSIM | median | time | times as fast as full |\n"
         f"{'|---:' * 8}|\n" + "\n".join(rows)
     )

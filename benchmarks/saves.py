@@ -127,5 +127,5 @@ def _copies(network: nn.Module) -> list[Tensor]:
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    told = main(float(arguments[0]) if arguments else 30, int(arguments[1]) if len(arguments) > 1 else 5)
-    write_section("Saving while it trains", f"python -m benchmarks.saves {' '.join(arguments)}".strip(), told)
+    text = main(float(arguments[0]) if arguments else 30, int(arguments[1]) if len(arguments) > 1 else 5)
+    write_section("Saving while it trains", f"python -m benchmarks.saves {' '.join(arguments)}".strip(), text)

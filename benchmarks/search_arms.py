@@ -55,7 +55,7 @@ def ours(codes: Codes, radius: int, _: int) -> tuple[Pairs, float]:
 
 
 @njit(cache=True, nogil=True)
-def _compare_all(words, radius, found):  # type: ignore[no-untyped-def]
+def _compare_all(words, radius, pairs):  # type: ignore[no-untyped-def]
     num = 0
     for row in range(words.shape[0]):
         for other in range(row + 1, words.shape[0]):
@@ -63,8 +63,8 @@ def _compare_all(words, radius, found):  # type: ignore[no-untyped-def]
             for word in range(words.shape[1]):
                 distance += bits_set(words[row, word] ^ words[other, word])
             if distance <= radius:
-                if num < found.shape[0]:
-                    found[num, 0], found[num, 1] = row, other
+                if num < pairs.shape[0]:
+                    pairs[num, 0], pairs[num, 1] = row, other
                 num += 1
     return num
 
@@ -73,21 +73,21 @@ def exhaustive(codes: Codes, radius: int, _: int) -> tuple[Pairs, float]:
     """Compare every pair once, compiled, in one thread."""
     words = np.ascontiguousarray(codes).view(np.uint64)
     start = time.perf_counter()
-    found = np.empty((1 << 22, 2), np.int64)
-    num = _compare_all(words, radius, found)
-    assert num <= len(found), f"{num:,} pairs; these codes are too much alike"
-    return found[:num], time.perf_counter() - start
+    pairs = np.empty((1 << 22, 2), np.int64)
+    num = _compare_all(words, radius, pairs)
+    assert num <= len(pairs), f"{num:,} pairs; these codes are too much alike"
+    return pairs[:num], time.perf_counter() - start
 
 
 def numpy_exhaustive(codes: Codes, radius: int, num_queries: int) -> tuple[Pairs, float]:
     """Compare rows with all rows, on words of 64 bits. Half of the time: each pair has to be compared but once."""
-    words, found = np.ascontiguousarray(codes).view(np.uint64), []
+    words, pairs = np.ascontiguousarray(codes).view(np.uint64), []
     start = time.perf_counter()
     for row in range(0, num_queries, 100):
         block = words[row : min(row + 100, num_queries)]
         distance = np.bitwise_count(block[:, None] ^ words[None]).sum(2, dtype=np.uint16)
-        found.append(np.argwhere(distance <= radius) + np.array([row, 0]))
-    return np.concatenate(found), (time.perf_counter() - start) * len(codes) / num_queries / 2
+        pairs.append(np.argwhere(distance <= radius) + np.array([row, 0]))
+    return np.concatenate(pairs), (time.perf_counter() - start) * len(codes) / num_queries / 2
 
 
 def faiss_flat(codes: Codes, radius: int, num_queries: int) -> tuple[Pairs, float]:
@@ -127,9 +127,9 @@ def pdq_index(codes: Codes, radius: int, num_queries: int) -> tuple[Pairs, float
     index = matcher.PDQMultiHashIndex()
     index.add(texts, range(len(texts)))
     built = time.perf_counter()
-    found = index.search_with_distance_in_result(texts[:num_queries], radius)
+    matches = index.search_with_distance_in_result(texts[:num_queries], radius)
     searched = time.perf_counter()
-    pairs = [(row, match[0]) for row, text in enumerate(texts[:num_queries]) for match in found.get(text, ())]
+    pairs = [(row, match[0]) for row, text in enumerate(texts[:num_queries]) for match in matches.get(text, ())]
     return np.array(pairs, np.int64), built - start + (searched - built) * len(codes) / num_queries
 
 
@@ -137,13 +137,13 @@ def bk_tree(codes: Codes, radius: int, num_queries: int) -> tuple[Pairs, float]:
     """pybktree, its distance the bits of two Python integers."""
     library = importlib.import_module("pybktree")
     numbers = [int.from_bytes(code.tobytes(), "big") for code in codes]
-    places = {number: place for place, number in enumerate(numbers)}
+    index_of = {number: index for index, number in enumerate(numbers)}
     start = time.perf_counter()
-    tree = library.BKTree(lambda one, other: (one ^ other).bit_count(), numbers)
+    tree = library.BKTree(lambda code, other: (code ^ other).bit_count(), numbers)
     built = time.perf_counter()
-    found = [tree.find(number, radius) for number in numbers[:num_queries]]
+    results = [tree.find(number, radius) for number in numbers[:num_queries]]
     searched = time.perf_counter()
-    pairs = [(row, places[number]) for row, matches in enumerate(found) for _, number in matches]
+    pairs = [(row, index_of[number]) for row, matches in enumerate(results) for _, number in matches]
     return np.array(pairs, np.int64), built - start + (searched - built) * len(codes) / num_queries
 
 
@@ -151,14 +151,14 @@ def imagededup_search(codes: Codes, radius: int, num_queries: int) -> tuple[Pair
     """What `imagededup`'s `find_duplicates` does with hashes: its compiled exhaustive search, in a process per core."""
     retrieval = importlib.import_module("imagededup.handlers.search.retrieval")
     hashing = importlib.import_module("imagededup.methods").PHash
-    hashes = {str(place): code.tobytes().hex() for place, code in enumerate(codes)}
-    asked = {str(place): hashes[str(place)] for place in range(num_queries)}
+    hashes = {str(index): code.tobytes().hex() for index, code in enumerate(codes)}
+    asked = {str(index): hashes[str(index)] for index in range(num_queries)}
     start = time.perf_counter()
-    found = retrieval.HashEval(
+    results = retrieval.HashEval(
         test=hashes, queries=asked, distance_function=hashing.hamming_distance, verbose=False, threshold=radius
     ).retrieve_results(scores=False)
     seconds = (time.perf_counter() - start) * len(codes) / num_queries
-    return np.array([(int(row), int(other)) for row, others in found.items() for other in others], np.int64), seconds
+    return np.array([(int(row), int(other)) for row, others in results.items() for other in others], np.int64), seconds
 
 
 OURS = Arm(name="dedup.neighbors", search=ours)

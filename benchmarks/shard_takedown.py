@@ -33,8 +33,8 @@ def _pack(store: Store, number: int) -> pa.Table:
         sha256 = sha256_hex(data)
         row = {"url": f"https://a.example/{sha256}", "key": sha256, "sha256": sha256, "stored_sha256": sha256}
         rows.append(({**row, "record_id": f"web:{sha256[:12]}", "status": "success", "outcome": "fetched"}, data))
-        said = {**dict.fromkeys(SAMPLE_COLUMNS), **row, "record_id": f"web:{sha256[:12]}", "caption": "a picture"}
-        samples.append({**said, "license": "CC-BY-4.0", "creator": "Ada", "split": "train", "width": 256})
+        fields = {**dict.fromkeys(SAMPLE_COLUMNS), **row, "record_id": f"web:{sha256[:12]}", "caption": "a picture"}
+        samples.append({**fields, "license": "CC-BY-4.0", "creator": "Ada", "split": "train", "width": 256})
     write_segment(store, PACK, rows, {})
     return pa.Table.from_pylist(samples, schema=SAMPLE_SCHEMA).sort_by("key")
 

@@ -71,16 +71,20 @@ class Way:
     distances: Ints
     may: Flags
 
-    def found(self, radius_bits: int) -> Flags:
+    def predicted(self, radius_bits: int) -> Flags:
         """Return which pairs are said to be copies."""
         return (self.distances <= radius_bits) & self.may
 
 
 def scores(way: Way, pairs: Pairs, radius_bits: int) -> tuple[int, float, float]:
     """Return how many pairs of two groups are found within the radius, and precision (nan where none is) and recall."""
-    found = way.found(radius_bits)
-    right = int((found & pairs.are_copies).sum())
-    return int(found.sum()) - right, right / found.sum() if found.any() else np.nan, right / pairs.are_copies.sum()
+    predicted = way.predicted(radius_bits)
+    right = int((predicted & pairs.are_copies).sum())
+    return (
+        int(predicted.sum()) - right,
+        right / predicted.sum() if predicted.any() else np.nan,
+        right / pairs.are_copies.sum(),
+    )
 
 
 def _pairs(pictures: dict[str, Image.Image]) -> Pairs:
@@ -173,13 +177,13 @@ def _tone_table(way: Way, pairs: Pairs, radius_bits: int) -> str:
     """Return how many of the groups count two tones as one picture within the radius, for each two tones."""
     lines = ["| | " + " | ".join(TONES[1:]) + " |", "|---|" + "---:|" * (len(TONES) - 1)]
     tones = np.sort(np.stack([pairs.tones[pairs.i], pairs.tones[pairs.j]], 1), axis=1)
-    found = way.found(radius_bits) & pairs.are_copies
-    for one in range(len(TONES) - 1):
+    predicted = way.predicted(radius_bits) & pairs.are_copies
+    for tone in range(len(TONES) - 1):
         counts = [
-            str(int((found & (tones == (one, other)).all(1)).sum())) if other > one else ""
+            str(int((predicted & (tones == (tone, other)).all(1)).sum())) if other > tone else ""
             for other in range(1, len(TONES))
         ]
-        lines.append(f"| {TONES[one]} | " + " | ".join(counts) + " |")
+        lines.append(f"| {TONES[tone]} | " + " | ".join(counts) + " |")
     return "\n".join(lines)
 
 
@@ -194,9 +198,9 @@ def _limits_table(way: Way, pairs: Pairs, radius_bits: int) -> str:
     }
     lines = [f"| luma | chroma | one group | two groups | {' | '.join(COPIES)} |", "|---:" * (4 + len(COPIES)) + "|"]
     for max_luma, max_chroma in LIMITS:
-        found = way.found(radius_bits) & _alike(pairs, max_luma, max_chroma)
+        predicted = way.predicted(radius_bits) & _alike(pairs, max_luma, max_chroma)
         cells = [f"{max_luma}", f"{max_chroma}"]
-        cells += [f"{(found & kind).sum():,}" for kind in (pairs.are_copies, ~pairs.are_copies)]
+        cells += [f"{(predicted & kind).sum():,}" for kind in (pairs.are_copies, ~pairs.are_copies)]
         cells += [f"{((luma <= max_luma) & (chroma <= max_chroma)).mean():.3f}" for luma, chroma in apart.values()]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -236,12 +240,12 @@ def _points(way: Way, pairs: Pairs, top: int, value: int) -> list[tuple[float, f
 
 def write_sheet(path: Path, way: Way, pairs: Pairs, pictures: dict[str, Image.Image], radius_bits: int) -> int:
     """Write pairs of different groups within the radius, side by side, nearest first; return how many there are."""
-    wrong = np.flatnonzero(way.found(radius_bits) & ~pairs.are_copies)
+    wrong = np.flatnonzero(way.predicted(radius_bits) & ~pairs.are_copies)
     chosen = wrong[np.linspace(0, len(wrong) - 1, min(SHEET_PAIRS, len(wrong)), dtype=int)]
     chosen = chosen[np.argsort(way.distances[chosen], kind="stable")]
     sheet = Image.new("RGB", (6 * 180, 90 * max(1, -(-len(chosen) // 6))), "#ccc")
-    for place, pair in enumerate(chosen):
-        left, top = place % 6 * 180 + 5, place // 6 * 90 + 5
+    for index, pair in enumerate(chosen):
+        left, top = index % 6 * 180 + 5, index // 6 * 90 + 5
         sheet.paste(pictures[pairs.names[pairs.i[pair]]], (left, top))
         sheet.paste(pictures[pairs.names[pairs.j[pair]]], (left + 82, top))
     sheet.save(path)
@@ -258,7 +262,7 @@ def main(sheets: Path | None) -> None:
     by_hash = replace(ours, may=np.ones_like(ours.may))
     equal = sum(
         pictures[pairs.names[pairs.i[pair]]].tobytes() == pictures[pairs.names[pairs.j[pair]]].tobytes()
-        for pair in np.flatnonzero(ours.found(0) & ~pairs.are_copies)
+        for pair in np.flatnonzero(ours.predicted(0) & ~pairs.are_copies)
     )
     num_copies = int(pairs.are_copies.sum())
     text = (

@@ -66,9 +66,9 @@ def row_of(name: str, table: dict[str, Any], release: str, folder: Path, *, seed
     config = load_train_config(path)
     assert isinstance(config, DiffusionRun)
     _byline("train", str(path))
-    told = run / "evaluation.json"
-    _byline("evaluate", str(run), release, "--measures", "kid", "--no-controls", "--out", str(told))
-    (kid,) = (found for found in json.loads(told.read_text())["reports"] if "KID" in found["claim"])
+    report_path = run / "evaluation.json"
+    _byline("evaluate", str(run), release, "--measures", "kid", "--no-controls", "--out", str(report_path))
+    (kid,) = (report for report in json.loads(report_path.read_text())["reports"] if "KID" in report["claim"])
     held_out = json.loads((run / "validation.jsonl").read_text().splitlines()[-1])
     return {
         "recipe": name,
@@ -93,10 +93,10 @@ def rows() -> list[dict[str, Any]]:
     return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
 
 
-def table_of(found: list[dict[str, Any]]) -> str:
+def table_of(results: list[dict[str, Any]]) -> str:
     """Return a Markdown table, the least KID first."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    for row in sorted(found, key=lambda row: float(row["kid"])):
+    for row in sorted(results, key=lambda row: float(row["kid"])):
         error = sum(row["held_out"]) / len(row["held_out"])
         low, high = row["kid_interval"]
         cells = [f"{row['recipe']}, seed {row['seed']}", f"{row['parameters'] / 1e6:.1f} M", f"{row['images']:,}"]
@@ -127,11 +127,11 @@ def main() -> None:
         with ROWS.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)
-    found = [row for row in rows() if row["core_s"] == core_s]
+    results = [row for row in rows() if row["core_s"] == core_s]
     write_section(
         f"Recipes at equal cost, {core_s} seconds of a core",
         f"python -m benchmarks.speedrun RELEASE FOLDER --core-seconds {core_s} --seeds {given.seeds}",
-        table_of(found),
+        table_of(results),
     )
 
 

@@ -55,8 +55,8 @@ def main(paths: Iterable[str]) -> None:
             turned,
         )
         lines.append(f"| {release.version} | " + " | ".join(f"{number:,}" for number in numbers) + " |")
-    said = "Held-out pictures that have such a one in training:\n\n"
-    write_section("Split", "python -m benchmarks.split RELEASE", said + "\n".join(lines))
+    text = "Held-out pictures that have such a one in training:\n\n"
+    write_section("Split", "python -m benchmarks.split RELEASE", text + "\n".join(lines))
 
 
 def side_of(release: Release, split: Split) -> Side:
@@ -71,7 +71,7 @@ def side_of(release: Release, split: Split) -> Side:
             shown = [] if look.is_flat else [look.phash256, *(code for _, code in look.views)]
             codes += shown
             picture += [len(grays)] * len(shown)
-            is_view += [place > 0 for place in range(len(shown))]
+            is_view += [number > 0 for number in range(len(shown))]
             grays.append(_gray(sample["jpg"]))
     return Side(
         codes=np.frombuffer(b"".join(codes), np.uint8).reshape(-1, 32),
@@ -85,20 +85,20 @@ def near(heldout: Side, trained: Side, *, views: bool) -> int:
     """Count held-out pictures with a code that is near one of training."""
     ours, theirs = (side.codes if views else side.codes[~side.is_view] for side in (heldout, trained))
     whose = heldout.pictures if views else heldout.pictures[~heldout.is_view]
-    found = {
+    near_pictures = {
         int(picture)
         for picture, code in zip(whose, ours, strict=True)
         if len(theirs) and np.bitwise_count(theirs ^ code).sum(axis=1, dtype=np.int64).min() <= RADIUS_BITS
     }
-    return len(found)
+    return len(near_pictures)
 
 
 def alike(heldout: Side, trained: Side, *, turns: int) -> int:
     """Count held-out pictures whose gray copy, in one of the first of eight turns, correlates with one of training."""
     squares = heldout.grays.reshape(-1, SIDE_PX, SIDE_PX)
     flipped = [squares, squares[:, :, ::-1]]
-    each = [np.rot90(one, quarter, axes=(1, 2)) for quarter in range(4) for one in flipped][:turns]
-    best_N = np.max([(one.reshape(len(squares), -1) @ trained.grays.T).max(axis=1) for one in each], axis=0)
+    each = [np.rot90(images, quarter, axes=(1, 2)) for quarter in range(4) for images in flipped][:turns]
+    best_N = np.max([(turned.reshape(len(squares), -1) @ trained.grays.T).max(axis=1) for turned in each], axis=0)
     return int((best_N >= CORRELATION).sum())
 
 

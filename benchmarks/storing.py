@@ -54,13 +54,15 @@ def large_photographs(folder: Path, *, above_px: int) -> Pictures:
 def _is_used(data: bytes, above_px: int) -> bool:
     """Tell whether a JPEG is large enough and one of which img2dataset's pixels are ours."""
     try:
-        found = survey(data, max_pixels=MAX_PIXELS).survey
+        structure = survey(data, max_pixels=MAX_PIXELS).survey
         store_image(data)
     except UnusableError as error:
         print(f"left out: {error}")
         return False
-    is_plain = found.is_plain and found.orientation == 1 and (found.profile is None or is_srgb(found.profile))
-    return is_plain and max(found.width, found.height) > above_px
+    is_plain = (
+        structure.is_plain and structure.orientation == 1 and (structure.profile is None or is_srgb(structure.profile))
+    )
+    return is_plain and max(structure.width, structure.height) > above_px
 
 
 def _pixels(data: bytes) -> np.ndarray:
@@ -80,13 +82,13 @@ def _loss(pictures: Pictures) -> str:
     reduced = [data for data, size in zip(pictures, sizes, strict=True) if reduction(*size, REDUCED) > 1]
     if not reduced:
         return "none is reduced"
-    told = []
+    texts = []
     for quality in (FULL.encode_quality, 100):
         full, less = ({**config.model_dump(), "encode_quality": quality} for config in (FULL, REDUCED))
         pairs = ((store_image(data, **full).data, store_image(data, **less).data) for data in reduced)
         losses = [psnr_db(_pixels(a), _pixels(b)) for a, b in pairs]
-        told.append(f"{min(losses):.1f} dB (median {median(losses):.1f}) at quality {quality}")
-    return f"{len(reduced)} of {len(pictures)} are reduced; the least PSNR of these is {', '.join(told)}"
+        texts.append(f"{min(losses):.1f} dB (median {median(losses):.1f}) at quality {quality}")
+    return f"{len(reduced)} of {len(pictures)} are reduced; the least PSNR of these is {', '.join(texts)}"
 
 
 def _row(pictures: Pictures, rounds: int) -> str:

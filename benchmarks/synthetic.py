@@ -233,7 +233,7 @@ def _facts(
         texts = texts.append_column(name, pa.array([value] * len(rows)))
     texts = texts.append_column("seed", pa.array(np.zeros(len(rows), np.int64))).cast(CAPTION_SCHEMA)
     store.write_table(f"{caption_facts(store, captions).folder}/{pack}.000.parquet", texts.sort_by("shown_sha256"))
-    sides = [[looks[place].tobytes() for looks in (codes, turned) for place in copies + side] for side in (0, 1)]
+    sides = [[looks[row].tobytes() for looks in (codes, turned) for row in copies + side] for side in (0, 1)]
     return pa.table({"a": sides[0], "b": sides[1], "distance_bits": np.full(2 * len(copies), 2)}, schema=EDGE_SCHEMA)
 
 

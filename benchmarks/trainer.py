@@ -128,11 +128,11 @@ def make_release(folder: Path, samples: list[tuple[bytes, str]]) -> str:
 
 def a_config(size: Size, folder: Path, release: str) -> DiffusionRun:
     """Return a run of this size, in float32."""
-    place = str(Path(__file__).parents[1] / "samples/models/tiny-vae")
+    vae_path = str(Path(__file__).parents[1] / "samples/models/tiny-vae")
     for config in size.vae:
         torch.manual_seed(0)
-        place = str(folder / "vae")
-        build_autoencoder(config, side_px=size.resolution_px).save_pretrained(place)
+        vae_path = str(folder / "vae")
+        build_autoencoder(config, side_px=size.resolution_px).save_pretrained(vae_path)
     return DiffusionRun.model_validate(
         {
             "kind": "diffusion",
@@ -142,7 +142,7 @@ def a_config(size: Size, folder: Path, release: str) -> DiffusionRun:
             "images": 1_000 * size.batch,
             "batch_size": size.batch,
             "ema_half_life_images": 1_000,
-            "autoencoder": place,
+            "autoencoder": vae_path,
             "text_encoder": {"name": "all-MiniLM-L6-v2", "max_tokens": size.max_tokens},
             "unet": {**size.unet, "pooled_text": False},
             "noise": {"prediction_type": "epsilon"},

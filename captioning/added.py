@@ -71,8 +71,8 @@ class AddedCaptioner(InBatches):
 
     @cached_property
     def instrument(self) -> str:
-        said = [self.extension.distribution, self.writer.model_dump(mode="json"), self.needs_pixels]
-        return instrument_name(self.extension.name, self.extension.plain_version, said)
+        settings = [self.extension.distribution, self.writer.model_dump(mode="json"), self.needs_pixels]
+        return instrument_name(self.extension.name, self.extension.plain_version, settings)
 
     def caption(self, batch: Sequence[CaptionRequest]) -> list[str]:
         """Return clean captions. Raises `ExtensionError` for what is not one text a request."""

@@ -76,10 +76,10 @@ def by_shape(prepared: Iterator[Inputs | None], size: BatchSize) -> Iterator[lis
         if len(groups[shape]) >= size.size:
             yield groups.pop(shape)
         elif groups and position - min(group[0][0] for group in groups.values()) >= size.size * 8:
-            yield groups.pop(min(groups, key=lambda one: groups[one][0][0]))
+            yield groups.pop(min(groups, key=lambda group_shape: groups[group_shape][0][0]))
     yield from groups.values()
 
 
 def joined(batch: Sequence[Inputs]) -> Inputs:
     """Return the inputs of pictures of one shape as those of a batch."""
-    return {name: np.concatenate([one[name] for one in batch]) for name in batch[0]}
+    return {name: np.concatenate([inputs[name] for inputs in batch]) for name in batch[0]}

@@ -63,7 +63,7 @@ def load_network(model: str, revision: str, *, dtype: str, device: str, architec
         config = AutoConfig.from_pretrained(model, trust_remote_code=False, **_where(model, revision))
         if architecture and config.model_type != architecture:
             raise ValueError(f"it is of the architecture {config.model_type}, not {architecture}")
-        network, found = AutoModelForImageTextToText.from_pretrained(
+        network, loading_info = AutoModelForImageTextToText.from_pretrained(
             model,
             trust_remote_code=False,
             use_safetensors=True,
@@ -71,7 +71,7 @@ def load_network(model: str, revision: str, *, dtype: str, device: str, architec
             output_loading_info=True,
             **_where(model, revision),
         )
-        if missing := sorted(found["missing_keys"]):
+        if missing := sorted(loading_info["missing_keys"]):
             raise ValueError(f"{len(missing)} weights are missing, {missing[0]} among them")
     return network.to(device).eval()
 

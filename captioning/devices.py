@@ -42,8 +42,8 @@ def held_device(device: str) -> Iterator[str]:
     if not allowed:
         yield "cpu"
         return
-    with held(allowed, Path(tempfile.gettempdir())) as one:
-        yield one
+    with held(allowed, Path(tempfile.gettempdir())) as gpu:
+        yield gpu
 
 
 @contextmanager

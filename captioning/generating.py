@@ -219,15 +219,15 @@ class GeneratingCaptioner:
             written = scored(out, out.sequences[:, given:], _ends(network))
         self._learn(network.device, len(batch))
         texts = self._preparer.processor.tokenizer.batch_decode(
-            [one.tokens for one in written], skip_special_tokens=True
+            [sequence.tokens for sequence in written], skip_special_tokens=True
         )
         captions = [
             Written(
                 text=clean_caption(text, self.config.max_characters),
-                num_tokens=len(one.tokens),
-                mean_log_prob=one.mean_log_prob,
+                num_tokens=len(sequence.tokens),
+                mean_log_prob=sequence.mean_log_prob,
             )
-            for text, one in zip(texts, written, strict=True)
+            for text, sequence in zip(texts, written, strict=True)
         ]
         each = self.config.captions_each
         return [tuple(captions[start : start + each]) for start in range(0, len(captions), each)]
@@ -267,11 +267,11 @@ def _num_given(inputs: dict[str, Any], network: Any) -> int:
 
 def _ends(network: Any) -> frozenset[int]:
     """Return the tokens that end a text."""
-    said = [_text_config(network).eos_token_id]
+    end_tokens = [_text_config(network).eos_token_id]
     for part in (network, getattr(network, "language_model", None)):
-        said.append(getattr(getattr(part, "generation_config", None), "eos_token_id", None))
-    each = [one if isinstance(one, list) else [one] for one in said if one is not None]
-    return frozenset(token for one in each for token in one)
+        end_tokens.append(getattr(getattr(part, "generation_config", None), "eos_token_id", None))
+    each = [tokens if isinstance(tokens, list) else [tokens] for tokens in end_tokens if tokens is not None]
+    return frozenset(token for tokens in each for token in tokens)
 
 
 def _noting(requests: Iterable[CaptionRequest], sha256s: list[str]) -> Iterator[CaptionRequest]:

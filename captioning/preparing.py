@@ -56,9 +56,9 @@ class Preparer:
     def _inputs(self, processor: Any, image: Any) -> Any:
         if not getattr(processor, "chat_template", None):
             return processor(images=image, text=self.prompt or None, return_tensors="pt")
-        said = [{"type": "image", "image": image}, {"type": "text", "text": self.prompt}]
+        content = [{"type": "image", "image": image}, {"type": "text", "text": self.prompt}]
         return processor.apply_chat_template(
-            [{"role": "user", "content": said}],
+            [{"role": "user", "content": content}],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,

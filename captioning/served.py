@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from byline.captioning.captioners import Caption, CaptionRequest, Written
 from byline.captioning.hygiene import clean_caption
-from byline.captioning.server import Address, RefusedError, Said, Server
+from byline.captioning.server import Address, RefusedError, Reply, Server
 from byline.captioning.shown import shown
 from byline.catalog.corpora.facts import instrument_name
 from byline.catalog.digests import canonical_json
@@ -133,18 +133,18 @@ class ServedCaptioner:
 
     def _caption(self, request: CaptionRequest) -> Written:
         try:
-            said = self._ask(request)
+            reply = self._ask(request)
         except RefusedError:
             return Written(text="")
-        return Written(text=clean_caption(said.text, self.config.max_characters), num_tokens=said.num_tokens)
+        return Written(text=clean_caption(reply.text, self.config.max_characters), num_tokens=reply.num_tokens)
 
-    def _ask(self, request: CaptionRequest) -> Said:
+    def _ask(self, request: CaptionRequest) -> Reply:
         content = [
             {"type": "image_url", "image_url": {"url": _data_url(request)}},
             {"type": "text", "text": self.config.prompt},
         ]
-        said = [{"role": "user", "content": content}]
-        return self._server.said({"messages": said, "seed": self.config.seed, **self._decoding})
+        messages = [{"role": "user", "content": content}]
+        return self._server.ask({"messages": messages, "seed": self.config.seed, **self._decoding})
 
 
 def _data_url(request: CaptionRequest) -> str:

@@ -32,8 +32,8 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a model said."""
+class Reply:
+    """What a model wrote, as its server returned it."""
 
     text: str
     num_tokens: int | None
@@ -67,10 +67,10 @@ class Server:
             listed = {entry["id"]: entry for entry in answer.json()["data"]} if answer.is_success else {}
         except (ValueError, KeyError, TypeError) as error:
             raise self._nonsense(answer) from error
-        said = listed.get(self.address.model, {}).get("revision")
-        self._refuse_revision(said)
+        revision = listed.get(self.address.model, {}).get("revision")
+        self._refuse_revision(revision)
 
-    def said(self, question: dict[str, Any]) -> Said:
+    def ask(self, question: dict[str, Any]) -> Reply:
         """Return what the model says, as it is.
 
         Raises `RefusedError` for a request that it cannot take; `ServerError` for a server that does not answer, or not
@@ -94,7 +94,7 @@ class Server:
         self._refuse_change(model)
         usage = body.get("usage")
         num_tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-        return Said(text or "", num_tokens if isinstance(num_tokens, int) else None)
+        return Reply(text or "", num_tokens if isinstance(num_tokens, int) else None)
 
     def _answer(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
         """Ask until there is an answer that is none of `_AGAIN`, or patience ends."""
@@ -152,5 +152,5 @@ def _excerpt(answer: httpx.Response) -> str:
 
 
 def _asked_to_wait_s(answer: httpx.Response) -> float:
-    said = answer.headers.get("Retry-After", "")
-    return min(float(said), LONGEST_WAIT_S) if said.isdecimal() else 0.0
+    header = answer.headers.get("Retry-After", "")
+    return min(float(header), LONGEST_WAIT_S) if header.isdecimal() else 0.0

@@ -34,7 +34,7 @@ class SourceTextCaptioner(InBatches):
 
     def caption(self, batch: Sequence[CaptionRequest]) -> list[str]:
         limit = self.config.max_characters
-        return [clean_title(one.title, limit) or clean_tags(one.tags, limit) for one in batch]
+        return [clean_title(request.title, limit) or clean_tags(request.tags, limit) for request in batch]
 
     def attributed(self, text: str) -> Caption:
         return Caption(text=text, model="source-text", revision=_VERSION, prompt="", decoding="{}", seed=0)

@@ -41,14 +41,14 @@ def caption_flags(text: str, creator: str = "") -> int:
     a row. `creator`: it names whose picture it is; that belongs into the credit.
     """
     words = [word.casefold() for word in _WORDS.findall(text)]
-    found = {
+    flags = {
         "url": bool(_URL.search(text)),
         "mark": bool(_MARK.search(text)),
         "nothing": bool(text) and (is_untitled(text) or bool(_NOT_OF_THE_PICTURE.search(text))),
         "repeats": _repeats(words),
         "creator": _names(words, creator),
     }
-    return sum(1 << bit for bit, name in enumerate(CAPTION_FLAGS) if found[name])
+    return sum(1 << bit for bit, name in enumerate(CAPTION_FLAGS) if flags[name])
 
 
 def flag_names(flags: int) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def _repeats(words: list[str]) -> bool:
         pieces = [words[start : start + length] for start in range(len(words) - length + 1)]
         for first in range(len(pieces) - (TIMES - 1) * length):
             run = pieces[first : first + (TIMES - 1) * length + 1 : length]
-            if all(one == other for one, other in pairwise(run)):
+            if all(piece == other for piece, other in pairwise(run)):
                 return True
     return False
 

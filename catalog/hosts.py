@@ -77,7 +77,9 @@ def _ipv4(labels: list[str]) -> str:
         *first, last = numbers
         if len(numbers) > _MAX_PARTS or any(number > 255 for number in first):
             raise ValueError
-        return str(IPv4Address(sum(number << 24 - 8 * place for place, number in enumerate(first)) + _low(last, first)))
+        return str(
+            IPv4Address(sum(number << 24 - 8 * position for position, number in enumerate(first)) + _low(last, first))
+        )
     except ValueError:
         raise UrlError("host ends in a number and is no address") from None
 
@@ -108,6 +110,6 @@ def _ipv6(written: str) -> str:
     if address.scope_id is not None:
         raise UrlError("character '%' in the host")
     digits = f"{int(address):032x}"
-    groups = ":".join(f"{int(digits[place : place + 4], 16):x}" for place in range(0, 32, 4))
+    groups = ":".join(f"{int(digits[start : start + 4], 16):x}" for start in range(0, 32, 4))
     longest = max(_ZEROS.findall(groups), key=lambda zeros: zeros.count("0"), default="")
     return groups.replace(longest, "::", 1) if longest else groups

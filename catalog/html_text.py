@@ -89,9 +89,9 @@ class _Elements:
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
     """Yield `text`, `start` (all of a tag) and `end` (a name), in order, without what a browser leaves out."""
     tags, at = _Tags(text), 0
-    while found := _MARKUP.search(text, at):
-        yield "text", text[at : found.start()]
-        opening, at = found[0], found.start()
+    while match := _MARKUP.search(text, at):
+        yield "text", text[at : match.start()]
+        opening, at = match[0], match.start()
         if opening == "<!--":
             end = _COMMENT_END.search(text, at + 2)
             at = end.end() if end else len(text)
@@ -99,7 +99,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
         after = tags.end_of(at)
         if after is None:  # no tag ends any more
             break
-        tag, at = text[found.start() : after], after
+        tag, at = text[match.start() : after], after
         if opening[1] not in "!?/":
             yield "start", tag
             name = _name_of(tag, 1)
@@ -137,8 +137,8 @@ class _Tags:
 
 
 def _name_of(tag: str, start: int) -> str:
-    found = _NAME.match(tag, start)
-    return found[0].lower() if found else ""
+    match = _NAME.match(tag, start)
+    return match[0].lower() if match else ""
 
 
 def _read_tag(tag: str) -> tuple[str, bool]:

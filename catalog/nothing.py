@@ -138,8 +138,8 @@ def stated_records(records: pa.Table) -> pa.Table:
     """Return records with null where a column of `STATED` says nothing; the rest as it is."""
     for name in STATED:
         if name in records.column_names:
-            place = records.column_names.index(name)
-            records = records.set_column(place, name, stated(records[name], STATED[name]))
+            index = records.column_names.index(name)
+            records = records.set_column(index, name, stated(records[name], STATED[name]))
     return records
 
 

@@ -68,20 +68,20 @@ class Meter:
 
         A pack for which it is never called had nothing to do, unless `work` says otherwise.
         """
-        counted = told = 0
+        counted = reported = 0
 
         def count(more: int) -> None:
-            nonlocal counted, told
+            nonlocal counted, reported
             if not counted:
                 self.work(stage)
             counted += more
-            if counted - told >= COUNTED_AT_ONCE:
-                self.add(stage, counted - told)
-                told = counted
+            if counted - reported >= COUNTED_AT_ONCE:
+                self.add(stage, counted - reported)
+                reported = counted
 
         with self.at_work(stage):
             yield count
-        self.add(stage, num_records - told)
+        self.add(stage, num_records - reported)
 
 
 NOTHING_COUNTED = Meter()

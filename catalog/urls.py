@@ -97,17 +97,17 @@ class Url:
 
         Bytes of it that are no UTF-8 are escaped, as they came.
         """
-        said = _BYTE.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location.strip(_AROUND))
-        slashes = said[:2].replace("\\", "/")
-        if _SCHEME.match(said):
-            return read_url(said)
+        reference = _BYTE.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location.strip(_AROUND))
+        slashes = reference[:2].replace("\\", "/")
+        if _SCHEME.match(reference):
+            return read_url(reference)
         if slashes == "//":
-            return read_url(f"{self.scheme}://{said[2:]}")
-        if odd := _ODD.search(said):
+            return read_url(f"{self.scheme}://{reference[2:]}")
+        if odd := _ODD.search(reference):
             raise UrlError(_odd_character(odd))
-        path, query = _parts(said)
+        path, query = _parts(reference)
         if not path:
-            return replace(self, query=query if "?" in said else self.query)
+            return replace(self, query=query if "?" in reference else self.query)
         before = "" if slashes.startswith("/") else self.path.rpartition("/")[0] + "/"
         return replace(self, path=_resolved(before + path), query=query)
 
@@ -120,14 +120,14 @@ def read_url(text: str) -> Url:
     text = text.strip(_AROUND)
     if odd := _ODD.search(text):
         raise UrlError(_odd_character(odd))
-    found = _URL.match(text)
-    if found is None:
+    match = _URL.match(text)
+    if match is None:
         other = _SCHEME.match(text[:21])
         raise UrlError(f"scheme {other[0].lower() if other else ''!r}; only http:// and https:// are asked for")
-    scheme, (_, at, place), rest = found[1].lower(), found[2].rpartition("@"), found[3]
+    scheme, (_, at, host_text), rest = match[1].lower(), match[2].rpartition("@"), match[3]
     if rest.startswith("\\"):  # what follows is a path to some, and the host to others
-        raise UrlError(f"character '\\\\' at {found.start(3)}; percent-encode it")
-    host_and_port = _HOST_AND_PORT.fullmatch(place)
+        raise UrlError(f"character '\\\\' at {match.start(3)}; percent-encode it")
+    host_and_port = _HOST_AND_PORT.fullmatch(host_text)
     if host_and_port is None or int(host_and_port[2] or 0) > 65535:
         raise UrlError("credentials in the URL" if at else "host or port cannot be read")
     if not host_and_port[1]:
@@ -178,14 +178,14 @@ def _odd_character(odd: re.Match[str]) -> str:
 
 def _parts(rest: str) -> tuple[str, str]:
     """Return path and query as they can be sent."""
-    found = _REST.match(rest)
-    assert found is not None  # every part may be empty
-    path, query = found[1].replace("\\", "/"), found[2] or ""
+    match = _REST.match(rest)
+    assert match is not None  # every part may be empty
+    path, query = match[1].replace("\\", "/"), match[2] or ""
     return _escaped(path, _NOT_IN_PATHS), _escaped(query, _NOT_IN_QUERIES)
 
 
 def _escaped(text: str, unsafe: re.Pattern[str]) -> str:
-    return unsafe.sub(lambda found: quote(found[0], safe=""), text)
+    return unsafe.sub(lambda match: quote(match[0], safe=""), text)
 
 
 def _resolved(path: str) -> str:

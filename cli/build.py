@@ -69,8 +69,8 @@ def build(
     )
     record = last_record(release.store)
     console.print(_outcomes(record))
-    if said := _may_pass(record):
-        console.print(said, highlight=False, soft_wrap=True)
+    if message := _may_pass(record):
+        console.print(message, highlight=False, soft_wrap=True)
     counts, reasons = release.manifest.counts, release.manifest.reasons
     table = Table("refused because", "records", box=None)
     for reason, number in sorted(reasons.items(), key=lambda item: -item[1])[:12]:

@@ -32,14 +32,14 @@ def captions(
     opened = Release(release)
     with bar() as progress:
         task = progress.add_task("read captions", total=sum(shard.num_samples for shard in opened.manifest.shards))
-        found = collect_captions(opened, limit=limit, count=lambda more: progress.advance(task, more))
-    data = captions_page(opened, found)
+        collected = collect_captions(opened, limit=limit, count=lambda more: progress.advance(task, more))
+    data = captions_page(opened, collected)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(data)
     note_written(opened.store, str(out), "byline captions")
-    told = [
-        f"{len(found.shown):,} of {found.num_pictures:,} pictures",
-        f"by {len(found.by_captioner):,} {'captioner' if len(found.by_captioner) == 1 else 'captioners'}",
+    counts = [
+        f"{len(collected.shown):,} of {collected.num_pictures:,} pictures",
+        f"by {len(collected.by_captioner):,} {'captioner' if len(collected.by_captioner) == 1 else 'captioners'}",
     ]
-    line = f"{out} ({len(data) / 1e6:.1f} MB): {', '.join(told)}"
+    line = f"{out} ({len(data) / 1e6:.1f} MB): {', '.join(counts)}"
     Console(highlight=False, emoji=False, markup=False).print(line, soft_wrap=True)

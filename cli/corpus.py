@@ -28,12 +28,12 @@ def find_corpus(path: str | None) -> Store:
                 f"no corpus at {path}: it has no {layout.CORPUS_FILE}; make one with: byline build CONFIG"
             )
         return store
-    found = list(_corpora(Path(), LEVELS))
-    if not found:
+    corpora = list(_corpora(Path(), LEVELS))
+    if not corpora:
         raise ConfigError(f"no corpus in the current folder or {LEVELS} levels below; name one with --corpus")
-    if len(found) > 1:
-        raise ConfigError(f"{len(found)} corpora here: {', '.join(map(str, found))}; name one with --corpus")
-    return Store(str(found[0]))
+    if len(corpora) > 1:
+        raise ConfigError(f"{len(corpora)} corpora here: {', '.join(map(str, corpora))}; name one with --corpus")
+    return Store(str(corpora[0]))
 
 
 def _corpora(folder: Path, levels: int) -> Iterator[Path]:

@@ -33,11 +33,11 @@ def diff(
     from byline.catalog.corpora.manifest import Release
     from byline.pipelines.rights.plans.differences import difference
 
-    found = difference(Release(a), Release(b))
+    changes = difference(Release(a), Release(b))
     if as_json:
-        print(json.dumps(found.model_dump(mode="json"), indent=1, sort_keys=True))
+        print(json.dumps(changes.model_dump(mode="json"), indent=1, sort_keys=True))
     else:
-        show(found, Console(highlight=False, emoji=False), None if everything else FIRST)
+        show(changes, Console(highlight=False, emoji=False), None if everything else FIRST)
 
 
 def show(difference: "Difference", console: Console, first: int | None) -> None:
@@ -51,14 +51,14 @@ def show(difference: "Difference", console: Console, first: int | None) -> None:
     images = (("images added", difference.images_added), ("images removed", difference.images_removed))
     records = (("records added", difference.added), ("records removed", difference.removed))
     for title, moved in (*images, *records):
-        _list(console, title, [_moved(one, title.startswith("images")) for one in moved], first)
+        _list(console, title, [_moved(entry, title.startswith("images")) for entry in moved], first)
     for title, changes in (
         ("license changed", difference.relicensed),
         ("split changed", difference.resplit),
         ("copies of another keeper", difference.rekept),
     ):
-        _list(console, title, [_change(one) for one in changes], first)
-    _list(console, "credits changed", [_credit(one) for one in difference.credits], first)
+        _list(console, title, [_change(change) for change in changes], first)
+    _list(console, "credits changed", [_credit(credit) for credit in difference.credits], first)
 
 
 def _counts(title: str, groups: "dict[str, Group]") -> Table:

@@ -46,6 +46,6 @@ def doctor(
 def _show(line: "Line") -> bool:
     """Print a line and return whether there is something to mend. It has 80 columns at most, but for long paths."""
     start = f"{line.state:<4}  {line.about:<{ABOUT}}  "
-    wrapped = textwrap.wrap(line.told, COLUMNS - len(start), break_on_hyphens=False, break_long_words=False) or [""]
+    wrapped = textwrap.wrap(line.message, COLUMNS - len(start), break_on_hyphens=False, break_long_words=False) or [""]
     print("\n".join(f"{start if not number else ' ' * len(start)}{text}" for number, text in enumerate(wrapped)))
     return line.state == "mend"

@@ -91,7 +91,7 @@ def _row(name: str, cells: Sequence[str]) -> str:
 
 
 def _totals(memory: Sequence["Memory"]) -> list[str]:
-    return [f"{one.total / 1e9:,.2f}" for one in memory]
+    return [f"{stage.total / 1e9:,.2f}" for stage in memory]
 
 
 def _fits(memory: "Memory", estimate: "Estimate") -> str:

@@ -39,23 +39,26 @@ def duplicates(
             task = progress.add_task("read packs", total=total)
             return lambda more: progress.advance(task, more)
 
-        found = collect(opened, limit=limit, begin=begin)
-    data = page(opened, found)
+        collected = collect(opened, limit=limit, begin=begin)
+    data = page(opened, collected)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(data)
     note_written(opened.store, str(out), "byline duplicates")
     size = f"{len(data) / 1e6:.1f} MB"
-    Console(highlight=False, emoji=False, markup=False).print(f"{out} ({size}): {_summary(found)}", soft_wrap=True)
+    Console(highlight=False, emoji=False, markup=False).print(f"{out} ({size}): {_summary(collected)}", soft_wrap=True)
 
 
 def _summary(duplicates: "Duplicates") -> str:
     ledger = duplicates.ledger
     if not ledger.num_clusters:
         return "the release has no duplicates"
-    told = [f"{len(duplicates.clusters):,} of {ledger.num_clusters:,} clusters", f"{ledger.num_copies:,} copies in all"]
-    told += [f"{ledger.num_same_bytes:,} with their keeper's bytes", f"{ledger.num_conflicts:,} in license conflict"]
+    counts = [
+        f"{len(duplicates.clusters):,} of {ledger.num_clusters:,} clusters",
+        f"{ledger.num_copies:,} copies in all",
+    ]
+    counts += [f"{ledger.num_same_bytes:,} with their keeper's bytes", f"{ledger.num_conflicts:,} in license conflict"]
     if duplicates.num_taken_down:
-        told.append(f"{duplicates.num_taken_down:,} left out as taken down")
+        counts.append(f"{duplicates.num_taken_down:,} left out as taken down")
     if duplicates.num_lost:
-        told.append(f"{duplicates.num_lost:,} not in the corpus any more")
-    return ", ".join(told)
+        counts.append(f"{duplicates.num_lost:,} not in the corpus any more")
+    return ", ".join(counts)

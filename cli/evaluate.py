@@ -75,16 +75,16 @@ def evaluate(
             task = progress.add_task(stage, total=total)
             return lambda more: progress.advance(task, more)
 
-        found = evaluate_checkpoint(checkpoint, opened, choices, device=device or default_device(), begin=begin)
-    told = as_plain_data(found, command_of(checkpoint, release, choices))
+        evaluation = evaluate_checkpoint(checkpoint, opened, choices, device=device or default_device(), begin=begin)
+    plain_data = as_plain_data(evaluation, command_of(checkpoint, release, choices))
     page = out.with_suffix(".html")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    page.write_text(evaluation_page(found, told), encoding="utf-8")
+    out.write_text(json.dumps(plain_data, indent=2) + "\n", encoding="utf-8")
+    page.write_text(evaluation_page(evaluation, plain_data), encoding="utf-8")
     note_written(opened.store, str(page), "byline evaluate")
-    for report in told["reports"]:
+    for report in plain_data["reports"]:
         low, high = report["interval"]
         print(f"{report['value']:9.4f}  [{low:.4f}, {high:.4f}]  {report['claim'].split(';')[0]}")
-    for refused in told["refused"]:
+    for refused in plain_data["refused"]:
         print(f"        -  {refused['reason']}")
-    print(f"{out} and {page} (checkpoint {found.checkpoint.digest[:12]})")
+    print(f"{out} and {page} (checkpoint {evaluation.checkpoint.digest[:12]})")

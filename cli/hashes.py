@@ -82,7 +82,7 @@ def _tell(out: Path, made: "Hashed") -> None:
         was, it = ("was", "it") if num == 1 else ("were", "them")
         of = f"{num:,} of {num + made.num_pictures:,} files"
         aside.print(f"warning: {of} {was} not read; nothing is compared with {it}", soft_wrap=True)
-    told = [f"{made.num_pictures:,} pictures", f"{made.num_flat:,} of them flat"]
+    counts = [f"{made.num_pictures:,} pictures", f"{made.num_flat:,} of them flat"]
     if made.beside:
-        told.append("beside them " + ", ".join(f"{num:,} {suffix}" for suffix, num in made.beside.items()))
-    print(f"{out} ({len(made.data) / 1e6:.1f} MB): {', '.join(told)}")
+        counts.append("beside them " + ", ".join(f"{num:,} {suffix}" for suffix, num in made.beside.items()))
+    print(f"{out} ({len(made.data) / 1e6:.1f} MB): {', '.join(counts)}")

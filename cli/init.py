@@ -59,24 +59,26 @@ def init(
     from byline.pipelines.sources.readers.taken import names_taken
 
     options = _options(column or [], column_names)
-    found = find(source)
-    folder = folder_for(found, into)
-    options.refuse_for(found.reader)
+    source_info = find(source)
+    folder = folder_for(source_info, into)
+    options.refuse_for(source_info.reader)
     try:
-        taken = names_taken(found.reader, found.path, options)
+        taken = names_taken(source_info.reader, source_info.path, options)
         if taken is None and options.columns:
-            raise ConfigError(f"{found.path} is read by {found.reader}, whose fields are known; leave --column out")
-        sampled = sample(found, plain_name(Path(found.path).resolve()), options)
+            raise ConfigError(
+                f"{source_info.path} is read by {source_info.reader}, whose fields are known; leave --column out"
+            )
+        sampled = sample(source_info, plain_name(Path(source_info.path).resolve()), options)
     except ColumnError as error:  # there is no config yet that could say it
-        said = shlex.quote(f"{error.field}={error.name}")
-        raise SourceError(f"{error.what}; say which it is: add --column {said}") from error
+        argument = shlex.quote(f"{error.field}={error.name}")
+        raise SourceError(f"{error.what}; say which it is: add --column {argument}") from error
     except HeaderError as error:
-        said = shlex.quote(",".join(error.names))
-        raise SourceError(f"{error.what}; say what its columns are called: add --column-names {said}") from error
-    config = write_config(found, taken, folder, contact=contact, options=options)
+        argument = shlex.quote(",".join(error.names))
+        raise SourceError(f"{error.what}; say what its columns are called: add --column-names {argument}") from error
+    config = write_config(source_info, taken, folder, contact=contact, options=options)
 
     console = Console()
-    say(console, f"{found.path}: {found.words}, about {found.counted}, read by {found.reader}")
+    say(console, f"{source_info.path}: {source_info.words}, about {source_info.counted}, read by {source_info.reader}")
     console.print()
     for line in _named(taken):
         say(console, line)
@@ -89,7 +91,7 @@ def init(
         say(console, f"could not be read before these: {len(sampled.unreadable):,}; {first.place}: {first.problem}")
     console.print()
     say(console, f"{'wrote':<{WIDTH}} {config.name} and policy.toml in {config.parent}")
-    for word, step in next_steps(found, config, contact=contact).items():
+    for word, step in next_steps(source_info, config, contact=contact).items():
         say(console, f"{word:<{WIDTH}} {step}")
 
 
@@ -99,11 +101,11 @@ def _options(columns: list[str], column_names: str | None) -> "ReadOptions":
     from byline.catalog.errors import ConfigError
     from byline.pipelines.sources.readers.options import ReadOptions
 
-    said = [text.partition("=") for text in columns]
-    if wrong := [text for text, (field, _, name) in zip(columns, said, strict=True) if not (field and name)]:
+    pairs = [text.partition("=") for text in columns]
+    if wrong := [text for text, (field, _, name) in zip(columns, pairs, strict=True) if not (field and name)]:
         raise ConfigError(f"--column takes FIELD=NAME, got {wrong[0]!r}")
     names = {} if column_names is None else {"column_names": tuple(map(str.strip, column_names.split(",")))}
-    return parse_config({"columns": {field: name for field, _, name in said}, **names}, ReadOptions, where="--column")
+    return parse_config({"columns": {field: name for field, _, name in pairs}, **names}, ReadOptions, where="--column")
 
 
 def _named(taken: "Taken | None") -> list[str]:
@@ -126,11 +128,11 @@ def _is_said(field: str, taken: "Taken") -> bool:
 
 def _record(record: "ImageRecord") -> list[str]:
     claims = "; ".join(f"{name} = {text}" for name, text in record.license_claims)
-    said = {
+    fields = {
         "title": record.title,
         "creator": record.creator,
         "license": claims,
         "tags": ", ".join(record.tags[:8]),
         "picture": record.held or record.url,
     }
-    return [f"  {record.id}", *(f"    {field:<{WIDTH - 2}} {text}" for field, text in said.items() if text)]
+    return [f"  {record.id}", *(f"    {field:<{WIDTH - 2}} {text}" for field, text in fields.items() if text)]

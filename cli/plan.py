@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from byline.catalog.bars import bar
-from byline.cli.verb import size_of
+from byline.cli.plan_cluster import cluster_lines
+from byline.cli.verb import say, size_of
 
 if TYPE_CHECKING:
     from byline.pipelines.rights.plans.caption_costs import CaptionRate
@@ -27,6 +28,11 @@ def plan(
     on: Annotated[str | None, typer.Option(help="What captions: a device of configs/hardware/captions.toml.")] = None,
     images_per_s: Annotated[float | None, typer.Option(help="Pictures that it captions in a second.")] = None,
     price: Annotated[float | None, typer.Option(help="What it costs, in dollars an hour.")] = None,
+    cluster: Annotated[int | None, typer.Option(min=1, help="Hours and cost on so many workers.")] = None,
+    records: Annotated[int | None, typer.Option(min=1, help="With --cluster: so many records like these too.")] = None,
+    hardware: Annotated[
+        str | None, typer.Option(help="With --cluster: a table like cluster.toml of configs/hardware.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
 ) -> None:
     """Say what a build under a policy would change: by license, source, creator and reason; shards, bytes, captions.
@@ -37,6 +43,8 @@ def plan(
     to_fetch_again, to_caption, captions, to_measure, latents, shards.
 
     How long captions take is told at the rate of --on or --images-per-s, else at that of the corpus' last build.
+    --cluster tells what a build and latents take on so many workers, from what earlier builds took: docs/cost.md. In
+    --json it is `cluster`, beside the keys of the plan.
 
     Example: byline plan configs/corpora/demo.toml --policy configs/policies/public-domain.toml
     """
@@ -48,6 +56,8 @@ def plan(
 
     from byline.pipelines.corpora.config import check_measured, load_corpus_config, load_policy
     from byline.pipelines.rights.plans.caption_costs import find_rate
+    from byline.pipelines.rights.plans.clusters.cluster_plan import plan_cluster
+    from byline.pipelines.rights.plans.clusters.prices import read_prices
     from byline.pipelines.rights.plans.planning import make_plan
 
     made, rules = load_corpus_config(config)
@@ -61,10 +71,17 @@ def plan(
     with bar() as progress:
         task = progress.add_task("plan", total=None)
         found = make_plan(made, rules, lambda more: progress.advance(task, more))
+    on_cluster = None
+    if cluster is not None:
+        on_cluster = plan_cluster(made, found, rates, workers=cluster, records=records, prices=read_prices(hardware))
     if as_json:
-        print(json.dumps(found.model_dump(mode="json"), indent=1, sort_keys=True))
-    else:
-        show(found, Console(highlight=False, emoji=False), rates)
+        more = {"cluster": on_cluster.model_dump(mode="json")} if on_cluster else {}
+        print(json.dumps({**found.model_dump(mode="json"), **more}, indent=1, sort_keys=True))
+        return
+    console = Console(highlight=False, emoji=False)
+    show(found, console, rates)
+    for line in cluster_lines(on_cluster) if on_cluster else ():
+        say(console, line)
 
 
 def show(plan: "Plan", console: Console, rates: "Mapping[str, CaptionRate | None]" = MappingProxyType({})) -> None:

@@ -92,9 +92,9 @@ def _show(done: "Rechecked", console: Console) -> None:
         + (f"; {done.num_held:,} are files of this machine, of which nobody is asked" if done.num_held else ""),
         highlight=False,
     )
-    found = {name: len(delta[name]) for name in ("removed", "opted-out", "relicensed", "changed")}
+    counts = {name: len(delta[name]) for name in ("removed", "opted-out", "relicensed", "changed")}
     console.print(
-        f"{', '.join(f'{number:,} {name}' for name, number in found.items())}; the policy decides which of them go: "
+        f"{', '.join(f'{number:,} {name}' for name, number in counts.items())}; the policy decides which of them go: "
         "see byline plan CONFIG, and run byline build CONFIG to apply",
         highlight=False,
     )

@@ -57,7 +57,7 @@ def report(
     drawn, reports = [], []
     if run is not None:
         digest = checkpoint_digest(run)
-        reports = [] if measured is None else [asdict(one) for one in read_reports(measured, digest)]
+        reports = [] if measured is None else [asdict(measurement) for measurement in read_reports(measured, digest)]
         drawn = [digest, prompts, seed, reports]
     shown = fingerprint(opened, drawn)
     if is_up_to_date(out, shown):

@@ -160,9 +160,9 @@ def check(
     if counts["left"]:
         print(f"{counts['left']:,} places in {store.root} hold bytes of what was removed{noted}")
     else:
-        said = "nothing is left" if not counts["unread"] else "nothing was found in what could be read"
+        result = "nothing is left" if not counts["unread"] else "nothing was found in what could be read"
         read = f"{num_bytes:,} bytes read, every run of 127 bytes or more compared"
-        print(f"{said} in {store.root}: {read}{noted}")
+        print(f"{result} in {store.root}: {read}{noted}")
     if counts["left"] or counts["unread"]:
         raise typer.Exit(1)
 
@@ -265,11 +265,11 @@ def _tell(store: "Store", receipt: "Receipt", *, deletes: bool) -> None:
     from byline.pipelines.rights.takedown.near_by import told_beyond
     from byline.pipelines.rights.takedown.receipts import receipt_path
 
-    seen = sum(bool(sum(one["times_seen"].values())) for one in receipt.checkpoints)
+    seen = sum(bool(sum(checkpoint["times_seen"].values())) for checkpoint in receipt.checkpoints)
     changed = f"{len(receipt.files):,} files, {len(receipt.shards):,} shards changed"
     _say(f"{len({row['record_id'] for row in receipt.removed}):,} records removed; {changed}")
-    for one in receipt.releases:
-        _say(f"release {one['name']}: {one['before']} -> {one['after'] or 'withdrawn, nothing was left'}")
+    for release in receipt.releases:
+        _say(f"release {release['name']}: {release['before']} -> {release['after'] or 'withdrawn, nothing was left'}")
     if seen:
         _say(f"{seen:,} checkpoints have seen it: only training anew makes them forget")
     for line in told_beyond(store, receipt.beyond, deletes=deletes):

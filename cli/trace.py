@@ -34,8 +34,8 @@ def trace(
     store, kind = find_corpus(corpus), kind_of(x)
     checkpoints = find_checkpoints(run, store)
     traces = trace_of(store, x, checkpoints.seen)
-    told = {release.digest for one in traces for release in one.releases if release.seen_by}
-    not_known = checkpoints.of_others(told)
+    digests = {release.digest for record_trace in traces for release in record_trace.releases if release.seen_by}
+    not_known = checkpoints.of_others(digests)
     if as_json:
         from byline.pipelines.rights.traces.telling import json_of
 

@@ -34,8 +34,8 @@ def _close_to(typing: Any, rests: Any, first: Any, rest: Any, limit: Any) -> Any
         vector = ir.VectorType(ir.IntType(32), COMPARED_AT_ONCE)
 
         def repeated(value: Any) -> Any:
-            one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.IntType(32)(0))
-            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(vector, None))
+            first_lane = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.IntType(32)(0))
+            return builder.shuffle_vector(first_lane, ir.Constant(vector, ir.Undefined), ir.Constant(vector, None))
 
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         several = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
@@ -68,15 +68,15 @@ def by_share(keys_N, rests_N, width, ordered):
 
 
 @compiled(nogil=True)
-def _row_at(place, key, rows, starts):
-    """Return the row whose rest is at this place of the list of a key."""
+def _row_at(position, key, rows, starts):
+    """Return the row whose rest is at this position of the list of a key."""
     neighbor = 0
     while True:
-        one = neighbor_of(key, neighbor)
-        num = np.uint64(starts[one + np.uint64(1)] - starts[one])
-        if place < num:
-            return rows[np.uint64(starts[one]) + place]
-        place, neighbor = place - num, neighbor + 1
+        neighbor_key = neighbor_of(key, neighbor)
+        num = np.uint64(starts[neighbor_key + np.uint64(1)] - starts[neighbor_key])
+        if position < num:
+            return rows[np.uint64(starts[neighbor_key]) + position]
+        position, neighbor = position - num, neighbor + 1
 
 
 @compiled(nogil=True)
@@ -91,18 +91,18 @@ def _is_told(many, row, few, other, band, search):
 
 @compiled(nogil=True)
 def _passing(ordered, first, last, share, low, list_starts, rests, limit, passing):
-    """Write down the places of codes with a close rest in their list, and return how many.
+    """Write down the indices of codes with a close rest in their list, and return how many.
 
     It calls nothing and does not branch on what is close, so that several lists are on their way from memory at once.
     """
     num, lowest = np.uint64(0), (np.uint64(1) << low) - np.uint64(1)
-    for place in range(np.uint64(first), np.uint64(last)):
-        key, rest = ordered[place] & lowest | share << low, np.uint32(ordered[place] >> np.uint64(32))
+    for index in range(np.uint64(first), np.uint64(last)):
+        key, rest = ordered[index] & lowest | share << low, np.uint32(ordered[index] >> np.uint64(32))
         entry, stop, close = np.uint64(list_starts[key]), np.uint64(list_starts[key + np.uint64(1)]), np.uint64(0)
         while entry < stop:
             close |= _close_to(rests, entry, rest, limit)
             entry += np.uint64(COMPARED_AT_ONCE)
-        passing[num] = place
+        passing[num] = index
         num += np.uint64(close != 0)
     return num
 
@@ -122,10 +122,10 @@ def probe(words, start, ordered, share_starts, lists, where, search, pairs, num)
     for share in range(np.uint64(1 << SHARE_BITS)):
         first, last = share_starts[share], share_starts[share + np.uint64(1)]
         num_passing = _passing(ordered, first, last, share, low, list_starts, rests, limit, passing)
-        for place in passing[:num_passing]:
-            one = ordered[place]
-            key, rest = one & (np.uint64(1) << low) - np.uint64(1) | share << low, np.uint32(one >> np.uint64(32))
-            row = start + np.int64((one & np.uint64(0xFFFFFFFF)) >> low)
+        for index in passing[:num_passing]:
+            packed = ordered[index]
+            key, rest = packed & (np.uint64(1) << low) - np.uint64(1) | share << low, np.uint32(packed >> np.uint64(32))
+            row = start + np.int64((packed & np.uint64(0xFFFFFFFF)) >> low)
             own = np.uint64(list_starts[key]) + np.uint64(starts[key + np.uint64(1)] - starts[key])
             for entry in range(np.uint64(list_starts[key]), np.uint64(list_starts[key + np.uint64(1)])):
                 if bits_set(np.uint64(rests[entry] ^ rest)) + (entry >= own) > limit:  # one more for a key changed

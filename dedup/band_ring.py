@@ -47,14 +47,14 @@ def values_of(words_NW, start, stop, pieces):
             for word in range(words_NW.shape[1]):
                 words[word, row] = words_NW[first + row, word]
         for band in range(pieces.shape[0]):
-            place = np.uint64(0)
+            offset = np.uint64(0)
             for piece in range(pieces.shape[1]):
                 shift, width = np.uint64(pieces[band, piece, 1]), np.uint64(pieces[band, piece, 2])
                 mask = (np.uint64(1) << width) - np.uint64(1)
                 word, value = words[pieces[band, piece, 0]], values[band, first - start : first - start + num]
                 for row in range(np.uint64(num)):  # no branch and no sign: several at once
-                    value[row] |= np.uint16((word[row] >> shift & mask) << place)
-                place += width
+                    value[row] |= np.uint16((word[row] >> shift & mask) << offset)
+                offset += width
     return values
 
 
@@ -68,9 +68,9 @@ def rests_of(one_N, two_N, width):
 
 
 @compiled(nogil=True, inline="always")
-def neighbor_of(key, place):
-    """Return the key itself at place 0, and at the others those that are one bit away."""
-    return key ^ (np.uint64(1) << np.uint64(place) >> np.uint64(1))
+def neighbor_of(key, neighbor):
+    """Return neighbor 0 of a key, which is the key itself, or another one, which is one bit away."""
+    return key ^ (np.uint64(1) << np.uint64(neighbor) >> np.uint64(1))
 
 
 @compiled(nogil=True)
@@ -94,9 +94,9 @@ def list_starts_of(starts, num_neighbors):
     list_starts = np.zeros(len(starts), np.uint32)
     for key in range(np.uint64(len(starts) - 1)):
         num = np.uint32(0)
-        for place in range(num_neighbors):
-            one = neighbor_of(key, place)
-            num += starts[one + np.uint64(1)] - starts[one]
+        for neighbor in range(num_neighbors):
+            neighbor_key = neighbor_of(key, neighbor)
+            num += starts[neighbor_key + np.uint64(1)] - starts[neighbor_key]
         list_starts[key + np.uint64(1)] = list_starts[key] + num
     return list_starts
 
@@ -106,9 +106,9 @@ def fill_lists(rests_N, rows, starts, num_neighbors, lists):
     """Write the lists of rests, one after the other."""
     ordered, end = rests_N[rows], np.uint64(0)
     for key in range(np.uint64(len(starts) - 1)):
-        for place in range(num_neighbors):
-            one = neighbor_of(key, place)
-            for row in range(np.uint64(starts[one]), np.uint64(starts[one + np.uint64(1)])):
+        for neighbor in range(num_neighbors):
+            neighbor_key = neighbor_of(key, neighbor)
+            for row in range(np.uint64(starts[neighbor_key]), np.uint64(starts[neighbor_key + np.uint64(1)])):
                 lists[end] = ordered[row]
                 end += np.uint64(1)
 
@@ -117,11 +117,11 @@ def fill_lists(rests_N, rows, starts, num_neighbors, lists):
 def first_band_of(differing, ring, limits):
     """Return the first band in which two codes are candidates, so that a pair is told once; -1 for none."""
     num_bands = ring.shape[0]
-    one = bits_set(np.uint64(band_value(differing, 0, ring[0])))
-    two = bits_set(np.uint64(band_value(differing, 0, ring[1])))
+    bits_0 = bits_set(np.uint64(band_value(differing, 0, ring[0])))
+    bits_1 = bits_set(np.uint64(band_value(differing, 0, ring[1])))
     for band in range(num_bands):
-        three = bits_set(np.uint64(band_value(differing, 0, ring[(band + 2) % num_bands])))
-        if one <= limits[0] and one + two + three <= limits[1]:
+        bits_2 = bits_set(np.uint64(band_value(differing, 0, ring[(band + 2) % num_bands])))
+        if bits_0 <= limits[0] and bits_0 + bits_1 + bits_2 <= limits[1]:
             return band
-        one, two = two, three
+        bits_0, bits_1 = bits_1, bits_2
     return -1

@@ -30,12 +30,12 @@ def bits_set(typing: Any, word: Any) -> Any:
 @compiled(nogil=True, inline="always")
 def band_value(words, row, pieces):
     """Return the value of a band of a code."""
-    value, place = np.uint64(0), np.uint64(0)
+    value, offset = np.uint64(0), np.uint64(0)
     for piece in range(pieces.shape[0]):
         width = np.uint64(pieces[piece, 2])
         mask = (np.uint64(1) << width) - np.uint64(1)
-        value |= (words[row, pieces[piece, 0]] >> np.uint64(pieces[piece, 1]) & mask) << place
-        place += width
+        value |= (words[row, pieces[piece, 0]] >> np.uint64(pieces[piece, 1]) & mask) << offset
+        offset += width
     return np.int64(value)
 
 
@@ -88,12 +88,12 @@ def _all(codes, start, stop, where, beside, half, search, pairs, num):
     """Write down the pairs in `[start, stop)` that are near and met here; return how many there are by now."""
     words_0, words_1, radius = codes[0], codes[1], search[1]
     for row in range(start, stop):
-        one, two, close = words_0[row], words_1[row], 0
+        word_0, word_1, close = words_0[row], words_1[row], 0
         for other in range(np.uint64(row + 1), np.uint64(stop)):  # no branch and no sign: several are compared at once
-            close += bits_set(one ^ words_0[other]) + bits_set(two ^ words_1[other]) <= radius
+            close += bits_set(word_0 ^ words_0[other]) + bits_set(word_1 ^ words_1[other]) <= radius
         if close:
             for other in range(row + 1, stop):
-                if bits_set(one ^ words_0[other]) + bits_set(two ^ words_1[other]) <= radius:
+                if bits_set(word_0 ^ words_0[other]) + bits_set(word_1 ^ words_1[other]) <= radius:
                     num = _note(codes, row, other, where, beside, half, search, pairs, num)
     return num
 
@@ -138,11 +138,11 @@ def _cells(words_NW, is_first_N, pieces, low, high):
     for row in range(words_NW.shape[0]):
         cell = band_value(words_NW, row, pieces) - low
         if 0 <= cell < high - low and is_first_N[row]:
-            place = ends[cell]
+            position = ends[cell]
             ends[cell] += 1
             for word in range(words_NW.shape[1]):
-                codes[place, word] = words_NW[row, word]
-            codes[place, 4] = row
+                codes[position, word] = words_NW[row, word]
+            codes[position, 4] = row
     return codes, starts
 
 

@@ -36,21 +36,21 @@ def _are_equal(words_NW, row, other):
 def _fill(words_NW, table, first_of):
     """Fill a table of zeros, half again as long as the codes at least and a power of two long; and with it `first_of`.
 
-    A place of it has the row of a code, from 1 on, and above it 32 bits of what it is mixed to: others, as a rule,
+    A slot of it has the row of a code, from 1 on, and above it 32 bits of what it is mixed to: others, as a rule,
     are told apart by these.
     """
     last, row_bits = np.uint64(len(table) - 1), np.uint64(0xFFFFFFFF)
     for row in range(np.uint64(len(words_NW))):
         mixed = _mixed(words_NW, row)
-        place = mixed & last
+        slot = mixed & last
         while True:
-            there = table[place]
+            there = table[slot]
             other = (there & row_bits) - np.uint64(1)
             if not there:
-                table[place] = mixed & ~row_bits | row + np.uint64(1)
+                table[slot] = mixed & ~row_bits | row + np.uint64(1)
                 first_of[row] = row
                 break
             if not (there ^ mixed) & ~row_bits and _are_equal(words_NW, row, other):
                 first_of[row] = other
                 break
-            place = place + np.uint64(1) & last
+            slot = slot + np.uint64(1) & last

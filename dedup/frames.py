@@ -70,9 +70,9 @@ def find_frame(image: Image.Image) -> Frame | None:
 
 def _agreed(depths: list[int]) -> Frame | None:
     """Return the frame that the depths at left, right, top and bottom speak for, or none where they contradict."""
-    found = sorted(depth for depth in depths if depth > 0)
-    agreed = [one for one, next_ in pairwise(found) if next_ - one <= AGREE_PX]
-    if len(found) < 2 or (not agreed and UNCLEAR in depths):
+    known_depths = sorted(depth for depth in depths if depth > 0)
+    agreed = [depth for depth, next_ in pairwise(known_depths) if next_ - depth <= AGREE_PX]
+    if len(known_depths) < 2 or (not agreed and UNCLEAR in depths):
         return None
     widths = []
     for pair in (depths[:2], depths[2:]):

@@ -87,8 +87,8 @@ def similar_pictures(
     is_one = np.asarray(cosine_P) >= 1
     ones = coo_array((is_one[is_one], (i_P[is_one], j_P[is_one])), shape=(num, num))
     num_vectors, vector_of = connected_components(ones, directed=False) if num else (0, np.zeros(0, np.int64))
-    one, other, cosine = vector_of[i_P[~is_one]], vector_of[j_P[~is_one]], np.asarray(cosine_P)[~is_one]
-    starts, others, order = _both_ways(one, other, num_vectors)
+    vector_i, vector_j, cosine = vector_of[i_P[~is_one]], vector_of[j_P[~is_one]], np.asarray(cosine_P)[~is_one]
+    starts, others, order = _both_ways(vector_i, vector_j, num_vectors)
     return Similar(
         vectors=vector_of[images_N].astype(np.int64),
         starts=starts,
@@ -109,10 +109,10 @@ def _none_similar(num: int) -> Similar:
 def _both_ways(
     i_P: npt.NDArray[np.int64], j_P: npt.NDArray[np.int64], num: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    one, other = np.concatenate([i_P, j_P]), np.concatenate([j_P, i_P])
-    order = np.argsort(one, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(one, minlength=num))]).astype(np.int64)
-    return starts, other[order], order
+    i_both, j_both = np.concatenate([i_P, j_P]), np.concatenate([j_P, i_P])
+    order = np.argsort(i_both, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(i_both, minlength=num))]).astype(np.int64)
+    return starts, j_both[order], order
 
 
 def choose_keepers(
@@ -157,10 +157,10 @@ def _choose(looks, near, similar, max_luma, max_chroma_squared):  # type: ignore
     # the last look with each code of a keeper; `before_L` leads to earlier ones
     newest_C = np.full(len(starts) - 1, -1)
     before_L, picture_L = np.full(len(code_L), -1), np.empty(len(code_L), np.int64)
-    for place in range(num):
-        best = place
-        for look in range(first_N[place], first_N[place + 1]):
-            picture_L[look] = place
+    for picture in range(num):
+        best = picture
+        for look in range(first_N[picture], first_N[picture + 1]):
+            picture_L[look] = picture
             code = code_L[look]
             for pair in range(starts[code] - 1, starts[code + 1]):
                 is_same = pair < starts[code]
@@ -168,8 +168,10 @@ def _choose(looks, near, similar, max_luma, max_chroma_squared):  # type: ignore
                 distance = 0 if is_same else distances[pair]
                 while there >= 0:
                     keeper, kinds = picture_L[there], kinds_L[look] | kinds_L[there]
-                    is_simpler = kinds < kinds_N[place] or (kinds == kinds_N[place] and distance < distance_N[place])
-                    if keeper < best or (keeper == best and best < place and is_simpler):
+                    is_simpler = kinds < kinds_N[picture] or (
+                        kinds == kinds_N[picture] and distance < distance_N[picture]
+                    )
+                    if keeper < best or (keeper == best and best < picture and is_simpler):
                         is_like, cell = True, 0
                         while is_like and cell < GRID_BYTES:
                             luma = np.float64(colors_L[look, cell]) - colors_L[there, cell]
@@ -179,19 +181,19 @@ def _choose(looks, near, similar, max_luma, max_chroma_squared):  # type: ignore
                             cell += 3
                         if is_like:
                             best = keeper
-                            distance_N[place], kinds_N[place] = distance, kinds
+                            distance_N[picture], kinds_N[picture] = distance, kinds
                     there = before_L[there]
-        vector = vector_N[place]
+        vector = vector_N[picture]
         for pair in range(similar_starts[vector] - 1, similar_starts[vector + 1]):
             is_same = pair < similar_starts[vector]
             keeper, cosine = keeper_V[vector if is_same else others[pair]], 1.0 if is_same else cosines[pair]
-            if keeper >= 0 and (keeper < best or (keeper == best and cosine > cosine_N[place])):
+            if keeper >= 0 and (keeper < best or (keeper == best and cosine > cosine_N[picture])):
                 best = keeper
-                distance_N[place], kinds_N[place], cosine_N[place] = -1, 0, cosine
-        keeper_N[place] = best
-        if best == place:
-            keeper_V[vector] = place
-            for look in range(first_N[place], first_N[place + 1]):
+                distance_N[picture], kinds_N[picture], cosine_N[picture] = -1, 0, cosine
+        keeper_N[picture] = best
+        if best == picture:
+            keeper_V[vector] = picture
+            for look in range(first_N[picture], first_N[picture + 1]):
                 before_L[look] = newest_C[code_L[look]]
                 newest_C[code_L[look]] = look
     return keeper_N, distance_N, kinds_N, cosine_N

@@ -48,8 +48,8 @@ class MetricInUse:
 
     def instrument(self, decoded: object) -> str:
         """Return a name that changes with distribution, version, settings, and how pictures are decoded."""
-        said = [self.extension.distribution, self.metric.model_dump(mode="json"), decoded]
-        return instrument_name(self.name, self.extension.plain_version, said)
+        settings = [self.extension.distribution, self.metric.model_dump(mode="json"), decoded]
+        return instrument_name(self.name, self.extension.plain_version, settings)
 
     def measure(self, image: Image.Image) -> float:
         """Measure one picture; not a number where the metric has nothing to say. Raises `ExtensionError`."""
@@ -70,6 +70,6 @@ class MetricInUse:
 
 def use_metric(name: str, settings: Mapping[str, Any]) -> MetricInUse:
     """Return the metric of this name. Raises a `BylineError` when it is not installed, or not with these settings."""
-    found = extension(METRICS, name, FIRST_WORDS)
-    check_plain(found)
-    return MetricInUse(extension=found, metric=found.configured(Metric, settings, f"[metrics.{name}]"))
+    ext = extension(METRICS, name, FIRST_WORDS)
+    check_plain(ext)
+    return MetricInUse(extension=ext, metric=ext.configured(Metric, settings, f"[metrics.{name}]"))

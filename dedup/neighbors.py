@@ -50,8 +50,8 @@ def near_pairs(codes: Codes, *, radius_bits: int) -> npt.NDArray[np.void]:
     equal["i"], equal["j"], equal["distance"] = first_of[others], others, 0
     del first_of
     units = units_of(len(codes), plan) if radius_bits else []
-    found = _in_threads(lambda unit: search_unit(words, is_first, unit, plan=plan, radius_bits=radius_bits), units)
-    return _sorted([equal, *found])
+    pairs = _in_threads(lambda unit: search_unit(words, is_first, unit, plan=plan, radius_bits=radius_bits), units)
+    return _sorted([equal, *pairs])
 
 
 def units_of(num_codes: int, plan: BandPlan) -> list[Unit]:
@@ -60,7 +60,7 @@ def units_of(num_codes: int, plan: BandPlan) -> list[Unit]:
     for banding, band in np.ndindex(plan.pieces.shape[:2]):
         num_cells = 1 << int(plan.pieces[banding, band, :, 2].sum())
         num_ranges = min(num_cells, -(-num_codes // GATHERED_CODES))
-        edges = [num_cells * place // num_ranges for place in range(num_ranges + 1)] if num_codes else []
+        edges = [num_cells * number // num_ranges for number in range(num_ranges + 1)] if num_codes else []
         units += [(banding, band, low, high) for low, high in pairwise(edges)]
     return units
 
@@ -77,10 +77,10 @@ def search_unit(
     banding, band, low, high = unit
     room = 1 << 16
     while True:
-        found = np.empty((room, 3), np.uint32)
-        num = search_band(words_NW, is_first_N, plan.pieces, (banding, band), low, high, radius_bits, found)
+        pairs = np.empty((room, 3), np.uint32)
+        num = search_band(words_NW, is_first_N, plan.pieces, (banding, band), low, high, radius_bits, pairs)
         if num <= room:
-            return found[:num].view(PAIR)[:, 0].copy()
+            return pairs[:num].view(PAIR)[:, 0].copy()
         room = num
 
 
@@ -108,8 +108,8 @@ class NearIndex:
         return rows, starts, list_starts, lists
 
     def _rests(self, values: npt.NDArray[np.uint16], band: int) -> npt.NDArray[np.uint32]:
-        one, two = ((band + after) % len(self.ring) for after in (1, 2))
-        rests: npt.NDArray[np.uint32] = rests_of(values[one], values[two], self.widths[one])
+        next_band, band_after = ((band + after) % len(self.ring) for after in (1, 2))
+        rests: npt.NDArray[np.uint32] = rests_of(values[next_band], values[band_after], self.widths[next_band])
         return rests
 
     def pairs_with(self, codes: Codes) -> npt.NDArray[np.void]:
@@ -128,12 +128,12 @@ class NearIndex:
         both, search = (words, self.words), (self.ring, self.limits, self.plan.pieces, self.radius_bits)
         room, ordered = 1 << 16, np.empty(values.shape[1], np.uint64)
         while True:
-            found, num = np.empty((room, 3), np.uint32), 0
+            pairs, num = np.empty((room, 3), np.uint32), 0
             for band, width in enumerate(self.widths):
                 share_starts = by_share(values[band], self._rests(values, band), width, ordered)
-                num = probe(both, start, ordered, share_starts, self.lists[band], (band, width), search, found, num)
+                num = probe(both, start, ordered, share_starts, self.lists[band], (band, width), search, pairs, num)
             if num <= room:
-                return found[:num].view(PAIR)[:, 0].copy()
+                return pairs[:num].view(PAIR)[:, 0].copy()
             room = num
 
 

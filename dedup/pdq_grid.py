@@ -40,9 +40,9 @@ def _luma_side_by_side(pixels_HWC, luma_WN):
     height, width = pixels_HWC.shape[:2]
     for first in range(0, width, COLUMNS_AT_ONCE):
         for row in range(height):
-            for place in range(first, min(first + COLUMNS_AT_ONCE, width)):
-                red, green, blue = pixels_HWC[row, place, 0], pixels_HWC[row, place, 1], pixels_HWC[row, place, 2]
-                luma_WN[place, row] = np.float32(red * 0.299 + green * 0.587 + blue * 0.114)
+            for column in range(first, min(first + COLUMNS_AT_ONCE, width)):
+                red, green, blue = pixels_HWC[row, column, 0], pixels_HWC[row, column, 1], pixels_HWC[row, column, 2]
+                luma_WN[column, row] = np.float32(red * 0.299 + green * 0.587 + blue * 0.114)
 
 
 @compiled(nogil=True, error_model="numpy")
@@ -54,8 +54,8 @@ def _box(values_LN, width, kept_K, means_KN):
     """
     length, ahead, num_inside, num_kept = len(values_LN), width // 2, 0, 0
     sums_N = np.zeros(values_LN.shape[1], np.float32)
-    for place in range(-ahead, length):
-        enters, leaves = place + ahead, place + ahead - width
+    for position in range(-ahead, length):
+        enters, leaves = position + ahead, position + ahead - width
         if enters < length:
             num_inside += 1
             values_N = values_LN[enters]
@@ -66,7 +66,7 @@ def _box(values_LN, width, kept_K, means_KN):
             values_N = values_LN[leaves]
             for column in range(len(sums_N)):
                 sums_N[column] -= values_N[column]
-        while num_kept < len(kept_K) and kept_K[num_kept] == place:
+        while num_kept < len(kept_K) and kept_K[num_kept] == position:
             means_N = means_KN[num_kept]
             for column in range(len(sums_N)):
                 means_N[column] = sums_N[column] / np.float32(num_inside)
@@ -79,8 +79,8 @@ def _copy(values_NL, copy_NL):
     num, length = min(len(values_NL), len(copy_NL)), copy_NL.shape[1]
     for first in range(0, length, COLUMNS_AT_ONCE):
         for row in range(num):
-            for place in range(first, min(first + COLUMNS_AT_ONCE, length)):
-                copy_NL[row, place] = values_NL[row, place]
+            for column in range(first, min(first + COLUMNS_AT_ONCE, length)):
+                copy_NL[row, column] = values_NL[row, column]
 
 
 def _centers(length: int) -> np.ndarray:

@@ -39,12 +39,12 @@ def load_autoencoder(source: str | ModelSource) -> AutoencoderKL:
 
     Raises `CheckpointError`, which names the field, for one of another class and for statistics that scale nothing.
     """
-    place = ModelSource(name=source) if isinstance(source, str) else source
-    kind = load_config(AutoencoderKL, place).get("_class_name", AutoencoderKL.__name__)
+    model_source = ModelSource(name=source) if isinstance(source, str) else source
+    kind = load_config(AutoencoderKL, model_source).get("_class_name", AutoencoderKL.__name__)
     if kind != AutoencoderKL.__name__:
-        raise CheckpointError(f"{place} holds an {kind} (_class_name), and byline reads AutoencoderKL; name one")
-    model: AutoencoderKL = load_pretrained(AutoencoderKL, place).eval().requires_grad_(False)
-    _check_statistics(model, str(place))
+        raise CheckpointError(f"{model_source} holds an {kind} (_class_name), and byline reads AutoencoderKL; name one")
+    model: AutoencoderKL = load_pretrained(AutoencoderKL, model_source).eval().requires_grad_(False)
+    _check_statistics(model, str(model_source))
     model.register_to_config(_name_or_path="")  # so that a copy does not depend on where it was copied from
     return model
 

@@ -29,12 +29,12 @@ class Model(Protocol):
 class DrawnFolder:
     """The pictures of some prompts in a folder or under a URL: what is there, and what is to be drawn still."""
 
-    def __init__(self, place: str, prompts: Sequence[str], config: SamplingConfig, about: Mapping[str, str]) -> None:
+    def __init__(self, root: str, prompts: Sequence[str], config: SamplingConfig, about: Mapping[str, str]) -> None:
         """Begin it, or go on with it. `about` says what draws: the checkpoint, the device and so on.
 
         Raises `ConfigError`, one line, when something else is there.
         """
-        self._store, self._config, self._notes = Store(place), config, dict(about)
+        self._store, self._config, self._notes = Store(root), config, dict(about)
         self._texts = [prompt for prompt in prompts for _ in range(config.images_per_prompt)]
         about_all = {"by": self._notes, "config": config.model_dump(mode="json"), "num_pictures": len(self._texts)}
         rows = [

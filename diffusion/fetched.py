@@ -30,22 +30,22 @@ def fetched(store: Store, checkpoint: str, digest: str, files: Mapping[str, str]
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         for name, sha256 in sorted(files.items()):
-            place = folder / name
-            if not place.is_file() or _digest(place) != sha256:
+            file = folder / name
+            if not file.is_file() or _digest(file) != sha256:
                 partial = folder.with_suffix(".partial")
                 store.download(f"{checkpoint}/{name}" if checkpoint else name, partial)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                partial.replace(place)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                partial.replace(file)
         os.utime(folder)
     _forget_others(folder)
     return folder
 
 
 def _forget_others(used: Path) -> None:
-    others = sorted((one for one in used.parent.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime)
-    for one in others[:-KEPT]:
-        if one != used and time.time() - one.stat().st_mtime > UNUSED_S:
-            shutil.rmtree(one, ignore_errors=True)
+    others = sorted((path for path in used.parent.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for folder in others[:-KEPT]:
+        if folder != used and time.time() - folder.stat().st_mtime > UNUSED_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -36,9 +36,9 @@ class ModelSource(BaseModel, frozen=True, extra="forbid"):
     @property
     def folder(self) -> Path | None:
         """The folder that it lies in, `subfolder` included; None for one on a hub or in a package."""
-        place = Path(self.name)
-        is_place = self.name.startswith((".", "/", "~")) or self.name.count("/") > 1 or place.is_dir()
-        return place.expanduser() / self.subfolder if is_place else None
+        path = Path(self.name)
+        is_path = self.name.startswith((".", "/", "~")) or self.name.count("/") > 1 or path.is_dir()
+        return path.expanduser() / self.subfolder if is_path else None
 
     def beside(self, subfolder: str) -> "ModelSource":
         """Return another folder of the same folder or repository."""

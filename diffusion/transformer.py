@@ -212,6 +212,6 @@ def rope_angles(rows: int, columns: int, head_width: int, device: torch.device) 
 def rotate(x_BKSD: Tensor, angles_ND: Tensor) -> Tensor:
     """Turn the pairs of the first N of a sequence by their angles; what comes after them, the text, stays."""
     turned_BKND, rest = x_BKSD[:, :, : len(angles_ND)], x_BKSD[:, :, len(angles_ND) :]
-    one, other = turned_BKND.chunk(2, -1)
+    first, second = turned_BKND.chunk(2, -1)
     cos, sin = angles_ND.cos().to(x_BKSD.dtype), angles_ND.sin().to(x_BKSD.dtype)
-    return torch.cat([torch.cat([one * cos - other * sin, one * sin + other * cos], -1), rest], 2)
+    return torch.cat([torch.cat([first * cos - second * sin, first * sin + second * cos], -1), rest], 2)

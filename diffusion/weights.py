@@ -35,10 +35,10 @@ def load_pretrained(kind: type[ModelT], source: str | ModelSource) -> ModelT:
     Only safetensors are read and no code that comes with them is run. Raises `CheckpointError`, one line, when that is
     not possible and when weights are missing, which the library would make up at random.
     """
-    place = _found(source)
+    model_source = _found(source)
     try:
         model, info = kind.from_pretrained(  # type: ignore[attr-defined]
-            place.name, output_loading_info=True, **_options(kind), **place.options()
+            model_source.name, output_loading_info=True, **_options(kind), **model_source.options()
         )
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
@@ -54,9 +54,9 @@ def load_pretrained(kind: type[ModelT], source: str | ModelSource) -> ModelT:
 
 def load_config(kind: Any, source: ModelSource) -> dict[str, Any]:
     """Return the config of a diffusers model as it is written. Raises `CheckpointError` when there is none."""
-    place = _found(source)
+    model_source = _found(source)
     try:
-        config: dict[str, Any] = kind.load_config(place.name, **place.options())
+        config: dict[str, Any] = kind.load_config(model_source.name, **model_source.options())
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise CheckpointError(f"cannot load {kind.__name__} from {source}: {reason}") from error
@@ -64,13 +64,13 @@ def load_config(kind: Any, source: ModelSource) -> dict[str, Any]:
 
 
 def _found(source: str | ModelSource) -> ModelSource:
-    place = ModelSource(name=source) if isinstance(source, str) else source
-    if place.folder is None:
-        return place
-    if not place.folder.is_dir():
-        raise CheckpointError(f"no folder {place}; name a folder that holds a model")
-    refuse_pickles(place.folder)
-    return place
+    model_source = ModelSource(name=source) if isinstance(source, str) else source
+    if model_source.folder is None:
+        return model_source
+    if not model_source.folder.is_dir():
+        raise CheckpointError(f"no folder {model_source}; name a folder that holds a model")
+    refuse_pickles(model_source.folder)
+    return model_source
 
 
 def _options(kind: type) -> dict[str, Any]:

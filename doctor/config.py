@@ -155,18 +155,18 @@ def _write_and_remove(store: Store) -> Line:
 
 def _within(about: str, look: Callable[[], Line]) -> Line:
     """Return what a look gives, or that it took too long: clients of object stores try again for minutes."""
-    found: list[Line] = []
+    lines: list[Line] = []
 
     def run() -> None:
         try:
-            found.append(look())
+            lines.append(look())
         except Exception as error:  # whatever a client library raises is told, and ends nothing
-            found.append(Line("mend", about, one_line(str(error))[:300]))
+            lines.append(Line("mend", about, one_line(str(error))[:300]))
 
     thread = Thread(target=run, daemon=True)
     thread.start()
     thread.join(WITHIN_S)
-    return found[0] if found else Line("mend", about, f"no answer within {WITHIN_S:.0f} s: check address and network")
+    return lines[0] if lines else Line("mend", about, f"no answer within {WITHIN_S:.0f} s: check address and network")
 
 
 def _endpoint(store: Store) -> str | None:
@@ -174,12 +174,12 @@ def _endpoint(store: Store) -> str | None:
     if not store.root.startswith(("s3://", "s3a://")):
         return None
     filesystem: Any = store._located[0]
-    said = getattr(filesystem, "endpoint_url", None) or (getattr(filesystem, "client_kwargs", None) or {}).get(
+    url = getattr(filesystem, "endpoint_url", None) or (getattr(filesystem, "client_kwargs", None) or {}).get(
         "endpoint_url"
     )
     variables = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
     named = next((os.environ[name] for name in variables if os.environ.get(name)), None)
-    return said or named or "https://s3.amazonaws.com"
+    return url or named or "https://s3.amazonaws.com"
 
 
 def _skew(endpoint: str) -> Line:
@@ -192,7 +192,7 @@ def _skew(endpoint: str) -> Line:
     if not date:
         return Line("-", "store clock", f"{endpoint} does not tell the time")
     ahead_s = time.time() - parsedate_to_datetime(date).timestamp()
-    told = f"this machine is {abs(ahead_s):,.0f} s {'ahead of' if ahead_s > 0 else 'behind'} {endpoint}"
+    message = f"this machine is {abs(ahead_s):,.0f} s {'ahead of' if ahead_s > 0 else 'behind'} {endpoint}"
     if abs(ahead_s) > MOST_SKEW_S:
-        return Line("mend", "store clock", f"{told}: set the clock, its requests are refused")
-    return Line("ok", "store clock", told)
+        return Line("mend", "store clock", f"{message}: set the clock, its requests are refused")
+    return Line("ok", "store clock", message)

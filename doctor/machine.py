@@ -29,7 +29,7 @@ class Line:
 
     state: Literal["ok", "-", "mend"]
     about: str
-    told: str
+    message: str
 
 
 def machine_lines() -> Iterator[Line]:
@@ -45,18 +45,18 @@ def machine_lines() -> Iterator[Line]:
 
 def _versions() -> Iterator[Line]:
     try:
-        found = distribution(DISTRIBUTION)
+        byline_distribution = distribution(DISTRIBUTION)
     except PackageNotFoundError:
         yield Line("mend", DISTRIBUTION, f"is not installed: pip install {DISTRIBUTION}")
         return
     python = ".".join(map(str, sys.version_info[:3]))
-    wanted = found.metadata["Requires-Python"] or ""
+    wanted = byline_distribution.metadata["Requires-Python"] or ""
     if SpecifierSet(wanted).contains(python):
         yield Line("ok", "python", python)
     else:
         yield Line("mend", "python", f"{python}, and byline needs {wanted}: make an environment with one of those")
-    yield Line("ok", DISTRIBUTION, found.version)
-    wrong = _wrong(_requirements(found, extra=""))
+    yield Line("ok", DISTRIBUTION, byline_distribution.version)
+    wrong = _wrong(_requirements(byline_distribution, extra=""))
     again = f"pip install --force-reinstall '{DISTRIBUTION}'"
     yield Line("mend", "libraries", f"{'; '.join(wrong)}: {again}") if wrong else Line("ok", "libraries", "all there")
 
@@ -64,28 +64,36 @@ def _versions() -> Iterator[Line]:
 def _requirements(distribution: Distribution, *, extra: str) -> list[Requirement]:
     """Return what is always needed, or with an extra what that adds."""
     listed = [Requirement(text) for text in distribution.requires or ()]
-    always = [one for one in listed if one.marker is None or one.marker.evaluate({"extra": ""})]
+    always = [
+        requirement
+        for requirement in listed
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    ]
     if not extra:
         return always
-    return [one for one in listed if one not in always and one.marker and one.marker.evaluate({"extra": extra})]
+    return [
+        requirement
+        for requirement in listed
+        if requirement not in always and requirement.marker and requirement.marker.evaluate({"extra": extra})
+    ]
 
 
 def _wrong(requirements: list[Requirement]) -> list[str]:
     """Say what is missing, too old or too new, or in pieces."""
-    return [told for one in requirements if (told := _told_of(one)) is not None]
+    return [problem for requirement in requirements if (problem := _problem_of(requirement)) is not None]
 
 
-def _told_of(requirement: Requirement) -> str | None:
+def _problem_of(requirement: Requirement) -> str | None:
     try:
-        found = distribution(requirement.name)
+        installed = distribution(requirement.name)
     except PackageNotFoundError:
         return f"no {requirement.name}"
     except Exception as error:  # whatever is wrong with somebody else's files is told, and ends nothing
         return f"{requirement.name} is damaged ({one_line(str(error))[:80]})"
-    version = found.version or ""
+    version = installed.version or ""
     if not requirement.specifier.contains(version, prereleases=True):
         return f"{requirement.name} {version} is not {requirement.specifier}"
-    gone = [name for name in _imported_as(found) if not _is_there(name)]
+    gone = [name for name in _imported_as(installed) if not _is_there(name)]
     return f"{requirement.name} is in pieces, without {gone[0]}" if gone else None
 
 
@@ -111,7 +119,7 @@ def _extra(name: str) -> Line:
     if not wrong:
         return Line("ok", f"[{name}]", brings)
     install = f"pip install '{DISTRIBUTION}[{name}]'"
-    is_only_missing = all(told.startswith("no ") for told in wrong)
+    is_only_missing = all(problem.startswith("no ") for problem in wrong)
     return Line("-" if is_only_missing else "mend", f"[{name}]", f"{'; '.join(wrong)}; if you need it: {install}")
 
 
@@ -144,23 +152,23 @@ def clock_line(now_s: float | None = None) -> Line:
     """Say whether the clock can be right: it is not before the time at which byline itself was written."""
     now_s = time.time() if now_s is None else now_s
     written_s = Path(__file__).stat().st_mtime
-    told = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now_s))
+    message = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now_s))
     if now_s + 60 < written_s:
-        return Line("mend", "clock", f"{told} is before byline was installed: set the clock, certificates need it")
-    return Line("ok", "clock", told)
+        return Line("mend", "clock", f"{message} is before byline was installed: set the clock, certificates need it")
+    return Line("ok", "clock", message)
 
 
 def disk_line(folder: Path) -> Line:
     """Say how much is free where a folder is, or will be."""
     there = nearest(folder)
     free = shutil.disk_usage(there).free
-    told = f"{free / 1e9:,.1f} GB free at {there}"
-    return Line("ok", "disk", told) if free >= LEAST_FREE_BYTES else Line("mend", "disk", f"{told}: make room")
+    message = f"{free / 1e9:,.1f} GB free at {there}"
+    return Line("ok", "disk", message) if free >= LEAST_FREE_BYTES else Line("mend", "disk", f"{message}: make room")
 
 
 def nearest(folder: Path) -> Path:
     """Return a folder, or where it is not there yet the nearest one above it."""
-    return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
 
 
 def writes_line(about: str, folder: Path) -> Line:
@@ -180,12 +188,12 @@ def _extensions() -> Iterator[Line]:
         return
     from byline.pipelines.corpora.extensions import found_extensions  # a second, which few need wait for
 
-    for one in found_extensions():
+    for ext in found_extensions():
         about, origin = (
-            f"{one.group.removeprefix(f'{DISTRIBUTION}.')} {one.name}",
-            f"of {one.distribution} {one.version}",
+            f"{ext.group.removeprefix(f'{DISTRIBUTION}.')} {ext.name}",
+            f"of {ext.distribution} {ext.version}",
         )
-        if one.problem is None:
+        if ext.problem is None:
             yield Line("ok", about, origin)
         else:
-            yield Line("mend", about, f"{origin}: {one_line(one.problem)}; mend or remove it")
+            yield Line("mend", about, f"{origin}: {one_line(ext.problem)}; mend or remove it")

@@ -67,8 +67,8 @@ def measure_agreement(
     texts = list(dict.fromkeys(prompts))
     require_enough_prompts(len(prompts), len(texts))
     similarities_NT = scorer.similarities(pixels_NCHW, texts, count)
-    places = {text: place for place, text in enumerate(texts)}
-    own_N = similarities_NT[np.arange(len(prompts)), [places[prompt] for prompt in prompts]]
+    index_of = {text: index for index, text in enumerate(texts)}
+    own_N = similarities_NT[np.arange(len(prompts)), [index_of[prompt] for prompt in prompts]]
     ranks_N = (similarities_NT >= own_N[:, None]).sum(1)
     num_first, num_near = int((ranks_N == 1).sum()), int((ranks_N <= NEAR).sum())
     return Agreement(

@@ -58,15 +58,15 @@ class ClipScorer:
     def similarities(self, pixels_NCHW: Pixels, texts: Sequence[str], count: Count = lambda _: None) -> Floats:
         """Return cosines, `(N, T)`."""
         pictures = self.features.of(pixels_NCHW, count)
-        found = []
+        batches = []
         for start in range(0, len(texts), BATCH):
             tokens = self.tokenizer(
                 list(texts[start : start + BATCH]), padding=True, truncation=True, return_tensors="pt"
             )
             with torch.inference_mode():
                 pooled = self.model.text_model(**tokens).pooler_output
-                found.append(self.model.text_projection(pooled).cpu().double().numpy())
-        words = np.concatenate(found)
+                batches.append(self.model.text_projection(pooled).cpu().double().numpy())
+        words = np.concatenate(batches)
         similarities: Floats = _unit(pictures) @ _unit(words).T
         return similarities
 

@@ -68,6 +68,6 @@ def compare_all(
 def require_enough(measures: Sequence[str], features: Features, *, references: int, pictures: int) -> None:
     """Raise `ConfigError`, before anything is drawn, for a measure that would say nothing of so many."""
     for name in measures:
-        found = refusal(name, features, features.width, references=references, pictures=pictures)
-        if found is not None:
-            raise ConfigError(found.reason)
+        refused = refusal(name, features, features.width, references=references, pictures=pictures)
+        if refused is not None:
+            raise ConfigError(refused.reason)

@@ -34,13 +34,13 @@ def shuffled(pixels_NCHW: Pictures, parts: int, *, seed: int = 0) -> Pictures:
     """Return the pictures cut into `parts` times `parts` patches, each picture's in an order of its own."""
     side = pixels_NCHW.shape[-1] // parts
     random = np.random.default_rng(seed)
-    found = pixels_NCHW.copy()
-    for picture, mixed in zip(pixels_NCHW, found, strict=True):
-        for place, taken in enumerate(random.permutation(parts**2)):
-            (row, column), (row_of, column_of) = divmod(place, parts), divmod(int(taken), parts)
+    shuffled_NCHW = pixels_NCHW.copy()
+    for picture, mixed in zip(pixels_NCHW, shuffled_NCHW, strict=True):
+        for position, taken in enumerate(random.permutation(parts**2)):
+            (row, column), (row_of, column_of) = divmod(position, parts), divmod(int(taken), parts)
             patch = picture[:, row_of * side :, column_of * side :][:, :side, :side]
             mixed[:, row * side : (row + 1) * side, column * side : (column + 1) * side] = patch
-    return found
+    return shuffled_NCHW
 
 
 def _each(pixels_NCHW: Pictures, change: Callable[[Pictures], Pictures]) -> Pictures:

@@ -174,12 +174,12 @@ def _agreed(
         require_enough_prompts(len(prompts), len(set(prompts)))
         require_enough_prompts(len(held_out.captions), len(set(held_out.captions)))
         scorer = scorer_for(choices.scorer, release, side_px=side_px, seed=seed, device=device, begin=begin)
-        found = agree(drawn_NCHW, prompts, held_out, scorer, seed=seed, begin=begin)
+        agreed = agree(drawn_NCHW, prompts, held_out, scorer, seed=seed, begin=begin)
     except ConfigError as error:
-        found = Refused(name=AGREEMENT, reason=str(error))
-    if isinstance(found, Refused) and AGREEMENT in choices.measures:
-        raise ConfigError(found.reason)
-    return found
+        agreed = Refused(name=AGREEMENT, reason=str(error))
+    if isinstance(agreed, Refused) and AGREEMENT in choices.measures:
+        raise ConfigError(agreed.reason)
+    return agreed
 
 
 def check_names(measures: tuple[str, ...]) -> None:

@@ -46,14 +46,14 @@ class Features:
     def of(self, pixels_NCHW: npt.NDArray[np.uint8], count: Callable[[int], None] = lambda _: None) -> Floats:
         """Return `(N, D)`. `count` is told of pictures as they are done. Raises `CheckpointError` for no numbers."""
         mean, std = (255 * torch.tensor(values)[:, None, None] for values in (self.tower.mean, self.tower.std))
-        found = []
+        batches = []
         for start in range(0, len(pixels_NCHW), BATCH):
             batch_BCHW = torch.from_numpy(resized(pixels_NCHW[start : start + BATCH], self.tower.side_px))
             with torch.inference_mode():
                 features_BD = self.tower.network(((batch_BCHW - mean) / std).to(self.device))
-            found.append(features_BD.cpu().double().numpy())
+            batches.append(features_BD.cpu().double().numpy())
             count(len(batch_BCHW))
-        features_ND: Floats = np.concatenate(found)
+        features_ND: Floats = np.concatenate(batches)
         if not np.isfinite(features_ND).all():
             raise CheckpointError(f"{self.name} gave features that are no numbers; its weights are damaged")
         return features_ND

@@ -42,26 +42,26 @@ def follow_all(
     kinds: Sequence[str], model: TextToImage, training: Pictures, sampling: SamplingConfig, *, named: bool, begin: Begin
 ) -> AllFollowing:
     """Draw for all kinds of prompts and judge them. Raises `ConfigError` for one that is `named` and has too few."""
-    found, refused = {}, []
+    prompts_by_kind, refused = {}, []
     for kind in kinds:
         try:
-            found[kind] = prompts_of(kind, training.captions)
+            prompts_by_kind[kind] = prompts_of(kind, training.captions)
         except ConfigError as error:
             if named:
                 raise
             refused.append(Refused(name=kind, reason=str(error)))
-    prompts = sorted({prompt for of_kind in found.values() for prompt in of_kind})
+    prompts = sorted({prompt for of_kind in prompts_by_kind.values() for prompt in of_kind})
     each = sampling.model_copy(update={"images_per_prompt": PER_PROMPT})
     texts = [prompt for prompt in prompts for _ in range(PER_PROMPT)]
     pictures = np.empty((0, *training.pixels_nchw.shape[1:]), np.uint8)
     if prompts:
         pictures = model.sample(prompts, each, begin("draw simple prompts", len(texts))).numpy()
     return AllFollowing(
-        kinds=tuple(_following(kind, texts, pictures, training) for kind in found),
+        kinds=tuple(_following(kind, texts, pictures, training) for kind in prompts_by_kind),
         refused=tuple(refused),
         prompts=tuple(texts),
         pictures=pictures,
-        shown=tuple(_shown(found, text, picture) for text, picture in zip(texts, pictures, strict=True)),
+        shown=tuple(_shown(prompts_by_kind, text, picture) for text, picture in zip(texts, pictures, strict=True)),
     )
 
 

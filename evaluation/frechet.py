@@ -28,7 +28,9 @@ def unbiased_frechet_distance(x_ND: Floats, y_MD: Floats) -> tuple[float, tuple[
     leaves out every tenth picture, ten times, takes that away; the spread of the ten gives the interval.
     """
     groups = [np.arange(len(side)) % GROUPS for side in (x_ND, y_MD)]
-    without = np.array([frechet_distance(x_ND[groups[0] != one], y_MD[groups[1] != one]) for one in range(GROUPS)])
+    without = np.array(
+        [frechet_distance(x_ND[groups[0] != group], y_MD[groups[1] != group]) for group in range(GROUPS)]
+    )
     value = GROUPS * frechet_distance(x_ND, y_MD) - (GROUPS - 1) * without.mean()
     error = ((GROUPS - 1) / GROUPS * ((without - without.mean()) ** 2).sum()) ** 0.5
     return float(value), (float(value - 1.96 * error), float(value + 1.96 * error))

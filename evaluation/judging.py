@@ -86,12 +86,12 @@ def stripes_of(picture_chw: Picture, *, across: bool, num: int) -> tuple[str, ..
     down, right = (int(side * EDGE) for side in flag.shape[:2])
     flag = flag[down : flag.shape[0] - down, right // 2 : flag.shape[1] - right // 2]
     edges = np.linspace(0, flag.shape[1], num + 1).round().astype(int)
-    found = []
+    colors = []
     for start, end in pairwise(edges):
         stripe = flag[:, start:end]
         inset = int(stripe.shape[1] * EDGE)
-        found.append(_nearest(stripe[:, inset : stripe.shape[1] - inset].reshape(-1, 3), STRIPE_COLORS))
-    return tuple(found)
+        colors.append(_nearest(stripe[:, inset : stripe.shape[1] - inset].reshape(-1, 3), STRIPE_COLORS))
+    return tuple(colors)
 
 
 def _lab(picture_chw: Picture) -> npt.NDArray[np.float32]:

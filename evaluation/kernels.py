@@ -28,8 +28,8 @@ def gaussian(width: float) -> Kernel:
     """Return the kernel `exp(-|x - y|^2 / 2 width^2)`."""
 
     def kernel(x_ND: Floats, y_MD: Floats) -> Floats:
-        found: Floats = np.exp(-cdist(x_ND, y_MD, "sqeuclidean") / (2 * width**2))
-        return found
+        similarities: Floats = np.exp(-cdist(x_ND, y_MD, "sqeuclidean") / (2 * width**2))
+        return similarities
 
     return kernel
 

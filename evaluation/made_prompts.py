@@ -108,10 +108,10 @@ class Followed:
 
 def prompts_of(kind: str, captions: Sequence[str]) -> list[str]:
     """Return the captions that are such prompts, each once, sorted. Raises `ConfigError` when they are too few."""
-    found = sorted({caption for caption in captions if KINDS[kind].is_one(caption)})
-    if len(found) < LEAST:
-        raise ConfigError(f"{kind} needs {LEAST} captions of {KINDS[kind].words}, and the release has {len(found)}")
-    return found
+    prompts = sorted({caption for caption in captions if KINDS[kind].is_one(caption)})
+    if len(prompts) < LEAST:
+        raise ConfigError(f"{kind} needs {LEAST} captions of {KINDS[kind].words}, and the release has {len(prompts)}")
+    return prompts
 
 
 def followed(kind: str, prompts: Sequence[str], pictures: Sequence[Picture]) -> Followed:

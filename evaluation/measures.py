@@ -95,15 +95,15 @@ def _kernel(references_ND: Floats, pictures_MD: Floats, kernel: Kernel, seed: in
 
 def _share(field: str) -> Callable[[Floats, Floats, int], tuple[float, Interval]]:
     def compute(references_ND: Floats, pictures_MD: Floats, seed: int) -> tuple[float, Interval]:
-        found: Floats = getattr(neighborhoods(references_ND, pictures_MD), field)
-        return float(found.mean()), proportion_interval(int(found.sum()), len(found))
+        values: Floats = getattr(neighborhoods(references_ND, pictures_MD), field)
+        return float(values.mean()), proportion_interval(int(values.sum()), len(values))
 
     return compute
 
 
 def _density(references_ND: Floats, pictures_MD: Floats, seed: int) -> tuple[float, Interval]:
-    found = neighborhoods(references_ND, pictures_MD).density
-    return float(found.mean()), bootstrap_interval(found, seed=seed)
+    densities = neighborhoods(references_ND, pictures_MD).density
+    return float(densities.mean()), bootstrap_interval(densities, seed=seed)
 
 
 def _few(num_features: int) -> int:

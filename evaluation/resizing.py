@@ -18,7 +18,7 @@ def resized(pixels_NCHW: npt.NDArray[np.uint8], side_px: int) -> npt.NDArray[np.
     if pixels_NCHW.shape[2:] == (side_px, side_px):
         return pixels_NCHW.astype(np.float32)
     small = np.empty((*pixels_NCHW.shape[:2], side_px, side_px), np.float32)
-    for place in np.ndindex(*pixels_NCHW.shape[:2]):
-        plane = Image.fromarray(pixels_NCHW[place].astype(np.float32))
-        small[place] = np.asarray(plane.resize((side_px, side_px), Image.Resampling.BICUBIC)).clip(0, 255)
+    for plane_index in np.ndindex(*pixels_NCHW.shape[:2]):
+        plane = Image.fromarray(pixels_NCHW[plane_index].astype(np.float32))
+        small[plane_index] = np.asarray(plane.resize((side_px, side_px), Image.Resampling.BICUBIC)).clip(0, 255)
     return small

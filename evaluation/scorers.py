@@ -83,11 +83,11 @@ def vectors(encoder: TextEncoder, texts: Sequence[str], count: Count = lambda _:
         list(texts), padding="max_length", truncation=True, max_length=encoder.config.max_tokens, return_tensors="np"
     )
     mask_TL1 = np.asarray(tokens["attention_mask"], float)[:, :, None]
-    found = []
+    encoded = []
     for start in range(0, len(texts), 64):
-        found += encoder.encode(list(texts[start : start + 64]))
+        encoded += encoder.encode(list(texts[start : start + 64]))
         count(len(texts[start : start + 64]))
-    text_TLD = torch.stack(found).double().numpy()
+    text_TLD = torch.stack(encoded).double().numpy()
     means: Floats = (text_TLD * mask_TL1).sum(1) / mask_TL1.sum(1)
     return means
 

@@ -27,8 +27,9 @@ def as_plain_data(evaluation: Evaluation, command: str) -> dict[str, Any]:
         "real": compared and _numbers(compared.real),
         "controls": compared and {words: _numbers(results) for words, results in compared.controls.items()},
         "agreement": _agreement(evaluation.agreed) if isinstance(evaluation.agreed, Agreed) else None,
-        "followed": evaluation.following and {one.kind: _followed(one) for one in evaluation.following.kinds},
-        "refused": [asdict(one) for one in refused(evaluation)],
+        "followed": evaluation.following
+        and {following.kind: _followed(following) for following in evaluation.following.kinds},
+        "refused": [asdict(refusal) for refusal in refused(evaluation)],
     }
 
 
@@ -36,7 +37,7 @@ def refused(evaluation: Evaluation) -> list[Refused]:
     """Return the measures that say nothing here."""
     results = evaluation.compared.drawn if evaluation.compared else ()
     simple = evaluation.following.refused if evaluation.following else ()
-    return [one for one in (*results, evaluation.agreed, *simple) if isinstance(one, Refused)]
+    return [result for result in (*results, evaluation.agreed, *simple) if isinstance(result, Refused)]
 
 
 def _followed(kind: Following) -> dict[str, Any]:
@@ -45,42 +46,43 @@ def _followed(kind: Following) -> dict[str, Any]:
 
 def _agreement(agreed: Agreed) -> dict[str, Any]:
     sets = {"drawn": agreed.drawn, "real": agreed.real, "with other prompts": agreed.wrong}
-    return {"scorer": agreed.scorer, "digest": agreed.digest} | {words: asdict(one) for words, one in sets.items()}
+    return {"scorer": agreed.scorer, "digest": agreed.digest} | {
+        words: asdict(result) for words, result in sets.items()
+    }
 
 
 def reports(evaluation: Evaluation, command: str) -> list[Report]:
     """Return a report of each number about the model."""
     digests = {"release": evaluation.release.manifest.digest, "checkpoint": evaluation.checkpoint.digest}
-    seed, found = evaluation.choices.sampling.seed, []
+    seed, all_reports = evaluation.choices.sampling.seed, []
     if evaluation.compared is not None:
         digests_seen = {**digests, "features": evaluation.compared.digest}
         for result in evaluation.compared.drawn:
             if isinstance(result, Measured):
                 claim = f"{result.name}: {result.words}; {result.features}; {result.better} is better"
                 n = result.num_pictures
-                found.append(_report(claim, result.value, result.interval, n, seed, digests_seen, command))
+                all_reports.append(_report(claim, result.value, result.interval, n, seed, digests_seen, command))
     if isinstance(evaluation.agreed, Agreed):
-        found += _agreement_reports(evaluation.agreed, seed, digests, command)
-    for one in evaluation.following.kinds if evaluation.following else ():
-        claim = (
-            f"{one.kind}: share of {one.words}, of {one.drawn.num_prompts} prompts; judged by code; higher is better"
-        )
-        drawn = one.drawn
-        found.append(_report(claim, drawn.share, drawn.interval, drawn.num_pictures, seed, digests, command))
+        all_reports += _agreement_reports(evaluation.agreed, seed, digests, command)
+    for following in evaluation.following.kinds if evaluation.following else ():
+        drawn = following.drawn
+        of = f"of {drawn.num_prompts} prompts; judged by code; higher is better"
+        claim = f"{following.kind}: share of {following.words}, {of}"
+        all_reports.append(_report(claim, drawn.share, drawn.interval, drawn.num_pictures, seed, digests, command))
     if evaluation.loss is not None:
         loss, claim = evaluation.loss, "loss: of training, on held-out pictures, at all noise levels; lower is better"
-        found.append(_report(claim, loss.value, loss.interval, loss.num_pictures, seed, digests, command))
-    return found
+        all_reports.append(_report(claim, loss.value, loss.interval, loss.num_pictures, seed, digests, command))
+    return all_reports
 
 
 def _agreement_reports(agreed: Agreed, seed: int, digests: dict[str, str], command: str) -> list[Report]:
-    one, digests = agreed.drawn, {**digests, "scorer": agreed.digest}
-    n, of = one.num_pictures, f"of {one.num_prompts} prompts; {agreed.scorer}; higher is better"
+    drawn, digests = agreed.drawn, {**digests, "scorer": agreed.digest}
+    n, of = drawn.num_pictures, f"of {drawn.num_prompts} prompts; {agreed.scorer}; higher is better"
     first = f"agreement: share of pictures whose own prompt is the nearest (R-precision), {of}"
     near = f"agreement: share of pictures whose own prompt is among the {NEAR} nearest, {of}"
     return [
-        _report(first, one.first, one.first_interval, n, seed, digests, command),
-        _report(near, one.near, one.near_interval, n, seed, digests, command),
+        _report(first, drawn.first, drawn.first_interval, n, seed, digests, command),
+        _report(near, drawn.near, drawn.near_interval, n, seed, digests, command),
     ]
 
 
@@ -104,9 +106,9 @@ def command_of(checkpoint: str, release: str, choices: Choices) -> str:
 
 def _numbers(results: Results) -> dict[str, Any]:
     return {
-        one.name: {"value": one.value, "interval": one.interval, "n": one.num_pictures}
-        for one in results
-        if isinstance(one, Measured)
+        result.name: {"value": result.value, "interval": result.interval, "n": result.num_pictures}
+        for result in results
+        if isinstance(result, Measured)
     }
 
 

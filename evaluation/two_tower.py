@@ -56,8 +56,8 @@ class TwoTowers(nn.Module):
         with torch.inference_mode():
             pictures_NE = self.pictures(torch.from_numpy(features_ND).float())
             texts_TE = self.texts(torch.from_numpy(texts_TW).float())
-            found: Floats = (pictures_NE.double() @ texts_TE.double().T).numpy()
-        return found
+            cosines_NT: Floats = (pictures_NE.double() @ texts_TE.double().T).numpy()
+        return cosines_NT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,26 +13,26 @@ from byline.diffusion.checkpoint import file_digest
 
 
 @contextmanager
-def new_folder(place: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `place`, which gets its checksums and its name when the block ends.
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `target`, which gets its checksums and its name when the block ends.
 
-    If the block raises, the folder is gone. Raises `ConfigError`, before anything is written, when `place` holds
+    If the block raises, the folder is gone. Raises `ConfigError`, before anything is written, when `target` holds
     anything.
     """
-    if "://" in str(place) or str(place).startswith(("s3:/", "gs:/")):
-        raise ConfigError(f"{place} is a URL, and a model is exported to a folder; name one, and copy that")
-    place = place.absolute()
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise ConfigError(f"{place} {'is not empty' if place.is_dir() else 'is a file'}; name a new folder")
-    folder = place.with_name(f".{place.name}.partial-{os.getpid()}")
+    if "://" in str(target) or str(target).startswith(("s3:/", "gs:/")):
+        raise ConfigError(f"{target} is a URL, and a model is exported to a folder; name one, and copy that")
+    target = target.absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target} {'is not empty' if target.is_dir() else 'is a file'}; name a new folder")
+    folder = target.with_name(f".{target.name}.partial-{os.getpid()}")
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         yield folder
         _finish(folder)
-        folder.rename(place)
+        folder.rename(target)
     except OSError as error:
-        raise explained(error, str(place), writing=True) from error
+        raise explained(error, str(target), writing=True) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

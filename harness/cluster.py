@@ -48,9 +48,9 @@ def prism_path() -> str | None:
 
 def a_free_port() -> int:
     """Return a port that nobody listens at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 Running = AbstractContextManager["subprocess.Popen[bytes]"]
@@ -84,26 +84,28 @@ def networks(number: int, hidden: Sequence[Path]) -> Iterator[tuple[Network, lis
     """
     tag, block = secrets.token_hex(2), f"10.{77 + secrets.randbelow(100)}.{secrets.randbelow(250)}"
     bridge = f"by{tag}"
-    names = [bridge, *(f"by{tag}-{place}" for place in range(number))]
-    hosts = "".join(f"{block}.{place + 1} {name}\\n" for place, name in enumerate(names))
+    names = [bridge, *(f"by{tag}-{index}" for index in range(number))]
+    hosts = "".join(f"{block}.{index + 1} {name}\\n" for index, name in enumerate(names))
     hosts = f"127.0.0.1 localhost\\n{hosts}"
-    folders = tuple(dict.fromkeys([TEMPORARY, *(str(one) for one in hidden if TEMPORARY not in map(str, one.parents))]))
+    folders = tuple(
+        dict.fromkeys([TEMPORARY, *(str(path) for path in hidden if TEMPORARY not in map(str, path.parents))])
+    )
     with ExitStack() as stack:
         _run("ip", "link", "add", bridge, "type", "bridge")
         stack.callback(_run, "ip", "link", "del", bridge)
         _run("ip", "addr", "add", f"{block}.1/24", "dev", bridge)
         _run("ip", "link", "set", bridge, "up")
-        found = [Network(name, f"{block}.{place + 2}", folders, hosts) for place, name in enumerate(names[1:])]
-        for place, one in enumerate(found):
-            _run("ip", "netns", "add", one.name)
-            stack.callback(_run, "ip", "netns", "del", one.name)
-            end = f"{bridge}v{place}"
-            _run("ip", "link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", one.name)
+        new_networks = [Network(name, f"{block}.{index + 2}", folders, hosts) for index, name in enumerate(names[1:])]
+        for index, network in enumerate(new_networks):
+            _run("ip", "netns", "add", network.name)
+            stack.callback(_run, "ip", "netns", "del", network.name)
+            end = f"{bridge}v{index}"
+            _run("ip", "link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", network.name)
             _run("ip", "link", "set", end, "master", bridge, "up")
-            _run("ip", "-n", one.name, "addr", "add", f"{one.address}/24", "dev", "eth0")
-            _run("ip", "-n", one.name, "link", "set", "eth0", "up")
-            _run("ip", "-n", one.name, "link", "set", "lo", "up")
-        yield Network(bridge, f"{block}.1", (TEMPORARY,), hosts, is_apart=False), found
+            _run("ip", "-n", network.name, "addr", "add", f"{network.address}/24", "dev", "eth0")
+            _run("ip", "-n", network.name, "link", "set", "eth0", "up")
+            _run("ip", "-n", network.name, "link", "set", "lo", "up")
+        yield Network(bridge, f"{block}.1", (TEMPORARY,), hosts, is_apart=False), new_networks
 
 
 def _run(*command: str) -> None:

@@ -66,8 +66,10 @@ def _emoji(draw: Draw, share: float, *, corner: bool) -> Image.Image:
     side = max(8, round(min(image.size) * share))
     stamp = draw.emoji.convert("RGBA").resize((side, side))
     width, height = image.width - side, image.height - side
-    place = (width - 4, height - 4) if corner else tuple(int(draw.random.integers(0, n + 1)) for n in (width, height))
-    image.paste(stamp, (place[0], place[1]), stamp)
+    position = (
+        (width - 4, height - 4) if corner else tuple(int(draw.random.integers(0, n + 1)) for n in (width, height))
+    )
+    image.paste(stamp, (position[0], position[1]), stamp)
     return image
 
 

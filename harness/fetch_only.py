@@ -46,9 +46,9 @@ def write_corpus(
     folder.mkdir(parents=True, exist_ok=True)
     blank = dict.fromkeys(COLUMNS, "")
     with (folder / "list.tsv").open("w") as file:
-        for place, url in enumerate(urls):
-            row = {**blank, "photoid": f"{place:08d}", "downloadurl": url, "title": f"picture number {place}"}
-            row |= {"unickname": f"a{place % 99}", "licenseurl": LICENSE, "marker": "0"}
+        for index, url in enumerate(urls):
+            row = {**blank, "photoid": f"{index:08d}", "downloadurl": url, "title": f"picture number {index}"}
+            row |= {"unickname": f"a{index % 99}", "licenseurl": LICENSE, "marker": "0"}
             file.write("\t".join(row.values()) + "\n")
     (folder / "policy.toml").write_text(POLICY)
     config = {
@@ -99,13 +99,13 @@ def _watch(root: int, peaks_kb: dict[int, int], ended: threading.Event) -> None:
 
 def _children(pid: int) -> list[int]:
     """Return the processes below one. Those that end meanwhile are left out."""
-    found: list[int] = []
+    pids: list[int] = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            found += map(int, path.read_text().split())
+            pids += map(int, path.read_text().split())
         except OSError:
             continue
-    return [*found, *(below for child in found for below in _children(child))]
+    return [*pids, *(below for child in pids for below in _children(child))]
 
 
 def _peak_kb(pid: int) -> int:

@@ -25,8 +25,8 @@ class Killed:
     victim: str
     code: int
     """Of the command whose cluster was hit, 0 when that did it no harm, negative when it was the victim."""
-    said: tuple[str, ...]
-    """What it said, but for the bars."""
+    lines: tuple[str, ...]
+    """What the driver wrote to stderr, but for the bars."""
     version: str
     """Of the release, once the same command was run again on a cluster that is whole."""
 
@@ -40,12 +40,12 @@ def killed(config: Path, victim: str, is_time: Callable[[], bool], folder: Path)
             time.sleep(0.02)
         workers = _children(pool.pid)
         victims = {"worker": workers, "pool": [pool.pid], "runner": [runner.pid], "driver": [driver.pid]}
-        for one in victims[victim]:
-            _kill(one)
-        _, said = driver.communicate(timeout=ENDS_WITHIN_S)
-        for one in workers:  # they outlive a pool that is killed
-            _kill(one)
-    return Killed(victim, driver.returncode, tuple(said.splitlines()), _whole(config, folder))
+        for pid in victims[victim]:
+            _kill(pid)
+        _, stderr = driver.communicate(timeout=ENDS_WITHIN_S)
+        for pid in workers:  # they outlive a pool that is killed
+            _kill(pid)
+    return Killed(victim, driver.returncode, tuple(stderr.splitlines()), _whole(config, folder))
 
 
 def at_random(seed: int, most_s: float) -> Callable[[], bool]:
@@ -64,9 +64,9 @@ def _whole(config: Path, folder: Path) -> str:
 
 @contextmanager
 def _a_cluster(folder: Path) -> Iterator[tuple[Process, Process, list[str]]]:
-    port, place = a_free_port(), a_free_port()
-    with a_prism(port, folder / "prism.log") as runner, a_pool(place, folder / "pool.log") as pool:
-        yield runner, pool, beam_options(f"localhost:{port}", f"localhost:{place}")
+    port, pool_port = a_free_port(), a_free_port()
+    with a_prism(port, folder / "prism.log") as runner, a_pool(pool_port, folder / "pool.log") as pool:
+        yield runner, pool, beam_options(f"localhost:{port}", f"localhost:{pool_port}")
 
 
 def _command(config: Path, options: Sequence[str]) -> list[str]:
@@ -74,7 +74,7 @@ def _command(config: Path, options: Sequence[str]) -> list[str]:
 
 
 def _children(pid: int) -> list[int]:
-    return [int(one) for path in Path(f"/proc/{pid}/task").glob("*/children") for one in path.read_text().split()]
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
 def _kill(pid: int) -> None:

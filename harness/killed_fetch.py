@@ -60,7 +60,7 @@ def kill_and_compare(
     """
     moments = random.Random(seed)
     calm, killed = (Store(root) for root in roots or (f"{folder}/calm/corpus", f"{folder}/killed/corpus"))
-    pictures = [a_jpeg(place, size=PICTURE, noise=2.0) for place in range(NUM_PICTURES)]
+    pictures = [a_jpeg(number, size=PICTURE, noise=2.0) for number in range(NUM_PICTURES)]
     (folder / "web").mkdir()
     with a_web(folder / "web", pictures, latency_s=LATENCY_S) as web:
         urls = [web.url(n % NUM_HOSTS, n % NUM_PICTURES, n) for n in range(num_urls)]
@@ -126,15 +126,15 @@ def _asked_again(requests: Sequence[Request], starts: Sequence[float]) -> list[i
         {request.url for request in requests if request.is_picture and start < request.arrived_s <= stop}
         for start, stop in zip(starts, stops, strict=True)
     ]
-    return [len(run & set().union(*runs[:place])) for place, run in enumerate(runs) if place]
+    return [len(run & set().union(*runs[:index])) for index, run in enumerate(runs) if index]
 
 
 def _packs(store: Store) -> dict[str, object]:
     """Return the digest of every tar that an index names, and all that the indexes say but when."""
-    found: dict[str, object] = {}
+    contents: dict[str, object] = {}
     for name in store.files("packs", suffix=".parquet"):
         index: pa.Table = store.read_table(f"packs/{name}")
-        found[name] = index.drop_columns(list(TIMES)).to_pylist()
+        contents[name] = index.drop_columns(list(TIMES)).to_pylist()
         for tar in index["tar"].drop_null().unique().to_pylist():
-            found[tar] = sha256_hex(store.read_bytes(f"packs/{tar}"))
-    return found
+            contents[tar] = sha256_hex(store.read_bytes(f"packs/{tar}"))
+    return contents

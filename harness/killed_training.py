@@ -62,14 +62,14 @@ def kill_and_compare(whole: Path, killed: Path, *, num_kills: int, seed: int = 0
         kills += 1
         seen.append(_images_seen(runs[1]))
     _finish(_start(killed))
-    (_, one), (_, other) = (open_checkpoint(run) for run in runs)
+    (_, whole_info), (_, killed_info) = (open_checkpoint(run) for run in runs)
     files = [
         {path.relative_to(run).as_posix() for path in run.rglob("*") if path.parent.name != TENSORBOARD} for run in runs
     ]
     return KilledTraining(
         kills=kills,
         seen=tuple(seen),
-        checkpoints_equal=one == other,
+        checkpoints_equal=whole_info == killed_info,
         losses_equal=_losses(runs[0]) == _losses(runs[1]),
         left_over=tuple(sorted(files[1] - files[0])),
     )

@@ -35,8 +35,8 @@ def estimated_and_measured(case: Case, folder: Path) -> tuple[Memory, int]:
     """Return what the estimate says of the case, and the most that a rank really took. Takes seconds."""
     path = _write(case, folder)
     config = load_train_config(path)
-    found = estimate(config, find_hardware(CPU, num_ranks=case.num_ranks), gpus=case.num_ranks)
-    return found.memory[case.stage], max(measured_bytes(path, num_ranks=case.num_ranks))
+    estimated = estimate(config, find_hardware(CPU, num_ranks=case.num_ranks), gpus=case.num_ranks)
+    return estimated.memory[case.stage], max(measured_bytes(path, num_ranks=case.num_ranks))
 
 
 def _write(case: Case, folder: Path) -> Path:

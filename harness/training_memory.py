@@ -37,11 +37,11 @@ def measured_bytes(config: Path, *, num_ranks: int) -> list[int]:
         )
         for rank in range(num_ranks)
     ]
-    told = [rank.communicate()[0] for rank in ranks]
+    outputs = [rank.communicate()[0] for rank in ranks]
     for rank in ranks:
         if rank.returncode:
             raise RuntimeError(f"a rank ended with exit code {rank.returncode}; its lines are above")
-    return [int(json.loads(lines.splitlines()[-1])) for lines in told]
+    return [int(json.loads(lines.splitlines()[-1])) for lines in outputs]
 
 
 def _train(path: str) -> int:

@@ -122,15 +122,15 @@ class _Pages:
             return _whole(429, "text/plain", b"slow down", f"Retry-After: {retry_after_s(host)}\r\n")
         if kind == "html":
             return _whole(200, "image/jpeg", HTML)
-        place, number = (int(part) for part in path.removesuffix(".jpg").split("/")[1:])
-        body = COMMENT % number + self.pictures[place][2:]
+        index, number = (int(part) for part in path.removesuffix(".jpg").split("/")[1:])
+        body = COMMENT % number + self.pictures[index][2:]
         if kind == "short":
-            return 200, self.heads[place] + body[: len(body) // 2], True
+            return 200, self.heads[index] + body[: len(body) // 2], True
         if kind == "cut":
             return _whole(200, "image/jpeg", body[: len(body) // 2])
         if kind == "mistyped":
             return _whole(200, "text/html", body)
-        return 200, self.heads[place] + body, False
+        return 200, self.heads[index] + body, False
 
 
 def _whole(status: int, media_type: str, body: bytes, more: str = "") -> tuple[int, bytes, bool]:

@@ -81,7 +81,7 @@ def too_early(requests: Sequence[Request], retry_after_s: "dict[str, float]") ->
         early += [
             request
             for request in arrivals
-            if any(said < request.arrived_s < said + retry_after_s[host] for said in refused)
+            if any(refused_s < request.arrived_s < refused_s + retry_after_s[host] for refused_s in refused)
         ]
     return early
 

@@ -17,7 +17,7 @@ MOST_POINTS = 400
 HUES = 8
 """Colors that tell lines apart; the next ones are dashed."""
 Point = tuple[float, float]
-Place = Callable[[float, float], str]
+PositionOf = Callable[[float, float], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,8 @@ def line_chart(points: Sequence[Point], *, title: str, unit: str, log: bool = Fa
     axes = _Axes.around(points, log=log)
     means = zip(xs, running_mean(ys), strict=True)
     drawn = (
-        f'<path class="each" d="{_path(points, axes.place)}"/>',
-        f'<path class="line" d="{_path(means, axes.place)}"/>',
+        f'<path class="each" d="{_path(points, axes.position_of)}"/>',
+        f'<path class="line" d="{_path(means, axes.position_of)}"/>',
     )
     return _chart(drawn, axes, title=title, unit=unit)
 
@@ -52,7 +52,7 @@ def lines_chart(lines: Sequence[Line], *, title: str, unit: str, log: bool = Fal
     Values that are no numbers are left out; with `log` so are those that are not above 0. Raises `ValueError` when
     nothing is left.
     """
-    shown = [(line, _thinned([one for one in line.points if _can_show(one[1], log)])) for line in lines]
+    shown = [(line, _thinned([point for point in line.points if _can_show(point[1], log)])) for line in lines]
     axes = _Axes.around([point for _, points in shown for point in points], log=log)
     drawn = []
     for line, points in shown:
@@ -62,13 +62,13 @@ def lines_chart(lines: Sequence[Line], *, title: str, unit: str, log: bool = Fal
         hue = f"hue{line.number % HUES}{' dashed' if line.number >= HUES else ''}"
         xs, ys = zip(*points, strict=True)
         if mean:
-            drawn.append(f'<path class="{hue} thin" data-line="{line.number}" d="{_path(points, axes.place)}"/>')
+            drawn.append(f'<path class="{hue} thin" data-line="{line.number}" d="{_path(points, axes.position_of)}"/>')
         if len(points) == 1:
-            across, down = axes.place(*points[0]).split()
+            across, down = axes.position_of(*points[0]).split()
             dot = f'<circle class="{hue}" data-line="{line.number}" cx="{across}" cy="{down}" r="3.5">{name}</circle>'
             drawn.append(dot)
             continue
-        path = _path(zip(xs, running_mean(ys) if mean else ys, strict=True), axes.place)
+        path = _path(zip(xs, running_mean(ys) if mean else ys, strict=True), axes.position_of)
         drawn.append(f'<path class="{hue}" data-line="{line.number}" d="{path}">{name}</path>')
     return _chart(drawn, axes, title=title, unit=unit)
 
@@ -110,8 +110,8 @@ class _Axes:
         low, high = (math.log(end) if log else float(end) for end in (min(ys), max(ys)))
         return cls(width=max(x for x, _ in points), low=low, high=high, is_log=log)
 
-    def place(self, x: float, y: float) -> str:
-        """Return the place of a value in the chart."""
+    def position_of(self, x: float, y: float) -> str:
+        """Return the position of a value in the chart."""
         across = LEFT + (RIGHT - LEFT) * x / (self.width or 1)
         scaled = math.log(y) if self.is_log else y
         down = TOP + (BOTTOM - TOP) * (self.high - scaled) / ((self.high - self.low) or 1)
@@ -123,7 +123,7 @@ class _Axes:
         for tick in range(TICKS + 1 if self.high > self.low else 1):
             scaled = self.low + (self.high - self.low) * tick / TICKS
             value = math.exp(scaled) if self.is_log else scaled
-            down = float(self.place(0, value).split()[1])
+            down = float(self.position_of(0, value).split()[1])
             drawn.append(f'<path class="grid" d="M{LEFT} {down:.1f}H{RIGHT}"/>')
             drawn.append(f'<text x="{LEFT - 8}" y="{down + 4:.1f}" text-anchor="end">{_words(value)}</text>')
         return "".join(drawn)
@@ -158,5 +158,5 @@ def _thinned(points: Sequence[Point]) -> Sequence[Point]:
     return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
 
 
-def _path(points: Iterable[Point], place: Place) -> str:
-    return "M" + "L".join(place(x, y) for x, y in points)
+def _path(points: Iterable[Point], position_of: PositionOf) -> str:
+    return "M" + "L".join(position_of(x, y) for x, y in points)

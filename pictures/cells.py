@@ -42,8 +42,8 @@ class Cell:
 
 def cell_at(held: str) -> Cell | None:
     """Return the cell that `held` names, none where it names a file or a member of a tar."""
-    found = _CELL.fullmatch(held)
-    return Cell(path=found["path"], row=int(found["row"]), column=int(found["column"])) if found else None
+    match = _CELL.fullmatch(held)
+    return Cell(path=match["path"], row=int(match["row"]), column=int(match["column"])) if match else None
 
 
 def is_bytes(kind: pa.DataType) -> bool:
@@ -75,7 +75,7 @@ def rows_at_once(footer: pq.FileMetaData, column: PictureColumn | None) -> int:
 def dictionary_of(schema: pq.ParquetSchema, column: PictureColumn) -> list[str]:
     """Return what pyarrow is to read as a dictionary, so that one picture in many cells is in memory once."""
     wanted = (column.name, f"{column.name}.bytes")
-    return [path for place in range(len(schema)) if (path := schema.column(place).path) in wanted]
+    return [path for index in range(len(schema)) if (path := schema.column(index).path) in wanted]
 
 
 def pictures_in(cells: pa.Array) -> tuple[Iterator[bytes], list[int | None]]:

@@ -122,8 +122,8 @@ def _in_tar(file: IO[bytes], name: str) -> Iterator[FoundFile]:
             if not info.isdir():
                 yield _in_member(file, info, f"{name}/{one_line(info.name)}")
     except Exception as error:  # tarfile raises whatever damaged headers lead it to
-        said = str(error)[:80] or type(error).__name__
-        yield FoundFile(name=name, problem=f"the tar is damaged or cut off from here on: {said}")
+        reason = str(error)[:80] or type(error).__name__
+        yield FoundFile(name=name, problem=f"the tar is damaged or cut off from here on: {reason}")
         return
     file.seek(end)
     block = file.read(tarfile.BLOCKSIZE)
@@ -136,10 +136,10 @@ def _in_member(file: IO[bytes], info: tarfile.TarInfo, name: str) -> FoundFile:
         return FoundFile(name=name, problem="it is a link, a device or has holes, which is not read out of a tar")
     file.seek(info.offset_data)
     head = file.read(min(_HEAD_BYTES, info.size))
-    found = _sniffed(name, head, info.size, lambda: head + file.read(info.size - len(head)))
-    if found.data is not None and len(found.data) < info.size:
+    file_in_tar = _sniffed(name, head, info.size, lambda: head + file.read(info.size - len(head)))
+    if file_in_tar.data is not None and len(file_in_tar.data) < info.size:
         return FoundFile(name=name, problem="the tar is cut off inside of it")
-    return found
+    return file_in_tar
 
 
 def _in_parquet(path: Path, name: str) -> Iterator[FoundFile]:
@@ -172,8 +172,8 @@ def _in_batch(batch: pa.RecordBatch, columns: list[str], name: str, first: int) 
         if pa.types.is_struct(values.type):
             values = pc.struct_field(values, "bytes")
         for row, value in enumerate(values, first):
-            place, data = f"{name}/{one_line(column)}/{row}", value.as_py()
+            cell_name, data = f"{name}/{one_line(column)}/{row}", value.as_py()
             if data is None:
-                yield FoundFile(name=place, problem="the cell is empty")
+                yield FoundFile(name=cell_name, problem="the cell is empty")
             else:
-                yield _sniffed(place, data[:_HEAD_BYTES], len(data), partial(bytes, data))
+                yield _sniffed(cell_name, data[:_HEAD_BYTES], len(data), partial(bytes, data))

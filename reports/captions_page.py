@@ -29,8 +29,8 @@ FLAG_WORDS = {
 
 def captions_page(release: Release, captions: Captions) -> bytes:
     """Return the page. What sources and models said is escaped; equal releases give equal bytes."""
-    captioners = [_captioner(plain(name), one) for name, one in captions.by_captioner.items()]
-    num_captions = sum(one.num_captions for one in captions.by_captioner.values())
+    captioners = [_captioner(plain(name), counts) for name, counts in captions.by_captioner.items()]
+    num_captions = sum(counts.num_captions for counts in captions.by_captioner.values())
     return (
         html_templates("byline.reports")
         .get_template("captions.html.j2")
@@ -44,8 +44,10 @@ def captions_page(release: Release, captions: Captions) -> bytes:
                 (len(captioners), "captioner", "captioners"),
             ],
             num_left_out=captions.num_pictures - len(captions.shown),
-            pictures=[_picture(one) for one in captions.shown],
-            flags=[flag for flag in CAPTION_FLAGS if any(one.flags[flag] for one in captions.by_captioner.values())],
+            pictures=[_picture(picture) for picture in captions.shown],
+            flags=[
+                flag for flag in CAPTION_FLAGS if any(counts.flags[flag] for counts in captions.by_captioner.values())
+            ],
             flag_words=FLAG_WORDS,
         )
         .encode()

@@ -37,10 +37,10 @@ def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Ca
     rows, num_copies = [], 0
     samples = model.sample(prompts, config).numpy()
     nearest = nearest_training_pictures(samples, training.pixels_nchw)
-    for place, prompt in enumerate(prompts):
-        chosen = slice(place * PER_PROMPT, (place + 1) * PER_PROMPT)
-        closest = min(nearest[chosen], key=lambda found: found.l2)
-        num_copies += sum(found.is_copy for found in nearest[chosen])
+    for index, prompt in enumerate(prompts):
+        chosen = slice(index * PER_PROMPT, (index + 1) * PER_PROMPT)
+        closest = min(nearest[chosen], key=lambda neighbor: neighbor.l2)
+        num_copies += sum(neighbor.is_copy for neighbor in nearest[chosen])
         facts = training.facts[closest.index]
         rows.append(
             {
@@ -73,7 +73,7 @@ def draw(release: Release, run: str, prompts: list[str], *, seed: int, count: Ca
 
 
 def _curve(log: list[LogEntry]) -> Markup:
-    return line_chart([(one.images_seen, one.loss) for one in log], title="loss", unit="images seen", log=True)
+    return line_chart([(entry.images_seen, entry.loss) for entry in log], title="loss", unit="images seen", log=True)
 
 
 def _seconds(log: list[LogEntry]) -> list[float]:

@@ -25,15 +25,15 @@ LEFT, RIGHT = 170, 470
 """Where intervals lie in their chart, in its pixels."""
 
 
-def evaluation_page(evaluation: Evaluation, told: dict[str, Any]) -> str:
-    """Return the page. `told` is the evaluation as plain data."""
+def evaluation_page(evaluation: Evaluation, plain_data: dict[str, Any]) -> str:
+    """Return the page. `plain_data` is what the JSON file says of it."""
     compared, held_out = evaluation.compared, evaluation.held_out
     release = evaluation.release
     return (
         html_templates("byline.reports")
         .get_template("evaluation.html.j2")
         .render(
-            told=told,
+            plain_data=plain_data,
             name=release.name,
             version=release.version,
             num_drawn=len(evaluation.drawn),
@@ -58,10 +58,10 @@ def _charts(compared: Compared) -> list[dict[str, Any]]:
     ]
     charts = []
     for name, measure in MEASURES.items():
-        found = [(words, kind, one) for words, kind, one in _of(name, sets)]
-        if not found:
+        measured_sets = [(words, kind, result) for words, kind, result in _of(name, sets)]
+        if not measured_sets:
             continue
-        rows = [(words, kind, one.value, one.interval) for words, kind, one in found]
+        rows = [(words, kind, result.value, result.interval) for words, kind, result in measured_sets]
         charts.append(_chart(name, f"{measure.words}; {measure.better} is better", rows))
     return charts
 
@@ -77,12 +77,12 @@ def _agreement(agreed: Agreed) -> dict[str, Any]:
         _chart(
             "agreement, nearest",
             "share of pictures whose own prompt is the nearest (R-precision); higher is better",
-            [(words, kind, one.first, one.first_interval) for words, kind, one in sets],
+            [(words, kind, result.first, result.first_interval) for words, kind, result in sets],
         ),
         _chart(
             f"agreement, {NEAR} nearest",
             f"share of pictures whose own prompt is among the {NEAR} nearest; higher is better",
-            [(words, kind, one.near, one.near_interval) for words, kind, one in sets],
+            [(words, kind, result.near, result.near_interval) for words, kind, result in sets],
         ),
     ]
     return {"scorer": agreed.scorer, "num_prompts": agreed.drawn.num_prompts, "charts": charts}
@@ -91,14 +91,14 @@ def _agreement(agreed: Agreed) -> dict[str, Any]:
 def _following(following: AllFollowing) -> dict[str, Any]:
     """Return the intervals of simple prompts, and each picture with what it shows of its prompt."""
     charts = []
-    for one in following.kinds:
+    for prompt_kind in following.kinds:
         sets = (
-            ("the model", "model", one.drawn),
-            ("real pictures", "real", one.real),
-            ("with other prompts", "control", one.wrong),
+            ("the model", "model", prompt_kind.drawn),
+            ("real pictures", "real", prompt_kind.real),
+            ("with other prompts", "control", prompt_kind.wrong),
         )
-        rows = [(words, kind, found.share, found.interval) for words, kind, found in sets]
-        charts.append(_chart(one.kind, f"share of {one.words}; higher is better", rows))
+        rows = [(words, kind, result.share, result.interval) for words, kind, result in sets]
+        charts.append(_chart(prompt_kind.kind, f"share of {prompt_kind.words}; higher is better", rows))
     pictures = [
         {"prompt": prompt, "url": _png(picture), "shown": ", ".join(shown) or "not shown", "is_shown": bool(shown)}
         for prompt, picture, shown in zip(following.prompts, following.pictures, following.shown, strict=True)
@@ -121,7 +121,7 @@ def _chart(name: str, words: str, rows: list[_SetRow]) -> dict[str, Any]:
             {
                 "words": of,
                 "kind": kind,
-                "places": [_across(place, low, high) for place in (interval[0], value, interval[1])],
+                "places": [_across(point, low, high) for point in (interval[0], value, interval[1])],
                 "value": value,
                 "interval": interval,
             }
@@ -133,10 +133,10 @@ def _chart(name: str, words: str, rows: list[_SetRow]) -> dict[str, Any]:
 
 def _of(name: str, sets: Iterable[tuple[str, str, Results]]) -> list[tuple[str, str, Measured]]:
     return [
-        (words, kind, one)
+        (words, kind, result)
         for words, kind, results in sets
-        for one in results
-        if isinstance(one, Measured) and one.name == name
+        for result in results
+        if isinstance(result, Measured) and result.name == name
     ]
 
 
@@ -166,8 +166,8 @@ def _prompts(evaluation: Evaluation) -> list[dict[str, Any]]:
     ranks = agreed.drawn.ranks if isinstance(agreed, Agreed) else (None,) * len(evaluation.prompts)
     shown = zip(evaluation.prompts[:MOST_PROMPTS], evaluation.drawn, ranks, strict=False)
     return [
-        {"prompt": prompt, "drawn": _png(drawn), "held_out": _png(held_out[place % len(held_out)]), "rank": rank}
-        for place, (prompt, drawn, rank) in enumerate(shown)
+        {"prompt": prompt, "drawn": _png(drawn), "held_out": _png(held_out[index % len(held_out)]), "rank": rank}
+        for index, (prompt, drawn, rank) in enumerate(shown)
     ]
 
 
@@ -178,7 +178,7 @@ def _strips(evaluation: Evaluation) -> list[dict[str, Any]]:
     few = evaluation.real[:PER_STRIP]
     sets = {"real pictures, of training": few}
     sets |= {words: make(few) for words, make in CONTROLS.items() if words in evaluation.compared.controls}
-    return [{"words": words, "pictures": [_png(one) for one in pixels]} for words, pixels in sets.items()]
+    return [{"words": words, "pictures": [_png(picture) for picture in pixels]} for words, pixels in sets.items()]
 
 
 def _png(picture_chw: Pixels) -> str:

@@ -24,8 +24,8 @@ KINDS = [
 
 def fingerprint(release: Release, drawn: list[Any]) -> str:
     """Return a digest of the release, of what is drawn from which checkpoint, and of the code that lays it out."""
-    mine = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in {".py", ".j2"})
-    code = [sha256_hex(path.read_bytes()) for path in (*mine, *layout_files())]
+    own_files = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in {".py", ".j2"})
+    code = [sha256_hex(path.read_bytes()) for path in (*own_files, *layout_files())]
     return digest_of([release.manifest.digest, drawn, code])
 
 

@@ -58,10 +58,10 @@ def find_runs(folders: Sequence[str]) -> list[str]:
     for folder in folders:
         if not _is_run(working_folder(folder)):
             raise ConfigError(f"no run in {folder}: it has no {LOG}; byline train CONFIG writes one")
-    found = list(dict.fromkeys(folders)) or [str(path) for path in _runs(Path(), LEVELS)]
-    if not found:
+    run_folders = list(dict.fromkeys(folders)) or [str(path) for path in _runs(Path(), LEVELS)]
+    if not run_folders:
         raise ConfigError(f"no training run in or below {Path.cwd()}; name the folder of one")
-    return found
+    return run_folders
 
 
 def read_run(folder: str) -> Run:

@@ -53,15 +53,15 @@ def loss_chart(runs: Sequence[Run]) -> Markup | None:
 
 def _curve(runs: Sequence[Run], field: str, title: str, factor: float, log: bool) -> Markup | None:
     def value(entry: LogEntry) -> float | None:
-        found = getattr(entry, field)
-        return None if found is None else found * factor
+        number = getattr(entry, field)
+        return None if number is None else number * factor
 
     return _chart(runs, value, title=title, log=log)
 
 
 def _chart(runs: Sequence[Run], value: Callable[[LogEntry], float | None], **options: Any) -> Markup | None:
     lines = [
-        Line(name=run.name, number=number, points=_points((one.images_seen, value(one)) for one in run.entries))
+        Line(name=run.name, number=number, points=_points((entry.images_seen, value(entry)) for entry in run.entries))
         for number, run in enumerate(runs)
     ]
     return lines_chart(lines, unit=IMAGES, **options) if any(line.points for line in lines) else None
@@ -96,11 +96,12 @@ def _row(run: Run, number: int) -> dict[str, Any]:
 def _validations(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return the charts of what is held out, a group for each set of pictures and levels: only those compare."""
     groups = []
-    for of in dict.fromkeys(one.of for run in runs for one in run.validations):
-        found = [
-            (number, run.name, [one for one in run.validations if one.of == of]) for number, run in enumerate(runs)
+    for of in dict.fromkeys(validation.of for run in runs for validation in run.validations):
+        by_run = [
+            (number, run.name, [validation for validation in run.validations if validation.of == of])
+            for number, run in enumerate(runs)
         ]
-        measured = [(number, name, entries) for number, name, entries in found if entries]
+        measured = [(number, name, entries) for number, name, entries in by_run if entries]
         num_levels = len(measured[0][2][0].levels)
         groups.append(
             {
@@ -109,7 +110,7 @@ def _validations(runs: Sequence[Run]) -> list[dict[str, Any]]:
                 "num_images": measured[0][2][0].num_images,
                 "num_levels": num_levels,
                 "mean": lines_chart(
-                    [_line(one, lambda entry: entry.loss) for one in measured],
+                    [_line(curve, lambda entry: entry.loss) for curve in measured],
                     title="loss on held-out pictures",
                     unit=IMAGES,
                     log=True,
@@ -127,7 +128,7 @@ _Measured = tuple[int, str, list[Any]]
 
 def _line(measured: _Measured, value: Callable[[Any], float]) -> Line:
     number, name, entries = measured
-    return Line(name=name, number=number, points=[(one.images_seen, value(one)) for one in entries])
+    return Line(name=name, number=number, points=[(entry.images_seen, value(entry)) for entry in entries])
 
 
 def _by_level(measured: list[_Measured]) -> Markup:
@@ -146,7 +147,7 @@ def _level_charts(measured: list[_Measured]) -> list[Markup]:
     spans = [(100 * level // num_levels, 100 * (level + 1) // num_levels) for level in range(num_levels)]
     return [
         lines_chart(
-            [_line(one, lambda entry, level=level: entry.levels[level]) for one in measured],  # type: ignore[misc]
+            [_line(curve, lambda entry, level=level: entry.levels[level]) for curve in measured],  # type: ignore[misc]
             title=f"{start} to {end} {SHARE}",
             unit=IMAGES,
             log=True,
@@ -194,19 +195,19 @@ def _url(path: Path) -> str:
 
 def _waits(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return, for each run that counted, the share of steps by how long they waited for their data."""
-    told = []
+    waits = []
     for number, run in enumerate(runs):
-        counts = [sum(column) for column in zip(*(one.waits for one in run.entries if one.waits), strict=True)]
+        counts = [sum(column) for column in zip(*(entry.waits for entry in run.entries if entry.waits), strict=True)]
         if sum(counts):
-            shares = [(_class_words(place), count, count / sum(counts)) for place, count in enumerate(counts)]
-            told.append({"name": run.name, "number": number, "rows": shares})
-    return told
+            shares = [(_class_words(wait_class), count, count / sum(counts)) for wait_class, count in enumerate(counts)]
+            waits.append({"name": run.name, "number": number, "rows": shares})
+    return waits
 
 
-def _class_words(place: int) -> str:
-    if place == len(WAITS_MS):
+def _class_words(wait_class: int) -> str:
+    if wait_class == len(WAITS_MS):
         return f"{WAITS_MS[-1]:g} ms or more"
-    return f"less than {WAITS_MS[place]:g} ms"
+    return f"less than {WAITS_MS[wait_class]:g} ms"
 
 
 def _differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
@@ -214,8 +215,8 @@ def _differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     flat = [
         {"release digest": (run.release_digest or "")[:16], **_flat(run.config)} if run.config else {} for run in runs
     ]
-    keys = dict.fromkeys(key for one in flat for key in one if key not in NO_DIFFERENCE)
-    rows = [(key, [_words(one.get(key)) for one in flat]) for key in keys]
+    keys = dict.fromkeys(key for config in flat for key in config if key not in NO_DIFFERENCE)
+    rows = [(key, [_words(config.get(key)) for config in flat]) for key in keys]
     return [(key, values) for key, values in rows if len(set(values)) > 1]
 
 

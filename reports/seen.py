@@ -43,35 +43,37 @@ class Checkpoints:
     sizes_of: Callable[[str, str], Ints]
     """Folder of a release in the corpus, name of a shard -> sizes of its pictures. See `training.samples.SizesOf`."""
 
-    def seen(self, manifest: Manifest, place: Place | None) -> tuple[SeenBy, ...]:
-        """Return how often each checkpoint that was trained on a release has seen the picture at a place of it.
+    def seen(self, manifest: Manifest, position: Place | None) -> tuple[SeenBy, ...]:
+        """Return how often each checkpoint that was trained on a release has seen the picture at a position of it.
 
         What a run started from counts (`init_from`).
         """
         digest = manifest.digest
         return tuple(
             SeenBy(
-                checkpoint=one.path,
-                images_seen=sum(part.images_seen for part in one.info.lineage),
-                times_seen=sum(self._times(part, manifest, place) for part in one.info.lineage),
+                checkpoint=checkpoint.path,
+                images_seen=sum(part.images_seen for part in checkpoint.info.lineage),
+                times_seen=sum(self._times(part, manifest, position) for part in checkpoint.info.lineage),
             )
-            for one in self.readable
-            if any(part.release_digest == digest for part in one.info.lineage)
+            for checkpoint in self.readable
+            if any(part.release_digest == digest for part in checkpoint.info.lineage)
         )
 
-    def _times(self, part: Ancestor, manifest: Manifest, place: Place | None) -> int:
+    def _times(self, part: Ancestor, manifest: Manifest, position: Place | None) -> int:
         shards = sorted((shard for shard in manifest.shards if shard.split == "train"), key=lambda shard: shard.name)
         names = [shard.name for shard in shards]
-        if place is None or place.shard not in names or part.release_digest != manifest.digest:
+        if position is None or position.shard not in names or part.release_digest != manifest.digest:
             return 0
         release = layout.release(manifest.name, manifest.digest[:16])
         order = order_of(manifest, part.config, lambda shard: self.sizes_of(release, shard.name))
-        return order.times_seen_at(part.images_seen, names.index(place.shard), place.row)
+        return order.times_seen_at(part.images_seen, names.index(position.shard), position.row)
 
     def of_others(self, digests: Collection[str | None]) -> tuple[str, ...]:
         """Return the paths of those of which it is not known what they saw: trained on others than these releases."""
         others = [
-            one.path for one in self.readable if any(part.release_digest not in digests for part in one.info.lineage)
+            checkpoint.path
+            for checkpoint in self.readable
+            if any(part.release_digest not in digests for part in checkpoint.info.lineage)
         ]
         return tuple(sorted([*others, *self.damaged]))
 
@@ -86,9 +88,11 @@ def find_checkpoints(runs: Sequence[str] | None, store: Store) -> Checkpoints:
         for run in runs:
             if not checkpoint_names(run):
                 raise ConfigError(f"no checkpoint in {run}; --run takes the folder of a training run")
-    places = [run.rstrip("/") for run in runs] if runs else [str(folder) for folder in _runs(Path(), LEVELS)]
+    run_folders = [run.rstrip("/") for run in runs] if runs else [str(folder) for folder in _runs(Path(), LEVELS)]
     readable, damaged = [], []
-    for path in (f"{place}/{FOLDER}/{name}" for place in places for name in checkpoint_names(place)):
+    for path in (
+        f"{run_folder}/{FOLDER}/{name}" for run_folder in run_folders for name in checkpoint_names(run_folder)
+    ):
         try:
             info = read_info(path)
         except CheckpointError:

@@ -29,9 +29,9 @@ def exposures_of(runs: Sequence[str] | None, store: Store) -> Exposures:
 
     def exposures(manifest: Manifest, places: Places) -> list[dict[str, Any]]:
         times: dict[str, dict[str, int]] = {}
-        for place, sha256 in places.items():
-            for one in checkpoints.seen(manifest, place):
-                times.setdefault(one.checkpoint, {})[sha256] = one.times_seen
+        for position, sha256 in places.items():
+            for seen_by in checkpoints.seen(manifest, position):
+                times.setdefault(seen_by.checkpoint, {})[sha256] = seen_by.times_seen
         return [{"checkpoint": path, "times_seen": seen} for path, seen in sorted(times.items())]
 
     return exposures
@@ -42,17 +42,20 @@ def cases_of(store: Store, selection: Selection, runs: Sequence[str] | None) -> 
 
     Pictures that were asked for together with their copies are one group: records of equal bytes are one picture.
     """
-    checkpoints, versions = find_checkpoints(runs, store), [one for one in versions_of(store) if not one.is_withdrawn]
+    checkpoints = find_checkpoints(runs, store)
+    versions = [version for version in versions_of(store) if not version.is_withdrawn]
     gone = {victim.record_id for victim in selection.victims}
     pictures = _pictures(store, selection.victims[:MAX_PICTURES])
 
     def case(group: str, victims: Sequence[Victim]) -> Case:
-        said = {
-            victim: [one.of(victim.record_id, victim.pack, victim.sha256, checkpoints.seen) for one in versions]
+        in_releases = {
+            victim: [version.of(victim.record_id, victim.pack, victim.sha256, checkpoints.seen) for version in versions]
             for victim in victims
         }
-        nearest, everywhere = victims[0], [one for ones in said.values() for one in ones]
-        times = {(by.checkpoint, by.times_seen) for one in everywhere for by in one.seen_by if by.times_seen}
+        nearest, everywhere = victims[0], [placement for placements in in_releases.values() for placement in placements]
+        times = {
+            (by.checkpoint, by.times_seen) for placement in everywhere for by in placement.seen_by if by.times_seen
+        }
         return Case(
             asked=group,
             reason=nearest.reason,
@@ -60,10 +63,17 @@ def cases_of(store: Store, selection: Selection, runs: Sequence[str] | None) -> 
             sha256=nearest.sha256,
             picture=pictures.get(nearest.sha256 or ""),
             records=tuple(_record(store, victim) for victim in victims),
-            releases=tuple(sorted({one.release for one in everywhere if one.verdict and one.verdict.admitted})),
-            shards=tuple(sorted({one.place.shard for one in everywhere if one.place})),
+            releases=tuple(
+                sorted(
+                    {placement.release for placement in everywhere if placement.verdict and placement.verdict.admitted}
+                )
+            ),
+            shards=tuple(sorted({placement.place.shard for placement in everywhere if placement.place})),
             seen=tuple(Seen(checkpoint=path, times=number) for path, number in sorted(times)),
-            promoted=next(filter(None, (_promoted(store, ones, versions, gone) for ones in said.values())), None),
+            promoted=next(
+                filter(None, (_promoted(store, placements, versions, gone) for placements in in_releases.values())),
+                None,
+            ),
         )
 
     return [case(group, victims) for group, victims in _grouped(selection.victims)]
@@ -84,8 +94,11 @@ def _grouped(victims: Sequence[Victim]) -> list[tuple[str, list[Victim]]]:
         group = GIVEN if asked is None else f"record {first.get(asked, asked)}"
         pictures.setdefault((group, victim.sha256 or victim.record_id), []).append(victim)
     return [
-        (group, sorted(ones, key=lambda one: (one.reason != ASKED_FOR, one.distance_bits, one.record_id)))
-        for (group, _), ones in pictures.items()
+        (
+            group,
+            sorted(members, key=lambda member: (member.reason != ASKED_FOR, member.distance_bits, member.record_id)),
+        )
+        for (group, _), members in pictures.items()
     ]
 
 
@@ -115,14 +128,16 @@ def _record(store: Store, victim: Victim) -> CaseRecord:
 
 
 def _claims(text: str) -> list[tuple[str, str]]:
-    return [(field, said) for field, said in json.loads(text)]
+    return [(field, value) for field, value in json.loads(text)]
 
 
 def _promoted(
     store: Store, placements: Sequence[InRelease], versions: Sequence[Version], gone: set[str]
 ) -> Promoted | None:
     """Return the copy that would take the place of the picture in the newest release; none where several could."""
-    newest = next((one for one, version in zip(placements, versions, strict=True) if version.is_newest), None)
+    newest = next(
+        (placement for placement, version in zip(placements, versions, strict=True) if version.is_newest), None
+    )
     left = [copy for copy in newest.stands_for if copy.record_id not in gone] if newest else []
     if len(left) != 1:
         return None

@@ -99,9 +99,9 @@ def with_debian_claim(claim: Claim, path: str, copyright_file: Copyright) -> Cla
     """Add what Debian says of the file at `path`, or of an older JPEG or PNG of the same name."""
     stem, _, extension = path.rpartition(".")
     for candidate in (extension, "jpg", "png", "JPG", "jpeg"):
-        found = debian_claim(copyright_file, f"{stem}.{candidate}")
-        if found is not None:
-            return replace(claim, debian_license=found[1], debian_is_current=candidate == extension)
+        creator_and_license = debian_claim(copyright_file, f"{stem}.{candidate}")
+        if creator_and_license is not None:
+            return replace(claim, debian_license=creator_and_license[1], debian_is_current=candidate == extension)
     return claim
 
 

@@ -94,10 +94,10 @@ def lomiri_photographs(folder: Path) -> list[Photograph]:
     for path in sorted(folder.glob("usr/share/backgrounds/*.jpg")):
         if path.stem in NOT_PHOTOGRAPHS:
             continue
-        found = debian_claim(debian, f"{series}/{path.name}")
-        if found is None:
+        creator_and_license = debian_claim(debian, f"{series}/{path.name}")
+        if creator_and_license is None:
             raise ValueError(f"{notice} says nothing of {path.name}")
-        creator, license = found
+        creator, license = creator_and_license
         photographs.append(
             Photograph(
                 name=_file_stem(f"lomiri {path.stem}"),

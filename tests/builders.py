@@ -12,6 +12,7 @@ import numpy as np
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiMetrics, FnApiRunner
 from PIL import Image
 
+from byline.catalog.corpora.builds import CLOCK_MS, PROCESSOR_MS
 from byline.catalog.corpora.records import Evidence, ImageRecord
 from byline.pipelines.facts.measures import CAPTIONING_MS_BY
 from byline.pipelines.fetching.config import FetchConfig
@@ -114,7 +115,8 @@ captioner = "source-text"
 
 def without_times(done: dict[str, int]) -> dict[str, int]:
     """Return what a build noted to have done, but for how long it took."""
-    return {name: number for name, number in done.items() if not name.startswith(CAPTIONING_MS_BY)}
+    times = (CAPTIONING_MS_BY, PROCESSOR_MS, CLOCK_MS)
+    return {name: number for name, number in done.items() if not name.startswith(times)}
 
 
 class CountingRunner(FnApiRunner):

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.test_architecture import MODULES
+from tests.test_architecture import MODULES, ROOT
 
 CONTINUING = frozenset(
     "after again also among and as at because before below beside between beyond but by down for from in inside "
@@ -13,6 +13,13 @@ CONTINUING = frozenset(
 """First words of what goes on with something else: `"Of the tar's bytes."` leaves open what of them is meant."""
 VAGUE = frozenset({"found", "mine", "one", "said"})
 """What any value may be called, and so tells nothing of this one."""
+VAGUE_VARIABLES = VAGUE | {"place", "told"}
+"""The same of variables: what they hold has a name of its own, such as an offset, an index, a folder or a message."""
+NAMED = (
+    *("audits", "captioning", "dedup", "pages", "pictures", "reports", "samples"),
+    *("pipelines/corpora", "pipelines/facts", "pipelines/judging", "pipelines/releases"),
+)
+"""Folders whose variables are named after what they hold."""
 
 
 def _continuing(source):
@@ -58,3 +65,26 @@ def _vague_parameters(source):
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from (arg.arg for arg in (*node.args.args, *node.args.kwonlyargs) if arg.arg in VAGUE)
+
+
+@pytest.mark.parametrize("folder", NAMED)
+def test_a_variable_is_named_after_what_it_holds(folder):
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    assert not {f"{path}: {name}" for path in files for name in _vague_variables(path.read_text())}
+
+
+def test_a_vague_variable_is_found():
+    source = (
+        "one = 1\nfor place, _ in rows: ...\ncounts = [told for told in rows]\nsorted(rows, key=lambda said: said)\n"
+        "if mine := rows: ...\ndef read(path, *places, found): ...\nwith open(path) as file: ...\n"
+    )
+    assert sorted(_vague_variables(source)) == ["found", "mine", "one", "place", "said", "told"]
+
+
+def _vague_variables(source):
+    """Yield what tells nothing, among all that a module binds: variables, those of loops, and parameters."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) if name in VAGUE_VARIABLES:
+                yield name

@@ -40,12 +40,12 @@ def agree(ranks: Ranks, facts: Callable[[], Mapping[str, Any]]) -> None:
     Otherwise the first rank prints one line, and every rank, when all have heard of it, raises `SystemExit(2)`.
     """
     try:
-        said = canonical_json({"facts": facts()})
+        answer = canonical_json({"facts": facts()})
     except BylineError as error:
         if ranks.size == 1:
             raise
-        said = canonical_json({"error": str(error)})
-    problem = ranks.tell(_problem(ranks.gather(said)).encode()).decode()
+        answer = canonical_json({"error": str(error)})
+    problem = ranks.tell(_problem(ranks.gather(answer)).encode()).decode()
     if not problem:
         return
     if ranks.is_first:
@@ -56,15 +56,15 @@ def agree(ranks: Ranks, facts: Callable[[], Mapping[str, Any]]) -> None:
 
 def _problem(answers: list[bytes]) -> str:
     """Return what one line says of the first rank that failed, or that differs from rank 0; nothing if none does."""
-    if len(set(answers)) <= 1 and not any("error" in json.loads(one) for one in answers[:1]):
+    if len(set(answers)) <= 1 and not any("error" in json.loads(answer) for answer in answers[:1]):
         return ""
-    heard = [json.loads(one) for one in answers]
-    for rank, one in enumerate(heard):
-        if "error" in one:
-            return f"rank {rank}: {one['error']}"
+    heard = [json.loads(answer) for answer in answers]
+    for rank, message in enumerate(heard):
+        if "error" in message:
+            return f"rank {rank}: {message['error']}"
     first = _flat(heard[0]["facts"])
-    for rank, one in enumerate(heard):
-        other = _flat(one["facts"])
+    for rank, message in enumerate(heard):
+        other = _flat(message["facts"])
         keys = [key for key in {**first, **other} if first.get(key) != other.get(key)]
         if keys:
             return _told(rank, keys, first, other)

@@ -170,8 +170,10 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _one_network(self) -> "DiffusionRun":
         if (self.unet is None) == (self.transformer is None):
-            found = "neither" if self.unet is None else "both"
-            raise ValueError(f"the network is [unet] or [transformer], and {found} is there; give one of the two")
+            both_or_neither = "neither" if self.unet is None else "both"
+            raise ValueError(
+                f"the network is [unet] or [transformer], and {both_or_neither} is there; give one of the two"
+            )
         if self.autoencoder is None and self.sample_latents:
             raise ValueError("sample_latents is of an autoencoder, and none is named; remove it")
         if self.autoencoder is None and self.buckets is not None:

@@ -2,6 +2,7 @@
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
+import time
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from byline.training.drawing import Drawing
 from byline.training.encoded import NUM_UNIFORM, Encoded
 from byline.training.encoded_shards import make_encoded, make_pixels
 from byline.training.encoding import Encoders, Views, latent_facts, shards_of_rank, text_facts
+from byline.training.encoding_speed import keep_speed
 from byline.training.feed import Batches, Share, Source, read_batches
 from byline.training.feed_cache import FeedCache, cache_of
 from byline.training.feed_files import NewArrays
@@ -208,8 +210,12 @@ def _encoders(config: DiffusionRun, release: Release, ranks: Ranks) -> Encoders:
 
 def _measure(encoders: Encoders, release: Release, ranks: Ranks) -> None:
     total = sum(shard.num_samples for shard in shards_of_rank(release, ranks))
+    began_s = time.process_time(), time.monotonic()
     with shown_progress("encode", total=total, shown=ranks.is_first) as progress:
-        encoders.measure_missing(release, ranks, progress.advance)
+        number = encoders.measure_missing(release, ranks, progress.advance)
+    if encoders.latents is not None:
+        took_s = time.process_time() - began_s[0], time.monotonic() - began_s[1]
+        keep_speed(encoders.latents, ranks, number, took_s)
     ranks.barrier()
 
 

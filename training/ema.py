@@ -54,7 +54,7 @@ class WeightAverage:
     def _change_places(self) -> None:
         for weight, average in zip(self._weights, self._averages, strict=True):
             ours, theirs = torch.split(weight.view(-1), CHUNK), torch.split(average.view(-1), CHUNK)
-            for one, other in zip(ours, theirs, strict=True):
-                kept = one.clone()
-                one.copy_(other)
-                other.copy_(kept)
+            for our_piece, their_piece in zip(ours, theirs, strict=True):
+                kept = our_piece.clone()
+                our_piece.copy_(their_piece)
+                their_piece.copy_(kept)

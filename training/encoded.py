@@ -115,13 +115,13 @@ class EncodedBlock:
         """Return normalized latents, noise, timesteps, and captions."""
         if self.shapes is None:
             return [self._inputs(part, normal[within]) for part, within in even_parts(step, size)]
-        found = []
+        inputs = []
         for within in _alike(self.shapes[step.start : step.stop], size):
             part = step.start + within
             height, width = self.shapes[part[0]].tolist()
             shape = (self.encoded.autoencoder.config.latent_channels, height, width)
-            found.append(self._inputs(part, _unflat(normal[torch.from_numpy(within)], shape), shape))
-        return found
+            inputs.append(self._inputs(part, _unflat(normal[torch.from_numpy(within)], shape), shape))
+        return inputs
 
     def _inputs(self, part: slice | Ints, normal: Tensor, shape: tuple[int, int, int] | None = None) -> Inputs:
         encoded, taken = self.encoded, torch.from_numpy(self.latents[self.places[part]])

@@ -148,10 +148,10 @@ def _captions(
     """Yield which rows of a part of the facts are of which captions, and the part."""
     wanted = pa.array(keys, pa.string())
     for batch in _batches(facts, pack, columns):
-        found = pc.index_in(wanted, value_set=batch[facts.key])
-        here = np.flatnonzero(found.is_valid())
+        rows = pc.index_in(wanted, value_set=batch[facts.key])
+        here = np.flatnonzero(rows.is_valid())
         if len(here):
-            yield found.drop_null().to_numpy().astype(np.int64), here, batch
+            yield rows.drop_null().to_numpy().astype(np.int64), here, batch
 
 
 def _batches(facts: FactTable, pack: str, columns: list[str]) -> Iterator[pa.RecordBatch]:

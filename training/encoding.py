@@ -125,8 +125,8 @@ class Encoders:
         Each rank takes every n-th pack. `advance` is told about samples as they are done. Raises `CorpusError` when
         latents are not finite.
         """
-        mine = shards_of_rank(release, ranks)
-        return sum(self._measure_shard(release, shard, ranks.device, advance) for shard in mine)
+        own_shards = shards_of_rank(release, ranks)
+        return sum(self._measure_shard(release, shard, ranks.device, advance) for shard in own_shards)
 
     def _measure_shard(
         self, release: Release, shard: Shard, device: torch.device, advance: Callable[[int], None]

@@ -141,11 +141,13 @@ def _by_stage(
     """Return what each ZeRO stage needs: by the config's own file, for other stages by the one of byline."""
     own, memories = zero_stage(settings), []
     for stage in STAGES if config.optimizer.name == "adamw" else (0,):
-        found = settings if stage in (own, 0) else read_deepspeed(shipped(f"zero{stage}", "deepspeed", ".json"))
+        stage_settings = (
+            settings if stage in (own, 0) else read_deepspeed(shipped(f"zero{stage}", "deepspeed", ".json"))
+        )
         memories.append(
             memory_of(
                 trace,
-                found.get("zero_optimization", {}),
+                stage_settings.get("zero_optimization", {}),
                 stage=stage,
                 num_ranks=gpus,
                 num_passes=passes,

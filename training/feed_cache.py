@@ -129,7 +129,7 @@ class FeedCache:
         """Delete what is oldest until a shard of average size fits, and tell whether it does."""
         with self._lock:
             needed = self._now if shard in self._now else self._needed
-            kept = {self._names[one] for one in needed}
+            kept = {self._names[number] for number in needed}
             sizes = self._sizes_oldest_first()
             left = self._max_bytes - sum(sizes.values()) * (1 + 1 / max(1, len(sizes)))
             for name in [name for name in sizes if name not in kept]:
@@ -140,12 +140,12 @@ class FeedCache:
             return left >= 0
 
     def _sizes_oldest_first(self) -> dict[str, int]:
-        found = []
+        folders = []
         for path in self._folder.iterdir():
             if path.is_dir() and not path.name.startswith(PARTIAL):
                 with suppress(FileNotFoundError):  # another rank took it away
-                    found.append((path.stat().st_mtime, path.name, self._size(path)))
-        return {name: size for _, name, size in sorted(found)}
+                    folders.append((path.stat().st_mtime, path.name, self._size(path)))
+        return {name: size for _, name, size in sorted(folders)}
 
     def _size(self, folder: Path) -> int:
         if folder.name not in self._sizes:

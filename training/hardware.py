@@ -2,14 +2,12 @@
 
 import os
 import time
-from importlib.resources import files
-from pathlib import Path
 
 import torch
 from pydantic import BaseModel, Field
 
-from byline.catalog.configs.loading import parse_config, read_toml
-from byline.catalog.errors import ConfigError
+from byline.catalog.configs.hardware import GPUS, read_row, shipped_table
+from byline.catalog.configs.loading import parse_config
 from byline.diffusion.configs import Precision
 
 CPU = "cpu"
@@ -58,11 +56,7 @@ def find_hardware(
 
 
 def _from_table(name: str) -> Hardware:
-    path = Path(str(files("byline"))) / "configs" / "hardware" / "gpus.toml"
-    table = read_toml(path)
-    if name not in table:
-        raise ConfigError(f"unknown hardware '{name}'; known: {', '.join([*table, CPU])}")
-    return parse_config(table[name], Hardware, where=f"{path} [{name}]")
+    return read_row(shipped_table(GPUS), name, Hardware, unknown=f"unknown hardware '{name}'", more=f", {CPU}")
 
 
 def _share_of_cpu(num_ranks: int) -> Hardware:

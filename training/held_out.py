@@ -83,13 +83,13 @@ def read_held_out(release: Release, images: int, ranks: Ranks) -> HeldOutSamples
             "or build a release that holds some out"
         )
     every = list(islice((sample for shard in shards for sample in _samples(release, shard)), images))
-    mine = every[ranks.rank :: ranks.size]
+    own_samples = every[ranks.rank :: ranks.size]
     return HeldOutSamples(
         digest=digest_of([[sha256, caption] for sha256, caption, _ in every]),
         num_images=len(every),
-        sha256s=tuple(sha256 for sha256, _, _ in mine),
-        captions=tuple(caption for _, caption, _ in mine),
-        pictures=tuple(picture for _, _, picture in mine),
+        sha256s=tuple(sha256 for sha256, _, _ in own_samples),
+        captions=tuple(caption for _, caption, _ in own_samples),
+        pictures=tuple(picture for _, _, picture in own_samples),
     )
 
 
@@ -118,8 +118,8 @@ class HeldOutLatents:
             rows = slice(start, start + size)
             generators = [_generator(sha256, level) for sha256 in self.sha256s[rows]]
             x0_BCHW = self.latents[rows]
-            noise_BCHW = torch.stack([torch.randn(x0_BCHW.shape[1:], generator=one) for one in generators])
-            within_B = torch.stack([torch.rand((), generator=one) for one in generators])
+            noise_BCHW = torch.stack([torch.randn(x0_BCHW.shape[1:], generator=generator) for generator in generators])
+            within_B = torch.stack([torch.rand((), generator=generator) for generator in generators])
             t_B = self.noising.times_at((level + within_B) / self.levels)
             yield x0_BCHW, noise_BCHW, t_B, self.texts[rows]
 

@@ -76,7 +76,9 @@ def first_failure(codes: Mapping[int, int]) -> tuple[int, int]:
     The others are terminated then, or find that one is gone.
     """
     follows = {-signal.SIGTERM, LOST}
-    return min(codes.items(), key=lambda one: (one[1] in follows, one[1] >= 0, one[0]))
+    return min(
+        codes.items(), key=lambda rank_and_code: (rank_and_code[1] in follows, rank_and_code[1] >= 0, rank_and_code[0])
+    )
 
 
 def die_with_parent() -> None:

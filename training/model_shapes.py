@@ -70,14 +70,14 @@ def _config(source: ModelSource, from_cache: Any) -> dict[str, Any]:
     folder = source.folder
     try:
         if folder is not None:
-            found: Any = json.loads((folder / "config.json").read_text())
+            config: Any = json.loads((folder / "config.json").read_text())
         else:
-            found = from_cache(local_files_only=True, **source.options())
+            config = from_cache(local_files_only=True, **source.options())
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"the sizes of {source} are not known: no config.json in such a folder, nor in the hub's cache; "
             "download it first, or name a folder"
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(config, dict):
         raise ConfigError(f"the config.json of {source} holds no JSON object; name a folder that has a model")
-    return found
+    return config

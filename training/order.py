@@ -44,10 +44,10 @@ class Runs:
     def buckets(self, places: Places) -> Ints:
         """Return the buckets of samples."""
         shards, rows = places
-        found = np.empty(len(rows), np.int64)
+        buckets = np.empty(len(rows), np.int64)
         for shard in np.unique(shards).tolist():
-            found[shards == shard] = self.bucket_of(shard)[rows[shards == shard]]
-        return found
+            buckets[shards == shard] = self.bucket_of(shard)[rows[shards == shard]]
+        return buckets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class Order:
         """Return the window that holds a sample of a stream."""
         number, window, offset = self._window_at(stream, index)
         epoch, (start, stop) = self._epoch(number), self._borders(number, stream, window)
-        first, last = epoch.place(np.array([start, stop - 1]))
+        first, last = epoch.places_at(np.array([start, stop - 1]))
         return Window(shards=epoch.shards[first : last + 1], end=index - offset + stop - start)
 
     def times_seen(self, images_seen: int) -> list[Ints]:
@@ -115,13 +115,13 @@ class Order:
             row[epoch.spans[stream] : done] += 1
             row[done + self._permutation(epoch.number, stream, window)[:seen]] += 1
         parts = np.split(row, epoch.ends[:-1])
-        return [parts[place] for place in epoch.places]
+        return [parts[position] for position in epoch.places]
 
     def times_seen_at(self, images_seen: int, shard: int, row: int) -> int:
         """Return what `times_seen` says of one sample, without counting the others."""
         epoch = self._epoch(images_seen // self.num_samples)
-        place = epoch.places[shard]
-        at = epoch.ends[place] - self.shard_sizes[shard] + row
+        position = epoch.places[shard]
+        at = epoch.ends[position] - self.shard_sizes[shard] + row
         stream = int(np.searchsorted(epoch.spans, at, side="right")) - 1
         done, window, seen = self._progress(epoch, stream, images_seen)
         if at < done:
@@ -192,7 +192,7 @@ class Order:
     def _places(self, number: int, at: Ints) -> Places:
         """Return the places of these samples of the row of an epoch."""
         epoch = self._epoch(number)
-        shards = epoch.shards[epoch.place(at)]
+        shards = epoch.shards[epoch.places_at(at)]
         return shards, at - epoch.ends[epoch.places[shards]] + np.array(self.shard_sizes)[shards]
 
 
@@ -212,7 +212,7 @@ class _Epoch:
     spans: Ints
     """Where the spans of the streams begin in the row, and where the last one ends."""
 
-    def place(self, at: Ints) -> Ints:
+    def places_at(self, at: Ints) -> Ints:
         """Return the places of the shards that hold these samples of the row."""
         return np.searchsorted(self.ends, at, side="right")
 

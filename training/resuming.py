@@ -23,29 +23,29 @@ from byline.training.config import TrainConfig
 class Start:
     """The checkpoint whose weights a new run starts from."""
 
-    place: str
+    checkpoint: str
     info: CheckpointInfo
     suffix: str
     """What follows the names of its models: `_ema` for averaged weights."""
 
     def folder(self) -> Path:
         """Return where its files lie on this machine, checked; from a URL they are fetched."""
-        return open_checkpoint(self.place)[0]
+        return open_checkpoint(self.checkpoint)[0]
 
 
 def start_of(config: TrainConfig, kind: str) -> Start | None:
     """Return what `init_from` names; None where the config has none. Raises `CheckpointError` for another kind."""
     if config.init_from is None:
         return None
-    place = config.init_from.checkpoint
-    names = checkpoint_names(place)
-    place = f"{place}/{FOLDER}/{names[-1]}" if names else place
-    info = read_info(place)
+    checkpoint = config.init_from.checkpoint
+    names = checkpoint_names(checkpoint)
+    checkpoint = f"{checkpoint}/{FOLDER}/{names[-1]}" if names else checkpoint
+    info = read_info(checkpoint)
     if info.kind != kind:
         raise CheckpointError(
-            f"init_from: {place} is of kind {info.kind!r}, and this run of kind {kind!r}; name another one"
+            f"init_from: {checkpoint} is of kind {info.kind!r}, and this run of kind {kind!r}; name another one"
         )
-    return Start(place=place, info=info, suffix="_ema" if config.init_from.weights == "averaged" else "")
+    return Start(checkpoint=checkpoint, info=info, suffix="_ema" if config.init_from.weights == "averaged" else "")
 
 
 def resumable(
@@ -67,9 +67,9 @@ def resumable(
     if provenance is not None:
         changes += _changes(info.provenance, provenance)
     if changes:
-        place = f"{config.run}/{FOLDER}/{info.images_seen:010d}"
+        checkpoint = f"{config.run}/{FOLDER}/{info.images_seen:010d}"
         raise CheckpointError(
-            f"{place} was made by another run: {'; '.join(changes)}; undo this, or name a new folder as 'run'"
+            f"{checkpoint} was made by another run: {'; '.join(changes)}; undo this, or name a new folder as 'run'"
         )
     return info
 

@@ -179,8 +179,8 @@ def main(path: str) -> int:
         if not is_lost and not isinstance(error, BylineError):
             raise
         if not (is_lost and is_launched_by_us()):  # else the one who launched says which rank it was
-            told = f"another rank is gone ({error}); run the same command to go on" if is_lost else str(error)
-            print(f"byline: {one_line(told)}", file=sys.stderr)
+            message = f"another rank is gone ({error}); run the same command to go on" if is_lost else str(error)
+            print(f"byline: {one_line(message)}", file=sys.stderr)
         return LOST if is_lost else 2
 
 

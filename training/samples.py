@@ -66,17 +66,17 @@ def read_names(release: Release, shard: Shard) -> Names:
     captions = tuple(table["caption"].to_pylist())
     several: tuple[Mapping[str, float], ...] = ()
     if "captions" in table.column_names:
-        said = zip(captions, table["captions"].to_pylist(), table["caption_weights"].to_pylist(), strict=True)
-        several = tuple(starmap(_weights, said))
+        rows = zip(captions, table["captions"].to_pylist(), table["caption_weights"].to_pylist(), strict=True)
+        several = tuple(starmap(_weights, rows))
     return Names(sha256s=tuple(table["sha256"].to_pylist()), captions=captions, several=several)
 
 
 def _weights(caption: str, captions: list[str], weights: list[float]) -> Mapping[str, float]:
     """Return the captions of a sample with their weights; what two captioners wrote alike has both weights."""
-    found: dict[str, float] = {}
+    weight_of: dict[str, float] = {}
     for text, weight in zip(captions, weights, strict=True):
-        found[text] = found.get(text, 0.0) + weight
-    return found or {caption: 1.0}
+        weight_of[text] = weight_of.get(text, 0.0) + weight
+    return weight_of or {caption: 1.0}
 
 
 def read_sizes(release: Release, shard: Shard) -> Ints:
@@ -109,18 +109,18 @@ def read_samples(release: Release, shard: Shard) -> Samples:
     tar = release.read_shard(shard)
     if sha256_hex(tar) != shard.sha256:
         raise CorpusError(f"{release.store.url(release.shard_path(shard))} is damaged; delete it and build again")
-    found = sorted(
+    samples = sorted(
         ((json.loads(sample["json"]), sample["txt"].decode(), sample["jpg"]) for sample in release.samples(shard, tar)),
         key=lambda sample: sample[0]["sha256"],
     )
     return Samples(
-        sha256s=tuple(said["sha256"] for said, _, _ in found),
-        captions=tuple(caption for _, caption, _ in found),
-        pictures=tuple(picture for _, _, picture in found),
+        sha256s=tuple(fields["sha256"] for fields, _, _ in samples),
+        captions=tuple(caption for _, caption, _ in samples),
+        pictures=tuple(picture for _, _, picture in samples),
         several=tuple(
-            _weights(caption, said["captions"], said["caption_weights"])
-            for said, caption, _ in found
-            if "captions" in said
+            _weights(caption, fields["captions"], fields["caption_weights"])
+            for fields, caption, _ in samples
+            if "captions" in fields
         ),
     )
 

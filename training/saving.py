@@ -98,8 +98,8 @@ def save_checkpoint(run: str, state: State, info: CheckpointInfo, *, keep: int) 
 
 
 def _why(error: Exception) -> str:
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or str(error).splitlines()[0]
+    reason = error.strerror if isinstance(error, OSError) else None
+    return reason or str(error).splitlines()[0]
 
 
 def _save_models(folder: Path, state: State) -> None:
@@ -127,10 +127,10 @@ def _describe(folder: Path, info: CheckpointInfo) -> None:
             os.fsync(file.fileno())
 
 
-def _rename(partial: Path, place: Path) -> None:
-    if place.exists():  # without its description, or it would have been resumed
-        shutil.rmtree(place)
-    partial.rename(place)
+def _rename(partial: Path, folder: Path) -> None:
+    if folder.exists():  # without its description, or it would have been resumed
+        shutil.rmtree(folder)
+    partial.rename(folder)
 
 
 def _upload(store: Store, partial: Path, name: str) -> None:
@@ -147,9 +147,9 @@ def _prune(run: str, keep: int) -> None:
     store = Store(run)
     for name in checkpoint_names(run)[:-keep]:
         if store.is_local:
-            place = Path(run) / FOLDER / name
-            doomed = place.with_name(f"{PARTIAL}{name}")
-            place.rename(doomed)
+            folder = Path(run) / FOLDER / name
+            doomed = folder.with_name(f"{PARTIAL}{name}")
+            folder.rename(doomed)
             shutil.rmtree(doomed)
         else:
             info = read_info(f"{run}/{FOLDER}/{name}")

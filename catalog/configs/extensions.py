@@ -61,10 +61,10 @@ class Extension:
 
     def load_model(self, kind: type[ModelT]) -> type[ModelT]:
         """Import it, and check that it is a class of this kind. Raises `ExtensionError`."""
-        found = self.load()
-        if not (isinstance(found, type) and issubclass(found, kind)):
+        model = self.load()
+        if not (isinstance(model, type) and issubclass(model, kind)):
             raise ExtensionError(f"{self}: {self.entry.value} is not a subclass of {kind.__module__}.{kind.__name__}")
-        return found
+        return model
 
     def configured(self, kind: type[ModelT], table: Mapping[str, Any], where: str) -> ModelT:
         """Import it and make one with the settings of this table. Raises `ConfigError` for settings not its own."""
@@ -74,23 +74,23 @@ class Extension:
 @cache
 def _installed() -> tuple[Extension, ...]:
     """Return the extensions of all groups, by group and name. Nothing is imported."""
-    found = [
+    extensions = [
         Extension(group=group, name=entry.name, distribution=entry.dist.name, version=entry.dist.version, entry=entry)
         for group in GROUPS
         for entry in entry_points(group=group)
         if entry.dist is not None
     ]
-    return tuple(sorted(found, key=lambda one: (one.group, one.name, one.distribution)))
+    return tuple(sorted(extensions, key=lambda ext: (ext.group, ext.name, ext.distribution)))
 
 
 def installed(group: str) -> tuple[Extension, ...]:
     """Return the extensions of a group, by name. Nothing is imported."""
-    return tuple(one for one in _installed() if one.group == group)
+    return tuple(ext for ext in _installed() if ext.group == group)
 
 
 def names_of(group: str, ours: Collection[str] = ()) -> list[str]:
     """Return, sorted, the names that a config may use: ours and those of extensions."""
-    return sorted({*ours, *(one.name for one in installed(group))})
+    return sorted({*ours, *(ext.name for ext in installed(group))})
 
 
 def extension(group: str, name: str, ours: Collection[str] = ()) -> Extension:
@@ -98,17 +98,17 @@ def extension(group: str, name: str, ours: Collection[str] = ()) -> Extension:
 
     `ours` are names that byline itself has, or that mean something else in it.
     """
-    found = [one for one in installed(group) if one.name == name]
-    if not found:
+    extensions = [ext for ext in installed(group) if ext.name == name]
+    if not extensions:
         usable = ours if group in (SOURCES, CAPTIONERS) else ()
         known = ", ".join(names_of(group, usable)) or "none"
         raise ConfigError(
             f"no {GROUPS[group]} {name!r}; known: {known}. Others are installed as distributions with entry points of "
             f"the group {group}"
         )
-    if problem := clash(found[0], ours):
+    if problem := clash(extensions[0], ours):
         raise ConfigError(problem)
-    return found[0]
+    return extensions[0]
 
 
 def check_plain(extension: Extension) -> None:
@@ -131,13 +131,13 @@ def clash(extension: Extension, ours: Collection[str]) -> str | None:
 
 def refuse_shadowed(group: str, name: str) -> None:
     """Raise `ConfigError` when an extension has this name of ours too: nobody could tell which is meant."""
-    for one in installed(group):
-        if one.name == name:
-            raise ConfigError(str(clash(one, [name])))
+    for ext in installed(group):
+        if ext.name == name:
+            raise ConfigError(str(clash(ext, [name])))
 
 
 def in_a_line(error: BaseException) -> str:
     """Return what an extension raised, with its kind and where, as one line."""
-    said = f"{type(error).__name__}: {one_line(str(error))[:300]}".removesuffix(": ")
-    places = [place for place in extract_tb(error.__traceback__) if not place.filename.startswith("<")]
-    return f"{said} ({Path(places[-1].filename).name} line {places[-1].lineno})" if places else said
+    message = f"{type(error).__name__}: {one_line(str(error))[:300]}".removesuffix(": ")
+    frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    return f"{message} ({Path(frames[-1].filename).name} line {frames[-1].lineno})" if frames else message

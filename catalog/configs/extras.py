@@ -50,11 +50,11 @@ def extras() -> dict[str, list[str]]:
     Read from the metadata of the distribution: empty where byline is not installed.
     """
     try:
-        found = distribution(DISTRIBUTION)
+        byline_distribution = distribution(DISTRIBUTION)
     except PackageNotFoundError:
         return {}
-    named: dict[str, list[str]] = {extra: [] for extra in found.metadata.get_all("Provides-Extra") or ()}
-    for requirement in found.requires or ():
+    named: dict[str, list[str]] = {extra: [] for extra in byline_distribution.metadata.get_all("Provides-Extra") or ()}
+    for requirement in byline_distribution.requires or ():
         if match := _REQUIREMENT.match(requirement):
             named.setdefault(match[2], []).append(match[1])
     return named

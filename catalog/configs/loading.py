@@ -57,8 +57,8 @@ def refuse_deep(value: Any) -> None:
     """Raise `RecursionError` for tables and lists in each other beyond `MAX_DEPTH`; recurses nowhere itself."""
     level = [value]
     for _ in range(MAX_DEPTH):
-        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
-        level = [one for held in inner for one in held]
+        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        level = [item for held in inner for item in held]
         if not level:
             return
     raise RecursionError
@@ -79,33 +79,33 @@ def explained(error: ValidationError, model: type[BaseModel], *, inside: tuple[s
     Each part names the key, what is allowed and the value, which is left out where it is a table.
     """
     details = error.errors(include_url=False)
-    places = [detail["loc"] for detail in details]
+    locs = [detail["loc"] for detail in details]
     # That a list is too short says nothing new where an entry of it is refused, and so does not count.
-    told = [d for d in details if not any(d["loc"] == place[: len(d["loc"])] != place for place in places)]
-    return "; ".join(_explain(model, detail, inside) for detail in told)
+    innermost_details = [d for d in details if not any(d["loc"] == loc[: len(d["loc"])] != loc for loc in locs)]
+    return "; ".join(_explain(model, detail, inside) for detail in innermost_details)
 
 
 def _explain(model: type[BaseModel], detail: ErrorDetails, inside: tuple[str, ...]) -> str:
-    kind, *place = detail["type"], *inside, *_keys(model, detail["loc"])
-    table = ".".join(place[:-1])
+    kind, *keys = detail["type"], *inside, *_keys(model, detail["loc"])
+    table = ".".join(keys[:-1])
     at = f" in [{table}]" if table else ""
     if kind == "extra_forbidden":
-        return f"unknown key '{place[-1]}'{at}; known keys: {', '.join(sorted(_fields_at(model, detail['loc'][:-1])))}"
+        return f"unknown key '{keys[-1]}'{at}; known keys: {', '.join(sorted(_fields_at(model, detail['loc'][:-1])))}"
     if kind == "missing":
-        return f"missing key '{place[-1]}'{at}"
+        return f"missing key '{keys[-1]}'{at}"
     context = detail.get("ctx", {})
     if kind.startswith("union_tag"):
         key = context["discriminator"].strip("'")
         wanted = ", ".join(sorted(_tags_at(model, detail["loc"], key)))
         if kind == "union_tag_not_found":
-            return f"missing key '{key}' in [{'.'.join(place)}]; it can be {wanted}"
-        return f"{'.'.join(place)}.{key} can be {wanted}, got {context['tag']!r}"
+            return f"missing key '{key}' in [{'.'.join(keys)}]; it can be {wanted}"
+        return f"{'.'.join(keys)}.{key} can be {wanted}, got {context['tag']!r}"
     if detail["loc"] and detail["loc"][-1] == "[key]":
-        return f"unknown key '{place[-1]}'{at}; known keys: {context.get('expected', 'see the documentation')}"
+        return f"unknown key '{keys[-1]}'{at}; known keys: {context.get('expected', 'see the documentation')}"
     message = detail["msg"].removeprefix("Value error, ")
     for of_python, of_toml in _WORDS.items():
         message = message.replace(of_python, of_toml)
-    where = f"{'.'.join(place)}: " if place else ""
+    where = f"{'.'.join(keys)}: " if keys else ""
     return f"{where}{message}{_got(detail['input'])}"
 
 

@@ -19,6 +19,6 @@ def safetensors_folder(model: str, revision: str, *, what: str) -> Path | None:
         raise CheckpointError(f"no folder {model!r} with {what}; name one, or a hub id with its commit as revision")
     if not any(folder.glob("*.safetensors")):
         pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
-        found = f"only pickled weights ({', '.join(pickled)})" if pickled else "no weights"
-        raise CheckpointError(f"{model} holds {found}; save it again as safetensors, pickles can run code")
+        contents = f"only pickled weights ({', '.join(pickled)})" if pickled else "no weights"
+        raise CheckpointError(f"{model} holds {contents}; save it again as safetensors, pickles can run code")
     return folder

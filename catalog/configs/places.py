@@ -79,11 +79,11 @@ def shipped(value: str, kind: str, suffix: str) -> str:
     if not _BARE.fullmatch(value):
         return value
     folder = Path(str(files("byline"))) / "configs" / kind
-    place = folder / f"{value}{suffix}"
-    if not place.is_file():
+    file = folder / f"{value}{suffix}"
+    if not file.is_file():
         names = ", ".join(sorted(path.stem for path in folder.glob(f"*{suffix}")))
         raise ValueError(f"none of this name comes with byline, which has {names}; or name a file, with its ending")
-    return str(place)
+    return str(file)
 
 
 def shipped_policy(value: str) -> str:

@@ -46,8 +46,8 @@ def read_data_mining(value: str, signal: str = "xmp:plus:DataMining") -> Consent
     Whatever says that something is prohibited is a no. Any other word outside the vocabulary is in doubt.
     """
     last = re.split(r"[/#:]", value.strip().rstrip("/"))[-1].strip().upper()
-    found = _TERM.match(last)
-    term = found[1] if found else ""
+    match = _TERM.match(last)
+    term = match[1] if match else ""
     if term in PROHIBITED:
         return opted_out(f"{signal}=DMI-{term}")
     if last.startswith("UNSPECIFIED") or term == "UNSPECIFIED" or not last:
@@ -94,8 +94,8 @@ def _answers(entries: object) -> dict[str, set[str]]:
     """Return what is said of each use, the uses without their prefix (`c2pa.`, `cawg.`)."""
     answers: dict[str, set[str]] = {}
     for name, entry in entries.items() if isinstance(entries, dict) else ():
-        said = entry.get("use", "") if isinstance(entry, dict) else entry
-        answers.setdefault(name.rpartition(".")[2].lower(), set()).add(str(said).strip().lower())
+        answer = entry.get("use", "") if isinstance(entry, dict) else entry
+        answers.setdefault(name.rpartition(".")[2].lower(), set()).add(str(answer).strip().lower())
     return answers
 
 
@@ -105,8 +105,8 @@ def source_types(signal: str, value: str) -> list[str]:
         return [value]
     if signal != "c2pa":
         return []
-    said = _object(value).get("digitalSourceType", [])
-    return [str(one) for one in said] if isinstance(said, list) else [str(said)]
+    types = _object(value).get("digitalSourceType", [])
+    return [str(source_type) for source_type in types] if isinstance(types, list) else [str(types)]
 
 
 def synthetic_type(stated: str) -> str:

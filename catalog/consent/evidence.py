@@ -65,7 +65,7 @@ def signals_of(evidence: str | None) -> tuple[list[Signal], str]:
         return [], "damaged"
     if not isinstance(listed, list) or end < len(evidence):
         return [], "damaged"
-    signals = [(one[0], one[1]) for one in listed if _is_signal(one)]
+    signals = [(entry[0], entry[1]) for entry in listed if _is_signal(entry)]
     return signals, "" if len(signals) == len(listed) else "damaged"
 
 

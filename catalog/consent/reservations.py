@@ -36,7 +36,7 @@ def read_tdm_xmp(value: str) -> ConsentReading:
 
 
 def _read(texts: list[str], signal: str) -> ConsentReading:
-    values = {one.strip(" \t\r\n\"'") for one in texts}
+    values = {text.strip(" \t\r\n\"'") for text in texts}
     if "1" in values:
         return opted_out(f"{signal}:1")
     return allowed(f"{signal}:0") if values == {"0"} else UNSTATED

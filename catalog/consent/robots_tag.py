@@ -49,8 +49,8 @@ def read_withdrawal(value: str, sent_at: datetime) -> ConsentReading:
     """Read the dates of one X-Robots-Tag line: a picture sent after its `unavailable_after` is withdrawn."""
     if not any(agent in _US and directive == WITHDRAWN_AFTER for agent, directive in robots_directives(value)):
         return UNSTATED
-    for said in _AFTER.findall(value):
-        date = _first_date(said)
+    for date_text in _AFTER.findall(value):
+        date = _first_date(date_text)
         if date is not None and date <= sent_at:
             return opted_out(f"x-robots-tag:{WITHDRAWN_AFTER}")
     return UNSTATED

@@ -44,13 +44,13 @@ def read_robots_line(value: str) -> ConsentReading:
     """Read the line of robots.txt that applies to the picture: `Disallow: /`, `Content-Usage: / train-ai=n`, ..."""
     if value == UNREACHABLE:
         return doubtful(f"robots.txt:{UNREACHABLE}")
-    field, _, said = value.partition(":")
+    field, _, rule = value.partition(":")
     field = field.strip().lower()
     if field == "disallow":
         return opted_out("robots.txt:disallow")
     if field not in _LINES:
         return UNSTATED
-    reading = _LINES[field](usage_of_rule(said)[1])
+    reading = _LINES[field](usage_of_rule(rule)[1])
     return ConsentReading(reading.state, reading.rule and f"robots.txt:{reading.rule}")
 
 
@@ -93,10 +93,10 @@ def dictionary_members(value: str) -> list[tuple[str, str]] | None:
 
     A key without a value has `?1`. Parameters are left out.
     """
-    text, place = value.strip(" "), 0
+    text, start = value.strip(" "), 0
     members: list[tuple[str, str]] = []
     while text:
-        member = _MEMBER.match(text, place)
+        member = _MEMBER.match(text, start)
         if member is None:
             return None
         members.append((member["key"], member["value"] or "?1"))
@@ -105,5 +105,5 @@ def dictionary_members(value: str) -> list[tuple[str, str]] | None:
         comma = _COMMA.match(text, member.end())
         if comma is None:
             return None
-        place = comma.end()
+        start = comma.end()
     return members

@@ -66,10 +66,10 @@ class FactTable:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a table whose facts a takedown could not tell apart."""
-        if (found := key_among(self.schema.names)) != self.key:
+        if (actual_key := key_among(self.schema.names)) != self.key:
             raise ValueError(
                 f"facts of {self.measure} are about {self.key}, and the key of their columns "
-                f"({', '.join(self.schema.names)}) is {found}; have one column of `catalog.corpora.facts.Key`, "
+                f"({', '.join(self.schema.names)}) is {actual_key}; have one column of `catalog.corpora.facts.Key`, "
                 "and name it as the key"
             )
 

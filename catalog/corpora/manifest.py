@@ -235,8 +235,8 @@ def shard_table_path(name: str) -> str:
 def read_shard_table(store: Store, name: str, columns: list[str] | None = None) -> pa.Table:
     """Return the table of the shard with this name in a corpus. Raises `StorageError` when it is damaged."""
     path = shard_description_path(name)
-    said = read_json(store, path) if store.exists(path) else {}
-    return store.read_table(shard_table_path(name), columns, xxh3=said.get(TABLE_XXH3))
+    description = read_json(store, path) if store.exists(path) else {}
+    return store.read_table(shard_table_path(name), columns, xxh3=description.get(TABLE_XXH3))
 
 
 def shard_description_path(name: str) -> str:

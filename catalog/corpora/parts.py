@@ -44,11 +44,11 @@ class PackPart:
 def parts_of(store: Store, records_path: str) -> list[PackPart]:
     """Return the packs of an ingest run, in order. Raises `StorageError` when the file is damaged."""
     footer = _footer(store, records_path, store.state(records_path)).metadata
-    place = footer.schema.names.index("pack")
+    pack_column = footer.schema.names.index("pack")
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     return [
         PackPart(
-            pack=group.column(place).statistics.min,
+            pack=group.column(pack_column).statistics.min,
             records_path=records_path,
             row_group=number,
             num_records=group.num_rows,

@@ -88,10 +88,10 @@ def newest_findings(store: Store, pack: str, records: pa.Table) -> pa.Table:
         rows = checks if chosen is None else checks.filter(chosen)
         return rows.select(columns).take(pc.index_in(asked, value_set=asked_for(rows).combine_chunks()))
 
-    told = newest(pc.not_equal(checks["finding"], str(Finding.UNREACHABLE)), ["finding", "consent"])
+    reached = newest(pc.not_equal(checks["finding"], str(Finding.UNREACHABLE)), ["finding", "consent"])
     any_finding = newest(None, ["finding"])["finding"]
     claims = newest(checks["license_claims"].is_valid(), ["license_claims"])["license_claims"]
-    columns = [pc.coalesce(told["finding"], any_finding), told["consent"], claims]
+    columns = [pc.coalesce(reached["finding"], any_finding), reached["consent"], claims]
     return pa.table(dict(zip(NEWEST_COLUMNS, columns, strict=True)))
 
 

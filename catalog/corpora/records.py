@@ -51,10 +51,10 @@ class ImageRecord:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for text that is not Unicode and for sizes that are not."""
-        said = [value for value in vars(self).values() if isinstance(value, str)]
-        said += [value for value in vars(self.evidence).values() if isinstance(value, str)]
+        texts = [value for value in vars(self).values() if isinstance(value, str)]
+        texts += [value for value in vars(self.evidence).values() if isinstance(value, str)]
         pairs = (*self.license_claims, *self.extras)
-        if not _is_unicode("".join([*said, *self.tags, *(text for pair in pairs for text in pair)])):
+        if not _is_unicode("".join([*texts, *self.tags, *(text for pair in pairs for text in pair)])):
             raise ValueError(f"{self._not_unicode()} is not Unicode")
         for name in ("width", "height"):
             size = getattr(self, name)

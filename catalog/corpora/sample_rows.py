@@ -75,8 +75,10 @@ def _piece(row: dict[str, Any]) -> bytes:
     if caption is None:
         raise CorpusError(f"the row of {key} has no caption")
     try:
-        said = canonical_json(row)
-        return sample_bytes([(f"{key}.jpg", image["bytes"]), (f"{key}.json", said), (f"{key}.txt", caption.encode())])
+        row_json = canonical_json(row)
+        return sample_bytes(
+            [(f"{key}.jpg", image["bytes"]), (f"{key}.json", row_json), (f"{key}.txt", caption.encode())]
+        )
     except (TypeError, ValueError) as error:  # what JSON, or the head of a tar, cannot say
         raise CorpusError(f"the row of {key} cannot be a sample: {error}") from error
 

@@ -55,8 +55,8 @@ SHARD_SCHEMA = pa.schema([*SAMPLE_SCHEMA, *PLACES_SCHEMA])
 def samples_table(columns: Mapping[str, pa.ChunkedArray]) -> pa.Table:
     """Return these columns as `SAMPLE_SCHEMA`, without a null: what is not stated is `NOT_STATED`. Those of
     `SEVERAL_SCHEMA` follow if they are there."""
-    said = {name: columns[name] if name in _NUMBERS else stated(columns[name]) for name in SAMPLE_COLUMNS}
-    table = pa.table(said, schema=SAMPLE_SCHEMA)
+    stated_columns = {name: columns[name] if name in _NUMBERS else stated(columns[name]) for name in SAMPLE_COLUMNS}
+    table = pa.table(stated_columns, schema=SAMPLE_SCHEMA)
     assert not any(table[name].null_count for name in _NUMBERS), "a picture that was fetched has its sizes"
     for field in SEVERAL_SCHEMA:
         if field.name in columns:

@@ -43,9 +43,11 @@ def sample_sizes(
 ) -> Ints:
     """Return the bytes of all members of each sample, headers and padding included; its license by place."""
     urls = [license_url(spdx) or NOT_STATED for spdx in licenses]
-    said = np.array([len(canonical_json(spdx) + canonical_json(url)) for spdx, url in zip(licenses, urls, strict=True)])
+    license_bytes = np.array(
+        [len(canonical_json(spdx) + canonical_json(url)) for spdx, url in zip(licenses, urls, strict=True)]
+    )
     split = np.where(heldout, len('"heldout"'), len('"train"'))
-    return other_bytes + _member(json_bytes + said[license] + split)
+    return other_bytes + _member(json_bytes + license_bytes[license] + split)
 
 
 def tar_bytes(sizes: Ints) -> int:

@@ -44,10 +44,10 @@ class UrlIndex:
 
     def add(self, group: pa.Table) -> None:
         """Take in the records of the next row group; of its columns only `URL_COLUMNS` count."""
-        found = np.unique(np.concatenate([_hashes(group[name].to_pylist()) for name in URL_COLUMNS]))
-        number = np.full(len(found), self._num_groups, np.int32)
-        rows = pa.Table.from_arrays([pa.array(found), pa.array(number)], schema=URL_INDEX_SCHEMA)
-        self._spill.add(rows, (found >> np.uint64(64 - RANGE_BITS)).astype(np.int64))
+        hashes = np.unique(np.concatenate([_hashes(group[name].to_pylist()) for name in URL_COLUMNS]))
+        number = np.full(len(hashes), self._num_groups, np.int32)
+        rows = pa.Table.from_arrays([pa.array(hashes), pa.array(number)], schema=URL_INDEX_SCHEMA)
+        self._spill.add(rows, (hashes >> np.uint64(64 - RANGE_BITS)).astype(np.int64))
         self._num_groups += 1
 
     def write(self, store: Store, records_path: str) -> None:
@@ -71,15 +71,15 @@ def row_groups_of(store: Store, records_path: str, url: str) -> list[int] | None
     if not _is_of_today(store, path):
         return None
     wanted = _hashes([url])[0]
-    found: set[int] = set()
+    row_groups: set[int] = set()
     footer = store.read_footer(path)
     for number in range(footer.metadata.num_row_groups):
         column = footer.metadata.row_group(number).column(0).statistics
         if column is not None and column.has_min_max and column.min <= wanted <= column.max:
             rows = store.read_row_group(path, number, footer)
             is_wanted = rows["url_hash"].to_numpy() == wanted
-            found.update(rows["row_group"].to_numpy()[is_wanted].tolist())
-    return sorted(found)
+            row_groups.update(rows["row_group"].to_numpy()[is_wanted].tolist())
+    return sorted(row_groups)
 
 
 def renew_url_index(store: Store, records_path: str, groups: Iterable[pa.Table]) -> None:
@@ -97,10 +97,10 @@ def _is_of_today(store: Store, path: str) -> bool:
     if not store.exists(path):
         return False
     try:
-        said = store.read_footer(path).metadata.metadata or {}
+        metadata = store.read_footer(path).metadata.metadata or {}
     except StorageError:
         return False
-    return MADE_WITH.items() <= said.items()
+    return MADE_WITH.items() <= metadata.items()
 
 
 def _hashes(urls: list[str | None]) -> npt.NDArray[np.uint64]:

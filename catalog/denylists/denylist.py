@@ -105,21 +105,21 @@ class Denylist:
         """Tell whether a record is denied by what its source says."""
         if self.is_empty:
             return False
-        said = [("record", record.record_id)]
-        said += [("creator", name) for name in (record.creator, record.creator_url) if name]
+        statements = [("record", record.record_id)]
+        statements += [("creator", name) for name in (record.creator, record.creator_url) if name]
         urls = {url for url in (record.url, record.landing_url) if url}
-        return self._has_any(said) or any(self.denies_url(url) for url in urls)
+        return self._has_any(statements) or any(self.denies_url(url) for url in urls)
 
     def denies_url(self, url: str) -> bool:
         """Tell whether a URL is denied: of a picture, of its page, or where a redirect leads."""
         return self.sees_urls and self._has_any([("url", url), *(("domain", host) for host in hosts_of(url))])
 
     def _has_any(self, statements: Sequence[tuple[str, str]]) -> bool:
-        return any(one.has(kind, value) for one in self.lists for kind, value in statements)
+        return any(keyed_list.has(kind, value) for keyed_list in self.lists for kind, value in statements)
 
     def denies_bytes(self, sha256: str) -> bool:
         """Tell whether a picture is denied by the digest of its bytes, as fetched or as stored."""
-        return any(one.has("sha256", sha256) for one in self.lists)
+        return any(keyed_list.has("sha256", sha256) for keyed_list in self.lists)
 
     def denies_picture(self, look: Look) -> bool:
         """Tell whether a picture is denied by how it looks, in any of the ways to look at it."""
@@ -132,27 +132,27 @@ class Denylist:
 
     def denied(self, kind: str, values: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Tell which of many values of a kind are denied."""
-        lists = [one for one in self.lists if one.keyed.get(kind)]
+        lists = [keyed_list for keyed_list in self.lists if keyed_list.keyed.get(kind)]
         if not lists:
             return np.zeros(len(values), np.bool_)
-        return np.array([any(one.has(kind, value) for one in lists) for value in values], np.bool_)
+        return np.array([any(keyed_list.has(kind, value) for keyed_list in lists) for value in values], np.bool_)
 
     def near(self, codes: Codes, *, are_views: bool = False) -> npt.NDArray[np.bool_]:
         """Tell which perceptual hashes, `(N, 32)`, are denied. That of a flat picture says nothing: do not ask.
 
         They are of pictures as they are, or of views of them (`Look.views`).
         """
-        found = np.zeros(len(codes), np.bool_)
-        for one in self.lists:
-            found |= one.hashes.near(codes, are_views=are_views)
-        return found
+        is_denied = np.zeros(len(codes), np.bool_)
+        for keyed_list in self.lists:
+            is_denied |= keyed_list.hashes.near(codes, are_views=are_views)
+        return is_denied
 
     def alike(self, instrument: str, vectors_ND: npt.NDArray[np.floating], min_cosine: float) -> npt.NDArray[np.bool_]:
         """Tell which unit vectors of an embedding are those of edited copies of what is denied."""
-        found = np.zeros(len(vectors_ND), np.bool_)
-        for one in self.lists:
-            found |= one.vectors.alike(keyed(one.key, VECTOR, instrument), vectors_ND, min_cosine)
-        return found
+        is_denied = np.zeros(len(vectors_ND), np.bool_)
+        for keyed_list in self.lists:
+            is_denied |= keyed_list.vectors.alike(keyed(keyed_list.key, VECTOR, instrument), vectors_ND, min_cosine)
+        return is_denied
 
 
 NOTHING_DENIED = Denylist()

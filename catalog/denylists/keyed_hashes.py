@@ -49,16 +49,16 @@ class KeyedHashes:
         They are of pictures as they are, or of views of them.
         """
         asked = self.is_viewed if are_views else np.ones(len(self.codes), np.bool_)
-        found = np.zeros(len(codes), np.bool_)
+        is_near = np.zeros(len(codes), np.bool_)
         if not asked.any() or not len(codes):
-            return found
+            return is_near
         words_4N = np.ascontiguousarray(scramble(self.key, codes).view(np.uint64).T)
         for words_4, radius in zip(self.codes[asked].view(np.uint64), self.radii[asked].tolist(), strict=True):
             may_be = np.flatnonzero(np.bitwise_count(words_4N[0] ^ words_4[0]) <= radius)  # a quarter of the work
             if len(may_be):
                 apart = np.bitwise_count(words_4N[:, may_be] ^ words_4[:, None]).sum(axis=0, dtype=np.int64)
-                found[may_be[apart <= radius]] = True
-        return found
+                is_near[may_be[apart <= radius]] = True
+        return is_near
 
 
 def scramble(key: bytes, codes: Codes) -> Codes:

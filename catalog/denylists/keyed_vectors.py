@@ -30,12 +30,14 @@ class KeyedVectors:
     @classmethod
     def of(cls, key: bytes, entries: Iterable[tuple[bytes, bytes]]) -> "KeyedVectors":
         """Return them from instrument and keyed vector of each."""
-        found: dict[bytes, list[bytes]] = {}
+        by_instrument: dict[bytes, list[bytes]] = {}
         for instrument, vector in sorted(set(entries)):
-            found.setdefault(instrument, []).append(vector)
+            by_instrument.setdefault(instrument, []).append(vector)
         return cls(
             key=key,
-            turned={name: np.stack([np.frombuffer(one, "<f4") for one in all]) for name, all in found.items()},
+            turned={
+                name: np.stack([np.frombuffer(data, "<f4") for data in all]) for name, all in by_instrument.items()
+            },
         )
 
     @property

@@ -40,9 +40,14 @@ def load_denylist(store: Store, others: Iterable[str] = ()) -> Denylist:
     """
     own = _read(store)
     lists = [own, *(_read_other(root) for root in others)]
-    found = tuple(one for one in lists if one is not None)
+    keyed_lists = tuple(keyed_list for keyed_list in lists if keyed_list is not None)
     return Denylist(
-        found, frozenset(kind for one in found for kind in (*one.keyed, *one.hashes.kinds, *one.vectors.kinds))
+        keyed_lists,
+        frozenset(
+            kind
+            for keyed_list in keyed_lists
+            for kind in (*keyed_list.keyed, *keyed_list.hashes.kinds, *keyed_list.vectors.kinds)
+        ),
     )
 
 
@@ -93,7 +98,9 @@ def _read(store: Store) -> KeyedList | None:
     return KeyedList(
         key=key,
         keyed={
-            kind: found for kind in EQUAL if (found := frozenset(row["keyed"] for row in rows if row["kind"] == kind))
+            kind: keyed_values
+            for kind in EQUAL
+            if (keyed_values := frozenset(row["keyed"] for row in rows if row["kind"] == kind))
         },
         hashes=KeyedHashes.of(key, near),
         vectors=KeyedVectors.of(key, [(row["keyed"], row[VECTOR]) for row in rows if row["kind"] == VECTOR]),

@@ -64,8 +64,8 @@ def hosts_of(url: str | None) -> list[str]:
 
     A URL of another scheme, or of none, has a host too, where it is written as one.
     """
-    found = _AUTHORITY.match(url or "")
+    match = _AUTHORITY.match(url or "")
     try:
-        return domains_of(read_host(found[1])) if found else []
+        return domains_of(read_host(match[1])) if match else []
     except UrlError:
         return []

@@ -33,7 +33,7 @@ def _pieces(column: pa.Array) -> Iterator[bytes | memoryview]:
     elif pa.types.is_string(column.type):
         text = pc.fill_null(column, "")
         yield pc.binary_length(text).to_numpy().astype("<i4").tobytes()
-        start, stop = (int(place) for place in _offsets(text)[[0, -1]])
+        start, stop = (int(offset) for offset in _offsets(text)[[0, -1]])
         yield memoryview(text.buffers()[2] or b"")[start:stop]
     elif pa.types.is_floating(column.type):
         yield pc.fill_null(column, 0).to_numpy().astype("<f8").tobytes()
@@ -51,7 +51,7 @@ def same_rows(table: pa.Table, other: pa.Table) -> "np.ndarray[tuple[int], np.dt
     for name in table.column_names:
         if pa.types.is_list(table[name].type):
             pairs = zip(table[name].to_pylist(), other[name].to_pylist(), strict=True)
-            same &= np.array([one == another for one, another in pairs], np.bool_)
+            same &= np.array([value == another for value, another in pairs], np.bool_)
             continue
         equal = pc.fill_null(pc.equal(table[name], other[name]), False)
         both_null = pc.and_(pc.is_null(table[name]), pc.is_null(other[name]))

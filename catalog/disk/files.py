@@ -182,16 +182,16 @@ class Files:
             else:
                 self._call(lambda fs, full: fs.put_file(name, full), path, writing=True)
 
-    def download(self, path: str, place: Path) -> None:
+    def download(self, path: str, local_file: Path) -> None:
         """Copy `path` to a file of this machine, which is not whole if this raises."""
-        self._call(lambda fs, full: fs.get_file(full, str(place)), path)
+        self._call(lambda fs, full: fs.get_file(full, str(local_file)), path)
 
-    def upload(self, place: Path, path: str) -> None:
+    def upload(self, local_file: Path, path: str) -> None:
         """Copy a file of this machine to `path`, whole or not at all."""
         if not self.is_local:
-            self._call(lambda fs, full: fs.put_file(str(place), full), path, writing=True)
+            self._call(lambda fs, full: fs.put_file(str(local_file), full), path, writing=True)
             return
-        with self.writing(path) as file, place.open("rb") as source:
+        with self.writing(path) as file, local_file.open("rb") as source:
             shutil.copyfileobj(source, file)
 
     def remove(self, path: str) -> None:
@@ -244,9 +244,9 @@ class Files:
                 os.fsync(file.fileno())
 
     def _writable_path(self, path: str) -> Path:
-        place = self.local_path(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        return place
+        file_path = self.local_path(path)
+        file_path.parent.mkdir(parents=True, exist_ok=True)
+        return file_path
 
     def _partial_folder(self) -> str | None:
         if not self.is_local:

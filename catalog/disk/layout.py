@@ -158,6 +158,11 @@ def build_file(name: str) -> str:
     return f"{BUILDS}/{name}"
 
 
+def encoding_file(instrument: str) -> str:
+    """Return where a corpus says how fast latents were made by an instrument."""
+    return f"{BUILDS}/{instrument}.json"
+
+
 def receipt_file(name: str) -> str:
     """Return where what became of a takedown lies, or what is beside it."""
     return f"{RECEIPTS}/{name}"

@@ -93,15 +93,15 @@ class Footer:
         wanted = [n for n, name in enumerate(names) if columns is None or name.partition(".")[0] in columns]
         for number in groups:
             group = self.metadata.row_group(number)
-            for place in wanted:
-                column = group.column(place)
+            for index in wanted:
+                column = group.column(index)
                 starts = [column.data_page_offset, column.dictionary_page_offset or 0]
-                digest = self.digests[number * len(names) + place] if self.digests else ""
+                digest = self.digests[number * len(names) + index] if self.digests else ""
                 yield Chunk(
                     start=min((start for start in starts if start > 0), default=0),  # of no rows it may have no page
                     size=column.total_compressed_size,
                     digest=digest,
-                    what=f"column {names[place]} of row group {number}",
+                    what=f"column {names[index]} of row group {number}",
                 )
 
 
@@ -133,11 +133,11 @@ def read_footer(file: IO[bytes] | pa.NativeFile, path: str) -> Footer:
     if value is None:
         return Footer(metadata=metadata, digests=())
     start, whole = _footer_of(file)
-    place = whole.find(value)
+    position = whole.find(value)
     digest, digests, written_for = _taken_apart(value)
-    zeroed = whole[:place] + b"0" * DIGITS + whole[place + DIGITS :]
+    zeroed = whole[:position] + b"0" * DIGITS + whole[position + DIGITS :]
     file.seek(0)
-    if place < 0 or xxh3_64_hexdigest(_bytes(file.read(len(MAGIC))) + zeroed) != digest:
+    if position < 0 or xxh3_64_hexdigest(_bytes(file.read(len(MAGIC))) + zeroed) != digest:
         raise DamagedError("its footer has other bytes than were written")
     if written_for != path:
         raise DamagedError(f"it is what was written as {written_for}")

@@ -34,4 +34,4 @@ def read_claims_column(column: pa.ChunkedArray | pa.Array) -> ClaimsColumn:
 
 @lru_cache(maxsize=1 << 16)
 def _read(text: str) -> LicenseReading:
-    return read_claims([(field, said) for field, said in json.loads(text)])
+    return read_claims([(field, value) for field, value in json.loads(text)])

@@ -188,8 +188,8 @@ def _read_url(url: str) -> _Read:
     except ValueError:
         return _NOT_READ
     host, path = parts.netloc.lower().removeprefix("www."), parts.path.lower()
-    place = host + path + (f"#{parts.fragment.lower()}" if parts.fragment else "")
-    if (term := _CC_TERM.fullmatch(place)) and not parts.query:
+    address = host + path + (f"#{parts.fragment.lower()}" if parts.fragment else "")
+    if (term := _CC_TERM.fullmatch(address)) and not parts.query:
         return (PD if term["term"] == PUBLIC_DOMAIN_TERM else UNKNOWN), "cc-term"
     if parts.fragment or not _QUERY.fullmatch(parts.query):
         return _NOT_READ

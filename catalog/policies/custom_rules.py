@@ -57,17 +57,17 @@ class Rule(BaseModel):
 def rules_in_use(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Extension, Rule]]:
     """Return the rules of `[rules.<name>]` tables. Raises a `BylineError` for one that is not installed, or not with
     these settings, or that reads a column which there is not."""
-    found = {}
+    rules = {}
     for name, settings in sorted(tables.items()):
-        one = extension(RULES, name, FIRST_WORDS)
-        check_plain(one)
-        rule = one.configured(Rule, settings, f"[rules.{name}]")
+        ext = extension(RULES, name, FIRST_WORDS)
+        check_plain(ext)
+        rule = ext.configured(Rule, settings, f"[rules.{name}]")
         for column in rule.columns:
             if column not in (*NUMBERS, *RECORD_WORDS) and not column.startswith(METRIC):
                 known = ", ".join([*NUMBERS, *RECORD_WORDS])
-                raise ExtensionError(f"{one} reads {column!r}; a rule may read {known}, and {METRIC}<name>")
-        found[name] = one, rule
-    return found
+                raise ExtensionError(f"{ext} reads {column!r}; a rule may read {known}, and {METRIC}<name>")
+        rules[name] = ext, rule
+    return rules
 
 
 def makers_of_rules(policy: Policy, sources: Iterable[str]) -> dict[str, str]:
@@ -75,13 +75,13 @@ def makers_of_rules(policy: Policy, sources: Iterable[str]) -> dict[str, str]:
 
     That is part of a release's manifest, since another version may refuse other pictures; settings are in the policy.
     """
-    return {f"rule {name}": one.made_by for name, one in sorted(added_rules(policy, sources).items())}
+    return {f"rule {name}": ext.made_by for name, ext in sorted(added_rules(policy, sources).items())}
 
 
 def added_rules(policy: Policy, sources: Iterable[str]) -> dict[str, Extension]:
     """Return the rules of extensions that a policy has, for these sources or for all. Raises as `rules_in_use` does."""
     tables = [policy.rules, *(policy.rules_of(source).rules for source in sources)]
-    return {name: one for table in tables for name, (one, _) in rules_in_use(table).items()}
+    return {name: ext for table in tables for name, (ext, _) in rules_in_use(table).items()}
 
 
 def metrics_needed(rules: RecordRules) -> list[str]:
@@ -112,18 +112,18 @@ def custom_reasons(
 ) -> dict[str, Mask]:
     """Return which rows the rules of a policy refuse. `column` gives one by the name that it has in joined rows."""
     masks: dict[str, Mask] = {}
-    for name, (found, rule) in rules_in_use(tables).items():
-        read = {one: column(f"{SAID}{one}" if one in RECORD_WORDS else one) for one in rule.columns}
-        for why, mask in _refused(found, rule, read).items():
+    for name, (ext, rule) in rules_in_use(tables).items():
+        read = {key: column(f"{SAID}{key}" if key in RECORD_WORDS else key) for key in rule.columns}
+        for why, mask in _refused(ext, rule, read).items():
             if not (isinstance(why, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]*", why)):
-                raise ExtensionError(f"{found} gave the reason {why!r}; small letters, digits and hyphens only")
-            said = np.asarray(mask)
-            if said.dtype != np.bool_ or said.shape != (num_rows,):
+                raise ExtensionError(f"{ext} gave the reason {why!r}; small letters, digits and hyphens only")
+            is_refused = np.asarray(mask)
+            if is_refused.dtype != np.bool_ or is_refused.shape != (num_rows,):
                 raise ExtensionError(
-                    f"{found} gave for {why!r} an array of {said.dtype} and shape {said.shape}; "
+                    f"{ext} gave for {why!r} an array of {is_refused.dtype} and shape {is_refused.shape}; "
                     f"one boolean for each of {num_rows:,} rows is needed"
                 )
-            masks[f"{name}:{why}"] = said
+            masks[f"{name}:{why}"] = is_refused
     return masks
 
 

@@ -31,15 +31,15 @@ def similar_pairs(vectors_ND: NDArray[np.float16], *, min_cosine: float) -> NDAr
     firsts, first_of = _distinct(vectors_ND)
     units = _units(vectors_ND[firsts])
     index = faiss.IndexFlatIP(vectors_ND.shape[1])
-    found = [_copies(first_of)]
+    pairs = [_copies(first_of)]
     for start in range(0, len(units), _BLOCK):
         block = units[start : start + _BLOCK]
         index.add(block)  # so a block meets itself and what lies before it, and each pair is computed once
         j, i = _candidates(index, block, min_cosine)
         before = i < j + start
-        found.append(_decided(vectors_ND, firsts[i[before]], vectors_ND, firsts[j[before] + start], min_cosine))
-        _refuse_too_many(found, min_cosine)
-    return _sorted(found)
+        pairs.append(_decided(vectors_ND, firsts[i[before]], vectors_ND, firsts[j[before] + start], min_cosine))
+        _refuse_too_many(pairs, min_cosine)
+    return _sorted(pairs)
 
 
 def similar_to(old_ND: NDArray[np.float16], new_ND: NDArray[np.float16], *, min_cosine: float) -> NDArray[np.void]:
@@ -57,12 +57,12 @@ def similar_to(old_ND: NDArray[np.float16], new_ND: NDArray[np.float16], *, min_
     index = faiss.IndexFlatIP(old_ND.shape[1])
     for start in range(0, len(old_ND), _BLOCK):
         index.add(_units(old_ND[start : start + _BLOCK]))
-    found = [np.zeros(0, SIMILAR)]
+    pairs = [np.zeros(0, SIMILAR)]
     for start in range(0, len(new_ND) if len(old_ND) else 0, _BLOCK):
         j, i = _candidates(index, _units(new_ND[start : start + _BLOCK]), min_cosine)
-        found.append(_decided(old_ND, i, new_ND, j + start, min_cosine))
-        _refuse_too_many(found, min_cosine)
-    return _sorted(found)
+        pairs.append(_decided(old_ND, i, new_ND, j + start, min_cosine))
+        _refuse_too_many(pairs, min_cosine)
+    return _sorted(pairs)
 
 
 def _refuse_too_many(pairs: list[NDArray[np.void]], min_cosine: float) -> None:
@@ -128,8 +128,8 @@ def _candidates(
     index: Any, block_ND: NDArray[np.float32], min_cosine: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return rows of the block and rows of the index that may be near."""
-    limits, _, found = index.range_search(block_ND, min_cosine - _SLACK)
-    return np.repeat(np.arange(len(block_ND)), np.diff(limits.astype(np.int64))), found
+    limits, _, rows = index.range_search(block_ND, min_cosine - _SLACK)
+    return np.repeat(np.arange(len(block_ND)), np.diff(limits.astype(np.int64))), rows
 
 
 def _decided(

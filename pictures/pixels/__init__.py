@@ -61,18 +61,22 @@ def store_image(data: bytes, **pixels: Any) -> StoredImage:
 
 def _small(surveyed: Surveyed, config: PixelConfig) -> Pixels:
     """Decode, turn and resize. What is reduced is resized first: turned, a part of a pixel might be its first one."""
-    found = surveyed.survey
-    by = reduction(found.width, found.height, config) if surveyed.kind == Kind.JPEG else 1
+    structure = surveyed.survey
+    by = reduction(structure.width, structure.height, config) if surveyed.kind == Kind.JPEG else 1
     if by == 1:
         return resize(decode(surveyed), config)
     reduced = decode_as_stored(surveyed, reduction=by)
-    return crop(turn(resize_reduced(reduced, found.width, found.height, by, config), found.orientation), config)
+    return crop(
+        turn(resize_reduced(reduced, structure.width, structure.height, by, config), structure.orientation), config
+    )
 
 
 def _may_keep(surveyed: Surveyed, config: PixelConfig) -> bool:
     """Tell whether the compressed pixels of a JPEG can stay as they are."""
-    found = surveyed.survey
-    return found.is_plain and found.orientation == 1 and not is_resized(found.width, found.height, config)
+    structure = surveyed.survey
+    return (
+        structure.is_plain and structure.orientation == 1 and not is_resized(structure.width, structure.height, config)
+    )
 
 
 def _encode(pixels_HW3: Pixels, quality: int) -> bytes:

@@ -103,9 +103,9 @@ def _transform(profile: bytes, space: str, mode: str) -> tuple[Any, str | None]:
         if mode == "RGB" and is_srgb(profile):
             return None, None
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        said, kind = source.profile.xcolor_space.strip(), source.profile.device_class.strip()
-        if said != space or kind not in CLASSES:
-            return None, f"{IGNORED}: it is of class {kind!r} for {said!r}, the picture is {space}"
+        profile_space, kind = source.profile.xcolor_space.strip(), source.profile.device_class.strip()
+        if profile_space != space or kind not in CLASSES:
+            return None, f"{IGNORED}: it is of class {kind!r} for {profile_space!r}, the picture is {space}"
         return ImageCms.buildTransform(source, _srgb(), mode, "RGB", ImageCms.Intent.PERCEPTUAL), None
     except Exception as error:  # hostile profiles make Little CMS say anything at all
         return None, f"{IGNORED}: {error}"
@@ -125,8 +125,8 @@ def is_srgb(profile: bytes) -> bool:
         if b"A2B0" in tags or profile[16:20] != b"RGB ":
             return False
         for name, wanted in SRGB_COLORANTS.items():
-            found = np.array(struct.unpack_from(">3i", tags[name], 8)) / 65536
-            if np.abs(found - wanted).max() > 0.002:
+            colorant = np.array(struct.unpack_from(">3i", tags[name], 8)) / 65536
+            if np.abs(colorant - wanted).max() > 0.002:
                 return False
         return all(_is_srgb_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC"))
     except (struct.error, KeyError):

@@ -65,12 +65,12 @@ def survey(data: bytes, *, max_pixels: int) -> Surveyed:
     """
     kind = kind_of(data)
     with readable(kind):
-        found = READERS[kind].survey(data)
-    if found.width * found.height > max_pixels:
-        size = f"{found.width}x{found.height} px; the limit is {max_pixels:,} pixels"
+        structure = READERS[kind].survey(data)
+    if structure.width * structure.height > max_pixels:
+        size = f"{structure.width}x{structure.height} px; the limit is {max_pixels:,} pixels"
         raise UnusableError(Outcome.TOO_MANY_PIXELS, size)
-    refuse_polyglot(data, kind, found)
-    return Surveyed(data=data, kind=kind, survey=found)
+    refuse_polyglot(data, kind, structure)
+    return Surveyed(data=data, kind=kind, survey=structure)
 
 
 def decode(surveyed: Surveyed) -> Pixels:
@@ -87,7 +87,7 @@ def decode_as_stored(surveyed: Surveyed, *, reduction: int = 1) -> Pixels:
 
     Its sides are then those of the file, divided by that and rounded up.
     """
-    found = surveyed.survey
+    structure = surveyed.survey
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -96,7 +96,7 @@ def decode_as_stored(surveyed: Surveyed, *, reduction: int = 1) -> Pixels:
         raise
     except Exception as error:  # hostile bytes make decoders raise anything at all, MemoryError too
         raise damaged(f"decoding failed: {error or type(error).__name__}") from error
-    if pixels.shape[:2] != (-(-found.height // reduction), -(-found.width // reduction)):
+    if pixels.shape[:2] != (-(-structure.height // reduction), -(-structure.width // reduction)):
         raise damaged(f"the {surveyed.kind.name} says two sizes")
     return pixels
 

@@ -25,10 +25,10 @@ class Directory:
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """Return the whole numbers of a tag; none when it is absent. Raises `UnusableError` when they are not there."""
-        kind, count, place, _ = self.entries.get(tag, (3, 0, 0, b""))
-        if kind not in WHOLE or place + count * SIZES[kind] > len(self.data):
+        kind, count, offset, _ = self.entries.get(tag, (3, 0, 0, b""))
+        if kind not in WHOLE or offset + count * SIZES[kind] > len(self.data):
             raise damaged(f"TIFF tag {tag} has no numbers")
-        return struct.unpack_from(f"{self.order}{count}{WHOLE[kind]}", self.data, place)
+        return struct.unpack_from(f"{self.order}{count}{WHOLE[kind]}", self.data, offset)
 
     def number(self, tag: int, default: int) -> int:
         """Return the first number of a tag."""
@@ -41,9 +41,9 @@ class Directory:
 
     def range_of(self, tag: int) -> tuple[int, int]:
         """Return where the values of a tag say that they lie; nowhere, (0, 0), when it is absent."""
-        kind, count, place, _ = self.entries.get(tag, (0, 0, 0, b""))
+        kind, count, offset, _ = self.entries.get(tag, (0, 0, 0, b""))
         size = count * SIZES.get(kind, 0)
-        return (place, place + size) if size else (0, 0)
+        return (offset, offset + size) if size else (0, 0)
 
     def text(self, tag: int) -> bytes:
         """Return the bytes of a tag that holds text; none of any other, or of one that is cut off or huge."""
@@ -53,13 +53,13 @@ class Directory:
 
     def fractions(self, tag: int) -> list[float]:
         """Return the first three values of a tag; none when it is absent, cut off, or says x/0."""
-        kind, count, place, _ = self.entries.get(tag, (5, 0, 0, b""))
+        kind, count, offset, _ = self.entries.get(tag, (5, 0, 0, b""))
         count = min(count, 3)
-        if kind in WHOLE and place + count * SIZES[kind] <= len(self.data):
+        if kind in WHOLE and offset + count * SIZES[kind] <= len(self.data):
             return [float(value) for value in self.numbers(tag)[:3]]
-        if kind not in FRACTIONS or place + 8 * count > len(self.data):
+        if kind not in FRACTIONS or offset + 8 * count > len(self.data):
             return []
-        values = struct.unpack_from(f"{self.order}{2 * count}{FRACTIONS[kind]}", self.data, place)
+        values = struct.unpack_from(f"{self.order}{2 * count}{FRACTIONS[kind]}", self.data, offset)
         pairs = list(zip(values[::2], values[1::2], strict=True))
         return [above / below for above, below in pairs] if all(below for _, below in pairs) else []
 
@@ -90,10 +90,12 @@ def directory_at(data: Bytes, order: str, start: int) -> Directory:
     if not count or start + 2 + 12 * count > len(data):
         raise damaged("the TIFF directory is cut off")
     entries: dict[int, tuple[int, int, int, bytes]] = {}
-    for place in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind, number, offset = struct.unpack_from(f"{order}HHII", data, place)
+    for entry_start in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind, number, offset = struct.unpack_from(f"{order}HHII", data, entry_start)
         is_inline = number * SIZES.get(kind, 0) <= 4
-        entries.setdefault(tag, (kind, number, place + 8 if is_inline else offset, data[place : place + 12]))
+        entries.setdefault(
+            tag, (kind, number, entry_start + 8 if is_inline else offset, data[entry_start : entry_start + 12])
+        )
     return Directory(data, order, entries)
 
 

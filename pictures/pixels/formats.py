@@ -63,10 +63,10 @@ def pictures_in(data: bytes) -> Iterator[tuple[Kind, Walk]]:
     walk = READERS[kind].walk(data)
     yield kind, walk
     for _ in range(MAX_PICTURES - 1):
-        if not (found := _BEHIND.search(data, walk.end)):
+        if not (match := _BEHIND.search(data, walk.end)):
             return
-        kind, walk_at = (Kind.JPEG, jpegs.walk_jpeg) if found[0] == jpegs.START else (Kind.PNG, pngs.walk_png)
-        walk = walk_at(data, found.start())
+        kind, walk_at = (Kind.JPEG, jpegs.walk_jpeg) if match[0] == jpegs.START else (Kind.PNG, pngs.walk_png)
+        walk = walk_at(data, match.start())
         yield kind, walk
-        if walk.end <= found.end():
-            walk = walk._replace(end=found.end())
+        if walk.end <= match.end():
+            walk = walk._replace(end=match.end())

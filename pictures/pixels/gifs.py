@@ -14,30 +14,30 @@ MAX_BLOCKS = 100_000
 def walk_gif(data: Bytes) -> Walk:
     """Walk the frames and extensions (`!` and their label), to the trailer."""
     parts: list[Part] = []
-    place = 0
+    offset = 0
     try:
-        place = _after_colors(data, 13, data[10])
+        offset = _after_colors(data, 13, data[10])
         for _ in range(MAX_BLOCKS):
-            start, block = place, data[place : place + 1]
+            start, block = offset, data[offset : offset + 1]
             if block == TRAILER:
-                return Walk(tuple(parts), place + 1)
+                return Walk(tuple(parts), offset + 1)
             if block == EXTENSION:
-                place = _after_sub_blocks(data, place + 2)
-                parts.append(Part(data[start : start + 2], start, start + 2, place))
+                offset = _after_sub_blocks(data, offset + 2)
+                parts.append(Part(data[start : start + 2], start, start + 2, offset))
             elif block == FRAME:
-                place = _after_sub_blocks(data, _after_colors(data, place + 10, data[place + 9]) + 1)
-                parts.append(Part(FRAME, start, start + 1, place))
+                offset = _after_sub_blocks(data, _after_colors(data, offset + 10, data[offset + 9]) + 1)
+                parts.append(Part(FRAME, start, start + 1, offset))
             elif block == b"\0":
-                place += 1
+                offset += 1
             elif block:
-                return Walk(tuple(parts), place, f"a GIF with a block of kind {block[0]:#x}")
+                return Walk(tuple(parts), offset, f"a GIF with a block of kind {block[0]:#x}")
             else:
-                return Walk(tuple(parts), place, CUT_OFF.format("GIF"))
+                return Walk(tuple(parts), offset, CUT_OFF.format("GIF"))
     except IndexError:
-        if data[place : place + 1] == EXTENSION and place + 2 < len(data):
-            parts.append(Part(data[place : place + 2], place, place + 2, len(data)))
-        return Walk(tuple(parts), place, CUT_OFF.format("GIF"))
-    return Walk(tuple(parts), place, f"a GIF of more than {MAX_BLOCKS:,} blocks")
+        if data[offset : offset + 1] == EXTENSION and offset + 2 < len(data):
+            parts.append(Part(data[offset : offset + 2], offset, offset + 2, len(data)))
+        return Walk(tuple(parts), offset, CUT_OFF.format("GIF"))
+    return Walk(tuple(parts), offset, f"a GIF of more than {MAX_BLOCKS:,} blocks")
 
 
 def _after_colors(data: Bytes, offset: int, flags: int) -> int:
@@ -52,10 +52,10 @@ def _after_sub_blocks(data: Bytes, offset: int) -> int:
 
 def joined(block: bytes) -> bytes:
     """Return what the sub-blocks of a part say, put together."""
-    place, parts = 0, []
-    while place < len(block) and block[place]:
-        parts.append(block[place + 1 : place + 1 + block[place]])
-        place += 1 + block[place]
+    offset, parts = 0, []
+    while offset < len(block) and block[offset]:
+        parts.append(block[offset + 1 : offset + 1 + block[offset]])
+        offset += 1 + block[offset]
     return b"".join(parts)
 
 

@@ -37,29 +37,29 @@ def walk_jpeg(data: Bytes, start: int = 0) -> Walk:
     all behind the pixels of a scan, which may be whole (`NO_END_MARKER`).
     """
     parts: list[Part] = []
-    place = start + 2
+    offset = start + 2
     for _ in range(MAX_SEGMENTS):
         is_scan = bool(parts) and parts[-1].kind == SOS
-        marker = MARKER.search(data, place)
+        marker = MARKER.search(data, offset)
         if is_scan:
-            parts.append(Part(PIXELS, place, place, marker.start() if marker else _before_fill(data, place)))
+            parts.append(Part(PIXELS, offset, offset, marker.start() if marker else _before_fill(data, offset)))
         if marker is None:
             return Walk(tuple(parts), len(data), NO_END_MARKER if is_scan else CUT_OFF.format("JPEG"))
-        kind, begin, place = marker[1], marker.start(), marker.end()
+        kind, begin, offset = marker[1], marker.start(), marker.end()
         if kind == EOI:
-            return Walk(tuple(parts), place)
+            return Walk(tuple(parts), offset)
         if kind == SOI:
             return Walk(tuple(parts), begin, "a second JPEG begins before the first one ends")
         if kind == TEM:
             continue
-        length = int.from_bytes(data[place : place + 2])
-        if length < 2 or place + 2 > len(data):
+        length = int.from_bytes(data[offset : offset + 2])
+        if length < 2 or offset + 2 > len(data):
             return Walk(tuple(parts), begin, CUT_OFF.format("JPEG"))
-        parts.append(Part(kind, begin, place + 2, min(place + length, len(data))))
-        if place + length > len(data):
+        parts.append(Part(kind, begin, offset + 2, min(offset + length, len(data))))
+        if offset + length > len(data):
             return Walk(tuple(parts), begin, CUT_OFF.format("JPEG"))
-        place += length
-    return Walk(tuple(parts), place, f"a JPEG of more than {MAX_SEGMENTS:,} segments")
+        offset += length
+    return Walk(tuple(parts), offset, f"a JPEG of more than {MAX_SEGMENTS:,} segments")
 
 
 def _before_fill(data: Bytes, start: int) -> int:
@@ -140,14 +140,14 @@ def _profile(segments: list[bytes]) -> bytes | None:
 def _resources(data: Bytes, walk: Walk, wanted: int) -> Iterator[bytes]:
     """Yield the contents of Photoshop's resources with this number: `8BIM`, number, padded name, padded content."""
     for text in walk.contents(data, APP13):
-        place = len(PHOTOSHOP)
-        while text.startswith(PHOTOSHOP) and text[place : place + 4] == b"8BIM" and place + 7 <= len(text):
-            number = int.from_bytes(text[place + 4 : place + 6])
-            place += 6 + (text[place + 6] + 2) // 2 * 2
-            size = int.from_bytes(text[place : place + 4])
+        offset = len(PHOTOSHOP)
+        while text.startswith(PHOTOSHOP) and text[offset : offset + 4] == b"8BIM" and offset + 7 <= len(text):
+            number = int.from_bytes(text[offset + 4 : offset + 6])
+            offset += 6 + (text[offset + 6] + 2) // 2 * 2
+            size = int.from_bytes(text[offset : offset + 4])
             if number == wanted:
-                yield text[place + 4 : place + 4 + size]
-            place += 4 + (size + 1) // 2 * 2
+                yield text[offset + 4 : offset + 4 + size]
+            offset += 4 + (size + 1) // 2 * 2
 
 
 def bare_jpeg(data: bytes) -> bytes:

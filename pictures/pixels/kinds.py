@@ -76,8 +76,8 @@ BRANDS = {
 
 def known_kind(data: Bytes) -> Kind | None:
     """Return the format of the bytes; none when it is none that is read."""
-    found = READ.match(data)
-    return Kind[str(found.lastgroup)] if found else None
+    match = READ.match(data)
+    return Kind[str(match.lastgroup)] if match else None
 
 
 def kind_of(data: Bytes) -> Kind:
@@ -120,7 +120,7 @@ def _of_brands(head: bytes) -> str | None:
     if head[4:8] != b"ftyp":
         return None
     size = min(max(int.from_bytes(head[:4]), 16), 256)
-    brands = [head[place : place + 4] for place in (8, *range(16, size - 3, 4))]
+    brands = [head[offset : offset + 4] for offset in (8, *range(16, size - 3, 4))]
     if brands[0] not in BRANDS:
         return None
     return next((BRANDS[brand] for brand in brands if brand in BRANDS and brand not in ANY_HEIF), BRANDS[brands[0]])

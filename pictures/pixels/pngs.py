@@ -22,18 +22,18 @@ MAX_PROFILE_BYTES = 1 << 22
 def walk_png(data: Bytes, start: int = 0) -> Walk:
     """Walk the chunks of the PNG at `start`, to the end of its picture. Checksums are not looked at."""
     parts: list[Part] = []
-    place = start + len(START)
+    offset = start + len(START)
     for _ in range(MAX_CHUNKS):
-        if place + 8 > len(data):
-            return Walk(tuple(parts), place, CUT_OFF.format("PNG"))
-        kind, stop = data[place + 4 : place + 8], place + 8 + int.from_bytes(data[place : place + 4])
-        parts.append(Part(kind, place, place + 8, min(stop, len(data))))
+        if offset + 8 > len(data):
+            return Walk(tuple(parts), offset, CUT_OFF.format("PNG"))
+        kind, stop = data[offset + 4 : offset + 8], offset + 8 + int.from_bytes(data[offset : offset + 4])
+        parts.append(Part(kind, offset, offset + 8, min(stop, len(data))))
         if stop + 4 > len(data):
-            return Walk(tuple(parts), place, CUT_OFF.format("PNG"))
-        place = stop + 4
+            return Walk(tuple(parts), offset, CUT_OFF.format("PNG"))
+        offset = stop + 4
         if kind == b"IEND":
-            return Walk(tuple(parts), place)
-    return Walk(tuple(parts), place, f"a PNG with more than {MAX_CHUNKS:,} chunks")
+            return Walk(tuple(parts), offset)
+    return Walk(tuple(parts), offset, f"a PNG with more than {MAX_CHUNKS:,} chunks")
 
 
 def head_of_png(data: Bytes, walk: Walk) -> Head:
@@ -114,8 +114,8 @@ def _unpacked(packed: bytes, most: int) -> tuple[bytes, bool]:
     """Return what comes out of a stream before its end, `most` bytes, or damage, and whether it is all."""
     unpack, out = zlib.decompressobj(), bytearray()
     try:
-        for place in range(0, len(packed), 4096):
-            out += unpack.decompress(packed[place : place + 4096], most - len(out))
+        for offset in range(0, len(packed), 4096):
+            out += unpack.decompress(packed[offset : offset + 4096], most - len(out))
             if unpack.eof or unpack.unconsumed_tail or len(out) >= most:
                 break
     except zlib.error:

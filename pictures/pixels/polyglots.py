@@ -31,8 +31,8 @@ COMMENT_AT = {Kind.JPEG: 4, Kind.GIF: 6, Kind.BMP: 2}
 
 def refuse_polyglot(data: bytes, kind: Kind, survey: Survey) -> None:
     """Raise `UnusableError` when the picture is something else too, naming what."""
-    if found := _other_self(data, kind, survey):
-        raise UnusableError(Outcome.POLYGLOT, f"the file is {kind.name} and {found} at once")
+    if other_format := _other_self(data, kind, survey):
+        raise UnusableError(Outcome.POLYGLOT, f"the file is {kind.name} and {other_format} at once")
 
 
 def _other_self(data: bytes, kind: Kind, survey: Survey) -> str | None:
@@ -48,12 +48,12 @@ def _other_self(data: bytes, kind: Kind, survey: Survey) -> str | None:
     behind = data[survey.end :]
     if comment and data[comment : comment + 2] == b"/*" and (b"*/" in survey.metadata or b"*/" in behind):
         return "a script"
-    if survey.metadata and (found := _named(survey.metadata, INSIDE)):
-        return found
+    if survey.metadata and (other_format := _named(survey.metadata, INSIDE)):
+        return other_format
     if not behind:
         return None
-    if found := _named(behind, BEHIND):
-        return found
+    if other_format := _named(behind, BEHIND):
+        return other_format
     begins = FOLLOWS.match(behind.lstrip(b"\0 \t\r\n"))
     return begins.lastgroup if begins else None
 
@@ -65,10 +65,10 @@ def _named(text: bytes, names: dict[bytes, str]) -> str | None:
 
 def _is_zip(data: bytes) -> bool:
     """Tell whether a ZIP reader would find its directory: at its end, where it says that it is."""
-    place = len(data)
-    while (place := data.rfind(EOCD, max(0, len(data) - EOCD_REACH), place)) >= 0:
-        if place + 22 <= len(data):
-            (size,) = unpack_from("<I", data, place + 12)
-            if size <= place and data[place - size : place - size + 4] == b"PK\1\2":
+    offset = len(data)
+    while (offset := data.rfind(EOCD, max(0, len(data) - EOCD_REACH), offset)) >= 0:
+        if offset + 22 <= len(data):
+            (size,) = unpack_from("<I", data, offset + 12)
+            if size <= offset and data[offset - size : offset - size + 4] == b"PK\1\2":
                 return True
     return False

@@ -87,8 +87,8 @@ def _end(directory: Directory) -> int:
     end = max(ends)
     if end > len(directory.data):
         raise damaged(f"the pixels end at byte {end:,} of {len(directory.data):,}")
-    for kind, count, place, _ in directory.entries.values():
-        value_end = place + count * SIZES.get(kind, 0)
+    for kind, count, start, _ in directory.entries.values():
+        value_end = start + count * SIZES.get(kind, 0)
         end = max(end, value_end) if value_end <= len(directory.data) else end
     return end
 
@@ -101,8 +101,8 @@ def _bare(directory: Directory, data: bytes) -> bytes:
     order = directory.order
     kept = []
     for tag in sorted(TO_DECODE & directory.entries.keys()):
-        kind, count, place, entry = directory.entries[tag]
-        if place + count * SIZES.get(kind, 0) > len(data):
+        kind, count, value_start, entry = directory.entries[tag]
+        if value_start + count * SIZES.get(kind, 0) > len(data):
             raise damaged(f"TIFF tag {tag} is cut off")
         kept.append(entry)
     padding = bytes(len(data) % 2)

@@ -57,8 +57,8 @@ _LINES_OF_HEX = re.compile(rb"\s*[a-zA-Z0-9]+\s+\d+\s([\s0-9a-fA-F]*)")
 
 def unhexed(text: bytes) -> bytes | None:
     """Return what ImageMagick wrote as a name, a length and lines of hexadecimal digits; none for other text."""
-    found = _LINES_OF_HEX.match(text)
+    match = _LINES_OF_HEX.match(text)
     try:
-        return bytes.fromhex(found[1].decode("ascii")) if found else None
+        return bytes.fromhex(match[1].decode("ascii")) if match else None
     except ValueError:
         return None

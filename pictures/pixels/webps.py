@@ -16,19 +16,19 @@ def walk_webp(data: Bytes) -> Walk:
     """Walk the chunks, to the end that the file states."""
     end = 8 + int.from_bytes(data[4:8], "little")
     parts: list[Part] = []
-    place = 12
+    offset = 12
     for _ in range(MAX_CHUNKS):
-        if place + 8 > min(end, len(data)):
+        if offset + 8 > min(end, len(data)):
             break
-        (size,) = unpack_from("<I", data, place + 4)
-        stop = place + 8 + size
-        parts.append(Part(data[place : place + 4], place, place + 8, min(stop, len(data))))
+        (size,) = unpack_from("<I", data, offset + 4)
+        stop = offset + 8 + size
+        parts.append(Part(data[offset : offset + 4], offset, offset + 8, min(stop, len(data))))
         if stop > min(end, len(data)):
-            return Walk(tuple(parts), place, CUT_OFF.format("WebP"))
-        place = stop + size % 2
+            return Walk(tuple(parts), offset, CUT_OFF.format("WebP"))
+        offset = stop + size % 2
     else:
-        return Walk(tuple(parts), place, f"a WebP with more than {MAX_CHUNKS:,} chunks")
-    return Walk(tuple(parts), end) if end <= len(data) else Walk(tuple(parts), place, CUT_OFF.format("WebP"))
+        return Walk(tuple(parts), offset, f"a WebP with more than {MAX_CHUNKS:,} chunks")
+    return Walk(tuple(parts), end) if end <= len(data) else Walk(tuple(parts), offset, CUT_OFF.format("WebP"))
 
 
 def head_of_webp(data: Bytes, walk: Walk) -> Head:
@@ -69,7 +69,7 @@ def _canvas(data: Bytes, walk: Walk) -> tuple[int, int]:
             continue
         seen.add(kind)
         if kind == b"VP8X":
-            wide, high = (int.from_bytes(data[place : place + 3], "little") for place in (start + 4, start + 7))
+            wide, high = (int.from_bytes(data[offset : offset + 3], "little") for offset in (start + 4, start + 7))
             sizes.append((wide + 1, high + 1))
         elif kind == b"VP8L":
             (bits,) = unpack_from("<I", data, start + 1)

@@ -101,8 +101,10 @@ def _entries(entries: object) -> Iterator[dict[str, dict[str, str]]]:
     """Yield the entries that speak of one of the four uses, in their order by name; texts are cut."""
     for name, entry in sorted(entries.items() if isinstance(entries, dict) else ()):
         if name.rpartition(".")[2] in USES:
-            said = entry if isinstance(entry, dict) else {"use": entry}
-            texts = {key: str(said[key])[:MAX_TEXT_CHARACTERS] for key in ("constraint_info", "use") if key in said}
+            statement = entry if isinstance(entry, dict) else {"use": entry}
+            texts = {
+                key: str(statement[key])[:MAX_TEXT_CHARACTERS] for key in ("constraint_info", "use") if key in statement
+            }
             yield {name[:MAX_TEXT_CHARACTERS]: texts}
 
 
@@ -123,8 +125,8 @@ def _under(data: object, key: str) -> Iterator[str]:
 
 def _looked_through(data: bytes) -> Iterator[Signal]:
     """Yield the noes and origins that stand in a manifest store, damaged as it is or with nothing here to read it."""
-    found = sorted({(use.decode("ascii"), answer.decode("ascii")) for use, answer in _NO.findall(data)})
-    if found:
-        yield "c2pa", canonical_json({"entries": {use: {"use": answer} for use, answer in found}}).decode()
-    if types := sorted({one.decode("ascii") for one in _SYNTHETIC.findall(data)}):
+    answers = sorted({(use.decode("ascii"), answer.decode("ascii")) for use, answer in _NO.findall(data)})
+    if answers:
+        yield "c2pa", canonical_json({"entries": {use: {"use": answer} for use, answer in answers}}).decode()
+    if types := sorted({source_type.decode("ascii") for source_type in _SYNTHETIC.findall(data)}):
         yield "c2pa", canonical_json({"digitalSourceType": types}).decode()

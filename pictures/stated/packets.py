@@ -50,8 +50,8 @@ class Packets:
 
 def own_packets(data: bytes) -> list[bytes]:
     """Return what a picture says of itself: its own packets, or, where it has none, those anywhere in its bytes."""
-    found = packets_of(data)
-    return (found.own or found.others)[:MAX_PACKETS]
+    packets = packets_of(data)
+    return (packets.own or packets.others)[:MAX_PACKETS]
 
 
 def packets_of(data: bytes) -> Packets:
@@ -59,26 +59,26 @@ def packets_of(data: bytes) -> Packets:
 
     Pixels are not looked through, if the walk comes to their end.
     """
-    found, known = Packets(), []
+    packets, known = Packets(), []
     for number, (kind, walk) in enumerate(pictures_in(data)):
         if number == 0:
-            found.is_all = not walk.problem
+            packets.is_all = not walk.problem
         if number == MAX_PICTURES - 1:
-            found.is_all = False
-        for packet, parts in _PLACES[kind](data, walk, found):
-            (found.others if number else found.own).append(packet)
+            packets.is_all = False
+        for packet, parts in _PLACES[kind](data, walk, packets):
+            (packets.others if number else packets.own).append(packet)
             known += [(part.start, part.stop) for part in parts]
         if not walk.problem:
             known += [(part.start, part.stop) for part in walk.of_kind(jpegs.PIXELS, pngs.PIXELS)]
     for start, stop in gaps(known, 0, len(data)):
-        _look_through(data, start, stop, found)
-    too_many = max(0, len(found.own) + len(found.others) - MAX_PACKETS)
+        _look_through(data, start, stop, packets)
+    too_many = max(0, len(packets.own) + len(packets.others) - MAX_PACKETS)
     if too_many:
-        everything = [*found.own, *found.others]
-        found.unparsed += everything[MAX_PACKETS:]
-        found.own = found.own[:MAX_PACKETS]
-        found.others = everything[len(found.own) : MAX_PACKETS]
-    return found
+        everything = [*packets.own, *packets.others]
+        packets.unparsed += everything[MAX_PACKETS:]
+        packets.own = packets.own[:MAX_PACKETS]
+        packets.others = everything[len(packets.own) : MAX_PACKETS]
+    return packets
 
 
 _Found = Iterator[tuple[bytes, list[Part]]]

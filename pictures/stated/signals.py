@@ -19,10 +19,10 @@ def embedded_signals(data: bytes) -> tuple[Signal, ...]:
     file that cannot be walked to its end, is a signal too. A no is looked for even in what cannot be parsed.
     """
     packets = packets_of(data)
-    said = [signal for packet in (*packets.own, *packets.others) for signal in xmp_signals(packet)]
-    said += [signal for packet in packets.unparsed for signal in unparsed_signals(packet)]
-    signals = [signal for signal in said if signal[0] != PROVENANCE]
-    is_elsewhere = any(name == PROVENANCE for name, _ in said)
+    packet_signals = [signal for packet in (*packets.own, *packets.others) for signal in xmp_signals(packet)]
+    packet_signals += [signal for packet in packets.unparsed for signal in unparsed_signals(packet)]
+    signals = [signal for signal in packet_signals if signal[0] != PROVENANCE]
+    is_elsewhere = any(name == PROVENANCE for name, _ in packet_signals)
     signals += manifest_signals(data, is_elsewhere=is_elsewhere)
     return _bounded([*signals, *(() if packets.is_all else [("xmp", UNREAD)])])
 

@@ -56,20 +56,20 @@ def check_store(store: bytes) -> None:
     waiting = [(0, len(store), 0)]
     num_boxes = 0
     while waiting:
-        place, end, depth = waiting.pop()
-        while place < end:
+        offset, end, depth = waiting.pop()
+        while offset < end:
             num_boxes += 1
-            length = int.from_bytes(store[place : place + 4], "big")
-            kind = store[place + 4 : place + _HEADER]
-            if length < _HEADER or place + length > end or depth > MAX_DEPTH or num_boxes > MAX_ITEMS:
+            length = int.from_bytes(store[offset : offset + 4], "big")
+            kind = store[offset + 4 : offset + _HEADER]
+            if length < _HEADER or offset + length > end or depth > MAX_DEPTH or num_boxes > MAX_ITEMS:
                 raise ValueError("a box that is longer than what holds it")
             if kind == b"jumb":
-                waiting.append((place + _HEADER, place + length, depth + 1))
+                waiting.append((offset + _HEADER, offset + length, depth + 1))
             elif kind == b"cbor":
-                check_cbor(store, place + _HEADER, place + length)
+                check_cbor(store, offset + _HEADER, offset + length)
             elif kind == b"brob":
                 raise ValueError("a compressed box")
-            place += length
+            offset += length
 
 
 def check_cbor(data: bytes, offset: int, end: int) -> None:

@@ -56,12 +56,12 @@ def xmp_signals(packet: bytes) -> Iterator[Signal]:
 def unparsed_signals(packet: bytes) -> Iterator[Signal]:
     """Yield `[xmp, unread]`, and the noes and origins that stand in a packet, damaged as it is."""
     yield "xmp", UNREAD
-    for found in _PROHIBITED.finditer(packet):
-        yield "xmp:plus:DataMining", found[0].decode("ascii")
+    for match in _PROHIBITED.finditer(packet):
+        yield "xmp:plus:DataMining", match[0].decode("ascii")
     for _ in _RESERVED.finditer(packet):
         yield "xmp:tdm:reservation", "1"
-    for found in _SYNTHETIC.finditer(packet):
-        yield "xmp:iptc4xmpext:DigitalSourceType", found[1].decode("ascii")
+    for match in _SYNTHETIC.finditer(packet):
+        yield "xmp:iptc4xmpext:DigitalSourceType", match[1].decode("ascii")
 
 
 def _in_one_byte(packet: bytes) -> bytes:

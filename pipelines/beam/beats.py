@@ -111,9 +111,9 @@ class _Teller:
     def _tell(self) -> None:
         with self._lock:
             self._number += 1
-            said = {"number": self._number, "counts": dict(self._counts), "at": sorted(self._at)}
+            beat = {"number": self._number, "counts": dict(self._counts), "at": sorted(self._at)}
         with suppress(BylineError):  # the store may be away for a while; the next beat says more
-            self._store.write_bytes(self._path, json.dumps(said).encode(), is_scratch=True)
+            self._store.write_bytes(self._path, json.dumps(beat).encode(), is_scratch=True)
 
 
 _TELLERS: dict[str, _Teller] = {}

@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from byline.catalog.corpora.builds import MEASURED, REQUESTED, build_records
 from byline.catalog.corpora.corpus import DENYLISTS, owned, read_settings, write_settings
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import TRANSIENT
@@ -55,7 +56,7 @@ STAGES = [
     "write shards",
 ]
 """The stages, as the progress bars name them; `publish` follows and takes no time."""
-COUNTED = ("ingested", "requested", "measured", "captioned", "shards written", "shard bytes written")
+COUNTED = ("ingested", REQUESTED, MEASURED, "captioned", "shards written", "shard bytes written")
 """What a build's record counts; all of them 0 where nothing was new."""
 
 
@@ -209,17 +210,13 @@ def _keep_record(release: Release, policy: Policy, done: dict[str, int]) -> None
         "outcomes": outcomes_of(release),
         "duplicates": {"radius_bits": radius_bits, "promised_recall": promised_recall(PLAN.bits, radius_bits)},
     }
-    number = max((int(name.partition(".")[0]) for name in _records(store)), default=-1) + 1
+    number = max((int(name.partition(".")[0]) for name in build_records(store)), default=-1) + 1
     write_json(store, layout.build_file(f"{number:05d}.json"), record)
 
 
 def last_record(store: Store) -> dict[str, Any]:
     """Return what the last build of a corpus kept of itself."""
-    return read_json(store, layout.build_file(_records(store)[-1]))
-
-
-def _records(store: Store) -> list[str]:
-    return [name for name in store.files(layout.BUILDS, suffix=".json") if name.removesuffix(".json").isdecimal()]
+    return read_json(store, layout.build_file(build_records(store)[-1]))
 
 
 def _keep_settings(config: CorpusConfig) -> None:

@@ -55,7 +55,7 @@ class Listener:
         """Say which worker is gone, once nobody who is left does anything; None while somebody does."""
         now = time.monotonic()
         with self._lock:
-            silent = {name: one for name, one in self.heard.items() if now - one.when > SILENT_S}
+            silent = {name: heard for name, heard in self.heard.items() if now - heard.when > SILENT_S}
             if not silent or now - self._idle_since < SILENT_S:
                 return None
         return self.last_told(silent)
@@ -66,7 +66,7 @@ class Listener:
             with suppress(BylineError):
                 self._poll()
         chosen = sorted((workers or self.heard).items(), key=lambda item: (not item[1].at, item[0]))
-        words = [f"{name} (at {', '.join(one.at) or 'nothing'})" for name, one in chosen]
+        words = [f"{name} (at {', '.join(heard.at) or 'nothing'})" for name, heard in chosen]
         more = f" and {len(words) - 3} more" if len(words) > 3 else ""
         return ", ".join(words[:3]) + more if words else None
 
@@ -86,7 +86,7 @@ class Listener:
 
     def _totals(self) -> Counter[str]:
         with self._lock:
-            return sum((one.counts for one in self.heard.values()), Counter())
+            return sum((heard.counts for heard in self.heard.values()), Counter())
 
     def _listen(self) -> None:
         while not self._stopped.wait(max(BEAT_S / 2, len(self.heard) / WORKERS_PER_S)):
@@ -94,25 +94,25 @@ class Listener:
                 self._poll()
             except BylineError:  # a store that is away for a while says nothing of the workers
                 with self._lock:
-                    for one in self.heard.values():
-                        one.when = time.monotonic()
+                    for heard in self.heard.values():
+                        heard.when = time.monotonic()
 
     def _poll(self) -> None:
         for name in self._store.files(self._run, suffix=".json"):
             beat = json.loads(self._store.read_bytes(f"{self._run}/{name}"))
             self._take(name.removesuffix(".json"), beat)
         with self._lock:
-            if any(one.at and time.monotonic() - one.when <= SILENT_S for one in self.heard.values()):
+            if any(heard.at and time.monotonic() - heard.when <= SILENT_S for heard in self.heard.values()):
                 self._idle_since = time.monotonic()
 
     def _take(self, name: str, beat: dict[str, Any]) -> None:
         with self._lock:
-            one = self.heard.setdefault(name, Heard())
-            if beat["number"] == one.number:
+            heard = self.heard.setdefault(name, Heard())
+            if beat["number"] == heard.number:
                 return
             counts = Counter[str](beat["counts"])
-            more = Counter({stage: counts[stage] - one.counts[stage] for stage in counts})
-            one.counts, one.at, one.number, one.when = counts, beat["at"], beat["number"], time.monotonic()
+            more = Counter({stage: counts[stage] - heard.counts[stage] for stage in counts})
+            heard.counts, heard.at, heard.number, heard.when = counts, beat["at"], beat["number"], time.monotonic()
         self._append(name, more)
 
     def _append(self, name: str, counts: Counter[str]) -> None:

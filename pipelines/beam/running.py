@@ -61,8 +61,8 @@ def raised_by_worker(error: Exception) -> None:
     """Raise our own error if a worker raised that: it comes back as text in whatever Beam raises."""
     if isinstance(error, BylineError):
         raise type(error)(_message_of(str(error))) from error
-    if told := _told_by_worker(error):
-        raise told from error
+    if byline_error := _told_by_worker(error):
+        raise byline_error from error
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ def _unknown_to_beam(beam_args: Sequence[str]) -> list[str]:
 
 def _quiet_runner(server: WorkerServer | None) -> FnApiRunner:
     """Return Beam's in-process portable runner, whose worker processes log nothing: errors come back as exceptions."""
-    told = beam_provision_api_pb2.ProvisionInfo(retrieval_token="unused")
-    told.pipeline_options.update({"default_sdk_harness_log_level": "CRITICAL"})
+    provision_info = beam_provision_api_pb2.ProvisionInfo(retrieval_token="unused")
+    provision_info.pipeline_options.update({"default_sdk_harness_log_level": "CRITICAL"})
     environment = ForkedEnvironment(server) if server else None
-    return FnApiRunner(default_environment=environment, provision_info=ExtendedProvisionInfo(told))
+    return FnApiRunner(default_environment=environment, provision_info=ExtendedProvisionInfo(provision_info))
 
 
 @contextmanager

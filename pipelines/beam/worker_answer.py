@@ -44,13 +44,13 @@ def versions(names: Iterable[str]) -> dict[str, str | None]:
     """Return name -> version of Python and of these distributions, None for what is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found: dict[str, str | None] = {"python": platform.python_version()}
+    by_name: dict[str, str | None] = {"python": platform.python_version()}
     for name in names:
         try:
-            found[name] = version(name)
+            by_name[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            by_name[name] = None
+    return by_name
 
 
 def trouble(action: Callable[[], object]) -> str | None:
@@ -77,19 +77,19 @@ def answer(question_json: str) -> None:
         time.sleep(0.05)  # so that the other workers get to answer too
         return
     asked = json.loads(question_json)
-    told: dict[str, Any] = {"worker": own_name(), "executable": sys.executable, "clock": time.time(), "troubles": []}
-    told["versions"] = versions(asked["distributions"])
+    report: dict[str, Any] = {"worker": own_name(), "executable": sys.executable, "clock": time.time(), "troubles": []}
+    report["versions"] = versions(asked["distributions"])
     try:
-        told["code"] = code_digest()
+        report["code"] = code_digest()
         from byline.catalog.disk.storage import Store
         from byline.pipelines.beam.preflight import troubles_here
     except Exception as error:
         why = " ".join(str(error).split())
-        told["troubles"].append(f"cannot import byline ({why}); install it for {sys.executable}")
+        report["troubles"].append(f"cannot import byline ({why}); install it for {sys.executable}")
     else:
-        told["troubles"] += troubles_here(asked, trouble)
-        data, path = json.dumps(told).encode(), f"{asked['run']}-answers/{own_name()}.json"
+        report["troubles"] += troubles_here(asked, trouble)
+        data, path = json.dumps(report).encode(), f"{asked['run']}-answers/{own_name()}.json"
         if trouble(lambda: Store(asked["root"]).write_bytes(path, data)) is None:
             os.environ[ANSWERED] = digest
             return
-    raise RuntimeError("BYLINE-ANSWER" + json.dumps(told) + "BYLINE-END")
+    raise RuntimeError("BYLINE-ANSWER" + json.dumps(report) + "BYLINE-END")

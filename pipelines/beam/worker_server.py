@@ -58,9 +58,9 @@ def serve(asking: socket.socket, alive: int) -> None:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            told = {"worker": names.pop(pid), "code": os.waitstatus_to_exitcode(status)}
+            ended = {"worker": names.pop(pid), "code": os.waitstatus_to_exitcode(status)}
             try:
-                asking.sendall(json.dumps(told).encode() + b"\n")
+                asking.sendall(json.dumps(ended).encode() + b"\n")
             except OSError:
                 return  # nobody asks any more
 

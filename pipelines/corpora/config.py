@@ -119,8 +119,8 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
             captions_see_pixels=self.captioner.needs_pixels,
             safety=NsfwClassifier(self.safety).instrument if self.safety else None,
             embedding=Embedder(self.embedding).instrument if self.embedding else None,
-            evaluation=tuple(sorted(one.digest for one in self.evaluation_lists)),
-            metrics=tuple((one.name, one.instrument(DECODED)) for one in self.metrics_in_use),
+            evaluation=tuple(sorted(evaluation_list.digest for evaluation_list in self.evaluation_lists)),
+            metrics=tuple((metric.name, metric.instrument(DECODED)) for metric in self.metrics_in_use),
             also=tuple(
                 CaptionsBy(
                     instrument=captioner.instrument,
@@ -129,7 +129,8 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
                 )
                 for name, captioner in self.also_captioners.items()
             ),
-            several_captions=bool(self.captions) or any(captions_each(one) > 1 for one in self.caption_configs),
+            several_captions=bool(self.captions)
+            or any(captions_each(caption_config) > 1 for caption_config in self.caption_configs),
         )
 
     @property
@@ -165,9 +166,9 @@ def load_corpus_config(path: str) -> tuple[CorpusConfig, Policy]:
         _ = config.captioner
     _refuse_twice(config, path)
     refuse_uncropped(config.evaluation_lists, config.pixels)
-    for part, place in config.weights.items():
-        if Path(place).is_absolute() and not Path(place).is_dir():
-            raise ConfigError(f"{path}: weights.{part}: no folder at {place}")
+    for part, model in config.weights.items():
+        if Path(model).is_absolute() and not Path(model).is_dir():
+            raise ConfigError(f"{path}: weights.{part}: no folder at {model}")
     return config, policy
 
 
@@ -219,9 +220,9 @@ def _refuse_synthetic(config: CorpusConfig, path: str) -> None:
 
 def check_installed(config: CorpusConfig, policy: Policy) -> None:
     """Raise `ConfigError` when a build would need a library that is not here, before hours of fetching."""
-    for one in config.caption_configs:
-        if isinstance(one, GeneratingConfig):
-            check_transformers(one.captioner)
+    for caption_config in config.caption_configs:
+        if isinstance(caption_config, GeneratingConfig):
+            check_transformers(caption_config.captioner)
     if config.embedding:
         check_torch()
     if policy.duplicates.min_cosine is not None:

@@ -37,9 +37,9 @@ class FoundExtension(NamedTuple):
 def found_extensions() -> list[FoundExtension]:
     """Return every extension that is installed, by group and name. Each is imported, to know whether that works."""
     return [
-        FoundExtension(one.group, one.name, one.distribution, one.version, _problem(one))
+        FoundExtension(extension.group, extension.name, extension.distribution, extension.version, _problem(extension))
         for group in GROUPS
-        for one in installed(group)
+        for extension in installed(group)
     ]
 
 

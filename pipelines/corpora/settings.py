@@ -18,7 +18,9 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
     """Say what a release of this config is made with."""
     instruments = config.instruments
     made_by = vars(config.captioner.attributed(""))
-    also = sorted({one.attributed("").model for one in config.also_captioners.values()} - {made_by["model"]})
+    also = sorted(
+        {captioner.attributed("").model for captioner in config.also_captioners.values()} - {made_by["model"]}
+    )
     weights = [("captioner", made_by["model"]), *(("captioner", model) for model in also)]
     weights += sorted(config.weights.items())
     return Settings(
@@ -48,16 +50,16 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
 def captions_measured(config: CorpusConfig) -> dict[str, str]:
     """Return what a manifest says of the captions that a release of this config ships."""
     also = zip(sorted(config.captions), config.instruments.also, strict=True)
-    said = {f"captions {name}": f"{one.instrument} of weight {one.weight:g}" for name, one in also}
-    return {"captions": config.instruments.captions, **said}
+    others = {f"captions {name}": f"{captioner.instrument} of weight {captioner.weight:g}" for name, captioner in also}
+    return {"captions": config.instruments.captions, **others}
 
 
 def _added(config: CorpusConfig, policy: Policy) -> set[str]:
     """Return the distributions whose readers, metrics and rules shape a release; the captioner's is told by itself."""
     readers = [check_reader(source.reader) for source in config.sources]
     rules = added_rules(policy, [source.name for source in config.sources]).values()
-    used = [*(one for one in readers if one), *(metric.extension for metric in config.metrics_in_use), *rules]
-    return {one.distribution for one in used}
+    used = [*(reader for reader in readers if reader), *(metric.extension for metric in config.metrics_in_use), *rules]
+    return {extension.distribution for extension in used}
 
 
 def _pixels(config: CorpusConfig) -> dict[str, object]:

@@ -141,11 +141,11 @@ def _num_attempts(sent_ms: list[int], spacing_ms: float) -> int:
 def _on_hosts(urls: pa.ChunkedArray, wanted: Mask, hosts: frozenset[str]) -> Mask:
     if not hosts:
         return np.ones(len(urls), np.bool_)
-    found = np.zeros(len(urls), np.bool_)
+    is_on_host = np.zeros(len(urls), np.bool_)
     rows = np.flatnonzero(wanted)
     for row, url in zip(rows, urls.take(pa.array(rows)).to_pylist(), strict=True):
-        found[row] = not hosts.isdisjoint(_names_of_host(url))
-    return found
+        is_on_host[row] = not hosts.isdisjoint(_names_of_host(url))
+    return is_on_host
 
 
 def _names_of_host(url_text: str) -> tuple[str, ...]:

@@ -59,12 +59,12 @@ class Suspects:
 
     def has(self, words: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """Tell which words are among them."""
-        found = np.asarray(self.may_be[words & np.uint64(len(self.may_be) - 1)], np.bool_)
-        rows = np.flatnonzero(found)
+        is_member = np.asarray(self.may_be[words & np.uint64(len(self.may_be) - 1)], np.bool_)
+        rows = np.flatnonzero(is_member)
         if len(rows) and len(self.words):
             places = np.minimum(np.searchsorted(self.words, words[rows]), len(self.words) - 1)
-            found[rows] = self.words[places] == words[rows]
-        return found
+            is_member[rows] = self.words[places] == words[rows]
+        return is_member
 
 
 def suspects_of(words: npt.NDArray[np.uint64]) -> Suspects:

@@ -89,7 +89,7 @@ def evaluation_set_bytes(
 
     table = pa.Table.from_pylist(sorted(rows, key=key), schema=EVALUATION_SCHEMA)
     sink = BytesIO()
-    said = {
+    metadata = {
         "instrument": FINGERPRINT_INSTRUMENT,
         "name": name,
         "num_pictures": str(num_pictures),
@@ -99,7 +99,7 @@ def evaluation_set_bytes(
     options = {"compression": "zstd", "use_dictionary": False, "store_schema": False, "write_page_checksum": True}
     with pq.ParquetWriter(sink, table.schema, **options) as file:
         file.write_table(table)
-        file.add_key_value_metadata(said)
+        file.add_key_value_metadata(metadata)
     return sink.getvalue()
 
 
@@ -132,15 +132,15 @@ def make_evaluation_set(
     problems: list[FoundFile] = []
     beside: dict[str, int] = {}
     num_pictures = 0
-    for one in hash_files(files, stored_by=stored_by):
-        advance(one.num_bytes)
-        rows += one.rows
-        num_pictures += bool(one.rows)
-        if one.file.is_beside:
-            suffix = "." + one.file.name.rsplit(".", 1)[-1].lower()
+    for hashed_file in hash_files(files, stored_by=stored_by):
+        advance(hashed_file.num_bytes)
+        rows += hashed_file.rows
+        num_pictures += bool(hashed_file.rows)
+        if hashed_file.file.is_beside:
+            suffix = "." + hashed_file.file.name.rsplit(".", 1)[-1].lower()
             beside[suffix] = beside.get(suffix, 0) + 1
-        elif one.file.problem is not None:
-            problems.append(one.file)
+        elif hashed_file.file.problem is not None:
+            problems.append(hashed_file.file)
     if not num_pictures:
         first = f"; the first: {problems[0].name}: {problems[0].problem}" if problems else ""
         raise ConfigError(

@@ -60,13 +60,15 @@ class EvaluationSets:
     """The looks of all pictures of some lists. The order of the lists does not matter."""
 
     def __init__(self, lists: Sequence[EvaluationList], *, radius_bits: int) -> None:
-        self.lists = tuple(sorted(lists, key=lambda one: (one.name, one.digest)))
+        self.lists = tuple(sorted(lists, key=lambda evaluation_list: (evaluation_list.name, evaluation_list.digest)))
         self.radius_bits = radius_bits
         if self.is_empty:
             return
         from byline.dedup.neighbors import NearIndex, first_of_equals  # 0.3 s, and more to load what is compiled
 
-        rows = pa.concat_tables([EVALUATION_SCHEMA.empty_table(), *(one.rows for one in self.lists)])
+        rows = pa.concat_tables(
+            [EVALUATION_SCHEMA.empty_table(), *(evaluation_list.rows for evaluation_list in self.lists)]
+        )
         self._pixels = pc.unique(rows["pixels"])
         is_flat = np.asarray(rows["flat"].to_numpy(), np.bool_)
         codes_L32, _ = codes_with_views(_codes(rows["phash256"]), rows["views"], is_flat)
@@ -76,7 +78,7 @@ class EvaluationSets:
     @property
     def digests(self) -> tuple[str, ...]:
         """SHA-256 of each list, sorted: what a judgement depends on, beside the radius."""
-        return tuple(sorted(one.digest for one in self.lists))
+        return tuple(sorted(evaluation_list.digest for evaluation_list in self.lists))
 
     @property
     def is_empty(self) -> bool:
@@ -142,8 +144,8 @@ def copy_evaluation_sets(paths: Sequence[str | Path], store: Store) -> None:
 def corpus_evaluation_sets(store: Store, digests: Sequence[str], radius_bits: int) -> EvaluationSets:
     """Read the copies of lists that a corpus keeps. Raises `CorpusError` for one that was edited."""
     lists = [_list_of(store.read_bytes(_copy(digest)), Path(store.url(_copy(digest)))) for digest in digests]
-    for found, digest in zip(lists, digests, strict=True):
-        if found.digest != digest:
+    for evaluation_list, digest in zip(lists, digests, strict=True):
+        if evaluation_list.digest != digest:
             raise CorpusError(f"{store.url(_copy(digest))} was edited: its name is not its digest; restore it")
     return EvaluationSets(lists, radius_bits=radius_bits)
 
@@ -157,23 +159,25 @@ def _list_of(data: bytes, path: Path) -> EvaluationList:
         raise ConfigError(f"{path} is no list of byline's: {_seems(data)}; {HOW}")
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-            said = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
-            _refuse_instrument(path, said.get("instrument"))
+            metadata = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
+            _refuse_instrument(path, metadata.get("instrument"))
             rows = _checked(path, file.read(), file.schema_arrow)
-            stored_by = PixelConfig.model_validate_json(said["stored_by"]) if "stored_by" in said else None
+            stored_by = PixelConfig.model_validate_json(metadata["stored_by"]) if "stored_by" in metadata else None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is damaged ({error}); {HOW}") from error
-    return EvaluationList(name=said.get("name", path.stem), digest=sha256_hex(data), rows=rows, stored_by=stored_by)
+    return EvaluationList(name=metadata.get("name", path.stem), digest=sha256_hex(data), rows=rows, stored_by=stored_by)
 
 
 def refuse_uncropped(lists: Sequence[EvaluationList], pixels: PixelConfig) -> None:
     """Raise `ConfigError` when a corpus stores pictures cropped and a list was not hashed so: no hash finds a crop."""
-    for one in lists:
-        if pixels.resize_mode == "center_crop" and (one.stored_by is None or _crop(one.stored_by) != _crop(pixels)):
+    for evaluation_list in lists:
+        if pixels.resize_mode == "center_crop" and (
+            evaluation_list.stored_by is None or _crop(evaluation_list.stored_by) != _crop(pixels)
+        ):
             raise ConfigError(
-                f"the corpus crops pictures to {pixels.image_size} px and the evaluation set {one.name} was not hashed "
-                "so, which would miss its pictures; make it anew with: byline hashes PICTURES --out LIST.parquet "
-                "--stored-by CONFIG (the config of this corpus)"
+                f"the corpus crops pictures to {pixels.image_size} px and the evaluation set {evaluation_list.name} "
+                "was not hashed so, which would miss its pictures; make it anew with: byline hashes PICTURES --out "
+                "LIST.parquet --stored-by CONFIG (the config of this corpus)"
             )
 
 

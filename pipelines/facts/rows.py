@@ -126,9 +126,9 @@ def read_rows(
     if columns is not None and any(name.startswith(SAID) for name in columns):
         joined = [name for name in columns if not name.startswith(SAID)]
         rows = read_rows(part, store, instruments, joined, keep=keep)
-        said = [name.removeprefix(SAID) for name in columns if name.startswith(SAID)]
-        records = part.read_records(store, said)
-        for name in said:
+        record_columns = [name.removeprefix(SAID) for name in columns if name.startswith(SAID)]
+        records = part.read_records(store, record_columns)
+        for name in record_columns:
             rows = rows.append_column(f"{SAID}{name}", records[name])
         return rows
     path = rows_path(part, store, instruments)
@@ -154,22 +154,22 @@ def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
         instruments.safety,
         *instruments.metrics,
     ]
-    made_by += [[one.instrument, one.see_pixels, one.weight] for one in instruments.also]
+    made_by += [[captioner.instrument, captioner.see_pixels, captioner.weight] for captioner in instruments.also]
     made_by += ["several"] if instruments.several_captions else []
-    said = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, made_by, fetched, facts, checked]
-    return f"{layout.ROWS}/{part.pack}-{digest_of(said)[:16]}.arrow"
+    inputs = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, made_by, fetched, facts, checked]
+    return f"{layout.ROWS}/{part.pack}-{digest_of(inputs)[:16]}.arrow"
 
 
 def _tables(store: Store, instruments: Instruments) -> list[FactTable]:
     tables = [hash_facts(store), quality_facts(store)]
-    tables += [caption_facts(store, one.instrument) for one in instruments.captioners]
+    tables += [caption_facts(store, captioner.instrument) for captioner in instruments.captioners]
     tables += [] if instruments.safety is None else [safety_facts(store, instruments.safety)]
     return tables + [metric_facts(store, name, instrument) for name, instrument in instruments.metrics]
 
 
 def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
-    said = ["record_id", "license_claims", "creator", "creator_url", "title", "landing_url", "url"]
-    records = part.read_stated(store, [*said, "retrieved_at", "text_sha256"])
+    stated_columns = ["record_id", "license_claims", "creator", "creator_url", "title", "landing_url", "url"]
+    records = part.read_stated(store, [*stated_columns, "retrieved_at", "text_sha256"])
     measured = ["outcome", "consent", "original_width", "original_height", "final_url"]
     wanted = dict.fromkeys([*measured, *INDEX_COLUMNS, "stored_sha256", "size"])
     index = read_rows_of(store, part.pack, records, list(wanted))
@@ -191,9 +191,9 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     sample = {name: records[name] for name in ("record_id", *RECORD_COLUMNS)}
     sample |= {name: index[name] for name in (*INDEX_COLUMNS, "stored_sha256")}
     sample |= captions
-    found = newest_findings(store, part.pack, records)
+    findings = newest_findings(store, part.pack, records)
     columns = {
-        **{name: found[name] for name in NEWEST_COLUMNS},
+        **{name: findings[name] for name in NEWEST_COLUMNS},
         **{name: records[name] for name in ("record_id", "license_claims", "retrieved_at", "text_sha256")},
         **{name: index[name] for name in measured},
         **{name: hashes[name] for name in ("phash256", "pixels", "colors")},
@@ -244,24 +244,24 @@ def _damaged(facts: FactTable, part: PackPart, what: str) -> CorpusError:
 
 def lacks(records: pa.Table) -> npt.NDArray[np.int8]:
     """Return which parts of a credit each record lacks, as bits, from its `LACKS_COLUMNS` as stated."""
-    found = np.zeros(len(records), np.int8)
+    lacked_bits = np.zeros(len(records), np.int8)
     for bit, columns in enumerate(CREDIT_COLUMNS.values()):
         blank = np.ones(len(records), np.bool_)
         for name in columns:
             blank &= is_blank(stated(records[name], is_nowhere) if name == "url" else records[name]).to_numpy()
-        found |= blank.astype(np.int8) << bit
-    return found
+        lacked_bits |= blank.astype(np.int8) << bit
+    return lacked_bits
 
 
 def _flags(captions: pa.ChunkedArray, creators: pa.ChunkedArray) -> pa.Array:
     """Return what is wrong with each caption, as `catalog.caption_flags` tells it."""
-    said = zip(captions.to_pylist(), creators.to_pylist(), strict=True)
-    return pa.array([None if text is None else caption_flags(text, who or "") for text, who in said], pa.int32())
+    rows = zip(captions.to_pylist(), creators.to_pylist(), strict=True)
+    return pa.array([None if text is None else caption_flags(text, who or "") for text, who in rows], pa.int32())
 
 
 def _creators(source: str, records: pa.Table) -> npt.NDArray[np.uint64]:
-    said = [pc.if_else(is_blank(records[name]), None, records[name]) for name in ("creator_url", "creator")]
-    who = pc.dictionary_encode(pc.coalesce(*said, pa.scalar(""))).combine_chunks()
+    stated_creators = [pc.if_else(is_blank(records[name]), None, records[name]) for name in ("creator_url", "creator")]
+    who = pc.dictionary_encode(pc.coalesce(*stated_creators, pa.scalar(""))).combine_chunks()
     names = who.dictionary.to_pylist()
     numbers = [int(sha256_hex(f"{source} {name.strip()}".encode())[:16], 16) if name else NOBODY for name in names]
     return np.asarray(np.array(numbers, np.uint64)[who.indices.to_numpy()], np.uint64)

@@ -42,9 +42,9 @@ def shipped_captions(
     """
     read = [*CAPTION_COLUMNS.values(), *(["more"] if several else [])]
     tables = []
-    for one in shipped:
-        facts = caption_facts(store, one.instrument).read(part.pack, read)
-        tables.append(facts.take(pc.index_in(one.keys(sha256, text_sha256), value_set=facts["shown_sha256"])))
+    for captioner in shipped:
+        facts = caption_facts(store, captioner.instrument).read(part.pack, read)
+        tables.append(facts.take(pc.index_in(captioner.keys(sha256, text_sha256), value_set=facts["shown_sha256"])))
     columns = {name: tables[0][column] for name, column in CAPTION_COLUMNS.items()}
     for table in tables[1:]:
         columns["caption"] = pc.if_else(pc.is_valid(table["text"]), columns["caption"], None)
@@ -62,19 +62,23 @@ def _several(tables: list[pa.Table], shipped: tuple[CaptionsBy, ...]) -> dict[st
         for table in tables
     ]
     samples = [
-        list(chain.from_iterable(weighed(texts, one) for texts, one in zip(of_sample, shipped, strict=True)))
+        list(
+            chain.from_iterable(weighed(texts, captioner) for texts, captioner in zip(of_sample, shipped, strict=True))
+        )
         for of_sample in zip(*by_captioner, strict=True)
     ]
     kinds = (pa.string(), pa.float64(), pa.string())
     return {
-        name: pa.chunked_array([pa.array([[one[place] for one in sample] for sample in samples], pa.list_(kind))])
-        for place, (name, kind) in enumerate(zip(("captions", "caption_weights", "captioners"), kinds, strict=True))
+        name: pa.chunked_array(
+            [pa.array([[caption[index] for caption in sample] for sample in samples], pa.list_(kind))]
+        )
+        for index, (name, kind) in enumerate(zip(("captions", "caption_weights", "captioners"), kinds, strict=True))
     }
 
 
 def weighed(texts: tuple[str | None, ...], by: CaptionsBy) -> list[tuple[str, float, str]]:
     """Return the captions that one captioner wrote of a picture, each once, with its share of the captioner's weight,
     and who wrote it. An empty one is none."""
-    said = [text for text in texts if text]
-    times: Mapping[str, int] = {text: said.count(text) for text in said}
-    return [(text, by.weight * number / len(said), by.instrument) for text, number in times.items()]
+    written = [text for text in texts if text]
+    times: Mapping[str, int] = {text: written.count(text) for text in written}
+    return [(text, by.weight * number / len(written), by.instrument) for text, number in times.items()]

@@ -62,8 +62,8 @@ def search_similar(store: Store, parts: list[PackPart], instrument: str) -> pa.T
     if not digests:
         return SIMILAR_SCHEMA.empty_table()
     sha256, first = np.unique(np.concatenate(digests), return_index=True)
-    found = similar_pairs(np.concatenate(vectors)[first], min_cosine=LEAST_COSINE)
-    columns = [pa.array(sha256[found["i"]]), pa.array(sha256[found["j"]]), pa.array(found["cosine"])]
+    similar = similar_pairs(np.concatenate(vectors)[first], min_cosine=LEAST_COSINE)
+    columns = [pa.array(sha256[similar["i"]]), pa.array(sha256[similar["j"]]), pa.array(similar["cosine"])]
     return pa.Table.from_arrays(columns, schema=SIMILAR_SCHEMA)
 
 

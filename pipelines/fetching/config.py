@@ -6,6 +6,9 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from byline.pipelines.fetching.places_asked import allowed, stood_for, url_prefix
 
+AT_ONCE = 160
+"""Requests of one pack that are under way at most, to all hosts."""
+
 
 def _allowed(entry: str) -> str:
     allowed(entry)

@@ -59,11 +59,11 @@ def url_prefix(prefix: str) -> str:
     """
     shown = repr(re.sub(r"//[^/]*@", "//...@", prefix))
     wanted = "give the beginning of URLs up to a / after the host, such as https://pictures.example/"
-    found = _PREFIX.fullmatch(prefix)
-    if not found:
+    match = _PREFIX.fullmatch(prefix)
+    if not match:
         raise ValueError(f"{shown} is no prefix of URLs; {wanted}")
     _host_of(prefix, f"{shown} is no prefix of URLs; {wanted}")
-    if found[2] and (problem := problem_of_port(int(found[2][1:]))):
+    if match[2] and (problem := problem_of_port(int(match[2][1:]))):
         raise ValueError(f"{shown}: {problem}; {wanted}")
     return prefix
 

@@ -27,8 +27,8 @@ class _Queue:
         self.hosts, self.ask, self.use = hosts, ask, use
         self.window, self.per_host, self.retries = window, per_host, retries
         self.waiting: dict[str, deque[int]] = defaultdict(deque)
-        for place, host in enumerate(hosts):
-            self.waiting[host].append(place)
+        for index, host in enumerate(hosts):
+            self.waiting[host].append(index)
         self.under_way: Counter[str] = Counter()
         self.refused: Counter[int] = Counter()
         self.turns: list[tuple[float, int, str]] = []
@@ -66,10 +66,10 @@ class _Queue:
     def _take_turn(self) -> Coroutine[None, None, None]:
         _, _, host = heappop(self.turns)
         self.has_turn.discard(host)
-        place = self.waiting[host].popleft()
+        index = self.waiting[host].popleft()
         self.under_way[host] += 1
         self._give_turn(host, 0.0)
-        return self._request(host, place)
+        return self._request(host, index)
 
     async def _request(self, host: str, number: int) -> None:
         rest_s, resting = 0.0, host

@@ -91,7 +91,7 @@ class Unpacked:
                 for picture in pictures:
                     write(picture)
                     written.append((end, end := end + len(picture)))
-                places += [(0, 0) if one is None else written[one] for one in which]
+                places += [(0, 0) if index is None else written[index] for index in which]
             write(np.array(places, _PLACE).tobytes())
 
 
@@ -147,7 +147,7 @@ def _flush(file: IO[bytes], path: Path) -> None:
 def _picture(unpacked: Path, number: int, num_rows: int, max_bytes: int) -> Answer:
     with open(unpacked, "rb") as file:
         file.seek(unpacked.stat().st_size - 2 * _PLACE.itemsize * (num_rows - number))
-        start, end = (int(place) for place in np.frombuffer(file.read(2 * _PLACE.itemsize), _PLACE))
+        start, end = (int(offset) for offset in np.frombuffer(file.read(2 * _PLACE.itemsize), _PLACE))
         if end - start > max_bytes:
             return Answer(outcome=Outcome.TOO_LARGE, message=f"over {max_bytes:,} bytes")
         file.seek(start)

@@ -110,10 +110,12 @@ def contaminated_rows(rows: pa.Table, asked: Mask, evaluation: EvaluationSets, p
     there = pa.array(np.flatnonzero(asked & rows["pixels"].is_valid().to_numpy()))
     shown = rows.select(["phash256", "pixels", "flatness", *ALL_VIEWS]).take(there)
     is_flat = pc.greater_equal(shown["flatness"], policy.duplicates.flat_from).to_numpy()
-    found = np.zeros(len(rows), np.bool_)
+    is_contaminated = np.zeros(len(rows), np.bool_)
     views = pa.chunked_array([_views(shown)])
-    found[there.to_numpy()] = evaluation.contaminated(as_bytes(shown["phash256"]), views, is_flat, shown["pixels"])
-    return found
+    is_contaminated[there.to_numpy()] = evaluation.contaminated(
+        as_bytes(shown["phash256"]), views, is_flat, shown["pixels"]
+    )
+    return is_contaminated
 
 
 def _recurs(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:

@@ -81,10 +81,12 @@ def judge_packs(
 
     kept = list(in_threads(first, packs))
     limits = [rules[pack.source].image.placeholder_from for pack in packs]
-    placeholders = placeholder_rows([one.recurring for one in kept], limits)
-    kept = [without(one, rows) for one, rows in zip(kept, placeholders, strict=True)]
-    candidates = pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *(one.candidates for one in kept)]).combine_chunks()
-    kept = [replace(one, candidates=CANDIDATE_SCHEMA.empty_table()) for one in kept]  # not held twice
+    placeholders = placeholder_rows([kept_pack.recurring for kept_pack in kept], limits)
+    kept = [without(kept_pack, rows) for kept_pack, rows in zip(kept, placeholders, strict=True)]
+    candidates = pa.concat_tables(
+        [CANDIDATE_SCHEMA.empty_table(), *(kept_pack.candidates for kept_pack in kept)]
+    ).combine_chunks()
+    kept = [replace(kept_pack, candidates=CANDIDATE_SCHEMA.empty_table()) for kept_pack in kept]  # not held twice
     decisions = _by_pack(kept, placeholders, resolve_duplicates(candidates, pairs, policy, similar), policy)
     sides = _sides(kept, decisions, candidates, pairs, policy)
 
@@ -117,31 +119,31 @@ def _by_pack(
 ) -> list[Decisions]:
     decisions, start = [], 0
     for pack, hollow in zip(kept, placeholders, strict=True):
-        mine = slice(start, start + len(pack.candidate_rows))
+        span = slice(start, start + len(pack.candidate_rows))
         bits = np.zeros(len(pack.screened.reasons.codes), np.int64)
-        bits[pack.candidate_rows] = resolved.bits[mine]
+        bits[pack.candidate_rows] = resolved.bits[span]
         bits[hollow] |= PLACEHOLDER
-        keeper = np.where(resolved.keeper[mine] == np.arange(mine.start, mine.stop), -1, resolved.keeper[mine])
+        keeper = np.where(resolved.keeper[span] == np.arange(span.start, span.stop), -1, resolved.keeper[span])
         decisions.append(
             Decisions(
                 bits=bits,
                 keeper=keeper,
-                distance_bits=resolved.distance_bits[mine],
-                kinds=resolved.kinds[mine],
-                cosine=resolved.cosine[mine],
+                distance_bits=resolved.distance_bits[span],
+                kinds=resolved.kinds[span],
+                cosine=resolved.cosine[span],
             )
         )
-        start = mine.stop
+        start = span.stop
     if policy.caps is not None:
         _cap(kept, decisions, policy.caps)
     return decisions
 
 
 def _cap(kept: list[Kept], decisions: list[Decisions], rules: CapRules) -> None:
-    admitted = [np.flatnonzero(one.screened.reasons.admitted) for one in kept]
+    admitted = [np.flatnonzero(pack.screened.reasons.admitted) for pack in kept]
     left = [decision.bits[rows] == 0 for decision, rows in zip(decisions, admitted, strict=True)]
-    creators = np.concatenate([one.creators[rows] for one, rows in zip(kept, left, strict=True)])
-    digests = np.concatenate([one.digests[rows] for one, rows in zip(kept, left, strict=True)])
+    creators = np.concatenate([pack.creators[rows] for pack, rows in zip(kept, left, strict=True)])
+    digests = np.concatenate([pack.digests[rows] for pack, rows in zip(kept, left, strict=True)])
     refused = over_cap(creators, digests, rules)
     for decision, rows, is_left in zip(decisions, admitted, left, strict=True):
         rows = rows[is_left]
@@ -155,11 +157,11 @@ def _sides(
     """Say of what is admitted of all packs how many look like it, and on which side of the split it is for that."""
     admitted = [decision.bits[pack.candidate_rows] == 0 for pack, decision in zip(kept, decisions, strict=True)]
     rows = np.flatnonzero(np.concatenate([np.zeros(0, np.bool_), *admitted]))
-    found, sides, start = choose_heldout(candidates, rows, pairs, policy.split), [], 0
+    split, sides, start = choose_heldout(candidates, rows, pairs, policy.split), [], 0
     for pack, is_admitted in zip(kept, admitted, strict=True):
-        mine = slice(start, start := start + int(is_admitted.sum()))
-        one = HeldOut(near_left=found.near_left[mine], is_heldout=found.is_heldout[mine])
-        sides.append(Sides(rows=pack.candidate_rows[is_admitted], heldout=one))
+        span = slice(start, start := start + int(is_admitted.sum()))
+        heldout = HeldOut(near_left=split.near_left[span], is_heldout=split.is_heldout[span])
+        sides.append(Sides(rows=pack.candidate_rows[is_admitted], heldout=heldout))
     return sides
 
 

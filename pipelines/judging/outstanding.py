@@ -23,8 +23,12 @@ from byline.pipelines.judging.screening import NOT_ASKED, NOT_MEASURED, Screened
 
 def lacks_anything(part: PackPart, store: Store, screened: Screened, asking: Asking) -> bool:
     """Tell whether a build would fetch, measure or caption something of a pack before it judges it."""
-    said = {reason for reasons in screened.reasons.lists for reason in reasons}
-    if screened.lacks_caption.any() or screened.lacks_measures.any() or not said.isdisjoint({NOT_ASKED, NOT_MEASURED}):
+    all_reasons = {reason for reasons in screened.reasons.lists for reason in reasons}
+    if (
+        screened.lacks_caption.any()
+        or screened.lacks_measures.any()
+        or not all_reasons.isdisjoint({NOT_ASKED, NOT_MEASURED})
+    ):
         return True
     return num_asked_again(part, store, screened, asking) > 0
 
@@ -43,7 +47,7 @@ def num_asked_again(part: PackPart, store: Store, screened: Screened, asking: As
     """Return how many records a build would ask for again, as the fetch stage does."""
     named = asking.again.outcomes if asking.again else frozenset()
     reasons = frozenset(f"fetch:{outcome}" for outcome in (*TRANSIENT, *named))
-    may_pass = np.array([not reasons.isdisjoint(said) for said in screened.reasons.lists], np.bool_)
+    may_pass = np.array([not reasons.isdisjoint(record_reasons) for record_reasons in screened.reasons.lists], np.bool_)
     if not may_pass.any():
         return 0
     rows = pa.array(np.flatnonzero(may_pass[screened.reasons.codes]))

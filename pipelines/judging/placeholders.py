@@ -53,8 +53,8 @@ def placeholder_rows(packs: Sequence[Recurring], limits: Sequence[int]) -> list[
         np.concatenate([none, *(pack.pixels for pack in packs)]),
         np.concatenate([none, *(pack.creators for pack in packs)]),
     )
-    found, start = [], 0
+    placeholders, start = [], 0
     for pack, limit in zip(packs, limits, strict=True):
-        found.append(pack.rows[hands[start : start + len(pack.rows)] >= limit])
+        placeholders.append(pack.rows[hands[start : start + len(pack.rows)] >= limit])
         start += len(pack.rows)
-    return found
+    return placeholders

@@ -104,17 +104,17 @@ def resolve_duplicates(
     del looks, near, by_wish
     of_image = np.empty(len(licensing), np.int64)
     of_image[image[best_first]] = np.arange(len(best_first))
-    place = of_image[image]
-    keeper, row = best_first[chosen.keeper[place]], np.arange(len(candidates))
+    position = of_image[image]
+    keeper, row = best_first[chosen.keeper[position]], np.arange(len(candidates))
     bits = np.where(licensing[image] != row, SAME_BYTES, np.where(keeper != row, NEAR, 0)).astype(np.int64)
     if rules.license_conflict == "quarantine":
         bits |= np.where(_conflicts(candidates, keeper), CONFLICT, 0)
     return Resolved(
         bits=bits,
         keeper=keeper,
-        distance_bits=chosen.distance_bits[place],
-        kinds=chosen.kinds[place],
-        cosine=chosen.cosine[place],
+        distance_bits=chosen.distance_bits[position],
+        kinds=chosen.kinds[position],
+        cosine=chosen.cosine[position],
     )
 
 

@@ -99,8 +99,8 @@ def screen_claims(rows: pa.Table, rules: RecordRules) -> Claims:
 
     def reasons_of(claim: int, lacks: int) -> tuple[str, ...]:
         lacking = [name for bit, name in enumerate(CREDIT_COLUMNS) if lacks >> bit & 1]
-        said = license_reasons(read.readings[claim].spdx, rules.license)
-        return said + credit_reasons(licenses[claim], lacking, rules.credit)
+        claim_reasons = license_reasons(read.readings[claim].spdx, rules.license)
+        return claim_reasons + credit_reasons(licenses[claim], lacking, rules.credit)
 
     groups, codes = groups_of(read.codes, rows["lacks"].to_numpy())
     reasons = Reasons(codes=codes, lists=tuple(reasons_of(*group) for group in groups))
@@ -145,8 +145,8 @@ def screen(rows: pa.Table, rules: RecordRules, *, is_classified: bool = False, m
         bits |= np.where(mask & is_picture, 1 << bit, 0)
 
     def reasons_of(claim: int, outcome: int, bits: int) -> tuple[str, ...]:
-        if said := claims.reasons.lists[claim]:
-            return said
+        if claim_reasons := claims.reasons.lists[claim]:
+            return claim_reasons
         if outcome != fetched:
             return (NOT_ASKED if outcome < 0 else f"fetch:{outcomes[outcome]}",)
         return tuple(reason for bit, reason in enumerate(masks) if bits >> bit & 1)
@@ -164,11 +164,11 @@ def screen(rows: pa.Table, rules: RecordRules, *, is_classified: bool = False, m
 def _picture_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:
     columns = {name: _numbers(rows[name]) for name in NUMBERS}
     masks = image_reasons(columns, rules.image)
-    said, codes = _words(rows["consent"])
+    evidences, codes = _words(rows["consent"])
     judged = [
         consent_reasons(read_consent(evidence).state, rules.consent)
         + origin_reasons(is_synthetic(evidence), rules.image)
-        for evidence in [*said, None]
+        for evidence in [*evidences, None]
     ]
     for reason in sorted({reason for reasons in judged for reason in reasons}):
         masks[reason] = np.array([reason in reasons for reasons in judged], np.bool_)[codes]
@@ -200,8 +200,8 @@ def _recheck_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:
         return {}
 
     def holds(column: str, is_so: Callable[[str], bool]) -> Mask:
-        said, codes = _words(rows[column])
-        return np.array([*map(is_so, said), False], np.bool_)[codes]
+        words, codes = _words(rows[column])
+        return np.array([*map(is_so, words), False], np.bool_)[codes]
 
     def is_relicensed(claims: str) -> bool:
         return bool(license_reasons(read_claims_column(pa.array([claims])).readings[0].spdx, rules.license))

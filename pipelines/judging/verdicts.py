@@ -134,8 +134,8 @@ def with_reasons(reasons: Reasons, bits: npt.NDArray[np.int64]) -> Reasons:
     """Add what the resolving of duplicates found to what screening did."""
     groups, codes = groups_of(reasons.codes, bits)
     lists = tuple(
-        reasons.lists[code] + tuple(reason for bit, reason in enumerate(REASONS) if found >> bit & 1)
-        for code, found in groups
+        reasons.lists[code] + tuple(reason for bit, reason in enumerate(REASONS) if added_bits >> bit & 1)
+        for code, added_bits in groups
     )
     return Reasons(codes=codes, lists=lists)
 

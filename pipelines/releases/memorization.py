@@ -81,14 +81,14 @@ def memorization_risk(
         return _look(part, of_pack.get(part.pack, []), tables[part.pack], store, instruments)
 
     packs = list(in_threads(look, sorted(parts)))
-    captions, is_train = (np.concatenate([getattr(one, name) for one in packs]) for name in ("captions", "is_train"))
-    nears = [one.is_near for one in packs if one.is_near is not None]
+    captions, is_train = (np.concatenate([getattr(pack, name) for pack in packs]) for name in ("captions", "is_train"))
+    nears = [pack.is_near for pack in packs if pack.is_near is not None]
     is_near = np.concatenate(nears) if len(nears) == len(packs) else None
     return MemorizationRisk(
         copies_left=None if is_near is None else _copies_left(packs, policy.split.radius_bits),
         copies_taken_out=count_clusters(
             _keepers(clusters),
-            num_alone_or_keeper=sum(one.num_alone_or_keeper for one in packs),
+            num_alone_or_keeper=sum(pack.num_alone_or_keeper for pack in packs),
             largest=_largest(clusters),
         ),
         captions=count_captions(captions, is_near, _texts(packs, store)),
@@ -96,8 +96,8 @@ def memorization_risk(
             captions[is_train], None if is_near is None else is_near[is_train], _texts(packs, store)
         ),
         creators=count_creators(
-            np.concatenate([one.creators for one in packs]),
-            np.concatenate([one.capped_creators for one in packs]),
+            np.concatenate([pack.creators for pack in packs]),
+            np.concatenate([pack.capped_creators for pack in packs]),
             None if policy.caps is None else policy.caps.max_per_creator,
             _names(packs, tables, store),
         ),
@@ -142,24 +142,24 @@ def _near_left(admitted: pa.Table) -> npt.NDArray[np.int64] | None:
 def _says(verdicts: pa.Table, reasons: list[str]) -> Mask:
     """Return which records have one of these reasons."""
     parents = pc.list_parent_indices(verdicts["reasons"]).to_numpy()
-    said = pc.is_in(pc.list_flatten(verdicts["reasons"]), value_set=pa.array(reasons)).to_numpy()
-    found = np.zeros(len(verdicts), np.bool_)
-    found[parents[said]] = True
-    return found
+    is_listed = pc.is_in(pc.list_flatten(verdicts["reasons"]), value_set=pa.array(reasons)).to_numpy()
+    has_reason = np.zeros(len(verdicts), np.bool_)
+    has_reason[parents[is_listed]] = True
+    return has_reason
 
 
 def _num_alone_or_keeper(verdicts: pa.Table) -> int:
     """Return how many records stand for themselves, with at most a cap or a conflict of licenses against them."""
     parents = pc.list_parent_indices(verdicts["reasons"]).to_numpy()
-    said = pc.is_in(pc.list_flatten(verdicts["reasons"]), value_set=pa.array([_CAPPED, _HELD_BACK])).to_numpy()
+    is_listed = pc.is_in(pc.list_flatten(verdicts["reasons"]), value_set=pa.array([_CAPPED, _HELD_BACK])).to_numpy()
     is_left = verdicts["keeper_record_id"].is_null().to_numpy().copy()
-    is_left[parents[~said]] = False
+    is_left[parents[~is_listed]] = False
     return int(is_left.sum())
 
 
 def _copies_left(packs: list[_Pack], radius_bits: int) -> CopiesLeft:
-    bins = {name: sum(one.near_left[name] for one in packs) for name in packs[0].near_left}
-    return CopiesLeft(radius_bits=radius_bits, pictures=bins, most=max(one.most_near_left for one in packs))
+    bins = {name: sum(pack.near_left[name] for pack in packs) for name in packs[0].near_left}
+    return CopiesLeft(radius_bits=radius_bits, pictures=bins, most=max(pack.most_near_left for pack in packs))
 
 
 def _keepers(clusters: pa.Table) -> Words:
@@ -170,8 +170,8 @@ def _keepers(clusters: pa.Table) -> Words:
 def _largest(clusters: pa.Table) -> tuple[Cluster, ...]:
     keepers = _keepers(clusters)
     most, _ = most_frequent(*np.unique(keepers, return_counts=True), least=1)
-    found = [_cluster(clusters.filter(pa.array(keepers == keeper))) for keeper in most]
-    return tuple(sorted(found, key=lambda one: (-one.num_pictures, one.keeper_record_id)))[:NUM_LISTED]
+    largest = [_cluster(clusters.filter(pa.array(keepers == keeper))) for keeper in most]
+    return tuple(sorted(largest, key=lambda cluster: (-cluster.num_pictures, cluster.keeper_record_id)))[:NUM_LISTED]
 
 
 def _cluster(copies: pa.Table) -> Cluster:
@@ -199,8 +199,8 @@ def _names(packs: list[_Pack], tables: Mapping[str, pa.Table], store: Store) -> 
 
     def read(pack: _Pack, row: int) -> str:
         admitted = tables[pack.part.pack]["admitted"]
-        said = pack.part.read_stated(store, ["creator", "creator_url"]).filter(admitted).slice(row, 1)
-        names = pc.if_else(is_blank(said["creator"]), said["creator_url"], said["creator"])
+        credit = pack.part.read_stated(store, ["creator", "creator_url"]).filter(admitted).slice(row, 1)
+        names = pc.if_else(is_blank(credit["creator"]), credit["creator_url"], credit["creator"])
         return str(names[0].as_py())
 
     return lambda numbers: [read(*_first(packs, "creators", number)) for number in numbers]

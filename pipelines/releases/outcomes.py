@@ -31,12 +31,12 @@ def outcomes_of(release: Release) -> dict[str, dict[str, int]]:
     def outcomes(pack: str) -> tuple[str, Counter[str]]:
         column = store.read_table(f"{release.path}/{layout.VERDICTS}/{pack}.parquet", ["outcome"])["outcome"]
         counted = pc.value_counts(column).to_pylist()
-        return pack.rsplit("-", 1)[0], Counter({one["values"] or NOT_ASKED: one["counts"] for one in counted})
+        return pack.rsplit("-", 1)[0], Counter({row["values"] or NOT_ASKED: row["counts"] for row in counted})
 
-    found = {source: _no_records(store, path) for source, path in sorted(release.manifest.records.items())}
+    counts_by_source = {source: _no_records(store, path) for source, path in sorted(release.manifest.records.items())}
     for source, counts in in_threads(outcomes, released_packs(release)):
-        found[source] += counts
-    return {source: dict(sorted(counts.items())) for source, counts in found.items()}
+        counts_by_source[source] += counts
+    return {source: dict(sorted(counts.items())) for source, counts in counts_by_source.items()}
 
 
 def _no_records(store: Store, records_path: str) -> Counter[str]:

@@ -116,9 +116,9 @@ def publish(shards: list[Shard], parts: list[PackPart], store: Store, policy: Po
     papers[layout.MANIFEST] = manifest_bytes(manifest)
     version = manifest.digest[:16]
     for path, data in papers.items():
-        place = f"{layout.release(settings.name, version)}/{path}"
-        if not (store.exists(place) and store.read_bytes(place) == data):
-            store.write_bytes(place, data)
+        paper_path = f"{layout.release(settings.name, version)}/{path}"
+        if not (store.exists(paper_path) and store.read_bytes(paper_path) == data):
+            store.write_bytes(paper_path, data)
     store.write_bytes(layout.latest(settings.name), f"{version}\n".encode())
     return version
 
@@ -166,7 +166,7 @@ def _num_duplicates(table: pa.Table) -> int:
 def clusters_of(tables: Mapping[str, pa.Table], parts: Iterable[PackPart], store: Store) -> pa.Table:
     """Return every record that another one stands for, by that one: the ledger of copies, with whose they are."""
     schema = pa.schema([*(VERDICT_SCHEMA.field(name) for name in CLUSTER_COLUMNS), *CREDITED])
-    found = [schema.empty_table()]
+    copy_tables = [schema.empty_table()]
     for part in sorted(parts):
         is_copy = pc.is_valid(tables[part.pack]["keeper_record_id"])
         if not pc.any(is_copy).as_py():
@@ -176,9 +176,9 @@ def clusters_of(tables: Mapping[str, pa.Table], parts: Iterable[PackPart], store
             **{name: copies[name] for name in CLUSTER_COLUMNS},
             **{name: records[name] for name in CREDITED.names},
         }
-        found.append(pa.table(columns).cast(schema))
+        copy_tables.append(pa.table(columns).cast(schema))
     keys = [("keeper_sha256", "ascending"), ("distance_bits", "ascending"), ("cosine", "descending")]
-    return pa.concat_tables(found).sort_by([*keys, ("record_id", "ascending")])
+    return pa.concat_tables(copy_tables).sort_by([*keys, ("record_id", "ascending")])
 
 
 def credits_of(shards: Iterable[Shard], store: Store, changes: str) -> pa.Table:
@@ -187,10 +187,14 @@ def credits_of(shards: Iterable[Shard], store: Store, changes: str) -> pa.Table:
     credits = [CREDIT_SCHEMA.empty_table()]
     for shard in shards:
         table = read_shard_table(store, shard.name, [*columns, "split"])
-        said: dict[str, Any] = {name: _null_for_empty(table[name]) for name in table.column_names}
-        said["source_url"] = pc.coalesce(stated(said["landing_url"], is_no_page), stated(said["url"], is_nowhere))
-        said |= {name: pa.array([value] * len(table)) for name, value in (("changes", changes), ("shard", shard.name))}
-        credits.append(pa.table({name: said[name] for name in CREDIT_SCHEMA.names}, schema=CREDIT_SCHEMA))
+        credited: dict[str, Any] = {name: _null_for_empty(table[name]) for name in table.column_names}
+        credited["source_url"] = pc.coalesce(
+            stated(credited["landing_url"], is_no_page), stated(credited["url"], is_nowhere)
+        )
+        credited |= {
+            name: pa.array([value] * len(table)) for name, value in (("changes", changes), ("shard", shard.name))
+        }
+        credits.append(pa.table({name: credited[name] for name in CREDIT_SCHEMA.names}, schema=CREDIT_SCHEMA))
     return pa.concat_tables(credits).sort_by([(name, "ascending") for name in ("creator", "title", "sha256")])
 
 
@@ -206,12 +210,12 @@ def _thumbnails(credits: pa.Table, shards: Iterable[Shard], store: Store) -> Map
     for _, _, rows in shown_creators(credits):
         for row in rows:
             shown.setdefault(packs[row["shard"]], []).append(row["sha256"])
-    found: dict[str, bytes] = {}
+    thumbnails: dict[str, bytes] = {}
     for pack, sha256s in sorted(shown.items()):
         facts = thumbnail_facts(store).read(pack)
         chosen = facts.filter(pc.is_in(facts["sha256"], pa.array(sha256s)))
-        found |= dict(zip(chosen["sha256"].to_pylist(), chosen["jpeg"].to_pylist(), strict=True))
-    return found
+        thumbnails |= dict(zip(chosen["sha256"].to_pylist(), chosen["jpeg"].to_pylist(), strict=True))
+    return thumbnails
 
 
 def _sources(

@@ -60,8 +60,8 @@ def regenerate(
     for part in write_verdicts(parts, store, policy, settings.instruments, denylists, check):
         meter.add("judge", part.num_records)
     written = list(_write(parts, store, settings, splice_from, meter))
-    version = publish([one.shard for one in written], parts, store, policy, settings)
-    new = [one.shard for one in written if one.is_new]
+    version = publish([written_shard.shard for written_shard in written], parts, store, policy, settings)
+    new = [written_shard.shard for written_shard in written if written_shard.is_new]
     return Regenerated(
         version=version,
         done={"shards written": len(new), "shard bytes written": sum(shard.num_bytes for shard in new)},
@@ -81,7 +81,7 @@ def _write(
         return list(write_shards_of(part, store, settings.instruments, earlier))
 
     for part, written in zip(parts, in_threads(write, parts), strict=True):
-        if any(one.is_new for one in written):
+        if any(written_shard.is_new for written_shard in written):
             meter.work("write shards")
         meter.add("write shards", part.num_records)
         yield from written

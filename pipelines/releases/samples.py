@@ -64,8 +64,8 @@ def sample_members(sample: Row, picture: bytes) -> list[tuple[str, bytes]]:
     """Return the files of a sample: the picture, what travels with it, its caption."""
     key = sample["key"]
     names = [*SAMPLE_COLUMNS, *(name for name in SEVERAL_SCHEMA.names if name in sample)]
-    said = canonical_json({name: sample[name] for name in names})
-    return [(f"{key}.jpg", picture), (f"{key}.json", said), (f"{key}.txt", sample["caption"].encode())]
+    metadata = canonical_json({name: sample[name] for name in names})
+    return [(f"{key}.jpg", picture), (f"{key}.json", metadata), (f"{key}.txt", sample["caption"].encode())]
 
 
 def shard_stem(pack: str, split: Split, samples: pa.Table) -> str:
@@ -78,9 +78,9 @@ def described(store: Store, stem: str) -> Shard | None:
     if not all(store.exists(layout.shard_file(f"{stem}.{kind}")) for kind in ("json", "tar", "parquet")):
         return None
     try:
-        said = read_json(store, shard_description_path(stem))
-        said.pop(TABLE_XXH3, None)
-        shard = Shard.model_validate(said)
+        description = read_json(store, shard_description_path(stem))
+        description.pop(TABLE_XXH3, None)
+        shard = Shard.model_validate(description)
     except (StorageError, ValidationError):  # it is written again, with the shard
         return None
     return shard if store.size_bytes(layout.shard_file(f"{stem}.tar")) == shard.num_bytes else None

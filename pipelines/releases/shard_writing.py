@@ -50,11 +50,11 @@ def earlier_shards(store: Store, others: Iterable[Release] = ()) -> Earlier:
     """Return the shards of the newest versions of all releases of a corpus, and of these others."""
     names = [name for name in store.folders(layout.RELEASES) if store.exists(layout.latest(name))]
     newest = [release for name in names if (release := _whole(store, name)) is not None]
-    found: dict[str, set[str]] = {}
+    by_split: dict[str, set[str]] = {}
     for release in [*newest, *others]:
         for shard in release.manifest.shards:
-            found.setdefault(f"{shard.pack}-{shard.split}", set()).add(shard.name)
-    return {key: tuple(sorted(names)) for key, names in found.items()}
+            by_split.setdefault(f"{shard.pack}-{shard.split}", set()).add(shard.name)
+    return {key: tuple(sorted(names)) for key, names in by_split.items()}
 
 
 def _whole(store: Store, name: str) -> Release | None:
@@ -137,13 +137,13 @@ class _Places:
     def columns(self) -> list[pa.Array]:
         """Return what a shard's table says of them, as `PLACES_SCHEMA`."""
         offsets = np.concatenate([[0], np.cumsum(self.sizes)])[:-1]
-        said = zip((offsets, self.sizes, self.xxh3s), PLACES_SCHEMA.types, strict=True)
-        return [pa.array(values, kind) for values, kind in said]
+        typed_values = zip((offsets, self.sizes, self.xxh3s), PLACES_SCHEMA.types, strict=True)
+        return [pa.array(values, kind) for values, kind in typed_values]
 
 
 def _usable(store: Store, names: tuple[str, ...], stack: ExitStack) -> list[_EarlierShard]:
     """Open the earlier shards that are whole."""
-    found = []
+    usable = []
     for name in names:
         if described(store, name.removesuffix(".tar")) is None:
             continue
@@ -154,8 +154,8 @@ def _usable(store: Store, names: tuple[str, ...], stack: ExitStack) -> list[_Ear
             stack.callback(tar.release)
         else:
             tar = memoryview(store.read_bytes(layout.shard_file(name)))
-        found.append(_EarlierShard(name=name, table=table, tar=tar))
-    return found
+        usable.append(_EarlierShard(name=name, table=table, tar=tar))
+    return usable
 
 
 def _pieces(part: PackPart, store: Store, samples: pa.Table, earlier: list[_EarlierShard]) -> Iterator[_Piece]:
@@ -164,9 +164,9 @@ def _pieces(part: PackPart, store: Store, samples: pa.Table, earlier: list[_Earl
     for number, shard in enumerate(earlier):
         if set(shard.table.column_names) != {*samples.column_names, *PLACES_SCHEMA.names}:
             continue  # its samples say more, or less, of their captions
-        place = pc.index_in(samples["key"], value_set=shard.table["key"])
-        same = same_rows(samples, shard.table.select(samples.column_names).take(place)) & (source < 0)
-        source[same], row[same] = number, np.asarray(place.to_numpy()[same], np.int64)
+        positions = pc.index_in(samples["key"], value_set=shard.table["key"])
+        same = same_rows(samples, shard.table.select(samples.column_names).take(positions)) & (source < 0)
+        source[same], row[same] = number, np.asarray(positions.to_numpy()[same], np.int64)
     breaks = np.flatnonzero((np.diff(source) != 0) | ((source[1:] >= 0) & (np.diff(row) != 1))) + 1
     bounds = np.concatenate([[0], breaks, [len(samples)]])
     index: pa.Table | None = None

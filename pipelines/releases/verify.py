@@ -199,15 +199,15 @@ def _json_of(sample: dict[str, bytes]) -> dict[str, Any]:
 
 def _wrong_sample(key: str, sample: dict[str, bytes]) -> Iterator[str]:
     missing = {"jpg", "json", "txt"} - set(sample)
-    said = _json_of(sample)
-    if missing or not said:
+    metadata = _json_of(sample)
+    if missing or not metadata:
         yield f"no readable {', '.join(sorted(missing)) or 'json'}"
         return
-    if said.get("sha256") != key:
-        yield f"its json speaks of {said.get('sha256')}"
-    if said.get("stored_sha256") != sha256_hex(sample["jpg"]):
+    if metadata.get("sha256") != key:
+        yield f"its json speaks of {metadata.get('sha256')}"
+    if metadata.get("stored_sha256") != sha256_hex(sample["jpg"]):
         yield "the picture's bytes are not those that were stored"
-    if said.get("caption") != sample["txt"].decode(errors="replace"):
+    if metadata.get("caption") != sample["txt"].decode(errors="replace"):
         yield "the caption differs between txt and json"
 
 

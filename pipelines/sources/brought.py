@@ -72,10 +72,10 @@ def brought_here(path: str, store: Store) -> Iterator[Here]:
     with store.scratch_folder() as scratch:
         copy = scratch.resolve() / folder.rpartition("/")[2]
         for url in urls:
-            place = Path(f"{copy}{url.removeprefix(folder)}")
-            if not place.resolve().is_relative_to(copy):
+            target = Path(f"{copy}{url.removeprefix(folder)}")
+            if not target.resolve().is_relative_to(copy):
                 raise SourceError(f"{url} has a name that leads out of its folder; rename it")
-            place.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             far, name = far_file(url)
-            far.download(name, place)
+            far.download(name, target)
         yield Here(f"{copy}{path.rstrip('/').removeprefix(folder)}", str(copy), folder)

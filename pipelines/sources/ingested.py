@@ -52,7 +52,7 @@ def why_no_records(sources: Sequence[SourceConfig], denylists: Sequence[str], st
     """Return what became of the rows of sources that were ingested and gave no record; none when one gave some, or when
     they have no rows.
     """
-    told = []
+    lines = []
     for source in sources:
         stem = records_path(source, denylists, store).removesuffix(".parquet")
         if not store.exists(f"{stem}.counts.json"):
@@ -63,20 +63,22 @@ def why_no_records(sources: Sequence[SourceConfig], denylists: Sequence[str], st
         if counts["unreadable"]:
             first = _first_row(store, f"{stem}.unreadable.parquet")
             listed = store.url(f"{stem}.unreadable.parquet")
-            told.append(f"source {source.name}: {counts['unreadable']:,} unreadable, listed in {listed}; first {first}")
-        told += [f"source {source.name}: {number:,} left out: {kind}" for kind, number in counts["left_out"].items()]
-    return "; ".join(told) or None
+            lines.append(
+                f"source {source.name}: {counts['unreadable']:,} unreadable, listed in {listed}; first {first}"
+            )
+        lines += [f"source {source.name}: {number:,} left out: {kind}" for kind, number in counts["left_out"].items()]
+    return "; ".join(lines) or None
 
 
 def near_names(sources: Sequence[SourceConfig], denylists: Sequence[str], store: Store) -> str | None:
     """Return which names in sources are near a field and taken for none; none when there are none."""
-    told = []
+    lines = []
     for source in sources:
         path = f"{records_path(source, denylists, store).removesuffix('.parquet')}.counts.json"
         not_used = read_json(store, path).get("not_used", {}) if store.exists(path) else {}
         near = [f"{name} (nearest: {field})" for name, field in not_used.items() if field]
-        told += [f"source {source.name} has names that are not used: {', '.join(near)}"] if near else []
-    return "; ".join(told) or None
+        lines += [f"source {source.name} has names that are not used: {', '.join(near)}"] if near else []
+    return "; ".join(lines) or None
 
 
 def _first_row(store: Store, path: str) -> str:

@@ -174,11 +174,11 @@ class _Run:
     def _refuse(self, rows: pa.Table, problem: pa.Array) -> None:
         if len(rows):
             places = pc.binary_join_element_wise(rows["evidence_file"], rows["evidence_place"], " ")
-            told = pa.table({"place": places, "problem": problem}, schema=UNREADABLE_SCHEMA)
-            self._tell(rows["number"].to_pylist(), told)
+            unreadable = pa.table({"place": places, "problem": problem}, schema=UNREADABLE_SCHEMA)
+            self._tell(rows["number"].to_pylist(), unreadable)
 
-    def _tell(self, numbers: list[int], told: pa.Table) -> None:
-        rows = told.append_column(_NUMBER, pa.array(numbers, pa.int64()))
+    def _tell(self, numbers: list[int], unreadable: pa.Table) -> None:
+        rows = unreadable.append_column(_NUMBER, pa.array(numbers, pa.int64()))
         self._unreadable.add(rows, np.array(numbers, np.int64) // ROWS_PER_RANGE)
         self.num_unreadable += len(rows)
 

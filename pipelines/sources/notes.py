@@ -32,18 +32,18 @@ class Unread:
 
 def unread_of(release: Release) -> list[Unread]:
     """Return what could not be read of each source of a release; nothing for a source that was read whole."""
-    found = (_unread(release.store, source, path) for source, path in sorted(release.manifest.records.items()))
-    return [one for one in found if one is not None]
+    unread_sources = (_unread(release.store, source, path) for source, path in sorted(release.manifest.records.items()))
+    return [unread for unread in unread_sources if unread is not None]
 
 
 def not_used_of(release: Release, sources: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return source -> name that is taken for no field -> the field that it comes nearest to, of these sources."""
-    found = {}
+    not_used = {}
     for source in sorted(set(sources) & release.manifest.records.keys()):
         path = f"{release.manifest.records[source].removesuffix('.parquet')}.counts.json"
         if release.store.exists(path) and (names := read_json(release.store, path).get("not_used")):
-            found[source] = names
-    return found
+            not_used[source] = names
+    return not_used
 
 
 def kind_of_problem(problem: str) -> str:
@@ -64,8 +64,8 @@ def _unread(store: Store, source: str, records: str) -> Unread | None:
         rows = store.read_row_group(path, number, footer)
         head = rows.slice(0, NUM_SHOWN - len(first)).to_pylist()
         first += [UnreadableRow(place=row["place"], problem=row["problem"]) for row in head]
-        for one in rows["problem"].value_counts().to_pylist():
-            reasons[kind_of_problem(one["values"])] += one["counts"]
+        for counted in rows["problem"].value_counts().to_pylist():
+            reasons[kind_of_problem(counted["values"])] += counted["counts"]
     if not reasons:
         return None
     by_number = dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))

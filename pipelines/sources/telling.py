@@ -21,7 +21,7 @@ def unread_lines(unread: Unread) -> list[str]:
     """Return the first rows that could not be read with place and problem, a count by reason, and where all are."""
     rows = "row" if unread.num_rows == 1 else "rows"
     lines = [f"source {unread.source}: {unread.num_rows:,} {rows} could not be read"]
-    lines += [f"  {one.place}: {one.problem}" for one in unread.first]
+    lines += [f"  {row.place}: {row.problem}" for row in unread.first]
     if unread.num_rows > len(unread.first):
         counted = list(unread.reasons.items())
         lines.append("  by reason:")

@@ -126,6 +126,7 @@ PLACES = {
     f"{layout.release('<name>', '<version>')}/",
     f"{layout.rechecks_of('<name>')}/<pack>.NNN.parquet",
     layout.build_file("NNNNN.json"),
+    layout.encoding_file("<instrument>"),
     layout.DENYLIST_KEY,
     layout.denylist_file("<takedown>"),
     layout.receipt_file("<takedown>.json"),

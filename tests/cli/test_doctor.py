@@ -154,8 +154,8 @@ def test_a_store_of_s3_is_written_to_and_its_clock_compared(tmp_path):
 def test_a_clock_before_the_program_was_written_is_wrong():
     assert clock_line().state == "ok"
     assert clock_line(now_s=86_400.0).state == "mend"
-    assert "1970-01-02" in clock_line(now_s=86_400.0).told
+    assert "1970-01-02" in clock_line(now_s=86_400.0).message
 
 
 def test_the_disk_is_that_of_the_folder_that_will_be_made(tmp_path):
-    assert str(tmp_path) in disk_line(tmp_path / "not/there").told
+    assert str(tmp_path) in disk_line(tmp_path / "not/there").message

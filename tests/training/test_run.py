@@ -13,7 +13,11 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
+from byline.catalog.corpora.builds import read_encoding_speed
+from byline.catalog.corpora.corpus import write_settings
 from byline.catalog.corpora.manifest import Release
+from byline.catalog.disk import layout
+from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CheckpointError, ConfigError, CorpusError
 from byline.diffusion.checkpoint import checkpoint_names, file_digest, open_checkpoint
 from byline.training.log import read_log
@@ -61,8 +65,14 @@ def test_an_autoencoder_run_saves_what_diffusers_loads(tmp_path):
 
 def test_a_diffusion_run_saves_what_diffusers_loads(tmp_path):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
+    store = Store(str(tmp_path / "corpus"))
+    write_settings(store, {})
     config = a_diffusion_run(release, tmp_path / "run", autoencoder)
     run(write_toml(tmp_path / "run.toml", config))
+    (instrument,) = store.folders(layout.facts_of("latents"))
+    speed = read_encoding_speed(store, instrument)
+    assert (speed.pictures, speed.device) == (12, "cpu")
+    assert speed.processor_ms > 0
     folder, info = open_checkpoint(tmp_path / "run")
     assert UNet2DConditionModel.from_pretrained(folder / "unet", use_safetensors=True).config.sample_size == 8
     assert set(info.provenance) == {"autoencoder", "text_encoder"}

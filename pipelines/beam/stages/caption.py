@@ -11,12 +11,14 @@ from apache_beam.pvalue import PCollection
 
 from byline.captioning import CaptionConfig, Captioner, CaptionRequest, make_captioner
 from byline.captioning.captioners import Written
+from byline.catalog.corpora.builds import CAPTION
 from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.policies.policy import Policy
 from byline.catalog.progress import Meter
 from byline.pipelines.beam.beats import count_done
+from byline.pipelines.beam.timing import timed
 from byline.pipelines.facts.measures import CAPTIONED_BY, CAPTIONING_MS_BY, caption_facts, unsettled_caption_facts
 from byline.pipelines.facts.rows import Instruments, read_rows
 from byline.pipelines.facts.shipped_captions import CaptionsBy
@@ -41,10 +43,10 @@ def wanted_rows(
     joined = read_rows(part, store, instruments, ["sha256", *screened_columns(rules, metrics)])
     screened = screen(joined, rules, is_classified=instruments.safety is not None, metrics=metrics)
     rows = pa.array(np.flatnonzero(screened.lacks_caption))
-    said = part.read_records(store, ["title", "description", "tags", "text_sha256"]).take(rows)
+    texts = part.read_records(store, ["title", "description", "tags", "text_sha256"]).take(rows)
     sha256s = joined["sha256"].take(rows)
-    shown = captioner.keys(sha256s, said["text_sha256"])
-    wanted = said.append_column("sha256", sha256s).append_column("shown_sha256", shown)
+    shown = captioner.keys(sha256s, texts["text_sha256"])
+    wanted = texts.append_column("sha256", sha256s).append_column("shown_sha256", shown)
     by_key = {row["shown_sha256"]: row for row in wanted.to_pylist()}
     return [by_key[key] for key in caption_facts(store, captioner.instrument).lacking(part.pack, by_key)]
 
@@ -74,9 +76,9 @@ def facts_of(key: str, captioner: Captioner, written: tuple[Written, ...]) -> Ro
         **vars(captioner.attributed(first.text)),
         "num_tokens": first.num_tokens,
         "mean_log_prob": first.mean_log_prob,
-        "more": [one.text for one in more],
-        "more_num_tokens": [one.num_tokens for one in more],
-        "more_mean_log_prob": [one.mean_log_prob for one in more],
+        "more": [caption.text for caption in more],
+        "more_num_tokens": [caption.num_tokens for caption in more],
+        "more_mean_log_prob": [caption.mean_log_prob for caption in more],
     }
 
 
@@ -135,11 +137,12 @@ class CaptionPack(beam.DoFn):
         wanted = wanted_rows(part, self.store, self.policy, self.instruments, by)
         shown = requests_of(part, self.store, wanted, with_pixels=captioner.needs_pixels)
         began_s = time.monotonic()
-        for row, written in zip(wanted, captioner.captions(shown), strict=True):
-            notebook.note(facts_of(row["shown_sha256"], captioner, written))
-            count(1)
-            count_done("captioned", 1)
-        notebook.settle()
+        with timed(f"{CAPTION}{by.instrument}"):
+            for row, written in zip(wanted, captioner.captions(shown), strict=True):
+                notebook.note(facts_of(row["shown_sha256"], captioner, written))
+                count(1)
+                count_done("captioned", 1)
+            notebook.settle()
         if wanted:
             count_done(f"{CAPTIONED_BY}{by.instrument}", len(wanted))
             took_ms = round(1000 * (time.monotonic() - began_s))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import PCollection
 
+from byline.catalog.corpora.builds import ANSWERED, FETCH, RECEIVED_BYTES, REQUEST_MS, REQUESTED
 from byline.catalog.corpora.packs import Outcome, read_attempts, write_segment
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist
@@ -30,8 +32,9 @@ from byline.catalog.urls import read_url
 from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.beats import count_done
 from byline.pipelines.beam.stages.judge_claims import claims_path
+from byline.pipelines.beam.timing import thread_busy_s, timed
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
-from byline.pipelines.fetching.config import FetchConfig
+from byline.pipelines.fetching.config import AT_ONCE, FetchConfig
 from byline.pipelines.fetching.coordination.client import sharing
 from byline.pipelines.fetching.coordination.reach import Reach
 from byline.pipelines.fetching.held import read_held
@@ -42,10 +45,10 @@ from byline.pipelines.fetching.transport import Answer, HttpTransport, Transport
 from byline.pipelines.fetching.unpacked import Unpacked
 from byline.pipelines.releases.outcomes import ODD
 
-WINDOW = 256
-"""A batch: pictures of one worker that a kill may cost, those under way and those that are not in the journal yet."""
 JOURNALED = 48
 """Rows that are written to the journal at once."""
+WINDOW = AT_ONCE + 2 * JOURNALED
+"""A batch: pictures of one worker that a kill may cost, those under way and those that are not in the journal yet."""
 SEGMENT_RECORDS = 1000
 
 
@@ -80,6 +83,7 @@ class Fetching:
         self.asked: list[Asked] = [(request["record_id"], request["url"]) for request in requests]
         self.batch: list[IndexRow] = []
         self.num_written = 0
+        self.num_answered = 0
         self.writer = ThreadPoolExecutor(1)
         """Writes the journal and the segments, one after the other, while requests go on."""
 
@@ -107,6 +111,7 @@ class Fetching:
             said, stored, original = await loop.run_in_executor(
                 decoders, index_row, request, answer, self.pixels, self.denylist
             )
+            self.num_answered += len(groups[number])
             for place in groups[number]:
                 own = {name: self.requests[place][name] for name in ("record_id", "url")}
                 if note := said.get("note"):
@@ -123,7 +128,7 @@ class Fetching:
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(os.cpu_count()) as decoders, self.writer:
             hosts = [_host(self.requests[group[0]]) for group in groups]
-            limits = {"window": WINDOW - 2 * JOURNALED, "per_host": config.per_host, "retries": config.retries}
+            limits = {"window": AT_ONCE, "per_host": config.per_host, "retries": config.retries}
             await keep()  # a killed process may have left a whole segment
             await answer_all(hosts, ask, use, **limits)
             await keep()
@@ -206,7 +211,9 @@ def fetch_pack(
             with suppress(_OvertakenError):
                 journal.begin(left or asking.began)
                 fetching = Fetching(requests, pixels, journal, write, count, denylist, served, unpacked)
-                asyncio.run(_fetch_over_http(fetching, config, meter.shared_folder("found"), coordinator))
+                with timed(FETCH):
+                    folder = meter.shared_folder("found")
+                    asyncio.run(_fetch_over_http(fetching, config, folder, coordinator))
                 journal.remove()
                 break
     return part
@@ -249,6 +256,7 @@ def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection
 async def _fetch_over_http(
     fetching: Fetching, config: FetchConfig, folder: Path | None, coordinator: Reach | None
 ) -> None:
+    began_s, busy_s = time.monotonic(), thread_busy_s()
     denies = fetching.denylist.denies_url
     async with (
         sharing(config, folder, coordinator) as shared,
@@ -257,7 +265,11 @@ async def _fetch_over_http(
         try:
             await fetching.run(transport, config)
         finally:
-            count_done("requested", transport.num_requests)  # redirects that were followed included
+            count_done(REQUESTED, transport.num_requests)  # redirects that were followed included
+            count_done(ANSWERED, fetching.num_answered)
+            count_done(RECEIVED_BYTES, transport.num_bytes)
+            idle = max(0.0, 1 - (thread_busy_s() - busy_s) / (time.monotonic() - began_s))
+            count_done(REQUEST_MS, round(1000 * idle * transport.requests_s))
 
 
 def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:

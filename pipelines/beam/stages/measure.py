@@ -11,6 +11,7 @@ from apache_beam.pvalue import PCollection
 from PIL import Image
 
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
+from byline.catalog.corpora.builds import MEASURE, MEASURED
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
@@ -25,6 +26,7 @@ from byline.dedup.pdq import pdq
 from byline.dedup.quality import measure_quality
 from byline.dedup.views import pack_views, views_of
 from byline.pipelines.beam.beats import count_done
+from byline.pipelines.beam.timing import timed
 from byline.pipelines.facts.measures import (
     DECODED,
     MEASURED_PX,
@@ -74,22 +76,22 @@ def measurements(
 ) -> list[Measurement]:
     """Return THE list of what is measured of a picture. Without a classifier its safety is not, nor is its vector
     without an embedder."""
-    found = [
+    measured = [
         Measurement(hash_facts(store), measure_hashes),
         Measurement(quality_facts(store), measure_numbers),
         Measurement(thumbnail_facts(store), measure_thumbnail),
     ]
     if with_pdq:
-        found.append(Measurement(pdq_facts(store), measure_pdq))
+        measured.append(Measurement(pdq_facts(store), measure_pdq))
     if classifier is not None:
         scores = classifier.score
         table = safety_facts(store, classifier.instrument)
-        found.append(Measurement(table, lambda image: {"nsfw": scores([image])[0]}))
+        measured.append(Measurement(table, lambda image: {"nsfw": scores([image])[0]}))
     if embedder is not None:
         embed = embedder.embed
         table = embedding_facts(store, embedder.instrument)
-        found.append(Measurement(table, lambda image: {"vector": embed([image])[0].astype("<f2").tobytes()}))
-    return found + [_added(store, one) for one in metrics]
+        measured.append(Measurement(table, lambda image: {"vector": embed([image])[0].astype("<f2").tobytes()}))
+    return measured + [_added(store, metric) for metric in metrics]
 
 
 def _added(store: Store, metric: MetricInUse) -> Measurement:
@@ -133,13 +135,13 @@ def measure_images(
     images: Iterable[tuple[str, bytes]], lacking: Mapping[Measurement, Collection[str]]
 ) -> dict[Measurement, list[Row]]:
     """Return new rows for each table, of stored pictures by digest: each decoded once, measured only where lacking."""
-    rows: dict[Measurement, list[Row]] = {one: [] for one in lacking}
+    rows: dict[Measurement, list[Row]] = {measurement: [] for measurement in lacking}
     for sha256, data in images:
         image = decode(data, at_least_px=MEASURED_PX)
-        for one, keys in lacking.items():
+        for measurement, keys in lacking.items():
             if sha256 in keys:
-                rows[one].append({"sha256": sha256, **one.measure(image)})
-        count_done("measured", 1)  # by however many instruments
+                rows[measurement].append({"sha256": sha256, **measurement.measure(image)})
+        count_done(MEASURED, 1)  # by however many instruments
     return rows
 
 
@@ -152,12 +154,14 @@ def measure_pack(part: PackPart, store: Store, measured: Sequence[Measurement], 
     with meter.pack("measure", part.num_records) as count:
         index = read_index(store, part.pack)
         fetched = [key for key in index["key"].to_pylist() if key]
-        lacking = {one: set(one.table.lacking(part.pack, fetched)) for one in measured}
-        images = _counted(read_images(store, index, only=set().union(*lacking.values())), count)
-        for first in images:
-            segment = chain([first], islice(images, SEGMENT_IMAGES - 1))
-            for one, rows in measure_images(segment, lacking).items():
-                one.table.append(part.pack, rows)
+        lacking = {measurement: set(measurement.table.lacking(part.pack, fetched)) for measurement in measured}
+        if wanted := set().union(*lacking.values()):
+            images = _counted(read_images(store, index, only=wanted), count)
+            with timed(MEASURE):
+                for first in images:
+                    segment = chain([first], islice(images, SEGMENT_IMAGES - 1))
+                    for measurement, rows in measure_images(segment, lacking).items():
+                        measurement.table.append(part.pack, rows)
     return part
 
 

@@ -40,9 +40,9 @@ class CoordinatedTurn:
         self.kept = kept
         self.found: Found | None = None
 
-    def keep(self, found: Found) -> None:
+    def keep(self, answers: Found) -> None:
         """Keep what was found out; it is sent when the turn ends."""
-        self.found = found
+        self.found = answers
 
 
 class CoordinatedGrant:

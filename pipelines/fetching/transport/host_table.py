@@ -64,10 +64,10 @@ class HostTable:
 
     def take(self, slot: int, num_leases: int) -> int | None:
         """Return the number of a lease that nobody else held, or none."""
-        mine = self.taken.get(slot, 0)
+        held_bits = self.taken.get(slot, 0)
         for number in range(num_leases):
-            if not mine >> number & 1 and self._locked(slot * LOCKS_PER_SLOT + number):
-                self.taken[slot] = mine | 1 << number
+            if not held_bits >> number & 1 and self._locked(slot * LOCKS_PER_SLOT + number):
+                self.taken[slot] = held_bits | 1 << number
                 return number
         return None
 
@@ -82,13 +82,13 @@ class HostTable:
 
     def begin_update(self, slot: int, *, patience_s: float) -> bool:
         """Return whether the slot may be written now; false after `patience_s` of another process writing it."""
-        place = slot * LOCKS_PER_SLOT + UPDATE_LOCK
-        if self._locked(place):
+        lock = slot * LOCKS_PER_SLOT + UPDATE_LOCK
+        if self._locked(lock):
             return True
         give_up = time.monotonic() + patience_s
         while time.monotonic() < give_up:
             time.sleep(0.0001)
-            if self._locked(place):
+            if self._locked(lock):
                 return True
         return False
 
@@ -100,11 +100,11 @@ class HostTable:
         """Return the place of a host's health, -1 where it has given no trouble."""
         first = HEALTH + slot * NUM_WAYS * NUM_FIELDS
         shared = -1
-        for place in range(first, first + NUM_WAYS * NUM_FIELDS, NUM_FIELDS):
-            if self.doubles[place] == tag:
-                return place
-            if self.doubles[place] == ANY_HOST:
-                shared = place
+        for health in range(first, first + NUM_WAYS * NUM_FIELDS, NUM_FIELDS):
+            if self.doubles[health] == tag:
+                return health
+            if self.doubles[health] == ANY_HOST:
+                shared = health
         return shared
 
     def claim(self, slot: int, tag: float, now: float) -> int:
@@ -113,18 +113,18 @@ class HostTable:
         Where every record is still in force, one is shared by all: a host may wait for another's sake, none is asked
         too early.
         """
-        place = self.find(slot, tag)
-        if place >= 0 and (self.doubles[place] == tag or self.in_force_until(place) > now):
-            return place
+        health = self.find(slot, tag)
+        if health >= 0 and (self.doubles[health] == tag or self.in_force_until(health) > now):
+            return health
         first = HEALTH + slot * NUM_WAYS * NUM_FIELDS
-        place = min(range(first, first + NUM_WAYS * NUM_FIELDS, NUM_FIELDS), key=self.in_force_until)
-        if self.in_force_until(place) > now:
-            self.doubles[place] = ANY_HOST
-            return place
+        health = min(range(first, first + NUM_WAYS * NUM_FIELDS, NUM_FIELDS), key=self.in_force_until)
+        if self.in_force_until(health) > now:
+            self.doubles[health] = ANY_HOST
+            return health
         for field in range(NUM_FIELDS):
-            self.doubles[place + field] = 0.0
-        self.doubles[place] = tag
-        return place
+            self.doubles[health + field] = 0.0
+        self.doubles[health] = tag
+        return health
 
     def in_force_until(self, start: int) -> float:
         """Return until when a health record holds anybody back."""
@@ -172,13 +172,13 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def _check_private(folder: Path) -> None:
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode):
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
         raise OSError("it is no folder")
-    if found.st_uid != os.getuid():
-        raise OSError(f"it belongs to user {found.st_uid}, not to user {os.getuid()}")
-    if found.st_mode & 0o022:
-        raise OSError(f"others may write it (mode {stat.S_IMODE(found.st_mode):o}, wanted 700)")
+    if status.st_uid != os.getuid():
+        raise OSError(f"it belongs to user {status.st_uid}, not to user {os.getuid()}")
+    if status.st_mode & 0o022:
+        raise OSError(f"others may write it (mode {stat.S_IMODE(status.st_mode):o}, wanted 700)")
 
 
 def _empty_if_of_another_boot(fd: int) -> None:

@@ -116,11 +116,11 @@ class Hosts:
         slot, tag = _place_of(host)
         table = self.table
         with table.lock:
-            place = table.find(slot, tag)
-            wait_s = self._wait_s(slot, place, seconds_since_boot())
+            health = table.find(slot, tag)
+            wait_s = self._wait_s(slot, health, seconds_since_boot())
             if wait_s > 0:
                 return Wait(wait_s)
-            if not interval_s and (place < 0 or not table.doubles[place + OPENED]):
+            if not interval_s and (health < 0 or not table.doubles[health + OPENED]):
                 number = table.take(slot, self.per_host)
                 return Wait(BUSY_S) if number is None else Lease(table, slot, number)
             return self._lease_and_note(slot, tag, interval_s)
@@ -131,8 +131,8 @@ class Hosts:
         seconds = min(max(seconds, 0.0), self.max_hold_off_s)
         with _Update(self.table, slot):
             now, doubles = seconds_since_boot(), self.table.doubles
-            place = self.table.claim(slot, tag, now)
-            doubles[place + HELD_UNTIL] = max(doubles[place + HELD_UNTIL], now + seconds)
+            health = self.table.claim(slot, tag, now)
+            doubles[health + HELD_UNTIL] = max(doubles[health + HELD_UNTIL], now + seconds)
 
     def failed(self, host: str) -> None:
         """Count a connection error, a timeout or a 5xx: the host rests for longer each time, then its circuit opens.
@@ -147,13 +147,13 @@ class Hosts:
     def succeeded(self, host: str) -> None:
         """Forget failures: the host answers. A hold-off stays."""
         slot, tag = _place_of(host)
-        place = self.table.find(slot, tag)
-        if place < 0 or not self.table.doubles[place + FAILURES]:
+        health = self.table.find(slot, tag)
+        if health < 0 or not self.table.doubles[health + FAILURES]:
             return
         with _Update(self.table, slot):
-            place = self.table.find(slot, tag)
-            if place >= 0:
-                _forget(self.table.doubles, place)
+            health = self.table.find(slot, tag)
+            if health >= 0:
+                _forget(self.table.doubles, health)
 
     def wait_s(self, host: str) -> float:
         """Return for how long nobody may ask `host`, 0 when a lease is all that is needed."""
@@ -163,9 +163,9 @@ class Hosts:
     def is_open(self, host: str) -> bool:
         """Return whether the host has failed so often that nothing but a trial, now and then, is asked of it."""
         slot, tag = _place_of(host)
-        place = self.table.find(slot, tag)
+        health = self.table.find(slot, tag)
         doubles = self.table.doubles
-        return place >= 0 and doubles[place + OPENED] > 0 and _left_s(doubles[place + OPEN_UNTIL]) > 0
+        return health >= 0 and doubles[health + OPENED] > 0 and _left_s(doubles[health + OPEN_UNTIL]) > 0
 
     def _wait_s(self, slot: int, start: int, now: float) -> float:
         until = self.table.doubles[slot]
@@ -179,9 +179,9 @@ class Hosts:
         if not table.begin_update(slot, patience_s=0.0):
             return Wait(CONTENDED_S)
         try:
-            place = table.find(slot, tag)
+            health = table.find(slot, tag)
             now = seconds_since_boot()
-            wait_s = self._wait_s(slot, place, now)
+            wait_s = self._wait_s(slot, health, now)
             if wait_s > 0:
                 return Wait(wait_s)
             number = table.take(slot, self.per_host)
@@ -189,9 +189,9 @@ class Hosts:
                 return Wait(BUSY_S)
             if interval_s:
                 table.doubles[slot] = now + interval_s
-            if place >= 0 and table.doubles[place + OPENED]:
-                table.doubles[place + TRIAL] = 1.0
-                table.doubles[place + OPEN_UNTIL] = now + TRIAL_S
+            if health >= 0 and table.doubles[health + OPENED]:
+                table.doubles[health + TRIAL] = 1.0
+                table.doubles[health + OPEN_UNTIL] = now + TRIAL_S
             return Lease(table, slot, number)
         finally:
             table.end_update(slot)

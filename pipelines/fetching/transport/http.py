@@ -1,6 +1,7 @@
 """GET over http and https: polite, and to public addresses only."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -96,6 +97,10 @@ class HttpTransport:
         self.sites = Sites(self._read_file, self.shared)
         self.num_requests = 0
         """Requests for pictures so far: a redirect that is followed is one more, a URL that is not asked is none."""
+        self.num_bytes = 0
+        """Bytes of pictures that came so far."""
+        self.requests_s = 0.0
+        """Seconds from sending these requests to their answers, of one after the other, as if none went on beside."""
         self.ways: dict[str, _Way] = {}
         """URL -> where its next attempt goes on."""
 
@@ -235,7 +240,11 @@ class HttpTransport:
                 message = NO_REQUEST_LEFT
                 return Answer(outcome=Outcome.UNREACHABLE, message=message, retry_after_s=0.0, was_sent=False)
             self.num_requests += not is_file
+            began_s = time.monotonic()
             answer, was_dropped = await self._request(url, known, heard, session, is_file)
+            if not is_file:
+                self.requests_s += time.monotonic() - began_s
+                self.num_bytes += len(answer.body or b"") if isinstance(answer, Answer) else 0
             wait_s = await grant.end(_told(answer))
         comes_back = was_dropped or (isinstance(answer, Answer) and answer.outcome == Outcome.SERVER_ERROR)
         if isinstance(answer, Answer) and comes_back and wait_s <= self.config.max_wait_s:

@@ -132,17 +132,17 @@ class _Group:
 
     def usage_rules(self, url: str, field: str) -> list[_UsageRule]:
         """Return the rules of the longest path that matches, all of them."""
-        found: list[_UsageRule] = []
+        rules: list[_UsageRule] = []
         for rule in self._usage:
-            if found and rule.num_bytes < found[0].num_bytes:
+            if rules and rule.num_bytes < rules[0].num_bytes:
                 break
             if rule.field == field and is_under(url, rule.path):
-                found.append(rule)
-        return found
+                rules.append(rule)
+        return rules
 
     def forbidding_line(self, url: str) -> str:
         """Return the longest Disallow that `url` is under, in one spelling."""
-        paths = [found[1].partition("#")[0].strip() for line in self.lines if (found := _DISALLOW_LINE.match(line))]
+        paths = [match[1].partition("#")[0].strip() for line in self.lines if (match := _DISALLOW_LINE.match(line))]
         forbidding = [path for path in paths[:MAX_RULES] if path and is_under(url, path)]
         return f"Disallow: {max(forbidding, key=len, default='')}".rstrip()
 
@@ -163,10 +163,10 @@ _remembered = lru_cache(maxsize=4_096)(_pattern)
 
 def _usage_rules(lines: Iterable[str]) -> Iterator[_UsageRule]:
     for line in lines:
-        if found := _USAGE_LINE.match(line):
-            path, said = usage_of_rule(found[2].partition("#")[0])
-            if said:
-                yield _UsageRule(found[1].lower(), path, said, line.partition("#")[0].strip())
+        if match := _USAGE_LINE.match(line):
+            path, usage = usage_of_rule(match[2].partition("#")[0])
+            if usage:
+                yield _UsageRule(match[1].lower(), path, usage, line.partition("#")[0].strip())
 
 
 def _lines(text: str | bytes) -> list[str]:
@@ -178,7 +178,7 @@ def _lines(text: str | bytes) -> list[str]:
     if len(raw) > MAX_BYTES:
         lines.pop()
     plain = (_ODD.sub(lambda odd: " " if odd[0] == "\t" else quote(odd[0], errors="replace"), line) for line in lines)
-    return [line for one in plain if (line := one.strip()) and not line.startswith("#")]
+    return [line for plain_line in plain if (line := plain_line.strip()) and not line.startswith("#")]
 
 
 def _groups(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
@@ -186,11 +186,11 @@ def _groups(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
     agents: list[str] = []
     members: list[str] = []
     for line in lines:
-        if found := _AGENT_LINE.match(line):
+        if match := _AGENT_LINE.match(line):
             if members:
                 yield agents, members
                 agents, members = [], []
-            token = _TOKEN.match(found[1])
+            token = _TOKEN.match(match[1])
             agents.append(token[0].lower() if token else "")
         elif not _OF_NO_GROUP.match(line):
             members.append(line)
@@ -208,13 +208,15 @@ class TdmRepFile:
         if is_unreachable:
             return
         try:
-            said = json.loads(data) if len(data) <= MAX_BYTES else None
+            parsed = json.loads(data) if len(data) <= MAX_BYTES else None
         except (ValueError, RecursionError):
-            said = None
+            parsed = None
         # in UTF-16, or without its array, a no is plain all the same
-        listed = said if isinstance(said, list) else [said]
-        self.entries = tuple(one for one in listed if isinstance(one, dict) and isinstance(one.get("location"), str))
-        is_whole = listed is said and len(self.entries) == len(listed)
+        listed = parsed if isinstance(parsed, list) else [parsed]
+        self.entries = tuple(
+            entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("location"), str)
+        )
+        is_whole = listed is parsed and len(self.entries) == len(listed)
         self.is_malformed = not is_whole or not json.detect_encoding(data).startswith("utf-8")
 
     def signals(self, url: str) -> tuple[Signal, ...]:
@@ -224,8 +226,8 @@ class TdmRepFile:
         """
         if self.is_unreachable:
             return (("tdmrep.json", UNREACHABLE),)
-        found = next((entry for entry in self.entries if is_under(url, str(entry["location"]))), None)
-        signals: list[Signal] = [] if found is None else [("tdmrep.json", _shown(found))]
+        entry = next((entry for entry in self.entries if is_under(url, str(entry["location"]))), None)
+        signals: list[Signal] = [] if entry is None else [("tdmrep.json", _shown(entry))]
         if self.is_malformed:
             signals.append(("tdmrep.json", MALFORMED))
         return tuple(signals)
@@ -244,7 +246,7 @@ def tdmrep_of(status: int | None, data: bytes) -> TdmRepFile | None:
 def _shown(entry: dict[str, object]) -> str:
     """Return the keys of an entry that the protocol knows, as JSON; long texts are cut."""
     known = {name: entry[name] for name in ("location", "tdm-reservation", "tdm-policy") if name in entry}
-    return canonical_json({name: _plain(said) for name, said in known.items()}).decode()
+    return canonical_json({name: _plain(value) for name, value in known.items()}).decode()
 
 
 def _plain(value: object) -> object:

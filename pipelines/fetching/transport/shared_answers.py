@@ -27,7 +27,7 @@ class Turn(Protocol):
     kept: Found | None
     """What another has found out, and is young enough; none where it is to be found out now."""
 
-    def keep(self, found: Found) -> None:
+    def keep(self, answers: Found) -> None:
         """Keep what was found out, for all who come later."""
 
 
@@ -36,7 +36,7 @@ class TurnAlone:
 
     kept: Found | None = None
 
-    def keep(self, _: Found) -> None:
+    def keep(self, answers: Found) -> None:
         """Keep nothing."""
 
 
@@ -47,9 +47,9 @@ class FileTurn:
         self._file, self._key = file, key
         self.kept = self._read(max_age_s)
 
-    def keep(self, found: Found) -> None:
+    def keep(self, answers: Found) -> None:
         """Keep what was found out just now, in place of what was kept in its slot."""
-        data = canonical_json({"key": self._key, "at_s": seconds_since_boot(), "found": found})
+        data = canonical_json({"key": self._key, "at_s": seconds_since_boot(), "found": answers})
         self._file.seek(0)
         self._file.truncate()
         self._file.write(data)

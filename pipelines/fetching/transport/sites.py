@@ -111,10 +111,10 @@ def _as_found(files: SaidOfAll) -> Found:
     return {**vars(files), "robots": files.robots.decode("latin-1"), "tdmrep": files.tdmrep.decode("latin-1")}
 
 
-def _as_said(found: Found) -> SaidOfAll | None:
+def _as_said(kept: Found) -> SaidOfAll | None:
     """Return what an origin said, none where the data is not that."""
     try:
-        files = {name: found[name].encode("latin-1") for name in ("robots", "tdmrep")}
-        return SaidOfAll(**{**found, **files})
+        files = {name: kept[name].encode("latin-1") for name in ("robots", "tdmrep")}
+        return SaidOfAll(**{**kept, **files})
     except (KeyError, TypeError, AttributeError, ValueError):
         return None

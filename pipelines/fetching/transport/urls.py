@@ -70,14 +70,14 @@ def redacted(url: str) -> str:
 
 def redacted_in(text: str) -> str:
     """Return a message, such as an error's of another library, with every URL and every query in it redacted."""
-    return _IN_TEXT.sub(lambda found: redacted(found[0]), text)
+    return _IN_TEXT.sub(lambda match: redacted(match[0]), text)
 
 
 def _without_credentials(address: str) -> str:
     """Hide what stands before `@` in the authority; hide everything where no authority can be told from the path."""
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*:)?([/\\]*)([^/\\]*)(.*)", address, re.DOTALL)
-    assert found is not None  # every part may be empty
-    scheme, slashes, authority, path = found[1] or "", found[2], found[3], found[4]
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*:)?([/\\]*)([^/\\]*)(.*)", address, re.DOTALL)
+    assert match is not None  # every part may be empty
+    scheme, slashes, authority, path = match[1] or "", match[2], match[3], match[4]
     userinfo, at, host = authority.rpartition("@")
     if slashes and not at and "@" in path and not _HOST_AND_PORT.fullmatch(host):
         return f"{scheme}{slashes}...@{path.rpartition('@')[2]}"

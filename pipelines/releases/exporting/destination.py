@@ -26,9 +26,9 @@ def destination(url: str, release: Release, format: Format) -> Iterator[Store]:
         _check_objects(store, release, format)
         yield store
         return
-    place = store.local_path("").absolute()
-    _check_folder(place, release)
-    with _renamed_last(place) as folder:
+    path = store.local_path("").absolute()
+    _check_folder(path, release)
+    with _renamed_last(path) as folder:
         yield Store(str(folder))
 
 

@@ -30,15 +30,15 @@ def write_rows(release: Release, shard: Shard, target: Store) -> str:
 
     Raises `CorpusError` when the shard, or its table, is not what the manifest says.
     """
-    said, pictures = _read(release, shard)
+    samples, pictures = _read(release, shard)
     remade = hashlib.sha256()
-    for piece in tar_pieces(_groups(said, pictures)):
+    for piece in tar_pieces(_groups(samples, pictures)):
         remade.update(piece)
     if remade.hexdigest() != shard.sha256:
         raise CorpusError(f"{shard.name} has more in it than its table says; export as webdataset, or build again")
     with target.writing(rows_path(shard)) as file:
-        with _writer(file, said.schema) as writer:
-            for group in _groups(said, pictures):
+        with _writer(file, samples.schema) as writer:
+            for group in _groups(samples, pictures):
                 writer.write_table(group, row_group_size=len(group))
         file.seek(0)
         return sha256_of_file(file)
@@ -51,9 +51,9 @@ def _read(release: Release, shard: Shard) -> tuple[pa.Table, list[bytes]]:
         raise _damaged(release.store.url(release.shard_path(shard)))
     if sha256_hex(release.store.read_bytes(table)) != shard.table_sha256:
         raise _damaged(release.store.url(table))
-    said = release.store.read_table(table).drop_columns(PLACES).replace_schema_metadata(None)
-    said = said.select(["caption", *(name for name in said.column_names if name != "caption")])
-    return said, [sample["jpg"] for sample in release.samples(shard, tar)]
+    samples = release.store.read_table(table).drop_columns(PLACES).replace_schema_metadata(None)
+    samples = samples.select(["caption", *(name for name in samples.column_names if name != "caption")])
+    return samples, [sample["jpg"] for sample in release.samples(shard, tar)]
 
 
 def _writer(file: IO[bytes], json_schema: pa.Schema) -> pq.ParquetWriter:

@@ -79,10 +79,10 @@ def metadata(account: Account) -> dict[str, Any]:
 def size_category(num_rows: int) -> str:
     """Return the Hub's name for a number of rows: `n<1K`, `1K<n<10K`, ..., `n>1B`."""
     names = ["1K", "10K", "100K", "1M", "10M", "100M", "1B"]
-    place = next((place for place, size in enumerate(_SIZES) if num_rows < size), None)
-    if place is None:
+    index = next((index for index, size in enumerate(_SIZES) if num_rows < size), None)
+    if index is None:
         return "n>1B"
-    return f"n<{names[0]}" if place == 0 else f"{names[place - 1]}<n<{names[place]}"
+    return f"n<{names[0]}" if index == 0 else f"{names[index - 1]}<n<{names[index]}"
 
 
 def _data_files(account: Account) -> list[dict[str, Any]]:

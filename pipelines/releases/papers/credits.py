@@ -55,10 +55,10 @@ def missing_credits(credits: pa.Table, required: Sequence[str]) -> list[str]:
     if not lacks or not asked.num_rows:
         return []
     any_lacking = pc.equal(pc.min_element_wise(*(pc.cast(pc.invert(mask), pa.int8()) for mask in lacks.values())), 0)
-    found = asked.select(["sha256", "record_id", "license"])
+    rows = asked.select(["sha256", "record_id", "license"])
     for part, mask in lacks.items():
-        found = found.append_column(part, mask)
-    return [_lack_of(row, required) for row in found.filter(any_lacking).to_pylist()]
+        rows = rows.append_column(part, mask)
+    return [_lack_of(row, required) for row in rows.filter(any_lacking).to_pylist()]
 
 
 def lacking_credits(credits: pa.Table, policy: Policy) -> list[str]:

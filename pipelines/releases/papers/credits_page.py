@@ -78,7 +78,7 @@ def _first_creators(credits: pa.Table, max_pictures: int) -> pa.Table:
     counted = [(plain(row["values"]), row["values"], row["counts"]) for row in pc.value_counts(names).to_pylist()]
     chosen: list[str] = []
     total = 0
-    for shown, name, count in sorted(counted, key=lambda one: (*creator_order(one[0]), one[1])):
+    for shown, name, count in sorted(counted, key=lambda creator: (*creator_order(creator[0]), creator[1])):
         if total > max_pictures and shown != plain(chosen[-1]):
             break
         chosen.append(name)

@@ -62,9 +62,9 @@ def json_bytes(value: Any) -> bytes:
 
 def _plain_data(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain_data(one) for key, one in value.items()}
+        return {key: _plain_data(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain_data(one) for one in value]
+        return [_plain_data(item) for item in value]
     return plain(value) if isinstance(value, str) else value
 
 

@@ -16,7 +16,7 @@ def front_matter(text: str, where: str) -> Mapping[str, Any]:
     lines = text.lstrip("\ufeff").splitlines()
     if not lines or lines[0].strip() != "---":
         return {}
-    end = next((place for place, line in enumerate(lines[1:], 1) if line.strip() == "---"), None)
+    end = next((number for number, line in enumerate(lines[1:], 1) if line.strip() == "---"), None)
     if end is None:
         return {}
     try:

@@ -49,19 +49,21 @@ def contradictions(tag: str, licenses: Mapping[str, int]) -> list[str]:
     `tag` is a Hub tag, a URL or an SPDX id, or several with commas between them: then one of them must fit. `licenses`
     are SPDX ids with their counts. Rows that ask for less than the tag are no contradiction: who obeys it obeys them.
     """
-    tags = [one.strip() for one in tag.split(",") if one.strip()]
+    tags = [part.strip() for part in tag.split(",") if part.strip()]
     total = sum(licenses.values())
-    if not total or not tags or any(one.lower() in SILENT_TAGS for one in tags):
+    if not total or not tags or any(name.lower() in SILENT_TAGS for name in tags):
         return []
-    promised = {one: _read_tag(one) for one in tags}
-    unread = [one for one, spdx in promised.items() if spdx == UNKNOWN]
-    lines = [f"the tag {one} names no license that can be read; {total:,} rows cannot be held to it" for one in unread]
-    readable = {one: spdx for one, spdx in promised.items() if spdx != UNKNOWN}
+    promised = {name: _read_tag(name) for name in tags}
+    unread = [name for name, spdx in promised.items() if spdx == UNKNOWN]
+    lines = [
+        f"the tag {name} names no license that can be read; {total:,} rows cannot be held to it" for name in unread
+    ]
+    readable = {name: spdx for name, spdx in promised.items() if spdx != UNKNOWN}
     if not readable:
         return lines
     for row, count in sorted(licenses.items(), key=lambda item: (-item[1], item[0])):
-        akin = {one: spdx for one, spdx in readable.items() if family(spdx) == family(row)} or readable
-        faults = [(one, _fault(row, spdx)) for one, spdx in akin.items()]
+        akin = {name: spdx for name, spdx in readable.items() if family(spdx) == family(row)} or readable
+        faults = [(name, _fault(row, spdx)) for name, spdx in akin.items()]
         if count and all(fault for _, fault in faults):
             lines.append(f"{count:,} of {total:,} rows {_are(row)}; the tag {faults[0][0]} {faults[0][1]}")
     return lines
@@ -116,7 +118,7 @@ def _card_tags(folder: Path) -> list[str]:
     if not card.is_file():
         raise CorpusError(f"{folder} has no README.md; a dataset's card says which license its rows are offered under")
     stated = front_matter(card.read_text(encoding="utf-8", errors="replace"), str(card)).get("license")
-    return [str(one) for one in (stated if isinstance(stated, list) else [stated]) if one]
+    return [str(tag) for tag in (stated if isinstance(stated, list) else [stated]) if tag]
 
 
 def _croissant_tags(file: Path) -> list[str]:
@@ -125,8 +127,8 @@ def _croissant_tags(file: Path) -> list[str]:
     except (ValueError, AttributeError, RecursionError) as error:
         raise CorpusError(f"{file} is not the JSON of a Croissant dataset: {error}") from error
     listed = stated if isinstance(stated, list) else [stated]
-    named = [one.get("url") or one.get("name") if isinstance(one, Mapping) else one for one in listed]
-    return [str(one) for one in named if one]
+    named = [entry.get("url") or entry.get("name") if isinstance(entry, Mapping) else entry for entry in listed]
+    return [str(name) for name in named if name]
 
 
 Claims = tuple[tuple[str, str], ...]
@@ -134,17 +136,17 @@ Claims = tuple[tuple[str, str], ...]
 
 def _claims(file: Path) -> Counter[Claims]:
     """Return what the license columns of a Parquet file say, with the number of rows that say it; {} without such."""
-    found: Counter[Claims] = Counter()
+    claims: Counter[Claims] = Counter()
     try:
         parquet = pq.ParquetFile(file, pre_buffer=False)
         names = [name for name in parquet.schema_arrow.names if re.sub(r"[^a-z]", "", name.lower()) in _COLUMNS]
         if not names:
-            return found
+            return claims
         for batch in parquet.iter_batches(batch_size=_BATCH, columns=names, use_threads=False):
-            found.update(_counted(batch, names))
+            claims.update(_counted(batch, names))
     except (pa.ArrowException, OSError) as error:
         raise CorpusError(f"{file} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
-    return found
+    return claims
 
 
 def _counted(batch: pa.RecordBatch, names: list[str]) -> dict[Claims, int]:

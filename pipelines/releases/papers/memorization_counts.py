@@ -192,7 +192,7 @@ def count_captions(
         num_distinct=len(distinct),
         samples=binned(counts, counts, least=1),
         num_shared_near=None if near is None else int(np.isin(near, distinct[counts > 1]).sum()),
-        most_shared=tuple(sorted(shared, key=lambda one: (-one.num_samples, one.caption))),
+        most_shared=tuple(sorted(shared, key=lambda caption: (-caption.num_samples, caption.caption))),
     )
 
 
@@ -217,7 +217,7 @@ def count_creators(
         cap=cap,
         num_over_cap=0 if cap is None else int((before > cap).sum()),
         num_refused=len(refused),
-        largest=tuple(sorted(largest, key=lambda one: (-one[1], one[0]))),
+        largest=tuple(sorted(largest, key=lambda creator: (-creator[1], creator[0]))),
     )
 
 

@@ -51,9 +51,9 @@ def tools_of(
     `weights` are (role, where): `source-text`, a folder of weights, a hub id, or the name of a distribution that
     carries weights. `families` are the license families that the policy admits.
     """
-    tools = [_weights(role, place, families) for role, place in weights]
-    found = [_library(name, families) for name in sorted(set(libraries))]
-    return (*tools, *(tool for tool in found if tool is not None))
+    tools = [_weights(role, model, families) for role, model in weights]
+    installed = [_library(name, families) for name in sorted(set(libraries))]
+    return (*tools, *(tool for tool in installed if tool is not None))
 
 
 def opinion(license: str, families: Sequence[str]) -> str:
@@ -89,8 +89,8 @@ def _weights(role: str, model: str, families: Sequence[str]) -> Tool:
     name = folder.resolve().name if folder.is_dir() else model
     if folder.is_dir():
         license, seen, url = (*_model_card(folder), None)
-    elif (found := _metadata(model)) is not None:
-        license, seen, url = (*_distribution(found), f"https://pypi.org/project/{model}/")
+    elif (package := _metadata(model)) is not None:
+        license, seen, url = (*_distribution(package), f"https://pypi.org/project/{model}/")
     else:
         license, seen, url = UNKNOWN, "no model card on this machine", _hub_page(model)
     return _with_what_is_known(name, role, license, seen, url, families)
@@ -122,19 +122,22 @@ def _model_card(folder: Path) -> tuple[str, str]:
     except CorpusError:
         return UNKNOWN, "a model card whose front matter cannot be read"
     tag, name = stated.get("license"), stated.get("license_name")
-    said = name if tag == "other" and name else tag
-    if not said:
+    stated_license = name if tag == "other" and name else tag
+    if not stated_license:
         return UNKNOWN, "a model card that states no license"
-    seen = f"model card: {json.dumps(said)}"
-    texts = {read_license(str(text)).spdx for text in (said if isinstance(said, list) else [said])}
+    seen = f"model card: {json.dumps(stated_license)}"
+    texts = {
+        read_license(str(text)).spdx
+        for text in (stated_license if isinstance(stated_license, list) else [stated_license])
+    }
     return (texts.pop() if len(texts) == 1 else UNKNOWN), seen
 
 
 def _library(name: str, families: Sequence[str]) -> Tool | None:
-    found = _metadata(name)
-    if found is None:
+    package = _metadata(name)
+    if package is None:
         return None
-    license, seen = _distribution(found)
+    license, seen = _distribution(package)
     return Tool(
         name=name,
         role="library",

@@ -91,8 +91,8 @@ def rules_of(account: Account, *tables: str) -> str:
     """
     own = sorted(account.policy.get("sources", {}).items())
     places = [(account.policy, ""), *((tables_of, f"sources.{source}.") for source, tables_of in own)]
-    found = [said for policy, prefix in places for table in tables for said in _table(policy, table, prefix)]
-    return "; ".join(f"{key} = {value}" for key, value in found)
+    stated_rules = [rule for policy, prefix in places for table in tables for rule in _table(policy, table, prefix)]
+    return "; ".join(f"{key} = {value}" for key, value in stated_rules)
 
 
 def _table(policy: Mapping[str, Any], name: str, prefix: str) -> Iterator[tuple[str, str]]:

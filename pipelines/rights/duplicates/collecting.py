@@ -109,7 +109,9 @@ def collect(release: Release, *, limit: int, begin: Callable[[int], Count]) -> D
     denied = denied_of(store, release.name, flat_from=policy.duplicates.flat_from)
     allowed = {name: picture for name, picture in pictures.items() if not _is_denied(picture, denied)}
     clusters = [_cluster(chosen, allowed) for chosen in ledger.chosen]
-    shown = {one.sha256 for cluster in clusters for one in (cluster.keeper, *cluster.copies) if one is not None}
+    shown = {
+        picture.sha256 for cluster in clusters for picture in (cluster.keeper, *cluster.copies) if picture is not None
+    }
     return Duplicates(
         ledger=ledger,
         clusters=tuple(cluster for cluster in clusters if cluster.copies),
@@ -140,10 +142,14 @@ def _pictures(
     for pack in _likely_first(release, parts, wanted):
         if len(pictures) == len(wanted):
             break
-        found = {one.record_id: one for one in _of_pack(release, parts[pack], instruments, wanted)}
-        if found:
-            pictures |= found
-            thumbnails |= _thumbnails(release, pack, {one.sha256 for one in found.values() if one.sha256})
+        pictures_of_pack = {
+            picture.record_id: picture for picture in _of_pack(release, parts[pack], instruments, wanted)
+        }
+        if pictures_of_pack:
+            pictures |= pictures_of_pack
+            thumbnails |= _thumbnails(
+                release, pack, {picture.sha256 for picture in pictures_of_pack.values() if picture.sha256}
+            )
         count(1)
     return pictures, thumbnails
 
@@ -171,8 +177,8 @@ def _of_pack(release: Release, part: PackPart, instruments: Instruments, wanted:
     records = part.read_records(release.store, RECORD_COLUMNS)
     rows = pc.index_in(judged["record_id"], value_set=records["record_id"].combine_chunks())
     measured = read_rows(part, release.store, instruments, MEASURES).take(rows)
-    said = zip(judged.to_pylist(), records.take(rows).to_pylist(), measured.to_pylist(), strict=True)
-    for verdict, record, measures in said:
+    joined = zip(judged.to_pylist(), records.take(rows).to_pylist(), measured.to_pylist(), strict=True)
+    for verdict, record, measures in joined:
         if record["record_id"] is not None:
             yield Picture(source=part.source, **record, **measures, **_decided(verdict))
 

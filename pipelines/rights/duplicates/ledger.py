@@ -106,10 +106,10 @@ def _rows_of(file: pq.ParquetFile, keepers: list[str], each: int) -> dict[str, l
     table = table.sort_by(_order(names))
     codes = pc.dictionary_encode(table["keeper_sha256"].combine_chunks()).indices.to_numpy()
     from_end = np.searchsorted(codes, codes, side="right") - np.arange(len(codes))
-    found: dict[str, list[Row]] = {}
+    copies: dict[str, list[Row]] = {}
     for row in table.filter(pa.array(from_end <= each)).to_pylist():
-        found.setdefault(row["keeper_sha256"], []).append(row)
-    return found
+        copies.setdefault(row["keeper_sha256"], []).append(row)
+    return copies
 
 
 def _order(names: list[str]) -> list[tuple[str, str]]:

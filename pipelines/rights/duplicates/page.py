@@ -83,7 +83,7 @@ def _cluster(cluster: Cluster, duplicates: Duplicates, places: Mapping[str, int]
     keeper = cluster.keeper
     copies = [_copy(copy, cluster, duplicates, places) for copy in cluster.copies]
     members = [*cluster.copies] if keeper is None else [keeper, *cluster.copies]
-    is_conflict = any(CONFLICT in one.reasons for one in members)
+    is_conflict = any(CONFLICT in picture.reasons for picture in members)
     whys = Counter(copy["why"].partition(":")[0] for copy in copies if copy["why"])
     return {
         "keeper": None if keeper is None else _picture(keeper, places),
@@ -98,7 +98,7 @@ def _cluster(cluster: Cluster, duplicates: Duplicates, places: Mapping[str, int]
 
 def _licenses_of(members: Iterable[Picture]) -> str:
     """Return the licenses of a cluster whose licenses ask for different things."""
-    return ", ".join(sorted({plain(license_words(one.license)) for one in members}))
+    return ", ".join(sorted({plain(license_words(picture.license)) for picture in members}))
 
 
 def _copy(copy: Picture, cluster: Cluster, duplicates: Duplicates, places: Mapping[str, int]) -> Shown:

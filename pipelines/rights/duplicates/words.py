@@ -46,7 +46,7 @@ def _first_ahead(keeper: Picture, copy: Picture, policy: Policy) -> str:
 
 
 def _license(keeper: Picture, copy: Picture, policy: Policy) -> Compared:
-    ranks = [license_rank(one.license, policy.license) for one in (keeper, copy)]
+    ranks = [license_rank(picture.license, policy.license) for picture in (keeper, copy)]
     text = f"more wanted license: {license_words(keeper.license)} before {license_words(copy.license)}"
     return ranks[0] < ranks[1], ranks[0] == ranks[1], text
 
@@ -97,6 +97,6 @@ def _more(own: float | None, its: float | None) -> tuple[bool, bool]:
 def _apart(own: float | None, its: float | None) -> str:
     """Return two numbers with as few digits as tell them apart."""
     if own is None or its is None:
-        return " against ".join(NOT_KNOWN if one is None else f"{one:,.0f}" for one in (own, its))
+        return " against ".join(NOT_KNOWN if number is None else f"{number:,.0f}" for number in (own, its))
     digits = next((digits for digits in range(12) if f"{own:.{digits}f}" != f"{its:.{digits}f}"), 17)
     return f"{own:,.{digits}f} against {its:,.{digits}f}"

@@ -1,16 +1,11 @@
 """How long captions take and what they cost, at a rate that somebody measured. No rate, no hours."""
 
-from collections.abc import Mapping
-from importlib.resources import files
-from pathlib import Path
-
 from pydantic import BaseModel, Field
 
-from byline.catalog.configs.loading import parse_config, read_toml
-from byline.catalog.disk import layout
-from byline.catalog.disk.json_files import read_json
+from byline.catalog.configs.hardware import CAPTIONS, read_row, shipped_table
+from byline.catalog.configs.loading import parse_config
+from byline.catalog.corpora.builds import done_by_builds
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import ConfigError
 from byline.pipelines.facts.measures import CAPTIONED_BY, CAPTIONING_MS_BY
 
 
@@ -38,30 +33,26 @@ def find_rate(
     A stated rate or price takes the place of theirs. None when nobody named a device or a rate, and no build has
     captioned yet. Raises `ConfigError`, which lists the known ones, for another name, and for numbers that cannot be.
     """
-    found = _from_table(name) if name is not None else _of_builds(instrument, store)
-    if found is None and images_per_s is None:
+    known_rate = _from_table(name) if name is not None else _of_builds(instrument, store)
+    if known_rate is None and images_per_s is None:
         return None
-    said = {} if found is None else found.model_dump()
+    fields = {} if known_rate is None else known_rate.model_dump()
     if images_per_s is not None:
-        said |= {"images_per_s": images_per_s, "images_from": "as given"}
+        fields |= {"images_per_s": images_per_s, "images_from": "as given"}
     if usd_per_hour is not None:
-        said |= {"usd_per_hour": usd_per_hour, "price_from": "as given"}
-    return parse_config({"name": "one device", **said}, CaptionRate, where="the rate of captions")
+        fields |= {"usd_per_hour": usd_per_hour, "price_from": "as given"}
+    return parse_config({"name": "one device", **fields}, CaptionRate, where="the rate of captions")
 
 
 def _from_table(name: str) -> CaptionRate:
-    path = Path(str(files("byline"))) / "configs" / "hardware" / "captions.toml"
-    table = read_toml(path)
-    if name not in table:
-        raise ConfigError(f"nobody told how fast '{name}' captions; known: {', '.join(table)}; or give --images-per-s")
-    return parse_config(table[name], CaptionRate, where=f"{path} [{name}]")
+    unknown, more = f"nobody told how fast '{name}' captions", "; or give --images-per-s"
+    return read_row(shipped_table(CAPTIONS), name, CaptionRate, unknown=unknown, more=more)
 
 
 def _of_builds(instrument: str, store: Store) -> CaptionRate | None:
-    for name in reversed(store.files(layout.BUILDS, suffix=".json")):
-        done: Mapping[str, int] = read_json(store, layout.build_file(name)).get("done", {})
+    for name, done in done_by_builds(store):
         number, took_ms = (done.get(f"{what}{instrument}", 0) for what in (CAPTIONED_BY, CAPTIONING_MS_BY))
         if number and took_ms:
-            told = f"measured by build {name.removesuffix('.json')}, {number:,} pictures"
-            return CaptionRate(name="one worker", images_per_s=1000 * number / took_ms, images_from=told)
+            origin = f"measured by build {name}, {number:,} pictures"
+            return CaptionRate(name="one worker", images_per_s=1000 * number / took_ms, images_from=origin)
     return None

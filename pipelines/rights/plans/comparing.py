@@ -83,8 +83,10 @@ class Comparison:
         """Admitted by both under different licenses."""
         before, after = self.before.side, self.after
         numbers = {name: number for number, name in enumerate({*before.licenses, *after.licenses})}
-        one, other = (np.array([numbers[name] for name in s.licenses], np.int64)[s.license] for s in (before, after))
-        return np.asarray(before.admitted & after.admitted & (one != other), np.bool_)
+        numbers_before, numbers_after = (
+            np.array([numbers[name] for name in s.licenses], np.int64)[s.license] for s in (before, after)
+        )
+        return np.asarray(before.admitted & after.admitted & (numbers_before != numbers_after), np.bool_)
 
     @cached_property
     def moved(self) -> Mask:
@@ -187,8 +189,8 @@ def tally_gone(source: str, gone: pa.Table) -> Tally:
 def _groups(what: str, source: str, side: Side, mask: Mask) -> Tally:
     times = np.bincount(side.license[mask], minlength=len(side.licenses))
     tally: Tally = Counter()
-    for place in np.flatnonzero(times):
-        tally[what, "license", side.licenses[place]] += int(times[place])
+    for index in np.flatnonzero(times):
+        tally[what, "license", side.licenses[index]] += int(times[index])
     tally[what, "", ""] = tally[what, "source", source] = int(mask.sum())
     return tally
 

@@ -74,9 +74,9 @@ class CreatorTally:
         """Return whoever changes most, by pictures added and removed, then by place in the corpus."""
         changes = self._sum()
         order = np.lexsort((changes[:, 2], changes[:, 3], -changes[:, :2].sum(axis=1)))[:number]
-        found = []
+        creator_changes = []
         for added, removed, row, part in changes[order].tolist():
-            said = parts[part].read_stated(store, ["creator", "creator_url"]).slice(row, 1).to_pylist()[0]
-            name = said["creator"] or said["creator_url"] or ""
-            found.append(CreatorChange(creator=name, source=parts[part].source, added=added, removed=removed))
-        return found
+            credit = parts[part].read_stated(store, ["creator", "creator_url"]).slice(row, 1).to_pylist()[0]
+            name = credit["creator"] or credit["creator_url"] or ""
+            creator_changes.append(CreatorChange(creator=name, source=parts[part].source, added=added, removed=removed))
+        return creator_changes

@@ -106,7 +106,7 @@ def difference(a: Release, b: Release) -> Difference:
         check_manifest(release)
     if a.manifest.digest == b.manifest.digest:
         raise CorpusError(f"{a.store.url(a.path)} and {b.store.url(b.path)} are the same release; name two")
-    found = _Found()
+    differences = _Differences()
     packs_a, packs_b = set(released_packs(a)), set(released_packs(b))
     rest_a, rest_b = [_NOTHING], [_NOTHING]
     for pack in sorted(packs_a | packs_b):
@@ -114,21 +114,21 @@ def difference(a: Release, b: Release) -> Difference:
             ReleasedPack(release, pack).read(COLUMNS).cast(_NOTHING.schema) if pack in packs else _NOTHING
             for release, packs in ((a, packs_a), (b, packs_b))
         )
-        found.count(pack.rsplit("-", 1)[0], table_a, table_b)
-        only_a, only_b = found.compare(table_a, table_b)
+        differences.count(pack.rsplit("-", 1)[0], table_a, table_b)
+        only_a, only_b = differences.compare(table_a, table_b)
         rest_a.append(only_a)
         rest_b.append(only_b)
-    only_a, only_b = found.compare(pa.concat_tables(rest_a), pa.concat_tables(rest_b))
-    found.move("removed", only_a, _mask(only_a["admitted"]), ABSENT)
-    found.move("added", only_b, _mask(only_b["admitted"]), ABSENT)
-    return _difference(a, b, found)
+    only_a, only_b = differences.compare(pa.concat_tables(rest_a), pa.concat_tables(rest_b))
+    differences.move("removed", only_a, _mask(only_a["admitted"]), ABSENT)
+    differences.move("added", only_b, _mask(only_b["admitted"]), ABSENT)
+    return _difference(a, b, differences)
 
 
 _NOTHING = VERDICT_SCHEMA.empty_table().select(COLUMNS)
 
 
 @dataclass
-class _Found:
+class _Differences:
     """What was found so far. `added` is what B has and A has not."""
 
     records: dict[str, list[Moved]] = field(default_factory=lambda: {"added": [], "removed": []})
@@ -144,9 +144,9 @@ class _Found:
 
     def compare(self, table_a: pa.Table, table_b: pa.Table) -> tuple[pa.Table, pa.Table]:
         """Compare the records that both tables have; return those that only the one and only the other has."""
-        place = pc.index_in(table_a["record_id"], value_set=table_b["record_id"].combine_chunks())
+        positions = pc.index_in(table_a["record_id"], value_set=table_b["record_id"].combine_chunks())
         known = pc.is_in(table_b["record_id"], value_set=table_a["record_id"].combine_chunks())
-        a, b = table_a.filter(pc.is_valid(place)), table_b.take(pc.drop_null(place))
+        a, b = table_a.filter(pc.is_valid(positions)), table_b.take(pc.drop_null(positions))
         in_a, in_b = _mask(a["admitted"]), _mask(b["admitted"])
         self.move("removed", a, in_a & ~in_b, b["reasons"])
         self.move("added", b, in_b & ~in_a, a["reasons"])
@@ -159,17 +159,19 @@ class _Found:
             columns = zip(
                 *(column.take(rows).to_pylist() for column in (a["record_id"], a[name], b[name])), strict=True
             )
-            self.changes.setdefault(name, []).extend(Change(record_id=i, a=one, b=two) for i, one, two in columns)
-        return table_a.filter(pc.is_null(place)), table_b.filter(pc.invert(known))
+            self.changes.setdefault(name, []).extend(
+                Change(record_id=i, a=before, b=after) for i, before, after in columns
+            )
+        return table_a.filter(pc.is_null(positions)), table_b.filter(pc.invert(known))
 
     def move(self, way: str, table: pa.Table, mask: Mask, reasons: pa.ChunkedArray | str) -> None:
         """Note records that one release admits, and why the other does not."""
         rows = pa.array(np.flatnonzero(mask))
         why = [[reasons]] * len(rows) if isinstance(reasons, str) else reasons.take(rows).to_pylist()
-        for row, said in zip(table.take(rows).to_pylist(), why, strict=True):
-            one = _moved(row, said)
-            self.records[way].append(one)
-            self.images[way][one.sha256] = one
+        for row, row_reasons in zip(table.take(rows).to_pylist(), why, strict=True):
+            moved = _moved(row, row_reasons)
+            self.records[way].append(moved)
+            self.images[way][moved.sha256] = moved
 
     def exchange(self, way: str, table: pa.Table, mask: Mask) -> None:
         """Note images of records that both releases admit, with other bytes."""
@@ -190,7 +192,7 @@ def _differ(column: pa.ChunkedArray, other: pa.ChunkedArray) -> Mask:
     return np.asarray(~pc.or_(same, pc.and_(pc.is_null(column), pc.is_null(other))).to_numpy(), np.bool_)
 
 
-def _difference(a: Release, b: Release, differences: _Found) -> Difference:
+def _difference(a: Release, b: Release, differences: _Differences) -> Difference:
     images = {
         way: [
             differences.images[way][key]
@@ -198,8 +200,10 @@ def _difference(a: Release, b: Release, differences: _Found) -> Difference:
         ]
         for way, other in (("added", "removed"), ("removed", "added"))
     }
-    records = {way: sorted(moved, key=lambda one: one.record_id) for way, moved in differences.records.items()}
-    changes = {name: sorted(differences.changes[name], key=lambda one: one.record_id) for name in differences.changes}
+    records = {way: sorted(moved, key=lambda record: record.record_id) for way, moved in differences.records.items()}
+    changes = {
+        name: sorted(differences.changes[name], key=lambda change: change.record_id) for name in differences.changes
+    }
     licenses = {"a": a.manifest.licenses, "b": b.manifest.licenses}
     return Difference(
         a=f"{a.name}/{a.version}",
@@ -211,8 +215,8 @@ def _difference(a: Release, b: Release, differences: _Found) -> Difference:
         rekept=tuple(changes["keeper_record_id"]),
         images_added=tuple(images["added"]),
         images_removed=tuple(images["removed"]),
-        by_license=_groups(licenses, images, lambda one: one.license),
-        by_source=_groups(differences.admitted, images, lambda one: one.record_id.split(":", 1)[0]),
+        by_license=_groups(licenses, images, lambda image: image.license),
+        by_source=_groups(differences.admitted, images, lambda image: image.record_id.split(":", 1)[0]),
         credits=tuple(_credit_changes(a, b)),
     )
 
@@ -221,27 +225,28 @@ def _groups(
     totals: Mapping[str, Mapping[str, int]], images: Mapping[str, list[Moved]], group: Callable[[Moved], str]
 ) -> dict[str, Group]:
     counts = {**totals, **{way: Counter(map(group, moved)) for way, moved in images.items()}}
-    names = sorted({name for one in counts.values() for name, number in one.items() if number})
-    return {name: Group(**{column: one.get(name, 0) for column, one in counts.items()}) for name in names}
+    names = sorted({name for by_name in counts.values() for name, number in by_name.items() if number})
+    return {name: Group(**{column: by_name.get(name, 0) for column, by_name in counts.items()}) for name in names}
 
 
 def _credit_changes(a: Release, b: Release) -> Iterator[CreditChange]:
     """Yield what differs in the credits of images that both releases ship, by image and part."""
     columns = ["sha256", *CREDITED.values()]
-    one, other = (
+    credits_a, credits_b = (
         pq.ParquetFile(pa.BufferReader(read_paper(release, "credits.parquet")), pre_buffer=False).read(
             columns=columns, use_threads=False
         )
         for release in (a, b)
     )
-    one = one.sort_by("sha256")
-    place = pc.index_in(one["sha256"], value_set=other["sha256"].combine_chunks())
-    one, other = one.filter(pc.is_valid(place)), other.take(pc.drop_null(place))
-    found = []
+    credits_a = credits_a.sort_by("sha256")
+    positions = pc.index_in(credits_a["sha256"], value_set=credits_b["sha256"].combine_chunks())
+    credits_a, credits_b = credits_a.filter(pc.is_valid(positions)), credits_b.take(pc.drop_null(positions))
+    changes = []
     for part, name in CREDITED.items():
-        rows = pa.array(np.flatnonzero(_differ(one[name], other[name])))
+        rows = pa.array(np.flatnonzero(_differ(credits_a[name], credits_b[name])))
         values = zip(
-            *(column.take(rows).to_pylist() for column in (one["sha256"], one[name], other[name])), strict=True
+            *(column.take(rows).to_pylist() for column in (credits_a["sha256"], credits_a[name], credits_b[name])),
+            strict=True,
         )
-        found += [CreditChange(sha256=key, part=part, a=before, b=after) for key, before, after in values]
-    yield from sorted(found, key=lambda change: (change.sha256, change.part))
+        changes += [CreditChange(sha256=key, part=part, a=before, b=after) for key, before, after in values]
+    yield from sorted(changes, key=lambda change: (change.sha256, change.part))

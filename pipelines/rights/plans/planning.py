@@ -61,14 +61,16 @@ def make_plan(config: CorpusConfig, policy: Policy, count: Callable[[int], None]
     judged = judge_parts(parts, store, policy, config.instruments, config.denylists, evaluation)
     totals, creators = Totals(), CreatorTally()
     work = zip(parts, judged, strict=True)
-    for number, (part, found) in enumerate(zip(parts, in_threads(lambda one: planner.plan(*one), work), strict=True)):
-        totals.tally.update(found.tally)
-        totals.added.append(found.added)
-        totals.removed.append(found.removed)
-        totals.shards += found.shards
-        totals.latents.update(found.latents)
-        totals.captions.update(found.captions)
-        creators.add(number, found.creators)
+    for number, (part, planned) in enumerate(
+        zip(parts, in_threads(lambda judged_part: planner.plan(*judged_part), work), strict=True)
+    ):
+        totals.tally.update(planned.tally)
+        totals.added.append(planned.added)
+        totals.removed.append(planned.removed)
+        totals.shards += planned.shards
+        totals.latents.update(planned.latents)
+        totals.captions.update(planned.captions)
+        creators.add(number, planned.creators)
         count(part.num_records)
     if release is not None:
         _add_gone(totals, release, {part.pack for part in parts})
@@ -123,8 +125,8 @@ class _Planner:
         creators = np.zeros(0, np.uint64)
         joined = cache(lambda: read_rows(part, self.store, self.instruments, ["creator", *SIZE_COLUMNS]))
         if len(rows):
-            said = joined()
-            creators = said["creator"].to_numpy()[rows]
+            joined_rows = joined()
+            creators = joined_rows["creator"].to_numpy()[rows]
         tally["again", "", ""] += num_asked_again(part, self.store, screened, self.asking)
         tally["measure", "", ""] += int(screened.lacks_measures.sum()) + num_lacking(part, self.added)
         gone = compared.before.read("sha256", removed) if len(removed) else pa.chunked_array([[]], pa.string())

@@ -148,15 +148,15 @@ def dropped(shard: Shard) -> PlannedShard:
 
 def shards_on_disk(store: Store) -> dict[Place, list[str]]:
     """Return the names, without `.tar`, of all shards of a corpus that have a table and a description."""
-    found: dict[Place, list[str]] = {}
+    stems_by_place: dict[Place, list[str]] = {}
     there = set(store.files(layout.SHARDS))
     for name in sorted(there):
         stem = name.removesuffix(".tar")
         if not {f"{stem}.tar", f"{stem}.json", f"{stem}.parquet"} <= there:
             continue
         pack, split, _ = stem.rsplit("-", 2)
-        found.setdefault((pack, cast(Split, split)), []).append(stem)
-    return found
+        stems_by_place.setdefault((pack, cast(Split, split)), []).append(stem)
+    return stems_by_place
 
 
 def _sizes(rows: pa.Table, side: Side) -> Ints:

@@ -51,20 +51,20 @@ def check_of(picture: Picture, stated: Stated | None, answer: Answer | None, now
     itself, since its source does not know it any longer, or its host wants to rest.
     """
     row: dict[str, Any] = {"record_id": picture.record_id, "url": picture.url, "checked_at": now.astimezone(UTC)}
-    found: dict[Finding, str | None] = {}
+    messages: dict[Finding, str | None] = {}
     if answer is not None:
         row |= _heard(answer)
-        found[_became(picture, answer)] = answer.message
+        messages[_became(picture, answer)] = answer.message
         if (reading := read_consent(row["consent"])).state == "opted-out":
-            found[Finding.OPTED_OUT] = reading.rule
+            messages[Finding.OPTED_OUT] = reading.rule
     if stated is not None:
         row["license_claims"] = stated.license_claims
         if stated.license_claims is None:
-            found[Finding.REMOVED] = f"not known to {stated.asked}"
+            messages[Finding.REMOVED] = f"not known to {stated.asked}"
         elif (changed := relicensed(picture.license_claims, stated.license_claims)) is not None:
-            found[Finding.RELICENSED] = f"{changed[0]} -> {changed[1]}"
-    finding = next(finding for finding in Finding if finding in found)
-    return {**row, "finding": finding, "message": found[finding]}
+            messages[Finding.RELICENSED] = f"{changed[0]} -> {changed[1]}"
+    finding = next(finding for finding in Finding if finding in messages)
+    return {**row, "finding": finding, "message": messages[finding]}
 
 
 def is_busy(answer: Answer) -> bool:

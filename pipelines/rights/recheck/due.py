@@ -89,7 +89,7 @@ def find_due(release: Release, *, checked_before: datetime) -> Due:
     """
     parts = admitted_parts(release)
     limit_ms = int(checked_before.timestamp() * 1000)
-    found, num_held = [(np.zeros(0, np.int32),) * 3], 0
+    triples, num_held = [(np.zeros(0, np.int32),) * 3], 0
     for number, part in enumerate(parts):
         records = part.read_records(release.store, ["record_id", "url", "held"])
         rows = admitted_rows(release, part, records)
@@ -100,7 +100,7 @@ def find_due(release: Release, *, checked_before: datetime) -> Due:
         checked_ms = pc.fill_null(checked, NEVER).to_numpy()[rows]
         is_due = checked_ms < limit_ms
         days = (checked_ms[is_due] // MS_PER_DAY).astype(np.int32)
-        found.append((days, np.full(len(days), number, np.int32), rows[is_due]))
-    day_N, part_N, row_N = (np.concatenate(column) for column in zip(*found, strict=True))
+        triples.append((days, np.full(len(days), number, np.int32), rows[is_due]))
+    day_N, part_N, row_N = (np.concatenate(column) for column in zip(*triples, strict=True))
     order = np.lexsort((row_N, part_N, day_N))
     return Due(release=release, parts=tuple(parts), packs=part_N[order], rows=row_N[order], num_held=num_held)

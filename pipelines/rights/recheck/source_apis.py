@@ -106,7 +106,7 @@ APIS = {"commons": CommonsApi, "openverse": OpenverseApi}
 
 def apis_of(bases: Mapping[str, str], readers: Mapping[str, str]) -> dict[str, SourceApi]:
     """Return the API of each source in `bases`, source -> address. Raises `ConfigError` for what has none."""
-    found: dict[str, SourceApi] = {}
+    apis: dict[str, SourceApi] = {}
     for source, base in bases.items():
         if source not in readers:
             raise ConfigError(f"--api {source}=...: no source of the release; they are {', '.join(sorted(readers))}")
@@ -114,8 +114,8 @@ def apis_of(bases: Mapping[str, str], readers: Mapping[str, str]) -> dict[str, S
             raise ConfigError(f"--api {source}=...: byline knows no API of reader {readers[source]}; drop it")
         if not base.startswith(("http://", "https://")):
             raise ConfigError(f"--api {source}={base}: an address must begin with http:// or https://")
-        found[source] = APIS[readers[source]](base=base)
-    return found
+        apis[source] = APIS[readers[source]](base=base)
+    return apis
 
 
 def _claims_of_page(page: Mapping[str, Any]) -> str | None:
@@ -126,8 +126,8 @@ def _claims_of_page(page: Mapping[str, Any]) -> str | None:
     if not isinstance(info, list) or not info or not isinstance(info[0], dict):
         return None
     metadata = info[0].get("extmetadata") or {}  # MediaWiki writes an empty one as a list
-    said = {name: entry.get("value") for name, entry in metadata.items() if isinstance(entry, dict)}
-    return canonical_json([(name, str(said[name])) for name in LICENSE_FIELDS if said.get(name)]).decode()
+    values = {name: entry.get("value") for name, entry in metadata.items() if isinstance(entry, dict)}
+    return canonical_json([(name, str(values[name])) for name in LICENSE_FIELDS if values.get(name)]).decode()
 
 
 def _claims_of_result(result: Mapping[str, Any]) -> str | None:
@@ -144,7 +144,7 @@ def _listed(pages: Any) -> list[dict[str, Any]]:
 def _json_of(answer: Answer) -> dict[str, Any]:
     """Return the object that an answer holds; an empty one for everything else."""
     try:
-        said = json.loads(answer.body or b"")
+        parsed = json.loads(answer.body or b"")
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return parsed if isinstance(parsed, dict) else {}

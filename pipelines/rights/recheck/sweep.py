@@ -42,7 +42,7 @@ class Budget:
     @property
     def num_requests(self) -> int:
         """Requests that transports counted."""
-        return sum(getattr(one, "num_requests", 0) for one in self.transports)
+        return sum(getattr(transport, "num_requests", 0) for transport in self.transports)
 
     @property
     def spent(self) -> int:
@@ -157,8 +157,8 @@ class _Look:
             async with self.budget.request() as is_left:
                 if not is_left:
                     return
-                said = await self.api.ask(list(ids), self.api_transport)
-            stated = {ids[id]: one for id, one in said.items()}
+                stated_by_id = await self.api.ask(list(ids), self.api_transport)
+            stated = {ids[id]: statement for id, statement in stated_by_id.items()}
             if len(stated) < len(pictures):
                 self.outcomes[API_SILENT] += len(pictures) - len(stated)
         await asyncio.gather(*(self._at_picture(picture, stated.get(picture.record_id)) for picture in pictures))

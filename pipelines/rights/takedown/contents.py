@@ -57,8 +57,8 @@ _BYTES = (
 
 def corpus_files(store: Store) -> Iterator[str]:
     """Yield the paths of all files below the root but the lock; on a disk also of those that links lead to."""
-    found = _local_files(store.local_path("")) if store.is_local else _listed_files(store, "")
-    return (path for path in found if path != layout.LOCK)
+    paths = _local_files(store.local_path("")) if store.is_local else _listed_files(store, "")
+    return (path for path in paths if path != layout.LOCK)
 
 
 def _local_files(root: Path) -> Iterator[str]:
@@ -154,8 +154,8 @@ def inflated(file: IO[bytes], offset: int) -> Iterator[bytes]:
 def _before_damage(inflater: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
     """Yield what a chunk gives before its damage: zlib keeps that to itself when it is given all at once."""
     try:
-        for place in range(len(data)):
-            yield inflater.decompress(data[place : place + 1])
+        for offset in range(len(data)):
+            yield inflater.decompress(data[offset : offset + 1])
     except zlib.error:
         return
 

@@ -91,16 +91,16 @@ def copies_of(
     With `sees_views` pictures look alike when they do so turned, without their frames, or to the embedding of the
     corpus, as crops do.
     """
-    found, similar = [], _similar(store, packs, sought) if sees_views else {}
+    copies, similar = [], _similar(store, packs, sought) if sees_views else {}
     for pack in packs:
-        near = {sha256: FoundCopy(row={}, of=one.record_id, reason=EQUAL_BYTES) for sha256, one in sought.items()}
+        near = {sha256: FoundCopy(row={}, of=target.record_id, reason=EQUAL_BYTES) for sha256, target in sought.items()}
         near = {**similar, **near}
         for copy, sha256 in _alike(store, pack, sought, radius_bits, sees_views=sees_views):
             near[sha256] = min(near.get(sha256, copy), copy, key=_nearness)
         for row in pictures_with(store, [pack], near):
             digests = [row[name] for name in ("sha256", "stored_sha256") if row[name] in near]
-            found.append(replace(min((near[digest] for digest in digests), key=_nearness), row=row))
-    return sorted(found, key=lambda copy: (*_nearness(copy), copy.row["record_id"]))
+            copies.append(replace(min((near[digest] for digest in digests), key=_nearness), row=row))
+    return sorted(copies, key=lambda copy: (*_nearness(copy), copy.row["record_id"]))
 
 
 def _nearness(copy: FoundCopy) -> tuple[int, bool]:
@@ -112,13 +112,13 @@ def _alike(
 ) -> Iterator[tuple[FoundCopy, str]]:
     """Yield what looks like a picture that is sought, without its row, and its digest."""
     looks = PackLooks(hash_facts(store), pack)
-    for one in sought.values():
-        for like in looks.like(one.look, radius_bits, sees_views=sees_views) if one.look else ():
-            said = f"near: {distance_text(like.distance_bits, like.view)}"
+    for target in sought.values():
+        for like in looks.like(target.look, radius_bits, sees_views=sees_views) if target.look else ():
+            reason = f"near: {distance_text(like.distance_bits, like.view)}"
             copy = FoundCopy(
                 row={},
-                of=one.record_id,
-                reason=EQUAL_PIXELS if like.is_same else said,
+                of=target.record_id,
+                reason=EQUAL_PIXELS if like.is_same else reason,
                 distance_bits=like.distance_bits,
                 view=None if like.view == KIND_NAMES[UPRIGHT] else like.view,
             )
@@ -131,7 +131,7 @@ def _similar(store: Store, packs: Sequence[str], sought: Mapping[str, Sought]) -
     All vectors are compared, whether or not a policy had them compared with each other: what is found here is what a
     build refuses from then on, so that nothing leaves a release that was not shown before.
     """
-    found: dict[str, FoundCopy] = {}
+    similar: dict[str, FoundCopy] = {}
     for instrument in store.folders(layout.facts_of("embeddings")):
         names, vectors_SD = _vectors_of(store, packs, instrument, sought)
         for pack in packs if names else ():
@@ -139,13 +139,13 @@ def _similar(store: Store, packs: Sequence[str], sought: Mapping[str, Sought]) -
             cosine_NS = vectors_ND.astype(np.float32) @ vectors_SD.T if len(sha256_N) else np.zeros((0, len(names)))
             for row in np.flatnonzero((cosine_NS >= ALIKE_FROM).any(axis=1)).tolist():
                 nearest = int(cosine_NS[row].argmax())
-                found[str(sha256_N[row])] = FoundCopy(
+                similar[str(sha256_N[row])] = FoundCopy(
                     row={},
                     of=sought[names[nearest]].record_id,
                     reason=f"near: {distance_text(None, cosine=float(cosine_NS[row, nearest]))}",
                     distance_bits=BEYOND_BITS,
                 )
-    return found
+    return similar
 
 
 def _vectors_of(
@@ -166,7 +166,7 @@ def looks_of(store: Store, rows: Iterable[Row]) -> dict[str, Look]:
     by_pack: dict[str, set[str]] = {}
     for row in rows:
         by_pack.setdefault(row["pack"], set()).add(row["sha256"])
-    found = {}
+    looks = {}
     for pack, sha256s in sorted(by_pack.items()):
         facts = hash_facts(store).read(pack, ["phash256", "pixels", "views"])
         facts = facts.filter(pc.is_in(facts["sha256"], pa.array(sorted(sha256s))))
@@ -176,8 +176,8 @@ def looks_of(store: Store, rows: Iterable[Row]) -> dict[str, Look]:
         for fact in facts.to_pylist():
             is_flat = flatness.get(fact["sha256"], 0.0) >= FLAT_FROM
             views = () if is_flat else views_in(fact["views"])
-            found[fact["sha256"]] = Look(pixels=fact["pixels"], phash256=fact["phash256"], is_flat=is_flat, views=views)
-    return found
+            looks[fact["sha256"]] = Look(pixels=fact["pixels"], phash256=fact["phash256"], is_flat=is_flat, views=views)
+    return looks
 
 
 def unmeasured(store: Store, packs: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -190,8 +190,8 @@ def unmeasured(store: Store, packs: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _rows(store: Store, packs: Iterable[str], wanted: Any) -> list[Row]:
-    found: list[Row] = []
+    matching: list[Row] = []
     for pack in sorted(packs):
         rows = read_attempts(store, pack, COLUMNS)
-        found += [{"pack": pack, **row} for row in rows.filter(wanted(rows)).to_pylist()]
-    return found
+        matching += [{"pack": pack, **row} for row in rows.filter(wanted(rows)).to_pylist()]
+    return matching

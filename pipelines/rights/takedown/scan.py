@@ -88,8 +88,8 @@ class Hit:
         if self.column is not None:
             row = "in no row, but in its dictionary" if self.row is None else f"row {self.row}"
             return f"{self.path}, column {self.column}, {row}"
-        place = self.path if self.offset is None else f"{self.path} at byte {self.offset}"
-        return f"{place} ({self.inside})" if self.inside else place
+        location = self.path if self.offset is None else f"{self.path} at byte {self.offset}"
+        return f"{location} ({self.inside})" if self.inside else location
 
 
 @dataclass(kw_only=True)
@@ -139,15 +139,15 @@ class Scan:
 
     def _search(self, path: str, blocks: Iterable[bytes], excused: set[int]) -> tuple[Places, list[int]]:
         """Return where the windows lie that are not excused, and where gzip members may begin."""
-        found, streams = [np.zeros(0, np.int64)], set()
+        offsets, streams = [np.zeros(0, np.int64)], set()
         for offset, data in overlapping(self._counted(path, blocks)):
             places = self.matcher.find(data)
             if len(places) and excused:
                 values = self.matcher.values(data, places)
                 places = places[~np.isin(values, np.array(sorted(excused), np.uint64))]
-            found.append(places + offset)
+            offsets.append(places + offset)
             streams |= {offset + match.start() for match in GZIP.finditer(data)}
-        return np.concatenate(found), sorted(streams)
+        return np.concatenate(offsets), sorted(streams)
 
     def _counted(self, path: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
         for block in blocks:
@@ -270,8 +270,8 @@ def scan(
 
 def scan_file(store: Store, path: str, matcher: Matcher) -> Iterator[Hit]:
     """Yield every place in one file that holds a window. Nothing is taken for a kept picture's."""
-    one = Scan(store=store, matcher=matcher, is_kept=_no, is_kept_key=_no, progress=lambda path, num_bytes: None)
-    yield from one.file(path)
+    file_scan = Scan(store=store, matcher=matcher, is_kept=_no, is_kept_key=_no, progress=lambda path, num_bytes: None)
+    yield from file_scan.file(path)
 
 
 def _unread(path: str, problem: str) -> Hit:

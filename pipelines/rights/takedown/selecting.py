@@ -129,7 +129,7 @@ def select(store: Store, request: Request, pixels: Mapping[str, Any]) -> Selecti
     copies = copies_of(store, packs, {**outside, **sought}, request.radius_bits, sees_views=request.sees_views)
     _check_files(files, outside, copies)
     victims = _victims(asked, of_asked, copies)
-    record_ids, in_packs = {one.record_id for one in victims}, {one.pack for one in victims}
+    record_ids, in_packs = {victim.record_id for victim in victims}, {victim.pack for victim in victims}
     attempts = attempts_of(store, in_packs, record_ids)
     urls = {row["url"] for row in attempts}
     urls |= _urls(store, (part for part in parts if part.pack in in_packs), record_ids)
@@ -141,7 +141,7 @@ def select(store: Store, request: Request, pixels: Mapping[str, Any]) -> Selecti
         entries=(
             *_asked_entries(request, files.values()),
             *_entries(record_ids, urls, attempts, sha256s),
-            *_look_entries([*looks.values(), *(one.look for one in outside.values())], request),
+            *_look_entries([*looks.values(), *(target.look for target in outside.values())], request),
             *_vector_entries(store, [*of_asked, *(copy.row for copy in copies if not copy.distance_bits)], request),
         ),
         num_records=_num_records(parts),
@@ -161,7 +161,7 @@ def _num_records(parts: Iterable[PackPart]) -> int:
 
 def _packs_of_stated(store: Store, request: Request) -> dict[str, str]:
     """Return the pack of each record that is asked for by what its source says."""
-    found: dict[str, PackPart] = {}
+    parts: dict[str, PackPart] = {}
     for finder, values in (
         (find_record, request.records),
         (find_url, request.urls),
@@ -169,8 +169,8 @@ def _packs_of_stated(store: Store, request: Request) -> dict[str, str]:
         (find_domain, request.domains),
     ):
         for value in values:
-            found |= finder(store, value)
-    return {record_id: part.pack for record_id, part in found.items()}
+            parts |= finder(store, value)
+    return {record_id: part.pack for record_id, part in parts.items()}
 
 
 def _read_file(path: str) -> bytes:
@@ -212,8 +212,8 @@ def _victims(asked: Mapping[str, str], of_asked: Iterable[Row], copies: Iterable
 
 
 def _victim(row: Row, reason: str, asked: str | None = None, distance_bits: int = 0, view: str | None = None) -> Victim:
-    said = {name: row[name] for name in ("record_id", "pack", "sha256", "stored_sha256")}
-    return Victim(**said, reason=reason, asked=asked, distance_bits=distance_bits, view=view)
+    fields = {name: row[name] for name in ("record_id", "pack", "sha256", "stored_sha256")}
+    return Victim(**fields, reason=reason, asked=asked, distance_bits=distance_bits, view=view)
 
 
 def _only_theirs(
@@ -222,7 +222,7 @@ def _only_theirs(
     """Return the digests of what was selected, and of all else that the records brought and no other did."""
     chosen = {victim.sha256 for victim in victims if victim.sha256}
     others = {row["sha256"] for row in attempts if row["sha256"]} - chosen
-    return frozenset(chosen | others - held_by_others(store, packs, others, {one.record_id for one in victims}))
+    return frozenset(chosen | others - held_by_others(store, packs, others, {victim.record_id for victim in victims}))
 
 
 def _of_same_records(victims: Iterable[Victim], attempts: Iterable[Row], sha256s: Collection[str]) -> Iterator[Victim]:
@@ -260,11 +260,11 @@ def _entries(
 def _urls(store: Store, parts: Iterable[PackPart], record_ids: Collection[str]) -> set[str]:
     """Return the URLs of these records in every ingest run."""
     wanted = pa.array(sorted(record_ids), pa.string())
-    found: set[str] = set()
+    urls: set[str] = set()
     for part in parts:
         records = part.read_records(store, ["record_id", "url"])
-        found.update(records["url"].filter(pc.is_in(records["record_id"], wanted)).to_pylist())
-    return found
+        urls.update(records["url"].filter(pc.is_in(records["record_id"], wanted)).to_pylist())
+    return urls
 
 
 def _look_entries(looks: Iterable[Look | None], request: Request) -> Iterator[Entry]:

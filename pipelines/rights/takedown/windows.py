@@ -43,8 +43,8 @@ def fingerprints(data: bytes, key: bytes) -> Words:
     each window that it holds was left out. None at all (a tiny or a flat picture) is an empty array: then nothing can
     be shown by searching.
     """
-    found = [_of_windows(windows, key) for part in fingerprinted_parts(data) if len(windows := _windows(part))]
-    return np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
+    by_part = [_of_windows(windows, key) for part in fingerprinted_parts(data) if len(windows := _windows(part))]
+    return np.unique(np.concatenate([np.zeros(0, np.uint64), *by_part]))
 
 
 def fingerprinted_parts(data: bytes) -> list[memoryview]:
@@ -53,16 +53,16 @@ def fingerprinted_parts(data: bytes) -> list[memoryview]:
     Bytes that a JPEG does not explain (between segments, behind its end, or where it is damaged) are parts too; a
     second JPEG behind it is walked as the first one is.
     """
-    view, parts, place = memoryview(data), [], 0
+    view, parts, offset = memoryview(data), [], 0
     for _ in range(MAX_JPEGS):
-        if data[place : place + 2] != jpegs.START[:2]:
+        if data[offset : offset + 2] != jpegs.START[:2]:
             break
-        walk = jpegs.walk_jpeg(data, place)
-        told = [(part.start, part.stop) for part in walk.parts if part.kind != jpegs.PIXELS]
+        walk = jpegs.walk_jpeg(data, offset)
+        explained = [(part.start, part.stop) for part in walk.parts if part.kind != jpegs.PIXELS]
         end = walk.end if walk.problem else walk.end - len(jpegs.END)
-        parts += [view[start:stop] for start, stop in gaps(told, place, end) if stop - start >= WINDOW_BYTES]
-        place = walk.end
-    return parts + ([view[place:]] if place < len(data) else [])
+        parts += [view[start:stop] for start, stop in gaps(explained, offset, end) if stop - start >= WINDOW_BYTES]
+        offset = walk.end
+    return parts + ([view[offset:]] if offset < len(data) else [])
 
 
 def _windows(part: memoryview) -> npt.NDArray[np.uint8]:
@@ -93,7 +93,7 @@ def _drawn(key: bytes) -> tuple[int, Words]:
 @cache
 def _powers(key: bytes) -> Words:
     multiplier, _ = _drawn(key)
-    return np.array([pow(multiplier, WINDOW_BYTES - 1 - place, 1 << 64) for place in range(WINDOW_BYTES)], np.uint64)
+    return np.array([pow(multiplier, WINDOW_BYTES - 1 - index, 1 << 64) for index in range(WINDOW_BYTES)], np.uint64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +132,10 @@ class Matcher:
         limits = np.array([0, len(array)], np.int64) if bounds is None else bounds
         multiplier, table = _drawn(self.key)
         leaving = table * np.uint64(pow(multiplier, WINDOW_BYTES, 1 << 64))
-        found = np.zeros(len(array), np.bool_)
+        hits = np.zeros(len(array), np.bool_)
         words, shift = self._filter
-        _compiled()(array, limits, table, leaving, np.uint64(multiplier), words, shift, self.fingerprints, found)
-        return np.flatnonzero(found).astype(np.int64, copy=False)
+        _compiled()(array, limits, table, leaving, np.uint64(multiplier), words, shift, self.fingerprints, hits)
+        return np.flatnonzero(hits).astype(np.int64, copy=False)
 
     def values(self, data: Bytes, places: Places) -> Words:
         """Return the fingerprints of the windows that start at these places of `data`."""
@@ -146,19 +146,19 @@ class Matcher:
 def _find(  # type: ignore[no-untyped-def]
     data, bounds, table, leaving, multiplier, words, shift, fingerprints, hits
 ):
-    one, first, second, mask = np.uint64(1), np.uint64(20), np.uint64(26), np.uint64(63)
+    bit, first, second, mask = np.uint64(1), np.uint64(20), np.uint64(26), np.uint64(63)
     for cell in range(len(bounds) - 1):
         start, stop = bounds[cell], bounds[cell + 1]
         if stop - start < WINDOW_BYTES:
             continue
         value, left_behind = np.uint64(0), np.uint64(0)
-        for place in range(start, start + WINDOW_BYTES - 1):
-            value = value * multiplier + table[data[place]]
-        for place in range(start, stop - WINDOW_BYTES + 1):
-            value = value * multiplier + (table[data[place + WINDOW_BYTES - 1]] - left_behind)
-            left_behind = leaving[data[place]]
+        for offset in range(start, start + WINDOW_BYTES - 1):
+            value = value * multiplier + table[data[offset]]
+        for offset in range(start, stop - WINDOW_BYTES + 1):
+            value = value * multiplier + (table[data[offset + WINDOW_BYTES - 1]] - left_behind)
+            left_behind = leaving[data[offset]]
             word = words[value >> shift]
-            if (word >> (value >> first & mask)) & (word >> (value >> second & mask)) & one:
+            if (word >> (value >> first & mask)) & (word >> (value >> second & mask)) & bit:
                 low, high = 0, len(fingerprints)
                 while low < high:
                     middle = (low + high) >> 1
@@ -167,10 +167,10 @@ def _find(  # type: ignore[no-untyped-def]
                     else:
                         high = middle
                 if low < len(fingerprints) and fingerprints[low] == value:
-                    hits[place] = True
+                    hits[offset] = True
 
 
 @cache
 def _compiled() -> Callable[..., Any]:
-    found: Callable[..., Any] = compiled()(_find)
-    return found
+    compiled_find: Callable[..., Any] = compiled()(_find)
+    return compiled_find

@@ -11,7 +11,7 @@ from rich.table import Table
 from byline.catalog.text import one_line
 from byline.pipelines.releases.papers.distances import distance_text
 from byline.pipelines.rights.traces.release_traces import Copy, InRelease, Keeper
-from byline.pipelines.rights.traces.tracing import Attempt, Kind, Said, Trace
+from byline.pipelines.rights.traces.tracing import Attempt, Kind, Statement, Trace
 
 Line = tuple[str, str]
 """One line of a trace: a label and a text."""
@@ -21,24 +21,24 @@ COPIES = 8
 
 def json_of(kind: Kind, x: str, traces: Sequence[Trace], not_known: Sequence[str]) -> str:
     """Return everything, in ASCII, so that no terminal can be tricked by it."""
-    told = {
+    document = {
         "looked_for": {"kind": kind, "value": x},
-        "records": [asdict(one) for one in traces],
+        "records": [asdict(trace) for trace in traces],
         "checkpoints_not_known": list(not_known),
     }
-    return json.dumps(told, indent=1)
+    return json.dumps(document, indent=1)
 
 
 def print_traces(traces: Sequence[Trace], not_known: Sequence[str]) -> None:
     """Print a table for each record."""
     console = Console(highlight=False)
-    for one in traces:
-        away = "" if one.distance_bits is None else f" ({distance_text(one.distance_bits, one.view)})"
-        console.rule(f"[bold]{escape(one_line(one.record_id))}[/]{away}", align="left")
+    for trace in traces:
+        away = "" if trace.distance_bits is None else f" ({distance_text(trace.distance_bits, trace.view)})"
+        console.rule(f"[bold]{escape(one_line(trace.record_id))}[/]{away}", align="left")
         table = Table.grid(padding=(0, 1))
         table.add_column(style="cyan", no_wrap=True)
         table.add_column(overflow="fold")
-        for label, text in _lines(one):
+        for label, text in _lines(trace):
             table.add_row(label, escape(one_line(text)))
         console.print(table)
     if not_known:
@@ -50,10 +50,10 @@ def print_traces(traces: Sequence[Trace], not_known: Sequence[str]) -> None:
 
 def _lines(trace: Trace) -> Iterator[Line]:
     first: list[Line] = []
-    for said in trace.said:
-        lines = list(_statement_lines(said))
+    for statement in trace.said:
+        lines = list(_statement_lines(statement))
         if first:
-            yield "also said", f"in {said.run}"
+            yield "also said", f"in {statement.run}"
         yield from (line for line in lines if line not in first)
         first = first or lines
     yield "pack", trace.pack
@@ -71,7 +71,7 @@ def _lines(trace: Trace) -> Iterator[Line]:
         yield from _release(release)
 
 
-def _statement_lines(statement: Said) -> Iterator[Line]:
+def _statement_lines(statement: Statement) -> Iterator[Line]:
     shown = [("title", statement.title), ("creator", statement.creator), ("", statement.creator_url)]
     shown += [("url", statement.url), ("page", statement.landing_url)]
     yield from ((label, text) for label, text in shown if text)
@@ -107,8 +107,8 @@ def _release(release: InRelease) -> Iterator[Line]:
         yield "  verdict", "none: this version judged no such record"
     else:
         verdict = release.verdict
-        said = f"admitted to {verdict.split} as {verdict.license}" if verdict.admitted else "refused"
-        yield "  verdict", "; ".join([said, *verdict.reasons])
+        decision = f"admitted to {verdict.split} as {verdict.license}" if verdict.admitted else "refused"
+        yield "  verdict", "; ".join([decision, *verdict.reasons])
     if release.place:
         yield "  shard", f"{release.place.shard}, sample {release.place.row}"
     if keeper := release.keeper:
@@ -118,8 +118,8 @@ def _release(release: InRelease) -> Iterator[Line]:
         yield "  keeps", f"{copy.record_id} ({copy.license}), {_distance(copy)}"
     if len(release.stands_for) > COPIES:
         yield "", f"and {len(release.stands_for) - COPIES:,} more"
-    for one in release.seen_by:
-        yield "  seen", f"{_times(one.times_seen)} in {one.images_seen:,} images: {one.checkpoint}"
+    for sighting in release.seen_by:
+        yield "  seen", f"{_times(sighting.times_seen)} in {sighting.images_seen:,} images: {sighting.checkpoint}"
 
 
 def _distance(other: Keeper | Copy) -> str:

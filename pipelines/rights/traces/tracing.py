@@ -33,7 +33,7 @@ further away than those that a policy takes for duplicates. Unrelated photograph
 
 
 @dataclass(frozen=True, kw_only=True)
-class LicenseSaid:
+class StatedLicense:
     """A license as a source stated it and as it is read."""
 
     claims: tuple[tuple[str, str], ...]
@@ -44,7 +44,7 @@ class LicenseSaid:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class Statement:
     """What one ingest run of a source says of a record, and the evidence."""
 
     run: str
@@ -56,7 +56,7 @@ class Said:
     creator_url: str | None
     description: str | None
     tags: tuple[str, ...]
-    license: LicenseSaid
+    license: StatedLicense
     evidence_file: str
     evidence_place: str
     evidence_sha256: str
@@ -107,7 +107,7 @@ class Trace:
     """Distance from the picture that was looked for, in bits; None when none was."""
     view: str | None
     """How the two must be looked at for that: `upright`, or `turned`, `trimmed` (without a frame) or both."""
-    said: tuple[Said, ...]
+    said: tuple[Statement, ...]
     """Statements of every run that has the record; first the one that the newest release judged."""
     attempts: tuple[Attempt, ...]
     """Attempts in order; empty when it was never asked for, or its license was refused before."""
@@ -138,24 +138,24 @@ def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:
     versions = versions_of(store) if nearest_first else []
     opened = lru_cache(maxsize=8)(lambda pack: _Pack(store, pack))
     return [
-        _traced(opened(found.part.pack), record_id, found, versions, seen or _nobody)
-        for record_id, found in nearest_first
+        _traced(opened(lookup.part.pack), record_id, lookup, versions, seen or _nobody)
+        for record_id, lookup in nearest_first
     ]
 
 
-def _traced(pack: "_Pack", record_id: str, lookup: "_Found", versions: Sequence[Version], seen: Seen) -> Trace:
+def _traced(pack: "_Pack", record_id: str, lookup: "_Lookup", versions: Sequence[Version], seen: Seen) -> Trace:
     part = lookup.part
-    said = tuple(_statements(pack.store, part.source, part.pack, record_id))
+    statements = tuple(_statements(pack.store, part.source, part.pack, record_id))
     attempts = tuple(pack.attempts(record_id))
     sha256 = _fetched(attempts)
-    keys = {one.sha256 for one in attempts if one.sha256} | {text_sha256 for _, text_sha256 in said}
+    keys = {attempt.sha256 for attempt in attempts if attempt.sha256} | {text_sha256 for _, text_sha256 in statements}
     return Trace(
         record_id=record_id,
         source=part.source,
         pack=part.pack,
         distance_bits=lookup.distance_bits,
         view=lookup.view,
-        said=tuple(one for one, _ in said),
+        said=tuple(statement for statement, _ in statements),
         attempts=attempts,
         facts=tuple(pack.facts(keys)),
         releases=tuple(in_threads(lambda version: version.of(record_id, part.pack, sha256, seen), versions)),
@@ -163,14 +163,14 @@ def _traced(pack: "_Pack", record_id: str, lookup: "_Found", versions: Sequence[
 
 
 def _fetched(attempts: Sequence[Attempt]) -> str | None:
-    return next((one.sha256 for one in reversed(attempts) if one.outcome == "fetched"), None)
+    return next((attempt.sha256 for attempt in reversed(attempts) if attempt.outcome == "fetched"), None)
 
 
 def _nobody(manifest: Manifest, place: Place | None) -> tuple[SeenBy, ...]:
     return ()
 
 
-class _Found(NamedTuple):
+class _Lookup(NamedTuple):
     """Where a record is, and how near its picture is to the one that was looked for, if one was."""
 
     part: PackPart
@@ -178,16 +178,16 @@ class _Found(NamedTuple):
     view: str | None = None
 
 
-def _parts_of(store: Store, x: str) -> dict[str, _Found]:
+def _parts_of(store: Store, x: str) -> dict[str, _Lookup]:
     kind = kind_of(x)
     if kind == "picture":
         pictures = find_picture(store, Path(x).read_bytes(), RADIUS_BITS)
-        return {record_id: _Found(*one) for record_id, one in pictures.items()}
+        return {record_id: _Lookup(*picture) for record_id, picture in pictures.items()}
     find = {"sha256": find_sha256, "url": find_url, "record": find_record}[kind]
-    return {record_id: _Found(part) for record_id, part in find(store, x).items()}
+    return {record_id: _Lookup(part) for record_id, part in find(store, x).items()}
 
 
-def _statements(store: Store, source: str, pack: str, record_id: str) -> Iterator[tuple[Said, str]]:
+def _statements(store: Store, source: str, pack: str, record_id: str) -> Iterator[tuple[Statement, str]]:
     """Yield what each run says of a record, with the digest of its texts."""
     for part in parts_of_source(store, source):
         if part.pack != pack:
@@ -198,12 +198,12 @@ def _statements(store: Store, source: str, pack: str, record_id: str) -> Iterato
             read = read_claims(claims)
             names = ("url", "landing_url", "title", "creator", "creator_url", "description", "retrieved_at")
             yield (
-                Said(
+                Statement(
                     run=part.records_path,
                     **{name: row[name] for name in names},
                     **{name: row[name] for name in ("evidence_file", "evidence_place", "evidence_sha256")},
                     tags=tuple(row["tags"] or ()),
-                    license=LicenseSaid(claims=claims, spdx=read.spdx, rule=read.rule, choices=choices(read.spdx)),
+                    license=StatedLicense(claims=claims, spdx=read.spdx, rule=read.rule, choices=choices(read.spdx)),
                 ),
                 row["text_sha256"],
             )
@@ -234,15 +234,15 @@ class _Pack:
         """Return the facts that are kept under one of these digests, or under that of a caption that is."""
         captions = [fact for name in self._instruments("captions") for fact in self._captions(name, digests)]
         keys = digests | {sha256_hex(fact.text.encode()) for fact in captions if fact.text is not None}
-        found = []
+        kept_facts = []
         for measure in self.store.folders(layout.FACTS):
             if measure == "captions":
-                found += captions
+                kept_facts += captions
             elif measure not in PAIRS:
                 for name in self._instruments(measure):
                     if any(self._has(stem, keys) for stem in self._segments(measure, name)):
-                        found.append(Fact(measure=measure, instrument=name))
-        return found
+                        kept_facts.append(Fact(measure=measure, instrument=name))
+        return kept_facts
 
     def _instruments(self, measure: str) -> list[str]:
         return self.store.folders(layout.facts_of(measure))

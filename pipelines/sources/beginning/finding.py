@@ -45,21 +45,21 @@ class FoundSource:
     @property
     def counted(self) -> str:
         """Their number in words."""
-        one = "picture" if self.reader == "folder" else "row"
-        return f"{self.num_rows:,} {one}{'' if self.num_rows == 1 else 's'}"
+        noun = "picture" if self.reader == "folder" else "row"
+        return f"{self.num_rows:,} {noun}{'' if self.num_rows == 1 else 's'}"
 
 
 def find(path: str) -> FoundSource:
     """Return what lies at a path. Raises `SourceError` for what no reader reads."""
-    place = Path(path)
-    if not place.exists():
+    file_or_folder = Path(path)
+    if not file_or_folder.exists():
         why = (
             "nothing is fetched for a source, download it first"
             if "://" in path
             else f"name a folder or file of {READ}"
         )
         raise SourceError(f"no file or folder at {path}; {why}")
-    if not place.is_dir():
+    if not file_or_folder.is_dir():
         return _file(path)
     if (shards := shards_in(path)) and set(NEEDED) <= set(names_in(f"{path}/{shards[0]}.parquet")):
         rows = sum(_parquet_rows(f"{path}/{shard}.parquet") for shard in shards)
@@ -80,7 +80,7 @@ def _folder(path: str) -> FoundSource:
         ".csv or .tsv": [file for file in files if file.lower().endswith(csv.SUFFIXES)],
         ".json or .jsonl": [file for file in files if file.lower().endswith(JSON)],
     }
-    there = [kind for kind, found in kinds.items() if found]
+    there = [kind for kind, members in kinds.items() if members]
     if not there:
         raise SourceError(f"{path} holds no pictures and no tables; name a folder or file of {READ}")
     if len(there) > 1:
@@ -136,7 +136,7 @@ def _is_yfcc(lines: Sequence[bytes]) -> bool:
 def _json(path: str) -> FoundSource:
     """Return what a file of JSON has: answers of an API, told by the first, or rows."""
     answers = saved_json.read_answers(path)
-    first = next((one.answer for one in answers if isinstance(one, saved_json.SavedAnswer)), {})
+    first = next((saved.answer for saved in answers if isinstance(saved, saved_json.SavedAnswer)), {})
     for reader, num_rows in _APIS.items():
         if rows := num_rows(first):
             num_answers = 1 + sum(1 for _ in answers)

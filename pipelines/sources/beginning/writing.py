@@ -110,10 +110,10 @@ def _fetch(contact: str | None) -> list[str]:
 
 
 def _columns(options: ReadOptions) -> list[str]:
-    said = ", ".join(f"{field} = {_quoted(name)}" for field, name in options.columns.items())
+    entries = ", ".join(f"{field} = {_quoted(name)}" for field, name in options.columns.items())
     names = ", ".join(map(_quoted, options.column_names))
     lines = [f"column_names = [{names}]"] if names else []
-    return [*lines, f"columns = {{ {said} }}"] if said else lines
+    return [*lines, f"columns = {{ {entries} }}"] if entries else lines
 
 
 def _named(taken: Taken) -> list[str]:
@@ -151,10 +151,10 @@ def _path_from(folder: Path, path: str) -> str:
     """Return a path as the config has it: relative to its folder where it lies in or beside that, else absolute."""
     source = Path(path).resolve()
     near = source.is_relative_to(folder.parent)
-    found = os.path.relpath(source, folder) if near else str(source)
-    if os.fsencode(found).decode("utf-8", "replace") != found:
-        raise ConfigError(f"the name of {os.fsencode(found)!r} is not UTF-8, which a config must be; rename it")
-    return found
+    written_path = os.path.relpath(source, folder) if near else str(source)
+    if os.fsencode(written_path).decode("utf-8", "replace") != written_path:
+        raise ConfigError(f"the name of {os.fsencode(written_path)!r} is not UTF-8, which a config must be; rename it")
+    return written_path
 
 
 def _shown(path: Path) -> str:

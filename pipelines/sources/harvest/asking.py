@@ -85,8 +85,10 @@ class _NotYetError(Exception):
 def user_agent(contact: str | None) -> str:
     """Return the name to ask under. Raises `ConfigError` without a mail address or URL of whoever asks."""
     if contact is None or not _CONTACT.fullmatch(contact):
-        said = f", got {contact!r:.80}" if contact else ""
-        raise ConfigError(f"--contact must be a mail address or URL of yours, for the API's owners to reach you{said}")
+        ending = f", got {contact!r:.80}" if contact else ""
+        raise ConfigError(
+            f"--contact must be a mail address or URL of yours, for the API's owners to reach you{ending}"
+        )
     return f"byline/{version('byline')} ({contact}) aiohttp/{aiohttp.__version__}"
 
 
@@ -194,8 +196,8 @@ class Asker:
         if complaint is None and status != 200:
             complaint = Complaint(text=f"status {status}")
         if complaint is not None:
-            said = f"{host} says: {one_line(complaint.text):.300}"
-            raise _NotYetError(said, wanted_s) if complaint.may_pass or status in PASSING else SourceError(said)
+            message = f"{host} says: {one_line(complaint.text):.300}"
+            raise _NotYetError(message, wanted_s) if complaint.may_pass or status in PASSING else SourceError(message)
         when = self._time_of(response.headers.get("Date"), host)
         return Answered(request=url, retrieved_at=when, sha256=sha256_hex(body), body=body.decode(), answer=answer)
 
@@ -244,10 +246,10 @@ def _date_in(header: str | None) -> datetime | None:
 def _of_certificate(error: aiohttp.ClientConnectorCertificateError, host: str) -> str:
     cause = error.certificate_error
     why = getattr(cause, "verify_message", "") or str(cause)
-    said = f"the certificate of {host} cannot be trusted: {_line(why)}"
+    message = f"the certificate of {host} cannot be trusted: {_line(why)}"
     if getattr(cause, "verify_code", 0) not in OF_TIME:
-        return said
-    return f"{said}; or this machine's clock is wrong: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        return message
+    return f"{message}; or this machine's clock is wrong: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _line(error: object) -> str:

@@ -106,8 +106,8 @@ def commons(
     api: str = API,
 ) -> Commons:
     """Return what to ask. Raises `ConfigError` unless it is exactly one of the four."""
-    told = {"category": category, "search": search, "image_usage": image_usage}
-    ways = [way for way, value in told.items() if value] + (["titles"] if titles else [])
+    options = {"category": category, "search": search, "image_usage": image_usage}
+    ways = [way for way, value in options.items() if value] + (["titles"] if titles else [])
     if len(ways) != 1:
         raise ConfigError("give one of --category, --search, --image-usage and --titles")
     if titles:
@@ -117,7 +117,7 @@ def commons(
         parts = [names[at : at + page_size] for at in range(0, len(names), page_size)]
         return Commons(api, [{"titles": "|".join(part)} for part in parts])
     generator, fixed, name, limit = GENERATORS[ways[0]]
-    value = str(told[ways[0]])
+    value = str(options[ways[0]])
     if ways[0] != "search":
         value = _with_prefix(value, "Category:" if ways[0] == "category" else "File:")
     return Commons(api, [{"generator": generator, name: value, limit: str(page_size), **fixed}])

@@ -77,14 +77,14 @@ class Openverse:
                 return None
             return Complaint(text=f"neither results nor an error, but {', '.join(sorted(answer)) or 'nothing'}")
         words = answer.get("detail") or answer.get("error_description") or answer.get("error")
-        said = str(words) if words else "; ".join(f"{key}: {value}" for key, value in sorted(answer.items()))
+        message = str(words) if words else "; ".join(f"{key}: {value}" for key, value in sorted(answer.items()))
         for secret in filter(None, (*(self.key or ()), self.token)):
-            said = said.replace(secret, "...")
+            message = message.replace(secret, "...")
         if status in (401, 403) and self.key:
-            return Complaint(text=f"the key in {CLIENT_ID} and {CLIENT_SECRET} is refused ({said}); check both")
+            return Complaint(text=f"the key in {CLIENT_ID} and {CLIENT_SECRET} is refused ({message}); check both")
         if status in (401, 403):
-            return Complaint(text=f"{said}; set {CLIENT_ID} and {CLIENT_SECRET} to a key of yours")
-        return Complaint(text=said or f"status {status}")
+            return Complaint(text=f"{message}; set {CLIENT_ID} and {CLIENT_SECRET} to a key of yours")
+        return Complaint(text=message or f"status {status}")
 
     async def headers(self, asker: Asker) -> dict[str, str]:
         """Return what shows the key: a token, asked for anew before it ends. Nothing without a key."""

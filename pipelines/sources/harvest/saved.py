@@ -75,21 +75,21 @@ class SavedFile:
         while end > 0:
             start = max(0, end - _BLOCK_BYTES)
             self.file.seek(start)
-            found = self.file.read(end - start).rfind(b"\n")
-            if found >= 0:
-                return start + found + 1
+            offset = self.file.read(end - start).rfind(b"\n")
+            if offset >= 0:
+                return start + offset + 1
             end = start
         return 0
 
     def _line(self, line: bytes) -> SavedLine:
         try:
-            said = json.loads(line)
-            if sha256_hex(said["body"].encode()) != said["sha256"]:
+            saved = json.loads(line)
+            if sha256_hex(saved["body"].encode()) != saved["sha256"]:
                 raise ValueError("the body is not what its sha256 says")
-            answer = json.loads(said["body"])
-            if not (isinstance(answer, dict) and isinstance(said["pictures"], int)):
+            answer = json.loads(saved["body"])
+            if not (isinstance(answer, dict) and isinstance(saved["pictures"], int)):
                 raise TypeError("the body is no object")
-            return SavedLine(request=str(said["request"]), answer=answer, pictures=said["pictures"])
+            return SavedLine(request=str(saved["request"]), answer=answer, pictures=saved["pictures"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SourceError(
                 f"{self.path} is damaged ({str(error).splitlines()[0]:.120}), so this harvest cannot go on; "

@@ -51,8 +51,8 @@ def read_source(reader: str, path: str, source: str, options: ReadOptions) -> It
 
     Raises `SourceError`, one line, for a file that it cannot read and for a row that it stumbles over.
     """
-    found = check_reader(reader)
-    if found is None:
+    added = check_reader(reader)
+    if added is None:
         options.refuse_for(reader)
-    read = READERS[reader] if found is None else added_reader(found)
+    read = READERS[reader] if added is None else added_reader(added)
     yield from told_rows(lambda: read(path, source, options), f"reader {reader}", path, source)

@@ -32,8 +32,8 @@ class Repeats:
         asked = [record for record in records if record.held is None]
         buckets = np.array([crc32(record.url.encode()) % _BUCKETS for record in asked], np.int64)
         np.add.at(self._rows, buckets, 1)
-        for place in np.flatnonzero(self._rows[buckets] > _SUSPECT_ROWS).tolist():
-            self._count(asked[place])
+        for index in np.flatnonzero(self._rows[buckets] > _SUSPECT_ROWS).tolist():
+            self._count(asked[index])
         if len(self._suspects) > _MOST_SUSPECTS:
             self._suspects = Counter(dict(self._suspects.most_common(_MOST_SUSPECTS // 2)))
 
@@ -49,9 +49,9 @@ class Repeats:
 
 def characters_of(record: ImageRecord) -> int:
     """Return how much a record says."""
-    said = [value for value in vars(record).values() if isinstance(value, str)]
+    texts = [value for value in vars(record).values() if isinstance(value, str)]
     pairs = (*record.license_claims, *record.extras)
-    return sum(map(len, said)) + sum(map(len, record.tags)) + sum(len(text) for pair in pairs for text in pair)
+    return sum(map(len, texts)) + sum(map(len, record.tags)) + sum(len(text) for pair in pairs for text in pair)
 
 
 def bounded(row: Row) -> Row:

@@ -30,14 +30,16 @@ def picture_column(schema: pa.Schema, options: ReadOptions, path: str, *, has_ur
             raise SourceError(f"{path} has no column {chosen!r} of bytes, which the config names for {PICTURE}")
         return PictureColumn(name=chosen, index=schema.names.index(chosen))
     kept = [field for field in schema if field.name not in options.ignore_columns]
-    found = [field.name for field in kept if is_struct_with_bytes(field.type)]
-    if not found and not has_urls:
-        found = [field.name for field in kept if is_bytes(field.type)]
-    ranked = [next((name for name in found if folded(name) == folded(wanted)), None) for wanted in NAMES]
-    best = next((name for name in ranked if name is not None), found[0] if len(found) == 1 else None)
-    if found and best is None:
-        columns = " and ".join(found[:5])
-        raise SourceError(f'{path}: {columns} may each hold the pictures; say columns = {{ picture = "{found[0]}" }}')
+    picture_names = [field.name for field in kept if is_struct_with_bytes(field.type)]
+    if not picture_names and not has_urls:
+        picture_names = [field.name for field in kept if is_bytes(field.type)]
+    ranked = [next((name for name in picture_names if folded(name) == folded(wanted)), None) for wanted in NAMES]
+    best = next((name for name in ranked if name is not None), picture_names[0] if len(picture_names) == 1 else None)
+    if picture_names and best is None:
+        columns = " and ".join(picture_names[:5])
+        raise SourceError(
+            f'{path}: {columns} may each hold the pictures; say columns = {{ picture = "{picture_names[0]}" }}'
+        )
     return PictureColumn(name=best, index=schema.names.index(best)) if best is not None else None
 
 
@@ -49,7 +51,7 @@ def told_of_picture(value: Any) -> dict[str, Any] | None:
     data = bytes_in(value)
     if data is None:
         return None
-    beside = {name: said for name, said in value.items() if name != "bytes"} if isinstance(value, Mapping) else {}
+    beside = {name: member for name, member in value.items() if name != "bytes"} if isinstance(value, Mapping) else {}
     return {**beside, "sha256": sha256_hex(data)}
 
 

@@ -56,8 +56,8 @@ def _is_answer(answer: dict[str, Any]) -> bool:
 def _pages(answer: dict[str, Any]) -> list[Any]:
     query = answer.get("query")
     pages = query.get("pages") if isinstance(query, dict) else None
-    found = list(pages.values()) if isinstance(pages, dict) else pages
-    return found if isinstance(found, list) else []
+    listed = list(pages.values()) if isinstance(pages, dict) else pages
+    return listed if isinstance(listed, list) else []
 
 
 def _has_image(page: Any) -> bool:
@@ -80,20 +80,20 @@ def _read_page(page: dict[str, Any], saved: SavedAnswer, source: str, place: str
     info = page["imageinfo"][0]
     if info.get("filemissing"):
         raise ValueError("the page has lost its file")
-    said = _texts(info.get("extmetadata") or {})  # MediaWiki writes an empty one as a list
+    metadata = _texts(info.get("extmetadata") or {})  # MediaWiki writes an empty one as a list
     return ImageRecord(
         source=source,
         id=f"M{page['pageid']}",
         url=needed_text(info, "url"),
         landing_url=text_at(info, "descriptionurl"),
-        license_claims=tuple((field, said[field]) for field in LICENSE_FIELDS if said.get(field)),
-        title=plain_text(said.get("ObjectName") or text_at(page, "title") or "") or None,
-        creator=plain_text(said.get("Artist", "")) or text_at(info, "user"),
-        description=plain_text(said.get("ImageDescription", "")) or None,
-        tags=tuple(tag for tag in plain_text(said.get("Categories", "")).split("|") if tag),
+        license_claims=tuple((field, metadata[field]) for field in LICENSE_FIELDS if metadata.get(field)),
+        title=plain_text(metadata.get("ObjectName") or text_at(page, "title") or "") or None,
+        creator=plain_text(metadata.get("Artist", "")) or text_at(info, "user"),
+        description=plain_text(metadata.get("ImageDescription", "")) or None,
+        tags=tuple(tag for tag in plain_text(metadata.get("Categories", "")).split("|") if tag),
         width=info.get("width"),
         height=info.get("height"),
-        extras=extras_of({**page, **info, **said}, options),
+        extras=extras_of({**page, **info, **metadata}, options),
         evidence=saved.evidence(place, page, retrieved_at=text_at(saved.answer, "curtimestamp")),
     )
 

@@ -124,7 +124,7 @@ def _names_wanted(line: bytes, delimiter: str) -> list[str]:
     for mark in (delimiter, *MARKS):
         is_url = [_URL.match(field.strip()) is not None for field in fields_of(line, mark)]
         if any(is_url):
-            return ["url" if one else "..." for one in is_url[:20]]
+            return ["url" if matches else "..." for matches in is_url[:20]]
     return []
 
 
@@ -135,7 +135,7 @@ def _record(
         line.decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8: {error}") from error
-    said = with_partition(row, partition)
-    retrieved_at = said[columns.fields["retrieved_at"]] if "retrieved_at" in columns.fields else None
+    values = with_partition(row, partition)
+    retrieved_at = values[columns.fields["retrieved_at"]] if "retrieved_at" in columns.fields else None
     evidence = Evidence(file=path, place=place, sha256=sha256_hex(line), retrieved_at=retrieved_at or None)
-    return record_of(said, columns, source, evidence)
+    return record_of(values, columns, source, evidence)

@@ -86,8 +86,8 @@ def fields_of(line: bytes, mark: str) -> list[str]:
 
 
 def _has_urls(names: Sequence[str], options: ReadOptions) -> bool:
-    found = [name.strip() for name in names]
-    return options.columns["url"] in found if "url" in options.columns else "url" in map(field_of, found)
+    header = [name.strip() for name in names]
+    return options.columns["url"] in header if "url" in options.columns else "url" in map(field_of, header)
 
 
 def quotes_wrap(path: str, delimiter: str, names: Sequence[str], *, has_header: bool) -> bool:

@@ -26,21 +26,23 @@ def files_of(path: str, *, source: str | None = None) -> list[str]:
     """
     if is_far(path):
         return list(states_of(path, source=source))
-    place = Path(path)
+    file_or_folder = Path(path)
     of_source = f" of source {source}" if source else " in the corpus config"
     try:
-        if path and place.is_file():
+        if path and file_or_folder.is_file():
             return [path]
-        if path and place.is_dir():
-            found = [file for file in place.rglob("*") if file.is_file() and not _is_hidden(file, place)]
+        if path and file_or_folder.is_dir():
+            files = [
+                file for file in file_or_folder.rglob("*") if file.is_file() and not _is_hidden(file, file_or_folder)
+            ]
         else:
             names = glob(path, recursive=True) if has_magic(path) else []  # noqa: PTH207 - `path` may be absolute
-            found = [Path(name) for name in names if Path(name).is_file()]
-        if not found:
+            files = [Path(name) for name in names if Path(name).is_file()]
+        if not files:
             raise SourceError(f"no source file {_why_none(path)}; check `path`{of_source}")
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}; check `path`{of_source}") from error
-    return [str(file) for file in sorted(found)]
+    return [str(file) for file in sorted(files)]
 
 
 def states_of(path: str, *, source: str | None = None) -> Mapping[str, str]:
@@ -59,7 +61,7 @@ def states_of(path: str, *, source: str | None = None) -> Mapping[str, str]:
 
 
 def _why_none(path: str) -> str:
-    place = Path(path)
+    file_or_folder = Path(path)
     if "://" in path:
         stores = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         return (
@@ -69,9 +71,13 @@ def _why_none(path: str) -> str:
         return f"at {path}: ~ is not read as your home, write the path out"
     if has_magic(path):
         return f"for {path}"
-    if path and place.is_dir():
+    if path and file_or_folder.is_dir():
         return f"in the folder {path}"
-    return f"at {path}, which is a pipe or a device" if path and place.exists() else f"at {path or 'an empty path'}"
+    return (
+        f"at {path}, which is a pipe or a device"
+        if path and file_or_folder.exists()
+        else f"at {path or 'an empty path'}"
+    )
 
 
 def metadata_of(path: str) -> list[str]:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from byline.catalog.corpora.records import Evidence, ImageRecord, LeftOut, Row, UnreadableRow
 from byline.catalog.errors import SourceError
 from byline.pipelines.sources.readers.inside import Inside, look_inside
-from byline.pipelines.sources.readers.layers import Layers, Said
+from byline.pipelines.sources.readers.layers import Layer, Layers
 from byline.pipelines.sources.readers.options import AS_IT_IS, ReadOptions
 from byline.pipelines.sources.readers.parquet import row_digest
 from byline.pipelines.sources.readers.rows import read_row
@@ -78,12 +78,12 @@ class _Folder:
             yield from self._left(below)
             try:
                 with os.scandir(self.root / below) as entries:
-                    found = sorted(entries, key=lambda entry: entry.name)
+                    sorted_entries = sorted(entries, key=lambda entry: entry.name)
             except OSError as error:
                 yield UnreadableRow(place=_shown(below) or ".", problem=f"cannot be read: {error.strerror}")
                 continue
-            yield from (LeftOut(kind="hidden file") for entry in found if entry.name.startswith("."))
-            seen = [entry for entry in found if not entry.name.startswith(".")]
+            yield from (LeftOut(kind="hidden file") for entry in sorted_entries if entry.name.startswith("."))
+            seen = [entry for entry in sorted_entries if not entry.name.startswith(".")]
             inner = [entry.name for entry in seen if entry.is_dir(follow_symlinks=False)]
             folders += [f"{below}{name}/" for name in reversed(inner)]
             names = [e.name for e in seen if not e.is_dir(follow_symlinks=False)]
@@ -114,7 +114,7 @@ class _Folder:
         for name in pictures:
             stem = name.rpartition(".")[0] or name
             sidecars = dict.fromkeys((f"{name}{SIDECAR}", f"{stem}{SIDECAR}", captions.get(stem, "")))
-            beside = [one for one in sidecars if one in there]
+            beside = [sidecar for sidecar in sidecars if sidecar in there]
             taken.update(beside)
             yield from self._read(below, name, beside, there)
         for name in names:
@@ -131,7 +131,7 @@ class _Folder:
         rows = [row for table in self.tables if (row := table.take(below + name, there)) is not None]
         try:
             held = self._place_of(below + name)
-            layers = [(one, self._sidecar(below, one)) for one in beside]
+            layers = [(sidecar, self._sidecar(below, sidecar)) for sidecar in beside]
             with_coordinates = bool(COORDINATES & set(self.options.save_additional_columns))
             with open(os.open(held, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 size = os.fstat(file.fileno()).st_size
@@ -143,10 +143,10 @@ class _Folder:
             yield UnreadableRow(place=place, problem=str(error)[:200])
             return
         yield from (UnreadableRow(place=place, problem=problem) for problem in inside.problems)
-        said = layers + rows
-        yield read_row(partial(self._record, below + name, held, said, inside), place=place)
+        statements = layers + rows
+        yield read_row(partial(self._record, below + name, held, statements, inside), place=place)
 
-    def _sidecar(self, below: str, sidecar: str) -> Said:
+    def _sidecar(self, below: str, sidecar: str) -> Layer:
         try:
             with open(os.open(self._place_of(below + sidecar), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 data = file.read(MAX_SIDECAR_BYTES + 1)
@@ -156,33 +156,33 @@ class _Folder:
 
     def _place_of(self, name: str) -> str:
         """Return where a file really lies. Raises `ValueError` unless it is a regular file in the folder."""
-        place = self.root / name
+        path = self.root / name
         if _shown(name) != name:
             raise ValueError("a name that is not UTF-8; give it another")
-        if place.is_symlink():
+        if path.is_symlink():
             try:
-                place = place.resolve(strict=True)
+                path = path.resolve(strict=True)
             except (OSError, RuntimeError) as error:
                 raise ValueError("a link that leads nowhere") from error
-            if not place.is_relative_to(self.root):
+            if not path.is_relative_to(self.root):
                 raise ValueError("a link that leaves the folder; put the file itself there")
-        mode = place.stat().st_mode
+        mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             raise ValueError("a link to a folder, which is not followed" if stat.S_ISDIR(mode) else "no regular file")
-        if _LIKE_A_MEMBER.fullmatch(str(place)):
+        if _LIKE_A_MEMBER.fullmatch(str(path)):
             raise ValueError("a name that ends like a place in a tar (#1+2) or table (#1@2); give it another")
-        return str(place)
+        return str(path)
 
-    def _record(self, name: str, held: str, statements: Sequence[tuple[str, Said]], inside: Inside) -> ImageRecord:
-        layers: list[Said] = [*(layer for _, layer in statements), inside.statements]
+    def _record(self, name: str, held: str, statements: Sequence[tuple[str, Layer]], inside: Inside) -> ImageRecord:
+        layers: list[Layer] = [*(layer for _, layer in statements), inside.statements]
         self.num_read += 1
         self._unsaid.difference_update(*layers)
         picture = Layers(layers, self.options)
         first = {field: value for field, (_, value) in picture.fields().items()}
-        told = [place for place, _ in statements] + (["the picture itself"] if inside.statements else [])
+        places = [place for place, _ in statements] + (["the picture itself"] if inside.statements else [])
         evidence = Evidence(
             file=f"{self.path.rstrip('/')}/{name}",
-            place=", ".join(told) or "its path",
+            place=", ".join(places) or "its path",
             sha256=row_digest({"file": name, "said": layers}),
             retrieved_at=text_of("retrieved_at", first.get("retrieved_at")),
         )

@@ -43,7 +43,7 @@ class Distinct:
             while len(self._kept) > SAMPLE:
                 self._level += 1
                 self._below >>= 1
-                self._kept = {one for one in self._kept if one < self._below}
+                self._kept = {number for number in self._kept if number < self._below}
 
     @property
     def number(self) -> int:
@@ -94,9 +94,9 @@ class IdCheck:
             self._unique = {name: set() for name in row if name not in taken}
         for name in list(self._unique):
             value = row.get(name)
-            said = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-            if 0 < len(said) <= MAX_ID_CHARACTERS and said not in self._unique[name]:
-                self._unique[name].add(said)
+            text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+            if 0 < len(text) <= MAX_ID_CHARACTERS and text not in self._unique[name]:
+                self._unique[name].add(text)
             else:
                 del self._unique[name]
 

@@ -130,8 +130,8 @@ def _read_row(
         return UnreadableRow(place=place, problem=row.why)
 
     def read() -> ImageRecord:
-        said = str(row[columns.fields["retrieved_at"]] or "") if "retrieved_at" in columns.fields else ""
-        evidence = Evidence(file=path, place=place, sha256=row_digest(row), retrieved_at=said or retrieved_at)
+        stated_time = str(row[columns.fields["retrieved_at"]] or "") if "retrieved_at" in columns.fields else ""
+        evidence = Evidence(file=path, place=place, sha256=row_digest(row), retrieved_at=stated_time or retrieved_at)
         record = record_of(row, columns, source, evidence)
         if row["status"] != SUCCESS:
             return record

@@ -97,14 +97,14 @@ def look_inside(file: IO[bytes], *, size: int, with_coordinates: bool) -> Inside
     ]
     for part, read in parts:
         try:
-            found = list(read())
+            named_texts = list(read())
         except ValueError as error:
             problems.append(f"its {part} cannot be read: {_why(error)}")
             continue
-        for name, text in found:
-            said = statements.setdefault(name, [])
-            if text not in said and len(said) < MAX_ITEMS:
-                said.append(text)
+        for name, text in named_texts:
+            texts = statements.setdefault(name, [])
+            if text not in texts and len(texts) < MAX_ITEMS:
+                texts.append(text)
     width, height = (side if side < 1 << 31 else None for side in (head.width, head.height))
     return Inside(width=width, height=height, statements=statements, problems=tuple(problems))
 
@@ -144,12 +144,12 @@ def _degrees(reference: bytes, value: list[float]) -> str | None:
 
 
 def _iptc(data: bytes) -> Iterator[tuple[str, str]]:
-    found: dict[tuple[int, int], list[bytes]] = {}
+    data_sets: dict[tuple[int, int], list[bytes]] = {}
     for number, value in _data_sets(data):
-        found.setdefault(number, []).append(value)
-    is_utf_8 = found.get(_IPTC_ENCODING) == [_IPTC_UTF_8]
-    for place, name in IPTC.items():
-        for value in found.get(place, ()):
+        data_sets.setdefault(number, []).append(value)
+    is_utf_8 = data_sets.get(_IPTC_ENCODING) == [_IPTC_UTF_8]
+    for number, name in IPTC.items():
+        for value in data_sets.get(number, ()):
             text = _clean(value.decode("utf-8", "replace") if is_utf_8 else _utf_8(value))
             if text:
                 yield name, text
@@ -157,16 +157,16 @@ def _iptc(data: bytes) -> Iterator[tuple[str, str]]:
 
 def _data_sets(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
     """Yield record, number and content of each data set of IPTC-IIM, up to what is none. Raises `ValueError`."""
-    place = 0
-    while data[place : place + 1] == b"\x1c":
-        size, start = int.from_bytes(data[place + 3 : place + 5]), place + 5
+    offset = 0
+    while data[offset : offset + 1] == b"\x1c":
+        size, start = int.from_bytes(data[offset + 3 : offset + 5]), offset + 5
         if size >> 15:  # the size of the size
             start += size & 0x7FFF
-            size = int.from_bytes(data[place + 5 : start])
-        if len(data) < start + size or start - place > 9:
+            size = int.from_bytes(data[offset + 5 : start])
+        if len(data) < start + size or start - offset > 9:
             raise ValueError("a data set that is cut off")
-        yield (data[place + 1], data[place + 2]), data[start : start + size]
-        place = start + size
+        yield (data[offset + 1], data[offset + 2]), data[start : start + size]
+        offset = start + size
 
 
 def _xmp(data: Bytes) -> Iterator[tuple[str, str]]:

@@ -36,19 +36,19 @@ def names_in(path: str) -> list[str]:
 
     Raises `SourceError` when these are no JSON objects.
     """
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     first = None
     for line in islice(filter(bytes.strip, lines_of(path)), ROWS_LOOKED_AT):
         try:
-            found.update(dict.fromkeys(_row(line)))
+            names.update(dict.fromkeys(_row(line)))
         except ValueError as error:
             first = first or error
-        if len(found) > MAX_NAMES:
+        if len(names) > MAX_NAMES:
             raise SourceError(f"{path} has more than {MAX_NAMES:,} different keys, which is no table; check `path`")
-    if not found:
+    if not names:
         why = first or "it has no rows"
         raise SourceError(f"{path} is no table with a JSON object a line: {why}; check `path` and `reader`")
-    return list({**found, **partition_of(path)})
+    return list({**names, **partition_of(path)})
 
 
 def _read_file(path: str, source: str, options: ReadOptions, check: IdCheck) -> Iterator[Row]:
@@ -67,8 +67,8 @@ def _read_file(path: str, source: str, options: ReadOptions, check: IdCheck) -> 
 
 
 def _record(row: dict[str, Any], line: bytes, columns: Columns, path: str, source: str, place: str) -> ImageRecord:
-    said = row.get(columns.fields["retrieved_at"]) if "retrieved_at" in columns.fields else None
-    retrieved_at = str(said) if said else None
+    stated_time = row.get(columns.fields["retrieved_at"]) if "retrieved_at" in columns.fields else None
+    retrieved_at = str(stated_time) if stated_time else None
     evidence = Evidence(file=path, place=place, sha256=sha256_hex(line.rstrip(b"\r\n")), retrieved_at=retrieved_at)
     return record_of(row, columns, source, evidence)
 

@@ -40,30 +40,34 @@ LICENSE = ("license", "license_url")
 NAMED = frozenset({"license", "creator"})
 """Fields that an object may have a name and a URL of."""
 
-Said = Mapping[str, Any]
+Layer = Mapping[str, Any]
 """What one layer states: name -> value."""
 
 
 class Layers:
     """What is said of one picture, the most wanted layer first."""
 
-    def __init__(self, layers: Sequence[Said], options: ReadOptions) -> None:
+    def __init__(self, layers: Sequence[Layer], options: ReadOptions) -> None:
         self.options = options
         opened = [opened_up(layer) for layer in layers]
         ignored = set(options.ignore_columns)
-        self.layers = [{name: said for name, said in layer.items() if name not in ignored} for layer in opened]
+        self.layers = [{name: value for name, value in layer.items() if name not in ignored} for layer in opened]
         chosen = set(options.columns.values())
-        said = [{name: value for name, value in layer.items() if not is_empty(value)} for layer in self.layers]
-        self._said = said
-        self._texts = [[name for name in texts_of(layer) if name not in chosen] for layer in said]
+        stated = [{name: value for name, value in layer.items() if not is_empty(value)} for layer in self.layers]
+        self._said = stated
+        self._texts = [[name for name in texts_of(layer) if name not in chosen] for layer in stated]
 
     def fields(self) -> dict[str, tuple[str, Any]]:
         """Return field -> the name that says it and the value, of all but licenses.
 
         Raises `AmbiguousNameError` when two names in one layer may be it and say different things.
         """
-        found = {field: self._first(field) for field in FIELDS if field not in LICENSE}
-        return {field: (one[0], one[1]) for field, one in found.items() if one is not None}
+        first_by_field = {field: self._first(field) for field in FIELDS if field not in LICENSE}
+        return {
+            field: (named_value[0], named_value[1])
+            for field, named_value in first_by_field.items()
+            if named_value is not None
+        }
 
     def claims(self) -> tuple[tuple[str, str], ...]:
         """Return every statement of a license, once. Those that the config names are then the only ones."""
@@ -79,20 +83,20 @@ class Layers:
 
     def extras(self) -> tuple[tuple[str, str], ...]:
         """Return what the config asks for beside."""
-        found = []
+        additional = []
         for name in self.options.save_additional_columns:
             value = next((layer[name] for layer in self._said if name in layer), None)
             if value is not None:
-                found.append((name, as_text(value[0] if isinstance(value, list) and len(value) == 1 else value)))
-        return tuple(found)
+                additional.append((name, as_text(value[0] if isinstance(value, list) and len(value) == 1 else value)))
+        return tuple(additional)
 
     def _first(self, field: str) -> tuple[str, Any] | None:
         chosen = self.options.columns.get(field)
         named = ((layer, chosen if chosen in layer else None) for layer in self._said)
-        found = named if chosen else self._by_name(field)
-        return next(((name, layer[name]) for layer, name in found if name is not None), None)
+        layers_and_names = named if chosen else self._by_name(field)
+        return next(((name, layer[name]) for layer, name in layers_and_names if name is not None), None)
 
-    def _by_name(self, field: str) -> Iterator[tuple[Said, str | None]]:
+    def _by_name(self, field: str) -> Iterator[tuple[Layer, str | None]]:
         title = self._first("title") if field == "description" else None
         for layer, texts in zip(self._said, self._texts, strict=True):
             yield layer, one_of(field, layer, values=layer)
@@ -123,17 +127,17 @@ def with_picture(row: Row, data: bytes | None, options: ReadOptions, place: str)
 def _with_layer(record: ImageRecord, layer: Layers) -> ImageRecord:
     first = {field: value for field, (_, value) in layer.fields().items()}
     lines = {field: getattr(record, field) for field in ("title", "creator", "description")}
-    lines |= {field: line_of(field, first[field]) for field, said in lines.items() if is_empty(said) and field in first}
+    lines |= {field: line_of(field, first[field]) for field, line in lines.items() if is_empty(line) and field in first}
     claims = tuple(dict.fromkeys((*record.license_claims, *layer.claims())))
     return replace(record, **lines, tags=record.tags or tags_of(first.get("tags")), license_claims=claims)
 
 
-def _claiming(layer: Said) -> list[str]:
+def _claiming(layer: Layer) -> list[str]:
     beside = [name for wanted in CLAIMS for name in layer if folded(name) == wanted]
     return [*beside, *(name for name in CLAIMS_INSIDE if name in layer)]
 
 
-def opened_up(layer: Said) -> dict[str, Any]:
+def opened_up(layer: Layer) -> dict[str, Any]:
     """Return a layer in which objects with a name, `"author": {"name": ..., "url": ...}`, are that name and a URL.
 
     Of a person or a license the URL may be all that is said.
@@ -143,9 +147,9 @@ def opened_up(layer: Said) -> dict[str, Any]:
         opened[name] = value
         if not isinstance(value, Mapping):
             continue
-        said = name_in(value)
-        if said is not value:
-            opened[name] = said
+        named = name_in(value)
+        if named is not value:
+            opened[name] = named
         elif field_of(name) in NAMED and all(value.get(key) is None for key in NAME_KEYS):
             opened[name] = None
         if opened[name] is not value and isinstance(value.get("url"), str):

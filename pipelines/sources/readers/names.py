@@ -83,8 +83,8 @@ CLAIMS = (*_FOLDED["license"][:1], *_FOLDED["license_url"][:1], *_FOLDED["licens
 
 def field_of(name: str) -> str | None:
     """Return the field that a name is taken for; `title` for a text, which is that or the description."""
-    found = (field for field, names in _FOLDED.items() if folded(name) in names)
-    return next(found, "title" if folded(name) in _TEXTS else None)
+    fields = (field for field, names in _FOLDED.items() if folded(name) in names)
+    return next(fields, "title" if folded(name) in _TEXTS else None)
 
 
 def one_of(field: str, names: Iterable[str], *, values: Mapping[str, Any] | None = None) -> str | None:
@@ -98,8 +98,8 @@ def one_of(field: str, names: Iterable[str], *, values: Mapping[str, Any] | None
 
 def texts_of(names: Iterable[str]) -> list[str]:
     """Return the names that are `TEXTS`, the most wanted first. Raises `AmbiguousNameError` when two are one."""
-    found = list(names)
-    return [one for text in _TEXTS if (one := _first("title", (text,), found)) is not None]
+    all_names = list(names)
+    return [text_name for text in _TEXTS if (text_name := _first("title", (text,), all_names)) is not None]
 
 
 def file_name_of(names: Iterable[str]) -> str | None:
@@ -112,11 +112,11 @@ def _first(
 ) -> str | None:
     ranks = [wanted[:1], wanted[1:]] if field == "creator" else [(name,) for name in wanted]
     for rank in ranks:
-        found = sorted({name for name in names if folded(name) in rank})
-        if len(found) > 1 and (values is None or any(values[name] != values[found[0]] for name in found)):
-            raise AmbiguousNameError(field, found)
-        if found:
-            return found[0]
+        matches = sorted({name for name in names if folded(name) in rank})
+        if len(matches) > 1 and (values is None or any(values[name] != values[matches[0]] for name in matches)):
+            raise AmbiguousNameError(field, matches)
+        if matches:
+            return matches[0]
     return None
 
 
@@ -124,4 +124,4 @@ def nearest(name: str) -> str | None:
     """Return the field that a name which is none of its names comes nearest to, none when none is near."""
     words = [folded(word) for word in re.split(r"[^\w]+|_", name) if len(word) > 2]
     near = [folded(name), *get_close_matches(folded(name), _FIELD_OF, n=3, cutoff=NEAR_ENOUGH), *words]
-    return next((_FIELD_OF[one] for one in near if one in _FIELD_OF), None)
+    return next((_FIELD_OF[near_name] for near_name in near if near_name in _FIELD_OF), None)

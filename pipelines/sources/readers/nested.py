@@ -15,17 +15,17 @@ MAX_DEPTH = 4
 
 def with_nested(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row with what lies in its objects, under dotted names. A name that is there already stays as it is."""
-    found = opened_up(row)
+    flattened = opened_up(row)
     for name, value in _inner(row, "", MAX_DEPTH):
-        found.setdefault(name, value)
-    return found
+        flattened.setdefault(name, value)
+    return flattened
 
 
 def _inner(row: Mapping[str, Any], before: str, depth: int) -> Iterator[tuple[str, Any]]:
     for name, value in row.items():
         if isinstance(value, Mapping) and depth:
-            for inner, said in value.items():
-                yield f"{before}{name}.{inner}", said
+            for inner, inner_value in value.items():
+                yield f"{before}{name}.{inner}", inner_value
             yield from _inner(value, f"{before}{name}.", depth - 1)
 
 
@@ -35,7 +35,7 @@ def names_of(schema: pa.Schema) -> list[str]:
     twice = [name for name in names if schema.names.count(name) > 1]
     for field in schema:
         if pa.types.is_struct(field.type):
-            inner = {one.name for one in field.type}
+            inner = {child.name for child in field.type}
             if "url" in inner and (inner & set(NAME_KEYS) or field_of(field.name) in NAMED):
                 names.setdefault(f"{field.name}_url")
             names.update(dict.fromkeys(_leaves(field, "", MAX_DEPTH)))
@@ -43,7 +43,7 @@ def names_of(schema: pa.Schema) -> list[str]:
 
 
 def _leaves(field: pa.Field, before: str, depth: int) -> Iterator[str]:
-    for one in field.type:
-        yield f"{before}{field.name}.{one.name}"
-        if pa.types.is_struct(one.type) and depth > 1:
-            yield from _leaves(one, f"{before}{field.name}.", depth - 1)
+    for child in field.type:
+        yield f"{before}{field.name}.{child.name}"
+        if pa.types.is_struct(child.type) and depth > 1:
+            yield from _leaves(child, f"{before}{field.name}.", depth - 1)

@@ -52,8 +52,8 @@ class ReadOptions(BaseModel, frozen=True, extra="forbid"):
     @property
     def identity(self) -> dict[str, Any]:
         """What of it can change a record, as it enters digests: what is not set is not in it, save what always was."""
-        said = self.model_dump(exclude_defaults=True)
-        return {"columns": {}, "save_additional_columns": (), **said}
+        options = self.model_dump(exclude_defaults=True)
+        return {"columns": {}, "save_additional_columns": (), **options}
 
     def refuse_for(self, reader: str) -> None:
         """Raise `SourceError` when something is said that this reader of ours has no use for."""

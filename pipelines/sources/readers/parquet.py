@@ -45,10 +45,10 @@ def read_parquet(path: str, source: str, options: ReadOptions = AS_IT_IS) -> Ite
 
 def _name_in(path: str, file: str) -> str:
     """Return a name of a file that does not depend on where the source lies."""
-    place = PurePath(path)
-    while has_magic(str(place)):
-        place = place.parent
-    return PurePath(file).name if PurePath(file) == place else PurePath(file).relative_to(place).as_posix()
+    root = PurePath(path)
+    while has_magic(str(root)):
+        root = root.parent
+    return PurePath(file).name if PurePath(file) == root else PurePath(file).relative_to(root).as_posix()
 
 
 def names_in(path: str) -> list[str]:
@@ -190,12 +190,16 @@ class _Reading:
         pictures, held, data = self.layout.pictures, None, None
         if pictures is not None:
             data = bytes_in(row[pictures.name])
-            told = told_of_picture(row[pictures.name])
-            held = Held(name=f"{self.name}#{number}", place=pictures.held(self.path, number - 1)) if told else None
-            row = {**row, pictures.name: told}
-        said = with_nested(row) if self.layout.has_nested else row
-        self.check.add(said, self.layout.columns)
-        record = read_row(lambda: self._record(row, said, held, place), place=place)
+            stated_picture = told_of_picture(row[pictures.name])
+            held = (
+                Held(name=f"{self.name}#{number}", place=pictures.held(self.path, number - 1))
+                if stated_picture
+                else None
+            )
+            row = {**row, pictures.name: stated_picture}
+        values = with_nested(row) if self.layout.has_nested else row
+        self.check.add(values, self.layout.columns)
+        record = read_row(lambda: self._record(row, values, held, place), place=place)
         yield from with_picture(record, data, self.options, place)
 
     def _record(self, row: dict[str, Any], values: dict[str, Any], held: Held | None, place: str) -> ImageRecord:

@@ -63,7 +63,7 @@ def bytes_of(array: pa.Array | pa.RecordBatch) -> int:
     if pa.types.is_struct(kind):
         return sum(map(bytes_of, array.flatten()))
     if pa.types.is_map(kind):
-        return sum(bytes_of(one.slice(*_span(array))) for one in (array.keys, array.items))
+        return sum(bytes_of(child.slice(*_span(array))) for child in (array.keys, array.items))
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return bytes_of(array.flatten()) + 8 * len(array)
     return int(array.nbytes)
@@ -124,8 +124,8 @@ def _rows_at_once(file: IO[bytes], parquet: pq.ParquetFile, path: str, batch_row
     end = os.fstat(file.fileno()).st_size
     for number in range(parquet.metadata.num_row_groups):
         group, num_bytes = parquet.metadata.row_group(number), 0
-        for place in range(group.num_columns):
-            column, is_list = group.column(place), parquet.schema.column(place).max_repetition_level > 0
+        for index in range(group.num_columns):
+            column, is_list = group.column(index), parquet.schema.column(index).max_repetition_level > 0
             pages = list(_pages(file, column, end))
             first, largest = (pages[0].num_bytes, max(page.num_bytes for page in pages)) if pages else (0, 0)
             num_bytes += largest

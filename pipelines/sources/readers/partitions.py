@@ -13,14 +13,14 @@ def partition_of(file: str) -> dict[str, str]:
 
     Only folders in one run, up from the file, are asked: where a table is kept says nothing of it.
     """
-    said: dict[str, str] = {}
+    partition: dict[str, str] = {}
     for part in reversed(PurePath(file).parts[:-1]):
         name, equals, value = part.partition("=")
         if not (name and equals):
             break
         if value != NOTHING:
-            said.setdefault(unquote(name), unquote(value))
-    return said
+            partition.setdefault(unquote(name), unquote(value))
+    return partition
 
 
 def with_partition(row: dict[str, Any], partition: Mapping[str, str]) -> dict[str, Any]:

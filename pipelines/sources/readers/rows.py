@@ -50,9 +50,9 @@ def needed_text(row: Mapping[str, Any], name: str) -> str:
 
 def extras_of(row: Mapping[str, Any], options: ReadOptions) -> tuple[tuple[str, str], ...]:
     """Return what a row of named values has of `save_additional_columns`: text as it is, the rest as JSON."""
-    found = ((name, row.get(name)) for name in options.save_additional_columns)
-    said = ((name, value) for name, value in found if value is not None and value != "")
-    return tuple((name, value if isinstance(value, str) else canonical_json(value).decode()) for name, value in said)
+    named = ((name, row.get(name)) for name in options.save_additional_columns)
+    stated = ((name, value) for name, value in named if value is not None and value != "")
+    return tuple((name, value if isinstance(value, str) else canonical_json(value).decode()) for name, value in stated)
 
 
 def refuse_columns(options: ReadOptions, source: str, kind: str) -> None:

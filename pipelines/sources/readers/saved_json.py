@@ -58,10 +58,10 @@ class SavedAnswer:
         """Return the row for an answer without what its reader wants under a key: a refusal, or another API's."""
         refusals = [name for name in REFUSALS if self.answer.get(name)]
         if shown := [*refusals, *[key] * (key in self.answer)]:
-            said = f"it says {shown[0]} = {canonical_json(self.answer[shown[0]]).decode('utf-8', 'replace')}"
+            detail = f"it says {shown[0]} = {canonical_json(self.answer[shown[0]]).decode('utf-8', 'replace')}"
         else:
-            said = f"it has {', '.join(sorted(self.answer)) or 'nothing'}"
-        return UnreadableRow(place=self.place, problem=one_line(f"an answer without {key}: {said}")[:200])
+            detail = f"it has {', '.join(sorted(self.answer)) or 'nothing'}"
+        return UnreadableRow(place=self.place, problem=one_line(f"an answer without {key}: {detail}")[:200])
 
 
 def read_answers(path: str) -> Iterator[SavedAnswer | UnreadableRow]:

@@ -16,7 +16,7 @@ from byline.catalog.corpora.records import UnreadableRow
 from byline.catalog.errors import SourceError
 from byline.pipelines.sources.readers.dialects import Dialect, fields_of, quotes_wrap
 from byline.pipelines.sources.readers.files import MAX_LINE_BYTES, lines_of
-from byline.pipelines.sources.readers.layers import Said
+from byline.pipelines.sources.readers.layers import Layer
 from byline.pipelines.sources.readers.names import AmbiguousNameError, file_name_of
 from byline.pipelines.sources.readers.parquet import BATCH_ROWS, NotHad, rows_of, without_times
 from byline.pipelines.sources.readers.parquet_bounds import bounded_batches
@@ -39,11 +39,11 @@ class Table:
 
     below: str = ""
     """The folder of the table, from that of the source, with `/` at its end."""
-    rows: dict[str, tuple[str, Said]] = field(default_factory=dict)
+    rows: dict[str, tuple[str, Layer]] = field(default_factory=dict)
     """Path of a picture below the folder of the table, with `/` -> place in the table, and what it says."""
     unreadable: list[UnreadableRow] = field(default_factory=list)
 
-    def take(self, picture: str, beside: Collection[str] = ()) -> tuple[str, Said] | None:
+    def take(self, picture: str, beside: Collection[str] = ()) -> tuple[str, Layer] | None:
         """Return the row of a picture, once; one that names it in another case only where it can mean no other.
 
         `picture` is its path in the source, `beside` are the names of all files in its folder.
@@ -56,15 +56,17 @@ class Table:
         folder, slash, name = key.rpartition("/")
         alike = [other for other in beside if _key(other).casefold() == name.casefold()]
         named = self._by_case.get(key.casefold(), ()) if len(alike) == 1 else ()
-        wanted = [one for one in named if one in self.rows and one.rpartition("/")[:2] == (folder, slash)]
+        wanted = [
+            row_key for row_key in named if row_key in self.rows and row_key.rpartition("/")[:2] == (folder, slash)
+        ]
         return self.rows.pop(wanted[0]) if len(wanted) == 1 else None
 
     @cached_property
     def _by_case(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        keys_by_case: dict[str, list[str]] = {}
         for key in self.rows:
-            found.setdefault(key.casefold(), []).append(key)
-        return found
+            keys_by_case.setdefault(key.casefold(), []).append(key)
+        return keys_by_case
 
     def left(self) -> Iterator[UnreadableRow]:
         """Yield the rows of which there was no picture."""
@@ -87,8 +89,8 @@ def captions_beside(names: Sequence[str]) -> dict[str, str]:
     """Return name of a picture without its suffix -> the file that holds its caption."""
     others = [name for name in names if not name.lower().endswith((*CAPTIONS, SIDECAR))]
     stems = {name.rpartition(".")[0] or name for name in others}
-    found = ((name.rpartition(".")[0], name) for name in names if name.lower().endswith(CAPTIONS))
-    return {stem: name for stem, name in found if stem in stems}
+    captions = ((name.rpartition(".")[0], name) for name in names if name.lower().endswith(CAPTIONS))
+    return {stem: name for stem, name in captions if stem in stems}
 
 
 def read_table(root: Path, below: str = "") -> Table:
@@ -99,7 +101,7 @@ def read_table(root: Path, below: str = "") -> Table:
     return table
 
 
-def table_rows(folder: Path, table: Table) -> Iterator[tuple[str, Said]]:
+def table_rows(folder: Path, table: Table) -> Iterator[tuple[str, Layer]]:
     """Yield place and content of the rows of a folder's table; what is unreadable goes into `table`."""
     paths = [folder / name for name in tables_of([file.name for file in folder.iterdir() if file.is_file()])]
     if len(paths) > 1:
@@ -111,7 +113,7 @@ def table_rows(folder: Path, table: Table) -> Iterator[tuple[str, Said]]:
         yield from readers.get(path.suffix, _parquet_rows)(path, table)
 
 
-def _add(table: Table, place: str, row: Said) -> None:
+def _add(table: Table, place: str, row: Layer) -> None:
     named = file_name_of(name for name in row if isinstance(row[name], str))
     name = row[named].strip() if named is not None else ""
     if not name:
@@ -129,7 +131,7 @@ def _key(picture: str) -> str:
     return unicodedata.normalize("NFC", picture)
 
 
-def _csv_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
+def _csv_rows(path: Path, table: Table) -> Iterator[tuple[str, Layer]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             delimiter = _delimiter(file.readline(), DELIMITERS[path.suffix])
@@ -157,8 +159,10 @@ def _quotes_wrap(path: Path, delimiter: str) -> bool:
 
 
 def _delimiter(line: str, delimiters: Sequence[str]) -> str:
-    found = (one for one in delimiters if _file_name(one_name.strip(' "\r\n') for one_name in line.split(one)))
-    return next(found, delimiters[0])
+    fitting = (
+        delimiter for delimiter in delimiters if _file_name(name.strip(' "\r\n') for name in line.split(delimiter))
+    )
+    return next(fitting, delimiters[0])
 
 
 def _file_name(names: Iterable[str]) -> str | None:
@@ -173,7 +177,7 @@ def _check_header(header: Sequence[str], path: Path) -> None:
         raise SourceError(f"{path} needs a column 'file_name', and each name once; {told_of(header)}")
 
 
-def _parquet_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
+def _parquet_rows(path: Path, table: Table) -> Iterator[tuple[str, Layer]]:
     number = 0
     try:
         with pq.ParquetFile(path) as parquet:
@@ -190,7 +194,7 @@ def _parquet_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
         raise SourceError(f"{path} is not a whole Parquet file ({str(error).splitlines()[0]:.120})") from error
 
 
-def _list_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
+def _list_rows(path: Path, table: Table) -> Iterator[tuple[str, Layer]]:
     if path.stat().st_size > MAX_LIST_BYTES:
         raise SourceError(f"{path} has more than {MAX_LIST_BYTES:,} bytes; save it as metadata.jsonl, an object a line")
     try:
@@ -209,7 +213,7 @@ def _list_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
             table.unreadable.append(UnreadableRow(place=place, problem="no JSON object"))
 
 
-def _json_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
+def _json_rows(path: Path, table: Table) -> Iterator[tuple[str, Layer]]:
     for number, line in enumerate(lines_of(str(path)), start=1):
         place = f"{table.below}{path.name} line {number}"
         if not line.strip():
@@ -222,14 +226,14 @@ def _json_rows(path: Path, table: Table) -> Iterator[tuple[str, Said]]:
             table.unreadable.append(UnreadableRow(place=place, problem=str(error)[:200]))
 
 
-def read_sidecar(data: bytes) -> Said:
+def read_sidecar(data: bytes) -> Layer:
     """Return what a sidecar says. Raises `ValueError` when it is no JSON object."""
     if len(data) > MAX_SIDECAR_BYTES:
         raise ValueError(f"it has more than {MAX_SIDECAR_BYTES:,} bytes")
     return _object_in(data)
 
 
-def read_caption(data: bytes) -> Said:
+def read_caption(data: bytes) -> Layer:
     """Return what a file that holds a caption says. Raises `ValueError` when it is no text."""
     if len(data) > MAX_SIDECAR_BYTES:
         raise ValueError(f"it has more than {MAX_SIDECAR_BYTES:,} bytes")

@@ -84,9 +84,9 @@ def _csv(path: str, options: ReadOptions) -> Taken:
 
 def _parquet(path: str, options: ReadOptions) -> Taken:
     def look(file: str) -> tuple[list[str], Columns]:
-        found = parquet.layout_in(file, options)
-        pictures = {PICTURE: found.pictures.name} if found.pictures else {}
-        return found.names, replace(found.columns, fields={**pictures, **found.columns.fields})
+        layout = parquet.layout_in(file, options)
+        pictures = {PICTURE: layout.pictures.name} if layout.pictures else {}
+        return layout.names, replace(layout.columns, fields={**pictures, **layout.columns.fields})
 
     return _of_files(tables_at(path, (".parquet",)), look, options.ignore_columns)
 
@@ -139,15 +139,15 @@ def _names_beside(folder: Path) -> Iterator[Iterable[str]]:
 
 
 def _names_inside(folder: Path) -> list[str]:
-    found: dict[str, None] = {}
+    stated_names: dict[str, None] = {}
     for file in islice(files_below(folder), PICTURES_LOOKED_AT):
         try:
             with open(file, "rb") as opened:
                 inside = look_inside(opened, size=file.stat().st_size, with_coordinates=False)
-                found.update(dict.fromkeys(inside.statements))
+                stated_names.update(dict.fromkeys(inside.statements))
         except (OSError, ValueError):
             continue
-    return list(found)
+    return list(stated_names)
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -67,14 +67,14 @@ def text_of(field: str, value: Any) -> str | None:
     """
     parts = []
     for part in listed(value):
-        said = name_in(part)
-        if said is None or said != said:
+        scalar = name_in(part)
+        if scalar is None or scalar != scalar:
             continue
-        if isinstance(said, float) and said.is_integer() and abs(said) < MAX_EXACT:
-            said = int(said)
-        if isinstance(said, bool) or not isinstance(said, str | int):
+        if isinstance(scalar, float) and scalar.is_integer() and abs(scalar) < MAX_EXACT:
+            scalar = int(scalar)
+        if isinstance(scalar, bool) or not isinstance(scalar, str | int):
             raise ValueError(f"{field} is not text: {value!r:.60}")
-        parts.append(str(said).strip())
+        parts.append(str(scalar).strip())
     return "; ".join(filter(None, parts)) or None
 
 
@@ -98,8 +98,8 @@ def tags_of(value: Any) -> tuple[str, ...]:
 def _items(value: Any) -> list[Any]:
     """Return the tags of a list, with those of lists in it, or of an object that says how sure each of them is."""
     if isinstance(value, Mapping) and name_in(value) is value:
-        numbers = [said for said in value.values() if said is not None]
-        return [key for key, said in value.items() if said is not None] if all(map(_is_number, numbers)) else []
+        numbers = [score for score in value.values() if score is not None]
+        return [key for key, score in value.items() if score is not None] if all(map(_is_number, numbers)) else []
     if isinstance(value, list):
         pairs = (item[0] if isinstance(item, tuple) and len(item) == 2 else item for item in value)
         return [tag for item in pairs for tag in (_items(item) if isinstance(item, list) else [item])]
@@ -114,8 +114,8 @@ def _split(text: str) -> list[Any]:
     is_list = text.startswith(("[", "{", "array(")) and (text.endswith(("]", "}", ")")) or '"' in text or "'" in text)
     if is_list or (text.startswith('"') and text.endswith('"')):
         text = text if is_list else f"[{text}]"
-        found = _read(text) if len(text) <= MAX_LIST_CHARACTERS else None
-        return _items(found) if isinstance(found, list | dict) else _texts_in(text)
+        parsed = _read(text) if len(text) <= MAX_LIST_CHARACTERS else None
+        return _items(parsed) if isinstance(parsed, list | dict) else _texts_in(text)
     mark = next((mark for mark in (",", ";", "|") if mark in text), ",")
     return list(text.split(mark))
 
@@ -135,10 +135,10 @@ def _texts_in(text: str) -> list[Any]:
     """Return the texts of a list that is written in another way or is cut short: what has a name, or is in quotes."""
     if _POSTGRES.fullmatch(text):
         return next(csv.reader([text[1:-1]], skipinitialspace=True, escapechar="\\"), [])
-    named = [one or other for one, other in _NAMED.findall(text)]
+    named = [first or other for first, other in _NAMED.findall(text)]
     if named or "{" in text[1:]:
         return named
-    quoted = [one or other for one, other in _QUOTED.findall(text)]
+    quoted = [first or other for first, other in _QUOTED.findall(text)]
     if quoted:
         return quoted
     return text.removeprefix("array(").strip("[](){}").split(",")

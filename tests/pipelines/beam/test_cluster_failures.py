@@ -173,7 +173,7 @@ def test_what_is_killed_on_prism_costs_nothing_that_is_kept(tmp_path, victim):
         there = a_web_corpus(tmp_path / "there", pattern)
         found = killed(there, victim, lambda: len(asked) > before + 3, tmp_path)
     assert found.version == version
-    told = [line for line in found.said if not line.startswith(STAGES)]
+    told = [line for line in found.lines if not line.startswith(STAGES)]
     if victim == "runner":
         assert found.code == 2
         assert len(told) == 1

@@ -1,0 +1,95 @@
+"""Hours that a plan tells from a sample, and that builds then take: python -m benchmarks.cluster_plan [RECORDS]
+
+One web answers at once with large pictures, so that processors are what workers divide: measured is the processor time
+of each stage, over the workers, since this machine may have other work. The other web answers slowly, so that waiting
+is what they divide: measured is the time from its first request to its last answer.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.side_by_side import write_section
+from byline.catalog.corpora.builds import FETCH, MEASURE, PROCESSOR_MS, done_by_builds
+from byline.pipelines.corpora.config import load_corpus_config
+from byline.pipelines.rights.plans.clusters.cluster_plan import plan_cluster
+from byline.pipelines.rights.plans.clusters.costs import WorkCost
+from byline.pipelines.rights.plans.clusters.prices import read_prices
+from byline.pipelines.rights.plans.planning import make_plan
+from harness.fetch_only import run, write_corpus
+from harness.pictures import a_jpeg
+from harness.web import Web, a_web
+
+NUM_RECORDS, SAMPLED = 1_600, 4
+"""The sample is one in so many."""
+NUM_HOSTS, NUM_PACKS, NUM_PICTURES = 100, 8, 20
+SLOW_S = 3.0
+WORKERS = (1, 2)
+
+
+def _corpus(folder: Path, web: Web, number: int) -> Path:
+    urls = [web.url(place % NUM_HOSTS, place % NUM_PICTURES, place) for place in range(number)]
+    return write_corpus(folder, urls, num_packs=NUM_PACKS)
+
+
+def _build(config: Path, workers: int) -> None:
+    run([sys.executable, "-m", "byline.cli.main", "build", str(config), f"--workers={workers}"])
+
+
+def _told(config: Path, records: int, workers: int) -> WorkCost:
+    made, policy = load_corpus_config(str(config))
+    plan = make_plan(made, policy)
+    return plan_cluster(made, plan, {}, workers=workers, records=records, prices=read_prices(None)).works[2]
+
+
+def _row(what: str, workers: int, told_s: float, took_s: float) -> str:
+    return f"| {what} | {workers} | {told_s:.1f} s | {took_s:.1f} s | {told_s / took_s:.2f} |"
+
+
+def of_processors(number: int) -> Iterator[str]:
+    """Yield rows of processor time by stage."""
+    with tempfile.TemporaryDirectory() as name, a_web(Path(name), [a_jpeg(one) for one in range(NUM_PICTURES)]) as web:
+        sample = _corpus(Path(name) / "sample", web, number // SAMPLED)
+        _build(sample, 1)
+        for workers in WORKERS:
+            whole = _corpus(Path(name) / f"by-{workers}", web, number)
+            _build(whole, workers)
+            _, done = next(done_by_builds(load_corpus_config(str(whole))[0].store))
+            for stage in (FETCH, MEASURE):
+                hours = next(one.hours for one in _told(sample, number, workers).stages if one.stage == stage)
+                assert hours is not None
+                yield _row(stage, workers, 3600 * hours, done[f"{PROCESSOR_MS}{stage}"] / 1000 / workers)
+
+
+def of_waiting(number: int) -> Iterator[str]:
+    """Yield rows of the time that a slow web took."""
+    pictures = [a_jpeg(one, size=(64, 48)) for one in range(NUM_PICTURES)]
+    with tempfile.TemporaryDirectory() as name, a_web(Path(name), pictures, latency_s=SLOW_S) as web:
+        sample = _corpus(Path(name) / "sample", web, number // SAMPLED)
+        _build(sample, 1)
+        for workers in WORKERS:
+            before = len(web.requests())
+            _build(_corpus(Path(name) / f"by-{workers}", web, number), workers)
+            asked = [request for request in web.requests()[before:] if request.is_picture]
+            took_s = max(one.answered_s for one in asked) - min(one.arrived_s for one in asked)
+            hours = _told(sample, number, workers).stages[0].hours
+            assert hours is not None
+            yield _row("fetch, answers after 3 s", workers, 3600 * hours, took_s)
+
+
+if __name__ == "__main__":
+    records = int(sys.argv[1]) if sys.argv[1:] else NUM_RECORDS
+    rows = [*of_processors(records), *of_waiting(records)]
+    head = "| what | workers | plan | build | plan by build |\n|---|---:|---:|---:|---:|\n"
+    text = (
+        f"`byline plan --cluster N --records {records}` of a corpus of {records // SAMPLED:,} records that one worker "
+        f"built, beside builds of {records:,} records of {NUM_HOSTS} hosts in {NUM_PACKS} packs. The machine had other "
+        "work: rows of a stage are processor time over the workers; those of slow answers are from the first request "
+        "for a picture to the last answer.\n\n"
+    )
+    write_section(
+        "Plans for workers",
+        f"python -m benchmarks.cluster_plan {' '.join(sys.argv[1:])}".strip(),
+        text + head + "\n".join(rows),
+    )

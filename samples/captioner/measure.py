@@ -1,0 +1,172 @@
+"""Measure tiny-blip2 on pictures that it was not trained on: `python -m samples.captioner.measure WORK MODEL`.
+
+WORK is what `python -m samples.captioner.data WORK` made; it keeps features of pictures. Needs
+`pip install 'byline[caption,evaluation]'`. The captioner is compared with the title of a random training picture, and
+with the title of the nearest one.
+"""
+
+# Shapes: N pictures, four channels, H and W height and width in pixels, D features.
+
+import argparse
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from byline.captioning import CaptionRequest
+from byline.captioning.generating import Blip2Config, GeneratingCaptioner
+from byline.evaluation.captions import MEASURES, CaptionScores, grouped_interval, score
+from byline.evaluation.features import load_features
+from byline.evaluation.report import Floats
+from samples.captioner.data import Row, read
+from samples.captioner.split import HELD_OUT_SET, clusters, is_held_out, on_white, pieces_of, shows_something
+
+SAMPLES = ("openmoji", "twemoji", "photographs")
+"""The sets that the sample corpus is made of."""
+_SEED, _CHUNK, _SMALL_PX = 0, 256, 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Pictures with their titles, and what each is of."""
+
+    rows: list[Row]
+    clusters: list[str]
+    pixels_n4hw: npt.NDArray[np.uint8]
+
+    def where(self, which: Callable[[Row, str], bool]) -> "Pictures":
+        chosen = [i for i, both in enumerate(zip(self.rows, self.clusters, strict=True)) if which(*both)]
+        return Pictures(
+            rows=[self.rows[i] for i in chosen],
+            clusters=[self.clusters[i] for i in chosen],
+            pixels_n4hw=self.pixels_n4hw[chosen],
+        )
+
+    @property
+    def titles(self) -> list[str]:
+        return [row.title for row in self.rows]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work", type=Path)
+    parser.add_argument("model", help="the captioner's folder")
+    parser.add_argument("--sets", nargs="+", default=[*SAMPLES, HELD_OUT_SET], help="of which sets; `all` for all")
+    options = parser.parse_args()
+    have = pictures_of(options.work)
+    if options.sets != ["all"]:
+        have = have.where(lambda row, _: row.of_set in options.sets)
+    learned = have.where(lambda row, cluster: row.of_set != HELD_OUT_SET and not is_held_out(cluster))
+    sides = {
+        "drawings of concepts that were held out": have.where(
+            lambda row, cluster: row.of_set not in (HELD_OUT_SET, "photographs") and is_held_out(cluster)
+        ),
+        "photographs of concepts that were held out": have.where(
+            lambda row, cluster: row.of_set == "photographs" and is_held_out(cluster)
+        ),
+        f"drawings of {HELD_OUT_SET}, a set that was held out, of concepts that were not": have.where(
+            lambda row, cluster: row.of_set == HELD_OUT_SET and not is_held_out(cluster)
+        ),
+    }
+    print(f"{len(learned.rows):,} training pictures to be nearest or random among")
+    for name, held_out in sides.items():
+        if held_out.rows:
+            print(f"\n{len(held_out.rows):,} {name}, of {len(set(held_out.clusters)):,} concepts\n")
+            print("\n".join(table(compared(options.work, options.model, held_out, learned), held_out)))
+
+
+def pictures_of(work: Path) -> Pictures:
+    """Return all pictures of `work` that show something and have a title."""
+    rows, pixels_n4hw = read(work)
+    shows = shows_something(pixels_n4hw)
+    every = Pictures(rows=rows, clusters=clusters(rows, pixels_n4hw), pixels_n4hw=pixels_n4hw)
+    seen = {row.name for row, shown in zip(rows, shows, strict=True) if shown and pieces_of(row.title)}
+    return every.where(lambda row, _: row.name in seen)
+
+
+def compared(work: Path, model: str, held_out: Pictures, learned: Pictures) -> dict[str, list[str]]:
+    """Return the captions of held-out pictures by each way to have some."""
+    titles = learned.titles
+    random = np.random.default_rng(_SEED)
+    near = nearest(features_of(work, held_out), features_of(work, learned))
+    near_by_pixels = nearest(_small(held_out.pixels_n4hw), _small(learned.pixels_n4hw))
+    return {
+        "captioner": captions_of(model, held_out.pixels_n4hw),
+        "nearest by EfficientNet-Lite0": [titles[i] for i in near],
+        "nearest by pixels": [titles[i] for i in near_by_pixels],
+        "random": [titles[i] for i in random.integers(0, len(titles), len(held_out.rows))],
+    }
+
+
+def table(captions: dict[str, list[str]], held_out: Pictures) -> list[str]:
+    """Return the lines of a table: means, 95 % intervals over concepts; then the captioner less each other."""
+    scored = {name: score(texts, held_out.titles) for name, texts in captions.items()}
+    own = scored["captioner"]
+    lines = ["| captions | word F1 | CIDEr | exact noun |", "|---|---:|---:|---:|"]
+    for name, scores in scored.items():
+        lines.append(f"| {name} | " + " | ".join(_cells(scores, held_out.clusters)) + " |")
+    for name, scores in list(scored.items())[1:]:
+        less = CaptionScores(**{measure: getattr(own, measure) - getattr(scores, measure) for measure in MEASURES})
+        lines.append(f"| captioner less {name} | " + " | ".join(_cells(less, held_out.clusters)) + " |")
+    return lines
+
+
+def captions_of(model: str, pixels_n4hw: npt.NDArray[np.uint8]) -> list[str]:
+    """Return captions by the captioner of a build, of pictures as PNG."""
+    captioner = GeneratingCaptioner(Blip2Config(captioner="blip2", model=model))
+    requests = [CaptionRequest(sha256=str(i), image=_png(pixels)) for i, pixels in enumerate(pixels_n4hw)]
+    return captioner.caption(requests)
+
+
+def features_of(work: Path, pictures: Pictures) -> Floats:
+    """Return EfficientNet-Lite0's features at length 1; those computed before are read from `work`."""
+    folder = work / "efficientnet"
+    folder.mkdir(exist_ok=True)
+    missing = [i for i, row in enumerate(pictures.rows) if not (folder / f"{row.name}.npy").exists()]
+    network = load_features() if missing else None
+    for start in range(0, len(missing), _CHUNK):
+        chosen = missing[start : start + _CHUNK]
+        assert network is not None
+        for i, features_D in zip(chosen, network.of(on_white(pictures.pixels_n4hw[chosen])), strict=True):
+            np.save(folder / f"{pictures.rows[i].name}.npy", features_D.astype(np.float32))
+    features_ND: Floats = np.stack([np.load(folder / f"{row.name}.npy") for row in pictures.rows]).astype(np.float64)
+    features_ND /= np.linalg.norm(features_ND, axis=1, keepdims=True)
+    return features_ND
+
+
+def nearest(of_ND: Floats, among_MD: Floats) -> npt.NDArray[np.intp]:
+    """Return for each row the index of the nearest other one, by Euclidean distance."""
+    squares_NM = (among_MD**2).sum(1)[None] - 2 * of_ND @ among_MD.T
+    indices_N: npt.NDArray[np.intp] = squares_NM.argmin(1)
+    return indices_N
+
+
+def _cells(scores: CaptionScores, groups: Sequence[str]) -> list[str]:
+    cells = []
+    for measure in MEASURES:
+        values: Floats = getattr(scores, measure)
+        low, high = grouped_interval(values, groups, seed=_SEED)
+        cells.append(f"{values.mean():.3f} ({low:.3f} to {high:.3f})")
+    return cells
+
+
+def _small(pixels_N4HW: npt.NDArray[np.uint8]) -> Floats:
+    shown = on_white(pixels_N4HW)
+    n, channels, side, _ = shown.shape
+    step = side // _SMALL_PX
+    small: Floats = shown.reshape(n, channels, _SMALL_PX, step, _SMALL_PX, step).mean((3, 5)).reshape(n, -1) / 255
+    return small
+
+
+def _png(pixels_4HW: npt.NDArray[np.uint8]) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels_4HW.transpose(1, 2, 0)), "RGBA").save(out, "PNG")
+    return out.getvalue()
+
+
+if __name__ == "__main__":
+    main()
