@@ -29,7 +29,7 @@ WORKERS = (1, 2)
 
 
 def _corpus(folder: Path, web: Web, number: int) -> Path:
-    urls = [web.url(place % NUM_HOSTS, place % NUM_PICTURES, place) for place in range(number)]
+    urls = [web.url(index % NUM_HOSTS, index % NUM_PICTURES, index) for index in range(number)]
     return write_corpus(folder, urls, num_packs=NUM_PACKS)
 
 
@@ -49,7 +49,10 @@ def _row(what: str, workers: int, told_s: float, took_s: float) -> str:
 
 def of_processors(number: int) -> Iterator[str]:
     """Yield rows of processor time by stage."""
-    with tempfile.TemporaryDirectory() as name, a_web(Path(name), [a_jpeg(one) for one in range(NUM_PICTURES)]) as web:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        a_web(Path(name), [a_jpeg(seed) for seed in range(NUM_PICTURES)]) as web,
+    ):
         sample = _corpus(Path(name) / "sample", web, number // SAMPLED)
         _build(sample, 1)
         for workers in WORKERS:
@@ -57,14 +60,18 @@ def of_processors(number: int) -> Iterator[str]:
             _build(whole, workers)
             _, done = next(done_by_builds(load_corpus_config(str(whole))[0].store))
             for stage in (FETCH, MEASURE):
-                hours = next(one.hours for one in _told(sample, number, workers).stages if one.stage == stage)
+                hours = next(
+                    stage_cost.hours
+                    for stage_cost in _told(sample, number, workers).stages
+                    if stage_cost.stage == stage
+                )
                 assert hours is not None
                 yield _row(stage, workers, 3600 * hours, done[f"{PROCESSOR_MS}{stage}"] / 1000 / workers)
 
 
 def of_waiting(number: int) -> Iterator[str]:
     """Yield rows of the time that a slow web took."""
-    pictures = [a_jpeg(one, size=(64, 48)) for one in range(NUM_PICTURES)]
+    pictures = [a_jpeg(seed, size=(64, 48)) for seed in range(NUM_PICTURES)]
     with tempfile.TemporaryDirectory() as name, a_web(Path(name), pictures, latency_s=SLOW_S) as web:
         sample = _corpus(Path(name) / "sample", web, number // SAMPLED)
         _build(sample, 1)
@@ -72,7 +79,7 @@ def of_waiting(number: int) -> Iterator[str]:
             before = len(web.requests())
             _build(_corpus(Path(name) / f"by-{workers}", web, number), workers)
             asked = [request for request in web.requests()[before:] if request.is_picture]
-            took_s = max(one.answered_s for one in asked) - min(one.arrived_s for one in asked)
+            took_s = max(request.answered_s for request in asked) - min(request.arrived_s for request in asked)
             hours = _told(sample, number, workers).stages[0].hours
             assert hours is not None
             yield _row("fetch, answers after 3 s", workers, 3600 * hours, took_s)

@@ -45,20 +45,20 @@ def rows_of(arm: str, planting: Planting, folder: Path, setup: dict[str, int], *
     """Build, train, draw and count; go on with what is there."""
     corpus = plant(planting, folder, **ARMS[arm])
     _byline("build", str(corpus), "--workers", "1")
-    place, run = str(folder / f"corpus/releases/{corpus.stem}"), folder / f"run-{corpus.stem}-{setup['images']}"
-    config = _config(place, run, images=setup["images"], seed=seed)
+    release_path, run = str(folder / f"corpus/releases/{corpus.stem}"), folder / f"run-{corpus.stem}-{setup['images']}"
+    config = _config(release_path, run, images=setup["images"], seed=seed)
     _byline("train", str(write_toml(run.with_suffix(".toml"), config)))
-    release, model = Release(place), TextToImage.load(run)
+    release, model = Release(release_path), TextToImage.load(run)
     prompts = [picture.caption for _, picture in planting.planted]
     sampling = SamplingConfig(images_per_prompt=setup["draws"], seed=1_000_000 * seed)
-    own = [place for place in range(len(prompts)) for _ in range(setup["draws"])]
+    own = [index for index in range(len(prompts)) for _ in range(setup["draws"])]
     copied = are_copies(model.sample(prompts, sampling).numpy(), own, planting.references(config.resolution_px))
     trained_on = sum(shard.num_samples for shard in release.shards("train"))
-    told = {"arm": arm, "seed": seed, **setup, "trained_on": trained_on}
+    setting = {"arm": arm, "seed": seed, **setup, "trained_on": trained_on}
     left = copies_in(release, planting)
     digests = {"release": release.manifest.digest, "checkpoint": model.info.digest}
     counted = count([copies for copies, _ in planting.planted], copied)
-    return [{**told, **row, "copies_left": left[row["copies"]], **digests} for row in counted]
+    return [{**setting, **row, "copies_left": left[row["copies"]], **digests} for row in counted]
 
 
 def _config(release: str, run: Path, *, images: int, seed: int) -> DiffusionRun:
@@ -81,18 +81,18 @@ def rows() -> list[Row]:
     return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
 
 
-def table_of(found: list[Row]) -> str:
+def table_of(results: list[Row]) -> str:
     """Return a Markdown table: a line an arm, a column a number of copies."""
-    by_key = shares(found)
+    by_key = shares(results)
     names = ["held back" if copies == 0 else f"{copies} {'copies' if copies > 1 else 'copy'}" for copies in COPIES]
     lines = [f"| | trained on | of it planted | {' | '.join(names)} | all planted |", "|---" * (len(COPIES) + 4) + "|"]
     for arm in ARMS:
-        if any(row["arm"] == arm for row in found):
-            sizes = {row["seed"]: row["trained_on"] for row in found if row["arm"] == arm}
-            left = sum(row["copies_left"] for row in found if row["arm"] == arm) / len(sizes)
+        if any(row["arm"] == arm for row in results):
+            sizes = {row["seed"]: row["trained_on"] for row in results if row["arm"] == arm}
+            left = sum(row["copies_left"] for row in results if row["arm"] == arm) / len(sizes)
             trained_on = f"{sum(sizes.values()) / len(sizes):,.0f} | {left:,.0f}"
             cells = [_cell(by_key[arm, copies]) for copies in COPIES]
-            planted = shares({**row, "copies": -1} for row in found if row["arm"] == arm and row["copies"])
+            planted = shares({**row, "copies": -1} for row in results if row["arm"] == arm and row["copies"])
             lines.append(f"| {arm} | {trained_on} | {' | '.join([*cells, _cell(planted[arm, -1])])} |")
     return "\n".join(lines)
 
@@ -102,11 +102,11 @@ def _cell(share: Share) -> str:
     return f"{share.extracted} of {share.pictures} ({low:.2f} to {high:.2f}); {share.draws_copied / share.draws:.0%}"
 
 
-def plot_of(found: list[Row]) -> str:
+def plot_of(results: list[Row]) -> str:
     """Return the SVG: the share that was extracted by the number of copies, with intervals as upright lines."""
     lines = []
     for number, (arm, color) in enumerate(COLORS.items()):
-        points = {_across(copies): share for (name, copies), share in shares(found).items() if name == arm}
+        points = {_across(copies): share for (name, copies), share in shares(results).items() if name == arm}
         lines.append(Line(name=arm, color=color, points=[(x, share.value) for x, share in sorted(points.items())]))
         aside = 0.05 * (number - 1)
         lines += [Line(name=arm, color=color, points=[(x + aside, y) for y in points[x].interval]) for x in points]

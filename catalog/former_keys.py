@@ -3,8 +3,11 @@ today: a look-up asks for both, and what was denied once stays denied.
 """
 
 import re
-import unicodedata
 
+from byline.catalog.text import nfc
+
+MAX_CREATOR = 10_000
+"""Characters of a creator's name that are compared."""
 _HTTP = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -20,7 +23,7 @@ def former_url_key(url: str) -> str:
 def former_creator_key(creator: str) -> str:
     """Return the key of version 1: only case and how accents are encoded did not count."""
     creator = creator.strip()
-    return former_url_key(creator) if "://" in creator else unicodedata.normalize("NFC", creator.casefold())
+    return former_url_key(creator) if "://" in creator else nfc(creator[:MAX_CREATOR].casefold())
 
 
 def former_domain(host: str) -> str:

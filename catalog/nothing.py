@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from byline.catalog.text import plain_text
 
 MAX_CHARACTERS = 400
-"""A longer text says something."""
+"""A longer text says something if any of its characters does."""
 HELD = "held:"
 """What the URL of a picture of one's own begins with: its path below the folder of its source follows, quoted."""
 _LIKE_WORDS = 60
@@ -113,7 +113,7 @@ def is_nowhere(url: str) -> bool:
 @lru_cache(maxsize=1 << 16)
 def _is_one_of(text: str, words: frozenset[str]) -> bool:
     if len(text) > MAX_CHARACTERS:
-        return False
+        return not any(map(_says, text))
     plain = plain_text(text) if "<" in text or "&" in text else text
     if len(plain) > _LIKE_WORDS:
         return False

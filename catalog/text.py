@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterator
+from typing import Literal
 
 from byline.catalog.html_text import without_markup
 
@@ -22,6 +23,8 @@ def plain_text(html: str) -> str:
 MAX_MARKS = 30
 """Most combining marks in a row, as in Unicode's stream-safe format. Sorting a long row of them takes its square."""
 _FEW_CHARACTERS = 1000
+_BECOME_MARKS = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
+"""What is no mark itself, and nothing but marks in another form."""
 
 
 def one_line(text: str) -> str:
@@ -37,15 +40,20 @@ def one_line(text: str) -> str:
 
 
 def nfc(text: str) -> str:
-    """Return `text` in Unicode NFC, in time that grows with its length: of a long one without its marks after the 30th
-    in a row, which no script has."""
+    """Return `text` in Unicode NFC, in time that grows with its length: see `in_form`."""
+    return in_form("NFC", text)
+
+
+def in_form(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
+    """Return `text` in a form of Unicode, in time that grows with its length: of a long one without its marks after the
+    30th in a row, which no script has."""
     is_short = len(text) <= _FEW_CHARACTERS or text.isascii()
-    return unicodedata.normalize("NFC", text if is_short else "".join(_few_marks(text)))
+    return unicodedata.normalize(form, text if is_short else "".join(_few_marks(text)))
 
 
 def _few_marks(text: str) -> Iterator[str]:
     in_a_row = 0
     for char in text:
-        in_a_row = in_a_row + 1 if unicodedata.combining(char) else 0
+        in_a_row = in_a_row + 1 if unicodedata.combining(char) or char in _BECOME_MARKS else 0
         if in_a_row <= MAX_MARKS:
             yield char

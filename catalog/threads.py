@@ -14,6 +14,11 @@ SWITCH_S = 0.0005
 ms are an age."""
 
 
+def num_cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
     """Yield `work(item)` in order, a few ahead of what is taken.
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from urllib.parse import quote
 
+from byline.catalog.former_keys import MAX_CREATOR
 from byline.catalog.hosts import MAX_NAME, UrlError, domains_of, read_host
+from byline.catalog.text import in_form
 
 PORTS = {"http": 80, "https": 443}
 KEYS = "2"
@@ -162,14 +164,18 @@ def url_key(url: str) -> str:
 def creator_key(creator: str) -> str:
     """Return what equal names of a creator have in common: pages are compared as URLs.
 
-    Of names neither case counts nor how letters are encoded (accents, full-width), nor what cannot be seen. A name and
-    a page are never equal.
+    Of names neither case counts nor how letters are encoded (accents, full-width), nor what cannot be seen, nor what
+    follows after `MAX_CREATOR` characters, which no name has. A name and a page are never equal.
     """
     creator = creator.strip()
     if "://" in creator:
         return url_key(creator)
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", creator).casefold())
-    return " ".join("".join(c for c in folded if unicodedata.category(c) != "Cf").split())
+    name = creator if len(creator) <= MAX_CREATOR else _visible(creator)[:MAX_CREATOR]
+    return _visible(in_form("NFKC", in_form("NFKC", name).casefold()))
+
+
+def _visible(text: str) -> str:
+    return " ".join("".join(c for c in text if unicodedata.category(c) != "Cf").split())
 
 
 def _odd_character(odd: re.Match[str]) -> str:

@@ -70,16 +70,16 @@ def plan(
     }
     with bar() as progress:
         task = progress.add_task("plan", total=None)
-        found = make_plan(made, rules, lambda more: progress.advance(task, more))
+        new_plan = make_plan(made, rules, lambda more: progress.advance(task, more))
     on_cluster = None
     if cluster is not None:
-        on_cluster = plan_cluster(made, found, rates, workers=cluster, records=records, prices=read_prices(hardware))
+        on_cluster = plan_cluster(made, new_plan, rates, workers=cluster, records=records, prices=read_prices(hardware))
     if as_json:
         more = {"cluster": on_cluster.model_dump(mode="json")} if on_cluster else {}
-        print(json.dumps({**found.model_dump(mode="json"), **more}, indent=1, sort_keys=True))
+        print(json.dumps({**new_plan.model_dump(mode="json"), **more}, indent=1, sort_keys=True))
         return
     console = Console(highlight=False, emoji=False)
-    show(found, console, rates)
+    show(new_plan, console, rates)
     for line in cluster_lines(on_cluster) if on_cluster else ():
         say(console, line)
 

@@ -66,8 +66,8 @@ def _table(cost: "WorkCost", workers: int) -> Iterator[str]:
     if cost.busy_workers < 0.95 * workers:
         packs = f"{cost.work.packs:,} pack{'s' if cost.work.packs != 1 else ''}"
         yield f"  {packs}: {cost.busy_workers:,.1f} of {workers:,} workers are at work on the average"
-    for told in cost.work.published:
-        yield from _wrapped(f"published: {told}")
+    for rate_source in cost.work.published:
+        yield from _wrapped(f"published: {rate_source}")
 
 
 def _row(name: str, *cells: str) -> str:
@@ -109,8 +109,8 @@ def _known(plan: "ClusterPlan") -> Iterator[str]:
         if speed is None:
             yield f"latents by {instrument}: the run that encoded them kept no time; train on a new release"
         else:
-            told = f"a training run, {speed.pictures:,} pictures, {speed.device}"
-            yield f"latents by {instrument}: {_milli(speed.seconds)} a picture with its captions ({told})"
+            rate_source = f"a training run, {speed.pictures:,} pictures, {speed.device}"
+            yield f"latents by {instrument}: {_milli(speed.seconds)} a picture with its captions ({rate_source})"
 
 
 def _assumed(plan: "ClusterPlan") -> Iterator[str]:

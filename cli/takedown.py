@@ -213,6 +213,7 @@ def _show(store: "Store", request: "Request", selection: "Selection", runs: list
 
     from byline.catalog.corpora.written import note_written
     from byline.catalog.text import one_line
+    from byline.pipelines.rights.takedown.own_page import PAGE_TITLE, require_own
     from byline.pipelines.rights.takedown.page import review_page
     from byline.reports.takedown_cases import cases_of
 
@@ -223,7 +224,8 @@ def _show(store: "Store", request: "Request", selection: "Selection", runs: list
     if not selection.victims:
         _say("nothing in the corpus is what was asked for; --yes denies it for the future")
         return
-    Path(page).write_bytes(review_page(cases_of(store, selection, runs), f"Takedown in {store.root}"))
+    require_own(store, page)
+    Path(page).write_bytes(review_page(cases_of(store, selection, runs), f"{PAGE_TITLE} {store.root}"))
     note_written(store, page, "byline takedown")
     more = f" ({len(selection.victims) - 20:,} pictures more)" if len(selection.victims) > 20 else ""
     num = len(selection.record_ids)
@@ -248,16 +250,16 @@ def _complete(store: "Store", page: str, *, deletes: bool) -> None:
     """Do what was begun, delete the page that was looked at before, and tell what was done."""
     from rich.progress import TextColumn, TimeElapsedColumn
 
-    from byline.catalog.corpora.written import forget_written
     from byline.pipelines.rights.takedown.apply import complete
+    from byline.pipelines.rights.takedown.own_page import delete_own
 
     columns = [TextColumn("{task.description}"), TextColumn("{task.completed} files"), TimeElapsedColumn()]
     with bar(*columns) as progress:
         task = progress.add_task("remove", total=None)
         receipt = complete(store, lambda what: progress.update(task, advance=1, description=escape(what)[:60]))
     if receipt.removed:
-        Path(page).unlink(missing_ok=True)  # it shows what was removed
-        forget_written(store, str(Path(page).absolute()))
+        for line in delete_own(store, page):
+            _say(line)
     _tell(store, receipt, deletes=deletes)
 
 

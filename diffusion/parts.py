@@ -1,6 +1,5 @@
 """What a model uses and did not train: whose it is, as its card says when a run begins. A checkpoint keeps it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import CheckpointError
+from byline.catalog.json_text import parse_json
 from byline.diffusion.checkpoint import INFO
 from byline.diffusion.configs import OFFLINE
 from byline.diffusion.sources import ModelSource
@@ -50,7 +50,7 @@ def read_parts(checkpoint: Path) -> dict[str, FrozenPart]:
     if not path.is_file():
         return {}
     try:
-        return {role: FrozenPart.model_validate(part) for role, part in json.loads(path.read_bytes()).items()}
+        return {role: FrozenPart.model_validate(part) for role, part in parse_json(path.read_bytes()).items()}
     except (ValueError, AttributeError, ValidationError) as error:
         raise CheckpointError(f"{path} is damaged; delete {checkpoint}") from error
 
@@ -94,6 +94,6 @@ def _license(source: ModelSource) -> str:
 def _release_of(folder: Path) -> str:
     """Return the release of the checkpoint that the folder is a model of; nothing for any other folder."""
     try:
-        return str(json.loads((folder.parent / INFO).read_bytes())["release_digest"])
+        return str(parse_json((folder.parent / INFO).read_bytes())["release_digest"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""

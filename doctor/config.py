@@ -17,7 +17,8 @@ from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError
 from byline.catalog.text import one_line
-from byline.doctor.machine import Line, disk_line, num_cores, writes_line
+from byline.catalog.threads import num_cores
+from byline.doctor.machine import Line, disk_line, writes_line
 
 if TYPE_CHECKING:
     from byline.catalog.policies.policy import Policy

@@ -1,6 +1,5 @@
 """What `byline doctor` looks at on this machine, without loading what it looks at."""
 
-import os
 import re
 import shutil
 import sys
@@ -18,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 
 from byline.catalog.configs.extras import DISTRIBUTION, extras
 from byline.catalog.text import one_line
+from byline.catalog.threads import num_cores
 
 LEAST_FREE_BYTES = 1 << 30
 """Free space below which a warning is due: a build would soon stop."""
@@ -121,11 +121,6 @@ def _extra(name: str) -> Line:
     install = f"pip install '{DISTRIBUTION}[{name}]'"
     is_only_missing = all(problem.startswith("no ") for problem in wrong)
     return Line("-" if is_only_missing else "mend", f"[{name}]", f"{'; '.join(wrong)}; if you need it: {install}")
-
-
-def num_cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cores() -> Line:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from byline.catalog.corpora.manifest import Release, Split
 from byline.catalog.errors import CorpusError
+from byline.catalog.json_text import parse_json
 from byline.diffusion.drawn import METADATA
 from byline.diffusion.pixels import square
 
@@ -32,10 +33,10 @@ def read_folder(folder: str | Path, *, side_px: int) -> tuple[npt.NDArray[np.uin
 
     Raises `CorpusError` for a folder that is not whole.
     """
-    place = Path(folder)
+    folder_path = Path(folder)
     try:
-        rows = [json.loads(line) for line in (place / METADATA).read_text(encoding="utf-8").splitlines()]
-        pixels = [square((place / row["file_name"]).read_bytes(), side_px) for row in rows]
+        rows = [parse_json(line) for line in (folder_path / METADATA).read_text(encoding="utf-8").splitlines()]
+        pixels = [square((folder_path / row["file_name"]).read_bytes(), side_px) for row in rows]
     except (OSError, ValueError, KeyError) as error:
         raise CorpusError(f"{folder} is no folder of drawn pictures: {error}; draw it with byline sample") from error
     if not rows:
@@ -49,15 +50,15 @@ def read_pictures(release: Release, split: Split, *, side_px: int, most: int | N
     A hash decides in which shard a picture lies, so the first `most` are as good as any.
     """
     samples = (sample for shard in release.shards(split) for sample in release.samples(shard))
-    found = [
+    pictures = [
         (json.loads(sample["json"]), square(sample["jpg"], side_px), sample["txt"].decode())
         for sample in islice(samples, most)
     ]
-    if not found:
+    if not pictures:
         raise CorpusError(f"release {release.name} has no {split} samples; build it with more images")
-    found.sort(key=lambda item: str(item[0]["sha256"]))
+    pictures.sort(key=lambda item: str(item[0]["sha256"]))
     return Pictures(
-        pixels_nchw=np.stack([pixels for _, pixels, _ in found]),
-        facts=tuple(facts for facts, _, _ in found),
-        captions=tuple(caption for _, _, caption in found),
+        pixels_nchw=np.stack([pixels for _, pixels, _ in pictures]),
+        facts=tuple(facts for facts, _, _ in pictures),
+        captions=tuple(caption for _, _, caption in pictures),
     )

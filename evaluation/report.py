@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from byline.catalog.errors import ConfigError
+from byline.catalog.json_text import parse_json
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,13 +41,13 @@ def read_reports(path: Path, checkpoint: str) -> list[Report]:
     Raises `ConfigError` for a file that holds none, and for one of another checkpoint.
     """
     try:
-        told = json.loads(path.read_bytes())
-        found = [Report(**one) for one in told.get("reports", [told])]
+        contents = parse_json(path.read_bytes())
+        reports = [Report(**fields) for fields in contents.get("reports", [contents])]
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is no report, as byline evaluate and the audits write one: {error}") from error
-    for measured in {report.digests.get("checkpoint") for report in found} - {checkpoint}:
+    for measured in {report.digests.get("checkpoint") for report in reports} - {checkpoint}:
         raise ConfigError(f"{path} measures checkpoint {str(measured)[:12]}, not {checkpoint[:12]}; measure this one")
-    return found
+    return reports
 
 
 def bootstrap_interval(values: Floats, *, seed: int, resamples: int = 2000) -> tuple[float, float]:
@@ -59,5 +60,5 @@ def bootstrap_interval(values: Floats, *, seed: int, resamples: int = 2000) -> t
 
 def proportion_interval(successes: int, n: int) -> tuple[float, float]:
     """Return the exact 95% interval of a share (Clopper & Pearson 1934): none in `n` still leaves about `3.7 / n`."""
-    found = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="exact")
-    return float(found.low), float(found.high)
+    interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="exact")
+    return float(interval.low), float(interval.high)

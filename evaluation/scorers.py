@@ -13,6 +13,7 @@ import torch
 
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import CheckpointError
+from byline.catalog.json_text import parse_json
 from byline.diffusion.configs import OFFLINE, TextEncoderConfig
 from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import load_tensors, save_tensors, weights_digest
@@ -125,7 +126,7 @@ def load_scorer(name: str, *, device: str) -> Scorer:
 def _load_trained(folder: Path, device: str) -> TrainedScorer:
     features, text = _frozen(device)
     try:
-        card = json.loads((folder / CARD).read_bytes())
+        card = parse_json((folder / CARD).read_bytes())
         towers = TwoTowers(card["num_features"], card["text_width"])
         towers.load_state_dict(load_tensors(folder / WEIGHTS))
         scorer = TrainedScorer(

@@ -22,7 +22,7 @@ def are_copies(drawn_nchw: Bytes, own: Sequence[int], references_mchw: Bytes) ->
     Of all references its own is the nearest, and the audit of memorization calls it a copy (adaptive score under 1).
     """
     nearest = nearest_training_pictures(drawn_nchw, references_mchw)
-    return [near.is_copy and near.index == place for near, place in zip(nearest, own, strict=True)]
+    return [near.is_copy and near.index == index for near, index in zip(nearest, own, strict=True)]
 
 
 def count(copies: Sequence[int], copied: Sequence[bool]) -> list[Row]:

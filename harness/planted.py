@@ -76,14 +76,14 @@ class Planting:
 
 def pictures_of(release: Release) -> list[Picture]:
     """Return what a release trains on, sorted by digest."""
-    found = []
+    pictures = []
     for shard in release.shards("train"):
         for sample in release.samples(shard):
             facts = json.loads(sample["json"])
             credit = {name: facts[name] for name in ("license", "creator", "landing_url")}
             caption = sample["txt"].decode()
-            found.append(Picture(sha256=facts["sha256"], data=sample["jpg"], caption=caption, credit=credit))
-    return sorted(found, key=lambda picture: picture.sha256)
+            pictures.append(Picture(sha256=facts["sha256"], data=sample["jpg"], caption=caption, credit=credit))
+    return sorted(pictures, key=lambda picture: picture.sha256)
 
 
 def choose(pictures: Sequence[Picture], *, seed: int, each: int, others: int, side_px: int) -> Planting:
@@ -95,7 +95,7 @@ def choose(pictures: Sequence[Picture], *, seed: int, each: int, others: int, si
     """
     shuffled = sorted(pictures, key=lambda picture: _number(f"{seed}:{picture.sha256}"))
     wanted = each * len(COPIES)
-    planted = [shuffled[place] for place in _alone(shuffled, wanted, side_px)]
+    planted = [shuffled[index] for index in _alone(shuffled, wanted, side_px)]
     taken = {picture.sha256 for picture in planted}
     left = [picture for picture in shuffled if picture.sha256 not in taken][:others]
     if len(planted) < wanted or len(left) < others:
@@ -103,21 +103,21 @@ def choose(pictures: Sequence[Picture], *, seed: int, each: int, others: int, si
             f"{wanted} pictures of their own caption and look and {others} others are needed, and the release has "
             f"{len(planted)} and {len(left)}; use a larger one, or ask for fewer"
         )
-    by_copies = {copies: tuple(planted[place :: len(COPIES)]) for place, copies in enumerate(COPIES)}
+    by_copies = {copies: tuple(planted[start :: len(COPIES)]) for start, copies in enumerate(COPIES)}
     return Planting(by_copies=by_copies, others=tuple(left))
 
 
 def _alone(pictures: Sequence[Picture], wanted: int, side_px: int) -> list[int]:
     captions = Counter(picture.caption.casefold() for picture in pictures)
     pixels = np.stack([square(picture.data, side_px) for picture in pictures])
-    usable = [place for place, picture in enumerate(pictures) if _is_usable(picture, captions)]
-    found: list[int] = []
+    usable = [index for index, picture in enumerate(pictures) if _is_usable(picture, captions)]
+    alone: list[int] = []
     for start in range(0, len(usable), BLOCK):
         block = usable[start : start + BLOCK]
-        found += [place for place, score in zip(block, scores(pixels, block), strict=True) if score >= LEAST_SCORE]
-        if len(found) >= wanted:
+        alone += [index for index, score in zip(block, scores(pixels, block), strict=True) if score >= LEAST_SCORE]
+        if len(alone) >= wanted:
             break
-    return found[:wanted]
+    return alone[:wanted]
 
 
 def _is_usable(picture: Picture, captions: Counter[str]) -> bool:

@@ -16,7 +16,7 @@ SEEDS = (
     *('" ', "cc "),
     *("<a x=\"", "<a x='\">", "<a =", "<a hidden", "<script>", "<style></", "</a ", "<p style='a:b;'>", "<!---"),
     *("@", "x@", "[", "1.1,", "by-", "\u200b", " ", "\t", "-", "no ", "no-", "x=", "?a=&", "#", "File:", ".jpg "),
-    *("a:b=", "<a\n"),
+    *("a:b=", "<a\n", "\u0f73", "\uff9e\u0316", "\u1e9e", "\u0344"),
 )  # fmt: skip
 """Texts that are slow when they are repeated, each with a reader that it was slow in or might be."""
 

@@ -18,10 +18,10 @@ def keep_speed(latents: FactTable, ranks: Ranks, number: int, took_s: tuple[floa
     Every rank calls it. A corpus that cannot be written to, or an export, keeps nothing.
     """
     counted = [number, *(round(1000 * seconds) for seconds in took_s)] if number else [0, 0, 0]
-    of_ranks = [json.loads(told) for told in ranks.gather(json.dumps(counted).encode())]
-    if not (pictures := sum(told[0] for told in of_ranks)):
+    of_ranks = [json.loads(answer) for answer in ranks.gather(json.dumps(counted).encode())]
+    if not (pictures := sum(counts[0] for counts in of_ranks)):
         return
-    processor_ms, clock_ms = (sum(told[place] for told in of_ranks) for place in (1, 2))
+    processor_ms, clock_ms = (sum(counts[index] for counts in of_ranks) for index in (1, 2))
     device = "cpu" if ranks.device.type == "cpu" else torch.cuda.get_device_name(ranks.device)
     speed = EncodingSpeed(pictures=pictures, device=device, processor_ms=processor_ms, clock_ms=clock_ms)
     with suppress(StorageError):

@@ -67,7 +67,7 @@ def open_arrays(folder: Path) -> Arrays:
         if any(_digest(folder / name) != digest for name, digest in digests.items()):
             raise DamagedArraysError(folder)
         return {name.removesuffix(".npy"): np.asarray(np.load(folder / name, mmap_mode="r")) for name in digests}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise DamagedArraysError(folder) from error
 
 

@@ -47,12 +47,12 @@ def find_hardware(
     `cpu` is a rank's share of this machine, whose rate is measured in a second. Raises `ConfigError`, which lists the
     known ones, for another name, and for numbers that cannot be.
     """
-    found = _share_of_cpu(num_ranks) if name == CPU else _from_table(name)
+    hardware = _share_of_cpu(num_ranks) if name == CPU else _from_table(name)
     stated = {"usd_per_hour": usd_per_hour, "mfu": mfu}
     changes = {key: value for key, value in stated.items() if value is not None}
     sources = {"price_from": "as given"} if "usd_per_hour" in changes else {}
     sources |= {"mfu_from": "as given"} if "mfu" in changes else {}
-    return parse_config({**found.model_dump(), **changes, **sources}, Hardware, where=f"hardware {name}")
+    return parse_config({**hardware.model_dump(), **changes, **sources}, Hardware, where=f"hardware {name}")
 
 
 def _from_table(name: str) -> Hardware:

@@ -31,7 +31,9 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise ConfigError(f"no config file at {path}; configs/ holds examples") from error
+        raise ConfigError(
+            f"no config file at {path}; byline init writes one for pictures or a table, and configs/ holds examples"
+        ) from error
     except IsADirectoryError as error:
         raise ConfigError(f"{path} is a folder; name a TOML file") from error
     except (OSError, ValueError) as error:  # a name with a zero byte is a `ValueError`

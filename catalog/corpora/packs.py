@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
+from byline.catalog.disk.json_files import write_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.disk.tars import TarMember, whole_blocks, write_pieces, write_tar
 from byline.catalog.errors import CorpusError
@@ -159,14 +160,14 @@ def write_segment(
     index = []
     for row in listed:
         columns = dict(row[0])
-        if place := places.get(_member(row[0])):
-            columns |= {"tar": tar, "offset": place.offset, "size": place.size}
-        if place := original_places.get(_original_member(row[0])):
-            columns |= {"originals": of_originals, "original_offset": place.offset, "original_size": place.size}
+        if member := places.get(_member(row[0])):
+            columns |= {"tar": tar, "offset": member.offset, "size": member.size}
+        if member := original_places.get(_original_member(row[0])):
+            columns |= {"originals": of_originals, "original_offset": member.offset, "original_size": member.size}
         index.append(columns)
     if not store.write_new_table(layout.pack_index(stem), pa.Table.from_pylist(index, schema=INDEX_SCHEMA)):
         return False
-    store.write_bytes(layout.pack_file(f"{stem}_stats.json"), canonical_json(stats) + b"\n")
+    write_json(store, layout.pack_file(f"{stem}_stats.json"), stats)
     return True
 
 
@@ -186,7 +187,7 @@ def _write_members(
     digest = sha256_hex("".join(sha256_hex(data) for _, data in listed).encode())[:16]
     name = f"{stem}.{digest}{suffix}"
     with store.writing(layout.pack_file(name)) as file:
-        return name, {place.name: place for place in write_tar(file, listed)}
+        return name, {member.name: member for member in write_tar(file, listed)}
 
 
 def remove_records(store: Store, pack: str, record_ids: Collection[str]) -> list[str]:
@@ -246,7 +247,7 @@ def _splice(store: Store, stem: str, tar: str, kept: pa.Table, columns: _TarColu
     with store.open(layout.pack_file(tar)) as old, store.writing(layout.pack_file(name)) as file:
         pieces = zip((row[columns.offset] - BLOCKSIZE for row in listed), sizes, strict=True)
         write_pieces(file, (_read_at(old, start, size) for start, size in pieces))
-    offsets = {row["sha256"]: place + BLOCKSIZE for row, place in zip(listed, accumulate([0, *sizes]), strict=False)}
+    offsets = {row["sha256"]: start + BLOCKSIZE for row, start in zip(listed, accumulate([0, *sizes]), strict=False)}
     moved = [
         {**row, columns.tar: name, columns.offset: offsets[row["sha256"]]} if row[columns.tar] == tar else row
         for row in rows
@@ -266,18 +267,16 @@ def read_images(store: Store, index: pa.Table, *, only: Collection[str]) -> Iter
     """
     wanted = index.filter(pc.is_in(index["key"], pa.array(sorted(only), pa.string())))
     places = wanted.select(["tar", "sha256", "stored_sha256", "offset", "size"]).to_pylist()
-    by_tar = sorted(places, key=lambda place: (place["tar"], place["sha256"]))
+    by_tar = sorted(places, key=lambda row: (row["tar"], row["sha256"]))
     seen: set[str] = set()
-    for name, group in groupby(by_tar, key=lambda place: place["tar"]):
+    for name, group in groupby(by_tar, key=lambda row: row["tar"]):
         with store.open(layout.pack_file(name)) as tar:
-            for place in group:
-                if place["sha256"] in seen:
+            for row in group:
+                if row["sha256"] in seen:
                     continue
-                seen.add(place["sha256"])
-                tar.seek(place["offset"])
-                data = tar.read(place["size"])
-                if sha256_hex(data) != place["stored_sha256"]:
-                    raise CorpusError(
-                        f"{store.url(layout.pack_file(name))} is damaged at {place['sha256']}; restore it"
-                    )
-                yield place["sha256"], data
+                seen.add(row["sha256"])
+                tar.seek(row["offset"])
+                data = tar.read(row["size"])
+                if sha256_hex(data) != row["stored_sha256"]:
+                    raise CorpusError(f"{store.url(layout.pack_file(name))} is damaged at {row['sha256']}; restore it")
+                yield row["sha256"], data

@@ -4,7 +4,6 @@
 only ever added. A finding is about a record at a URL, whatever release asked: all of them are read.
 """
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
@@ -14,7 +13,9 @@ import pyarrow.compute as pc
 
 from byline.catalog.corpora.packs import asked_for
 from byline.catalog.disk import layout
+from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import StorageError
 
 DELTA = ".delta.json"
 """Ends the name of a file that says of a version of a release what became of its pictures."""
@@ -128,9 +129,17 @@ def forget_checks(store: Store, pack: str, record_ids: Collection[str]) -> Itera
                 yield f"{stem}.parquet"
         folder = layout.rechecks_of(name)
         for path in [f"{folder}/{file}" for file in store.files(folder, suffix=DELTA)]:
-            if not set(record_ids).isdisjoint(_texts(json.loads(store.read_bytes(path)))):
+            if _may_name(store, path, record_ids):
                 store.remove(path)
                 yield path
+
+
+def _may_name(store: Store, path: str, record_ids: Collection[str]) -> bool:
+    """Tell whether a delta names one of these records; of a damaged one nobody knows, and a recheck writes it anew."""
+    try:
+        return not set(record_ids).isdisjoint(_texts(read_json(store, path)))
+    except StorageError:
+        return True
 
 
 def _texts(value: Any) -> Iterator[str]:

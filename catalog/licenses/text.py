@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from byline.catalog.licenses.names import FILLER, REWRITES
+from byline.catalog.text import in_form
 
 MAX_CHARACTERS = 2000
 """Longest claim, in Unicode NFKC, in which one character may become eighteen. A longer text is not read at all."""
@@ -158,7 +159,7 @@ def _sure_words(plain: str) -> str:
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+    return in_form("NFKC", text).casefold()
 
 
 def _has_odd_digit(text: str) -> bool:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from byline.catalog.configs.places import ModelPlace
 from byline.catalog.corpora.facts import instrument_name
 from byline.catalog.errors import CheckpointError
-from byline.dedup.embedding.encoders import Encoder, load_encoder, pinned_weights
+from byline.dedup.embedding.encoders import Encoder, load_encoder, one_thread, pinned_weights
 
 _VERSION = "1"
 PLAIN_BELOW = 0.11
@@ -29,9 +29,10 @@ class EmbeddingConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 class Embedder:
-    """Embeds pictures, one at a time: equal pixels have equal vectors, whatever batch they come in.
+    """Embeds pictures, one at a time on one thread: equal pixels have equal vectors, whatever batch they come in, and
+    however many workers a build has.
 
-    Processors and thread counts differ in the last bits of float32, and so now and then by one step of float16.
+    Processors differ in the last bits of float32, and so now and then by one step of float16.
     """
 
     def __init__(self, config: EmbeddingConfig) -> None:
@@ -47,13 +48,18 @@ class Embedder:
 
     def embed(self, images: Sequence[Image.Image]) -> NDArray[np.float16]:
         """Return (N, D) unit vectors, float16. Refuses transparency: what shows depends on the background."""
-        vectors = [_unit(self._encoder.encode(_opaque(image)), self.config.model) for image in images]
+        vectors = [_unit(self._encoded(_opaque(image)), self.config.model) for image in images]
         return np.stack(vectors).astype(np.float16) if vectors else np.zeros((0, self.dim), np.float16)
 
     @cached_property
     def dim(self) -> int:
         """Length of a vector; found by embedding a gray picture."""
-        return len(self._encoder.encode(Image.new("RGB", (64, 64), "gray")))
+        return len(self._encoded(Image.new("RGB", (64, 64), "gray")))
+
+    def _encoded(self, image: Image.Image) -> NDArray[np.float32]:
+        encoder = self._encoder  # which imports torch
+        with one_thread():
+            return encoder.encode(image)
 
     @cached_property
     def _encoder(self) -> Encoder:

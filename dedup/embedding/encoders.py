@@ -4,7 +4,8 @@ Safetensors only; no code that comes with a model is run. Importing this file lo
 """
 
 import hashlib
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +16,7 @@ from PIL import Image
 from byline.catalog.configs.extras import needs, require
 from byline.catalog.configs.model_folders import safetensors_folder
 from byline.catalog.errors import CheckpointError
+from byline.catalog.json_text import parse_json
 
 if TYPE_CHECKING:
     from byline.dedup.embedding.network import CopyNet
@@ -56,7 +58,7 @@ def pinned_weights(model: str, revision: str) -> str:
 def is_own(model: str) -> bool:
     """Return whether a folder's `config.json` names this package's architecture."""
     try:
-        config = json.loads((Path(model) / CONFIG_NAME).read_bytes())
+        config = parse_json((Path(model) / CONFIG_NAME).read_bytes())
     except (OSError, ValueError):
         return False
     return isinstance(config, dict) and config.get("architecture") == OWN_ARCHITECTURE
@@ -65,6 +67,19 @@ def is_own(model: str) -> bool:
 def load_encoder(model: str, revision: str) -> Encoder:
     """Load a model for use on the CPU. Raises `CheckpointError`, one line, when that fails."""
     return _OwnEncoder(Path(model)) if is_own(model) else _TransformersEncoder(model, revision)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread, whose sums have one order; workers of a build use the other cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _OwnEncoder:

@@ -43,7 +43,7 @@ from byline.pipelines.fetching.transport.hosts import Hosts
 from byline.pipelines.judging.outstanding import named_again, num_lacking
 from byline.pipelines.releases.outcomes import outcomes_of
 from byline.pipelines.releases.regenerating import NotReadyError, regenerate
-from byline.pipelines.sources.ingested import near_names, records_path, why_no_records
+from byline.pipelines.sources.ingested import first_unread, near_names, records_path, what_lacks, why_no_records
 
 STAGES = [
     "ingest",
@@ -109,7 +109,8 @@ def build(
             if "would be empty" not in str(error):
                 raise
             near = near_names(config.sources, config.denylists, config.store)
-            more = [hint for hint in (near, _may_pass(str(error))) if hint]
+            unread = first_unread(config.sources, config.denylists, config.store)
+            more = [hint for hint in (near, unread, what_lacks(str(error)), _may_pass(str(error))) if hint]
             raise CorpusError("; ".join([str(error), *more])) from error
         release = Release(f"{config.root.rstrip('/')}/releases/{config.name}")
         _keep_record(release, policy, done)

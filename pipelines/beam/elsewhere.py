@@ -68,7 +68,11 @@ class Elsewhere:
         portable = self.options.view_as(PortableOptions)
         is_open = portable.environment_type != "LOOPBACK"
         host, port = read_address(self.coordinator) if self.coordinator else (None, 0)
-        others = [one for one in (portable.job_endpoint, portable.environment_config) if one] if is_open else []
+        others = (
+            [endpoint for endpoint in (portable.job_endpoint, portable.environment_config) if endpoint]
+            if is_open
+            else []
+        )
         addresses = [host] if host else own_addresses(others) if is_open else [LOOPBACK]
         return coordinating(graph.config.fetch, progress / "found", addresses=addresses, port=port, is_open=is_open)
 
@@ -95,8 +99,8 @@ class Elsewhere:
     def _tell(self, error: Exception, at_work: str | None) -> None:
         """Raise what people are told instead of what Beam raised, if there is something."""
         raised_by_worker(error)
-        if told := in_a_line(error, self.options, at_work):
-            raise told from error
+        if byline_error := in_a_line(error, self.options, at_work):
+            raise byline_error from error
 
 
 def _ingested(graph: BuildGraph) -> Iterator[PackPart]:
@@ -106,10 +110,10 @@ def _ingested(graph: BuildGraph) -> Iterator[PackPart]:
 
 def _held(graph: BuildGraph, parts: list[PackPart]) -> dict[str, str]:
     """Return source -> where one of its pictures lies, of sources that have them in files."""
-    found: dict[str, str] = {}
+    held_by_source: dict[str, str] = {}
     for part in parts:
-        if part.source not in found:
+        if part.source not in held_by_source:
             places = pc.drop_null(part.read_records(graph.config.store, ["held"])["held"])
             if len(places):
-                found[part.source] = places[0].as_py()
-    return found
+                held_by_source[part.source] = places[0].as_py()
+    return held_by_source

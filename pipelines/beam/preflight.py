@@ -78,20 +78,22 @@ def troubles_here(asked: Answer, trouble: Callable[[Callable[[], object]], str |
     store = Store(asked["root"])
     # A name of its own each time: several threads of a process may be asked at once.
     probe = f"{asked['run']}/probe-{secrets.token_hex(8)}"
-    told = [trouble(lambda: check_installed(config, policy))]
-    if said := trouble(lambda: _write_and_read(store, probe)):
-        told.append(f"cannot use the corpus {asked['root']}: {said}")
-    for source, place in asked["held"].items():
-        if said := trouble(partial(_read_held, place, config.fetch.max_bytes)):
-            told.append(f"cannot read the pictures of source {source}, {where_they_must_be(place)}: {said}")
-    if asked["coordinator"] and (said := trouble(partial(_reach_coordinator, **asked["coordinator"]))):
-        told.append(f"{said}; name an address of the machine that builds, as workers reach it: --coordinator HOST:PORT")
-    return [said for said in told if said]
+    lines = [trouble(lambda: check_installed(config, policy))]
+    if line := trouble(lambda: _write_and_read(store, probe)):
+        lines.append(f"cannot use the corpus {asked['root']}: {line}")
+    for source, held in asked["held"].items():
+        if line := trouble(partial(_read_held, held, config.fetch.max_bytes)):
+            lines.append(f"cannot read the pictures of source {source}, {where_they_must_be(held)}: {line}")
+    if asked["coordinator"] and (line := trouble(partial(_reach_coordinator, **asked["coordinator"]))):
+        lines.append(
+            f"{line}; name an address of the machine that builds, as workers reach it: --coordinator HOST:PORT"
+        )
+    return [line for line in lines if line]
 
 
-def where_they_must_be(place: str) -> str:
+def where_they_must_be(held: str) -> str:
     """Return what has to be so that a worker can read a picture of a source that lies in a file."""
-    if is_far(place):
+    if is_far(held):
         return "which workers ask of the object store, with credentials of their own"
     return "which must lie where workers are too"
 
@@ -110,10 +112,10 @@ def _write_and_read(store: Store, path: str) -> None:
     store.remove(path)
 
 
-def _read_held(place: str, max_bytes: int) -> None:
-    answer = read_held(place, max_bytes=max_bytes)
+def _read_held(held: str, max_bytes: int) -> None:
+    answer = read_held(held, max_bytes=max_bytes)
     if answer.outcome is Outcome.UNREACHABLE:
-        raise BylineError(answer.message or place)
+        raise BylineError(answer.message or held)
 
 
 def ask_workers(question: Question, pipeline: beam.Pipeline, *, within_s: float) -> list[str]:
@@ -127,19 +129,21 @@ def ask_workers(question: Question, pipeline: beam.Pipeline, *, within_s: float)
         Submission(pipeline).wait(lambda: None if time.time() - began < within_s else NOBODY.format(within_s))
         answers = list(_answers(question))
     except RuntimeError as error:
-        if not (told := ANSWER.search(_unescaped(str(error)))):
+        if not (match := ANSWER.search(_unescaped(str(error)))):
             raise
-        answers = [*_answers(question), json.loads(told[1])]
+        answers = [*_answers(question), json.loads(match[1])]
     if not answers:
         root = question.config.store.root
         raise BylineError(
             f"workers wrote into {root} and nothing of it is here: it is a folder of theirs; name a root that "
             "all reach, such as s3://bucket/corpus"
         )
-    lines = [f"worker {one['worker']} {line}" for one in answers for line in differences(one, began, time.time())]
+    lines = [
+        f"worker {answer['worker']} {line}" for answer in answers for line in differences(answer, began, time.time())
+    ]
     if lines:
         raise BylineError("\n".join(dict.fromkeys(lines)))
-    return [one["worker"] for one in answers]
+    return [answer["worker"] for answer in answers]
 
 
 def differences(answer: Answer, began: float, ended: float) -> Iterator[str]:
@@ -169,8 +173,8 @@ def _answers(question: Question) -> Iterator[Answer]:
 
 
 def _distributions() -> Sequence[str]:
-    needed = (Requirement(one) for one in requires("byline") or () if "extra ==" not in one)
-    return ["byline", *sorted({one.name for one in needed})]
+    needed = (Requirement(requirement) for requirement in requires("byline") or () if "extra ==" not in requirement)
+    return ["byline", *sorted({requirement.name for requirement in needed})]
 
 
 def _minor(version: str | None) -> str | None:

@@ -15,9 +15,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
+from byline.catalog.threads import num_cores
 from byline.pipelines.beam.worker_server import QUIET
 
 PROGRAM = "import sys; sys.path[:] = sys.argv[1:-1]; from byline.pipelines.beam.worker_server import main; main()"
+THREADS = "OMP_NUM_THREADS"
+"""What tells how many threads compute at once in a process; who sets it for a build decides for its workers."""
 ENDS_WITHIN_S = 10.0
 """A worker that has nothing more to do and is not gone by then is killed."""
 REAPED_WITHIN_S = 0.5
@@ -27,11 +30,12 @@ REAPED_WITHIN_S = 0.5
 class WorkerServer:
     """A process that forks workers. However this process ends, neither the server nor a worker outlives it."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
+        """Start it, for so many workers that work side by side, which divide the cores of this machine."""
         self._asking, theirs = socket.socketpair()
         alive, self._alive = os.pipe()
         command = [sys.executable, "-c", PROGRAM, *sys.path, str(alive)]
-        self._process = subprocess.Popen(command, stdin=theirs.fileno(), pass_fds=[alive], env={**os.environ, **QUIET})
+        self._process = subprocess.Popen(command, stdin=theirs.fileno(), pass_fds=[alive], env=environment_of(workers))
         theirs.close()
         os.close(alive)
         self.pid = self._process.pid
@@ -116,6 +120,15 @@ class WorkerServer:
             on_death()
 
 
+def environment_of(workers: int) -> dict[str, str]:
+    """Return the environment of workers that work side by side.
+
+    What computes in threads of its own (torch, for captions) takes every core where it is not told: then the threads
+    of each worker wait for those of the others, and all of them together take many times as long as one alone.
+    """
+    return {THREADS: str(max(1, num_cores() // workers)), **os.environ, **QUIET}
+
+
 def _in_words(code: int) -> str:
     if code == -signal.SIGKILL:
         return "a worker process was killed, as happens when memory runs out (fewer --workers need less)"
@@ -129,7 +142,7 @@ def worker_server(workers: int, beam_args: Sequence[str] = ()) -> Iterator[Worke
     if workers == 1 or any(arg.split("=")[0] == "--runner" for arg in beam_args):
         yield None
         return
-    server = WorkerServer()
+    server = WorkerServer(workers)
     try:
         yield server
     finally:

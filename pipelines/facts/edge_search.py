@@ -4,7 +4,6 @@ Every picture has several codes: its own hash and those of its views. A pair dep
 that is continued finds what one from nothing finds, byte for byte; and so does one that is divided over many machines.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from byline.catalog.digests import canonical_json, digest_of
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
+from byline.catalog.json_text import parse_json
 from byline.dedup.banding import band_plan
 from byline.dedup.neighbors import NearIndex, Unit, first_of_equals, near_pairs, search_unit, units_of
 from byline.dedup.views import unpack_views
@@ -165,7 +165,7 @@ def _searched_before(store: Store, now: list[list[Any]]) -> tuple[str, dict[str,
 def _listed(store: Store, stem: str) -> list[list[Any]] | None:
     """Return which segments a search saw; none where the file is damaged: its name is its digest."""
     try:
-        listed: list[list[Any]] = json.loads(store.read_bytes(f"{stem}.searched.json"))
+        listed: list[list[Any]] = parse_json(store.read_bytes(f"{stem}.searched.json"))
     except ValueError:
         return None
     return listed if digest_of(listed)[:16] == stem.rsplit("/", 1)[1] else None

@@ -7,11 +7,12 @@ import pyarrow as pa
 
 from byline.catalog.corpora.packs import INDEX_SCHEMA
 from byline.catalog.disk import layout
+from byline.catalog.disk.json_files import read_json, write_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import StorageError
 from byline.pipelines.fetching.index_rows import IndexRow
 
-BEGAN = "began"
+BEGAN = "began.json"
 STORED, ORIGINAL = "stored bytes", "original bytes"
 JOURNAL_SCHEMA = pa.schema([*INDEX_SCHEMA, (STORED, pa.large_binary()), (ORIGINAL, pa.large_binary())])
 Asked = tuple[str, str]
@@ -44,13 +45,13 @@ class Journal:
         """When the pack was begun; None where no process that was killed left it."""
         path = f"{self.folder}/{BEGAN}"
         try:
-            return datetime.fromisoformat(self.store.read_text(path)) if self.store.exists(path) else None
-        except ValueError:  # half of it: power failed
+            return datetime.fromisoformat(read_json(self.store, path)["at"]) if self.store.exists(path) else None
+        except (StorageError, KeyError, TypeError, ValueError):  # half of it: power failed
             return None
 
     def begin(self, at: datetime) -> None:
         """Keep when the pack was begun, so that whoever goes on asks for what was to be asked for then."""
-        self.store.write_bytes(f"{self.folder}/{BEGAN}", at.isoformat().encode(), is_scratch=True)
+        write_json(self.store, f"{self.folder}/{BEGAN}", {"at": at.isoformat()}, is_scratch=True)
 
     def __contains__(self, asked: Asked) -> bool:
         return asked in self.places

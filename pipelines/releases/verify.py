@@ -1,6 +1,5 @@
 """Re-check a release from its bytes: nothing is believed that can be computed again."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,6 +23,7 @@ from byline.catalog.corpora.sample_schema import NOT_STATED
 from byline.catalog.digests import sha256_hex, sha256_of_file
 from byline.catalog.disk import layout
 from byline.catalog.errors import BylineError, StorageError
+from byline.catalog.json_text import parse_json
 from byline.catalog.policies.policy import Policy
 from byline.pipelines.releases.exporting.places import exported_checksums, from_export, is_exported, is_placed
 from byline.pipelines.releases.papers.credits import lacking_credits
@@ -192,7 +192,7 @@ def _wrong_table(release: Release, shard: Shard, tar: bytes, samples: dict[str, 
 
 def _json_of(sample: dict[str, bytes]) -> dict[str, Any]:
     try:
-        return dict(json.loads(sample["json"]))
+        return dict(parse_json(sample["json"]))
     except (KeyError, ValueError):
         return {}
 

@@ -11,22 +11,28 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from byline.catalog.corpora.corpus import read_settings
+from byline.catalog.corpora.corpus import read_sealed_settings
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.corpora.packs import ORIGINALS
-from byline.catalog.denylists.lists import load_denylist
+from byline.catalog.corpora.withdrawn import is_withdrawn, read_withdrawn_manifest
+from byline.catalog.denylists.lists import load_denylist, read_key, receipt_ids
 from byline.catalog.digests import digest_of, sha256_hex
 from byline.catalog.disk import layout
-from byline.catalog.disk.json_files import read_json
+from byline.catalog.disk.json_files import read_sealed_json
 from byline.catalog.disk.mending import how_to_mend
 from byline.catalog.disk.storage import ARROW, Store
 from byline.catalog.disk.tars import end_of_tar, sample_bytes, whole_blocks
 from byline.catalog.errors import BylineError, CorpusError
 from byline.pipelines.releases.samples import described
 from byline.pipelines.releases.verify import verify
+from byline.pipelines.rights.takedown.receipts import check_receipt, receipt_path
 
-_CHECKED_ELSEWHERE = re.compile(r"(denylist|evaluation)/.*|shards/.*|releases/[^/]+/(?!.*samples\.parquet$).*")
-"""Files that are checked elsewhere: by their own names, and by the manifests of releases."""
+_LEFT = rf"({re.escape(layout.WITHDRAWN)}|{re.escape(layout.WITHDRAWN_SAMPLES)})"
+_CHECKED_ELSEWHERE = re.compile(
+    rf"({layout.DENYLIST}|{layout.EVALUATION}|{layout.SHARDS})/.*|{layout.RECEIPTS}/[0-9a-f]{{16}}\.json"
+    rf"|{layout.RELEASES}/[^/]+/(?!.*/{_LEFT}$).*"
+)
+"""Files that are checked elsewhere: by their own names, by a seal under the corpus' key, and by manifests."""
 Count = Callable[[int], None]
 
 
@@ -49,7 +55,7 @@ def verify_corpus(store: Store, unsealed: list[str], *, deep: bool, count: Count
     Every footer, name and note is checked; with `deep` every byte. `count` is told of files as they pass. Files that
     carry no digest, which an older byline wrote, are read and cannot be checked: they are added to `unsealed`.
     """
-    yield from _problem_in(partial(read_settings, store))
+    yield from _problem_in(partial(_check_settings, store, unsealed))
     yield from _problem_in(partial(load_denylist, store))
     for path in paths_of(store):
         if not _CHECKED_ELSEWHERE.fullmatch(path):
@@ -58,6 +64,8 @@ def verify_corpus(store: Store, unsealed: list[str], *, deep: bool, count: Count
     for name in store.files(layout.PACKS, suffix=".parquet"):
         yield from _wrong_tars(store, layout.pack_file(name), deep=deep)
     yield from _wrong_shards(store)
+    yield from _wrong_receipts(store, unsealed)
+    yield from _wrong_evaluation_sets(store)
     for name in store.folders(layout.RELEASES):
         yield from _wrong_release(store, layout.versions_of(name), deep=deep)
 
@@ -84,8 +92,13 @@ def _check(store: Store, path: str, unsealed: list[str], deep: bool) -> None:
             store.read_scratch(path)
     elif path.endswith(".searched.json"):
         _check_named(store, path)
-    elif kind == ".json" and not path.endswith("_stats.json"):  # which is img2dataset's, and read by nobody
-        read_json(store, path)
+    elif kind == ".json" and not read_sealed_json(store, path)[1]:
+        unsealed.append(path)
+
+
+def _check_settings(store: Store, unsealed: list[str]) -> None:
+    if not read_sealed_settings(store)[1]:
+        unsealed.append(layout.CORPUS_FILE)
 
 
 def _check_named(store: Store, path: str) -> None:
@@ -155,13 +168,36 @@ def _wrong_shards(store: Store) -> Iterator[str]:
             yield f"{store.url(where)}.json: not what it says of its tar and table; {how_to_mend(where)}"
 
 
+def _wrong_receipts(store: Store, unsealed: list[str]) -> Iterator[str]:
+    """Yield what is wrong with receipts, whose seals are under the key of the corpus."""
+    try:
+        takedowns = receipt_ids(store)
+        key = read_key(store) if takedowns else b""
+    except BylineError:
+        return  # it was told
+    for takedown in takedowns:
+        try:
+            if not check_receipt(store, takedown, key):
+                unsealed.append(receipt_path(takedown))
+        except BylineError as error:
+            yield str(error)
+
+
+def _wrong_evaluation_sets(store: Store) -> Iterator[str]:
+    for name in store.files(layout.EVALUATION, suffix=".parquet"):
+        path = layout.evaluation_set(name.removesuffix(".parquet"))
+        if sha256_hex(store.read_bytes(path)) != name.removesuffix(".parquet"):
+            yield f"{store.url(path)} is damaged: its name is not its digest; {how_to_mend(path)}"
+
+
 def _wrong_release(store: Store, folder: str, *, deep: bool) -> Iterator[str]:
-    if not store.exists(f"{folder}/{layout.LATEST}"):
-        return
-    yield from _problem_in(partial(Release, store.url(folder)))
+    """Yield what is wrong with the versions of a release; of one that was withdrawn, with what is left of it."""
+    if store.exists(f"{folder}/{layout.LATEST}"):
+        yield from _problem_in(partial(Release, store.url(folder)))
     for version in store.folders(folder):
         where = f"{folder}/{version}"
-        if store.exists(f"{where}/{layout.WITHDRAWN}"):
+        if is_withdrawn(store, where):
+            yield from _problem_in(partial(read_withdrawn_manifest, store, where))
             continue
         try:
             release = Release(store.url(where))

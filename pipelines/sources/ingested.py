@@ -17,6 +17,12 @@ from byline.pipelines.sources.readers import check_reader
 from byline.pipelines.sources.readers.files import files_of
 from byline.pipelines.sources.readers.unchanged import SourceFiles, remembered
 
+_WAYS = {
+    "license:LicenseRef-missing": "no license is stated: a column or key `license`, or the pictures themselves, say it",
+    "creator:missing": "nobody is named to be credited: a column or key `creator`, or the pictures themselves, say who",
+    "caption:missing": "there is no caption: a column or key `title` says it, or a [caption] that looks at pictures",
+}
+"""Reason that refuses for what a source does not say -> what is missing, and what says it."""
 _READ_BY_NAME = {
     **dict.fromkeys(("csv", "folder", "jsonl"), ("names 3",)),
     **dict.fromkeys(("img2dataset", "parquet"), ("names 3", "inside 1")),
@@ -79,6 +85,24 @@ def near_names(sources: Sequence[SourceConfig], denylists: Sequence[str], store:
         near = [f"{name} (nearest: {field})" for name, field in not_used.items() if field]
         lines += [f"source {source.name} has names that are not used: {', '.join(near)}"] if near else []
     return "; ".join(lines) or None
+
+
+def what_lacks(reasons: str) -> str | None:
+    """Return what the sources do not say, of which `reasons` tell that it refused records, and what would say it."""
+    ways = [way for reason, way in _WAYS.items() if f"{reason} (" in reasons]
+    return f"{'; '.join(ways)} (docs/sources.md)" if ways else None
+
+
+def first_unread(sources: Sequence[SourceConfig], denylists: Sequence[str], store: Store) -> str | None:
+    """Return how many rows of sources could not be read, and the first of each; none when all could."""
+    messages = []
+    for source in sources:
+        stem = records_path(source, denylists, store).removesuffix(".parquet")
+        counts = read_json(store, f"{stem}.counts.json") if store.exists(f"{stem}.counts.json") else {}
+        if number := counts.get("unreadable"):
+            first = _first_row(store, f"{stem}.unreadable.parquet")
+            messages.append(f"source {source.name}: {number:,} could not be read, the first: {first}")
+    return "; ".join(messages) or None
 
 
 def _first_row(store: Store, path: str) -> str:

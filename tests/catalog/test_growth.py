@@ -3,10 +3,14 @@
 import pytest
 
 from byline.captioning.hygiene import clean_caption, clean_tags, clean_title
+from byline.catalog.denylists.values import forms_of
 from byline.catalog.licenses.reading import read_license
 from byline.catalog.licenses.text import mentions_restriction, normalized, take_apart
+from byline.catalog.nothing import is_nobody
 from byline.catalog.text import one_line, plain_text
+from byline.catalog.urls import creator_key, url_key
 from byline.pipelines.fetching.transport.urls import problem_of, redacted, redacted_in
+from byline.pipelines.sources.readers.names import folded
 from tests.growth import SEEDS, grows_linearly
 
 READERS = {
@@ -22,6 +26,13 @@ READERS = {
     "redacted": redacted,
     "redacted_in": redacted_in,
     "problem_of": problem_of,
+    "url_key": url_key,
+    "creator_key": creator_key,
+    "forms of a creator": lambda text: forms_of("creator", text),
+    "forms of a URL": lambda text: forms_of("url", text),
+    "forms of a domain": lambda text: forms_of("domain", text),
+    "is_nobody": is_nobody,
+    "name of a column": folded.__wrapped__,
 }
 
 

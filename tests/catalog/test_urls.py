@@ -169,6 +169,10 @@ def test_url_keys(one, other, equal):
         ("Grace", "Grace H.", False),
         ("Grace  H.", "\uff27race\u00a0H.\u200b", True),
         ("https://A.org:443/%61da#me", "http://a.org/ada", True),
+        ("Grace" + "\u200b" * 5000, "grace", True),
+        ("\u200b " * 20_000 + "Grace", "grace", True),
+        ("G" + "\u0316\u0301" * 2000 + "race", "grace", False),
+        ("x" * 20_000, "X" * 20_001, True),
     ],
 )
 def test_creator_keys(one, other, equal):

@@ -100,6 +100,20 @@ def test_an_empty_release_says_which_name_comes_near_a_license(tmp_path):
     assert built.returncode == 2
     assert "none admitted" in built.stderr
     assert "source museum has names that are not used: Licens (nearest: license)" in built.stderr.splitlines()[-1]
+    assert "no license is stated: a column or key `license`, or the pictures themselves, say it" in built.stderr
+
+
+@pytest.mark.beam
+def test_an_empty_release_names_the_table_that_was_not_read(tmp_path):
+    _photographs(tmp_path / "museum", "file_name,Title,Creator,License,shelf")
+    (tmp_path / "museum/metadata.csv").rename(tmp_path / "museum/museum.csv")
+    assert _byline("init", "museum", cwd=tmp_path).returncode == 0
+    built = _byline("build", "byline.toml", cwd=tmp_path)
+    assert built.returncode == 2
+    assert (
+        "source museum: 1 could not be read, the first: museum.csv: no picture; the table of a folder's pictures is "
+        "called 'metadata.csv'"
+    ) in built.stderr.splitlines()[-1]
 
 
 def test_from_within_the_pictures_a_folder_beside_them_is_made(tmp_path):
@@ -157,7 +171,20 @@ def test_names_of_columns_are_for_tables_of_text(tmp_path):
         (
             "t.csv",
             b"a,b\n1,2\n",
-            "its columns are a, b; say which it is: add --column url=...\n",
+            "and none that names files; its columns are a, b; say which it is: add --column url=...\n",
+        ),
+        (
+            "t.csv",
+            b"file_name,Title,Creator,License\na.jpg,A,Ada,CC0\n",
+            "t.csv has no column of URLs; 'file_name' names files, and such a table is read with them: call the table "
+            "metadata.csv in the folder of the files, and name that folder: byline init FOLDER (in a config reader = "
+            '"folder")\n',
+        ),
+        (
+            "t.tsv",
+            b"image\ttext\na.jpg\tA\n",
+            "if 'image' names files, call the table metadata.tsv in the folder of the files, and name that folder: "
+            "byline init FOLDER; say which it is: add --column url=image\n",
         ),
         ("my t.csv", b"link,b\n1,2\n", "link, b; say which it is: add --column url=link\n"),
         ("t.jsonl", b'{"its url": 1}\n', "say which it is: add --column 'url=its url'\n"),

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from byline.catalog.corpora.corpus import owned
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.build import build
 from byline.training.run_file import describe
 from tests.builders import a_corpus, encoded, tree_digest
+from tests.pipelines.rights.takedown.corpora import a_request, begun
 from tests.training.builders import an_autoencoder_run
 
 PHOTO = Path("samples/photographs/lomiri-dragonfly-by-bolly.jpg").resolve()
@@ -93,6 +95,43 @@ def test_it_removes_proves_and_answers(folder):
         assert traced.returncode == 1
         assert f"it was taken down: corpus/receipts/{receipt['id']}.json" in traced.stdout.replace("\n", " ")
     assert _byline("verify", "corpus/releases/small", cwd=folder).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("--page", "notes.txt")])
+@pytest.mark.parametrize("verb", [("find",), ("apply", "--yes")])
+def test_a_file_that_byline_did_not_write_is_neither_overwritten_nor_deleted(folder, verb, arguments):
+    mine = folder / (arguments[1] if arguments else "takedown.html")
+    mine.write_text("<title>My notes</title>")
+    before = tree_digest(folder / "corpus")
+    done = _byline("takedown", *verb, "--record", "test:0", *arguments, cwd=folder)
+    assert done.returncode == 2
+    assert f"{mine.name} is a file that byline did not write" in done.stderr
+    assert "name another place with --page" in done.stderr
+    assert mine.read_text() == "<title>My notes</title>"
+    assert tree_digest(folder / "corpus") == before
+
+
+def test_what_took_the_place_of_the_page_is_named_when_a_takedown_is_completed(folder):
+    store = Store(str(folder / "corpus"))
+    assert _byline("takedown", "find", "--record", "test:0", cwd=folder).returncode == 0
+    with owned(store):
+        begun(store, a_request(records=("test:0",)))
+    (folder / "takedown.html").write_text("mine")
+    done = _byline("takedown", "apply", cwd=folder)
+    assert done.returncode == 0
+    assert "not deleted: takedown.html, which is not as byline wrote it" in done.stderr
+    assert (folder / "takedown.html").read_text() == "mine"
+
+
+def test_a_page_that_was_edited_is_named_and_stays(folder):
+    assert _byline("report", "corpus/releases/small", "--out", "report.html", cwd=folder).returncode == 0
+    with (folder / "report.html").open("a") as file:
+        file.write("<!-- my notes -->")
+    done = _byline("takedown", "apply", "--record", "test:0", "--pages", "--yes", cwd=folder)
+    assert done.returncode == 0
+    assert "deleted: " not in done.stderr
+    assert f"not reached: page {folder / 'report.html'}" in done.stderr
+    assert (folder / "report.html").exists()
 
 
 def test_what_has_it_outside_of_the_corpus_is_named_and_pages_are_deleted_when_asked(folder, built):

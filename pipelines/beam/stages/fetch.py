@@ -89,7 +89,7 @@ class Fetching:
 
     async def run(self, transport: Transport, config: FetchConfig) -> None:
         """Ask for what the journal does not have, each URL once however many records have it; write every segment."""
-        places = [place for place, asked in enumerate(self.asked) if asked not in self.journal]
+        places = [index for index, asked in enumerate(self.asked) if asked not in self.journal]
         self.count(len(self.requests) - len(places))
         groups = _asked_together(self.requests, places)
         get = transport.attempt if isinstance(transport, HttpTransport) else transport.get
@@ -108,16 +108,16 @@ class Fetching:
                         f"the server of this build, which has {request['url']}, is gone; run the build again"
                     )  # and that is no outcome of the picture's: the build was killed
                 answer = replace(answer, was_sent=False)  # to nobody else
-            said, stored, original = await loop.run_in_executor(
+            row, stored, original = await loop.run_in_executor(
                 decoders, index_row, request, answer, self.pixels, self.denylist
             )
             self.num_answered += len(groups[number])
-            for place in groups[number]:
-                own = {name: self.requests[place][name] for name in ("record_id", "url")}
-                if note := said.get("note"):
+            for index in groups[number]:
+                own = {name: self.requests[index][name] for name in ("record_id", "url")}
+                if note := row.get("note"):
                     count_done(f"{ODD}{str(note).partition(':')[0]}", 1)
                 self.count(1)
-                self.batch.append(({**said, **own}, stored, original))
+                self.batch.append(({**row, **own}, stored, original))
                 if len(self.batch) >= JOURNALED:
                     await keep()
 
@@ -151,12 +151,12 @@ class Fetching:
 def _asked_together(requests: Sequence[Request], places: Sequence[int]) -> list[list[int]]:
     """Return places whose requests are one: those of one URL, in the form in which it is sent, in their order."""
     groups: dict[object, list[int]] = {}
-    for place in places:
-        what: object = place
-        if not requests[place].get("held"):
+    for index in places:
+        what: object = index
+        if not requests[index].get("held"):
             with suppress(UrlError):
-                what = read_url(requests[place]["url"]).sent
-        groups.setdefault(what, []).append(place)
+                what = read_url(requests[index]["url"]).sent
+        groups.setdefault(what, []).append(index)
     return list(groups.values())
 
 
@@ -247,10 +247,10 @@ def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection
     admitted = claims.filter(is_admitted)["record_id"].combine_chunks()
     records = part.read_records(store, columns=["record_id", "url", "held"])
     records = records.filter(pc.is_in(records["record_id"], value_set=admitted))
-    found = due(records, read_attempts(store, part.pack, ATTEMPT_COLUMNS), part.source, asking)
+    masks = due(records, read_attempts(store, part.pack, ATTEMPT_COLUMNS), part.source, asking)
     asked = zip(records["record_id"].to_pylist(), records["url"].to_pylist(), strict=True)
-    is_left = np.fromiter((one in answered for one in asked), np.bool_, len(records)) & ~found.is_done
-    return records.filter(pa.array(found.first | found.again | is_left)).to_pylist()
+    is_left = np.fromiter((request in answered for request in asked), np.bool_, len(records)) & ~masks.is_done
+    return records.filter(pa.array(masks.first | masks.again | is_left)).to_pylist()
 
 
 async def _fetch_over_http(

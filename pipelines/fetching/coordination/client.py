@@ -25,7 +25,7 @@ from byline.pipelines.fetching.coordination.messages import (
 from byline.pipelines.fetching.coordination.reach import PATH, Reach, new_nonce
 from byline.pipelines.fetching.transport.hosts import Hosts, Wait
 from byline.pipelines.fetching.transport.shared_answers import Found, Turn
-from byline.pipelines.fetching.transport.sharing import Kind, Resting, Shared, SharedHere, Told
+from byline.pipelines.fetching.transport.sharing import HostNews, Kind, Resting, Shared, SharedHere
 
 REACHED_WITHIN_S = 2.0
 """Time after which the next address is tried."""
@@ -51,10 +51,10 @@ class CoordinatedGrant:
     def __init__(self, shared: "Coordinated", number: int) -> None:
         self._shared, self._number, self._is_held = shared, number, True
 
-    async def end(self, told: Told) -> float:
+    async def end(self, news: HostNews) -> float:
         """Tell the coordinator, which notes what the request told before anybody else may ask the host."""
         self._is_held = False
-        return await self._shared.end(self._number, told)
+        return await self._shared.end(self._number, news)
 
     async def __aenter__(self) -> "CoordinatedGrant":
         return self
@@ -63,7 +63,7 @@ class CoordinatedGrant:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         if self._is_held:
-            await self._shared.end(self._number, Told())
+            await self._shared.end(self._number, HostNews())
 
 
 class Coordinated:
@@ -86,10 +86,10 @@ class Coordinated:
             return CoordinatedGrant(self, number)
         return Resting() if reply.is_resting else Wait(reply.wait_s)
 
-    async def end(self, number: int, told: Told) -> float:
+    async def end(self, number: int, news: HostNews) -> float:
         """Give a lease back. Return for how long the host is to be left alone, 0 for one that is well."""
-        is_answered = told.health == "ill" or told.hold_off_s > 0
-        message = EndLease(number=number, health=told.health, hold_off_s=told.hold_off_s, is_answered=is_answered)
+        is_answered = news.health == "ill" or news.hold_off_s > 0
+        message = EndLease(number=number, health=news.health, hold_off_s=news.hold_off_s, is_answered=is_answered)
         if is_answered:
             return (await self._ask(message)).wait_s
         await self._send(message)
@@ -98,14 +98,14 @@ class Coordinated:
     @asynccontextmanager
     async def turn(self, kind: Kind, key: str, *, max_age_s: float) -> AsyncIterator[Turn]:
         """Give the turn to find something out, once no other worker has it."""
-        number, found = next(self._numbers), None
+        number, value = next(self._numbers), None
         try:
             reply = await self._ask(AskTurn(number=number, of=kind, key=key, max_age_s=max_age_s))
             turn = CoordinatedTurn(reply.kept)
             yield turn
-            found = turn.found
+            value = turn.found
         finally:
-            await self._send(EndTurn(number=number, found=found))
+            await self._send(EndTurn(number=number, found=value))
 
     async def hear(self) -> None:
         """Take replies. Never returns; raises `ServerError` when the connection ends."""

@@ -56,10 +56,10 @@ def read_address(text: str) -> tuple[str, int]:
 
 def own_addresses(others: Iterable[str]) -> list[str]:
     """Return this machine's addresses as `others`, given as `host:port`, may reach it; loopback comes last."""
-    found = [*_own_ends([*(_split(other) for other in others), NOWHERE])]
+    addresses = [*_own_ends([*(_split(other) for other in others), NOWHERE])]
     with suppress(OSError):
-        found.append(socket.gethostbyname(socket.getfqdn()))
-    return [*(one for one in dict.fromkeys(found) if one != LOOPBACK), LOOPBACK]
+        addresses.append(socket.gethostbyname(socket.getfqdn()))
+    return [*(address for address in dict.fromkeys(addresses) if address != LOOPBACK), LOOPBACK]
 
 
 def _own_ends(others: Iterable[tuple[str, int]]) -> Iterator[str]:

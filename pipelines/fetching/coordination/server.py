@@ -27,7 +27,7 @@ from byline.pipelines.fetching.coordination.messages import (
 )
 from byline.pipelines.fetching.coordination.reach import LOOPBACK, PATH, Reach, new_nonce, new_secret
 from byline.pipelines.fetching.transport.hosts import BUSY_S, Hosts, Wait
-from byline.pipelines.fetching.transport.sharing import Grant, Resting, SharedHere, Told
+from byline.pipelines.fetching.transport.sharing import Grant, HostNews, Resting, SharedHere
 
 ENDS_WITHIN_S = 1.0
 
@@ -60,9 +60,9 @@ class Coordinator:
         ours = new_nonce()
         with suppress(TimeoutError, TypeError, ValueError, KeyError, ConnectionError):
             await connection.send_json({"nonce": ours})
-            told = await connection.receive_json(timeout=PROVED_WITHIN_S)
-            if self._reach.is_proof(told["proof"], "worker", ours, str(told["nonce"])):
-                await connection.send_json({"proof": self._reach.proof("coordinator", ours, str(told["nonce"]))})
+            answer = await connection.receive_json(timeout=PROVED_WITHIN_S)
+            if self._reach.is_proof(answer["proof"], "worker", ours, str(answer["nonce"])):
+                await connection.send_json({"proof": self._reach.proof("coordinator", ours, str(answer["nonce"]))})
                 return True
         return False
 
@@ -86,7 +86,7 @@ class _Worker:
             return
         finally:
             for grant in self._grants.values():
-                await grant.end(Told())
+                await grant.end(HostNews())
             for waiting, _ in self._turns.values():
                 waiting.cancel()
 
@@ -95,7 +95,7 @@ class _Worker:
             case AskLease():
                 await self._send(await self._lease(asked))
             case EndLease() if grant := self._grants.pop(asked.number, None):
-                wait_s = await grant.end(Told(health=asked.health, hold_off_s=asked.hold_off_s))
+                wait_s = await grant.end(HostNews(health=asked.health, hold_off_s=asked.hold_off_s))
                 if asked.is_answered:
                     await self._send(Reply(number=asked.number, wait_s=wait_s))
             case AskTurn():
@@ -122,8 +122,8 @@ class _Worker:
         try:
             async with self._shared.turn(asked.of, asked.key, max_age_s=asked.max_age_s) as turn:
                 await self._send(Reply(number=asked.number, is_granted=True, kept=turn.kept))
-                if found := (await ended).found:
-                    turn.keep(found)
+                if value := (await ended).found:
+                    turn.keep(value)
         except BylineError:
             await self._connection.close()  # nothing can be kept here, so the worker is not to wait
 

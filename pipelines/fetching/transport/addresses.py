@@ -98,7 +98,7 @@ class Guard:
         if kind is None or (str(ip), port) in self.resolved_from_names:
             return None
         reached = ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
-        if any(one in network for network in self.networks for one in (ip, reached)):
+        if any(form in network for network in self.networks for form in (ip, reached)):
             return None
         of = "" if host == address else f" of {host}"
         return f"address {address}{of} is not public ({kind}); nothing was asked"
@@ -115,13 +115,13 @@ class Guard:
 
     def _allow(self, entry: str) -> None:
         try:
-            found = allowed(entry)
+            network_or_name = allowed(entry)
         except ValueError as error:
             raise ConfigError(f"cannot allow {entry!r}; {error}") from error
-        if isinstance(found, tuple):
-            self.names.add(found)
+        if isinstance(network_or_name, tuple):
+            self.names.add(network_or_name)
         else:
-            self.networks.append(found)
+            self.networks.append(network_or_name)
 
 
 def kind_if_not_public(ip: IPv4Address | IPv6Address) -> str | None:
@@ -159,9 +159,9 @@ class GuardedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Return the addresses of `host` that may be connected to at `port`, at least one."""
-        found = await self.resolver.resolve(host, port, family)
-        problems = [self.guard.problem_of(one["host"], host, port) for one in found]
-        allowed = [one for one, problem in zip(found, problems, strict=True) if problem is None]
+        results = await self.resolver.resolve(host, port, family)
+        problems = [self.guard.problem_of(result["host"], host, port) for result in results]
+        allowed = [result for result, problem in zip(results, problems, strict=True) if problem is None]
         if allowed:
             return allowed
         if problems:

@@ -32,7 +32,7 @@ from byline.pipelines.fetching.transport.responses import (
 )
 from byline.pipelines.fetching.transport.robots import MAX_BYTES as MAX_FILE_BYTES
 from byline.pipelines.fetching.transport.robots import TOO_MANY_REQUESTS
-from byline.pipelines.fetching.transport.sharing import Grant, Resting, Shared, SharedHere, Told
+from byline.pipelines.fetching.transport.sharing import Grant, HostNews, Resting, Shared, SharedHere
 from byline.pipelines.fetching.transport.sites import Sites
 from byline.pipelines.fetching.transport.urls import asked_url, redacted_in
 
@@ -146,13 +146,13 @@ class HttpTransport:
         except UrlError as error:
             answer = Answer(outcome=Outcome.BAD_URL, message=str(error))
         except NotYetError as later:
-            said = later.answer and replace(later.answer, consent=tuple(heard), final_url=_led_to(way))
-            if said and read_consent(consent_evidence(heard)).state == "opted-out":
-                return said  # who says no is not asked again
+            last_answer = later.answer and replace(later.answer, consent=tuple(heard), final_url=_led_to(way))
+            if last_answer and read_consent(consent_evidence(heard)).state == "opted-out":
+                return last_answer  # who says no is not asked again
             if not way.num_hops or len(self.ways) >= MAX_WAYS:
-                raise NotYetError(later.seconds, said) from None
+                raise NotYetError(later.seconds, last_answer) from None
             self.ways[url] = way
-            raise NotYetError(later.seconds, said, host=way.url.server) from None
+            raise NotYetError(later.seconds, last_answer, host=way.url.server) from None
         return replace(answer, consent=tuple(heard))
 
     def _begun(self, url: str) -> _Way:
@@ -245,7 +245,7 @@ class HttpTransport:
             if not is_file:
                 self.requests_s += time.monotonic() - began_s
                 self.num_bytes += len(answer.body or b"") if isinstance(answer, Answer) else 0
-            wait_s = await grant.end(_told(answer))
+            wait_s = await grant.end(_news(answer))
         comes_back = was_dropped or (isinstance(answer, Answer) and answer.outcome == Outcome.SERVER_ERROR)
         if isinstance(answer, Answer) and comes_back and wait_s <= self.config.max_wait_s:
             raise NotYetError(wait_s, answer)
@@ -309,17 +309,17 @@ async def _patiently(ask: Callable[[], Awaitable[T]], retries: int) -> T | Answe
             await asyncio.sleep(later.seconds)
 
 
-def _told(answer: Answer | Redirect) -> Told:
+def _news(answer: Answer | Redirect) -> HostNews:
     """Return what an answer tells of its host: one that says when to come back is not ill, unless that is now."""
     if isinstance(answer, Redirect):
-        return Told(health="well")
+        return HostNews(health="well")
     if answer.outcome in (Outcome.UNREACHABLE, Outcome.TIMEOUT):
-        return Told(health="ill")
+        return HostNews(health="ill")
     if answer.outcome != Outcome.SERVER_ERROR:
-        return Told(health="well")
+        return HostNews(health="well")
     rest_s = answer.retry_after_s or 0.0
     is_busy = rest_s and answer.status == TOO_MANY_REQUESTS
-    return Told(health="unknown" if is_busy else "ill", hold_off_s=rest_s)
+    return HostNews(health="unknown" if is_busy else "ill", hold_off_s=rest_s)
 
 
 def _led_to(way: _Way) -> str | None:
@@ -336,5 +336,5 @@ def _as_asked(url: str) -> str:
 
 
 def _conditions(known: Known | None) -> dict[str, str]:
-    said = {} if known is None else {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
-    return {name: value for name, value in said.items() if value}
+    headers = {} if known is None else {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+    return {name: value for name, value in headers.items() if value}

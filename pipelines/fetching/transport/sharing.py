@@ -24,7 +24,7 @@ class Resting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class HostNews:
     """What a request told of its host."""
 
     health: Literal["well", "ill", "unknown"] = "unknown"
@@ -35,7 +35,7 @@ class Told:
 class Grant(Protocol):
     """The right to one request, for the time of an `async with` block or until it was ended."""
 
-    async def end(self, told: Told) -> float:
+    async def end(self, news: HostNews) -> float:
         """Note what the request told, then give the right back. Return for how long nobody may ask the host."""
 
     async def __aenter__(self) -> "Grant": ...
@@ -64,14 +64,14 @@ class GrantHere:
     def __init__(self, hosts: Hosts, host: str, lease: Lease) -> None:
         self._hosts, self._host, self._lease = hosts, host, lease
 
-    async def end(self, told: Told) -> float:
+    async def end(self, news: HostNews) -> float:
         """Note what the request told before anybody else may ask, then give the lease back."""
-        if told.health == "ill":
+        if news.health == "ill":
             self._hosts.failed(self._host)
-        elif told.health == "well":
+        elif news.health == "well":
             self._hosts.succeeded(self._host)
-        if told.hold_off_s:
-            self._hosts.hold_off(self._host, told.hold_off_s)
+        if news.hold_off_s:
+            self._hosts.hold_off(self._host, news.hold_off_s)
         self._lease.release()
         return self._hosts.wait_s(self._host)
 

@@ -24,7 +24,7 @@ Read = Callable[[str], Awaitable[tuple[int | None, Answer]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SaidOfAll:
+class SiteAnswers:
     """What an origin answered to the requests for its two files."""
 
     robots_status: int
@@ -75,16 +75,16 @@ class Sites:
 
     async def _learn(self, origin: str) -> Site:
         async with self.shared.turn("sites", origin, max_age_s=MAX_AGE_S) as turn:
-            if turn.kept is not None and (kept := _as_said(turn.kept)) is not None:
+            if turn.kept is not None and (kept := _as_answers(turn.kept)) is not None:
                 return _site_of(kept)
-            said = await self._ask(origin)
-            if isinstance(said, Site):
-                return said  # not shared: what failed for one may go well for the next
-            if len(said.robots) + len(said.tdmrep) <= MAX_SHARED_BYTES:
-                turn.keep(_as_found(said))
-            return _site_of(said)
+            answers = await self._ask(origin)
+            if isinstance(answers, Site):
+                return answers  # not shared: what failed for one may go well for the next
+            if len(answers.robots) + len(answers.tdmrep) <= MAX_SHARED_BYTES:
+                turn.keep(_as_found(answers))
+            return _site_of(answers)
 
-    async def _ask(self, origin: str) -> SaidOfAll | Site:
+    async def _ask(self, origin: str) -> SiteAnswers | Site:
         """Return what an origin says of all that it has, or, where that could not be had, the site that follows."""
         status, answer = await self.read(f"{origin}/robots.txt")
         robots = robots_of(status, answer.body or b"")
@@ -97,24 +97,24 @@ class Sites:
             problem = Answer(outcome=outcome, message=message, retry_after_s=rest_s, was_sent=was_sent)
             return Site(robots=robots, problem=problem)
         body = answer.body or b""
-        found, answer = await self.read(f"{origin}/.well-known/tdmrep.json")
-        return SaidOfAll(robots_status=status, robots=body, tdmrep_status=found, tdmrep=answer.body or b"")
+        tdmrep_status, answer = await self.read(f"{origin}/.well-known/tdmrep.json")
+        return SiteAnswers(robots_status=status, robots=body, tdmrep_status=tdmrep_status, tdmrep=answer.body or b"")
 
 
-def _site_of(files: SaidOfAll) -> Site:
+def _site_of(files: SiteAnswers) -> Site:
     robots = robots_of(files.robots_status, files.robots)
     return Site(robots=robots, tdmrep=tdmrep_of(files.tdmrep_status, files.tdmrep))
 
 
-def _as_found(files: SaidOfAll) -> Found:
+def _as_found(files: SiteAnswers) -> Found:
     """Return what an origin said as plain data, of which every byte comes back."""
     return {**vars(files), "robots": files.robots.decode("latin-1"), "tdmrep": files.tdmrep.decode("latin-1")}
 
 
-def _as_said(kept: Found) -> SaidOfAll | None:
+def _as_answers(kept: Found) -> SiteAnswers | None:
     """Return what an origin said, none where the data is not that."""
     try:
         files = {name: kept[name].encode("latin-1") for name in ("robots", "tdmrep")}
-        return SaidOfAll(**{**kept, **files})
+        return SiteAnswers(**{**kept, **files})
     except (KeyError, TypeError, AttributeError, ValueError):
         return None

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from byline.catalog.consent import read_consent
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.rechecks import DELTA, Finding, newest_findings
-from byline.catalog.digests import canonical_json
 from byline.catalog.disk import layout
+from byline.catalog.disk.json_files import write_json
 from byline.pipelines.rights.recheck.asking import relicensed
 from byline.pipelines.rights.recheck.due import admitted_parts, admitted_rows
 
@@ -64,5 +64,5 @@ def delta_of(release: Release) -> dict[str, Any]:
 def write_delta(release: Release) -> dict[str, Any]:
     """Write the delta of a version in place of an earlier one, and return it."""
     delta = delta_of(release)
-    release.store.write_bytes(delta_path(release), canonical_json(delta) + b"\n")
+    write_json(release.store, delta_path(release), delta)
     return delta

@@ -4,7 +4,6 @@ What is to be done is written to `takedowns/pending.json` before anything is; a 
 the next one, and by nothing else: builds wait for it.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,13 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.corpus import DENYLISTS, read_settings
-from byline.catalog.corpora.manifest import Manifest, Release
+from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import read_attempts, read_images
+from byline.catalog.corpora.withdrawn import is_withdrawn, read_note, read_withdrawn_manifest, withdrawn_versions
 from byline.catalog.corpora.written import Written
 from byline.catalog.denylists.denylist import Entry
 from byline.catalog.denylists.lists import add_entries, load_denylist, make_key, read_key
-from byline.catalog.digests import canonical_json
 from byline.catalog.disk import layout
+from byline.catalog.disk.json_files import read_json, write_new_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 from byline.pipelines.facts.measures import thumbnail_facts
@@ -94,7 +94,7 @@ def begin(
         "beyond": beyond(store, doomed.record_ids, matcher, versions, near),
         "began_at": _now(),
     }
-    if not store.write_new(layout.PENDING, canonical_json(journal) + b"\n"):
+    if not write_new_json(store, layout.PENDING, journal):
         raise CorpusError(f"another takedown was begun in {store.root} meanwhile; run: byline takedown apply")
 
 
@@ -102,7 +102,7 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
     """Do what `begin` wrote down, or the rest of it, and return what was done, in clear: the receipt that is
     kept names nothing. `count` is told of each step."""
     key = read_key(store)  # that the fingerprints were made with
-    journal = json.loads(store.read_bytes(layout.PENDING))
+    journal = read_json(store, layout.PENDING)
     names = {name for name, _ in journal["versions"]}
     denylists = {name: denylists_of(store, name) for name in names}
     load_denylist(store, _all_of(denylists.values()))
@@ -113,7 +113,7 @@ def complete(store: Store, count: Callable[[str], None] = lambda _: None) -> Rec
     for name, version in journal["versions"]:
         path = layout.release(name, version)
         is_there = store.exists(f"{path}/{layout.MANIFEST}")  # somebody may have deleted the folder since
-        if is_there and not store.exists(f"{path}/{layout.WITHDRAWN}"):
+        if is_there and not is_withdrawn(store, path):
             release = Release(store.url(path))
             withdraw(release, _remade(release, denylists[name]), takedown)
         strip(store, path)
@@ -204,15 +204,11 @@ def _doomed(doomed: dict[str, list[str]]) -> Doomed:
 def _receipt(store: Store, takedown: str, journal: dict[str, Any], files: list[dict[str, str | None]]) -> Receipt:
     releases: list[dict[str, Any]] = []
     shards: list[dict[str, Any]] = []
-    for name in store.folders(layout.RELEASES):
-        for version in store.folders(layout.versions_of(name)):
-            path = layout.release(name, version)
-            if not store.exists(f"{path}/{layout.WITHDRAWN}"):
-                continue
-            note = json.loads(store.read_bytes(f"{path}/{layout.WITHDRAWN}"))
-            if note["takedown"] == takedown:
-                releases.append({"name": name, "before": version, "after": note["successor"]})
-                shards += _replaced(store, path, name, note["successor"])
+    for path in withdrawn_versions(store):
+        note, (name, version) = read_note(store, path), path.split("/")[-2:]
+        if note.takedown == takedown:
+            releases.append({"name": name, "before": version, "after": note.successor})
+            shards += _replaced(store, path, name, note.successor)
     return Receipt(
         id=takedown,
         asked=journal["asked"],
@@ -229,7 +225,7 @@ def _receipt(store: Store, takedown: str, journal: dict[str, Any], files: list[d
 
 def _replaced(store: Store, path: str, name: str, successor: str | None) -> Iterator[dict[str, Any]]:
     """Yield which shard of the new version took the place of which of the old one, where it is another one."""
-    before = Manifest.model_validate_json(store.read_bytes(f"{path}/{layout.MANIFEST}")).shards
+    before = read_withdrawn_manifest(store, path).shards
     after = () if successor is None else Release(store.url(layout.release(name, successor))).manifest.shards
     at = {(shard.pack, shard.split): shard for shard in after}
     for shard in before:

@@ -1,6 +1,5 @@
 """What a takedown cannot reach, outside of the corpus: sources, pages, exports, runs. Found before it begins."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -14,12 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.manifest import Manifest
-from byline.catalog.corpora.written import BY_TRAINING, RUN_FILE, Written, forget_written, read_written
+from byline.catalog.corpora.written import BY_TRAINING, RUN_FILE, Written, forget_written, noted_page, read_written
 from byline.catalog.disk import layout
 from byline.catalog.disk.far import is_far
 from byline.catalog.disk.folders import absolute, is_file, is_there
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError
+from byline.catalog.json_text import parse_json
 from byline.pipelines.rights.takedown.scan import scan_file
 from byline.pipelines.rights.takedown.windows import Matcher
 from byline.pipelines.rights.traces.lookup import all_parts
@@ -44,7 +44,7 @@ class Beyond:
     told: str
     """What this place still has, in words."""
     is_ours: bool = False
-    """A page that byline noted to have written: it can be deleted when that is asked."""
+    """A page with the very bytes that byline noted to have written: it can be deleted when that is asked."""
 
 
 def beyond(
@@ -67,14 +67,14 @@ def beyond(
     ours = {one.path: one for one in written}
     for path, one in sorted({**{one.path: one for one in near}, **ours}.items()):
         if (seen := _written(one, matcher, words, versions)) is not None:
-            found.append(Beyond(**{**asdict(seen), "is_ours": seen.kind == "page" and path in ours}))
+            found.append(Beyond(**{**asdict(seen), "is_ours": path in ours and ours[path].is_as_written}))
     return [asdict(one) for one in found]
 
 
 def delete_pages(store: Store, places: Iterable[Beyond]) -> Iterator[str]:
-    """Delete the pages that byline wrote and that are still there, and yield their paths."""
+    """Delete the pages that byline wrote and that are still as it wrote them, and yield their paths."""
     for one in places:
-        if one.is_ours and is_file(one.path):
+        if one.is_ours and (noted := noted_page(store, one.path)) is not None and noted.is_as_written:
             Path(one.path).unlink()
             forget_written(store, one.path)
             yield one.path
@@ -132,7 +132,7 @@ def _written(
     try:
         store = Store(written.path)
         if store.exists(RUN_FILE):
-            kind, version = "run", str(json.loads(store.read_bytes(RUN_FILE))["release_version"])
+            kind, version = "run", str(parse_json(store.read_bytes(RUN_FILE))["release_version"])
         elif store.exists(layout.MANIFEST):
             version = Manifest.model_validate_json(store.read_bytes(layout.MANIFEST)).digest[:16]
         else:

@@ -5,12 +5,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import ValidationError
 
 from byline.catalog.corpora.manifest import Manifest, Release, shard_table_path
+from byline.catalog.corpora.withdrawn import read_withdrawn_manifest, withdrawn_versions
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import CorpusError
 from byline.pipelines.rights.traces.release_traces import Place
 
 Places = Mapping[Place, str]
@@ -34,14 +33,14 @@ def exposed(
             keys = store.read_table(shard_table_path(shard.name), ["key"])["key"]
             places |= _places_of(shard.name, keys, wanted)
         yield release.manifest, places
-    for path in _withdrawn(store):
+    for path in withdrawn_versions(store):
         samples = store.read_table(f"{path}/{layout.WITHDRAWN_SAMPLES}", ["shard", "key"])
         if not pc.any(pc.is_in(samples["key"], wanted)).as_py():
             continue
         places = {}
         for name in pc.unique(samples["shard"]).to_pylist():
             places |= _places_of(name, samples["key"].filter(pc.equal(samples["shard"], name)), wanted)
-        yield _manifest(store, path), places
+        yield read_withdrawn_manifest(store, path), places
 
 
 def _places_of(shard: str, keys: pa.ChunkedArray, wanted: pa.Array) -> dict[Place, str]:
@@ -49,19 +48,3 @@ def _places_of(shard: str, keys: pa.ChunkedArray, wanted: pa.Array) -> dict[Plac
     return {
         Place(shard=shard, row=row): key for row, key in zip(rows.to_pylist(), keys.take(rows).to_pylist(), strict=True)
     }
-
-
-def _withdrawn(store: Store) -> Iterator[str]:
-    for folder in (layout.versions_of(name) for name in store.folders(layout.RELEASES)):
-        paths = (f"{folder}/{version}" for version in store.folders(folder))
-        yield from (path for path in paths if store.exists(f"{path}/{layout.WITHDRAWN}"))
-
-
-def _manifest(store: Store, path: str) -> Manifest:
-    try:
-        return Manifest.model_validate_json(store.read_bytes(f"{path}/{layout.MANIFEST}"))
-    except ValidationError as error:
-        raise CorpusError(
-            f"{store.url(f'{path}/{layout.MANIFEST}')} is damaged: it tells which checkpoints have seen what goes; "
-            "restore it, or delete the folder of that version, then run the takedown again"
-        ) from error

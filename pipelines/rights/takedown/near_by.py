@@ -39,5 +39,5 @@ def told_beyond(store: Store, noted: Sequence[dict[str, Any]], *, deletes: bool)
     yield from (one_line(f"deleted: {path}") for path in sorted(deleted))
     left = [one for one in places if "://" in one.path or is_there(one.path)]
     for one in left:
-        hint = "; --pages deletes it" if one.is_ours else ""
+        hint = "; --pages deletes it" if one.is_ours and not deletes else ""
         yield one_line(f"not reached: {one.kind} {one.path}: {one.told}{hint}")

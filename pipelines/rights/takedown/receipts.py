@@ -22,6 +22,8 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
 
 PRINTS = ".fingerprints.parquet"
+_PRINTS_SHA256 = "fingerprints_sha256"
+"""Key that only receipts under the key of the corpus have."""
 _KINDS = {"records": "record", "urls": "url", "creators": "creator", "domains": "domain", "sha256s": "sha256"}
 """Name in a request -> kind of the denylist's entry."""
 _NAMES = {"record_id": "record", "asked": "record", "sha256": "sha256", "stored_sha256": "sha256"}
@@ -71,19 +73,22 @@ def seal_old_receipts(store: Store, key: bytes) -> None:
             _write(store, Receipt(**said), sha256_hex(store.read_bytes(prints)), key)
 
 
-def check_receipt(store: Store, takedown: str, key: bytes) -> None:
+def check_receipt(store: Store, takedown: str, key: bytes) -> bool:
     """Raise `CorpusError` unless a receipt and its fingerprints are as the takedown wrote them.
 
-    Of what earlier versions wrote in clear nothing can be said; the next takedown puts that under the key.
+    Tells whether it has a seal. Of what earlier versions wrote in clear nothing can be said; the next takedown puts
+    that under the key.
     """
     said = _read(store, takedown)
-    if (seal := said.pop("seal", None)) is None:
-        return
+    seal = said.pop("seal", None)
+    if seal is None and _PRINTS_SHA256 not in said:
+        return False
     path, prints = store.url(receipt_path(takedown)), layout.receipt_file(f"{takedown}{PRINTS}")
     if not hmac.compare_digest(str(seal), _seal(said, key)):
         raise CorpusError(f"{path} is not as its takedown wrote it: its seal is another; restore it")
-    if sha256_hex(store.read_bytes(prints)) != said["fingerprints_sha256"]:
+    if sha256_hex(store.read_bytes(prints)) != said[_PRINTS_SHA256]:
         raise CorpusError(f"{store.url(prints)} is not the file that {path} names by its SHA-256; restore it")
+    return True
 
 
 def _read(store: Store, takedown: str) -> dict[str, Any]:
@@ -92,7 +97,7 @@ def _read(store: Store, takedown: str) -> dict[str, Any]:
         raise CorpusError(f"{store.url(path)} is missing: it says what was removed; restore it")
     try:
         said = json.loads(store.read_bytes(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorpusError(f"{store.url(path)} is damaged ({error}); restore it") from error
     if not isinstance(said, dict):
         raise CorpusError(f"{store.url(path)} is damaged: it is no table; restore it")
@@ -100,7 +105,7 @@ def _read(store: Store, takedown: str) -> dict[str, Any]:
 
 
 def _write(store: Store, receipt: Receipt, prints_sha256: str, key: bytes) -> None:
-    said = {**_keyed(receipt, key), "fingerprints_sha256": prints_sha256}
+    said = {**_keyed(receipt, key), _PRINTS_SHA256: prints_sha256}
     data = json.dumps({**said, "seal": _seal(said, key)}, indent=1, sort_keys=True)
     store.write_bytes(receipt_path(receipt.id), data.encode() + b"\n")
 

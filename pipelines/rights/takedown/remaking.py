@@ -1,6 +1,5 @@
 """Make the releases again that held what is taken down, and withdraw the versions that did."""
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 
 import pyarrow as pa
@@ -9,7 +8,8 @@ from pydantic import ValidationError
 
 from byline.catalog.corpora.manifest import Release, Shard, shard_table_path
 from byline.catalog.corpora.parts import parts_of
-from byline.catalog.digests import canonical_json, sha256_hex
+from byline.catalog.corpora.withdrawn import Note, is_withdrawn, read_note, write_note
+from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
@@ -31,7 +31,7 @@ def versions_with(store: Store, record_ids: Collection[str], packs: Collection[s
         versions = [version for version in store.folders(layout.versions_of(name)) if version != latest]
         for version in [*versions, *([latest] if latest else [])]:
             path = layout.release(name, version)
-            if store.exists(f"{path}/{layout.WITHDRAWN}") or not store.exists(f"{path}/{layout.MANIFEST}"):
+            if is_withdrawn(store, path) or not store.exists(f"{path}/{layout.MANIFEST}"):
                 continue
             release = Release(store.url(path))
             if any(_names(release, pack, wanted) for pack in packs):
@@ -112,8 +112,7 @@ def withdraw(release: Release, successor: str | None, takedown: str) -> None:
     """Say of a version that another one took its place; keep order and sizes of its samples, to ask checkpoints by."""
     store, path = release.store, release.path
     store.write_table(f"{path}/{layout.WITHDRAWN_SAMPLES}", _samples(store, release.manifest.shards))
-    note = {"takedown": takedown, "successor": successor}
-    store.write_bytes(f"{path}/{layout.WITHDRAWN}", canonical_json(note) + b"\n")
+    write_note(store, path, Note(takedown=takedown, successor=successor))
 
 
 def strip(store: Store, path: str) -> None:
@@ -125,16 +124,10 @@ def strip(store: Store, path: str) -> None:
             store.remove(f"{path}/{name}")
 
 
-def successor_of(store: Store, path: str) -> str | None:
-    """Return the version that took the place of a withdrawn one; none when nothing was left of it."""
-    successor: str | None = json.loads(store.read_bytes(f"{path}/{layout.WITHDRAWN}"))["successor"]
-    return successor
-
-
 def point_latest(store: Store, name: str, version: str) -> None:
     """Make LATEST of a release name this version, or what took its place; none when that is gone."""
     path = layout.release(name, version)
-    newest = successor_of(store, path) if store.exists(f"{path}/{layout.WITHDRAWN}") else version
+    newest = read_note(store, path).successor if is_withdrawn(store, path) else version
     if not newest or not store.exists(f"{layout.release(name, newest)}/{layout.MANIFEST}"):
         store.remove(layout.latest(name))
     else:

@@ -4,7 +4,6 @@ Each look-up gives record ids, sorted, with the part that holds the record. When
 the same record, the part is of the run that the newest release judged. Nothing is cached, nothing is written.
 """
 
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -25,8 +24,10 @@ from byline.catalog.corpora.url_index import URL_COLUMNS, row_groups_of
 from byline.catalog.denylists.values import canonical, hosts_of
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
+from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CorpusError
+from byline.catalog.text import in_form
 from byline.catalog.threads import in_threads
 from byline.catalog.urls import creator_key, url_key
 
@@ -197,7 +198,7 @@ def _holds(column: pa.ChunkedArray, sought: str) -> Mask:
 
 def _bare(name: str) -> str:
     """Return a text without its case, its accents and its spacing."""
-    letters = unicodedata.normalize("NFKD", name).casefold()
+    letters = in_form("NFKD", name).casefold()
     return " ".join("".join(one for one in letters if not unicodedata.combining(one)).split())
 
 
@@ -239,7 +240,7 @@ def _judged_runs(store: Store, source: str) -> list[str]:
     found = []
     for name in reversed(store.files(layout.BUILDS, suffix=".json")):
         try:
-            release = json.loads(store.read_bytes(layout.build_file(name)))["release"]
+            release = read_json(store, layout.build_file(name))["release"]
             found.append(Release(store.url(release)).manifest.records.get(source, ""))
         except (ValueError, KeyError, TypeError):  # a BylineError is a ValueError
             continue

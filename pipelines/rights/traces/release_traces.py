@@ -1,6 +1,5 @@
 """What became of a record in each version of each release: verdict, place, cluster, and who saw the picture."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from byline.catalog.corpora.manifest import Manifest, Release, shard_table_path
+from byline.catalog.corpora.withdrawn import is_withdrawn, read_note, read_withdrawn_manifest
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
@@ -113,27 +112,24 @@ class Version:
         """Never raises for what is damaged or withdrawn; `problem` says so."""
         self.store, self.path, self.is_newest = store, layout.release(name, version), is_newest
         self.label = f"{name}/{version}"
-        self.is_withdrawn = store.exists(f"{self.path}/{layout.WITHDRAWN}")
+        self.is_withdrawn = is_withdrawn(store, self.path)
         self.release: Release | None = None
-        self.manifest, self.problem = self._opened(version)
+        self.manifest, self.problem = self._opened()
         self.digest = None if self.manifest is None else self.manifest.digest
         self.pack = lru_cache(maxsize=8)(self._pack)
         self.rows_of_shard = lru_cache(maxsize=8)(self._keys)
         self.clusters = lru_cache(maxsize=1)(self._clusters)
 
-    def _opened(self, version: str) -> tuple[Manifest | None, str | None]:
+    def _opened(self) -> tuple[Manifest | None, str | None]:
         try:
             if not self.is_withdrawn:
                 self.release = Release(self.store.url(self.path))
                 check_manifest(self.release)
                 return self.release.manifest, None
-            manifest = Manifest.model_validate_json(self.store.read_bytes(f"{self.path}/{layout.MANIFEST}"))
-            note = json.loads(self.store.read_bytes(f"{self.path}/{layout.WITHDRAWN}"))
-            taken = f"withdrawn by takedown {note['takedown']}; {note['successor'] or 'nothing'} took its place"
-        except (BylineError, ValidationError, KeyError, TypeError, ValueError) as error:
+            manifest, note = read_withdrawn_manifest(self.store, self.path), read_note(self.store, self.path)
+        except (BylineError, ValueError) as error:
             return None, str(error).splitlines()[0]
-        is_edited = manifest.digest[:16] != version
-        return (None, f"{self.label}: its manifest was edited") if is_edited else (manifest, taken)
+        return manifest, f"withdrawn by takedown {note.takedown}; {note.successor or 'nothing'} took its place"
 
     def of(self, record_id: str, pack: str, sha256: str | None, seen: Seen) -> InRelease:
         """Return what this version says of a record, whose picture has this digest. Never raises for damage."""

@@ -23,6 +23,7 @@ from byline.pipelines.sources.readers.taken import files_below
 PICTURES = frozenset(".jpg .jpeg .jpe .png .webp .gif .tif .tiff .bmp".split())
 JSON = (*saved_json.SUFFIXES, *json_lines.SUFFIXES)
 LINES_LOOKED_AT = 1000
+BYTES_LOOKED_AT = 1 << 24
 HEAD_BYTES = 4096
 READ = (
     "pictures, CSV, TSV, Parquet, JSON lines, YFCC100M, img2dataset's output, or saved answers of Commons or Openverse"
@@ -111,7 +112,7 @@ def _file(path: str) -> FoundSource:
         raise SourceError(f"{path} is one picture; name the folder that it lies in")
     if name.endswith(JSON):
         return _json(path)
-    lines = list(islice(lines_of(path), LINES_LOOKED_AT))
+    lines = _first_lines(path)
     if _is_yfcc(lines):
         return FoundSource(path=path, reader="yfcc", words="metadata of YFCC100M", num_rows=_about(path, lines))
     if name.endswith(csv.SUFFIXES):
@@ -146,8 +147,20 @@ def _json(path: str) -> FoundSource:
         raise SourceError(
             f"{path} holds no answers of Commons or Openverse; if it holds rows, save them as .jsonl, an object a line"
         )
-    lines = list(islice(lines_of(path), LINES_LOOKED_AT))
+    lines = _first_lines(path)
     return FoundSource(path=path, reader="jsonl", words="a table in JSON lines", num_rows=_about(path, lines))
+
+
+def _first_lines(path: str) -> list[bytes]:
+    """Return the first lines of a file, few of them where they are long: a packed file may have gigabytes."""
+    first: list[bytes] = []
+    left = BYTES_LOOKED_AT
+    for line in islice(lines_of(path), LINES_LOOKED_AT):
+        first.append(line)
+        left -= len(line)
+        if left <= 0:
+            break
+    return first
 
 
 def _num_pages(answer: dict[str, object]) -> int:
@@ -182,7 +195,7 @@ def _has_pictures(path: str) -> bool:
 
 def _about(path: str, lines: Sequence[bytes]) -> int:
     """Return about how many lines a file has, by the length of its first ones: it may be large."""
-    if len(lines) < LINES_LOOKED_AT:
+    if len(lines) < LINES_LOOKED_AT and sum(map(len, lines)) < BYTES_LOOKED_AT:
         return len(lines)
     first = b"".join(lines)
     with open(path, "rb") as file:

@@ -11,6 +11,7 @@ from typing import IO, Any
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk.locks import take_lock
 from byline.catalog.errors import ConfigError, SourceError
+from byline.catalog.json_text import parse_json
 from byline.pipelines.sources.harvest.asking import Answered
 
 _BEGINNING = b'{"request": "'
@@ -83,10 +84,10 @@ class SavedFile:
 
     def _line(self, line: bytes) -> SavedLine:
         try:
-            saved = json.loads(line)
+            saved = parse_json(line)
             if sha256_hex(saved["body"].encode()) != saved["sha256"]:
                 raise ValueError("the body is not what its sha256 says")
-            answer = json.loads(saved["body"])
+            answer = parse_json(saved["body"])
             if not (isinstance(answer, dict) and isinstance(saved["pictures"], int)):
                 raise TypeError("the body is no object")
             return SavedLine(request=str(saved["request"]), answer=answer, pictures=saved["pictures"])

@@ -27,7 +27,6 @@ from byline.pipelines.sources.readers.sidecars import (
     CAPTIONS,
     MAX_SIDECAR_BYTES,
     SIDECAR,
-    TABLES,
     Table,
     called_otherwise,
     captions_beside,
@@ -123,9 +122,9 @@ class _Folder:
 
     def _read(self, below: str, name: str, beside: Sequence[str], there: Collection[str]) -> Iterator[Row]:
         place = _shown(below + name)
-        if called_otherwise(name):
+        if table := called_otherwise(name):
             yield UnreadableRow(
-                place=place, problem=f"no picture; a table of pictures is called {TABLES[0]!r} or alike"
+                place=place, problem=f"no picture; the table of a folder's pictures is called {table!r}"
             )
             return
         rows = [row for table in self.tables if (row := table.take(below + name, there)) is not None]

@@ -5,11 +5,12 @@ near a name and is none of them is never taken for the field; it is told (`neare
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
+
+from byline.catalog.text import in_form
 
 NAMES = {
     "id": ("photoid", "id", "uid"),
@@ -66,7 +67,7 @@ class AmbiguousNameError(ValueError):
 @lru_cache(maxsize=1 << 12)
 def folded(name: str) -> str:
     """Return what names of one meaning have in common: `Licence URL` and `license_url` are one."""
-    return _PARTS.sub("", unicodedata.normalize("NFKC", name).casefold()).replace("licence", "license")
+    return _PARTS.sub("", in_form("NFKC", name).casefold()).replace("licence", "license")
 
 
 _FOLDED = {field: tuple(folded(name) for name in names) for field, names in NAMES.items()}
@@ -105,6 +106,11 @@ def texts_of(names: Iterable[str]) -> list[str]:
 def file_name_of(names: Iterable[str]) -> str | None:
     """Return the name under which a table names its pictures. Raises `AmbiguousNameError` when two may be it."""
     return _first("file_name", _FILE_NAMES, list(names))
+
+
+def is_file_name(name: str) -> bool:
+    """Tell whether this is a name under which a table names its pictures."""
+    return folded(name) in _FILE_NAMES
 
 
 def _first(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -74,9 +74,10 @@ class Table:
             yield UnreadableRow(place=place, problem=f"no picture at {picture!r:.120}")
 
 
-def called_otherwise(name: str) -> bool:
-    """Tell whether a file is a table by its name, and of a name that no folder's table has."""
-    return name.lower().endswith(tuple(PurePosixPath(table).suffix for table in TABLES)) and name not in TABLES
+def called_otherwise(name: str) -> str | None:
+    """Return what a file should be called to be the table of its folder; none where it is no table by its name."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return next((table for table in TABLES if table.endswith(suffix)), None) if suffix and name not in TABLES else None
 
 
 def tables_of(names: Sequence[str]) -> list[str]:
@@ -134,9 +135,9 @@ def _key(picture: str) -> str:
 def _csv_rows(path: Path, table: Table) -> Iterator[tuple[str, Layer]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            delimiter = _delimiter(file.readline(), DELIMITERS[path.suffix])
+            delimiter = _delimiter(file.readline(MAX_LINE_BYTES), DELIMITERS[path.suffix])
             file.seek(0)
-            reader = Dialect(delimiter=delimiter, is_quoted=_quotes_wrap(path, delimiter)).reader(file)
+            reader = Dialect(delimiter=delimiter, is_quoted=_quotes_wrap(path, delimiter)).reader(_bounded(file))
             header = [name.strip() for name in next(reader, [])]
             _check_header(header, path)
             before = reader.line_num
@@ -151,6 +152,14 @@ def _csv_rows(path: Path, table: Table) -> Iterator[tuple[str, Layer]]:
         raise SourceError(
             f"{path} cannot be read: {str(error).splitlines()[0]:.120}; save it as CSV in UTF-8"
         ) from error
+
+
+def _bounded(file: TextIO) -> Iterator[str]:
+    """Yield the lines of a file. Raises `csv.Error` for one that is not held in memory."""
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise csv.Error(f"a line is longer than {MAX_LINE_BYTES:,} characters")
+        yield line
 
 
 def _quotes_wrap(path: Path, delimiter: str) -> bool:

@@ -15,11 +15,13 @@ from byline.catalog.digests import sha256_hex
 from byline.catalog.errors import ColumnError, SourceError
 from byline.catalog.text import one_line
 from byline.pipelines.sources.readers.files import metadata_of
-from byline.pipelines.sources.readers.names import AmbiguousNameError, field_of, nearest, one_of, texts_of
+from byline.pipelines.sources.readers.names import AmbiguousNameError, field_of, is_file_name, nearest, one_of, texts_of
 from byline.pipelines.sources.readers.options import FIELDS, PICTURE, ReadOptions
 from byline.pipelines.sources.readers.values import as_text, line_of, size_of, tags_of, text_of
 
 CLAIMS = ("license", "license_url")
+SUFFIXES_BESIDE = (".csv", ".tsv", ".jsonl", ".parquet")
+"""How a table ends that is read with the pictures of its folder."""
 OF_URL = ("width", "height")
 """Fields that are looked for beside a URL that lies in an object."""
 
@@ -73,13 +75,34 @@ def columns_of(names: Sequence[str], options: ReadOptions, path: str, *, has_pic
     except AmbiguousNameError as error:
         raise ColumnError(f"{path}: {error.what}", error.field, error.names[0]) from error
     if "url" not in found and not has_pictures:
-        inside = [name for name in names if "." in name and field_of(name.rpartition(".")[2]) == "url"]
-        near = next(iter([*inside, *(name for name in names if nearest(name) == "url")]), "...")
-        raise ColumnError(f"{path} has no column of URLs; {told}", "url", near)
+        raise _no_url(names, path)
     for name in (*found.values(), *options.save_additional_columns):
         if names.count(name) > 1:
             raise SourceError(f"{path} has {names.count(name)} columns called {name!r}; give them names of their own")
     return Columns(fields=found, extras=options.save_additional_columns)
+
+
+def _no_url(names: Sequence[str], path: str) -> SourceError:
+    """Return the error to raise for a table without URLs: which column may have them, or how a table of files is read.
+
+    A table of files is read with its pictures, as the table of their folder.
+    """
+    inside = [name for name in names if "." in name and field_of(name.rpartition(".")[2]) == "url"]
+    near = next(iter([*inside, *(name for name in names if nearest(name) == "url")]), None)
+    named = next((name for name in names if is_file_name(name)), None)
+    suffix = next((ending for ending in SUFFIXES_BESIDE if ending in Path(path).name.lower()), SUFFIXES_BESIDE[0])
+    way = f"call the table metadata{suffix} in the folder of the files, and name that folder: byline init FOLDER"
+    if named is not None and near is None:
+        return SourceError(
+            f"{path} has no column of URLs; {named!r} names files, and such a table is read with them: {way} "
+            '(in a config reader = "folder")'
+        )
+    if named is not None and near is not None:
+        return ColumnError(
+            f"{path} has no column of URLs; {told_of(names)}; if {named!r} names files, {way}", "url", near
+        )
+    what = "no column of URLs" if near else "no column of URLs, and none that names files"
+    return ColumnError(f"{path} has {what}; {told_of(names)}", "url", near or "...")
 
 
 def told_of(names: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ unchanged when path, size, inode, and the times of change of its bytes (mtime) a
 Programs set the mtime back at will, the ctime they cannot: only a clock that was set back hides a change of equal size.
 """
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +15,9 @@ from pathlib import Path
 from byline.catalog.digests import canonical_json
 from byline.catalog.disk import layout
 from byline.catalog.disk.far import is_far
+from byline.catalog.disk.json_files import read_json, write_json
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import SourceError
+from byline.catalog.errors import SourceError, StorageError
 from byline.pipelines.sources.readers.files import states_of
 
 SETTLED_S = 3.0
@@ -50,7 +50,7 @@ def remembered(
         return kept[state]
     digest = read()
     if keep and touched_s < began_s - settled_s and _state_of(source)[0] == state:
-        store.write_bytes(path, canonical_json({state: digest}), is_scratch=True)
+        write_json(store, path, {state: digest}, is_scratch=True)
     return digest
 
 
@@ -58,10 +58,9 @@ def _kept(store: Store, path: str) -> dict[str, str]:
     if not store.exists(path):
         return {}
     try:
-        kept = json.loads(store.read_bytes(path))
-    except ValueError:  # scratch, which a power cut may tear
+        return read_json(store, path)
+    except StorageError:  # scratch, which a power cut may tear
         return {}
-    return kept if isinstance(kept, dict) else {}
 
 
 def _state_of(source: SourceFiles) -> tuple[str, float]:

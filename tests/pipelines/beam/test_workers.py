@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from byline.pipelines.beam.workers import WorkerServer, worker_server
+from byline.pipelines.beam.workers import WorkerServer, environment_of, worker_server
 from harness.fetch_only import write_corpus
 from tests.builders import a_server
 
@@ -90,6 +90,34 @@ def test_a_server_that_is_closed_leaves_no_worker():
     started = [server.pid, *below(server.pid)]
     server.close()
     until(lambda: all(map(is_gone, started)))
+
+
+def _threads(pid):
+    words = dict(word.split(b"=", 1) for word in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if word)
+    return words[b"OMP_NUM_THREADS"].decode()
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "threads"), [(1, "6"), (2, "3"), (4, "1"), (8, "1")])
+def test_workers_divide_the_cores(workers, threads, monkeypatch):
+    """Each with threads for all cores, they spun for one another: 819 s of captioning against 78 s."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+    server = WorkerServer(workers)
+    try:
+        until(lambda: Path(f"/proc/{server.pid}/cmdline").read_bytes())
+        assert _threads(server.pid) == threads
+        server.fork("idle", {"CONTROL_API_SERVICE_DESCRIPTOR": "url: 'localhost:9'"}, on_death=lambda: None)
+        until(lambda: below(server.pid))
+        assert {_threads(worker) for worker in below(server.pid)} == {threads}
+    finally:
+        server.close()
+
+
+def test_threads_that_are_said_stay(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert environment_of(8)["OMP_NUM_THREADS"] == "5"
 
 
 @pytest.mark.parametrize(("workers", "options"), [(1, []), (2, ["--runner=FlinkRunner"]), (2, ["--runner", "Flink"])])

@@ -257,7 +257,7 @@ def test_quotes_that_do_not_end_are_given_up_and_what_follows_is_read(tmp_path):
         ("t.csv", "url,title\n".encode("utf-16"), "header row of .*t.csv cannot be read: save it as UTF-8"),
         ("t.csv", b"url,\xe9\nx,y\n", "header row of .*t.csv cannot be read: save it as UTF-8"),
         ("t.csv", b"url,url\nx,y\n", "has 2 columns called 'url'; give them names of their own"),
-        ("t.csv", b"a,b\nx,y\n", "no column of URLs; its columns are a, b"),
+        ("t.csv", b"a,b\nx,y\n", "no column of URLs, and none that names files; its columns are a, b"),
         ("t.xlsx", b"PK", "t.xlsx ends in none of .csv, .csv.gz, .*, so what is between its columns is not known"),
         (
             "t.csv.gz",

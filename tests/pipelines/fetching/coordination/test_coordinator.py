@@ -20,7 +20,7 @@ from byline.pipelines.fetching.coordination.server import coordinating
 from byline.pipelines.fetching.transport import host_table
 from byline.pipelines.fetching.transport.hosts import BACK_OFF_S, FAILURES_TO_OPEN, MAX_BACK_OFF_S, Hosts, Wait
 from byline.pipelines.fetching.transport.names import SharedResolver
-from byline.pipelines.fetching.transport.sharing import Resting, Told
+from byline.pipelines.fetching.transport.sharing import HostNews, Resting
 from byline.pipelines.fetching.transport.sites import Sites
 from tests.builders import a_fetch_config
 from tests.pipelines.fetching.transport.some_hosts import let_pass
@@ -66,7 +66,7 @@ def test_a_lease_of_one_worker_is_waited_for_by_another(tmp_path):
         held = await first.lease(HOST)
         waited = await second.lease(HOST)
         async with await second.lease("other.example"):
-            await held.end(Told(health="well"))
+            await held.end(HostNews(health="well"))
         return held, waited, await second.lease(HOST)
 
     held, waited, later = of_two(tmp_path, scenario)
@@ -86,7 +86,7 @@ def test_a_request_that_is_left_without_a_word_gives_its_lease_back(tmp_path):
 def test_what_a_host_asks_for_is_heard_by_all_before_anybody_asks_it(tmp_path):
     async def scenario(first, second):
         grant = await first.lease(HOST)
-        told = await grant.end(Told(hold_off_s=50.0))
+        told = await grant.end(HostNews(hold_off_s=50.0))
         return told, (await second.lease(HOST)).seconds
 
     told, waited = of_two(tmp_path, scenario)
@@ -97,7 +97,7 @@ def test_what_a_host_asks_for_is_heard_by_all_before_anybody_asks_it(tmp_path):
 def test_a_failure_that_one_worker_sees_lets_the_host_rest_for_all(tmp_path):
     async def scenario(first, second):
         grants = [await first.lease(HOST), await second.lease(HOST)]
-        told = await grants[0].end(Told(health="ill"))
+        told = await grants[0].end(HostNews(health="ill"))
         return told, (await second.lease(HOST)).seconds, (await first.lease(HOST)).seconds
 
     told, *waited = of_two(tmp_path, scenario, per_host=3)
@@ -109,7 +109,7 @@ def test_a_host_that_fails_again_and_again_rests_for_all(tmp_path):
     async def scenario(first, second):
         for number in range(FAILURES_TO_OPEN):
             grant = await (first, second)[number % 2].lease(HOST)
-            await grant.end(Told(health="ill"))
+            await grant.end(HostNews(health="ill"))
             if number + 1 < FAILURES_TO_OPEN:
                 let_pass(Hosts(per_host=1, rate_per_s=None), HOST, MAX_BACK_OFF_S)
         return [await worker.lease(HOST) for worker in (first, second)]
@@ -128,7 +128,7 @@ def test_two_workers_together_keep_the_pace_of_one(tmp_path):
                     await asyncio.sleep(grant.seconds)
                     continue
                 begun.append(loop.time())
-                await grant.end(Told(health="well"))
+                await grant.end(HostNews(health="well"))
 
         await asyncio.gather(ask(first), ask(second))
         return begun

@@ -1,9 +1,11 @@
 """Corpora to take something down from."""
 
+import json
 import shutil
 
 import pytest
 
+from byline.catalog.corpora.corpus import read_settings, write_settings
 from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.build import build
 from tests.pipelines.rights.takedown.corpora import write_pictures
@@ -20,6 +22,6 @@ def corpus(built, tmp_path):
     """Return a corpus of one's own, its config and its release."""
     write_pictures(tmp_path)
     shutil.copytree(built[0] / "corpus", tmp_path / "corpus")
-    settings = (tmp_path / "corpus/corpus.toml").read_text()
-    (tmp_path / "corpus/corpus.toml").write_text(settings.replace(str(built[0]), str(tmp_path)))
+    store = Store(str(tmp_path / "corpus"))
+    write_settings(store, json.loads(json.dumps(read_settings(store)).replace(str(built[0]), str(tmp_path))))
     return Store(str(tmp_path / "corpus")), str(tmp_path / "corpus.toml"), built[1]

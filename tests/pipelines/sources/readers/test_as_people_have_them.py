@@ -291,10 +291,11 @@ def test_what_an_album_says_of_itself_is_no_table(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["captions.csv", "data.jsonl", "train.parquet", "labels.tsv"])
+@pytest.mark.parametrize("name", ["captions.csv", "data.jsonl", "train.parquet", "labels.TSV"])
 def test_a_table_of_another_name_is_told_what_it_should_be_called(name, tmp_path):
     path = a_folder(tmp_path, {"a.jpg": a_jpeg(), name: b"file_name,text\na.jpg,A\n"})
-    assert problems_in(path) == [(name, "no picture; a table of pictures is called 'metadata.csv' or alike")]
+    called = f"metadata.{name.rpartition('.')[2].lower()}"
+    assert problems_in(path) == [(name, f"no picture; the table of a folder's pictures is called {called!r}")]
 
 
 def test_a_table_beside_pictures_may_have_quotes_that_are_letters(tmp_path):

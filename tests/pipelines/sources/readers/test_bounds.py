@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,8 +13,10 @@ import pytest
 
 from byline.catalog.corpora.records import UnreadableRow
 from byline.catalog.errors import SourceError
-from byline.pipelines.sources.readers import bounds, json_lines, parquet, parquet_bounds
+from byline.pipelines.sources.beginning.finding import find
+from byline.pipelines.sources.readers import bounds, json_lines, parquet, parquet_bounds, sidecars
 from byline.pipelines.sources.readers.bounds import MAX_CHARACTERS, Repeats, bounded
+from byline.pipelines.sources.readers.folder import read_folder
 from byline.pipelines.sources.readers.json_lines import read_jsonl
 from byline.pipelines.sources.readers.parquet import read_parquet, rows_of
 from byline.pipelines.sources.readers.parquet_bounds import bounded_batches, bytes_of, spelled_out
@@ -208,3 +211,25 @@ def test_a_table_of_too_many_names_is_none(tmp_path, monkeypatch):
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     with pytest.raises(SourceError, match="has more than 50 different keys, which is no table; check `path`"):
         list(read_jsonl(str(tmp_path / "a.jsonl"), "test"))
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.jsonl.gz", "t.tsv.gz"])
+def test_a_look_at_a_packed_table_holds_few_of_its_lines(name, tmp_path):
+    """`byline init` looks at a thousand lines, which may be of megabytes each."""
+    with gzip.open(tmp_path / name, "wb", compresslevel=1) as file:
+        file.write({"t.csv.gz": b"url,title\n", "t.tsv.gz": b"url\ttitle\n"}.get(name, b""))
+        for _ in range(300):
+            file.write(b'{"url": "' + b" " * (1 << 20) + b'"}\n')
+    tracemalloc.start()
+    try:
+        assert find(str(tmp_path / name)).num_rows > 20
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_endless_line_of_a_table_beside_pictures_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sidecars, "MAX_LINE_BYTES", 1 << 16)
+    (tmp_path / "metadata.csv").write_bytes(b"file_name,text\na.jpg," + b"x," * (1 << 20))
+    with pytest.raises(SourceError, match=r"metadata\.csv cannot be read: a line is longer than 65,536 characters"):
+        list(read_folder(str(tmp_path), "f"))
