@@ -31,10 +31,10 @@ ROWS = Path(__file__).with_suffix(".jsonl")
 PLOT = Path(__file__).parent.parent / "docs/images/memorized.svg"
 ARMS: dict[str, dict[str, bool]] = {
     "copies left": {"resolved": False, "captions_differ": False},
-    "copies left, each with a caption of its own": {"resolved": False, "captions_differ": True},
-    "duplicates resolved by byline": {"resolved": True, "captions_differ": False},
+    "copies resolved": {"resolved": True, "captions_differ": False},
+    "copies left, captions differ": {"resolved": False, "captions_differ": True},
 }
-COLORS = dict(zip(ARMS, ("#c0392b", "#e0a030", "#2471a3"), strict=True))
+COLORS = dict(zip(ARMS, ("#c0392b", "#2471a3", "#e0a030"), strict=True))
 BLOCK_OUT_CHANNELS = [64, 96]
 BATCH_SIZE = 8
 EVERY = 1_280
@@ -99,16 +99,18 @@ def table_of(results: list[Row]) -> str:
 
 def _cell(share: Share) -> str:
     low, high = share.interval
-    return f"{share.extracted} of {share.pictures} ({low:.2f} to {high:.2f}); {share.draws_copied / share.draws:.0%}"
+    return f"{share.extracted} of {share.pictures} ({low:.2f} to {high:.2f}); {share.copied / share.drawn:.0%}"
 
 
 def plot_of(results: list[Row]) -> str:
     """Return the SVG: the share that was extracted by the number of copies, with intervals as upright lines."""
     lines = []
-    for number, (arm, color) in enumerate(COLORS.items()):
+    arms = [arm for arm in ARMS if any(row["arm"] == arm for row in results)]
+    for number, arm in enumerate(arms):
         points = {_across(copies): share for (name, copies), share in shares(results).items() if name == arm}
+        color = COLORS[arm]
         lines.append(Line(name=arm, color=color, points=[(x, share.value) for x, share in sorted(points.items())]))
-        aside = 0.05 * (number - 1)
+        aside = 0.04 * number
         lines += [Line(name=arm, color=color, points=[(x + aside, y) for y in points[x].interval]) for x in points]
     panel = Panel(
         title="Pictures that the model gives back",
@@ -130,7 +132,7 @@ def main() -> None:
     parser = ArgumentParser()
     parser.add_argument("release")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1, help="0 trains nothing, and draws what there is")
     parser.add_argument("--images", type=int, default=5_120)
     parser.add_argument("--each", type=int, default=6)
     parser.add_argument("--others", type=int, default=250)
@@ -150,11 +152,12 @@ def main() -> None:
             file.writelines(json.dumps(row) + "\n" for row in made)
         print(table_of(_alike(setup)), flush=True)
     PLOT.write_text(plot_of(_alike(setup)), encoding="utf-8")
-    options = " ".join(f"--{name} {number}" for name, number in {"seeds": given.seeds, **setup}.items())
+    seeds = len({row["seed"] for row in _alike(setup)})
+    options = " ".join(f"--{name} {number}" for name, number in {"seeds": seeds, **setup}.items())
     write_section(
         "Memorization by copies",
         f"python -m benchmarks.memorized RELEASE FOLDER {options}",
-        f"{_explained(setup)}\n\n{table_of(_alike(setup))}",
+        f"{_explained(setup, seeds)}\n\n{table_of(_alike(setup))}",
     )
 
 
@@ -162,8 +165,7 @@ def _alike(setup: dict[str, int]) -> list[Row]:
     return [row for row in rows() if all(row[name] == number for name, number in setup.items())]
 
 
-def _explained(setup: dict[str, int]) -> str:
-    num_seeds = len({row["seed"] for row in _alike(setup)})
+def _explained(setup: dict[str, int], num_seeds: int) -> str:
     return (
         f"Planted pictures that a model gives back in at least one of {setup['draws']} draws for their caption, with "
         f"exact intervals of 95 % over pictures, then the share of draws that are copies. {num_seeds} "

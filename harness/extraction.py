@@ -26,7 +26,7 @@ def are_copies(drawn_nchw: Bytes, own: Sequence[int], references_mchw: Bytes) ->
 
 
 def count(copies: Sequence[int], copied: Sequence[bool]) -> list[Row]:
-    """Return a row for each number of copies: how many pictures were extracted, by at least one draw, and draws.
+    """Return a row for each number of copies: pictures, those extracted (by at least one draw), draws, those copied.
 
     `copies` has the number of each picture; `copied` says of each draw, picture by picture, whether it is a copy.
     """
@@ -40,8 +40,8 @@ def count(copies: Sequence[int], copied: Sequence[bool]) -> list[Row]:
                 "copies": number,
                 "pictures": len(chosen),
                 "extracted": int((chosen > 0).sum()),
-                "draws": draws * len(chosen),
-                "draws_copied": int(chosen.sum()),
+                "drawn": draws * len(chosen),
+                "copied": int(chosen.sum()),
             }
         )
     return rows
@@ -53,8 +53,8 @@ class Share:
 
     extracted: int
     pictures: int
-    draws_copied: int
-    draws: int
+    drawn: int
+    copied: int
 
     @property
     def value(self) -> float:

@@ -91,9 +91,9 @@ def build(
         _keep_settings(config)
         asking = Asking(began=datetime.now(UTC), spacing_s=config.fetch.ask_again_after_s, again=ask_again)
         if ask_again is not None:
-            said = _asks_again(config, policy, asking)
+            line = _asks_again(config, policy, asking)
             if console is not None:
-                console.print(said, highlight=False)
+                console.print(line, highlight=False)
         progress = Path(stack.enter_context(TemporaryDirectory(prefix="byline-")))
         if console is not None:
             stack.enter_context(watch(progress, STAGES, console))

@@ -93,8 +93,8 @@ class WorkerServer:
     def _listen(self) -> None:
         with self._asking.makefile() as lines, suppress(OSError):
             for line in lines:
-                told = json.loads(line)
-                self._note_end(told["worker"], told["code"])
+                ended = json.loads(line)
+                self._note_end(ended["worker"], ended["code"])
         with self._changed:
             self._forked.clear()
             self._changed.notify_all()

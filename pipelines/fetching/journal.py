@@ -38,7 +38,7 @@ class Journal:
             self._note(name, zip(rows["record_id"].to_pylist(), rows["url"].to_pylist(), strict=True))
 
     def _note(self, name: str, asked: Iterable[Asked]) -> None:
-        self.places.update({one: (name, number) for number, one in enumerate(asked)})
+        self.places.update({request: (name, number) for number, request in enumerate(asked)})
 
     @property
     def began(self) -> datetime | None:
@@ -66,7 +66,7 @@ class Journal:
 
     def read(self, asked: Sequence[Asked]) -> list[IndexRow]:
         """Return rows in the order asked for."""
-        places = [self.places[one] for one in asked]
+        places = [self.places[request] for request in asked]
         tables = {name: self.store.read_scratch(f"{self.folder}/{name}") for name in {name for name, _ in places}}
         return [_row(tables[name], number) for name, number in places]
 

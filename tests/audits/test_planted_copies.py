@@ -149,16 +149,16 @@ def test_a_draw_counts_when_it_is_a_copy_of_its_own_picture():
 def test_counts_are_by_copies_and_by_picture():
     copied = [True, False, True, True, False, False, False, False]
     assert count([0, 4, 4, 1], copied) == [
-        {"copies": 0, "pictures": 1, "extracted": 1, "draws": 2, "draws_copied": 1},
-        {"copies": 1, "pictures": 1, "extracted": 0, "draws": 2, "draws_copied": 0},
-        {"copies": 4, "pictures": 2, "extracted": 1, "draws": 4, "draws_copied": 2},
+        {"copies": 0, "pictures": 1, "extracted": 1, "drawn": 2, "copied": 1},
+        {"copies": 1, "pictures": 1, "extracted": 0, "drawn": 2, "copied": 0},
+        {"copies": 4, "pictures": 2, "extracted": 1, "drawn": 4, "copied": 2},
     ]
 
 
 def test_shares_are_over_seeds_with_exact_intervals():
-    row = {"arm": "a", "copies": 4, "pictures": 6, "extracted": 0, "draws": 24, "draws_copied": 0}
+    row = {"arm": "a", "copies": 4, "pictures": 6, "extracted": 0, "drawn": 24, "copied": 0}
     found = shares([{**row, "seed": 0}, {**row, "seed": 1}, {**row, "arm": "b", "extracted": 6}])
-    assert (found["a", 4].extracted, found["a", 4].pictures, found["a", 4].draws) == (0, 12, 48)
+    assert (found["a", 4].extracted, found["a", 4].pictures, found["a", 4].drawn) == (0, 12, 48)
     assert found["a", 4].interval == pytest.approx((0, 1 - 0.025 ** (1 / 12)))
     assert found["b", 4].interval == pytest.approx((0.025 ** (1 / 6), 1))
 

@@ -35,11 +35,11 @@ def delta_of(release: Release) -> dict[str, Any]:
     for part in admitted_parts(release):
         records = part.read_records(release.store, ["record_id", "url", "license_claims"])
         records = records.take(pa.array(admitted_rows(release, part, records)))
-        found = newest_findings(release.store, part.pack, records)
-        is_known = found["recheck"].is_valid()
+        findings = newest_findings(release.store, part.pack, records)
+        is_known = findings["recheck"].is_valid()
         counts[NEVER] += len(records) - (pc.sum(is_known).as_py() or 0)
-        records, found = records.filter(is_known), found.filter(is_known)
-        for record, now in zip(records.to_pylist(), found.to_pylist(), strict=True):
+        records, findings = records.filter(is_known), findings.filter(is_known)
+        for record, now in zip(records.to_pylist(), findings.to_pylist(), strict=True):
             record_id, finding = record["record_id"], now["recheck"]
             counts[finding] += 1
             if finding == Finding.REMOVED:
@@ -55,8 +55,8 @@ def delta_of(release: Release) -> dict[str, Any]:
         "release": f"{release.name}/{release.version}",
         "findings": dict(sorted(counts.items())),
         "removed": sorted(removed),
-        "opted-out": sorted(opted_out, key=lambda one: one["record_id"]),
-        "relicensed": sorted(licenses, key=lambda one: one["record_id"]),
+        "opted-out": sorted(opted_out, key=lambda entry: entry["record_id"]),
+        "relicensed": sorted(licenses, key=lambda entry: entry["record_id"]),
         "changed": sorted(changed),
     }
 

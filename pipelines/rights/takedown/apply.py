@@ -76,11 +76,11 @@ def begin(
     doomed = doomed_by(store, selection)
     releases = versions_with(store, doomed.record_ids, doomed.packs)
     load_denylist(store, _all_of(denylists_of(store, release.name) for release in releases))
-    found = list(exposed(store, releases, doomed.packs, doomed.sha256s))
-    seen = [one for manifest, places in found for one in exposures(manifest, places)]
+    exposed_places = list(exposed(store, releases, doomed.packs, doomed.sha256s))
+    seen = [checkpoint for manifest, places in exposed_places for checkpoint in exposures(manifest, places)]
     prints = _fingerprints(store, doomed)
     store.write_table(layout.PENDING_PRINTS, pa.table({"fingerprint": prints}, schema=PRINT_SCHEMA))
-    versions = {manifest.digest[:16] for manifest, places in found if places}
+    versions = {manifest.digest[:16] for manifest, places in exposed_places if places}
     matcher = matcher_of(np.asarray(prints.to_numpy(zero_copy_only=False), np.uint64), read_key(store))
     journal = {
         "asked": asdict(request),
@@ -166,8 +166,8 @@ def _remade(release: Release, denylists: list[str]) -> str | None:
 def _fingerprints(store: Store, doomed: Doomed) -> pa.Array:
     """Return what the bytes of pictures, those as fetched too if kept, of thumbnails and latents are recognized by."""
     key = make_key(store)
-    found = [fingerprints(data, key) for data in _blobs(store, doomed)]
-    return pa.array(np.unique(np.concatenate([np.zeros(0, np.uint64), *found])), pa.uint64())
+    prints = [fingerprints(data, key) for data in _blobs(store, doomed)]
+    return pa.array(np.unique(np.concatenate([np.zeros(0, np.uint64), *prints])), pa.uint64())
 
 
 def _blobs(store: Store, doomed: Doomed) -> Iterator[bytes]:

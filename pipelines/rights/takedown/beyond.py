@@ -61,32 +61,32 @@ def beyond(
     """
     records = _records(store, record_ids)
     words = {word for row in records for word in (row["record_id"], row["url"], row["landing_url"]) if word}
-    found = [*_held(records), *_sources(records)]
+    remnants = [*_held(records), *_sources(records)]
     written, damaged = read_written(store)
-    found += [Beyond(kind="note", path=path, told=told) for path, told in damaged.items()]
-    ours = {one.path: one for one in written}
-    for path, one in sorted({**{one.path: one for one in near}, **ours}.items()):
-        if (seen := _written(one, matcher, words, versions)) is not None:
-            found.append(Beyond(**{**asdict(seen), "is_ours": path in ours and ours[path].is_as_written}))
-    return [asdict(one) for one in found]
+    remnants += [Beyond(kind="note", path=path, told=damage) for path, damage in damaged.items()]
+    ours = {note.path: note for note in written}
+    for path, note in sorted({**{note.path: note for note in near}, **ours}.items()):
+        if (seen := _written(note, matcher, words, versions)) is not None:
+            remnants.append(Beyond(**{**asdict(seen), "is_ours": path in ours and ours[path].is_as_written}))
+    return [asdict(remnant) for remnant in remnants]
 
 
 def delete_pages(store: Store, places: Iterable[Beyond]) -> Iterator[str]:
     """Delete the pages that byline wrote and that are still as it wrote them, and yield their paths."""
-    for one in places:
-        if one.is_ours and (noted := noted_page(store, one.path)) is not None and noted.is_as_written:
-            Path(one.path).unlink()
-            forget_written(store, one.path)
-            yield one.path
+    for remnant in places:
+        if remnant.is_ours and (noted := noted_page(store, remnant.path)) is not None and noted.is_as_written:
+            Path(remnant.path).unlink()
+            forget_written(store, remnant.path)
+            yield remnant.path
 
 
 def _records(store: Store, record_ids: Collection[str]) -> list[dict[str, Any]]:
-    wanted, found = pa.array(sorted(record_ids), pa.string()), []
+    wanted, records = pa.array(sorted(record_ids), pa.string()), []
     columns = ["record_id", "url", "landing_url", "held", "evidence_file", "evidence_place"]
     for part in all_parts(store) if len(wanted) else ():
         rows = part.read_records(store, columns)
-        found += rows.filter(pc.is_in(rows["record_id"], wanted)).to_pylist()
-    return found
+        records += rows.filter(pc.is_in(rows["record_id"], wanted)).to_pylist()
+    return records
 
 
 def _held(records: Iterable[dict[str, Any]]) -> Iterator[Beyond]:
@@ -94,11 +94,11 @@ def _held(records: Iterable[dict[str, Any]]) -> Iterator[Beyond]:
     names = defaultdict(set)
     for row in records:
         path = (row["held"] or "").rsplit("#", 1)
-        place = row["held"] if is_file(row["held"] or "") else path[0]
-        if place and is_far(place):
-            names[place.rpartition("/")[0]].add(place.rpartition("/")[2])
-        elif place and is_file(place):
-            names[str(Path(place).parent)].add(Path(place).name)
+        held_path = row["held"] if is_file(row["held"] or "") else path[0]
+        if held_path and is_far(held_path):
+            names[held_path.rpartition("/")[0]].add(held_path.rpartition("/")[2])
+        elif held_path and is_file(held_path):
+            names[str(Path(held_path).parent)].add(Path(held_path).name)
     for folder, held in sorted(names.items()):
         yield Beyond(kind="pictures", path=folder, told=_listed(held, "file", "that the pictures were read from"))
 
@@ -126,8 +126,8 @@ def _written(
 ) -> Beyond | None:
     """Return what of a page, an export or a run still has what goes; none for what is gone or has nothing of it."""
     if is_file(written.path):
-        told = _page(Path(written.path), matcher, words)
-        return Beyond(kind="page", path=written.path, told=f"{told}; by {written.by}") if told else None
+        detail = _page(Path(written.path), matcher, words)
+        return Beyond(kind="page", path=written.path, told=f"{detail}; by {written.by}") if detail else None
     kind: Literal["export", "run"] = "run" if written.by == BY_TRAINING else "export"
     try:
         store = Store(written.path)
@@ -138,8 +138,8 @@ def _written(
         else:
             return None
     except (BylineError, ValueError, KeyError, TypeError) as error:
-        told = f"cannot be looked into ({str(error).splitlines()[0]})"
-        return Beyond(kind=kind, path=written.path, told=told) if kind == "run" or "://" in written.path else None
+        detail = f"cannot be looked into ({str(error).splitlines()[0]})"
+        return Beyond(kind=kind, path=written.path, told=detail) if kind == "run" or "://" in written.path else None
     return Beyond(kind=kind, path=written.path, told=HAD[kind].format(version)) if version in versions else None
 
 
@@ -149,10 +149,10 @@ def _page(path: Path, matcher: Matcher | None, words: Collection[str]) -> str | 
             return "too large to be looked into"
         if matcher is not None and any(scan_file(Store(str(path.parent)), path.name, matcher)):
             return "it shows the picture"
-        said = set(_BETWEEN_WORDS.split(unescape(path.read_text(encoding="utf-8", errors="replace"))))
+        page_words = set(_BETWEEN_WORDS.split(unescape(path.read_text(encoding="utf-8", errors="replace"))))
     except (OSError, BylineError) as error:
         return f"cannot be looked into ({error})"
-    return "it names the record" if said.intersection(words) else None
+    return "it names the record" if page_words.intersection(words) else None
 
 
 def matcher_of(prints: np.ndarray[Any, np.dtype[np.uint64]], key: bytes) -> Matcher | None:

@@ -34,10 +34,10 @@ def _folders(folder: Path, levels: int, corpus: Path | None) -> Iterator[Path]:
 
 def told_beyond(store: Store, noted: Sequence[dict[str, Any]], *, deletes: bool) -> Iterator[str]:
     """Delete the pages that byline wrote, if that is asked; yield a line for each place that still has what went."""
-    places = [Beyond(**one) for one in noted]
+    places = [Beyond(**fields) for fields in noted]
     deleted = set(delete_pages(store, places)) if deletes else set()
     yield from (one_line(f"deleted: {path}") for path in sorted(deleted))
-    left = [one for one in places if "://" in one.path or is_there(one.path)]
-    for one in left:
-        hint = "; --pages deletes it" if one.is_ours and not deletes else ""
-        yield one_line(f"not reached: {one.kind} {one.path}: {one.told}{hint}")
+    left = [remnant for remnant in places if "://" in remnant.path or is_there(remnant.path)]
+    for remnant in left:
+        hint = "; --pages deletes it" if remnant.is_ours and not deletes else ""
+        yield one_line(f"not reached: {remnant.kind} {remnant.path}: {remnant.told}{hint}")

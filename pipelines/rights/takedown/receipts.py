@@ -68,9 +68,9 @@ def write_receipt(store: Store, receipt: Receipt, prints: pa.Table, key: bytes) 
 def seal_old_receipts(store: Store, key: bytes) -> None:
     """Put receipts under the key that versions of byline wrote in clear which knew no other."""
     for takedown in receipt_ids(store):
-        said, prints = _read(store, takedown), layout.receipt_file(f"{takedown}{PRINTS}")
-        if "seal" not in said and store.exists(prints):
-            _write(store, Receipt(**said), sha256_hex(store.read_bytes(prints)), key)
+        fields, prints = _read(store, takedown), layout.receipt_file(f"{takedown}{PRINTS}")
+        if "seal" not in fields and store.exists(prints):
+            _write(store, Receipt(**fields), sha256_hex(store.read_bytes(prints)), key)
 
 
 def check_receipt(store: Store, takedown: str, key: bytes) -> bool:
@@ -79,14 +79,14 @@ def check_receipt(store: Store, takedown: str, key: bytes) -> bool:
     Tells whether it has a seal. Of what earlier versions wrote in clear nothing can be said; the next takedown puts
     that under the key.
     """
-    said = _read(store, takedown)
-    seal = said.pop("seal", None)
-    if seal is None and _PRINTS_SHA256 not in said:
+    fields = _read(store, takedown)
+    seal = fields.pop("seal", None)
+    if seal is None and _PRINTS_SHA256 not in fields:
         return False
     path, prints = store.url(receipt_path(takedown)), layout.receipt_file(f"{takedown}{PRINTS}")
-    if not hmac.compare_digest(str(seal), _seal(said, key)):
+    if not hmac.compare_digest(str(seal), _seal(fields, key)):
         raise CorpusError(f"{path} is not as its takedown wrote it: its seal is another; restore it")
-    if sha256_hex(store.read_bytes(prints)) != said[_PRINTS_SHA256]:
+    if sha256_hex(store.read_bytes(prints)) != fields[_PRINTS_SHA256]:
         raise CorpusError(f"{store.url(prints)} is not the file that {path} names by its SHA-256; restore it")
     return True
 
@@ -96,17 +96,17 @@ def _read(store: Store, takedown: str) -> dict[str, Any]:
     if not store.exists(path):
         raise CorpusError(f"{store.url(path)} is missing: it says what was removed; restore it")
     try:
-        said = json.loads(store.read_bytes(path))
+        fields = json.loads(store.read_bytes(path))
     except (ValueError, RecursionError) as error:
         raise CorpusError(f"{store.url(path)} is damaged ({error}); restore it") from error
-    if not isinstance(said, dict):
+    if not isinstance(fields, dict):
         raise CorpusError(f"{store.url(path)} is damaged: it is no table; restore it")
-    return said
+    return fields
 
 
 def _write(store: Store, receipt: Receipt, prints_sha256: str, key: bytes) -> None:
-    said = {**_keyed(receipt, key), _PRINTS_SHA256: prints_sha256}
-    data = json.dumps({**said, "seal": _seal(said, key)}, indent=1, sort_keys=True)
+    fields = {**_keyed(receipt, key), _PRINTS_SHA256: prints_sha256}
+    data = json.dumps({**fields, "seal": _seal(fields, key)}, indent=1, sort_keys=True)
     store.write_bytes(receipt_path(receipt.id), data.encode() + b"\n")
 
 
@@ -120,28 +120,30 @@ def _keyed(receipt: Receipt, key: bytes) -> dict[str, Any]:
         for name, kind in _KINDS.items()
     }
     settings = {name: receipt.asked[name] for name in ("radius_bits", "views") if name in receipt.asked}
-    said = {name: value for name, value in asdict(receipt).items() if name != "beyond"}
+    fields = {name: value for name, value in asdict(receipt).items() if name != "beyond"}
     return {
-        **said,
+        **fields,
         "asked": {**asked, **settings, "num_pictures": len(receipt.asked.get("pictures", ()))},
         "removed": [_row(row, key) for row in receipt.removed],
         "checkpoints": [
             {
-                "checkpoint": one["checkpoint"],
-                "times_seen": {keyed_text(key, "sha256", sha256): times for sha256, times in one["times_seen"].items()},
+                "checkpoint": checkpoint["checkpoint"],
+                "times_seen": {
+                    keyed_text(key, "sha256", sha256): times for sha256, times in checkpoint["times_seen"].items()
+                },
             }
-            for one in receipt.checkpoints
+            for checkpoint in receipt.checkpoints
         ],
     }
 
 
 def _row(row: Mapping[str, Any], key: bytes) -> dict[str, Any]:
-    said = {f"{name}_keyed": keyed_text(key, _NAMES[name], row[name]) for name in _NAMES if row.get(name) is not None}
-    return {**{name: value for name, value in row.items() if name not in _NAMES}, **said}
+    keyed = {f"{name}_keyed": keyed_text(key, _NAMES[name], row[name]) for name in _NAMES if row.get(name) is not None}
+    return {**{name: value for name, value in row.items() if name not in _NAMES}, **keyed}
 
 
 def taken_down(store: Store, x: str) -> str | None:
     """Return the receipt of a takedown that denies a record id, a SHA-256, or a URL of a picture, a page or a host."""
-    said = [("record", x), ("sha256", x.lower()), ("url", x), *(("domain", host) for host in hosts_of(x))]
-    found = takedowns_denying(store, said)
-    return store.url(receipt_path(found[0])) if found else None
+    names = [("record", x), ("sha256", x.lower()), ("url", x), *(("domain", host) for host in hosts_of(x))]
+    takedowns = takedowns_denying(store, names)
+    return store.url(receipt_path(takedowns[0])) if takedowns else None

@@ -24,7 +24,7 @@ def versions_with(store: Store, record_ids: Collection[str], packs: Collection[s
 
     Raises `CorpusError` for a version that could not be made again: it was edited by hand, or lacks something.
     """
-    found = []
+    releases = []
     wanted = pa.array(sorted(record_ids), pa.string())
     for name in store.folders(layout.RELEASES):
         latest = latest_of(store, name)
@@ -36,8 +36,8 @@ def versions_with(store: Store, record_ids: Collection[str], packs: Collection[s
             release = Release(store.url(path))
             if any(_names(release, pack, wanted) for pack in packs):
                 _check_whole(release)
-                found.append(release)
-    return found
+                releases.append(release)
+    return releases
 
 
 def latest_of(store: Store, name: str) -> str:

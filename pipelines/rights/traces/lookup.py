@@ -38,7 +38,7 @@ RADIUS_BITS = 12
 """Distance up to which a picture counts as a copy, unless the caller says otherwise."""
 AS_IT_IS = "upright"
 """The view of a picture that needs no other (`dedup.views.KIND_NAMES`)."""
-Found = dict[str, PackPart]
+PartsByRecord = dict[str, PackPart]
 Mask: TypeAlias = Any
 """Arrow booleans, one a row."""
 _NO_RECORDS = (".unreadable.parquet", ".urls.parquet")
@@ -68,7 +68,7 @@ def parts_of_source(store: Store, source: str) -> list[PackPart]:
     return [part for path in _runs(store, source) for part in parts_of(store, path)]
 
 
-def find_record(store: Store, record_id: str) -> Found:
+def find_record(store: Store, record_id: str) -> PartsByRecord:
     """Find a record by its id. Reads the ids of one pack of each run of its source."""
     source = record_id.partition(":")[0]
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", source):
@@ -86,7 +86,7 @@ def find_record(store: Store, record_id: str) -> Found:
     return {}
 
 
-def find_url(store: Store, url: str) -> Found:
+def find_url(store: Store, url: str) -> PartsByRecord:
     """Find the records whose picture's URL or page is this one, or led there, equal as `catalog.urls.url_key` says.
 
     Reads the URL index and the few packs that it names, or all records of a run without an index; and, of all indices
@@ -109,7 +109,7 @@ def find_url(store: Store, url: str) -> Found:
     return dict(sorted({**led_there, **_scan(store, parts, list(URL_COLUMNS), has_url)}.items()))
 
 
-def find_sha256(store: Store, sha256: str) -> Found:
+def find_sha256(store: Store, sha256: str) -> PartsByRecord:
     """Find the records whose picture had these bytes, as fetched or as stored, at any attempt. Reads all indices."""
     columns = ["sha256", "stored_sha256"]
 
@@ -136,32 +136,32 @@ def find_picture(store: Store, data: bytes, radius_bits: int = RADIUS_BITS) -> d
             return exact
         raise
     by_pack: dict[str, dict[str, Likeness]] = {}
-    for pack, one in near:
+    for pack, look_alike in near:
         known = by_pack.setdefault(pack, {})
-        known[one.sha256] = min(one, known.get(one.sha256, one), key=_nearness)
-    parts, found = all_parts(store), exact
+        known[look_alike.sha256] = min(look_alike, known.get(look_alike.sha256, look_alike), key=_nearness)
+    parts, pictures = all_parts(store), exact
     for pack, likeness in by_pack.items():
         rows = read_attempts(store, pack, ["record_id", "sha256"])
         rows = rows.filter(pc.is_in(rows["sha256"], value_set=pa.array(sorted(likeness)))).to_pylist()
         nearest: dict[str, Likeness] = {}
         for row in rows:
-            one = likeness[row["sha256"]]
-            nearest[row["record_id"]] = min(one, nearest.get(row["record_id"], one), key=_nearness)
+            look_alike = likeness[row["sha256"]]
+            nearest[row["record_id"]] = min(look_alike, nearest.get(row["record_id"], look_alike), key=_nearness)
         for record_id, part in _placed(store, parts, {pack: list(nearest)}).items():
-            one = nearest[record_id]
-            found.setdefault(record_id, FoundPicture(part, one.distance_bits, one.view))
-    return dict(sorted(found.items()))
+            look_alike = nearest[record_id]
+            pictures.setdefault(record_id, FoundPicture(part, look_alike.distance_bits, look_alike.view))
+    return dict(sorted(pictures.items()))
 
 
-def find_creator(store: Store, name_or_url: str) -> Found:
+def find_creator(store: Store, name_or_url: str) -> PartsByRecord:
     """Find the records of a creator, by page or by name, equal as `catalog.urls.creator_key` says."""
     key = creator_key(name_or_url)
     column = "creator_url" if "://" in name_or_url else "creator"
 
     def is_theirs(rows: pa.Table) -> Mask:
-        said = pc.dictionary_encode(rows[column]).combine_chunks()
-        theirs = [number for number, name in enumerate(said.dictionary.to_pylist()) if creator_key(name) == key]
-        return pc.is_in(said.indices, pa.array(theirs, said.indices.type))
+        encoded = pc.dictionary_encode(rows[column]).combine_chunks()
+        theirs = [number for number, name in enumerate(encoded.dictionary.to_pylist()) if creator_key(name) == key]
+        return pc.is_in(encoded.indices, pa.array(theirs, encoded.indices.type))
 
     return _scan(store, all_parts(store), [column], is_theirs) if key else {}
 
@@ -182,8 +182,8 @@ def creators_holding(store: Store, part: str) -> dict[str, int]:
         return Counter(zip(*(column.to_pylist() for column in chosen.columns), strict=True))
 
     parts, known = all_parts(store) if sought else [], set[str]()
-    for found in in_threads(holding, parts):
-        for name, page, record_id in found:
+    for holders in in_threads(holding, parts):
+        for name, page, record_id in holders:
             if record_id not in known:  # several runs of a source have it
                 known.add(record_id)
                 counts[name or page or ""] += 1
@@ -199,10 +199,10 @@ def _holds(column: pa.ChunkedArray, sought: str) -> Mask:
 def _bare(name: str) -> str:
     """Return a text without its case, its accents and its spacing."""
     letters = in_form("NFKD", name).casefold()
-    return " ".join("".join(one for one in letters if not unicodedata.combining(one)).split())
+    return " ".join("".join(letter for letter in letters if not unicodedata.combining(letter)).split())
 
 
-def find_domain(store: Store, host: str) -> Found:
+def find_domain(store: Store, host: str) -> PartsByRecord:
     """Find the records whose picture or page lies on this host or on one below it (`b.org` finds `a.b.org`).
 
     Hosts are compared in their one form: case, full-width letters, punycode, ports and a final dot do not count.
@@ -219,9 +219,9 @@ def find_domain(store: Store, host: str) -> Found:
 
 def _lies_on(urls: pa.ChunkedArray, host: str, pattern: str) -> Mask:
     """Tell which URLs lie on a host. Those whose host may be written in another form are looked at one by one."""
-    found = pc.match_substring_regex(urls, pattern, ignore_case=True)
+    on_host = pc.match_substring_regex(urls, pattern, ignore_case=True)
     plain = pc.match_substring_regex(urls, _PLAIN_HOST, ignore_case=True)
-    return _or_one_by_one(urls, found, pc.invert(plain), lambda url: host in hosts_of(url))
+    return _or_one_by_one(urls, on_host, pc.invert(plain), lambda url: host in hosts_of(url))
 
 
 def _runs(store: Store, source: str) -> list[str]:
@@ -237,36 +237,36 @@ def _runs(store: Store, source: str) -> list[str]:
 
 def _judged_runs(store: Store, source: str) -> list[str]:
     """Return which records of a source the builds judged, newest first. What is damaged says nothing."""
-    found = []
+    runs = []
     for name in reversed(store.files(layout.BUILDS, suffix=".json")):
         try:
             release = read_json(store, layout.build_file(name))["release"]
-            found.append(Release(store.url(release)).manifest.records.get(source, ""))
+            runs.append(Release(store.url(release)).manifest.records.get(source, ""))
         except (ValueError, KeyError, TypeError):  # a BylineError is a ValueError
             continue
-    return found
+    return runs
 
 
-def _scan(store: Store, parts: list[PackPart], columns: list[str], wanted: Callable[[pa.Table], Mask]) -> Found:
+def _scan(store: Store, parts: list[PackPart], columns: list[str], wanted: Callable[[pa.Table], Mask]) -> PartsByRecord:
     """Return the records of these parts that are wanted; of several parts with one record the first."""
 
     def ids_of(part: PackPart) -> list[str]:
         rows = part.read_records(store, ["record_id", *columns])
         return list(rows["record_id"].filter(wanted(rows)).to_pylist())
 
-    found: Found = {}
+    placed: PartsByRecord = {}
     for part, ids in zip(parts, in_threads(ids_of, parts), strict=True):
         for record_id in ids:
-            found.setdefault(record_id, part)
-    return dict(sorted(found.items()))
+            placed.setdefault(record_id, part)
+    return dict(sorted(placed.items()))
 
 
-def _by_attempts(store: Store, columns: list[str], wanted: Callable[[pa.Table], Mask]) -> Found:
+def _by_attempts(store: Store, columns: list[str], wanted: Callable[[pa.Table], Mask]) -> PartsByRecord:
     """Return the records with an attempt that is wanted, of every pack."""
     parts = all_parts(store)
     packs = _packs(parts)
-    found = in_threads(lambda pack: _ids_with_attempt(store, pack, columns, wanted), packs)
-    return _placed(store, parts, dict(zip(packs, found, strict=True)))
+    ids_by_pack = in_threads(lambda pack: _ids_with_attempt(store, pack, columns, wanted), packs)
+    return _placed(store, parts, dict(zip(packs, ids_by_pack, strict=True)))
 
 
 def _packs(parts: Iterable[PackPart]) -> list[str]:
@@ -279,14 +279,14 @@ def _ids_with_attempt(store: Store, pack: str, columns: list[str], wanted: Calla
     return list(rows["record_id"].filter(wanted(rows)).unique().to_pylist())
 
 
-def _placed(store: Store, parts: list[PackPart], ids: Mapping[str, list[str]]) -> Found:
+def _placed(store: Store, parts: list[PackPart], ids: Mapping[str, list[str]]) -> PartsByRecord:
     """Return the parts of records that are known by pack."""
-    found: Found = {}
+    placed: PartsByRecord = {}
     for part in parts:
-        if wanted := set(ids.get(part.pack, ())) - set(found):
+        if wanted := set(ids.get(part.pack, ())) - set(placed):
             there = set(part.read_records(store, ["record_id"])["record_id"].to_pylist())
-            found |= dict.fromkeys(wanted & there, part)
-    return dict(sorted(found.items()))
+            placed |= dict.fromkeys(wanted & there, part)
+    return dict(sorted(placed.items()))
 
 
 def _nearness(likeness: "Likeness") -> tuple[int, bool]:
@@ -336,6 +336,6 @@ def _likenesses(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, 
     work = [(table, pack) for table in tables for pack in _packs(all_parts(store))]
 
     def like(both: tuple[FactTable, str]) -> list[tuple[str, "Likeness"]]:
-        return [(both[1], one) for one in PackLooks(*both).like(look, radius_bits)]
+        return [(both[1], likeness) for likeness in PackLooks(*both).like(look, radius_bits)]
 
-    return [one for ones in in_threads(like, work) for one in ones]
+    return [alike for alikes in in_threads(like, work) for alike in alikes]

@@ -209,8 +209,8 @@ class Version:
         if not rows:
             return ()
         columns = ["keeper_record_id", "record_id", "sha256", "license", "reasons", *_DISTANCE]
-        found = table.read(columns=columns, use_threads=False).take(pa.array(rows)).to_pylist()
-        own = [row for row in found if row.pop("keeper_record_id") == record_id]
+        copies = table.read(columns=columns, use_threads=False).take(pa.array(rows)).to_pylist()
+        own = [row for row in copies if row.pop("keeper_record_id") == record_id]
         return tuple(Copy(**{**row, "reasons": tuple(row["reasons"]), **_distance(row)}) for row in own)
 
     def _checked(self, path: str, sha256: str) -> pq.ParquetFile:
@@ -228,13 +228,13 @@ _KEEPER = ("sha256", "keeper_record_id", "keeper_sha256", *_DISTANCE)
 
 def versions_of(store: Store) -> list[Version]:
     """Return every version of every release of a corpus: by name, of each the newest first, then by digest."""
-    found = []
+    all_versions = []
     for name in store.folders(layout.RELEASES):
         latest = layout.latest(name)
         newest = store.read_text(latest).strip() if store.exists(latest) else ""
         versions = sorted(store.folders(layout.versions_of(name)), key=lambda version: (version != newest, version))
-        found += [Version(store, name, version, is_newest=version == newest) for version in versions]
-    return found
+        all_versions += [Version(store, name, version, is_newest=version == newest) for version in versions]
+    return all_versions
 
 
 def _distance(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,24 +62,24 @@ def columns_of(names: Sequence[str], options: ReadOptions, path: str, *, has_pic
     Raises `SourceError`, with the names that there are, without a URL (save where the table has the pictures
     themselves) or when the config names what is not there.
     """
-    told = told_of(names)
+    listing = told_of(names)
     names = [name for name in names if name not in options.ignore_columns]
     for field, name in options.columns.items():
         if name not in names and field != PICTURE:
-            raise SourceError(f"{path} has no column {name!r}, which should be the {field}; {told}")
+            raise SourceError(f"{path} has no column {name!r}, which should be the {field}; {listing}")
     for name in options.save_additional_columns:
         if name not in names:
-            raise SourceError(f"{path} has no column {name!r} to save; {told}")
+            raise SourceError(f"{path} has no column {name!r} to save; {listing}")
     try:
-        found = _fields(names, options)
+        fields = _fields(names, options)
     except AmbiguousNameError as error:
         raise ColumnError(f"{path}: {error.what}", error.field, error.names[0]) from error
-    if "url" not in found and not has_pictures:
+    if "url" not in fields and not has_pictures:
         raise _no_url(names, path)
-    for name in (*found.values(), *options.save_additional_columns):
+    for name in (*fields.values(), *options.save_additional_columns):
         if names.count(name) > 1:
             raise SourceError(f"{path} has {names.count(name)} columns called {name!r}; give them names of their own")
-    return Columns(fields=found, extras=options.save_additional_columns)
+    return Columns(fields=fields, extras=options.save_additional_columns)
 
 
 def _no_url(names: Sequence[str], path: str) -> SourceError:
@@ -117,8 +117,8 @@ def _fields(names: Sequence[str], options: ReadOptions) -> dict[str, str]:
     for field in ("title", "description"):
         if fields[field] is None and texts:
             fields[field] = texts.pop(0)
-    found = {field: name for field, name in fields.items() if name is not None}
-    return found if "url" in found else {**_inside(names), **found}
+    stated_fields = {field: name for field, name in fields.items() if name is not None}
+    return stated_fields if "url" in stated_fields else {**_inside(names), **stated_fields}
 
 
 def _inside(names: Sequence[str]) -> dict[str, str]:
@@ -139,10 +139,10 @@ def record_of(
 
     Raises `KeyError` or `ValueError` for a row that makes none.
     """
-    said = {field: row.get(name) for field, name in columns.fields.items()}
-    url = text_of("url", said.get("url"))
+    values = {field: row.get(name) for field, name in columns.fields.items()}
+    url = text_of("url", values.get("url"))
     if "id" in columns.fields:
-        record_id = text_of("id", said["id"])
+        record_id = text_of("id", values["id"])
     else:
         record_id = sha256_hex(url.encode()) if url is not None else held.name if held else None
     if url is None and held is not None:
@@ -151,21 +151,21 @@ def record_of(
         raise KeyError("url")
     if record_id is None:
         raise KeyError("id")
-    lines = {name: line_of(name, said.get(name)) for name in ("title", "creator", "description")}
-    claims = [(columns.fields[name], text_of(name, said[name])) for name in CLAIMS if name in said]
+    lines = {name: line_of(name, values.get(name)) for name in ("title", "creator", "description")}
+    claims = [(columns.fields[name], text_of(name, values[name])) for name in CLAIMS if name in values]
     return ImageRecord(
         source=source,
         id=record_id,
         url=url,
-        landing_url=text_of("landing_url", said.get("landing_url")),
+        landing_url=text_of("landing_url", values.get("landing_url")),
         license_claims=tuple((name, text) for name, text in claims if text is not None),
         title=lines["title"],
         creator=lines["creator"],
-        creator_url=text_of("creator_url", said.get("creator_url")),
+        creator_url=text_of("creator_url", values.get("creator_url")),
         description=lines["description"],
-        tags=tags_of(said.get("tags")),
-        width=size_of("width", said.get("width")),
-        height=size_of("height", said.get("height")),
+        tags=tags_of(values.get("tags")),
+        width=size_of("width", values.get("width")),
+        height=size_of("height", values.get("height")),
         extras=tuple((name, as_text(row[name])) for name in columns.extras if row.get(name) not in (None, "")),
         held=held.place if held is not None else None,
         evidence=evidence,

@@ -74,10 +74,10 @@ def _state_of(source: SourceFiles) -> tuple[str, float]:
         return state.hexdigest(), 0.0
     for file in source.files:
         try:
-            found = Path(file).stat()
+            status = Path(file).stat()
         except OSError as error:
             raise SourceError(f"cannot read {file}: {error.strerror}; check `path` in the corpus config") from error
-        said = [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
-        state.update(os.fsencode(Path(file).absolute()) + b"\0" + canonical_json(said))
-        touched_ns = max(touched_ns, found.st_mtime_ns, found.st_ctime_ns)
+        numbers = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+        state.update(os.fsencode(Path(file).absolute()) + b"\0" + canonical_json(numbers))
+        touched_ns = max(touched_ns, status.st_mtime_ns, status.st_ctime_ns)
     return state.hexdigest(), touched_ns / 1e9
