@@ -45,7 +45,7 @@ def fetched_by(workers: int, number: int) -> Sequence[Request]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with a_web(folder, [a_jpeg(seed) for seed in range(20)], latency_s=SLOW_S) as web:
-            urls = [web.url(place % NUM_HOSTS, place % 20, place) for place in range(number)]
+            urls = [web.url(index % NUM_HOSTS, index % 20, index) for index in range(number)]
             limits = {"per_host": PER_HOST, "rate_per_s": RATE_PER_S}
             config = write_corpus(folder / "corpus", urls, num_packs=NUM_PACKS, fetch=limits)
             with machines(folder, workers) as options:
@@ -66,7 +66,7 @@ def _row(workers: int, requests: Sequence[Request], alone: float) -> str:
 def _rate(requests: Sequence[Request]) -> float:
     """Return pictures a second, from the first request for one to the last answer."""
     pictures = [request for request in requests if request.is_picture]
-    return len(pictures) / (max(one.answered_s for one in pictures) - pictures[0].arrived_s)
+    return len(pictures) / (max(request.answered_s for request in pictures) - pictures[0].arrived_s)
 
 
 def _main(number: int) -> str:
