@@ -105,7 +105,7 @@ def test_a_run_of_another_kind_and_no_folder_are_one_line(trained, tmp_path):
     folder, _ = trained
     with pytest.raises(CheckpointError, match="is of kind 'autoencoder'; name a run of kind 'text_encoder'"):
         TextEncoder(TextEncoderConfig(name=str(folder / "vae-run")))
-    with pytest.raises(ConfigError, match="no such folder; train one"):
+    with pytest.raises(ConfigError, match="neither a checkpoint nor a model is there; train one"):
         TextEncoder(TextEncoderConfig(name=str(tmp_path / "none")))
     with pytest.raises(ConfigError, match="max_tokens = 9, and .* reads at most 8; lower it"):
         TextEncoder(TextEncoderConfig(name=str(folder / "text-run"), max_tokens=9))

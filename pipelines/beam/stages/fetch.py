@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +31,7 @@ from byline.catalog.urls import read_url
 from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.beats import count_done
 from byline.pipelines.beam.stages.judge_claims import claims_path
-from byline.pipelines.beam.timing import thread_busy_s, timed
+from byline.pipelines.beam.timing import timed
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
 from byline.pipelines.fetching.config import AT_ONCE, FetchConfig
 from byline.pipelines.fetching.coordination.client import sharing
@@ -256,7 +255,6 @@ def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection
 async def _fetch_over_http(
     fetching: Fetching, config: FetchConfig, folder: Path | None, coordinator: Reach | None
 ) -> None:
-    began_s, busy_s = time.monotonic(), thread_busy_s()
     denies = fetching.denylist.denies_url
     async with (
         sharing(config, folder, coordinator) as shared,
@@ -268,8 +266,7 @@ async def _fetch_over_http(
             count_done(REQUESTED, transport.num_requests)  # redirects that were followed included
             count_done(ANSWERED, fetching.num_answered)
             count_done(RECEIVED_BYTES, transport.num_bytes)
-            idle = max(0.0, 1 - (thread_busy_s() - busy_s) / (time.monotonic() - began_s))
-            count_done(REQUEST_MS, round(1000 * idle * transport.requests_s))
+            count_done(REQUEST_MS, round(1000 * transport.waited_s))
 
 
 def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:
