@@ -10,9 +10,9 @@ SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss")
 _FAR = re.compile(rf"({'|'.join(SCHEMES)})://[^/]+/?.*", re.DOTALL)
 
 
-def is_far(place: str) -> bool:
-    """Tell whether a place is on an object store."""
-    return _FAR.fullmatch(place) is not None
+def is_far(path: str) -> bool:
+    """Tell whether a path is on an object store."""
+    return _FAR.fullmatch(path) is not None
 
 
 def far_file(url: str) -> tuple[Files, str]:
@@ -25,7 +25,7 @@ def folder_of(path: str) -> str:
     """Return the folder of a source's path, below which all of its files are: of a pattern, what is before it."""
     if not has_magic(path):
         return path.rstrip("/")
-    before = path[: next(place for place, letter in enumerate(path) if letter in "*?[")]
+    before = path[: next(index for index, letter in enumerate(path) if letter in "*?[")]
     return before.rpartition("/")[0]
 
 
@@ -36,6 +36,6 @@ def far_states(path: str) -> Mapping[str, str]:
     `StorageError` for a store that does not answer.
     """
     folder = folder_of(path)
-    found = Files(folder).find(path.removeprefix(folder).lstrip("/") if has_magic(path) else "")
-    urls = {f"{folder}/{name}" if name else folder: state for name, state in found.items()}
+    states = Files(folder).find(path.removeprefix(folder).lstrip("/") if has_magic(path) else "")
+    urls = {f"{folder}/{name}" if name else folder: state for name, state in states.items()}
     return {url: urls[url] for url in sorted(urls)}

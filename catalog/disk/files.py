@@ -117,12 +117,14 @@ class Files:
             listed = fs.glob(full, detail=True) if pattern else fs.find(full, detail=True)
             root = self._located[1]
             files = {name.removeprefix(root).lstrip("/"): entry for name, entry in listed.items()}
-            told = {
+            states = {
                 path: str(sorted((key, str(entry.get(key))) for key in _STATE))
                 for path, entry in files.items()
                 if entry["type"] == "file"
             }
-            return {path: state for path, state in told.items() if not any(p.startswith(".") for p in path.split("/"))}
+            return {
+                path: state for path, state in states.items() if not any(p.startswith(".") for p in path.split("/"))
+            }
 
         return self._call(below, pattern)
 
