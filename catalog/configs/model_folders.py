@@ -19,7 +19,7 @@ def safetensors_folder(model: str, revision: str, *, what: str) -> Path | None:
             return None
         raise CheckpointError(f"no folder {model!r} with {what}; name one, or a hub id with its commit as revision")
     weights = sorted(folder.glob("*.safetensors"))
-    if code := next((path for path in weights if _starts_like_code(path)), None):
+    if code := next((path for path in weights if starts_like_code(path)), None):
         raise CheckpointError(f"{code} is a pickle or an archive, whatever it is called; save it again as safetensors")
     if not weights:
         pickled = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _PICKLED)
@@ -28,7 +28,7 @@ def safetensors_folder(model: str, revision: str, *, what: str) -> Path | None:
     return folder
 
 
-def _starts_like_code(path: Path) -> bool:
+def starts_like_code(path: Path) -> bool:
     """Tell whether a file begins as pickles (protocol 2 on) or zip archives do, which torch.save makes.
 
     The header of safetensors begins after its length, which may have the bytes of a pickle.
