@@ -2,9 +2,11 @@
 
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 A = TypeVar("A")
@@ -34,3 +36,12 @@ def in_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+
+
+def thread_busy_s() -> float:
+    """Return the seconds in which this thread computed, or waited for a core where the system tells that."""
+    try:
+        computed, waited, _ = Path("/proc/thread-self/schedstat").read_text().split()
+        return (int(computed) + int(waited)) / 1e9
+    except (OSError, ValueError):
+        return time.thread_time()

@@ -17,7 +17,7 @@ def train(
     mfu: Annotated[float | None, typer.Option(help="With --dry-run: part of the peak rate that it makes.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print it as JSON.")] = False,
 ) -> None:
-    """Train an autoencoder or a diffusion model on a release; run it again to go on after a stop.
+    """Train an autoencoder, a text encoder or a diffusion model on a release; run it again to go on after a stop.
 
     --dry-run tells weights, memory by ZeRO stage, work, time, price, and the size of checkpoints and of what is read.
     It needs neither GPU nor release nor network; docs/cost.md says how far it is right.

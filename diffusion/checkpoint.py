@@ -4,6 +4,7 @@
   byline.json                  what it is and where it comes from; SHA-256 of every other file
   unet/ unet_ema/ vae/         diffusers' layout, safetensors
   scheduler/                   diffusers' layout, JSON
+  text_encoder/ tokenizer/     transformers' layout: of a text encoder that byline trained
   parts/                       whose the models are that it uses and did not train
   optimizer.safetensors        for resuming, by any number of ranks
 """
@@ -25,6 +26,8 @@ from byline.diffusion.file_kinds import could_be_loaded, kind_of
 INFO = "byline.json"
 FOLDER = "checkpoints"
 OPTIMIZER = "optimizer.safetensors"
+Kind = Literal["autoencoder", "diffusion", "text_encoder"]
+"""What a run can train."""
 NAME = re.compile(r"[0-9]{10}")
 STRAY = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini")
 """What file managers leave in folders that they showed, and nothing loads."""
@@ -51,7 +54,7 @@ class Segment(BaseModel, frozen=True, extra="forbid"):
 class CheckpointInfo(BaseModel, frozen=True, extra="forbid"):
     """What `byline.json` says. Its digest names the checkpoint."""
 
-    kind: Literal["autoencoder", "diffusion"]
+    kind: Kind
     images_seen: int = Field(ge=0)
     config: dict[str, Any]
     """What the run was asked to do, without what cannot change the weights."""

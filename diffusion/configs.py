@@ -183,11 +183,45 @@ class TextEncoderConfig(ModelSource, frozen=True, extra="forbid"):
     """Which text encoder, and how much of a caption it reads."""
 
     name: ModelPlace = OFFLINE
-    """`all-MiniLM-L6-v2`, or a folder or hub name of a T5, a CLIP or a BERT-like model with safetensors. Of a pipeline
-    of diffusers name the `subfolder`; its tokenizer is that of the same number (`text_encoder_3`: `tokenizer_3`)."""
+    """`all-MiniLM-L6-v2`, or a folder or hub name of a T5, a CLIP or a BERT-like model with safetensors; or a run or a
+    checkpoint of `kind = "text_encoder"`. Of a pipeline of diffusers name the `subfolder`; its tokenizer is that of the
+    same number (`text_encoder_3`: `tokenizer_3`)."""
     max_tokens: int = Field(default=32, ge=2)
     """Every caption is so many vectors: tokens after these are cut off, and short ones are filled with padding, whose
     vectors tell of the caption too."""
+
+
+class TowerConfig(BaseModel, frozen=True, extra="forbid"):
+    """The size of a transformer, in transformers' words; the width inside of its blocks is four times `hidden_size`."""
+
+    hidden_size: PositiveInt
+    num_layers: PositiveInt
+    num_attention_heads: PositiveInt
+
+    @model_validator(mode="after")
+    def _heads(self) -> "TowerConfig":
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size = {self.hidden_size} must be a multiple of num_attention_heads = "
+                f"{self.num_attention_heads}"
+            )
+        return self
+
+
+class TextTowerConfig(TowerConfig, frozen=True, extra="forbid"):
+    """The transformer that reads captions, and its tokens."""
+
+    max_tokens: int = Field(ge=3)
+    """The longest text that it reads, the marks of its start and its end counted."""
+    vocab_size: int = Field(ge=300)
+    """The most tokens that are made of the captions. There are 256 for bytes, and three marks."""
+
+
+class VisionTowerConfig(TowerConfig, frozen=True, extra="forbid"):
+    """The transformer that sees pictures."""
+
+    patch_size: PositiveInt
+    """The side of a patch, in pixels."""
 
 
 class SamplingConfig(BaseModel, frozen=True, extra="forbid"):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import yaml
 from huggingface_hub import metadata_load, try_to_load_from_cache
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import CheckpointError
 from byline.catalog.json_text import parse_json
-from byline.diffusion.checkpoint import INFO
 from byline.diffusion.configs import OFFLINE
+from byline.diffusion.provenance import read_provenance
 from byline.diffusion.sources import ModelSource
 from byline.diffusion.text import TextEncoder
 
@@ -28,7 +28,9 @@ class FrozenPart(BaseModel, frozen=True, extra="forbid"):
     license: str = NOT_STATED
     """The license as the model card says it, which byline does not judge."""
     trained_on: str = ""
-    """Digest of the release, for what byline trained."""
+    """Digests of the releases, oldest first, with spaces between, for what byline trained."""
+    checkpoint: str = Field(default="", exclude_if=lambda digest: not digest)
+    """Digest of the checkpoint, for what byline trained and a checkpoint or an export says so."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def read_parts(checkpoint: Path) -> dict[str, FrozenPart]:
 def parts_of(autoencoder: ModelSource | None, text_encoder: TextEncoder) -> FrozenParts:
     """Say whose the models are that a diffusion model uses. Roles are those of its checkpoint's provenance."""
     name = OFFLINE if text_encoder.config.name == OFFLINE else ""
+    if text_encoder.provenance is not None:  # of a run the folder that its name tells, and not that of a checkpoint
+        name = Path(text_encoder.config.name).name
     parts = {"text_encoder": describe(text_encoder.source, name)}
     return FrozenParts(parts if autoencoder is None else {"autoencoder": describe(autoencoder), **parts})
 
@@ -65,12 +69,14 @@ def parts_of(autoencoder: ModelSource | None, text_encoder: TextEncoder) -> Froz
 def describe(source: ModelSource, name: str = "") -> FrozenPart:
     """Say whose the model at `source` is. `name` is for one whose place does not tell it."""
     folder = source.folder.resolve() if source.folder else None
-    place = "/".join(filter(None, (source.name, source.subfolder))) if folder is None else folder.name
+    source_name = "/".join(filter(None, (source.name, source.subfolder))) if folder is None else folder.name
+    provenance = None if folder is None else read_provenance(folder)
     return FrozenPart(
-        name=name or place,
+        name=name or source_name,
         revision=source.revision,
         license=_license(source),
-        trained_on="" if folder is None else _release_of(folder),
+        trained_on="" if provenance is None else " ".join(provenance.releases),
+        checkpoint="" if provenance is None else provenance.checkpoint,
     )
 
 
@@ -89,11 +95,3 @@ def _license(source: ModelSource) -> str:
         if license:
             return str(name) if license == "other" and name else str(license)
     return NOT_STATED
-
-
-def _release_of(folder: Path) -> str:
-    """Return the release of the checkpoint that the folder is a model of; nothing for any other folder."""
-    try:
-        return str(parse_json((folder.parent / INFO).read_bytes())["release_digest"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""

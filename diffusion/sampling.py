@@ -137,12 +137,12 @@ class TextToImage:
         _quiet_libraries()
         folder, info = open_checkpoint(checkpoint, for_resuming=False)
         if info.kind != "diffusion":
-            raise CheckpointError(f"{folder} holds an {info.kind}; name a diffusion checkpoint")
+            raise CheckpointError(f"{folder} is of kind {info.kind!r}; name a checkpoint of kind 'diffusion'")
         unet = load_denoiser(folder / ("unet_ema" if averaged else "unet"))
         unet.register_to_config(_name_or_path="")  # so that a copy does not depend on where it was copied from
         if unet.config.class_embed_type is not None:
             raise CheckpointError(f"{folder} is of an older byline, which pooled text by itself; train it again")
-        text_encoder = TextEncoder(TextEncoderConfig(**info.config["text_encoder"]))
+        text_encoder = TextEncoder(_text_config(folder, info))
         require_width(text_width_of(unet), text_encoder, str(folder))
         if text_encoder.digest != info.provenance["text_encoder"]:
             raise CheckpointError(
@@ -174,6 +174,14 @@ class TextToImage:
                 "this one has caption_drop_prob = 0; use --guidance-scale 1"
             )
         return draw(self.pipeline(config.sampler), self.scheduler_config, prompts, config, advance)
+
+
+def _text_config(folder: Path, info: CheckpointInfo) -> TextEncoderConfig:
+    """Return which text encoder a checkpoint is drawn from with: the one that it holds, or the one that it names."""
+    config = TextEncoderConfig(**info.config["text_encoder"])
+    if not (folder / "text_encoder").is_dir():
+        return config
+    return config.model_copy(update={"name": str(folder), "subfolder": "text_encoder", "revision": ""})
 
 
 def _quiet_libraries() -> None:

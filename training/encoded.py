@@ -177,9 +177,15 @@ def _unflat(values: Tensor, shape: tuple[int, int, int]) -> Tensor:
     return values[..., : channels * height * width].reshape(*values.shape[:-1], *shape)
 
 
-def _choose(group: Group, uniform: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:
-    """Return where the tokens of each sample's caption start, and how many they are; a caption comes by its weight."""
+def drawn_captions(group: Group, uniform: npt.NDArray[np.float32]) -> Ints:
+    """Return the number of each sample's caption; of several one comes as often as its weight says."""
     choice = np.searchsorted(group.arrays["caption_ends"], group.rows + uniform.astype(np.float64), side="right")
-    caption, ends = group.arrays["caption_of"][choice].astype(np.int64), group.arrays["token_ends"]
+    captions: Ints = group.arrays["caption_of"][choice].astype(np.int64)
+    return captions
+
+
+def _choose(group: Group, uniform: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:
+    """Return where the tokens of each sample's caption start, and how many they are."""
+    caption, ends = drawn_captions(group, uniform), group.arrays["token_ends"]
     starts = np.where(caption > 0, ends[caption - 1], 0)
     return starts, ends[caption] - starts

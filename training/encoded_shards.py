@@ -125,7 +125,12 @@ def make_texts(facts: FactTable, pack: str, captions: Sequence[Mapping[str, floa
         ]
     new.new("token_ends", ends.shape, np.int64)[:] = ends
     numbers = {key: number for number, key in enumerate(distinct)}
-    chosen = [numbers[keys[caption]] for of_sample in captions for caption in of_sample]
+    make_choices(captions, {caption: numbers[key] for caption, key in keys.items()}, new)
+
+
+def make_choices(captions: Sequence[Mapping[str, float]], numbers: Mapping[str, int], new: NewArrays) -> None:
+    """Write which captions each sample has, by their numbers, and how often each is to be drawn."""
+    chosen = [numbers[caption] for of_sample in captions for caption in of_sample]
     new.new("caption_of", (len(chosen),), np.int32)[:] = chosen
     sums = [np.cumsum(list(of_sample.values())) for of_sample in captions]
     shares = [sample + running / running[-1] for sample, running in enumerate(sums)]

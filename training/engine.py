@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from byline.catalog.configs.extras import needs
 from byline.catalog.errors import ConfigError
-from byline.training.config import RunConfig
 from byline.training.deepspeed_files import read_deepspeed, zero_stage
 from byline.training.kernels import checkpoint_activations, require_compiler
 from byline.training.optimizers import build_optimizer, fresh_state
 from byline.training.ranks import Ranks
+from byline.training.run_config import RunConfig
 
 FIRST_LOSS_SCALE = 2.0**16
 SCALE_WINDOW = 2000

@@ -25,9 +25,11 @@ from byline.training.memory import FLOAT32, STAGES, Memory, memory_of
 from byline.training.model_shapes import latent_shape, text_width
 from byline.training.optimizers import build_optimizer
 from byline.training.ranks import Ranks
+from byline.training.text_encoder_config import TextEncoderRun
+from byline.training.text_encoder_task import new_network
 from byline.training.tracing import Trace, trace_pass
 
-FLOAT16 = 2
+FLOAT16, TOKEN = 2, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,8 @@ def estimate(config: TrainConfig, hardware: Hardware, *, gpus: int) -> Estimate:
 
     Raises `ConfigError`, one line, for sizes that do not fit each other.
     """
+    if isinstance(config, TextEncoderRun):
+        config.require_one_pass(gpus)
     settings = read_deepspeed(config.machine.deepspeed)
     build_optimizer(nn.Linear(1, 1), config.optimizer, zero_stage=zero_stage(settings))  # refuses what it cannot split
     passes = passes_per_step(config, Ranks(rank=0, size=gpus, device=torch.device("cpu")))
@@ -183,6 +187,8 @@ def build_network(config: TrainConfig) -> nn.Module:
     """Return the network that a run trains, with its loss, new and without frozen models."""
     if isinstance(config, AutoencoderRun):
         return ReconstructionLoss(build_autoencoder(config.autoencoder, side_px=config.resolution_px), config)
+    if isinstance(config, TextEncoderRun):
+        return new_network(config, config.text.vocab_size)
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
     config.require_fits(config.resolution_px // side)
     width = text_width(config.text_encoder)
@@ -197,6 +203,9 @@ def empty_inputs(config: TrainConfig, num_images: int) -> tuple[Tensor, ...]:
         noise_BCHW = torch.empty(num_images, config.autoencoder.latent_channels, side, side)
         bytes_BCHW = torch.empty(num_images, 3, config.resolution_px, config.resolution_px, dtype=torch.uint8)
         return bytes_BCHW, noise_BCHW
+    if isinstance(config, TextEncoderRun):
+        bytes_BCHW = torch.empty(num_images, 3, config.resolution_px, config.resolution_px, dtype=torch.uint8)
+        return bytes_BCHW, torch.zeros(num_images, config.text.max_tokens, dtype=torch.long)
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
     x0_BCHW = torch.empty(num_images, channels, side, side)
     num_tokens = config.text_encoder.max_tokens
@@ -207,6 +216,8 @@ def empty_inputs(config: TrainConfig, num_images: int) -> tuple[Tensor, ...]:
 def _feed_bytes(config: TrainConfig) -> int:
     if isinstance(config, AutoencoderRun):
         return 3 * config.resolution_px**2
+    if isinstance(config, TextEncoderRun):
+        return 3 * config.resolution_px**2 + TOKEN * config.text.max_tokens
     channels, side = latent_shape(config.autoencoder, config.resolution_px)
     tokens = config.text_encoder.max_tokens * text_width(config.text_encoder)
     parts = 2 if config.sample_latents else 1  # mean and spread

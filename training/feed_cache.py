@@ -16,9 +16,9 @@ from threading import Lock
 from byline.catalog.corpora.manifest import Shard
 from byline.catalog.digests import digest_of
 from byline.catalog.errors import ConfigError, StorageError
-from byline.training.config import RunConfig
 from byline.training.feed_files import PARTIAL, Arrays, DamagedArraysError, NewArrays, open_arrays, write_arrays
 from byline.training.places import working_folder
+from byline.training.run_config import RunConfig
 
 ABANDONED_S = 3600
 """What nobody has added a file to for so long is not being made."""

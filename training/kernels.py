@@ -33,11 +33,12 @@ def attention_by(name: Attention) -> Iterator[None]:
 
 
 def checkpoint_activations(network: nn.Module) -> None:
-    """Let diffusers' models inside the network hold few activations, and compute them again."""
+    """Let models of diffusers and transformers in the network hold few activations, and compute them again."""
     for module in network.children():
-        enable: Any = getattr(module, "enable_gradient_checkpointing", None)
-        if enable is not None:
-            enable()
+        for name in ("enable_gradient_checkpointing", "activation_checkpointing_enable"):
+            enable: Any = getattr(module, name, None)
+            if enable is not None:
+                enable()
 
 
 def require_compiler() -> None:

@@ -7,9 +7,10 @@ from diffusers import AutoencoderKL
 from transformers import AutoConfig
 
 from byline.catalog.errors import ConfigError
-from byline.diffusion.configs import OFFLINE
+from byline.diffusion.configs import OFFLINE, TextEncoderConfig
 from byline.diffusion.pixel_space import CHANNELS
 from byline.diffusion.sources import ModelSource
+from byline.diffusion.text_sources import find_text_encoder
 
 AUTOENCODERS = {
     "madebyollin/sdxl-vae-fp16-fix": (4, 8),
@@ -43,10 +44,11 @@ def latent_shape(source: ModelSource | None, resolution_px: int) -> tuple[int, i
     return channels, resolution_px // shrinks
 
 
-def text_width(source: ModelSource) -> int:
+def text_width(named: TextEncoderConfig) -> int:
     """Return the width of a token vector."""
-    if str(source) in TEXT_WIDTHS:
-        return TEXT_WIDTHS[str(source)]
+    if str(named) in TEXT_WIDTHS:
+        return TEXT_WIDTHS[str(named)]
+    source = find_text_encoder(named).model
     config = _config(source, lambda **at: AutoConfig.from_pretrained(source.name, **at).to_dict())
     config = config.get("text_config", config)
     for name in WIDTHS:

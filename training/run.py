@@ -147,6 +147,10 @@ def _task(config: TrainConfig, release: Release, ranks: "Ranks") -> "Task":
         from byline.training.autoencoder_task import AutoencoderTask
 
         return AutoencoderTask(config, release, ranks)
+    if config.kind == "text_encoder":
+        from byline.training.text_encoder_task import TextEncoderTask
+
+        return TextEncoderTask(config, release, ranks)
     from byline.training.diffusion_task import DiffusionTask
 
     return DiffusionTask(config, release, ranks)

@@ -1,4 +1,4 @@
-"""The tables that both kinds of training run have: the optimizer, the machine, what a run starts from, its phases."""
+"""The tables that every kind of training run has: the optimizer, the machine, what a run starts from, its phases."""
 
 from typing import Literal
 

@@ -1,10 +1,11 @@
 """What the loop needs to know about a kind of run."""
 
 from collections.abc import Iterable
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from torch import nn
 
+from byline.diffusion.checkpoint import Kind
 from byline.training.drawing import Drawing
 from byline.training.feed import Batches
 from byline.training.held_out import HeldOut
@@ -15,7 +16,7 @@ class Task(Protocol):
     """A network with a loss, and the batches that it is fitted to."""
 
     @property
-    def kind(self) -> Literal["autoencoder", "diffusion"]:
+    def kind(self) -> Kind:
         """Return the name of the kind."""
         ...
 
@@ -55,7 +56,7 @@ class Task(Protocol):
         ...
 
     def trained_models(self) -> dict[str, Any]:
-        """Return the diffusers models to save, by the name that both their folder and their attribute have."""
+        """Return the models to save, of diffusers or transformers, by the name of their folder and their attribute."""
         ...
 
     def frozen_models(self) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from byline.catalog.corpora.builds import CLOCK_MS, PROCESSOR_MS
 from byline.pipelines.beam.beats import count_done
@@ -15,15 +14,6 @@ from byline.pipelines.beam.beats import count_done
 class _Section:
     processor_s: float = 0.0
     clock_s: float = 0.0
-
-
-def thread_busy_s() -> float:
-    """Return the seconds in which this thread computed, or waited for a core where the system tells that."""
-    try:
-        computed, waited, _ = Path("/proc/thread-self/schedstat").read_text().split()
-        return (int(computed) + int(waited)) / 1e9
-    except (OSError, ValueError):
-        return time.thread_time()
 
 
 class _Shares:

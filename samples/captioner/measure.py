@@ -1,8 +1,7 @@
-"""Measure tiny-blip2 on pictures that it was not trained on: `python -m samples.captioner.measure WORK MODEL`.
+"""Measure tiny-blip2 on drawings that it was not trained on: `python -m samples.captioner.measure MODEL FEATURES`.
 
-WORK is what `python -m samples.captioner.data WORK` made; it keeps features of pictures. Needs
-`pip install 'byline[caption,evaluation]'`. The captioner is compared with the title of a random training picture, and
-with the title of the nearest one.
+FEATURES is a folder that keeps the features of drawings. Needs `pip install 'byline[caption,evaluation]'`.
+The captioner is compared with the title of the nearest drawing of samples/ that it was trained on, and of a random one.
 """
 
 # Shapes: N pictures, four channels, H and W height and width in pixels, D features.
@@ -22,12 +21,10 @@ from byline.captioning.generating import Blip2Config, GeneratingCaptioner
 from byline.evaluation.captions import MEASURES, CaptionScores, grouped_interval, score
 from byline.evaluation.features import load_features
 from byline.evaluation.report import Floats
-from samples.captioner.data import Row, read
-from samples.captioner.split import HELD_OUT_SET, clusters, is_held_out, on_white, pieces_of, shows_something
+from samples.captioner.data import Row, sample_rows, squared
+from samples.captioner.split import HELD_OUT, clusters, on_white, pieces_of
 
-SAMPLES = ("openmoji", "twemoji", "photographs")
-"""The sets that the sample corpus is made of."""
-_SEED, _CHUNK, _SMALL_PX = 0, 256, 16
+_SEED, _CHUNK, _SMALL_PX = 0, 64, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +35,8 @@ class Pictures:
     clusters: list[str]
     pixels_n4hw: npt.NDArray[np.uint8]
 
-    def where(self, which: Callable[[Row, str], bool]) -> "Pictures":
-        chosen = [i for i, both in enumerate(zip(self.rows, self.clusters, strict=True)) if which(*both)]
+    def where(self, which: Callable[[Row], bool]) -> "Pictures":
+        chosen = [i for i, row in enumerate(self.rows) if which(row)]
         return Pictures(
             rows=[self.rows[i] for i in chosen],
             clusters=[self.clusters[i] for i in chosen],
@@ -53,46 +50,31 @@ class Pictures:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work", type=Path)
-    parser.add_argument("model", help="the captioner's folder")
-    parser.add_argument("--sets", nargs="+", default=[*SAMPLES, HELD_OUT_SET], help="of which sets; `all` for all")
+    parser.add_argument("model", type=Path, help="the captioner's folder")
+    parser.add_argument("features", type=Path, help="folder that keeps features")
     options = parser.parse_args()
-    have = pictures_of(options.work)
-    if options.sets != ["all"]:
-        have = have.where(lambda row, _: row.of_set in options.sets)
-    learned = have.where(lambda row, cluster: row.of_set != HELD_OUT_SET and not is_held_out(cluster))
-    sides = {
-        "drawings of concepts that were held out": have.where(
-            lambda row, cluster: row.of_set not in (HELD_OUT_SET, "photographs") and is_held_out(cluster)
-        ),
-        "photographs of concepts that were held out": have.where(
-            lambda row, cluster: row.of_set == "photographs" and is_held_out(cluster)
-        ),
-        f"drawings of {HELD_OUT_SET}, a set that was held out, of concepts that were not": have.where(
-            lambda row, cluster: row.of_set == HELD_OUT_SET and not is_held_out(cluster)
-        ),
-    }
-    print(f"{len(learned.rows):,} training pictures to be nearest or random among")
-    for name, held_out in sides.items():
-        if held_out.rows:
-            print(f"\n{len(held_out.rows):,} {name}, of {len(set(held_out.clusters)):,} concepts\n")
-            print("\n".join(table(compared(options.work, options.model, held_out, learned), held_out)))
+    names = set((options.model / HELD_OUT).read_text(encoding="utf-8").split())
+    drawings = drawings_of_samples()
+    held_out = drawings.where(lambda row: row.name in names)
+    learned = drawings.where(lambda row: row.name not in names)
+    print(f"{len(held_out.rows):,} drawings, of {len(set(held_out.clusters)):,} concepts that were held out;")
+    print(f"{len(learned.rows):,} that were not, to be nearest or random among\n")
+    print("\n".join(table(compared(options.features, options.model, held_out, learned), held_out)))
 
 
-def pictures_of(work: Path) -> Pictures:
-    """Return all pictures of `work` that show something and have a title."""
-    rows, pixels_n4hw = read(work)
-    shows = shows_something(pixels_n4hw)
-    every = Pictures(rows=rows, clusters=clusters(rows, pixels_n4hw), pixels_n4hw=pixels_n4hw)
-    seen = {row.name for row, shown in zip(rows, shows, strict=True) if shown and pieces_of(row.title)}
-    return every.where(lambda row, _: row.name in seen)
+def drawings_of_samples() -> Pictures:
+    """Return the drawings of samples/ that have words in their titles."""
+    pairs = [(row, file) for row, file in sample_rows() if row.of_set != "photographs" and pieces_of(row.title)]
+    pixels_n4hw = np.stack([squared(Image.open(file)) for _, file in pairs])
+    rows = [row for row, _ in pairs]
+    return Pictures(rows=rows, clusters=clusters(rows, pixels_n4hw), pixels_n4hw=pixels_n4hw)
 
 
-def compared(work: Path, model: str, held_out: Pictures, learned: Pictures) -> dict[str, list[str]]:
+def compared(features: Path, model: Path, held_out: Pictures, learned: Pictures) -> dict[str, list[str]]:
     """Return the captions of held-out pictures by each way to have some."""
     titles = learned.titles
     random = np.random.default_rng(_SEED)
-    near = nearest(features_of(work, held_out), features_of(work, learned))
+    near = nearest(features_of(features, held_out), features_of(features, learned))
     near_by_pixels = nearest(_small(held_out.pixels_n4hw), _small(learned.pixels_n4hw))
     return {
         "captioner": captions_of(model, held_out.pixels_n4hw),
@@ -115,17 +97,16 @@ def table(captions: dict[str, list[str]], held_out: Pictures) -> list[str]:
     return lines
 
 
-def captions_of(model: str, pixels_n4hw: npt.NDArray[np.uint8]) -> list[str]:
+def captions_of(model: Path, pixels_n4hw: npt.NDArray[np.uint8]) -> list[str]:
     """Return captions by the captioner of a build, of pictures as PNG."""
-    captioner = GeneratingCaptioner(Blip2Config(captioner="blip2", model=model))
+    captioner = GeneratingCaptioner(Blip2Config(captioner="blip2", model=str(model), max_new_tokens=12))
     requests = [CaptionRequest(sha256=str(i), image=_png(pixels)) for i, pixels in enumerate(pixels_n4hw)]
     return captioner.caption(requests)
 
 
-def features_of(work: Path, pictures: Pictures) -> Floats:
-    """Return EfficientNet-Lite0's features at length 1; those computed before are read from `work`."""
-    folder = work / "efficientnet"
-    folder.mkdir(exist_ok=True)
+def features_of(folder: Path, pictures: Pictures) -> Floats:
+    """Return EfficientNet-Lite0's features at length 1; those computed before are read from `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
     missing = [i for i, row in enumerate(pictures.rows) if not (folder / f"{row.name}.npy").exists()]
     network = load_features() if missing else None
     for start in range(0, len(missing), _CHUNK):

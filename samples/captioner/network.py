@@ -1,5 +1,6 @@
 """A BLIP-2 of a million weights and a tokenizer of whole words: the classes of transformers, small."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -94,8 +95,8 @@ def new_processor(words: Sequence[str]) -> Any:
 
 def save(network: Any, processor: Any, out: Path) -> None:
     """Write a folder that transformers loads, weights in half precision."""
-    half = network.half()
+    half = copy.deepcopy(network).half()
     # Captions are chosen by how likely they are, however long: a name is written where the network is sure of it.
-    half.generation_config.update(pad_token_id=PAD, bos_token_id=END, eos_token_id=END, length_penalty=0.0)
+    half.generation_config.update(pad_token_id=PAD, bos_token_id=END, eos_token_id=END, num_beams=5, length_penalty=0.0)
     half.save_pretrained(out)
     processor.save_pretrained(out)

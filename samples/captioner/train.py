@@ -38,9 +38,9 @@ _LEAST_NAMED = 2
 class TrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """What decides the weights, beside the pictures."""
 
-    views: int = Field(default=40_000, gt=0)
-    batch: int = Field(default=64, ge=2)
-    learning_rate: float = Field(default=3e-3, gt=0)
+    views: int = Field(default=20_000, gt=0)
+    batch: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=2.5e-3, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     smoothing: float = Field(default=0.05, ge=0, lt=1)
     nameless: float = Field(default=0.4, ge=0, le=1)
@@ -110,6 +110,7 @@ def train(config: TrainingConfig, material: Material, out: Path) -> None:
         lr=config.learning_rate,
     )
     steps = max(1, config.views // config.batch)
+    save(averaged, new_processor(material.words), out)  # what cannot be written fails before it is trained
     start = time.process_time()
     for step in range(steps):
         for group in optimizer.param_groups:

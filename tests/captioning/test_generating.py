@@ -44,6 +44,19 @@ def test_a_caption_does_not_depend_on_its_batch(checkpoint, overrides):
     assert [alone.caption([request])[0] for request in reversed(requests())] == together[::-1]
 
 
+@pytest.mark.parametrize("overrides", [{}, {"num_beams": 1, "sampling": {"seed": 3}}])
+def test_a_caption_does_not_depend_on_threads(checkpoint, overrides):
+    """Workers of a build divide the cores, so how many there are decides on how many threads each computes."""
+    before, captions = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            captions.append(a_captioner(checkpoint, **overrides).caption(requests()))
+    finally:
+        torch.set_num_threads(before)
+    assert captions == captions[:1] * 3
+
+
 def test_another_seed_samples_other_captions(checkpoint):
     one, other = (a_captioner(checkpoint, num_beams=1, sampling={"seed": seed}) for seed in (0, 1))
     assert one.caption(requests()) != other.caption(requests())

@@ -85,6 +85,19 @@ def test_a_vector_does_not_depend_on_its_batch():
     assert np.array_equal(embedder.embed(images), alone)
 
 
+def test_a_vector_does_not_depend_on_threads():
+    """Those of a process are as they were after it."""
+    images, before, vectors = held_out_photographs(8), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            vectors.append(an_embedder().embed(images))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert all(np.array_equal(vectors[0], other) for other in vectors)
+
+
 def test_a_mirrored_picture_has_the_same_vector(tmp_path):
     image = a_picture(3, size=(32, 32))
     embedder = an_embedder(a_network(tmp_path))

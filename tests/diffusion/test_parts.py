@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
 from byline.catalog.errors import CheckpointError
+from byline.diffusion.checkpoint import Ancestor, CheckpointInfo
 from byline.diffusion.configs import TextEncoderConfig
 from byline.diffusion.parts import NOT_STATED, FrozenPart, FrozenParts, describe, parts_of, read_parts
 from byline.diffusion.sources import ModelSource
@@ -31,8 +34,28 @@ def test_the_card_of_a_pipeline_is_that_of_its_parts(tmp_path):
 
 def test_what_byline_trained_names_its_release(tmp_path):
     (tmp_path / "vae_ema").mkdir()
-    (tmp_path / "byline.json").write_text('{"release_digest": "abc"}')
-    assert describe(ModelSource(name=f"{tmp_path}/vae_ema")).trained_on == "abc"
+    seen = Ancestor(digest="d" * 64, images_seen=8, config={}, release_digest="before")
+    info = CheckpointInfo(
+        kind="autoencoder",
+        images_seen=8,
+        config={},
+        release_digest="abc",
+        provenance={},
+        files={},
+        ancestors=(seen,),
+    )
+    (tmp_path / "byline.json").write_text(info.model_dump_json())
+    part = describe(ModelSource(name=f"{tmp_path}/vae_ema"))
+    assert (part.trained_on, part.checkpoint) == ("before abc", info.digest)
+
+
+def test_an_export_says_what_it_was_trained_on_and_a_damaged_one_is_one_line(tmp_path):
+    told = {"kind": "autoencoder", "checkpoint": "c" * 64, "releases": ["abc"]}
+    (tmp_path / "provenance.json").write_text(json.dumps(told))
+    assert describe(ModelSource(name=str(tmp_path))).trained_on == "abc"
+    (tmp_path / "provenance.json").write_text(json.dumps({**told, "releases": 3}))
+    with pytest.raises(CheckpointError, match="says of its training is damaged; get a whole copy"):
+        describe(ModelSource(name=str(tmp_path)))
 
 
 def test_a_repository_without_a_card_here_states_nothing():

@@ -81,7 +81,7 @@ def test_a_text_encoder_of_another_width_is_refused(checkpoint, tmp_path):
 
 def test_an_autoencoder_cannot_draw(tmp_path):
     run(write_toml(tmp_path / "run.toml", an_autoencoder_run(a_release(tmp_path / "c"), tmp_path / "run")))
-    with pytest.raises(CheckpointError, match="holds an autoencoder; name a diffusion checkpoint"):
+    with pytest.raises(CheckpointError, match="is of kind 'autoencoder'; name a checkpoint of kind 'diffusion'"):
         TextToImage.load(tmp_path / "run")
 
 

@@ -17,6 +17,7 @@ from byline.catalog.disk.tars import write_tar
 from byline.diffusion.autoencoder import build_autoencoder
 from byline.diffusion.configs import AutoencoderConfig
 from byline.training.config import AutoencoderRun, DiffusionRun
+from byline.training.text_encoder_config import TextEncoderRun
 
 SIDE_PX = 16
 
@@ -122,3 +123,16 @@ def a_diffusion_run(release: str, run: Path, autoencoder: str | None, **override
         **_shared(release, run, **overrides),
     }
     return DiffusionRun.model_validate(settings)
+
+
+def a_text_encoder_run(release: str, run: Path, **overrides: Any) -> TextEncoderRun:
+    """Return a config that trains for six steps."""
+    tower = {"hidden_size": 16, "num_layers": 1, "num_attention_heads": 2}
+    settings = {
+        "kind": "text_encoder",
+        "text": {**tower, "max_tokens": 8, "vocab_size": 300},
+        "vision": {**tower, "patch_size": 4},
+        "projection_dim": 8,
+        **_shared(release, run, **overrides),
+    }
+    return TextEncoderRun.model_validate(settings)

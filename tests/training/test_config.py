@@ -25,7 +25,7 @@ def test_an_unknown_key_is_named_beside_the_known_ones(tmp_path):
 
 def test_a_kind_that_is_not_known_is_refused(tmp_path):
     (tmp_path / "run.toml").write_text('kind = "gan"')
-    with pytest.raises(ConfigError, match="kind must be 'autoencoder' or 'diffusion', got 'gan'"):
+    with pytest.raises(ConfigError, match="kind must be 'autoencoder', 'diffusion' or 'text_encoder', got 'gan'"):
         load_train_config(tmp_path / "run.toml")
 
 

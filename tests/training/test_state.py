@@ -11,10 +11,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 from byline.catalog.errors import CheckpointError
-from byline.training.config import RunConfig
 from byline.training.ema import WeightAverage
 from byline.training.engine import Engine, build_engine
 from byline.training.ranks import Ranks
+from byline.training.run_config import RunConfig
 from byline.training.state import optimizer_state, restore_optimizer, weights_of
 from byline.training.stepping import take_step
 from tests.training.alone import Fit, a_batch, an_engine

@@ -2,14 +2,15 @@
 
 import asyncio
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import apache_beam as beam
 import numpy as np
@@ -30,7 +31,7 @@ from byline.catalog.urls import read_url
 from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.beats import count_done
 from byline.pipelines.beam.stages.judge_claims import claims_path
-from byline.pipelines.beam.timing import thread_busy_s, timed
+from byline.pipelines.beam.timing import timed
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
 from byline.pipelines.fetching.config import AT_ONCE, FetchConfig
 from byline.pipelines.fetching.coordination.client import sharing
@@ -219,12 +220,20 @@ def fetch_pack(
 
 @contextmanager
 def _unpacked_for(meter: Meter, store: Store) -> Iterator[Unpacked]:
-    """Give what unpacks pictures of tables: for all processes of the build, or for this pack on another machine."""
+    """Give what unpacks pictures of tables: for all processes of the build, or for this one on another machine."""
     if meter.scratch is not None and Path(meter.scratch).is_dir():
         yield Unpacked(Path(meter.scratch))
-        return
-    with store.scratch_folder() as folder:
-        yield Unpacked(folder)
+    elif not store.is_local:
+        yield Unpacked(Path(_own_scratch().name))
+    else:
+        with store.scratch_folder() as folder:
+            yield Unpacked(folder)
+
+
+@cache
+def _own_scratch() -> "TemporaryDirectory[str]":
+    """Return a folder that goes with this process: tables are copied and unpacked once, and not for every pack."""
+    return TemporaryDirectory(prefix="byline-")
 
 
 def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection[Asked]) -> list[Request]:
@@ -246,7 +255,6 @@ def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection
 async def _fetch_over_http(
     fetching: Fetching, config: FetchConfig, folder: Path | None, coordinator: Reach | None
 ) -> None:
-    began_s, busy_s = time.monotonic(), thread_busy_s()
     denies = fetching.denylist.denies_url
     async with (
         sharing(config, folder, coordinator) as shared,
@@ -258,8 +266,7 @@ async def _fetch_over_http(
             count_done(REQUESTED, transport.num_requests)  # redirects that were followed included
             count_done(ANSWERED, fetching.num_answered)
             count_done(RECEIVED_BYTES, transport.num_bytes)
-            idle = max(0.0, 1 - (thread_busy_s() - busy_s) / (time.monotonic() - began_s))
-            count_done(REQUEST_MS, round(1000 * idle * transport.requests_s))
+            count_done(REQUEST_MS, round(1000 * transport.waited_s))
 
 
 def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:

@@ -16,6 +16,7 @@ from byline.catalog.consent import Signal, consent_evidence, header_signals, rea
 from byline.catalog.corpora.packs import Outcome
 from byline.catalog.errors import ConfigError
 from byline.catalog.hosts import UrlError
+from byline.catalog.threads import thread_busy_s
 from byline.catalog.urls import Url
 from byline.pipelines.fetching.config import FetchConfig
 from byline.pipelines.fetching.transport.addresses import Guard, guarded_connector
@@ -99,8 +100,8 @@ class HttpTransport:
         """Requests for pictures so far: a redirect that is followed is one more, a URL that is not asked is none."""
         self.num_bytes = 0
         """Bytes of pictures that came so far."""
-        self.requests_s = 0.0
-        """Seconds from sending these requests to their answers, of one after the other, as if none went on beside."""
+        self.waited_s = 0.0
+        """Seconds from sending these requests to their answers in which this thread was idle, summed over requests."""
         self.ways: dict[str, _Way] = {}
         """URL -> where its next attempt goes on."""
 
@@ -240,10 +241,10 @@ class HttpTransport:
                 message = NO_REQUEST_LEFT
                 return Answer(outcome=Outcome.UNREACHABLE, message=message, retry_after_s=0.0, was_sent=False)
             self.num_requests += not is_file
-            began_s = time.monotonic()
+            began_s, busy_s = time.monotonic(), thread_busy_s()
             answer, was_dropped = await self._request(url, known, heard, session, is_file)
             if not is_file:
-                self.requests_s += time.monotonic() - began_s
+                self.waited_s += max(0.0, time.monotonic() - began_s - (thread_busy_s() - busy_s))
                 self.num_bytes += len(answer.body or b"") if isinstance(answer, Answer) else 0
             wait_s = await grant.end(_news(answer))
         comes_back = was_dropped or (isinstance(answer, Answer) and answer.outcome == Outcome.SERVER_ERROR)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from byline.catalog.corpora.manifest import Release
-from byline.pipelines.beam.build import build
 from harness.cluster import a_free_port, prism_path, until_open
 from tests.pipelines.beam.clusters import a_web, a_web_corpus, needs_prism
 
@@ -26,9 +25,12 @@ def _end(process):
 
 
 def test_the_commands_of_the_page_build_the_release_of_a_local_build(tmp_path):
-    (prism, pool), (by_prism,), (service, by_service) = BLOCKS
+    (here,), (prism, pool), (by_prism,), (service, by_service), (plan,) = BLOCKS
     with a_web(tmp_path) as base:
-        version = build(str(a_web_corpus(tmp_path / "local", base)), workers=1).version
+        local = {"corpus.toml": str(a_web_corpus(tmp_path / "local", base))}
+        version = _version(subprocess.run(_put(here, local), shell=True, capture_output=True, text=True))
+        told = subprocess.run(_put(plan, local), shell=True, capture_output=True, text=True)
+        assert "On 8 workers: 20,000,000 records like these" in told.stdout, told.stderr
         for name, runner, building in (("prism", prism, by_prism), ("service", service, by_service)):
             ports = {"8073": str(a_free_port()), "50000": str(a_free_port())}
             names = {
@@ -44,8 +46,13 @@ def test_the_commands_of_the_page_build_the_release_of_a_local_build(tmp_path):
                     stack.callback(_end, server)
                     until_open("127.0.0.1", int(port), server, log)
                 done = subprocess.run(_put(building, places), shell=True, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
-            assert Release(done.stdout.strip().rpartition("/")[0]).version == version
+            assert _version(done) == version
+
+
+def _version(done):
+    """Return the version of the release that a command built."""
+    assert done.returncode == 0, done.stderr
+    return Release(done.stdout.strip().rpartition("/")[0]).version
 
 
 def _put(line, places):
