@@ -106,6 +106,7 @@ def test_an_empty_release_says_which_name_comes_near_a_license(tmp_path):
     assert "no license is stated: a column or key `license`, or the pictures themselves, say it" in built.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_an_empty_release_names_the_table_that_was_not_read(tmp_path):
     _photographs(tmp_path / "museum", "file_name,Title,Creator,License,shelf")

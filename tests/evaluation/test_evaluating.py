@@ -69,6 +69,7 @@ def test_the_numbers_are_those_of_the_library(trained, written):
         assert told[one.name]["n"] == 60
 
 
+@pytest.mark.slow
 def test_the_loss_is_what_the_run_logged(trained, written):
     (logged,) = read_entries(Path(trained[0]) / VALIDATION, ValidationEntry)
     told = json.loads(written.read_text())

@@ -55,6 +55,7 @@ def test_watching_changes_no_bit(watched):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_what_was_asked_for_is_there(watched):
     entries = validations_of(watched / "watched")
     assert [entry.images_seen for entry in entries] == [8, 16, 24]
