@@ -1,17 +1,20 @@
-# Two commands: `make demo` shows everything, `make test` checks everything. Both install what they need first.
+# `make demo` shows everything, `make test` and `make slow` check everything. Each installs what it needs first.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PINNED := setup.cfg pyproject.toml constraints.txt scripts/install
 
-.PHONY: demo test lint clean
+.PHONY: demo test slow lint clean
 
 demo: $(VENV)/.runs
 	@BIN=$(BIN) scripts/demo
 
 test: $(VENV)/.develops
-	@BIN=$(BIN) scripts/test
+	@BIN=$(BIN) scripts/test -m "not slow"
+
+slow: $(VENV)/.develops
+	@BIN=$(BIN) scripts/test -m slow
 
 lint: $(VENV)/.develops
 	@BIN=$(BIN) scripts/lint

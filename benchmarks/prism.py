@@ -1,7 +1,6 @@
-"""Builds on Prism beside local ones, and fetching divided over workers: python -m benchmarks.prism [PICTURES] [SLOW]
+"""Builds on Prism beside local ones: python -m benchmarks.prism [PICTURES]
 
-The first table is of the same corpus built on this machine, by two processes and by Prism with a pool. The second is of
-a web that answers slowly, so that what workers divide is waiting, fetched by 1, 2 and 4 workers of the job service.
+The same corpus is built on this machine by two processes, and by Prism with a pool.
 """
 
 import sys
@@ -9,14 +8,13 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.side_by_side import write_section
-from harness.cluster import a_free_port, a_job_service, a_pool, a_prism, beam_options
+from harness.cluster import a_free_port, a_pool, a_prism, beam_options
 from harness.fetch_only import run, write_corpus
 from harness.pictures import a_jpeg
 from harness.web import Web, a_web
 
-NUM_PICTURES, NUM_SLOW = 20_000, 3_000
-WORKERS = (1, 2, 4)
-LATENCY_S, SLOW_S = 0.03, 4.0
+NUM_PICTURES = 20_000
+LATENCY_S = 0.03
 NUM_HOSTS = 500
 BYLINE = [sys.executable, "-m", "byline.cli.main", "build"]
 
@@ -44,31 +42,11 @@ def beside_local(number: int) -> str:
     return head + "| where | wall | beside local |\n|---|---:|---:|\n" + "\n".join(rows)
 
 
-def divided(number: int) -> str:
-    """Return a table of pictures a second, from the first request to the last answer, by the number of workers."""
-    rows, alone = [], 0.0
-    for workers in WORKERS:
-        with tempfile.TemporaryDirectory() as name:
-            folder, port, pool_port = Path(name), a_free_port(), a_free_port()
-            with a_web(folder, [a_jpeg(seed) for seed in range(20)], latency_s=SLOW_S) as web:
-                config = _corpus(folder / "there", web, number, 8)
-                with a_job_service(port, folder / "service.log"), a_pool(pool_port, folder / "pool.log"):
-                    options = beam_options(f"localhost:{port}", f"localhost:{pool_port}")
-                    run([*BYLINE, str(config), "--", *options, f"--direct_num_workers={workers}"])
-                asked = [request for request in web.requests() if request.is_picture]
-        rate = number / (max(request.answered_s for request in asked) - asked[0].arrived_s)
-        alone = alone or rate
-        rows.append(f"| {workers} | {rate:,.0f} | {rate / alone:.2f} |")
-    head = f"{number:,} pictures of {NUM_HOSTS} hosts whose answers take {SLOW_S:g} s.\n\n"
-    return head + "| workers | pictures/s | beside one |\n|---:|---:|---:|\n" + "\n".join(rows)
-
-
 def _version(config: Path) -> str:
     return (config.parent / "corpus/releases/fetched/LATEST").read_text().strip()
 
 
 if __name__ == "__main__":
-    numbers = [int(argument) for argument in sys.argv[1:]]
-    pictures, slow = (*numbers, *(NUM_PICTURES, NUM_SLOW)[len(numbers) :])
+    pictures = int(sys.argv[1]) if len(sys.argv) > 1 else NUM_PICTURES
     command = f"python -m benchmarks.prism {' '.join(sys.argv[1:])}".strip()
-    write_section("Builds on other runners", command, f"{beside_local(pictures)}\n\n{divided(slow)}")
+    write_section("Builds on other runners", command, beside_local(pictures))

@@ -1,16 +1,18 @@
-"""Recipes at equal cost: python -m benchmarks.speedrun RELEASE FOLDER [--core-seconds 600] [--seeds 1] [--only NAME]
+"""Recipes at equal cost: python -m benchmarks.speedrun RELEASE FOLDER [--demo-images 38400] [--seeds 1] [--only NAME]
 
-Cost is counted in seconds of one core, since what a clock says on a machine that does other things too says nothing.
-What an image costs is measured before: a forward and a backward pass and a step, on one thread. Each recipe then trains
-on as many images as its cost allows, by `byline train` with one rank, and is measured by `byline evaluate`. A row goes
-to speedrun.jsonl as soon as it is there; the same command goes on after any stop, and leaves out what has a row.
-Grids, of the same prompts and seeds and not picked, are in FOLDER/<recipe>-<seed>/samples.
+Every recipe may cost as much as the demo's network costs on so many images. What an image costs, against one of the
+demo's network, is the ratio of forward and backward passes and steps of both, one after the other on one thread: other
+work on the machine slows both alike. Networks and batches that are the demo's cost what the demo's cost. Each recipe
+then trains by `byline train` with one rank, and is measured by `byline evaluate`. A row goes to speedrun.jsonl as soon
+as it is there; the same command goes on after any stop, and leaves out what has a row. Grids, of the same prompts and
+seeds and not picked, are in FOLDER/<recipe>-<seed>/samples.
 """
 
 import json
 import subprocess
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -30,24 +32,45 @@ from harness.run_configs import write_toml
 ROWS = Path(__file__).with_suffix(".jsonl")
 WARM, TIMED = 2, 8
 """Steps before an image's cost is measured, and steps that are measured."""
-COLUMNS = ("recipe", "parameters", "images", "core-ms an image", "held-out error", "KID", "95 %")
+COLUMNS = ("recipe", "parameters", "cost of an image", "images", "held-out error", "KID", "95 %")
 
 
-def core_s_per_image(config: DiffusionRun) -> float:
-    """Return the seconds of one core that training on an image takes: the median of some steps."""
+def relative_cost(config: DiffusionRun, demo: DiffusionRun) -> float:
+    """Return the processor time that training on an image takes, divided by what an image of the demo takes.
+
+    The ratio of medians over steps that are taken in turns.
+    """
+    if _costs(config) == _costs(demo):
+        return 1.0
     torch.set_num_threads(1)
+    steps = [_stepper(config), _stepper(demo)]
+    seconds: list[list[float]] = [[], []]
+    for _ in range(WARM + TIMED):
+        for step, taken in zip(steps, seconds, strict=True):
+            before = process_time()
+            step()
+            taken.append(process_time() - before)
+    each, of_demo = (median(taken[WARM:]) for taken in seconds)
+    return (each / config.batch_size) / (of_demo / demo.batch_size)
+
+
+def _costs(config: DiffusionRun) -> tuple[object, ...]:
+    return config.unet, config.transformer, config.batch_size, config.autoencoder, config.optimizer.name
+
+
+def _stepper(config: DiffusionRun) -> Callable[[], None]:
+    """Return a function that does a forward and a backward pass and a step."""
     torch.manual_seed(0)
     network = build_network(config)
     optimizer = build_optimizer(network, config.optimizer, zero_stage=0)
     inputs = [torch.rand_like(tensor) if tensor.is_floating_point() else tensor for tensor in _inputs(config)]
-    seconds = []
-    for _ in range(WARM + TIMED):
-        before = process_time()
+
+    def step() -> None:
         network(*inputs).backward()
         optimizer.step()
         optimizer.zero_grad()
-        seconds.append(process_time() - before)
-    return median(seconds[WARM:]) / config.batch_size
+
+    return step
 
 
 def _inputs(config: DiffusionRun) -> tuple[torch.Tensor, ...]:
@@ -55,13 +78,16 @@ def _inputs(config: DiffusionRun) -> tuple[torch.Tensor, ...]:
     return x0, torch.empty_like(x0), t + 500, text
 
 
-def row_of(name: str, table: dict[str, Any], release: str, folder: Path, *, seed: int, core_s: int) -> dict[str, Any]:
+def row_of(
+    name: str, table: dict[str, Any], release: str, folder: Path, *, seed: int, demo_images: int
+) -> dict[str, Any]:
     """Train and measure a recipe; go on with what is there."""
     run, path = folder / f"{name}-{seed}", folder / f"{name}-{seed}.toml"
     if not path.exists():  # else it goes on with as many images as were reckoned then
         run.mkdir(parents=True, exist_ok=True)
-        each = core_s_per_image(config_of(table, release, run, seed=seed, images=10 * EVERY))
-        images = max(1, int(core_s / each) // EVERY) * EVERY
+        demo = config_of(recipes()["demo"], release, run, seed=seed, images=EVERY)
+        cost = relative_cost(config_of(table, release, run, seed=seed, images=EVERY), demo)
+        images = max(1, round(demo_images / cost / EVERY)) * EVERY
         write_toml(path, config_of(table, release, run, seed=seed, images=images))
     config = load_train_config(path)
     assert isinstance(config, DiffusionRun)
@@ -73,11 +99,10 @@ def row_of(name: str, table: dict[str, Any], release: str, folder: Path, *, seed
     return {
         "recipe": name,
         "seed": seed,
-        "core_s": core_s,
+        "demo_images": demo_images,
         "config": digest_of(config.identity()),
         "parameters": sum(weight.numel() for weight in build_network(config).parameters()),
         "images": config.images,
-        "core_s_per_image": core_s / config.images,
         "held_out": held_out["levels"],
         "kid": kid["value"],
         "kid_interval": kid["interval"],
@@ -99,9 +124,10 @@ def table_of(results: list[dict[str, Any]]) -> str:
     for row in sorted(results, key=lambda row: float(row["kid"])):
         error = sum(row["held_out"]) / len(row["held_out"])
         low, high = row["kid_interval"]
-        cells = [f"{row['recipe']}, seed {row['seed']}", f"{row['parameters'] / 1e6:.1f} M", f"{row['images']:,}"]
+        cells = [f"{row['recipe']}, seed {row['seed']}", f"{row['parameters'] / 1e6:.1f} M"]
         cells += [
-            f"{1e3 * row['core_s_per_image']:.1f}",
+            f"{row['demo_images'] / row['images']:.2f}",
+            f"{row['images']:,}",
             f"{error:.4f}",
             f"{row['kid']:.4f}",
             f"{low:.4f} to {high:.4f}",
@@ -115,22 +141,22 @@ def main() -> None:
     parser = ArgumentParser()
     parser.add_argument("release")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--core-seconds", type=int, default=600)
+    parser.add_argument("--demo-images", type=int, default=38_400)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", action="append", default=[], choices=list(recipes()))
     given = parser.parse_args()
-    tables, folder, core_s = recipes(), given.folder.resolve(), given.core_seconds
+    tables, folder, images = recipes(), given.folder.resolve(), given.demo_images
     folder.mkdir(parents=True, exist_ok=True)
     load_features(DEFAULT, device="cpu")  # what is not installed is told now, and not when a recipe is trained
-    for name, seed in to_do(given.seeds, core_s, given.only, rows()):
-        row = row_of(name, tables[name], str(Path(given.release).resolve()), folder, seed=seed, core_s=core_s)
+    for name, seed in to_do(given.seeds, images, given.only, rows()):
+        row = row_of(name, tables[name], str(Path(given.release).resolve()), folder, seed=seed, demo_images=images)
         with ROWS.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)
-    results = [row for row in rows() if row["core_s"] == core_s]
+    results = [row for row in rows() if row["demo_images"] == images]
     write_section(
-        f"Recipes at equal cost, {core_s} seconds of a core",
-        f"python -m benchmarks.speedrun RELEASE FOLDER --core-seconds {core_s} --seeds {given.seeds}",
+        f"Recipes at equal cost, that of {images:,} images of the demo's network",
+        f"python -m benchmarks.speedrun RELEASE FOLDER --demo-images {images} --seeds {given.seeds}",
         table_of(results),
     )
 

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Literal
 
+from byline.catalog.configs.model_folders import starts_like_code
+
 MAX_HEADER_BYTES = 100_000_000
 """The largest header of a safetensors file, as its library has it."""
 MAX_JSON_BYTES = 64 << 20
@@ -31,15 +33,6 @@ def could_be_loaded(path: Path) -> bool:
     if not path.is_file() or path.suffix.lower() in LOADABLE or path.name in LOADABLE_NAMES:
         return True
     return starts_like_code(path) or kind_of(path) is not None
-
-
-def starts_like_code(path: Path) -> bool:
-    """Tell whether a file begins as pickles (protocol 2 on) or zip archives do, which torch.save makes."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        start = file.read(4)
-    return (len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5) or start == b"PK\x03\x04"
 
 
 def _is_safetensors(path: Path) -> bool:

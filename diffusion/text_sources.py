@@ -31,7 +31,7 @@ def find_text_encoder(config: TextEncoderConfig) -> TextSource:
     """Return where the text encoder of a config lies.
 
     Of a run or a checkpoint it is the averaged one, of the newest checkpoint; every byte of that is checked. Raises
-    `CheckpointError` for one of another kind, and `ConfigError` for a folder that is not there.
+    `CheckpointError` for one of another kind, and `ConfigError` for a folder that holds no model.
     """
     if config.name == OFFLINE:
         return _at(ModelSource(name=_bundled()))
@@ -49,9 +49,10 @@ def find_text_encoder(config: TextEncoderConfig) -> TextSource:
             tokenizer=checkpoint.beside("tokenizer"),
             provenance=provenance_of(info),
         )
-    if not config.folder.is_dir():
+    if not (config.folder / "config.json").is_file():
         raise ConfigError(
-            f'no text encoder at {config}: no such folder; train one (a config of kind = "{KIND}"), or name another'
+            f"no text encoder at {config}: neither a checkpoint nor a model is there; train one (a config of kind = "
+            f'"{KIND}"), or name another'
         )
     return _at(config)
 

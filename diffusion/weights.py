@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from byline.catalog.configs.model_folders import starts_like_code
 from byline.catalog.errors import CheckpointError
-from byline.diffusion.file_kinds import starts_like_code
 from byline.diffusion.sources import ModelSource
 
 ModelT = TypeVar("ModelT")

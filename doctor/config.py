@@ -83,11 +83,13 @@ def _installed(config: "CorpusConfig", policy: "Policy") -> str:
 
 
 def _read(source: "SourceConfig") -> str:
+    from byline.catalog.disk.far import far_file, is_far
     from byline.pipelines.sources.readers.files import files_of
 
     files = files_of(source.path, source=source.name)
-    for file in files[:100]:
-        with open(file, "rb") as opened:
+    for file in files[: 1 if is_far(source.path) else 100]:
+        folder, name = far_file(file) if is_far(file) else (None, file)
+        with open(name, "rb") if folder is None else folder.open(name) as opened:
             opened.read(1)
     return f"{files[0]}{f' and {len(files) - 1:,} more' if len(files) > 1 else ''}"
 

@@ -37,8 +37,8 @@ def config_of(table: dict[str, Any], release: str, folder: Path, *, seed: int, i
     return DiffusionRun.model_validate({**table, **places, "watch": watch, "machine": machine})
 
 
-def to_do(seeds: int, core_s: int, only: list[str], rows: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
+def to_do(seeds: int, demo_images: int, only: list[str], rows: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
     """Yield recipes and seeds that have no row yet, all recipes before the next seed."""
-    done = {(row["recipe"], row["seed"]) for row in rows if row["core_s"] == core_s}
+    done = {(row["recipe"], row["seed"]) for row in rows if row["demo_images"] == demo_images}
     for seed in range(seeds):
         yield from ((name, seed) for name in only or recipes() if (name, seed) not in done)

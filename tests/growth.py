@@ -2,6 +2,9 @@
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+Text = TypeVar("Text", str, bytes)
 
 SHORT = 12_000
 TIMES = 4
@@ -21,17 +24,17 @@ SEEDS = (
 """Texts that are slow when they are repeated, each with a reader that it was slow in or might be."""
 
 
-def grows_linearly(read: Callable[[str], object], seed: str) -> bool:
+def grows_linearly(read: Callable[[Text], object], seed: Text, *, short: int = SHORT) -> bool:
     """Tell whether a text of `seed` repeated that is four times as long takes no more than nine times as long."""
-    short = _seconds(read, _text(seed, SHORT))
-    return _seconds(read, _text(seed, TIMES * SHORT)) <= MOST * short + UNSURE_S
+    seconds = _seconds(read, _text(seed, short))
+    return _seconds(read, _text(seed, TIMES * short)) <= MOST * seconds + UNSURE_S
 
 
-def _text(seed: str, length: int) -> str:
+def _text(seed: Text, length: int) -> Text:
     return (seed * (length // len(seed) + 1))[:length]
 
 
-def _seconds(read: Callable[[str], object], text: str) -> float:
+def _seconds(read: Callable[[Text], object], text: Text) -> float:
     """Return the processor time of the fastest of three runs: others on this machine can only make it longer."""
     times = []
     for _ in range(3):

@@ -57,11 +57,13 @@ def test_an_old_pip_is_told(tmp_path):
     assert _last_line(_install(tmp_path)).endswith(".venv is older than 21.3 or broken: rm -rf .venv and run it again")
 
 
+@pytest.mark.slow
 def test_an_index_that_is_not_reached_is_told(tmp_path):
     done = _install(tmp_path, PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="1", PIP_FIND_LINKS="")
     assert "no package index is reached: check the network" in _last_line(done)
 
 
+@pytest.mark.slow
 def test_an_index_without_a_package_is_told(tmp_path):
     (tmp_path / "simple" / "setuptools").mkdir(parents=True)  # an index with nothing in it
     done = _install(tmp_path, PIP_INDEX_URL=(tmp_path / "simple").as_uri(), PIP_FIND_LINKS="")
@@ -83,6 +85,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     assert "cannot make a virtual environment" in _last_line(done)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted by root")
 def test_a_disk_that_is_full_is_told(tmp_path):
     """pip unpacks to the temporary folder first; both lie on a disk of 30 MB."""

@@ -44,9 +44,9 @@ class ImageRecord:
     extras: tuple[tuple[str, str], ...] = ()
     """One (column, text) for what else the source says and the config asks for: `save_additional_columns`."""
     held: str | None = None
-    """Where the bytes lie on this machine, for sources that have them: `path`, `path#offset+size` for a member of a
-    tar, `path#row@column` for a cell of Parquet. Set by a reader from where it reads, never from what a row says. Then
-    nothing is asked of the network."""
+    """Where the bytes lie, on this machine or an object store, for sources that have them: `path`, `path#offset+size`
+    for a member of a tar, `path#row@column` for a cell of Parquet. Set by a reader from where it reads, never from what
+    a row says. Then nothing is asked of the network but that store."""
     evidence: Evidence
 
     def __post_init__(self) -> None:

@@ -25,6 +25,8 @@ from byline.catalog.disk.storage_errors import explained, is_of_object_store
 from byline.catalog.errors import BylineError, StorageError
 
 T = TypeVar("T")
+_STATE = ("size", "ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "generation")
+"""What listings of one store or another say of a file, and of no other state of it."""
 PARTIAL = ".partial"
 """Folder of a local root with what is being written, one folder a process."""
 
@@ -105,6 +107,26 @@ class Files:
             return sorted(name for name in folders if hidden or not name.startswith("."))
 
         return self._call(names, folder)
+
+    def find(self, pattern: str = "") -> dict[str, str]:
+        """Return what lies below the root, as path -> a word that changes when the bytes do: all, or what a pattern
+        names. Where the root is a file its path is empty. What begins with a dot is left out.
+        """
+
+        def below(fs: fsspec.AbstractFileSystem, full: str) -> dict[str, str]:
+            listed = fs.glob(full, detail=True) if pattern else fs.find(full, detail=True)
+            root = self._located[1]
+            files = {name.removeprefix(root).lstrip("/"): entry for name, entry in listed.items()}
+            states = {
+                path: str(sorted((key, str(entry.get(key))) for key in _STATE))
+                for path, entry in files.items()
+                if entry["type"] == "file"
+            }
+            return {
+                path: state for path, state in states.items() if not any(p.startswith(".") for p in path.split("/"))
+            }
+
+        return self._call(below, pattern)
 
     def numbered(self, prefix: str, suffix: str) -> list[str]:
         """Return `<prefix>000`, `<prefix>001`, ... as far as `<prefix>NNN<suffix>` exist, without listing a folder."""

@@ -19,6 +19,7 @@ import apache_beam as beam
 from packaging.requirements import Requirement
 
 from byline.catalog.corpora.packs import Outcome
+from byline.catalog.disk.far import is_far
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError
 from byline.catalog.policies.policy import Policy
@@ -82,12 +83,19 @@ def troubles_here(asked: Answer, trouble: Callable[[Callable[[], object]], str |
         lines.append(f"cannot use the corpus {asked['root']}: {line}")
     for source, held in asked["held"].items():
         if line := trouble(partial(_read_held, held, config.fetch.max_bytes)):
-            lines.append(f"cannot read the pictures of source {source}, which must lie where workers are too: {line}")
+            lines.append(f"cannot read the pictures of source {source}, {where_they_must_be(held)}: {line}")
     if asked["coordinator"] and (line := trouble(partial(_reach_coordinator, **asked["coordinator"]))):
         lines.append(
             f"{line}; name an address of the machine that builds, as workers reach it: --coordinator HOST:PORT"
         )
     return [line for line in lines if line]
+
+
+def where_they_must_be(held: str) -> str:
+    """Return what has to be so that a worker can read a picture of a source that lies in a file."""
+    if is_far(held):
+        return "which workers ask of the object store, with credentials of their own"
+    return "which must lie where workers are too"
 
 
 def _reach_coordinator(addresses: Sequence[str], secret: str) -> None:

@@ -1,4 +1,5 @@
-"""Bytes that a source has on this machine already: a file, a member of a tar, or a cell of a Parquet file."""
+"""Bytes that a source has already, on this machine or on an object store: a file, a member of a tar, or a cell of a
+Parquet file."""
 
 import os
 import re
@@ -7,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 from byline.catalog.corpora.packs import Outcome
+from byline.catalog.disk.far import far_file, is_far
+from byline.catalog.errors import StorageError
 from byline.pictures.cells import cell_at
 from byline.pipelines.fetching.transport import Answer
 from byline.pipelines.fetching.unpacked import Unpacked
@@ -26,6 +29,8 @@ def read_held(held: str, *, max_bytes: int, unpacked: Unpacked | None = None) ->
             return Unpacked(Path(folder)).read(cell, max_bytes=max_bytes)
     member = _MEMBER.fullmatch(held)
     path, offset = (member["path"], int(member["offset"])) if member else (held, 0)
+    if is_far(path):
+        return _read_far(path, offset, int(member["size"]) if member else None, max_bytes)
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             state = os.fstat(file.fileno())
@@ -40,4 +45,19 @@ def read_held(held: str, *, max_bytes: int, unpacked: Unpacked | None = None) ->
         return Answer(outcome=Outcome.UNREACHABLE, message=f"cannot read {path}: {error}")
     if len(body) < size:
         return Answer(outcome=Outcome.DAMAGED, message=f"{path} ends before the picture does")
+    return Answer(body=body)
+
+
+def _read_far(url: str, offset: int, size: int | None, max_bytes: int) -> Answer:
+    """Read a file of an object store, or so many bytes of it; what is too large is not read."""
+    folder, name = far_file(url)
+    try:
+        size = folder.size_bytes(name) if size is None else size
+        if size > max_bytes:
+            return Answer(outcome=Outcome.TOO_LARGE, message=f"over {max_bytes:,} bytes")
+        body = folder.read_bytes(name, start=offset, end=offset + size) if size else b""
+    except (OSError, StorageError) as error:
+        return Answer(outcome=Outcome.UNREACHABLE, message=f"cannot read {url}: {error}")
+    if len(body) < size:
+        return Answer(outcome=Outcome.DAMAGED, message=f"{url} ends before the picture does")
     return Answer(body=body)

@@ -9,7 +9,8 @@ picture that many cells have is there once, or once in some thousand rows.
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -22,7 +23,9 @@ import pyarrow.parquet as pq
 
 from byline.catalog.corpora.packs import Outcome
 from byline.catalog.digests import sha256_hex
+from byline.catalog.disk.far import far_file, is_far
 from byline.catalog.disk.storage_errors import explained
+from byline.catalog.errors import StorageError
 from byline.pictures.cells import Cell, PictureColumn, dictionary_of, holds_pictures, pictures_in, rows_at_once
 from byline.pipelines.fetching.transport import Answer
 
@@ -40,6 +43,8 @@ class Unpacked:
     def read(self, cell: Cell, *, max_bytes: int) -> Answer:
         """Return the picture of a cell. Never raises for what lies there, `StorageError` when it cannot be unpacked."""
         try:
+            if is_far(cell.path):
+                cell = replace(cell, path=str(self._copied(cell.path)))
             state = Path(cell.path).stat()
             groups = _ends_of_groups(cell.path, state.st_size, state.st_mtime_ns)
             group = next(number for number, end in enumerate(groups) if cell.row < end)
@@ -55,8 +60,19 @@ class Unpacked:
         except (pa.ArrowException, IndexError) as error:
             problem = str(error).split("\n")[0][:160]
             return Answer(outcome=Outcome.DAMAGED, message=f"{cell.path} is damaged: {problem}")
-        except OSError as error:
+        except (OSError, UnreachedError) as error:
             return Answer(outcome=Outcome.UNREACHABLE, message=f"cannot read {cell.path}: {error}")
+
+    def _copied(self, url: str) -> Path:
+        """Return the copy of a file of an object store, which is made for the first picture of it."""
+        copy = self.folder / sha256_hex(url.encode())
+        with self._lock:
+            if not copy.exists():
+                folder, name = far_file(url)
+                with _written(copy) as write, _reached(folder.open(name)) as file:
+                    while data := file.read(BUFFER_BYTES):
+                        write(data)
+        return copy
 
     def _unpack(self, cell: Cell, group: int, unpacked: Path) -> None:
         with pq.ParquetFile(cell.path, buffer_size=BUFFER_BYTES, pre_buffer=False) as parquet:
@@ -77,6 +93,21 @@ class Unpacked:
                     written.append((end, end := end + len(picture)))
                 places += [(0, 0) if index is None else written[index] for index in which]
             write(np.array(places, _PLACE).tobytes())
+
+
+class UnreachedError(Exception):
+    """An object store did not give what it has."""
+
+
+@contextmanager
+def _reached(opening: AbstractContextManager[IO[bytes]]) -> Iterator[IO[bytes]]:
+    """Give a file of an object store. That it cannot be had is an outcome of a picture, no error of the build."""
+    try:
+        file = opening.__enter__()
+    except StorageError as error:
+        raise UnreachedError(str(error)) from error
+    with closing(file):
+        yield file
 
 
 @contextmanager

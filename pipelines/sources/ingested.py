@@ -8,6 +8,7 @@ from byline.catalog.corpora.corpus import TAKEDOWNS, read_settings
 from byline.catalog.corpora.records import RECORD_SCHEMA
 from byline.catalog.digests import digest_of, sha256_of_file
 from byline.catalog.disk import layout
+from byline.catalog.disk.far import far_file, folder_of, is_far
 from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import SourceError
@@ -113,12 +114,19 @@ def _digest_of_files(files: Sequence[str], path: str) -> str:
     """Return the digest of a file, or of a folder's or a glob's files: of the digest of each with its name in order."""
     if files == [path]:
         return _digest_of_file(path)
+    if is_far(path):
+        folder = folder_of(path)
+        return digest_of([(file.removeprefix(folder).lstrip("/"), _digest_of_file(file)) for file in files])
     folder = os.path.commonpath([Path(file).parent for file in files])
     return digest_of([(Path(file).relative_to(folder).as_posix(), _digest_of_file(file)) for file in files])
 
 
 def _digest_of_file(path: str) -> str:
     try:
+        if is_far(path):
+            folder, name = far_file(path)
+            with folder.open(name) as far:
+                return sha256_of_file(far)
         with open(path, "rb") as file:
             return sha256_of_file(file)
     except OSError as error:

@@ -155,6 +155,7 @@ def many_requests() -> list[CaptionRequest]:
     return [CaptionRequest(sha256=str(i), image=encoded(Image.fromarray(one))) for i, one in enumerate(noise)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Blip2Config, TransformersConfig])
 @pytest.mark.parametrize("machine", [{"batch_size": 1}, {"batch_size": 16}, {"decoders": 2}])
 def test_no_setting_of_the_machine_changes_a_caption_or_the_instrument(checkpoint, chat_checkpoint, kind, machine):
@@ -204,6 +205,7 @@ def test_a_prompt_that_leaves_no_place_for_a_caption_is_refused(checkpoint):
         a_captioner(checkpoint, prompt="a " * 70).caption(requests())
 
 
+@pytest.mark.slow
 def test_what_requests_raise_is_raised_by_captions(checkpoint):
     def broken():
         yield from requests()

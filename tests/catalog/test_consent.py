@@ -146,6 +146,7 @@ def test_headers_and_what_else_is_heard_do_not_push_each_other_out():
         assert _reading(*order).rule == "xmp:plus:DataMining=DMI-PROHIBITED"
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from([*READERS, "date", "z"]), st.text() | st.sampled_from(C2PA))))
 def test_no_signal_raises(signals):
     evidence = consent_evidence(signals)

@@ -36,6 +36,7 @@ READERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 def test_time_grows_with_the_length_alone(reader):
     assert [seed for seed in SEEDS if not grows_linearly(READERS[reader], seed)] == []

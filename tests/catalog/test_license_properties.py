@@ -90,6 +90,7 @@ FRAGMENT = st.sampled_from([
 JOIN = st.sampled_from([" ", "-", ", ", "", "\n", "\u00a0", " / ", " or ", "; "])
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(FRAGMENT, max_size=4), MENTION, st.lists(FRAGMENT, max_size=4), JOIN)
 def test_nothing_that_names_nc_or_nd_is_admitted(before, mention, after, join):
@@ -102,6 +103,7 @@ def test_no_claim_beside_one_that_names_nc_or_nd_is_admitted(others, mention, pl
     assert not is_admitted(*others[:place], mention, *others[place:])
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(st.lists(FRAGMENT | MENTION | st.text(max_size=4), max_size=8).map("".join) | st.text(), st.text(max_size=12))
 def test_any_text_reads_as_an_id_and_is_kept(text, field):

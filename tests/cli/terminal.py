@@ -22,7 +22,7 @@ class Terminal:
     first_after_s: float | None = None
     code: int | None = field(default=None)
 
-    def read(self, *, until: bytes | None = None, within_s: float = 120) -> str:
+    def read(self, *, until: bytes | None = None, within_s: float = 300) -> str:
         """Read until a text is on the screen, or to the end."""
         while until is None or until not in self.shown:
             assert time.monotonic() - self.started < within_s, self.shown.decode()

@@ -32,6 +32,7 @@ def test_help_loads_no_heavy_library():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -58,6 +59,7 @@ def test_what_follows_two_dashes_goes_to_beam(tmp_path):
     assert "NoSuchRunner" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stray", "wrong"),
     [
@@ -72,6 +74,7 @@ def test_mistyped_options_are_told(tmp_path, stray, wrong):
     assert wrong in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_build_then_verify_then_damage(tmp_path):
     config = a_corpus(tmp_path, num_pictures=4, num_packs=1)

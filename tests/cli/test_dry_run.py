@@ -18,6 +18,7 @@ def _config(tmp_path, release="none", **overrides):
     return write_toml(tmp_path / "run.toml", config)
 
 
+@pytest.mark.slow
 def test_a_dry_run_before_the_release_is_there_writes_nothing_and_fits_80_columns(tmp_path):
     config = _config(tmp_path)
     before = sorted(tmp_path.rglob("*"))
@@ -29,6 +30,7 @@ def test_a_dry_run_before_the_release_is_there_writes_nothing_and_fits_80_column
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_json_says_the_same_and_how_often_a_picture_is_seen(tmp_path):
     done = _dry_run(_config(tmp_path, a_release(tmp_path / "corpus")), "--json", "--price", "7")
     found = json.loads(done.stdout)
@@ -37,6 +39,7 @@ def test_json_says_the_same_and_how_often_a_picture_is_seen(tmp_path):
     assert [memory["stage"] for memory in found["memory"]] == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_phases_are_estimated_one_by_one_and_summed(tmp_path):
     config = _config(tmp_path, phases=[{"from_images": 8, "resolution_px": 32}])
     small, large = json.loads(_dry_run(config, "--json").stdout)
@@ -45,6 +48,7 @@ def test_phases_are_estimated_one_by_one_and_summed(tmp_path):
     assert "all 2 phases: " in _dry_run(config).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

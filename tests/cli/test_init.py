@@ -51,6 +51,7 @@ def _photographs(folder: Path, header: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_a_folder_of_real_photographs_builds_with_what_init_wrote(tmp_path):
     _photographs(tmp_path / "museum", "file_name,Title,Creator,Licence,rights holder")
@@ -70,6 +71,7 @@ def test_a_folder_of_real_photographs_builds_with_what_init_wrote(tmp_path):
     assert (again.stdout, "not used" in again.stderr) == (built.stdout, False)
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_a_table_of_urls_builds_with_what_init_wrote_and_tells_of_its_bad_rows(tmp_path):
     answers = {f"/{n}.jpg": (200, "image/jpeg", encoded(a_picture(n))) for n in range(3)}
@@ -92,6 +94,7 @@ def test_a_table_of_urls_builds_with_what_init_wrote_and_tells_of_its_bad_rows(t
     assert (tmp_path / told[3].removeprefix("  all of them are in ")).is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_an_empty_release_says_which_name_comes_near_a_license(tmp_path):
     _photographs(tmp_path / "museum", "file_name,Title,Creator,Licens,shelf")
@@ -103,6 +106,7 @@ def test_an_empty_release_says_which_name_comes_near_a_license(tmp_path):
     assert "no license is stated: a column or key `license`, or the pictures themselves, say it" in built.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_an_empty_release_names_the_table_that_was_not_read(tmp_path):
     _photographs(tmp_path / "museum", "file_name,Title,Creator,License,shelf")
@@ -163,6 +167,7 @@ def test_names_of_columns_are_for_tables_of_text(tmp_path):
     assert "column_names is for the reader csv, and this is jsonl" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
@@ -247,6 +252,7 @@ def test_a_column_that_no_name_tells_is_said_and_goes_into_the_config(tmp_path):
     assert load_config(tmp_path / "byline.toml", CorpusConfig).sources[0].options.columns["url"] == "where"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "column", "told"),
     [
@@ -266,6 +272,7 @@ def test_a_column_that_cannot_be_said_is_one_line(source, column, told, tmp_path
     assert not (tmp_path / "byline.toml").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "reader"),
     [

@@ -61,6 +61,7 @@ def test_find_shows_and_removes_nothing(folder):
     assert tree_digest(folder / "corpus") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "question"),
     [
@@ -79,6 +80,7 @@ def test_where_nobody_can_be_asked_it_says_what_it_would_do(folder, arguments, q
     assert tree_digest(folder / "corpus") == before
 
 
+@pytest.mark.slow
 def test_it_removes_proves_and_answers(folder):
     before = Release(str(folder / "corpus/releases/small"))
     done = _byline("takedown", "apply", "--record", "test:0", "--yes", cwd=folder)

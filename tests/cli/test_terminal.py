@@ -30,6 +30,7 @@ def _verbs(command, name=""):
 VERBS = dict(_verbs(get_command(app)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_name_is_cut_in_the_help_of_80_columns(verb, tmp_path):
     terminal = run_in_terminal(*verb.split(), "--help", folder=tmp_path)
@@ -51,6 +52,7 @@ def test_the_help_of_all_verbs_is_whole_at_80_columns(tmp_path):
         assert re.search(rf"(?<!\S){name}(?!\S)", re.sub(r"\x1b\[[0-9;]*m", "", shown)), name
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_a_build_shows_something_at_once_and_no_bar_for_what_it_need_not_do(tmp_path):
     config = a_corpus(tmp_path, num_pictures=2, num_packs=1)
@@ -63,6 +65,7 @@ def test_a_build_shows_something_at_once_and_no_bar_for_what_it_need_not_do(tmp_
     assert _bars(_built(config)) == ["judge"]
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_a_build_on_beam_shows_no_bar_for_what_is_done(tmp_path):
     config = a_corpus(tmp_path, num_pictures=2, num_packs=1)
@@ -92,6 +95,7 @@ def _bars(terminal):
     return [stage for stage in STAGES if re.search(rf"(?:^|[\r\n]){stage} +[━╸╺]", shown)]
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_ctrl_c_in_a_build_says_how_to_go_on(tmp_path):
     config = a_corpus(tmp_path, num_pictures=60, num_packs=3)

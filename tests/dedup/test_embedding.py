@@ -55,6 +55,7 @@ def edited(images, edit):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "edit", ["crop: 20 % of the area cut away", "emoji over 9 % of a square", "words along top and bottom", "mirrored"]
 )

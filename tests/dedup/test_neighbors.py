@@ -47,6 +47,7 @@ PLANTED = with_planted(random_codes(900), 900, most_bits=40)
 PLANTED_64 = with_planted(random_codes(900, num_bytes=8), 900, most_bits=12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius_bits", range(32))
 def test_pairs_are_those_of_brute_force(radius_bits):
     expected = brute_force(PLANTED, radius_bits)
@@ -59,6 +60,7 @@ def test_pairs_of_short_codes_are_those_of_brute_force(radius_bits):
     np.testing.assert_array_equal(near_pairs(PLANTED_64, radius_bits=radius_bits), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", [12, 20, 21, 26, 31])
 def test_the_promised_recall_is_kept(distance):
     originals = random_codes(20_000)
@@ -86,6 +88,7 @@ def test_how_a_search_is_divided_does_not_change_the_pairs(monkeypatch):
     np.testing.assert_array_equal(near_pairs(PLANTED, radius_bits=31), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codes", "radius_bits"), [(PLANTED, 31), (PLANTED, 12), (PLANTED_64, 8)])
 @pytest.mark.parametrize("num_streamed", [97, 1 << 18])
 def test_few_against_many_finds_what_a_search_from_nothing_finds(monkeypatch, codes, radius_bits, num_streamed):

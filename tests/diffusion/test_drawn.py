@@ -45,6 +45,7 @@ def _quiet(environment):
     return {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
 
 
+@pytest.mark.slow
 def test_other_people_read_it(folder):
     rows = load_dataset("imagefolder", data_dir=str(folder / "whole"), cache_dir=str(folder / "cache"))["train"]
     assert rows["text"] == [prompt for prompt in PROMPTS if prompt for _ in range(2)]
@@ -55,6 +56,7 @@ def test_other_people_read_it(folder):
         assert (picture.info["prompt"], len(picture.info["checkpoint"])) == ("red heart", 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ranks", "torchrun"])
 def test_several_processes_fill_it_with_the_same_bytes(folder, kind):
     if kind == "ranks":
@@ -66,6 +68,7 @@ def test_several_processes_fill_it_with_the_same_bytes(folder, kind):
     assert tree_digest(folder / kind) == tree_digest(folder / "whole")
 
 
+@pytest.mark.slow
 def test_what_a_killed_one_left_is_completed(folder):
     process = subprocess.Popen(_command("killed"), cwd=folder, env=_quiet(None))
     while not (folder / "killed" / name_of(0)).exists():
@@ -79,6 +82,7 @@ def test_what_a_killed_one_left_is_completed(folder):
     assert (folder / "killed" / name_of(0)).stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "told"),
     [

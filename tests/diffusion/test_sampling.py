@@ -96,6 +96,7 @@ def test_an_interval_that_does_not_grow_is_refused():
         SamplingConfig(guidance_interval=(0.5, 0.5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("zero_snr", [False, True])
 def test_every_number_of_steps_is_taken_or_refused(sampler, zero_snr):

@@ -41,6 +41,7 @@ def test_it_gives_zero_at_the_start_and_every_block_gives_what_it_is_given(shape
         assert torch.equal(block(given, condition, shared, rope_angles(4, 4, 16, given.device), words), given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_learns_one_batch_by_heart_from_time_and_text(shape):
     network, (x, t, text) = a_transformer(**shape, pooled_text=False), some_inputs(4)

@@ -77,3 +77,10 @@ def test_code_that_comes_with_a_model_is_not_run(tmp_path):
     with pytest.raises(BylineError):
         TextEncoder(TextEncoderConfig(name=str(tmp_path / "model")))
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("size", [0x280, 0x10580])
+def test_a_header_whose_length_begins_as_a_pickle_does_is_no_pickle(size, tmp_path):
+    """So begins one of some two thousand files of safetensors."""
+    (tmp_path / "model.safetensors").write_bytes(size.to_bytes(8, "little") + b"{" + b" " * (size - 2) + b"}")
+    refuse_pickles(tmp_path)

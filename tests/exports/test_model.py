@@ -73,6 +73,7 @@ def drawn_without_byline(model: Path, out: Path, *, steps: int) -> np.ndarray:
     return drawn.transpose(0, 3, 1, 2)
 
 
+@pytest.mark.slow
 def test_diffusers_alone_draws_the_pictures_of_byline_sample(trained, exported, tmp_path):
     ours = TextToImage.load(trained[0]).sample(
         PROMPTS, SamplingConfig(num_inference_steps=5, guidance_rescale=0.3, seed=7)

@@ -52,6 +52,7 @@ def card_of(folder: Path) -> str:
     return (folder / "README.md").read_text().replace("\\", "")
 
 
+@pytest.mark.slow
 def test_transformers_alone_reads_texts_as_byline_does(trained, tmp_path):
     folder, _ = trained
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -79,6 +80,7 @@ def test_the_card_of_a_text_encoder_names_its_release_and_no_other_part(trained)
     assert f"release {Release(release).manifest.digest[:16]}" in card
 
 
+@pytest.mark.slow
 def test_the_card_of_a_diffusion_model_says_what_holds_of_its_parts(trained, tmp_path):
     folder, release = trained
     settings = {"text_encoder": {"name": str(folder / "text"), "max_tokens": 8}}
@@ -105,7 +107,7 @@ def test_a_run_of_another_kind_and_no_folder_are_one_line(trained, tmp_path):
     folder, _ = trained
     with pytest.raises(CheckpointError, match="is of kind 'autoencoder'; name a run of kind 'text_encoder'"):
         TextEncoder(TextEncoderConfig(name=str(folder / "vae-run")))
-    with pytest.raises(ConfigError, match="no such folder; train one"):
+    with pytest.raises(ConfigError, match="neither a checkpoint nor a model is there; train one"):
         TextEncoder(TextEncoderConfig(name=str(tmp_path / "none")))
     with pytest.raises(ConfigError, match="max_tokens = 9, and .* reads at most 8; lower it"):
         TextEncoder(TextEncoderConfig(name=str(folder / "text-run"), max_tokens=9))

@@ -148,6 +148,7 @@ def test_a_polyglot_is_named():
         store_image(WHOLE["JPEG"] + _zip(), **PixelConfig().model_dump())
 
 
+@pytest.mark.slow
 def test_all_of_them_cost_bounded_memory_and_no_process():
     assert len([*refused(), *odd()]) >= 200
     resource_limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({MEMORY_BYTES}, {MEMORY_BYTES}))"

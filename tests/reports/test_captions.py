@@ -55,6 +55,7 @@ def test_the_page_shows_pictures_with_captions_and_flags_and_runs_nothing_of_a_s
     assert set(by_caption) <= set(TITLES)
 
 
+@pytest.mark.slow
 def test_the_verb_writes_it_and_a_takedown_will_know(release, tmp_path):
     url = f"{release.store.root}/{release.path}"
     command = [sys.executable, "-P", "-m", "byline.cli.main", "captions", url, "--out", str(tmp_path / "c.html")]

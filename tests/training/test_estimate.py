@@ -105,6 +105,7 @@ def test_a_tiny_run_is_estimated_whole(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_muon_keeps_less_and_only_without_zero(tmp_path):
     adamw = estimate(_tiny(tmp_path), A100, gpus=1)
     muon = estimate(_tiny(tmp_path, optimizer={"name": "muon", "learning_rate": 1e-3}), A100, gpus=1)
@@ -156,6 +157,7 @@ def test_a_stated_price_and_mfu_take_the_place_of_the_assumed():
         find_hardware("h100", mfu=2)
 
 
+@pytest.mark.slow
 def test_a_cpu_is_measured_and_shared_by_the_ranks():
     alone, shared = find_hardware(CPU), find_hardware(CPU, num_ranks=2)
     assert alone.fp32_tflops > 0

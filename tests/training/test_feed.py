@@ -50,6 +50,7 @@ def as_rows(tensor):
     return [row.numpy().tobytes() for row in tensor]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 4])
 def test_any_number_of_ranks_reads_the_same_batches(folder, size):
     task = a_task(folder)

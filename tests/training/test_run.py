@@ -86,6 +86,7 @@ def test_what_starts_the_ranks_loads_no_torch():
     assert told.stdout == "set()\n"
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_config_are_equal_to_the_bit(tmp_path):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
     for name in ("one", "two"):
@@ -103,6 +104,7 @@ def test_a_finished_run_is_left_alone(tmp_path, capsys):
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deepspeed", ["cpu", "zero2"])
 def test_a_run_goes_on_from_any_checkpoint_to_the_same_bits(tmp_path, deepspeed):
     machine = {"deepspeed": deepspeed}
@@ -234,6 +236,7 @@ def test_a_checkpoint_with_a_pickle_is_refused(tmp_path):
         run(path)
 
 
+@pytest.mark.slow
 def test_an_autoencoder_with_other_channels_is_refused_on_resume(tmp_path):
     release, path = a_release(tmp_path / "corpus"), tmp_path / "run.toml"
     run(write_toml(path, a_diffusion_run(release, tmp_path / "run", an_autoencoder(tmp_path / "vae"))))

@@ -37,6 +37,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_ranks", [1, 2])
 def test_a_full_disk_ends_the_run_with_one_line_and_the_last_checkpoint_stays(tmp_path, num_ranks):
     machine = {"num_ranks": num_ranks, "timeout_minutes": 2}
@@ -165,6 +166,7 @@ def test_a_fine_tuned_run_may_have_another_size(tmp_path):
     assert run(path) == 0
 
 
+@pytest.mark.slow
 def test_a_run_in_phases_goes_on_in_the_one_that_it_is_in(tmp_path):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
     settings = {"optimizer": {"learning_rate": 1e-3, "schedule": "constant"}}

@@ -65,6 +65,7 @@ def test_doctor_says_what_is_to_be_trained_first(tmp_path):
     config = a_diffusion_run(
         release, tmp_path / "run", an_autoencoder(tmp_path / "vae"), text_encoder={"name": str(tmp_path / "text")}
     )
+    (tmp_path / "text/checkpoints").mkdir(parents=True)  # a run that has begun
     lines = {line.about: line for line in config_lines(str(write_toml(tmp_path / "run.toml", config)))}
     assert lines["autoencoder"].state == "ok"
     assert lines["text encoder"].state == "mend"

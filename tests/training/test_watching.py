@@ -48,12 +48,14 @@ def watched(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_watching_changes_no_bit(watched):
     assert digests_of(watched / "watched") == digests_of(watched / "plain")
     losses = [[entry.loss for entry in read_log(watched / name / "log.jsonl")] for name in ("watched", "plain")]
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_what_was_asked_for_is_there(watched):
     entries = validations_of(watched / "watched")
     assert [entry.images_seen for entry in entries] == [8, 16, 24]
@@ -142,6 +144,7 @@ def with_wandb(place):
     return write_toml(place / "run.toml", config)
 
 
+@pytest.mark.slow
 def test_wandb_is_told_when_the_config_asks(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -150,6 +153,7 @@ def test_wandb_is_told_when_the_config_asks(tmp_path, monkeypatch):
     assert b"train/grad_norm" in record.read_bytes()
 
 
+@pytest.mark.slow
 def test_wandb_that_knows_nobody_is_one_line(tmp_path, monkeypatch):
     """In a process of its own: wandb reads its settings once."""
     pytest.importorskip("wandb")

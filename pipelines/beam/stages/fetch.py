@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import apache_beam as beam
 import numpy as np
@@ -218,12 +220,20 @@ def fetch_pack(
 
 @contextmanager
 def _unpacked_for(meter: Meter, store: Store) -> Iterator[Unpacked]:
-    """Give what unpacks pictures of tables: for all processes of the build, or for this pack on another machine."""
+    """Give what unpacks pictures of tables: for all processes of the build, or for this one on another machine."""
     if meter.scratch is not None and Path(meter.scratch).is_dir():
         yield Unpacked(Path(meter.scratch))
-        return
-    with store.scratch_folder() as folder:
-        yield Unpacked(folder)
+    elif not store.is_local:
+        yield Unpacked(Path(_own_scratch().name))
+    else:
+        with store.scratch_folder() as folder:
+            yield Unpacked(folder)
+
+
+@cache
+def _own_scratch() -> "TemporaryDirectory[str]":
+    """Return a folder that goes with this process: tables are copied and unpacked once, and not for every pack."""
+    return TemporaryDirectory(prefix="byline-")
 
 
 def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection[Asked]) -> list[Request]:

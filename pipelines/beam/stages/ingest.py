@@ -12,6 +12,7 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.progress import NOTHING_COUNTED, TOTAL, Meter
 from byline.pipelines.beam.beats import count_done
 from byline.pipelines.releases.outcomes import READ_ANEW
+from byline.pipelines.sources.brought import brought_here
 from byline.pipelines.sources.config import SourceConfig
 from byline.pipelines.sources.ingested import records_path
 from byline.pipelines.sources.ingesting import write_run
@@ -29,10 +30,11 @@ def ingest(
     path = records_path(source, denylists, store, keep=True)
     if not store.exists(path):
         meter.work("ingest")
-        taken = names_taken(source.reader, source.path, source.options)
-        rows = read_source(source.reader, source.path, source.name, source.options)
-        denylist, not_used = load_denylist(store, denylists), taken.not_used if taken else None
-        counts = write_run(rows, store, path, denylist, num_packs=source.num_packs, not_used=not_used)
+        with brought_here(source.path, store) as here:
+            taken = here.told(lambda: names_taken(source.reader, here.path, source.options))
+            rows = here.rows(read_source(source.reader, here.path, source.name, source.options))
+            denylist, not_used = load_denylist(store, denylists), taken.not_used if taken else None
+            counts = write_run(rows, store, path, denylist, num_packs=source.num_packs, not_used=not_used)
         count_done("ingested", counts.records + counts.unreadable)
         count_done(f"{READ_ANEW}{source.name}", counts.records + counts.unreadable)
         for kind, number in counts.left_out.items():

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from byline.catalog.corpora.manifest import Manifest
 from byline.catalog.corpora.written import BY_TRAINING, RUN_FILE, Written, forget_written, noted_page, read_written
 from byline.catalog.disk import layout
+from byline.catalog.disk.far import is_far
 from byline.catalog.disk.folders import absolute, is_file, is_there
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError
@@ -89,22 +90,26 @@ def _records(store: Store, record_ids: Collection[str]) -> list[dict[str, Any]]:
 
 
 def _held(records: Iterable[dict[str, Any]]) -> Iterator[Beyond]:
-    """Yield each folder of the own pictures that are still there."""
+    """Yield each folder of the own pictures that are still there; of an object store, what may be."""
     names = defaultdict(set)
     for row in records:
         path = (row["held"] or "").rsplit("#", 1)
         held_path = row["held"] if is_file(row["held"] or "") else path[0]
-        if held_path and is_file(held_path):
+        if held_path and is_far(held_path):
+            names[held_path.rpartition("/")[0]].add(held_path.rpartition("/")[2])
+        elif held_path and is_file(held_path):
             names[str(Path(held_path).parent)].add(Path(held_path).name)
     for folder, held in sorted(names.items()):
         yield Beyond(kind="pictures", path=folder, told=_listed(held, "file", "that the pictures were read from"))
 
 
 def _sources(records: Iterable[dict[str, Any]]) -> Iterator[Beyond]:
-    """Yield each file on this machine whose rows the records were read from."""
+    """Yield each file, on this machine or an object store, whose rows the records were read from."""
     places = defaultdict(set)
     for row in records:
-        if is_there(row["evidence_file"]):
+        if is_far(row["evidence_file"]):
+            places[row["evidence_file"]].add(row["evidence_place"])
+        elif is_there(row["evidence_file"]):
             places[absolute(row["evidence_file"])].add(row["evidence_place"])
     for path, rows in sorted(places.items()):
         yield Beyond(kind="source", path=path, told=_listed(rows, "row", "that the records were read from"))

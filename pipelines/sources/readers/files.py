@@ -4,14 +4,15 @@ import gzip
 import os
 import zlib
 from bz2 import BZ2Decompressor
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from glob import glob, has_magic
 from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, Any, cast
 
-from byline.catalog.errors import SourceError
+from byline.catalog.disk.far import SCHEMES, far_states, is_far
+from byline.catalog.errors import SourceError, StorageError
 
 MAX_LINE_BYTES = 1 << 24
 """A longer line is no metadata; it is not held in memory either."""
@@ -21,8 +22,10 @@ BLOCK_BYTES = 1 << 16
 def files_of(path: str, *, source: str | None = None) -> list[str]:
     """Return the file, or those of a folder and below or of a glob, sorted by path; hidden ones are not among them.
 
-    Raises `SourceError` when there is none.
+    On an object store they are URLs, and a glob is one of fsspec's. Raises `SourceError` when there is none.
     """
+    if is_far(path):
+        return list(states_of(path, source=source))
     file_or_folder = Path(path)
     of_source = f" of source {source}" if source else " in the corpus config"
     try:
@@ -42,10 +45,28 @@ def files_of(path: str, *, source: str | None = None) -> list[str]:
     return [str(file) for file in sorted(files)]
 
 
+def states_of(path: str, *, source: str | None = None) -> Mapping[str, str]:
+    """Return the files on an object store that a path names, each with a word that changes when its bytes do.
+
+    Raises `SourceError` when there is none, or when the store does not answer.
+    """
+    of_source = f" of source {source}" if source else " in the corpus config"
+    try:
+        states = far_states(path)
+    except StorageError as error:
+        raise SourceError(f"{error}; check `path`{of_source}") from error
+    if not states:
+        raise SourceError(f"no source file at {path}; check `path`{of_source}")
+    return states
+
+
 def _why_none(path: str) -> str:
     file_or_folder = Path(path)
     if "://" in path:
-        return f"at {path}, a URL: nothing is fetched for a source, download it and give where it lies"
+        stores = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        return (
+            f"at {path}: a source lies on this machine or an object store ({stores}); download it and say where it is"
+        )
     if path.startswith("~"):
         return f"at {path}: ~ is not read as your home, write the path out"
     if has_magic(path):

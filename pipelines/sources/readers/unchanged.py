@@ -14,9 +14,11 @@ from pathlib import Path
 
 from byline.catalog.digests import canonical_json
 from byline.catalog.disk import layout
+from byline.catalog.disk.far import is_far
 from byline.catalog.disk.json_files import read_json, write_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import SourceError, StorageError
+from byline.pipelines.sources.readers.files import states_of
 
 SETTLED_S = 3.0
 """Least age of a touch: what was touched later than that before it is read could change within one tick of a clock, and
@@ -62,8 +64,14 @@ def _kept(store: Store, path: str) -> dict[str, str]:
 
 
 def _state_of(source: SourceFiles) -> tuple[str, float]:
-    """Return a digest of what the file system says of the files, and when the last of them was touched."""
+    """Return a digest of what the file system says of the files, and when the last of them was touched.
+
+    What an object store says of a file changes with every write, so there it is not to settle first.
+    """
     state, touched_ns = sha256(os.fsencode(source.path) + b"\0"), 0
+    if is_far(source.path):
+        state.update(canonical_json(dict(states_of(source.path, source=source.name))))
+        return state.hexdigest(), 0.0
     for file in source.files:
         try:
             status = Path(file).stat()

@@ -12,6 +12,7 @@ import pytest
 from byline.catalog.corpora.packs import Outcome
 from byline.pictures.pixels import store_image
 from tests.builders import a_picture, encoded
+from tests.growth import grows_linearly
 from tests.pictures.pixels.structures import (
     BMP,
     GIF,
@@ -119,9 +120,9 @@ def test_a_png_whose_chunks_are_wrong_is_damaged(data):
 @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
 def test_a_bomb_in_what_png_says_of_itself_is_never_unpacked(kind):
     bomb = zlib.compress(bytes(100_000_000))
-    start = time.perf_counter()
+    start = time.process_time()
     assert outcome_of(in_png(a_chunk(kind, b"name\0\0" + bomb))) == Outcome.FETCHED
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(
@@ -152,9 +153,9 @@ def test_a_tiff_of_many_tags_at_one_place_costs_no_memory():
     private = [(tag, 1, 1_000_000, 8) for tag in range(1000, 60_000) if tag not in {34_665, 50_706}]
     entries = [*GREY_TIFF, *ONE_STRIP[1:], (34_665, 4, 1, 8), *private, (273, 4, 1, 900_000)]
     data = a_tiff(entries, bytes(1_000_000))
-    start = time.perf_counter()
+    start = time.process_time()
     assert outcome_of(data) == Outcome.FETCHED
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_exif_of_many_tags_at_one_place_costs_no_memory():
@@ -175,33 +176,31 @@ def test_of_a_gif_the_larger_of_canvas_and_frame_counts():
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("head", "repeated"),
     [
-        JPEG[:2] + b"\xff" * 3_000_000,
-        JPEG[:2] + b"\xff\x01" * 1_500_000,
-        JPEG[:2] + b"\xff\xfe\0\2" * 750_000,
-        GIF[:-1] + b"\x21\xfe\0" * 1_000_000,
-        GIF[:-1] + b"\x21\xfe" + b"\1a" * 1_500_000,
-        GIF[:-1] + bytes(3_000_000),
-        PNG[:33] + bytes(3_000_000),
-        WEBP[:4] + pack("<I", 3_000_004) + b"WEBP" + bytes(3_000_000),
-        JPEG + b"PK\5\6" * 750_000,
-        b"<?xml" * 600_000,
-        b"<!--" * 750_000,
-        b" " * 3_000_000,
+        (JPEG[:2], b"\xff"),
+        (JPEG[:2], b"\xff\x01"),
+        (JPEG[:2], b"\xff\xfe\0\2"),
+        (GIF[:-1], b"\x21\xfe\0"),
+        (GIF[:-1] + b"\x21\xfe", b"\1a"),
+        (GIF[:-1], b"\0"),
+        (PNG[:33], b"\0"),
+        (WEBP[:4] + pack("<I", 3_000_004) + b"WEBP", b"\0"),
+        (JPEG, b"PK\5\6"),
+        (b"", b"<?xml"),
+        (b"", b"<!--"),
+        (b"", b" "),
     ],
 )
-def test_three_megabytes_of_nearly_nothing_cost_no_time(data):
-    start = time.process_time()
-    outcome_of(data)
-    assert time.process_time() - start < 1
+def test_megabytes_of_nearly_nothing_cost_time_in_proportion(head, repeated):
+    assert grows_linearly(lambda body: outcome_of(head + body), repeated, short=700_000)
 
 
 def test_only_the_first_of_ten_thousand_frames_is_decoded():
     frames = GIF[GIF.index(b",\0\0\0\0") : -1] * 200
-    start = time.perf_counter()
+    start = time.process_time()
     assert outcome_of(GIF[:-1] + frames + b";") == Outcome.FETCHED
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("data", [JPEG, PROGRESSIVE, PNG, GIF, BMP, WEBP, TIFF], ids="J P N G B W T".split())

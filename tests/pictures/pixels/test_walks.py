@@ -36,6 +36,7 @@ def test_nothing_of_a_whole_picture_lies_between_its_parts(data):
     assert sum(stop - start for start, stop in between) == (4 * (len(walk.parts) - 1) if data == PNG else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 @given(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=40))
 @settings(deadline=None, max_examples=300)

@@ -47,6 +47,7 @@ HOSTILE_PACKETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packet", HOSTILE_PACKETS.values(), ids=HOSTILE_PACKETS.keys())
 @pytest.mark.parametrize("place", ["jpeg-trailing", "png-compressed", "tiff", "webp"])
 def test_a_hostile_packet_costs_little_and_gives_no_permission(packet, place):

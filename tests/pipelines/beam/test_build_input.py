@@ -87,6 +87,7 @@ def test_a_bad_element_becomes_a_row_with_an_outcome(tmp_path):
     assert release.store.read_table(f"records/test/{unreadable}")["place"].to_pylist() == ["line 14"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [[], [a_yfcc_line("1", "http://127.0.0.1:9/a", licenseurl="", licensename="")]])
 def test_an_empty_release_is_an_error_that_says_why(tmp_path, lines):
     with pytest.raises(CorpusError, match="would be empty: .*(the sources are empty|LicenseRef-missing \\(1\\))"):

@@ -43,6 +43,7 @@ def test_a_full_disk_stops_the_build_and_nothing_is_lost(tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_bucket_holds_the_same_release(small, s3_root, tmp_path):
     _, release = small
     config = str(a_corpus(tmp_path, root=s3_root))

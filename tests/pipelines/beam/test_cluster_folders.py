@@ -1,7 +1,11 @@
 """Pictures that lie in files, built by workers: the same release if they see the files, one line if they do not."""
 
+import shutil
+
+import boto3
 import pytest
 
+from byline.pipelines.releases.verify import verify
 from harness.cluster import a_free_port, a_pool, a_prism, beam_options, networks
 from tests.buckets import s3_bucket
 from tests.builders import POLICY, a_picture
@@ -28,6 +32,28 @@ def test_pictures_of_a_folder_give_the_same_release_on_prism(tmp_path):
         there = built(config, "--", *beam_options(f"localhost:{runner}", f"localhost:{pool}"))
     assert there.store.root != release.store.root
     assert there.version == release.version
+
+
+@needs_root
+def test_pictures_of_a_bucket_are_read_by_workers_that_see_no_folder_of_the_driver(tmp_path, monkeypatch):
+    with (
+        networks(1, [tmp_path]) as (here, apart),
+        s3_bucket(monkeypatch, "pictures-far", here.address) as bucket,
+        prism_apart(tmp_path, here, apart) as options,
+    ):
+        versions = []
+        for name, how in (("near", []), ("far", ["--", *options])):
+            config = _corpus(tmp_path / name, f"{bucket}/{name}")
+            for path in (config.parent / "pictures").iterdir():
+                key = f"own/{path.name}"
+                boto3.client("s3").put_object(Bucket="pictures-far", Key=key, Body=path.read_bytes())
+            config.write_text(config.read_text().replace(f"{config.parent}/pictures", f"{bucket}/own"))
+            shutil.rmtree(config.parent / "pictures")
+            release = built(config, *how)
+            assert list(verify(release)) == []
+            assert release.manifest.counts["admitted"] == len(NAMES)
+            versions.append(release.version)
+    assert versions[0] == versions[1]
 
 
 @needs_root

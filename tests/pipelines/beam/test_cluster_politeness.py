@@ -18,7 +18,7 @@ from harness.cluster import a_free_port, a_job_service, a_pool, a_relay, beam_op
 from harness.fetch_only import write_corpus
 from harness.web_log import most_in_flight, most_within, too_early
 from tests.buckets import s3_bucket
-from tests.pipelines.beam.clusters import built, command, needs_root
+from tests.pipelines.beam.clusters import WITHIN_S, built, command, needs_root
 from tests.pipelines.beam.polite_web import Host, serving
 from tests.pipelines.beam.test_workers import until
 
@@ -26,8 +26,6 @@ pytestmark = [pytest.mark.beam, pytest.mark.slow, needs_root]
 PER_HOST, RATE_PER_S, REST_S = 2, 20.0, 3
 FETCH = {"per_host": PER_HOST, "rate_per_s": RATE_PER_S, "allow": ["10.0.0.0/8"]}
 NUM_PACKS = 4
-WITHIN_S = 300
-"""A busy machine is given time to start its workers."""
 SECRET = "5ec2e7" * 10
 GOES_ON = "run the same command again, and it goes on from what is kept"
 
@@ -121,9 +119,10 @@ def test_a_coordinator_that_goes_away_is_told_and_the_build_goes_on(tmp_path, mo
     ):
         config = write_corpus(tmp_path, _urls(hosts, [16]), num_packs=2, fetch=FETCH, root=f"{bucket}/corpus")
         port = a_free_port()
-        through = ["--coordinator", f"{apart[1].address}:{port}", f"--workers-within={WITHIN_S}", "--", *options]
+        through = ["--coordinator", f"{apart[1].address}:{port}", "--", *options]
         with a_relay(port, [f"{here.address}:{port}"], tmp_path / "third.log", network=apart[1]):
-            run = [sys.executable, "-m", "byline.cli.main", "build", str(config), *through]
+            within = f"--workers-within={WITHIN_S}"
+            run = [sys.executable, "-m", "byline.cli.main", "build", str(config), within, *through]
             building = subprocess.Popen(run, stderr=subprocess.PIPE, text=True)
             until(lambda: len(host.asked(".jpg")) > 3)
         _, said = building.communicate(timeout=300)

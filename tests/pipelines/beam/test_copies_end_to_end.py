@@ -86,6 +86,7 @@ def test_turned_and_framed_photographs_are_copies_if_the_policy_looks_at_them_so
     assert copies_in(build(str(config), workers=1)) == {}
 
 
+@pytest.mark.slow
 def test_a_crop_is_a_copy_to_a_policy_that_asks_for_vectors(tmp_path):
     strangers = photographs()
     pictures = {f"a{number}": picture for number, picture in enumerate(strangers)}
@@ -121,6 +122,7 @@ def test_a_takedown_finds_the_crop_whichever_of_two_with_equal_pixels_it_is_aske
         assert reasons == {asked: "asked for", other: "equal pixels", "own:crop.jpg": "near: cosine"}
 
 
+@pytest.mark.slow
 def test_pictures_that_came_while_a_corpus_had_no_embedding_are_compared_too(tmp_path):
     strangers = photographs()[:4]
     embedding = f'[embedding]\nmodel = "{SAMPLES}/models/copy-detector"\n'

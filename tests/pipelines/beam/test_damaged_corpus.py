@@ -73,6 +73,7 @@ def test_a_whole_corpus_has_no_problems(damageable):
     assert _problems(store) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0.0, 0.3, 0.6, 0.9, 0.999])
 def test_a_flipped_bit_of_any_file_is_named(damageable, at):
     _, store, _ = damageable
@@ -104,6 +105,7 @@ def test_two_files_in_each_others_place_are_named(damageable):
 FOLDERS = ["builds", "facts", "judgements", "packs", "records", "shards"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("at", [0.2, 0.7])
 def test_a_build_over_a_flipped_bit_says_so_or_makes_the_same_release(damageable, folder, at):

@@ -10,6 +10,7 @@ from tests.builders import a_picture, encoded
 pytestmark = pytest.mark.beam
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

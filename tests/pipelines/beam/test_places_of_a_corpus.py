@@ -19,6 +19,7 @@ def _relative(config):
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_a_release_is_the_same_in_any_folder_and_from_any_folder(tmp_path, monkeypatch):
     versions = set()

@@ -74,6 +74,7 @@ def test_a_source_is_a_page_or_a_file_that_can_be_found(tmp_path, url, lacks):
     assert _lacks(row) == lacks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("measure", "column", "values", "said"),
     [

@@ -88,6 +88,7 @@ def test_a_host_that_has_enough_of_some_pictures_settles_no_other(tmp_path):
         assert corpus.fetch() == ["fetched"] * 6
 
 
+@pytest.mark.slow
 def test_a_robots_txt_that_is_busy_is_no_attempt_at_a_picture(tmp_path):
     corpus = Corpus(tmp_path)
     corpus.config = a_fetch_config(timeout_s=1.0, ask_again_after_s=0.0)
@@ -192,6 +193,7 @@ def _a_web_corpus(folder, base, *hosts):
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_byline_build_says_what_it_asks_again_and_asks_it_when_nothing_else_is_to_be_done(tmp_path):
     corpus = Corpus(tmp_path / "unused")

@@ -176,6 +176,7 @@ print(answer.outcome, answer.message, sep=": ")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("begins", "ends", "is_trusted", "said"),
     [

@@ -73,6 +73,7 @@ def changed(tmp_path_factory):
     return releases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_changed_policy_gives_the_bytes_of_a_build_from_nothing(changed, from_nothing, name):
     ours, fresh = changed[name], from_nothing[name]

@@ -108,6 +108,7 @@ def _unsealed(data: bytes) -> tuple[bytes, list[int]]:
     return data[: len(data) - 8 - footer.serialized_size], groups
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1, 40, 5_000])
 @pytest.mark.parametrize("num_packs", [1, 7, 1_500])
 def test_the_files_are_those_that_sorting_everything_in_memory_gives(number, num_packs, tmp_path):
@@ -116,6 +117,7 @@ def test_the_files_are_those_that_sorting_everything_in_memory_gives(number, num
     assert _files(store) == _in_memory(rows, NOTHING_DENIED, num_packs)
 
 
+@pytest.mark.slow
 def test_a_large_url_index_has_the_row_groups_that_sorting_in_memory_gives(tmp_path):
     rows, store = [a_record(id=str(n), url=f"https://a.example/{n}") for n in range(70_000)], Store(str(tmp_path))
     write_run(rows, store, PATH, NOTHING_DENIED, num_packs=7)
@@ -123,6 +125,7 @@ def test_a_large_url_index_has_the_row_groups_that_sorting_in_memory_gives(tmp_p
     assert pq.ParquetFile(tmp_path / "records/test/1.urls.parquet").num_row_groups == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_rows", [1, 7, 100_000])
 def test_the_bytes_do_not_depend_on_how_rows_were_batched_and_spilled(batch_rows, tmp_path, monkeypatch):
     rows, once, again = _some_rows(2_000), Store(str(tmp_path / "a")), Store(str(tmp_path / "b"))

@@ -42,6 +42,7 @@ def test_it_is_the_release_it_was_made_from(release, exported):
         assert read_names(opened, shard) == read_names(release, shard) == named
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["webdataset", "parquet"])
 def test_a_model_trained_on_it_is_that_of_the_release_and_it_stays_as_it_was(format, release, tmp_path):
     exported = tmp_path / "export"

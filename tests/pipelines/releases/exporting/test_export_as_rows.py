@@ -106,6 +106,7 @@ def test_a_row_that_is_changed_is_named(change, said, is_hidden, release, rows):
     assert (f"{path}: its bytes are not those that SHA256SUMS lists" in problems) != is_hidden
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -124,6 +125,7 @@ def test_columns_that_are_not_those_of_samples_are_one_line(change, said, releas
     assert said in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "said"),
     [

@@ -13,6 +13,7 @@ from tests.pipelines.releases.exporting.verbs import kill_at_first_shard
 pytestmark = pytest.mark.beam
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["s3://exports-in-folders/of/it", "s3://one-export"])
 def test_it_goes_to_an_object_store_and_back(url, s3_root, release, exported, tmp_path):
     fsspec.filesystem("s3").mkdir(url.split("/")[2])
@@ -24,6 +25,7 @@ def test_it_goes_to_an_object_store_and_back(url, s3_root, release, exported, tm
         export(release, url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("format", "other"), [("webdataset", "parquet"), ("parquet", "webdataset")])
 def test_what_was_killed_on_its_way_to_an_object_store_is_gone_on_with(format, other, s3_root, release):
     url = f"{s3_root}/killed-{format}"
@@ -38,6 +40,7 @@ def test_what_was_killed_on_its_way_to_an_object_store_is_gone_on_with(format, o
         export(release, url, format=format)
 
 
+@pytest.mark.slow
 def test_a_prefix_that_holds_something_else_is_left_alone(s3_root, release):
     url, fs = f"{s3_root}/mine", fsspec.filesystem("s3")
     fs.pipe_file(f"{url}/notes.txt", b"mine")

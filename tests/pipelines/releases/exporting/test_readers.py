@@ -55,6 +55,7 @@ def _ran(caches, *arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reader", "folder"), [*((name, "export") for name in READERS), *((name, "parquet") for name in ROWS_READERS)]
 )
@@ -67,6 +68,7 @@ def test_a_reader_reads_all_of_it(reader, folder, exported, tmp_path):
     assert json.loads(said.splitlines()[-1]) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(NUM_SNIPPETS))
 def test_what_the_docs_tell_readers_to_write_runs(number, exported, tmp_path):
     snippet = SNIPPETS[number]

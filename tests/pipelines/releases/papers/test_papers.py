@@ -44,6 +44,7 @@ def _an_evil_account():
     )
 
 
+@pytest.mark.slow
 def test_equal_accounts_give_equal_papers():
     code = (
         "from tests.pipelines.releases.papers.accounts import *; "

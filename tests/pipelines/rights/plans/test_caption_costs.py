@@ -32,6 +32,7 @@ def planned(tmp_path_factory):
     return before, asked, make_plan(made, policy), made
 
 
+@pytest.mark.slow
 def test_only_what_a_captioner_has_not_written_is_missing(planned):
     before, asked, after, made = planned
     assert before.captions == {made.instruments.captions: asked} == {made.instruments.captions: 6}

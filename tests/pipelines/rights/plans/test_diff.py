@@ -62,6 +62,7 @@ def _reasons(moved):
     return {one.record_id.removeprefix("test:"): list(one.reasons) for one in moved}
 
 
+@pytest.mark.slow
 def test_records_come_and_go_each_with_its_reasons(releases):
     found = difference(*releases[:2])
     assert _reasons(found.added) == {

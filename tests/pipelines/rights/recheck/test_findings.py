@@ -1,6 +1,5 @@
 """What a recheck of a corpus that was really built finds in a web that changed, and builds after it."""
 
-import json
 import subprocess
 import sys
 from collections import Counter
@@ -8,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from byline.catalog.disk.json_files import read_json
 from byline.pipelines.beam.build import build
 from byline.pipelines.corpora.config import load_corpus_config
 from byline.pipelines.releases.verify import verify
@@ -29,6 +29,7 @@ from tests.pipelines.rights.takedown.corpora import take_down
 pytestmark = pytest.mark.beam
 
 
+@pytest.mark.slow
 def test_of_a_world_that_did_not_change_nothing_is_found(corpus):
     web, _, release = corpus
     done = recheck_now(release, bases=apis_on(web))
@@ -47,7 +48,7 @@ def test_every_change_is_found_and_the_delta_lists_it(corpus):
     assert done.delta["changed"] == ["test:3"]
     licenses = {"before": "CC-BY-4.0", "now": "CC-BY-NC-4.0"}
     assert done.delta["relicensed"] == [{"record_id": one, **licenses} for one in ("commons:M1", "openverse:id0")]
-    assert json.loads(release.store.read_bytes(done.path)) == done.delta
+    assert read_json(release.store, done.path) == done.delta
     assert not {"/c1.jpg", "/o1.jpg"} & set(web.paths)  # what the source does not know is not asked for
 
 

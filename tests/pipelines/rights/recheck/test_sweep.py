@@ -80,6 +80,7 @@ def test_the_oldest_look_comes_first(corpus):
     assert set(web.paths[-3:]) == set(first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_in_the_middle_it_asks_nothing_twice(corpus, kill):
     web, config, release = corpus

@@ -18,6 +18,7 @@ from tests.pipelines.rights.takedown.corpora import HOST, latest, shipped, small
 pytestmark = pytest.mark.beam
 
 
+@pytest.mark.slow
 def test_it_cannot_come_back_by_another_source(corpus, tmp_path):
     store, config, _ = corpus
     take_down(store, records=("test:1", "test:2"), creators=("Grace",))
@@ -45,6 +46,7 @@ def test_it_cannot_come_back_by_another_source(corpus, tmp_path):
     assert store.read_table(f"records/more/{unreadable}")["problem"].to_pylist() == ["taken down"] * 2
 
 
+@pytest.mark.slow
 def test_another_corpus_can_hold_itself_to_the_same_denylist(corpus, tmp_path):
     store, _, _ = corpus
     config = write_pictures(tmp_path / "other")

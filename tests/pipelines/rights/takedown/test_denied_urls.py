@@ -43,6 +43,7 @@ def reasons(release, store):
     return {row["record_id"]: row["reasons"] for row in rows}
 
 
+@pytest.mark.slow
 def test_what_was_taken_down_is_not_asked_through_a_redirect(web, tmp_path):
     base, asked = web
     store = Store(str(tmp_path / "corpus"))

@@ -31,6 +31,7 @@ def files_of_whole(built, tmp_path_factory):
     return take_down(Store(str(folder)), records=("test:1", "test:3")).files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", range(0, 60, 4))
 def test_stopped_at_any_moment_it_is_completed_by_the_next(corpus, files_of_whole, monkeypatch, step):
     store, config, _ = corpus
@@ -51,6 +52,7 @@ def test_stopped_at_any_moment_it_is_completed_by_the_next(corpus, files_of_whol
     assert build(config, workers=1).version == release.version
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [20, 50, 80, 110, 140])
 def test_every_kept_version_is_made_again_and_the_newest_stays_the_newest(corpus, monkeypatch, step):
     store, config, first = corpus

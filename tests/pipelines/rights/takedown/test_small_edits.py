@@ -28,6 +28,7 @@ EDITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("min_cosine", [None, 0.7])
 def test_small_edits_are_refused_and_strangers_are_not(tmp_path, min_cosine):
     strangers = photographs()

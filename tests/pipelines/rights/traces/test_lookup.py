@@ -74,6 +74,7 @@ def _ids(*numbers):
     return sorted(f"{SOURCE}:{number}" for number in numbers)
 
 
+@pytest.mark.slow
 def test_every_record_is_found_by_id_in_the_pack_that_holds_it(store):
     for record_id in _ids(*range(len(PHOTOGRAPHS)), "flat-1", "flat-2"):
         ((found, part),) = find_record(store, record_id).items()

@@ -28,7 +28,7 @@ def test_kinds(x, kind):
 
 
 def _byline(*arguments, cwd):
-    script = "import sys; sys.argv[0] = 'byline'\nfrom cli.main import main\ntry:\n    main()\nfinally:\n"
+    script = "import sys; sys.argv[0] = 'byline'\nfrom byline.cli.main import main\ntry:\n    main()\nfinally:\n"
     script += "    heavy = {'torch', 'pandas', 'apache_beam', 'transformers'} & set(sys.modules)\n"
     script += "    print(sorted(heavy), file=sys.stderr)\n"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "80"}

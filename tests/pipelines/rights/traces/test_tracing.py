@@ -185,6 +185,7 @@ def test_a_withdrawn_version_says_so_and_can_still_be_asked_who_saw_a_picture(
     assert [one.seen_by for one in after] == [one.seen_by for one in before] != [()] * 6
 
 
+@pytest.mark.slow
 def test_what_a_later_run_of_the_source_says_comes_first(tmp_path):
     config = write_traced(tmp_path)
     build(str(config), workers=1)

@@ -54,6 +54,7 @@ def test_an_answer_of_gigabytes_is_one_line(tmp_path):
     assert told["peak_mb"] < MOST_MB
 
 
+@pytest.mark.slow
 def test_lines_of_megabytes_are_rows_that_say_too_much(tmp_path):
     line = json.dumps({"url": "https://a.example/1.jpg", "title": "x" * 8 * MB}).encode() + b"\n"
     told = _ingested("jsonl", _packed(tmp_path / "a.jsonl.gz", b"", line, 40))
@@ -94,6 +95,7 @@ def test_one_row_that_lists_one_long_text_many_times_is_not_spelled_out(in_objec
     assert told["peak_mb"] < MOST_MB
 
 
+@pytest.mark.slow
 def test_one_row_that_lists_one_number_for_ever_is_one_line(tmp_path):
     listed = pa.ListArray.from_arrays([0, 1 << 27], pa.array(bytearray(1 << 27), pa.int8()))
     told = _ingested("parquet", _one_row(tmp_path / "a.parquet", listed))
@@ -111,6 +113,7 @@ def test_lists_of_texts_are_read_across_row_groups_and_dictionaries(tmp_path):
         assert [row for batch in bounded_batches(file, path, 1024) for row in rows_of(batch)] == table.to_pylist()
 
 
+@pytest.mark.slow
 def test_millions_of_rows_of_one_url_end_soon(tmp_path):
     urls = pa.DictionaryArray.from_arrays(pa.array([0] * 30_000_000, pa.int32()), pa.array(["https://a.example/1.jpg"]))
     pq.write_table(pa.table({"url": urls}), tmp_path / "a.parquet")

@@ -140,6 +140,7 @@ def _built(folder, elsewhere):
     return load_corpus_config(str(config))[0], release
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 @pytest.mark.parametrize("case", RIGHT)
 def test_one_build_reads_every_case_as_it_is_meant(case, built):

@@ -135,6 +135,7 @@ def test_the_evidence_of_a_row_changes_with_its_picture(tmp_path):
     assert len(digests) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 @pytest.mark.parametrize("workers", [1, 2])
 def test_pictures_in_a_table_are_released_and_nothing_is_asked(workers, tmp_path):

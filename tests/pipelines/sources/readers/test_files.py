@@ -57,8 +57,9 @@ def test_a_packed_file_of_no_bytes_is_told(name, tmp_path):
         ("", "no source file at an empty path; check `path` of source s"),
         ("~/a.tsv", "no source file at ~/a.tsv: ~ is not read as your home, write the path out; check"),
         (
-            "s3://bucket/a.tsv",
-            "no source file at s3://bucket/a.tsv, a URL: nothing is fetched for a source, download it",
+            "https://a.example/a.tsv",
+            "no source file at https://a.example/a.tsv: a source lies on this machine or an object store .s3://, .*; "
+            "download it",
         ),
         ("/dev/null", "no source file at /dev/null, which is a pipe or a device; check"),
         ("/tmp/" + "a" * 300, "cannot read /tmp/a+: File name too long; check `path` of source s"),

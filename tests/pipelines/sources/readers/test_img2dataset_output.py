@@ -208,6 +208,7 @@ def test_a_hostile_tar_costs_its_pictures_and_no_memory(name, tmp_path):
     assert row.problem.startswith("no picture has the key '000000000'")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_members_that_nobody_speaks_of(tmp_path):
     _shard(tmp_path, [("000000000.jpg", PICTURE)])
     with open(tmp_path / "00000.tar", "wb") as file:

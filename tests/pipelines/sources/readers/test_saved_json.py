@@ -70,6 +70,7 @@ def test_a_folder_is_read_file_after_file(tmp_path):
     assert [place for _, place in places] == ["answer 1", "answer 2", "answer 3", "line 1", "line 2", "line 3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["big.json", "big.jsonl", "big.jsonl.gz"])
 def test_memory_does_not_grow_with_the_number_of_answers(form, tmp_path):
     answer = {"results": [an_openverse_result(n) for n in range(50)]}

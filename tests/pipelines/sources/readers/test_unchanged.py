@@ -103,7 +103,7 @@ def test_what_is_damaged_is_as_if_it_had_not_been_kept(folder, text):
 def test_nothing_is_kept_that_tells_of_one_file(folder):
     _reads(folder)
     kept = json.loads((folder.parent / "corpus" / layout.SOURCES / "test.json").read_text())
-    assert [len(state) for state in kept] == [64]
+    assert [len(state) for state in kept if state != "digest"] == [64]
 
 
 def test_a_file_and_a_glob_for_it_are_not_taken_for_each_other(folder):
