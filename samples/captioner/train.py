@@ -38,7 +38,7 @@ _LEAST_NAMED = 2
 class TrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """What decides the weights, beside the pictures."""
 
-    views: int = Field(default=20_000, gt=0)
+    views: int = Field(default=70_000, gt=0)
     batch: int = Field(default=32, ge=2)
     learning_rate: float = Field(default=2.5e-3, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)

@@ -146,6 +146,12 @@ def test_readme_counts_are_those_of_the_files():
         assert f"| `sources/{file}` | {len(urls)} | {num_shipped} |" in readme
 
 
-def test_the_corpus_is_small():
-    files = [file for file in SAMPLES.rglob("*") if file.is_file() and file.suffix != ".pyc"]
-    assert sum(file.stat().st_size for file in files) <= 16_000_000
+def _size_bytes(folder):
+    files = [file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    return sum(file.stat().st_size for file in files)
+
+
+def test_corpus_and_models_are_small():
+    models = {folder.name: _size_bytes(folder) for folder in (SAMPLES / "models").iterdir()}
+    assert _size_bytes(SAMPLES) - sum(models.values()) <= 10_500_000
+    assert max(models.values()) <= 4_000_000
