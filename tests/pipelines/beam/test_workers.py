@@ -101,7 +101,7 @@ def _threads(pid):
 @pytest.mark.slow
 @pytest.mark.parametrize(("workers", "threads"), [(1, "6"), (2, "3"), (4, "1"), (8, "1")])
 def test_workers_divide_the_cores(workers, threads, monkeypatch):
-    """Each with threads for all cores, they spun for one another: 819 s of captioning against 78 s."""
+    """Each with threads for all cores, they spin for one another."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
     server = WorkerServer(workers)
