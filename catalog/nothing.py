@@ -3,8 +3,9 @@
 A text says nothing when all of it is such a word, in any case, with or without brackets, quotes and final stops, or has
 neither letter, digit nor symbol, or is markup around nothing, once more escaped too. The same word several times
 ("nan nan", of a first and a last name that were joined) says no more than it does once.
-One word more and it says something: "None" is nobody, "Christopher None" is somebody. So a person who is called by one of these words alone is not credited by it, and the
-picture is refused rather than shipped as the work of `nan`; a first name, or an account's name beside it, mends that.
+One word more and it says something: "None" is nobody, "Christopher None" is somebody. So a person who is
+called by one of these words alone is not credited by it, and the picture is refused rather than shipped as the work of
+`nan`; a first name, or an account's name beside it, mends that.
 """
 
 import re
@@ -49,7 +50,8 @@ _UNKNOWN = r"""unknown|unkown|unknow|unknwon|unk|not identified|unidentified|unb
     |brak danych|nincs adat|bilgi yok"""
 _NO_NAME = r"""nobody|no one|self|myself|own work|eigenes werk|selbst|travail personnel|œuvre personnelle|trabajo propio
     |obra propia|obra do próprio|opera propria|eigen werk|eget arbete|praca własna|vlastní dílo|собственная работа
-    |власна робота|投稿者自身による作品|自己的作品|自己|no name|noname|no-name|no_name|name unknown|nameless|unnamed|anonymous|anon
+    |власна робота|投稿者自身による作品|自己的作品|自己
+    |no name|noname|no-name|no_name|name unknown|nameless|unnamed|anonymous|anon
     |anonymus|anonym|anonyme
     |anónimo|anónima|anônimo|anonimo|anonima|anònim|anoniem|anonymt|anonimowy|anonim|anonymní|anonimno|аноним
     |анонимно|анонім|ανώνυμος|אנונימי|匿名|名無し|名無しさん|無名|无名|무명|익명|ẩn danh|ohne name|ohne namen
