@@ -176,6 +176,6 @@ def test_a_dictionary_that_is_read_has_lower_case_keys(value):
 
 @pytest.mark.parametrize("value", ['a="' + "x" * 7_000, "a=(" + "1 " * 3_500, "a" + ";b=1" * 1_900 + "!", "a:" * 4_000])
 def test_hostile_values_take_no_time(value):
-    started = time.monotonic()
+    started = time.process_time()
     _reading(("content-usage", value), ("x-robots-tag", value))
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5

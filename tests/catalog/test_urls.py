@@ -1,13 +1,12 @@
 """What a URL is, and when two of them, or two names of a creator, are the same."""
 
-import time
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from byline.catalog.hosts import UrlError
 from byline.catalog.urls import creator_key, read_url, url_key
+from tests.growth import grows_linearly
 
 SIGNED = """
 /a.jpg?Signature=qZ0A%2BPP2g%3D&Expires=1
@@ -118,15 +117,11 @@ def test_whatever_a_text_is_it_is_read_once_and_for_all_or_told(said, location):
 
 @pytest.mark.parametrize("many", ["%41", "/..", "\u00fc", " ", "a.", "@", "[", "0", "\\", "?", "://", "%"])
 def test_time_is_linear_in_length(many):
-    def took_s(times):
-        text = many * times
-        began = time.perf_counter()
+    def read(text):
         for url in (f"http://a.org/{text}", f"http://{text}", text):
             url_key(url)
-        return time.perf_counter() - began
 
-    short = min(took_s(20_000) for _ in range(3))
-    assert min(took_s(80_000) for _ in range(3)) < 10 * short + 0.05
+    assert grows_linearly(read, many, short=20_000 * len(many))
 
 
 @pytest.mark.parametrize(

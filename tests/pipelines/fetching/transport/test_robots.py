@@ -149,11 +149,11 @@ def test_what_is_past_the_limit_is_not_read_and_no_line_is_read_in_part():
     ],
 )
 def test_a_hostile_file_costs_little(text):
-    started = time.monotonic()
+    started = time.process_time()
     robots = RobotsFile(text)
     for path in ("/a" * 1_000, "/b"):
         robots.robots_signals(HOST + path)
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_more_rules_than_are_compared_give_no_permission():
@@ -257,7 +257,7 @@ def test_no_tdmrep_json_raises(data):
 
 def test_many_entries_cost_little():
     entries = [{"location": f"/{number}*{'a*' * 50}", "tdm-reservation": 1} for number in range(4_000)]
-    started = time.monotonic()
+    started = time.process_time()
     file = TdmRepFile(json.dumps(entries).encode())
     file.signals(f"{HOST}/{'a' * 2_000}")
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
