@@ -31,7 +31,7 @@ class Written:
     sha256: str = ""
     """Digest of a page as it was written; empty of a folder and of a URL, and in what an older byline noted."""
     version: str = ""
-    """Of a page that shows pictures of a release anew encoded, so that their bytes are not in it: the version."""
+    """Release whose pictures a page shows in other bytes than theirs; empty where the bytes tell what it shows."""
 
     @property
     def is_as_written(self) -> bool:
