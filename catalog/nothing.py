@@ -86,7 +86,7 @@ _NOT_SAID = frozenset("PZCM")
 
 
 _BETWEEN_WORDS = (re.compile(r"[\s,;|&+]+"), re.compile(r"[\s,;|&+/]+"))
-"""Of "n/a, n/a", and of "unknown/unknown"."""
+"""What stands between the words of "n/a, n/a", and of "unknown/unknown"."""
 _TAGS = re.compile(r"(?:\s|</?(?:a|b|br|div|em|font|i|p|small|span|strong|u)(?:\s[^<>]*|/)?>)+", re.IGNORECASE)
 """Markup around nothing that is left when a text was escaped twice. "<Ada>" is a name."""
 
