@@ -35,6 +35,7 @@ class DrawnFolder:
         Raises `ConfigError`, one line, when something else is there.
         """
         self._store, self._config, self._notes = Store(root), config, dict(about)
+        self._store.remove_partial(with_own=True)
         self._texts = [prompt for prompt in prompts for _ in range(config.images_per_prompt)]
         about_all = {"by": self._notes, "config": config.model_dump(mode="json"), "num_pictures": len(self._texts)}
         rows = [
@@ -70,6 +71,7 @@ class DrawnFolder:
             for number, text, picture in zip(batch, texts, model.sample(texts, config).numpy(), strict=True):
                 self._store.write_bytes(name_of(number), picture_png(picture, {**self._notes, "prompt": text}))
             advance(len(batch))
+        self._store.remove_partial(with_own=True)
 
 
 def name_of(number: int) -> str:

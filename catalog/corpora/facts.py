@@ -103,15 +103,13 @@ class FactTable:
 
     def append(self, pack: str, rows: list[dict[str, object]]) -> None:
         """Add a segment of what is not there yet. Rows are sorted by key; of several writers each fact has one."""
-        while rows := self._unknown(pack, rows):
+        while rows:
+            segment = self.num_segments(pack)
+            known = set(self.read(pack, [], last=segment).column(self.key).to_pylist())
+            rows = [row for row in rows if row[self.key] not in known]
             table = pa.Table.from_pylist(sorted(rows, key=lambda row: str(row[self.key])), schema=self.schema)
-            segment = len(self._segments(pack))
-            if self.store.write_new_table(f"{self.folder}/{pack}.{segment:03d}.parquet", table):
+            if not rows or self.store.write_new_table(f"{self.folder}/{pack}.{segment:03d}.parquet", table):
                 return
-
-    def _unknown(self, pack: str, rows: list[dict[str, object]]) -> list[dict[str, object]]:
-        known = set(self.read(pack, []).column(self.key).to_pylist())
-        return [row for row in rows if row[self.key] not in known]
 
     def remove(self, pack: str) -> None:
         """Remove all facts of a pack. Killed in the middle, it leaves the first of them."""

@@ -99,6 +99,11 @@ where redirects led. `originals` names the tar of the bytes as fetched, where th
 whether the host was asked for it, and is null in what was written before that was kept."""
 
 
+def num_segments(store: Store, pack: str) -> int:
+    """Return how many segments a pack has."""
+    return len(store.numbered(layout.pack_segments(pack), ".parquet"))
+
+
 def read_attempts(store: Store, pack: str, columns: list[str] | None = None) -> pa.Table:
     """Return the index rows of all segments of a pack, in the order in which they were written."""
     names = INDEX_SCHEMA.names if columns is None else columns
@@ -145,14 +150,17 @@ def write_segment(
     pack: str,
     rows: Iterable[SegmentRow],
     stats: dict[str, object],
+    *,
+    number: int | None = None,
 ) -> bool:
     """Add a segment of index rows with their stored bytes (none where nothing was fetched), and the originals if given.
 
     Equal bytes are stored once, in the order of their digests. Tells whether the segment was added: when another
-    writer was first, nothing changed.
+    writer was first, nothing changed. `number` is how many segments the writer knew when it chose the rows; by default
+    all that are there.
     """
     listed = list(rows)
-    stem = f"{pack}.{len(store.numbered(layout.pack_segments(pack), '.parquet')):03d}"
+    stem = f"{pack}.{num_segments(store, pack) if number is None else number:03d}"
     stored = {_member(row[0]): row[1] for row in listed if row[1] is not None}
     tar, places = _write_members(store, stem, stored, ".tar")
     originals = {_original_member(row[0]): row[2] for row in listed if len(row) == 3 and row[2] is not None}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -20,17 +21,23 @@ Asked = tuple[str, str]
 
 
 class Journal:
-    """Rows of one pack in files under `fetching/<pack>/`, in the order in which they came. One process writes it."""
+    """Rows of one pack in files under `fetching/<pack>/`, in the order in which they came.
+
+    A runner may give one pack to two workers at once: each has files of its own, and removes those that it knows.
+    """
 
     def __init__(self, store: Store, pack: str) -> None:
         """Open it, with what a killed process left; a file that is damaged is as if it had not been written."""
         self.store, self.folder = store, layout.journal(pack)
         self.places: dict[Asked, tuple[str, int]] = {}
-        self.next = 0
+        self.next, self.writer = 0, uuid4().hex
+        self.names: list[str] = []
         for name in store.files(self.folder, suffix=".arrow"):
-            if not name.removesuffix(".arrow").isdecimal():
+            number = name.partition(".")[0]
+            if not number.isdecimal():
                 continue
-            self.next = int(name.removesuffix(".arrow")) + 1
+            self.names.append(name)
+            self.next = int(number) + 1
             try:
                 rows = store.read_scratch(f"{self.folder}/{name}", ["record_id", "url"])
             except StorageError:
@@ -58,22 +65,24 @@ class Journal:
 
     def add(self, rows: Sequence[IndexRow]) -> None:
         """Write rows, whole or not at all."""
-        name = f"{self.next:06d}.arrow"
+        name = f"{self.next:06d}.{self.writer}.arrow"
+        self.names.append(name)
         listed = [{**row, STORED: stored, ORIGINAL: original} for row, stored, original in rows]
         self.store.write_scratch(f"{self.folder}/{name}", pa.Table.from_pylist(listed, schema=JOURNAL_SCHEMA))
         self.next += 1
         self._note(name, [(str(row["record_id"]), str(row["url"])) for row, _, _ in rows])
 
     def read(self, asked: Sequence[Asked]) -> list[IndexRow]:
-        """Return rows in the order asked for."""
+        """Return rows in the order asked for. Raises `StorageError` where another process has removed them."""
         places = [self.places[request] for request in asked]
         tables = {name: self.store.read_scratch(f"{self.folder}/{name}") for name in {name for name, _ in places}}
         return [_row(tables[name], number) for name, number in places]
 
     def remove(self) -> None:
-        """Delete all of it: every row is in a segment."""
-        for name in self.store.files(self.folder):
+        """Delete what was there and what this one wrote: every row is in a segment."""
+        for name in [*self.names, BEGAN]:
             self.store.remove(f"{self.folder}/{name}")
+        self.names.clear()
         self.places.clear()
 
 

@@ -24,6 +24,22 @@ def test_segments_read_as_one_sorted_table(tmp_path):
     assert facts.read("p")["value"].to_pylist() == [1, 2, 3]
 
 
+def test_what_another_writer_adds_meanwhile_is_not_added_again(tmp_path, monkeypatch):
+    rows, others = [{"sha256": name, "value": 1} for name in "ab"], _facts(tmp_path / "there")
+    facts, numbered, calls = _facts(tmp_path / "there"), Store.numbered, []
+
+    def after_another(store, prefix, suffix):
+        names = numbered(store, prefix, suffix)
+        calls.append(names)
+        if len(calls) == 1:
+            others.append("p", rows[:1])
+        return names
+
+    monkeypatch.setattr(Store, "numbered", after_another)
+    facts.append("p", rows)
+    assert [facts.read("p", first=number, last=number + 1)["sha256"].to_pylist() for number in (0, 1)] == [["a"], ["b"]]
+
+
 def test_packs_do_not_mix(tmp_path):
     facts = _facts(tmp_path)
     facts.append("p", [{"sha256": "a", "value": 1}])

@@ -71,7 +71,7 @@ def test_several_processes_fill_it_with_the_same_bytes(folder, kind):
 @pytest.mark.slow
 def test_what_a_killed_one_left_is_completed(folder):
     process = subprocess.Popen(_command("killed"), cwd=folder, env=_quiet(None))
-    while not (folder / "killed" / name_of(0)).exists():
+    while not (folder / "killed" / name_of(1)).exists():  # the last of the first batch
         assert process.poll() is None
         time.sleep(0.02)
     process.kill()
@@ -80,6 +80,7 @@ def test_what_a_killed_one_left_is_completed(folder):
     assert _sample(folder, "killed").returncode == 0
     assert tree_digest(folder / "killed") == tree_digest(folder / "whole")
     assert (folder / "killed" / name_of(0)).stat().st_mtime_ns == before
+    assert list((folder / "killed/.partial").iterdir()) == []
 
 
 @pytest.mark.slow

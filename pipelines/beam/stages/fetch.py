@@ -1,6 +1,7 @@
 """Fetch what the claims judgement admits, resize it, and lay it into packs. Every record asked for gets an outcome."""
 
 import asyncio
+import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -8,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,12 +20,12 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import PCollection
 
 from byline.catalog.corpora.builds import ANSWERED, FETCH, RECEIVED_BYTES, REQUEST_MS, REQUESTED
-from byline.catalog.corpora.packs import Outcome, read_attempts, write_segment
+from byline.catalog.corpora.packs import Outcome, num_segments, read_attempts, write_segment
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist
 from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import CorpusError
+from byline.catalog.errors import CorpusError, StorageError
 from byline.catalog.hosts import UrlError
 from byline.catalog.progress import Meter
 from byline.catalog.urls import read_url
@@ -52,7 +53,7 @@ SEGMENT_RECORDS = 1000
 
 
 class _OvertakenError(Exception):
-    """Another process added a segment to the pack."""
+    """Another process added a segment to the pack, or removed what was to go into one."""
 
 
 class Fetching:
@@ -143,7 +144,11 @@ class Fetching:
             segment = slice(self.num_written, self.num_written + SEGMENT_RECORDS)
             if not all(asked in self.journal for asked in self.asked[segment]):
                 return
-            self.write(self.journal.read(self.asked[segment]))
+            try:
+                rows = self.journal.read(self.asked[segment])
+            except StorageError as error:
+                raise _OvertakenError from error
+            self.write(rows)
             self.num_written += len(self.asked[segment])
 
 
@@ -191,25 +196,26 @@ def fetch_pack(
     began = datetime.now(UTC)
     asking = asking or Asking(began=began, spacing_s=config.ask_again_after_s)
 
-    def write(rows: list[IndexRow]) -> None:
+    def write(numbers: Iterator[int], rows: list[IndexRow]) -> None:
         listed = [row if row[2] is not None else row[:2] for row in rows]
-        if not write_segment(store, part.pack, listed, _stats(rows, began)):
+        if not write_segment(store, part.pack, listed, _stats(rows, began), number=next(numbers)):
             raise _OvertakenError
 
     with meter.pack("fetch", part.num_records) as count, _unpacked_for(meter, store) as unpacked:
         while True:
-            journal = Journal(store, part.pack)
+            journal, numbers = Journal(store, part.pack), itertools.count(num_segments(store, part.pack))
             left = journal.began
             answered = journal.places if left else ()
             requests = _to_fetch(part, store, replace(asking, began=left or asking.began), answered)
-            if not requests and left is None:
-                break
             if not requests:
                 journal.remove()  # what was left is in segments
+                if left is None:
+                    break
                 continue
             with suppress(_OvertakenError):
                 journal.begin(left or asking.began)
-                fetching = Fetching(requests, pixels, journal, write, count, denylist, served, unpacked)
+                add = partial(write, numbers)
+                fetching = Fetching(requests, pixels, journal, add, count, denylist, served, unpacked)
                 with timed(FETCH):
                     folder = meter.shared_folder("found")
                     asyncio.run(_fetch_over_http(fetching, config, folder, coordinator))

@@ -14,6 +14,7 @@ from byline.catalog.progress import Meter
 from byline.cli.main import app
 from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.build import build, last_record
+from byline.pipelines.beam.stages import fetch as stage
 from byline.pipelines.beam.stages.fetch import fetch_pack
 from byline.pipelines.facts.attempts import AskAgain, Asking
 from byline.pipelines.fetching.index_rows import index_row
@@ -141,6 +142,24 @@ def test_whoever_goes_on_asks_for_what_was_to_be_asked_when_the_pack_was_begun(t
         fetch_pack(corpus.part, corpus.store, PixelConfig(), corpus.config, (), Meter(), asking=goes_on)
         assert asked == []
         assert corpus.fetch() == ["fetched"] * 6
+    assert corpus.store.files(f"fetching/{corpus.part.pack}") == []
+
+
+@pytest.mark.parametrize(("owner", "name"), [(stage, "write_segment"), (Journal, "read")])
+def test_a_pack_that_another_worker_finishes_meanwhile_is_fetched_once(tmp_path, monkeypatch, owner, name):
+    """A runner may run a bundle twice at once: here the other one is whole just before this one writes."""
+    corpus, does, others = Corpus(tmp_path), getattr(owner, name), []
+
+    def after_another(*arguments, **options):
+        if not others:
+            others.append("begun")
+            others.append(corpus.fetch())
+        return does(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, after_another)
+    with corpus.up():
+        assert corpus.fetch() == others[1] == ["fetched"] * 6
+    assert len(read_attempts(corpus.store, corpus.part.pack)) == 6
     assert corpus.store.files(f"fetching/{corpus.part.pack}") == []
 
 
