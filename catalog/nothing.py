@@ -1,14 +1,18 @@
 """Words for nothing: what tools, archives and people write where there is no creator and no title.
 
 A text says nothing when all of it is such a word, in any case, with or without brackets, quotes and final stops, or has
-neither letter, digit nor symbol, or is markup around nothing. One word more and it says something: "None" is nobody,
-"Christopher None" is somebody. So a person who is called by one of these words alone is not credited by it, and the
-picture is refused rather than shipped as the work of `nan`; a first name, or an account's name beside it, mends that.
+neither letter, digit nor symbol, or is markup around nothing, once more escaped too. The same word several times
+("nan nan", of a first and a last name that were joined) says no more than it does once.
+One word more and it says something: "None" is nobody, "Christopher None" is somebody. So a person who is
+called by one of these words alone is not credited by it, and the picture is refused rather than shipped as the work of
+`nan`; a first name, or an account's name beside it, mends that.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from html import unescape
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,13 +27,18 @@ _LIKE_WORDS = 60
 """Longest text, without markup, that is compared with the words for nothing, in characters."""
 
 _OF_TOOLS = r"""nan|null|none|na|n/a|n.a|<na>|#n/a|#n/a n/a|#na|-nan|1.#ind|1.#qnan|#value!|#ref!|#name?|#null!
-    |undefined|not available|not applicable|not provided|not specified|not stated|not given|not set|not known
-    |unspecified|no data|no value|no information|no info|[object object]"""
+    |undefined|nonetype|none given|none provided|none available|none stated|not available|not applicable|not provided
+    |not specified|not stated|not given|not set|not known
+    |not recorded|not named|unspecified|no data|no value|no information|no info|[object object]"""
 _OF_FORMS = r"""nil|nat|n/d|n.d|void|empty|blank|missing|false|string|default|placeholder|tbd|tba|tbc|todo|unset
     |author|creator|artist|photographer|username|user name|your name|name|无|無|なし|없음|keine|keiner|kein|aucun
     |aucune|ninguno|ninguna|nenhum|nenhuma|nessuno|nessuna|geen|ingen|brak|żaden|нет|немає|žádný|semmi|yok"""
 """No names, and may well be titles."""
 _UNKNOWN = r"""unknown|unkown|unknow|unknwon|unk|not identified|unidentified|unbekannt|unbekannte|unbekannter
+    |nicht bekannt|nicht angegeben|nicht verfügbar|non connu|non identifié|non identifiée|non disponible|no disponible
+    |no conocido|no identificado|no identificada|não disponível|não identificado|não identificada|non identificato
+    |non noto|niet bekend|niet beschikbaar|nie podano|nie ustalono|nieustalony|nezjištěn|nezjištěno|belirtilmemiş
+    |неустановлен|не установлен|не известен|не известно|詳細不明|불명
     |inconnu|inconnue|desconocido|desconocida|desconhecido|desconhecida|desconegut|ezezaguna|descoñecido|sconosciuto
     |sconosciuta|ignoto|onbekend|okänd|okänt|ukjent|ukendt|óþekkt|tuntematon|teadmata|tundmatu|nezināms|nežinomas
     |nieznany|nieznana|neznámý|neznámá|neznámy|neznan|nepoznat|nepoznato|непознат|непознато|ismeretlen|necunoscut
@@ -39,7 +48,11 @@ _UNKNOWN = r"""unknown|unkown|unknow|unknwon|unk|not identified|unidentified|unb
     |keine angaben|k. a|k.a|o. a|ohne angabe|non renseigné|non précisé|non spécifié|sin especificar|no especificado
     |sin datos|não informado|não especificado|non specificato|niet opgegeven|нет данных|не указано|не указан
     |brak danych|nincs adat|bilgi yok"""
-_NO_NAME = r"""no name|noname|no-name|no_name|name unknown|nameless|unnamed|anonymous|anon|anonymus|anonym|anonyme
+_NO_NAME = r"""nobody|no one|self|myself|own work|eigenes werk|selbst|travail personnel|œuvre personnelle|trabajo propio
+    |obra propia|obra do próprio|opera propria|eigen werk|eget arbete|praca własna|vlastní dílo|собственная работа
+    |власна робота|投稿者自身による作品|自己的作品|自己
+    |no name|noname|no-name|no_name|name unknown|nameless|unnamed|anonymous|anon
+    |anonymus|anonym|anonyme
     |anónimo|anónima|anônimo|anonimo|anonima|anònim|anoniem|anonymt|anonimowy|anonim|anonymní|anonimno|аноним
     |анонимно|анонім|ανώνυμος|אנונימי|匿名|名無し|名無しさん|無名|无名|무명|익명|ẩn danh|ohne name|ohne namen
     |namenlos|sans nom|sin nombre|sem nome|senza nome|zonder naam|geen naam|uten navn|utan namn|uden navn|bez nazwy
@@ -47,7 +60,9 @@ _NO_NAME = r"""no name|noname|no-name|no_name|name unknown|nameless|unnamed|anon
     |author unknown|unknown artist|artist unknown|unknown photographer|photographer unknown|unknown creator
     |creator unknown|unknown user|unknown maker|maker unknown|unknown source|source unknown|unknown person|no author
     |no author given|no creator|no artist|no photographer|author not known|author not stated|not credited|uncredited
-    |unattributed|no attribution|anonymous author|anonymous artist|anonymous photographer|unknown or not provided
+    |kein autor|pas d'auteur|sans auteur|sin autor|sem autor|senza autore
+    |zonder auteur|bez autora|без автора|作者なし|unattributed|no attribution|anonymous author|anonymous artist
+    |anonymous photographer|unknown or not provided
     |unknown, unknown|unknown unknown|anonymous user|deleted user|deleted account|former member|unbekannter autor
     |unbekannter künstler|unbekannter fotograf|fotograf unbekannt|autor unbekannt|urheber unbekannt
     |künstler unbekannt|auteur inconnu|artiste inconnu|photographe inconnu|autor desconocido|fotógrafo desconocido
@@ -68,6 +83,12 @@ _NO_TITLE = r"""untitled|no title|notitle|title|title unknown|unknown title|with
 _AROUND = " \t\r\n\"'`´‘’‚‛“”„‟«»‹›()[]{}<>【】「」『』（）［］〈〉《》.,;:!?…。、，；：！？*_~|/\\-‐‑‒–—―·•="
 _NOT_SAID = frozenset("PZCM")
 """First letters of the Unicode categories of characters that say nothing by themselves."""
+
+
+_BETWEEN_WORDS = (re.compile(r"[\s,;|&+]+"), re.compile(r"[\s,;|&+/]+"))
+"""What stands between the words of "n/a, n/a", and of "unknown/unknown"."""
+_TAGS = re.compile(r"(?:\s|</?(?:a|b|br|div|em|font|i|p|small|span|strong|u)(?:\s[^<>]*|/)?>)+", re.IGNORECASE)
+"""Markup around nothing that is left when a text was escaped twice. "<Ada>" is a name."""
 
 
 def _folded(text: str) -> str:
@@ -118,7 +139,16 @@ def _is_one_of(text: str, words: frozenset[str]) -> bool:
     if len(plain) > _LIKE_WORDS:
         return False
     folded = _folded(plain)
-    return folded in words or _folded(text) in words or not any(map(_says, folded))
+    if not any(map(_says, folded)) or _TAGS.fullmatch(unescape(plain)):
+        return True
+    if folded in words or _folded(text) in words:
+        return True
+    return any(_is_repeated(folded, between, words) for between in _BETWEEN_WORDS)
+
+
+def _is_repeated(folded: str, between: re.Pattern[str], words: frozenset[str]) -> bool:
+    parts = {_folded(part) for part in between.split(folded)} - {""}
+    return len(parts) == 1 and parts <= words
 
 
 def _says(character: str) -> bool:

@@ -36,7 +36,7 @@ def captions(
     data = captions_page(opened, collected)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(data)
-    note_written(opened.store, str(out), "byline captions")
+    note_written(opened.store, str(out), "byline captions", version=opened.version)
     counts = [
         f"{len(collected.shown):,} of {collected.num_pictures:,} pictures",
         f"by {len(collected.by_captioner):,} {'captioner' if len(collected.by_captioner) == 1 else 'captioners'}",

@@ -81,7 +81,7 @@ def evaluate(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(plain_data, indent=2) + "\n", encoding="utf-8")
     page.write_text(evaluation_page(evaluation, plain_data), encoding="utf-8")
-    note_written(opened.store, str(page), "byline evaluate")
+    note_written(opened.store, str(page), "byline evaluate", version=opened.version)
     for report in plain_data["reports"]:
         low, high = report["interval"]
         print(f"{report['value']:9.4f}  [{low:.4f}, {high:.4f}]  {report['claim'].split(';')[0]}")

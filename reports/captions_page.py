@@ -99,6 +99,7 @@ def _picture(captioned: Captioned) -> Shown:
     facts = captioned.facts
     return {
         "url": captioned.picture,
+        "record_id": plain(facts.get("record_id")),
         "title": _short(facts.get("title")),
         "creator": _short(facts.get("creator")),
         "creator_url": safe_url(plain(facts.get("creator_url"))),

@@ -1,5 +1,6 @@
 """Load a TOML file into a frozen pydantic model, with errors that a person can act on."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from byline.catalog.errors import ConfigError
 ModelT = TypeVar("ModelT", bound=BaseModel)
 MAX_BYTES = 1 << 24
 MAX_DEPTH = 50
+_KEY_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?:\s*\.\s*{_KEY_PART}){{{MAX_DEPTH}}}")
+"""A key with more dots than tables may be nested: tomllib takes the square of their number."""
 
 
 def load_config(path: str | Path, model: type[ModelT]) -> ModelT:
@@ -46,7 +50,10 @@ def parse_toml(data: bytes, *, where: str) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{where} has more than {MAX_BYTES:,} bytes, as no config has; name a TOML file")
     try:
-        table = tomllib.loads(data.decode())
+        text = data.decode()
+        if _LONG_KEY.search(text):
+            raise RecursionError
+        table = tomllib.loads(text)
         refuse_deep(table)
     except RecursionError as error:
         raise ConfigError(f"{where} is nested too deep; at most {MAX_DEPTH} tables and lists in each other") from error

@@ -30,6 +30,8 @@ class Written:
     """The verb that wrote it."""
     sha256: str = ""
     """Digest of a page as it was written; empty of a folder and of a URL, and in what an older byline noted."""
+    version: str = ""
+    """Release whose pictures a page shows in other bytes than theirs; empty where the bytes tell what it shows."""
 
     @property
     def is_as_written(self) -> bool:
@@ -37,10 +39,10 @@ class Written:
         return bool(self.sha256) and _digest_of(self.path) == self.sha256
 
 
-def note_written(store: Store, path: str, by: str) -> None:
+def note_written(store: Store, path: str, by: str, *, version: str = "") -> None:
     """Note that a verb wrote this. A corpus that cannot be written to, or an export, keeps no note."""
     whole = path if "://" in path else absolute(path)
-    output = Written(path=whole, by=by, sha256=_digest_of(whole))
+    output = Written(path=whole, by=by, sha256=_digest_of(whole), version=version)
     try:
         if store.exists(layout.CORPUS_FILE):
             write_json(store, _note(output.path), asdict(output))

@@ -24,8 +24,8 @@ _WAYS = {
 }
 """Reason that refuses for what a source does not say -> what is missing, and what says it."""
 _READ_BY_NAME = {
-    **dict.fromkeys(("csv", "folder", "jsonl"), ("names 3",)),
-    **dict.fromkeys(("img2dataset", "parquet"), ("names 3", "inside 1")),
+    **dict.fromkeys(("csv", "folder", "jsonl"), ("names 4",)),
+    **dict.fromkeys(("img2dataset", "parquet"), ("names 4", "inside 1")),
 }
 """Readers that go by names -> the versions of `sources.names` and what it decides, and of what pictures in tables say
 of themselves: another reads every file anew."""

@@ -20,9 +20,12 @@ EVERYWHERE = (
         "<!-- x -->",
     ),
     *("<span class='fn'>Unknown</span>", "<i>n/a</i>", "&lt;unknown&gt;"),
+    *("&lt;br&gt;", "&lt;p&gt;&lt;/p&gt;", "&amp;nbsp;", "nan nan", "None, None", "N/A / N/A", "Unknown/unknown"),
+    *("null null null", "Nicht bekannt", "NoneType", "none given", "non identifi\u00e9", "no disponible"),
 )
 OF_CREATORS = (
     *("[no name]", "no name", "noname", "Anonymous", "anonyme", "\u533f\u540d", "\u4f5a\u540d", "\u540d\u7121\u3057"),
+    *("nobody", "Own work", "self", "Eigenes Werk", "kein Autor", "Nobody & nobody", "\u81ea\u5df1\u7684\u4f5c\u54c1"),
     *("Unknown author", "<a href='/wiki/x'>Unknown author</a>", "Author unknown", "Unbekannter Fotograf", "N.N."),
     *(
         "Auteur inconnu",
@@ -41,6 +44,7 @@ OF_CREATORS = (
     ),
 )
 OF_TITLES = (
+    "Untitled, untitled",
     *("untitled", "Untitled", "[Untitled]", "No title", "ohne Titel", "Sans titre", "sin t\u00edtulo", "\u7121\u984c"),
     *("\u0431\u0435\u0437 \u043d\u0430\u0437\u0432\u0430\u043d\u0438\u044f", "no caption"),
 )
@@ -57,6 +61,7 @@ NAMES = (
         "nanook",
         "\u5f20\u4f1f",
     ),
+    *("Duran Duran", "Nan Null", "&lt;Ada&gt;", "Boutros Boutros", "New New", "Self Portrait Studio"),
     *("anonymous_cat", "user 12", "Noname Studio", "Ignota", "<b>Ada</b>", "\U0001f431"),
 )
 TITLES = (

@@ -26,6 +26,7 @@ def test_no_policy_of_ours_admits_the_dedication_of_2004_or_a_mere_claim(path):
     rules = load_config(path, Policy).license
     assert license_reasons("CC-PDDC", rules) == ("license:CC-PDDC",)
     assert license_reasons("LicenseRef-public-domain", rules) == ("license:LicenseRef-public-domain",)
+    assert all(words in path.read_text() for words in ("dedication of 2004", '"CC-PDDC"'))
 
 
 def _load(tmp_path, text):

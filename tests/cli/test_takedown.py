@@ -166,6 +166,21 @@ def test_what_has_it_outside_of_the_corpus_is_named_and_pages_are_deleted_when_a
 
 
 @pytest.mark.slow
+def test_a_page_of_pictures_that_are_encoded_anew_is_named_as_made_of_the_version_or_by_its_records(folder):
+    version = Release(str(folder / "corpus/releases/small")).version
+    assert _byline("captions", "corpus/releases/small", "--out", "captions.html", cwd=folder).returncode == 0
+    shutil.copy(folder / "captions.html", folder / "copied.html")
+    assert _byline("captions", "corpus/releases/small", "--out", "edited.html", cwd=folder).returncode == 0
+    (folder / "edited.html").write_text("<p>without any record's id</p>")
+    done = _byline("takedown", "apply", "--record", "test:0", "--pages", "--yes", cwd=folder)
+    assert done.returncode == 0
+    assert f"deleted: {folder / 'captions.html'}" in done.stderr
+    assert f"not reached: page {folder / 'copied.html'}: it names the record" in done.stderr
+    edited = f"not reached: page {folder / 'edited.html'}: it shows pictures of version {version}, which had it"
+    assert edited in done.stderr
+
+
+@pytest.mark.slow
 def test_a_part_of_a_name_takes_nothing_down_but_lists_who_has_it(folder):
     before = tree_digest(folder / "corpus")
     for verb in (["find"], ["apply", "--yes"]):

@@ -28,6 +28,7 @@ NAMED = 5
 """Files of a folder that are named; of further ones the number is told."""
 MAX_PAGE_BYTES = 1 << 30
 HAD: dict[str, str] = {
+    "page": "it shows pictures of version {}, which had it",
     "export": "an export of version {}, which had it; delete it and export the release again",
     "run": "a run trained on version {}, which had it: its feed may hold it encoded, and its checkpoints saw it; "
     "delete its folder 'feed' (or machine.cache), and train on the new version",
@@ -127,6 +128,8 @@ def _written(
     """Return what of a page, an export or a run still has what goes; none for what is gone or has nothing of it."""
     if is_file(written.path):
         detail = _page(Path(written.path), matcher, words)
+        if detail is None and written.version in versions:
+            detail = HAD["page"].format(written.version)
         return Beyond(kind="page", path=written.path, told=f"{detail}; by {written.by}") if detail else None
     kind: Literal["export", "run"] = "run" if written.by == BY_TRAINING else "export"
     try:

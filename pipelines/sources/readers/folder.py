@@ -35,7 +35,7 @@ from byline.pipelines.sources.readers.sidecars import (
     read_table,
     tables_of,
 )
-from byline.pipelines.sources.readers.values import line_of, size_of, tags_of, text_of
+from byline.pipelines.sources.readers.values import line_of, size_of, tags_of, text_of, title_and_tags
 
 COORDINATES = frozenset({"latitude", "longitude"})
 _LIKE_A_MEMBER = re.compile(r".*#\d+[+@]\d+", re.DOTALL)
@@ -185,17 +185,18 @@ class _Folder:
             sha256=row_digest({"file": name, "said": layers}),
             retrieved_at=text_of("retrieved_at", first.get("retrieved_at")),
         )
+        title, tags = title_and_tags(line_of("title", first.get("title")), tags_of(first.get("tags")))
         return ImageRecord(
             source=self.source,
             id=text_of("id", first.get("id")) or name,
             url=text_of("url", first.get("url")) or f"held:{quote(name)}",
             landing_url=text_of("landing_url", first.get("landing_url")),
             license_claims=picture.claims(),
-            title=line_of("title", first.get("title")),
+            title=title,
             creator=line_of("creator", first.get("creator")),
             creator_url=text_of("creator_url", first.get("creator_url")),
             description=line_of("description", first.get("description")),
-            tags=tags_of(first.get("tags")),
+            tags=tags,
             width=_pixels("width", first, inside.width),
             height=_pixels("height", first, inside.height),
             extras=picture.extras(),

@@ -17,7 +17,7 @@ from byline.catalog.text import one_line
 from byline.pipelines.sources.readers.files import metadata_of
 from byline.pipelines.sources.readers.names import AmbiguousNameError, field_of, is_file_name, nearest, one_of, texts_of
 from byline.pipelines.sources.readers.options import FIELDS, PICTURE, ReadOptions
-from byline.pipelines.sources.readers.values import as_text, line_of, size_of, tags_of, text_of
+from byline.pipelines.sources.readers.values import as_text, line_of, size_of, tags_of, text_of, title_and_tags
 
 CLAIMS = ("license", "license_url")
 SUFFIXES_BESIDE = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -152,6 +152,7 @@ def record_of(
     if record_id is None:
         raise KeyError("id")
     lines = {name: line_of(name, values.get(name)) for name in ("title", "creator", "description")}
+    title, tags = title_and_tags(lines["title"], tags_of(values.get("tags")))
     claims = [(columns.fields[name], text_of(name, values[name])) for name in CLAIMS if name in values]
     return ImageRecord(
         source=source,
@@ -159,11 +160,11 @@ def record_of(
         url=url,
         landing_url=text_of("landing_url", values.get("landing_url")),
         license_claims=tuple((name, text) for name, text in claims if text is not None),
-        title=lines["title"],
+        title=title,
         creator=lines["creator"],
         creator_url=text_of("creator_url", values.get("creator_url")),
         description=lines["description"],
-        tags=tags_of(values.get("tags")),
+        tags=tags,
         width=size_of("width", values.get("width")),
         height=size_of("height", values.get("height")),
         extras=tuple((name, as_text(row[name])) for name in columns.extras if row.get(name) not in (None, "")),

@@ -21,6 +21,9 @@ MAX_LIST_CHARACTERS = 20_000
 _NAMED = re.compile(r"""["'](?:name|tag|label|term)["']\s*:\s*(?:"([^"\\]*)"|'([^'\\]*)')""")
 _QUOTED = re.compile(r""""([^"\\]*)"|'([^'\\]*)'""")
 _POSTGRES = re.compile(r"\{[^{}:\n]*\}")
+_LIST = re.compile(r"""(?:array|set|frozenset)?[(\[{]+\s*(?:u?["']|\{|\[)""")
+"""How a list begins that is written as text: texts in quotes, or objects. "[Sea, boat]" may be a title."""
+_CLOSING = {"[": "]", "{": "}", "(": ")"}
 _APART = re.compile(r"""["']\s+["']""")
 """What stands between texts without a comma, as numpy writes them."""
 
@@ -86,13 +89,27 @@ def line_of(field: str, value: Any) -> str | None:
 def tags_of(value: Any) -> tuple[str, ...]:
     """Return the tags of a list, each once: of texts, or of objects with names; of an object with a number for each.
 
-    Text may be a list too, as JSON, Python, numpy or PostgreSQL write it; else it has commas between its tags, or,
-    where it has none, semicolons or bars. Of a list that is cut short what is whole counts: its brackets are no tag,
-    nor is an object without a name.
+    Text may be a list too, as JSON, Python (tuples and sets too), numpy or PostgreSQL write it; else it has commas
+    between its tags, or, where it has none, semicolons or bars. Of a list that is cut short what is whole counts:
+    its brackets are no tag, nor is an object without a name.
     """
     tags = _split(text_of("tags", value) or "") if isinstance(value, str) else _items(value)
     lines = (line_of("a tag", tag) for tag in tags if not isinstance(name_in(tag), Mapping))
     return tuple(dict.fromkeys(line for line in lines if line is not None))
+
+
+def title_and_tags(title: str | None, tags: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """Return what a record says in words: a list that stands as text where a title should is tags, and no title."""
+    return (None, tags or tags_of(title)) if title and _is_list(title) else (title, tags)
+
+
+def _is_list(text: str) -> bool:
+    """Tell whether all of a text is a list in quotes, which may be cut short: "['Sea'] by Ada" is none."""
+    begin = _LIST.match(text)
+    if begin is None:
+        return False
+    closing = _CLOSING[next(filter(_CLOSING.__contains__, text))]
+    return text.endswith(closing) or (closing not in text and len(_QUOTED.findall(text)) > 1)
 
 
 def _items(value: Any) -> list[Any]:
@@ -111,10 +128,13 @@ def _is_number(value: Any) -> bool:
 
 
 def _split(text: str) -> list[Any]:
-    is_list = text.startswith(("[", "{", "array(")) and (text.endswith(("]", "}", ")")) or '"' in text or "'" in text)
+    is_open = text.startswith(("[", "{", "array(")) and (text.endswith(("]", "}", ")")) or '"' in text or "'" in text)
+    is_list = is_open or _is_list(text)
     if is_list or (text.startswith('"') and text.endswith('"')):
         text = text if is_list else f"[{text}]"
         parsed = _read(text) if len(text) <= MAX_LIST_CHARACTERS else None
+        if isinstance(parsed, list) and len(parsed) == 1 and isinstance(parsed[0], str) and _is_list(parsed[0]):
+            return _split(parsed[0])  # it was written as text twice
         return _items(parsed) if isinstance(parsed, list | dict) else _texts_in(text)
     mark = next((mark for mark in (",", ";", "|") if mark in text), ",")
     return list(text.split(mark))
@@ -133,7 +153,7 @@ def _read(text: str) -> Any:
 
 def _texts_in(text: str) -> list[Any]:
     """Return the texts of a list that is written in another way or is cut short: what has a name, or is in quotes."""
-    if _POSTGRES.fullmatch(text):
+    if _POSTGRES.fullmatch(text) and not text.startswith("{'"):
         return next(csv.reader([text[1:-1]], skipinitialspace=True, escapechar="\\"), [])
     named = [first or other for first, other in _NAMED.findall(text)]
     if named or "{" in text[1:]:

@@ -31,6 +31,8 @@ CORPUS_ERRORS = [
     ("num_packs = 3", f"num_packs = {'1' * 5000}", "is not TOML: Exceeds the limit"),
     ('name = "small"', f"name = {'[' * 5000}{']' * 5000}", "is nested too deep; at most 50"),
     ("[fetch]", f"[metrics{'.a' * 5000}]\nb = 1\n[fetch]", "is nested too deep; at most 50"),
+    ('name = "small"', f"name{'.a' * 500_000} = 1", "is nested too deep; at most 50"),
+    ('name = "small"', "name = { a" + '. "a"' * 500_000 + " = 1 }", "is nested too deep; at most 50"),
     ("num_packs = 3", "", "missing key 'num_packs' in [sources.0]"),
     ('reader = "yfcc"', 'reader = "yfc"', "sources.0.reader: no reader 'yfc'; known: commons, "),
     (

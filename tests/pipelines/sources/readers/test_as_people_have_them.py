@@ -21,7 +21,7 @@ from byline.pipelines.sources.readers.json_lines import read_jsonl
 from byline.pipelines.sources.readers.options import ReadOptions
 from byline.pipelines.sources.readers.parquet import read_parquet
 from byline.pipelines.sources.readers.taken import names_taken
-from byline.pipelines.sources.readers.values import tags_of, text_of
+from byline.pipelines.sources.readers.values import tags_of, text_of, title_and_tags
 from tests.pipelines.sources.readers.folders import a_folder, a_jpeg, one_record, problems_in
 
 SEA = ("sea", "old boat")
@@ -39,6 +39,10 @@ SEA = ("sea", "old boat")
         ("{sea,old boat}", SEA),
         ('{"sea": 0.9, "old boat": 0.1}', SEA),
         ('"sea","old boat"', SEA),
+        ("('sea', 'old boat')", SEA),
+        ("{'sea', 'old boat'}", SEA),
+        ("set(['sea', 'old boat'])", SEA),
+        ('"[\\"sea\\", \\"old boat\\"]"', SEA),
         ("sea; old boat", SEA),
         ("sea|old boat", SEA),
         ("sea, old boat", SEA),
@@ -56,6 +60,21 @@ SEA = ("sea", "old boat")
 )
 def test_tags_are_read_however_a_list_is_written_and_its_brackets_are_none(said, tags):
     assert tags_of(said) == tags
+
+
+LISTS = (
+    *('["sea", "old boat"]', "['sea', 'old boat']", "['sea' 'old boat']", '[{"name": "sea"}, {"name": "old boat"}]'),
+    *("('sea', 'old boat')", "{'sea', 'old boat'}", '{"sea": 0.9, "old boat": 0.1}', '["sea", "old boat", "har'),
+)
+TITLES = ("[Sea, old boat]", "['Sea'] by Ada", "'Allo 'Allo!", '"Big Bell" at night', "['Allo 'Allo")
+
+
+@pytest.mark.parametrize(("title", "kept", "tags"), [(t, None, SEA) for t in LISTS] + [(t, t, ()) for t in TITLES])
+def test_a_list_where_a_title_should_be_is_tags(title, kept, tags, tmp_path):
+    assert title_and_tags(title, ()) == (kept, tags)
+    assert title_and_tags(title, ("old",)) == (kept, ("old",))
+    record = one_record(tmp_path, {"a.jpg": a_jpeg(), "a.jpg.json": {"text": title}})
+    assert (record.title, record.tags) == (kept, tags)
 
 
 @pytest.mark.parametrize(("said", "text"), [(12.0, "12"), (float(2**40), str(2**40)), (7, "7")])
