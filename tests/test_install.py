@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.apis import the_apis
+from tests.certificates import a_certificate
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -61,6 +64,14 @@ def test_an_old_pip_is_told(tmp_path):
 def test_an_index_that_is_not_reached_is_told(tmp_path):
     done = _install(tmp_path, PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="1", PIP_FIND_LINKS="")
     assert "no package index is reached: check the network" in _last_line(done)
+
+
+@pytest.mark.slow
+def test_an_index_whose_certificate_is_not_trusted_is_told(tmp_path):
+    with the_apis(certificate=a_certificate(tmp_path, begins=2020, ends=2040)) as server:
+        index = f"https://127.0.0.1:{server.server_port}/simple"
+        done = _install(tmp_path, PIP_INDEX_URL=index, PIP_RETRIES="0", PIP_FIND_LINKS="")
+    assert "name the file of its authority in PIP_CERT" in _last_line(done)
 
 
 @pytest.mark.slow
