@@ -115,6 +115,7 @@ def _flink():
     return deployment, {key: part for key, part in deployment.items() if key in {"spec", "status"}}
 
 
+@pytest.mark.slow
 def test_the_manifest_for_flink_is_what_its_operator_knows():
     schema = _schema_of_flink()
     deployment, checked = _flink()

@@ -42,6 +42,7 @@ def test_time_grows_with_the_length_alone(reader):
     assert [seed for seed in SEEDS if not grows_linearly(READERS[reader], seed)] == []
 
 
+@pytest.mark.slow
 def test_a_square_is_told_from_a_line():
     def pairs(text: str) -> int:
         return sum(text[start:].count("\n") for start in range(len(text)) for _ in range(3))

@@ -49,6 +49,7 @@ def test_what_cannot_be_used_is_one_line_and_exit_code_2(arguments, message, tmp
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_what_follows_two_dashes_goes_to_beam(tmp_path):
     config = a_corpus(tmp_path, num_pictures=1, num_packs=1)

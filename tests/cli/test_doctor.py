@@ -7,6 +7,7 @@ import sys
 import time
 
 import boto3
+import pytest
 from moto.server import ThreadedMotoServer
 
 from byline.doctor.machine import clock_line, disk_line
@@ -119,6 +120,7 @@ def test_a_config_that_cannot_be_read_is_a_line(tmp_path):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_reached_is_a_line(tmp_path):
     config = a_corpus(tmp_path, num_pictures=2, root="s3://bucket/corpus")
     nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
@@ -132,6 +134,7 @@ def test_a_store_that_cannot_be_reached_is_a_line(tmp_path):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_store_of_s3_is_written_to_and_its_clock_compared(tmp_path):
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()

@@ -51,6 +51,7 @@ def _describe_run(folder: Path) -> None:
     describe(run, Release(corpus), num_ranks=1, device="cpu").write(folder / "run")
 
 
+@pytest.mark.slow
 def test_find_shows_and_removes_nothing(folder):
     before = tree_digest(folder / "corpus")
     done = _byline("takedown", "find", "--picture", PHOTO, cwd=folder)
@@ -113,6 +114,7 @@ def test_a_file_that_byline_did_not_write_is_neither_overwritten_nor_deleted(fol
     assert tree_digest(folder / "corpus") == before
 
 
+@pytest.mark.slow
 def test_what_took_the_place_of_the_page_is_named_when_a_takedown_is_completed(folder):
     store = Store(str(folder / "corpus"))
     assert _byline("takedown", "find", "--record", "test:0", cwd=folder).returncode == 0
@@ -125,6 +127,7 @@ def test_what_took_the_place_of_the_page_is_named_when_a_takedown_is_completed(f
     assert (folder / "takedown.html").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_page_that_was_edited_is_named_and_stays(folder):
     assert _byline("report", "corpus/releases/small", "--out", "report.html", cwd=folder).returncode == 0
     with (folder / "report.html").open("a") as file:
@@ -136,6 +139,7 @@ def test_a_page_that_was_edited_is_named_and_stays(folder):
     assert (folder / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_what_has_it_outside_of_the_corpus_is_named_and_pages_are_deleted_when_asked(folder, built):
     (folder / "reports").mkdir()
     pages = ["elsewhere.html", "reports/report.html", "moved.html"]
@@ -161,6 +165,7 @@ def test_what_has_it_outside_of_the_corpus_is_named_and_pages_are_deleted_when_a
     assert (folder / "of-another.html").exists(), "it shows another picture"
 
 
+@pytest.mark.slow
 def test_a_page_of_pictures_that_are_encoded_anew_is_named_as_made_of_the_version_or_by_its_records(folder):
     version = Release(str(folder / "corpus/releases/small")).version
     assert _byline("captions", "corpus/releases/small", "--out", "captions.html", cwd=folder).returncode == 0
@@ -175,6 +180,7 @@ def test_a_page_of_pictures_that_are_encoded_anew_is_named_as_made_of_the_versio
     assert edited in done.stderr
 
 
+@pytest.mark.slow
 def test_a_part_of_a_name_takes_nothing_down_but_lists_who_has_it(folder):
     before = tree_digest(folder / "corpus")
     for verb in (["find"], ["apply", "--yes"]):
@@ -189,6 +195,7 @@ def test_a_part_of_a_name_takes_nothing_down_but_lists_who_has_it(folder):
     assert "3 of 3 records" in named.stderr
 
 
+@pytest.mark.slow
 def test_check_finds_what_somebody_put_back(folder):
     _byline("takedown", "apply", "--record", "test:0", "--yes", cwd=folder)
     (folder / "corpus/shards/forgotten.bin").write_bytes(b"x" * 77 + PHOTO.read_bytes()[-4000:])
@@ -197,6 +204,7 @@ def test_check_finds_what_somebody_put_back(folder):
     assert "left: shards/forgotten.bin at byte" in checked.stdout
 
 
+@pytest.mark.slow
 def test_check_names_what_it_could_not_read_and_proves_nothing_of_it(folder):
     _byline("takedown", "apply", "--record", "test:0", "--yes", cwd=folder)
     with zipfile.ZipFile(folder / "corpus/shards/put-away.zip", "w") as archive:

@@ -69,6 +69,7 @@ def test_the_promised_recall_is_kept(distance):
     assert found >= promised_recall(256, distance) - 3 * np.sqrt((1 - promised_recall(256, distance)) / len(originals))
 
 
+@pytest.mark.slow
 def test_nothing_is_missed_within_the_exact_distance():
     assert [promised_recall(256, bits) == 1 for bits in (20, 21)] == [True, False]
     assert [promised_recall(64, bits) == 1 for bits in (8, 9)] == [True, False]

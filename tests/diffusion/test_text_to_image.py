@@ -28,6 +28,7 @@ def checkpoint(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_bytes(checkpoint):
     pictures = [TextToImage.load(checkpoint).sample(["a", "b"], QUICK).numpy() for _ in range(2)]
     first, second = (grid_png(each, ["a", "b"], notes={"seed": "0"}) for each in pictures)

@@ -19,6 +19,8 @@ from byline.evaluation.two_tower import Pairs, train_towers
 from tests.evaluation.towers import a_dinov2, saved
 from tests.training.builders import a_release
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = [f"prompt {number % 30}" for number in range(60)]
 PIXELS = np.zeros((60, 3, 8, 8), np.uint8)
 
@@ -69,7 +71,6 @@ def test_too_few_are_refused(prompts, message):
         measure_agreement(PIXELS[: len(prompts)], prompts, _Given(np.ones((60, 30))), seed=0)
 
 
-@pytest.mark.slow
 def test_towers_find_the_text_of_pictures_they_never_saw():
     random = np.random.default_rng(0)
     kinds = random.integers(0, 40, 600)
@@ -86,7 +87,6 @@ def test_towers_find_the_text_of_pictures_they_never_saw():
     assert (mixed.similarities(features[500:], words).argmax(1) == kinds[500:]).mean() < 0.3
 
 
-@pytest.mark.slow
 def test_towers_are_a_function_of_pairs_and_seed():
     random = np.random.default_rng(0)
     features, words = random.normal(size=(50, 6)), random.normal(size=(50, 5))
@@ -110,7 +110,6 @@ def kept(tmp_path_factory):
     return scorer, folder / "kept", release
 
 
-@pytest.mark.slow
 def test_a_scorer_is_kept_and_says_what_it_learned_from(kept):
     scorer, folder, release = kept
     again = load_scorer(str(folder), device="cpu")

@@ -25,6 +25,8 @@ from harness.run_configs import write_toml
 from tests.evaluation.towers import a_dinov2, saved
 from tests.training.builders import a_diffusion_run, a_release, an_autoencoder
 
+pytestmark = pytest.mark.slow
+
 WATCH = {"validation": {"every_images": 24, "images": 60, "levels": 5}}
 ALSO_REFUSED = ["agreement", "color", "shape", "stripes"]
 """The pictures are random colors, and their captions numbers."""
@@ -55,7 +57,6 @@ def written(trained, tmp_path_factory):
     return out
 
 
-@pytest.mark.slow
 def test_the_numbers_are_those_of_the_library(trained, written):
     checkpoint, release_url, tower = trained
     held_out = read_pictures(Release(release_url), "heldout", side_px=16)
@@ -69,7 +70,6 @@ def test_the_numbers_are_those_of_the_library(trained, written):
         assert told[one.name]["n"] == 60
 
 
-@pytest.mark.slow
 def test_the_loss_is_what_the_run_logged(trained, written):
     (logged,) = read_entries(Path(trained[0]) / VALIDATION, ValidationEntry)
     told = json.loads(written.read_text())
@@ -97,7 +97,6 @@ def test_the_page_shows_the_numbers_and_the_pictures(written):
     assert not page.select("[style], [onclick]")
 
 
-@pytest.mark.slow
 def test_again_is_the_same_to_the_byte(trained, tmp_path):
     texts = []
     for name in ("a", "b"):
@@ -115,7 +114,6 @@ def test_the_command_that_is_told_makes_it_again(trained, tmp_path):
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
-@pytest.mark.slow
 def test_only_what_is_asked_for_is_measured(trained, tmp_path):
     assert _evaluated(trained, tmp_path / "e.json", "--measures", "loss").exit_code == 0
     told = json.loads((tmp_path / "e.json").read_text())

@@ -22,6 +22,8 @@ from byline.training.run import run
 from harness.run_configs import write_toml
 from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = ["a red circle", "words that are many more than the tokens that are read of them " * 3]
 STATISTICS = {"latents_mean": [0.5, -0.5, 1.0, 0.0], "latents_std": [1.0, 2.0, 0.5, 1.0], "scaling_factor": 0.7}
 DRAW = """
@@ -73,7 +75,6 @@ def drawn_without_byline(model: Path, out: Path, *, steps: int) -> np.ndarray:
     return drawn.transpose(0, 3, 1, 2)
 
 
-@pytest.mark.slow
 def test_diffusers_alone_draws_the_pictures_of_byline_sample(trained, exported, tmp_path):
     ours = TextToImage.load(trained[0]).sample(
         PROMPTS, SamplingConfig(num_inference_steps=5, guidance_rescale=0.3, seed=7)

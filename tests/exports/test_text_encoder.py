@@ -65,6 +65,7 @@ def test_transformers_alone_reads_texts_as_byline_does(trained, tmp_path):
     assert ours.provenance.checkpoint == info.digest
 
 
+@pytest.mark.slow
 def test_an_export_scores_pictures_by_their_captions(trained):
     folder, _ = trained
     scorer = ClipScorer.load(str(folder / "text"), device="cpu")

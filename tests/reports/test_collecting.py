@@ -34,6 +34,7 @@ def _atlas(data):
     return Image.open(BytesIO(base64.b64decode(data.atlas.partition(",")[2])))
 
 
+@pytest.mark.slow
 def test_every_cell_shows_its_picture_in_the_middle(release):
     data = collect(release)
     atlas = _atlas(data)

@@ -105,6 +105,7 @@ def _told(ranks: Ranks, facts: list[dict[str, Any]]) -> tuple[int, str]:
     return 0, written.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("facts", "line"),
     [

@@ -96,6 +96,7 @@ def _tiny(tmp_path, **overrides):
     )
 
 
+@pytest.mark.slow
 def test_a_tiny_run_is_estimated_whole(tmp_path):
     found = estimate(_tiny(tmp_path), A100, gpus=1)
     assert found.save_bytes == 16 * found.num_parameters

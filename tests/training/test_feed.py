@@ -180,6 +180,7 @@ def test_a_caption_that_is_dropped_is_the_text_of_nothing(folder):
     assert torch.equal(text_BLD, none_LD.half().expand_as(text_BLD))
 
 
+@pytest.mark.slow
 def test_a_corpus_in_a_bucket_is_read_through_files_of_this_machine(folder, tmp_path, bucket):
     ranks = Ranks(rank=0, size=1, device=CPU)
     local = rows_of(a_task(folder, "local"), ranks)

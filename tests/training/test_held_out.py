@@ -1,5 +1,6 @@
 """What is held out is divided over ranks: each picture is measured on once, and by the same numbers whoever has it."""
 
+import pytest
 import torch
 
 from byline.catalog.corpora.manifest import Release
@@ -39,6 +40,7 @@ def test_every_picture_is_of_one_rank_and_a_rank_may_have_none(tmp_path):
     assert list(parts[3].passes(0, 64)) == []
 
 
+@pytest.mark.slow
 def test_noise_and_timesteps_are_of_the_picture_and_the_level(tmp_path):
     (whole,), parts = shares(tmp_path / "one", size=1), shares(tmp_path / "three", size=3)
     for level in range(2):

@@ -41,6 +41,7 @@ def a_pixel_run(release, folder, **overrides):
     return a_diffusion_run(release, folder, None, **{**settings, **overrides})
 
 
+@pytest.mark.slow
 def test_a_transformer_of_pixels_trains_draws_and_goes_on_to_the_bit(tmp_path):
     release = a_release(tmp_path / "c")
     whole = a_pixel_run(release, tmp_path / "whole", watch=WATCH)
@@ -78,6 +79,7 @@ def test_inputs_of_a_model_of_pixels_are_the_pixels(tmp_path):
             assert ((t > 0) & (t < 1000)).all()
 
 
+@pytest.mark.slow
 def test_a_unet_of_a_flow_leaves_as_a_pipeline(tmp_path):
     noise = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 2.0}
     release, autoencoder = a_release(tmp_path / "c"), an_autoencoder(tmp_path / "vae")
@@ -92,6 +94,7 @@ def test_a_unet_of_a_flow_leaves_as_a_pipeline(tmp_path):
     assert np.array_equal(np.asarray(theirs.images[0]).transpose(2, 0, 1), ours[0].numpy())
 
 
+@pytest.mark.slow
 def test_guidance_of_a_model_that_always_had_a_caption_is_refused(tmp_path):
     release, autoencoder = a_release(tmp_path / "c"), an_autoencoder(tmp_path / "vae")
     config = a_diffusion_run(release, tmp_path / "run", autoencoder, caption_drop_prob=0)

@@ -49,6 +49,7 @@ def _waited(ranks: Ranks) -> str:
     return "together"
 
 
+@pytest.mark.slow
 def test_a_rank_that_works_longer_than_the_others_are_patient_is_waited_for():
     assert on_ranks(2, _waited) == ["together", "together"]
 

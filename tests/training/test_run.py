@@ -63,6 +63,7 @@ def test_an_autoencoder_run_saves_what_diffusers_loads(tmp_path):
     assert AutoencoderKL.from_pretrained(folder / "vae_ema", use_safetensors=True).config.scaling_factor > 0
 
 
+@pytest.mark.slow
 def test_a_diffusion_run_saves_what_diffusers_loads(tmp_path):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
     store = Store(str(tmp_path / "corpus"))

@@ -28,6 +28,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_a_run_in_a_bucket_goes_on_elsewhere_to_the_same_bits(tmp_path, bucket, monkeypatch):
     release = a_release(tmp_path / "corpus")
     run(write_toml(tmp_path / "whole.toml", an_autoencoder_run(release, tmp_path / "whole")))

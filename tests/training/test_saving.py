@@ -97,6 +97,7 @@ def test_torchrun_starts_ranks_again_which_go_on(tmp_path):
     assert open_checkpoint(tmp_path / "killed")[1] == open_checkpoint(tmp_path / "whole")[1]
 
 
+@pytest.mark.slow
 def test_a_run_is_extended_and_says_what_that_means(tmp_path, capsys):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
     config = a_diffusion_run(release, tmp_path / "run", autoencoder, images=16)
@@ -142,6 +143,7 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path, weights, suffix):
     assert all(torch.allclose(before[name], after[name], atol=1e-9) for name in before)
 
 
+@pytest.mark.slow
 def test_what_a_run_started_from_counts_for_what_it_has_seen(tmp_path):
     url = a_release(tmp_path / "corpus", train=8)
     run(write_toml(tmp_path / "first.toml", an_autoencoder_run(url, tmp_path / "first", images=16)))
@@ -155,6 +157,7 @@ def test_what_a_run_started_from_counts_for_what_it_has_seen(tmp_path):
     assert sum(alone.values()) == 24
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_run_may_have_another_size(tmp_path):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
     run(write_toml(tmp_path / "small.toml", a_diffusion_run(release, tmp_path / "small", autoencoder, images=8)))
@@ -206,6 +209,7 @@ def test_another_kind_of_model_is_no_start(tmp_path):
         run(write_toml(tmp_path / "run.toml", config))
 
 
+@pytest.mark.slow
 def test_frozen_models_are_saved_as_they_are(tmp_path):
     release, autoencoder = a_release(tmp_path / "corpus"), an_autoencoder(tmp_path / "vae")
     run(write_toml(tmp_path / "run.toml", a_diffusion_run(release, tmp_path / "run", autoencoder, images=8)))

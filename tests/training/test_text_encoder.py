@@ -2,6 +2,7 @@
 
 import shutil
 
+import pytest
 import torch
 from transformers import AutoTokenizer, CLIPModel
 
@@ -39,6 +40,7 @@ def test_a_run_goes_on_from_any_checkpoint_to_the_same_bits(tmp_path):
     assert losses_of(tmp_path / "run") == losses
 
 
+@pytest.mark.slow
 def test_a_diffusion_run_reads_it_and_keeps_it(tmp_path):
     release = a_release(tmp_path / "corpus")
     run(write_toml(tmp_path / "text.toml", a_text_encoder_run(release, tmp_path / "text")))

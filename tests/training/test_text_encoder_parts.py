@@ -24,6 +24,8 @@ from byline.training.text_encoder_task import new_network
 from tests.training.builders import SIDE_PX, a_text_encoder_run
 from tests.training.gloo import on_ranks
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 CAPTIONS = ["Red heart", "red square", "a red heart on a square", "heart", "Zeichnung: Äpfel", "square"]
 BATCH = 8
@@ -58,7 +60,6 @@ def test_more_ranks_make_a_pass_small_enough_and_fewer_do_not(tmp_path):
         config.require_one_pass(1)
 
 
-@pytest.mark.slow
 def test_a_dry_run_counts_its_weights(tmp_path):
     config = a_text_encoder_run("c/releases/r", tmp_path)
     told = estimate(config, find_hardware("cpu", num_ranks=1, usd_per_hour=None, mfu=None), gpus=1)
@@ -127,7 +128,6 @@ def losses(ranks: Ranks, folder: Path, deepspeed: str) -> list[float]:
     return found
 
 
-@pytest.mark.slow
 def test_any_number_of_ranks_has_the_gradient_of_one(tmp_path):
     (alone,) = on_ranks(1, gradients, tmp_path)
     assert min(float(gradient.norm()) for name, gradient in alone.items() if "k_proj.bias" not in name) > 1e-4

@@ -69,6 +69,7 @@ def test_what_was_asked_for_is_there(watched):
     assert not (watched / "plain" / VALIDATION).exists()
 
 
+@pytest.mark.slow
 def test_the_last_grid_is_what_the_checkpoint_draws(watched):
     config = SamplesConfig(**SAMPLES)
     pictures = TextToImage.load(watched / "watched").sample(["a", "b"], config).numpy()
@@ -94,6 +95,7 @@ def test_tensorboard_shows_what_the_logs_say(watched):
     assert scalars_of(watched / "watched", "held out/level 1") == levels
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_takes_back_what_came_later(watched, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(watched / "watched", folder)
@@ -105,6 +107,7 @@ def test_a_run_that_goes_on_takes_back_what_came_later(watched, tmp_path):
     assert (validations_of(folder), grids_of(folder), scalars_of(folder, "held out/loss")) == before
 
 
+@pytest.mark.slow
 def test_what_is_held_out_does_not_depend_on_the_seed(watched, tmp_path):
     release, autoencoder = f"{watched}/corpus/releases/tiny", str(watched / "vae")
     config = a_diffusion_run(release, tmp_path / "run", autoencoder, watch=WATCH, seed=7, images=8)

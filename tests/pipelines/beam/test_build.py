@@ -79,6 +79,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_release(small, tmp_path):
     assert list(verify(again)) == []
 
 
+@pytest.mark.slow
 def test_what_may_pass_is_asked_again_and_what_is_settled_is_not(tmp_path):
     picture = encoded(a_picture(1))
     answers = {"/good": (200, "image/jpeg", picture), "/busy": (503, "text/html", b"")}
@@ -97,6 +98,7 @@ def test_what_may_pass_is_asked_again_and_what_is_settled_is_not(tmp_path):
     assert release.manifest.counts["admitted"] == 2
 
 
+@pytest.mark.slow
 def test_a_corrected_title_is_captioned_anew_and_nothing_is_fetched_again(tmp_path):
     with a_server({"/a": (200, "image/jpeg", encoded(a_picture(1)))}) as (base, asked):
         config = str(write_corpus(tmp_path, [a_yfcc_line("a", f"{base}/a", title="teh fox")]))
@@ -117,6 +119,7 @@ def test_a_deleted_shard_is_written_again(tmp_path):
     assert release.manifest.counts["admitted"] == 2
 
 
+@pytest.mark.slow
 def test_other_verdicts_are_another_version(tmp_path):
     lines = [a_yfcc_line("a", "https://pictures.example/0.jpg"), a_yfcc_line("b", "http://x/b", licenseurl="")]
     config = str(write_corpus(tmp_path, lines))
@@ -142,6 +145,7 @@ def test_blip2_captions_a_corpus(tmp_path):
     assert all(captions_of(release).values())
 
 
+@pytest.mark.slow
 def test_a_widened_policy_fetches_only_what_is_new(tmp_path):
     config = a_corpus(tmp_path, num_pictures=4, num_packs=1)
     narrow = POLICY.replace('["CC0", "CC-BY", "CC-BY-SA"]', '["CC-BY"]')

@@ -50,6 +50,7 @@ def test_an_odd_picture_is_a_picture(tmp_path):
     assert sizes["test:rotated"] == (64, 96)
 
 
+@pytest.mark.slow
 def test_a_bad_element_becomes_a_row_with_an_outcome(tmp_path):
     with a_server(BAD_ELEMENTS) as (base, _):
         lines = [a_yfcc_line(path[1:], base + path) for path in (*BAD_ELEMENTS, "/gone", "/hangs", "/cut-off")]

@@ -24,6 +24,7 @@ from tests.builders import (
 pytestmark = pytest.mark.beam
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_stops_the_build_and_nothing_is_lost(tmp_path):
     disk = tmp_path / "disk"
@@ -78,6 +79,7 @@ def test_missing_credentials_are_told(s3_root, monkeypatch):
         Store("s3://corpora").write_bytes("a", b"")
 
 
+@pytest.mark.slow
 def test_another_runner_needs_no_change_of_code(tmp_path):
     runs = CountingRunner.runs
     with a_server({"/a": (200, "image/jpeg", encoded(a_picture(1)))}) as (base, _):
@@ -88,6 +90,7 @@ def test_another_runner_needs_no_change_of_code(tmp_path):
     assert list(verify(release)) == []
 
 
+@pytest.mark.slow
 def test_what_a_runner_does_not_count_is_counted_by_what_workers_tell(tmp_path):
     with a_server({"/a": (200, "image/jpeg", encoded(a_picture(1)))}) as (base, _):
         done = []

@@ -65,6 +65,7 @@ def copies_in(release):
     }
 
 
+@pytest.mark.slow
 def test_turned_and_framed_photographs_are_copies_if_the_policy_looks_at_them_so(tmp_path):
     strangers = photographs()
     pictures = {f"a{number}": picture for number, picture in enumerate(strangers)}
@@ -138,6 +139,7 @@ def test_pictures_that_came_while_a_corpus_had_no_embedding_are_compared_too(tmp
     assert copies_in(build(config, workers=1)) == {"crop": ("a0", None, True)}
 
 
+@pytest.mark.slow
 def test_a_measure_that_is_asked_for_later_is_made_of_all_pictures(tmp_path):
     pictures = {f"a{number}": picture for number, picture in enumerate(photographs()[:2])}
     config = a_folder_corpus(tmp_path, pictures, POLICY)

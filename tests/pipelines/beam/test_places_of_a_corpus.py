@@ -36,6 +36,7 @@ def test_a_release_is_the_same_in_any_folder_and_from_any_folder(tmp_path, monke
     assert len(versions) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_later_verbs_find_what_the_last_build_named_from_another_folder(tmp_path, monkeypatch):
     config = _relative(a_corpus(tmp_path / "made", num_pictures=3, num_packs=1))

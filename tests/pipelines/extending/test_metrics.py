@@ -17,6 +17,8 @@ from tests.extension_packages import found_anew, install
 from tests.pipelines.extending.conftest import ENTRY_POINTS, MODULE
 from tests.pipelines.rights.takedown.corpora import latest, take_down
 
+pytestmark = pytest.mark.slow
+
 METRIC = "[metrics.brightness]\n"
 
 
@@ -46,7 +48,6 @@ def verdicts(release):
     return {row["sha256"]: row["reasons"] for table in tables for row in table.to_pylist()}
 
 
-@pytest.mark.slow
 @pytest.mark.beam
 def test_a_new_metric_is_measured_of_what_was_there_and_its_bounds_hold(built, tmp_path):
     hashes = tree_digest(tmp_path / "corpus/facts/hashes")
@@ -75,7 +76,6 @@ def test_a_metric_from_the_beginning_gives_the_release_of_one_that_came_later(bu
     assert build(str(built), workers=1).path == later.path
 
 
-@pytest.mark.slow
 @pytest.mark.beam
 def test_nothing_is_measured_twice_and_a_changed_metric_is_measured_again(built, site):
     add(built, METRIC)
@@ -101,7 +101,6 @@ def test_a_rule_on_what_is_not_measured_is_refused_and_not_passed(built, tmp_pat
         policy.write_text(before)
 
 
-@pytest.mark.slow
 @pytest.mark.beam
 def test_a_rule_refuses_by_words_and_its_version_is_part_of_the_release(built, tmp_path, site):
     add(built, METRIC)
@@ -151,7 +150,6 @@ def test_a_takedown_does_not_begin_without_the_rules_of_a_release(built, tmp_pat
     assert tree_digest(tmp_path / "corpus/facts") == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gives", "said"),
     [

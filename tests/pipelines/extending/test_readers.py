@@ -29,6 +29,7 @@ def a_museum(folder, lines):
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_a_row_without_a_picture_is_told_and_the_rest_is_built(tmp_path, museum):
     rows = [a_row(0), a_row(1), a_row(2)]
@@ -38,6 +39,7 @@ def test_a_row_without_a_picture_is_told_and_the_rest_is_built(tmp_path, museum)
     assert last_record(release.store)["outcomes"]["test"] == {"fetched": 2, "unreadable": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_another_version_of_a_reader_reads_again(tmp_path, museum):
     config = a_museum(tmp_path, map(json.dumps, [a_row(0)]))
@@ -48,6 +50,7 @@ def test_another_version_of_a_reader_reads_again(tmp_path, museum):
     assert build(str(config), workers=1).manifest.records != before.manifest.records
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_a_reader_does_not_foresee_is_one_line_with_the_row(tmp_path, museum, workers):
@@ -80,6 +83,7 @@ def test_a_reader_that_gives_something_else_is_one_line(site, body, said):
         list(read_source("odd", "x", "s", AS_IT_IS))
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_captions_are_an_extensions_and_made_again_when_its_settings_change(tmp_path, museum):
     config = a_corpus(tmp_path, num_pictures=4, num_packs=2)

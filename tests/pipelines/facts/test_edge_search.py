@@ -101,6 +101,7 @@ def test_it_is_continued_only_when_little_is_new(store, monkeypatch):
     search_edges(store, parts())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_divided_search_finds_what_one_machine_finds(store, order):
     measure(store, some_codes(300, seed=1))

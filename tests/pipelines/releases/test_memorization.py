@@ -58,6 +58,7 @@ def _filled(bins):
     return {name: count for name, count in bins.items() if count}
 
 
+@pytest.mark.slow
 def test_copies_that_were_taken_out_are_counted_by_cluster(built):
     found = _risk(built[1]["plain"])["copies_taken_out"]
     assert (found["num_records"], found["num_distinct"], found["num_clusters"], found["most"]) == (8, 5, 2, 3)

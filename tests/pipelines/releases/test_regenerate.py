@@ -10,7 +10,7 @@ from byline.pipelines.beam.build import build
 from byline.pipelines.releases.verify import verify
 from tests.builders import POLICY, a_picture, a_yfcc_line, encoded, tree_digest, write_corpus
 
-pytestmark = pytest.mark.beam
+pytestmark = [pytest.mark.beam, pytest.mark.slow]
 CC = "https://creativecommons.org/licenses"
 PLAIN = POLICY.replace("radius_bits = 12", 'radius_bits = 12\nlicense_conflict = "ignore"')
 WIDE = PLAIN.replace('"CC-BY-SA"]', '"CC-BY-SA", "CC-BY-NC"]').replace(
@@ -73,7 +73,6 @@ def changed(tmp_path_factory):
     return releases
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_changed_policy_gives_the_bytes_of_a_build_from_nothing(changed, from_nothing, name):
     ours, fresh = changed[name], from_nothing[name]

@@ -9,6 +9,7 @@ from tests.builders import a_corpus, encoded
 from tests.pipelines.facts.evaluation.lists import a_list, a_photograph
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_a_release_holds_nothing_that_a_model_is_tested_with(tmp_path):
     config = a_corpus(tmp_path, num_pictures=4, num_packs=1)

@@ -52,6 +52,7 @@ def test_a_prefix_that_holds_something_else_is_left_alone(s3_root, release):
         export(release, f"{s3_root}/other")
 
 
+@pytest.mark.slow
 def test_what_was_killed_does_not_look_done_and_is_run_again(release, exported, tmp_path):
     kill_at_first_shard(release, str(tmp_path / "out/again"))
     (left,) = (tmp_path / "out").iterdir()

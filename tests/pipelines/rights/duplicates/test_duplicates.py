@@ -85,6 +85,7 @@ def _run(corpus, out, *options):
     return CliRunner().invoke(app, ["duplicates", f"{corpus}/releases/small", "--out", str(out), *options])
 
 
+@pytest.mark.slow
 def test_the_clusters_are_those_of_the_ledger_and_placeholders_are_none(built):
     clusters = _clusters(built)
     assert {frozenset({keeper, *copies}) for keeper, copies in clusters.items()} == {

@@ -40,6 +40,7 @@ def test_only_what_a_captioner_has_not_written_is_missing(planned):
     assert (after.captions, after.to_caption.records, after.is_exact) == ({}, 0, True)
 
 
+@pytest.mark.slow
 def test_hours_come_at_the_rate_of_the_last_build_or_as_stated(planned):
     before, _, _, made = planned
     measured = find_rate(None, made.instruments.captions, made.store, images_per_s=None, usd_per_hour=None)

@@ -178,6 +178,7 @@ def _a_built_corpus(folder, number, *, workers):
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_the_terminal_tells_hours_and_what_they_stand_on(built):
     told = _run(built, "--cluster", "2", "--records", "1000000")

@@ -78,6 +78,7 @@ def test_records_come_and_go_each_with_its_reasons(releases):
     assert {one.record_id: one.license for one in found.removed}["test:4"] == "CC-BY-SA-4.0"
 
 
+@pytest.mark.slow
 def test_an_image_that_another_record_shows_stays(releases):
     found = difference(*releases[:2])
     assert set(_reasons(found.images_added)) == {"8", "9"}

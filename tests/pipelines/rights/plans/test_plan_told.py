@@ -28,6 +28,7 @@ def _run(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "80"})
 
 
+@pytest.mark.slow
 def test_json_has_the_whole_plan_in_order(story):
     config, _ = story
     result = _run(config, "--json")

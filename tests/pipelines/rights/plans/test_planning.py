@@ -12,6 +12,7 @@ from tests.pipelines.rights.plans.planned import WIDE, assert_agrees, plan_of
 pytestmark = pytest.mark.beam
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["same", "narrow", "back"])
 def test_the_build_does_what_the_plan_says(story, step):
     plan, done = story[1][step]

@@ -61,6 +61,7 @@ def test_what_was_taken_down_is_not_asked_through_a_redirect(web, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_takedown_by_the_url_that_a_browser_shows_takes_what_led_there(web, tmp_path):
     base, asked = web
     config = write_corpus(tmp_path, lines(base))

@@ -48,6 +48,7 @@ def _left(store, *pictures):
     return [hit for hit in check_corpus(store, (), named, lambda path, num_bytes: None) if hit.kind != "shared"]
 
 
+@pytest.mark.slow
 def test_a_record_goes_with_all_the_pictures_it_ever_brought(store):
     receipt = take_down(store, records=("test:1",))
     assert {(row["record_id"], row["sha256"], row["reason"]) for row in receipt.removed} == {

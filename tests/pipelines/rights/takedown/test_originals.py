@@ -30,6 +30,7 @@ def _hits(store):
     return [(hit.path, hit.kind) for hit in check_corpus(store, (), {}, lambda path, num_bytes: None)]
 
 
+@pytest.mark.slow
 def test_bytes_as_fetched_are_found_where_they_are_left(corpus):
     store, _, _ = corpus
     _keep_original(store, "test:1", FETCHED)

@@ -32,6 +32,7 @@ from tests.pipelines.rights.takedown.corpora import (
 pytestmark = pytest.mark.beam
 
 
+@pytest.mark.slow
 def test_it_is_gone_from_everything_and_the_rest_is_whole(corpus):
     store, config, before = corpus
     victim = read_index(store, find_record(store, "test:2")["test:2"].pack)

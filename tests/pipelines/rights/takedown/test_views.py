@@ -99,6 +99,7 @@ def test_a_changed_copy_is_refused_when_it_is_fetched(store, tmp_path):
     assert reasons["other"] == []
 
 
+@pytest.mark.slow
 def test_a_changed_copy_that_was_fetched_before_is_refused(store, tmp_path):
     config = _write(tmp_path / "more", "more", ["other", *CHANGED])
     build(str(config), workers=1)

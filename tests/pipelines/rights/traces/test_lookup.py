@@ -83,6 +83,7 @@ def test_every_record_is_found_by_id_in_the_pack_that_holds_it(store):
         assert record_id in part.read_records(store, ["record_id"])["record_id"].to_pylist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record_id", ["web-photos:99", "other:0", "../web-photos:0", "", ":0", "web-photos"])
 def test_what_is_no_record_is_not_found(store, record_id):
     assert find_record(store, record_id) == {}

@@ -38,6 +38,7 @@ def _byline(*arguments, cwd):
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x", ["test:0", f"{PICTURES}/0.jpg"])
 def test_the_command_finds_corpus_and_runs_fits_80_columns_and_loads_nothing_heavy(folder, x):
     told = _byline(x, cwd=folder)

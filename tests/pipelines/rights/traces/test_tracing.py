@@ -25,6 +25,7 @@ from tests.pipelines.rights.traces.traced import (
 )
 
 
+@pytest.mark.slow
 def test_a_record_is_told_with_license_evidence_and_creator(store):
     found = one_trace(store, "test:2")
     (said,) = found.said

@@ -62,6 +62,7 @@ def test_lines_of_megabytes_are_rows_that_say_too_much(tmp_path):
     assert told["peak_mb"] < MOST_MB
 
 
+@pytest.mark.slow
 def test_a_quoted_text_without_end_is_a_row_that_cannot_be_read(tmp_path):
     path = _packed(tmp_path / "a.csv.gz", b'url,title\nhttps://a.example/1.jpg,"', b"a" * 4000 + b'","\n' * 1000, 1000)
     told = _ingested("csv", path)
@@ -69,6 +70,7 @@ def test_a_quoted_text_without_end_is_a_row_that_cannot_be_read(tmp_path):
     assert told["peak_mb"] < MOST_MB
 
 
+@pytest.mark.slow
 def test_many_rows_of_one_long_cell_are_not_spelled_out(tmp_path):
     cells = pa.DictionaryArray.from_arrays(pa.array([0] * 64, pa.int32()), pa.array(["x" * 36 * MB]))
     urls = pa.array([f"https://a.example/{number}.jpg" for number in range(64)])

@@ -165,6 +165,7 @@ def _caption(record):
     return text
 
 
+@pytest.mark.slow
 @pytest.mark.beam
 def test_in_a_column_that_is_empty_at_first_every_sample_has_text(built):
     _, release = built
