@@ -20,6 +20,8 @@ _AROUND = "".join(map(chr, range(33)))
 _ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _URL = re.compile(r"(https?)://([^/?#\\]*)(.*)", re.IGNORECASE | re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)")
+_SHOWN = re.compile(r"(?://)?([^/?#\\@:\s]+)(?::[0-9]{1,5})?/.*", re.DOTALL)
+"""A URL without its scheme."""
 _HOST_AND_PORT = re.compile(r"(\[[^\]@]*\]|[^:@\[\]]*)(?::([0-9]{0,5}))?")
 _REST = re.compile(r"([^?#]*)(?:\?([^#]*))?.*", re.DOTALL)
 _NOT_IN_PATHS = re.compile(r"[^!$-;=@-\]_a-z|~%]+")
@@ -144,6 +146,20 @@ def read_url(text: str) -> Url:
         query=query,
         has_credentials=bool(at),
     )
+
+
+def with_scheme(text: str) -> str:
+    """Return a URL as browsers show it, `a.org/1.jpg`, with `https://` before it; all else as it is.
+
+    It has a host with a dot in it and then a slash, which no record's id has: before its colon is no dot.
+    """
+    match = _SHOWN.fullmatch(text.strip(_AROUND))
+    try:
+        if match is None or "." not in read_host(match[1]):
+            return text
+    except UrlError:
+        return text
+    return f"https://{match[0].removeprefix('//')}"
 
 
 def url_key(url: str) -> str:

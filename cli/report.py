@@ -73,5 +73,5 @@ def report(
             model["reports"] = reports
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page(opened, data, model, shown), encoding="utf-8")
-    note_written(opened.store, str(out), "byline report")
+    note_written(opened.store, str(out), "byline report", version=opened.version)
     print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")

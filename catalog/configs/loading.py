@@ -13,7 +13,8 @@ from byline.catalog.configs.places import context_of
 from byline.catalog.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-MAX_BYTES = 1 << 24
+MAX_BYTES = 1 << 21
+"""Largest TOML file: tomllib needs seconds for one of this size that is all dotted keys."""
 MAX_DEPTH = 50
 _KEY_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
 _LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?:\s*\.\s*{_KEY_PART}){{{MAX_DEPTH}}}")

@@ -22,6 +22,7 @@ Split = Literal["train", "heldout"]
 Format = Literal["webdataset", "parquet"]
 SPLITS: tuple[Split, ...] = ("train", "heldout")
 VERSION = re.compile(r"\w[\w.-]*", re.ASCII)
+_DIGITS = re.compile(r"[0-9a-f]{16}")
 TABLE_XXH3 = "table_xxh3"
 """Key beside the `Shard` for the XXH3 of its table, in what a corpus says of a shard."""
 EXPORT = "export.json"
@@ -195,6 +196,15 @@ class Release:
             yield from read_tar(BytesIO(tar))
         except TarError as error:
             raise CorpusError(f"{shard.name} is not a readable tar: {error}; build the release again") from error
+
+
+def version_folders(store: Store, folder: str) -> list[str]:
+    """Return the versions of a release, which have the folder `folder`, damaged ones too.
+
+    A folder in it that has neither the name of a version nor a manifest is nobody's, as a stray file is.
+    """
+    manifests = ((name, f"{folder}/{name}/{layout.MANIFEST}") for name in store.folders(folder))
+    return [name for name, manifest in manifests if _DIGITS.fullmatch(name) or store.exists(manifest)]
 
 
 def in_corpus(url: str) -> Release:

@@ -1,6 +1,7 @@
 """What bytes are, by the bytes alone: never by a header or a file name."""
 
 import re
+import zlib
 from enum import StrEnum
 
 from byline.catalog.corpora.packs import Outcome
@@ -24,6 +25,7 @@ READ = re.compile(
     rb"|(?P<BMP>BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0)|(?P<TIFF>II\*\0|MM\0\*)",
     re.DOTALL,
 )
+GZIP = b"\x1f\x8b"
 REFUSED = tuple(
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), name)
     for pattern, name in (
@@ -31,7 +33,7 @@ REFUSED = tuple(
         (rb"\s*<\?xml|\s*<[a-z]", "XML or HTML"),
         (rb".{0,1023}%PDF-\d", "a PDF"),
         (rb"PK(\x03\x04|\x05\x06|\x07\x08)", "a ZIP archive"),
-        (rb"\x1f\x8b", "a gzip archive"),
+        (GZIP, "a gzip archive"),
         (rb"BZh[1-9]", "a bzip2 archive"),
         (rb"\xfd7zXZ\0", "an xz archive"),
         (rb"Rar!\x1a\x07", "a RAR archive"),
@@ -59,6 +61,8 @@ UTF_8_MARK = b"\xef\xbb\xbf"
 TWO_BYTES = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 """What text of two-byte letters begins with."""
 HEAD_BYTES = 4096
+FIRST_BYTES = 64
+"""Unpacked bytes that tell a picture: more than `READ` looks at."""
 SVG = re.compile(
     rb"\s*+(?:(?>(?:<!--.*?-->|<\?.*?\?>|<!doctype\s+svg[^\[>]*+(?:\[[^\]]*+\]\s*+)?+>)\s*+))*+<(?:[a-z]+:)?svg[\s>/]",
     re.DOTALL | re.IGNORECASE,
@@ -95,7 +99,7 @@ def seems(data: Bytes) -> str:
         return "empty"
     if SVG.match(head):
         return "an SVG drawing"
-    if name := _of_brands(head):
+    if name := _of_brands(head) or _of_gzip(head):
         return name
     for pattern, name in REFUSED:
         if pattern.match(head):
@@ -110,6 +114,18 @@ def _in_one_byte(head: bytes) -> bytes:
         if head.startswith(mark):
             return head.decode(encoding, "replace").removeprefix("\ufeff").encode(errors="replace")
     return head.removeprefix(UTF_8_MARK)
+
+
+def _of_gzip(head: bytes) -> str | None:
+    """Name a picture that a server or a tool packed: by what its first bytes unpack to, and no more of them."""
+    if not head.startswith(GZIP):
+        return None
+    try:
+        first = zlib.decompressobj(wbits=zlib.MAX_WBITS + 16).decompress(head, FIRST_BYTES)
+    except zlib.error:
+        return None
+    kind = known_kind(first)
+    return f"a gzip-encoded picture ({kind}); unpack it" if kind else None
 
 
 def _of_brands(head: bytes) -> str | None:

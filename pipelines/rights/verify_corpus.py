@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.corpus import read_sealed_settings
-from byline.catalog.corpora.manifest import Release, Shard
+from byline.catalog.corpora.manifest import Release, Shard, version_folders
 from byline.catalog.corpora.packs import ORIGINALS
 from byline.catalog.corpora.withdrawn import is_withdrawn, read_withdrawn_manifest
 from byline.catalog.denylists.lists import load_denylist, read_key, receipt_ids
@@ -194,7 +194,7 @@ def _wrong_release(store: Store, folder: str, *, deep: bool) -> Iterator[str]:
     """Yield what is wrong with the versions of a release; of one that was withdrawn, with what is left of it."""
     if store.exists(f"{folder}/{layout.LATEST}"):
         yield from _problem_in(partial(Release, store.url(folder)))
-    for version in store.folders(folder):
+    for version in version_folders(store, folder):
         where = f"{folder}/{version}"
         if is_withdrawn(store, where):
             yield from _problem_in(partial(read_withdrawn_manifest, store, where))

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from byline.catalog.hosts import UrlError
-from byline.catalog.urls import creator_key, read_url, url_key
+from byline.catalog.urls import creator_key, read_url, url_key, with_scheme
 from tests.growth import grows_linearly
 
 SIGNED = """
@@ -113,6 +113,23 @@ def test_whatever_a_text_is_it_is_read_once_and_for_all_or_told(said, location):
         except UrlError:
             continue
         assert read_url(there.sent).sent == there.sent
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        *(
+            (text, f"https://{text}")
+            for text in ("a.org/1.jpg", "www.A.org:80/?x#y", "\u00fc.org/a b.jpg", "127.0.0.1/a")
+        ),
+        ("//a.org/1.jpg", "https://a.org/1.jpg"),
+        (" a.org/1.jpg\n", "https://a.org/1.jpg"),
+        *((text, text) for text in ("http://a.org/", "a.org", "a/1.jpg", "./a.jpg", "../a/b", "a:b.org/1", "a:1", "")),
+        *((text, text) for text in ("a.org:x/1", "a..org/1", "me@a.org/1", "a b.org/1", "held:a.jpg", "/a.org/1")),
+    ],
+)
+def test_a_url_as_browsers_show_it_gets_a_scheme_and_nothing_else_does(text, url):
+    assert with_scheme(text) == url
 
 
 @pytest.mark.parametrize("many", ["%41", "/..", "\u00fc", " ", "a.", "@", "[", "0", "\\", "?", "://", "%"])

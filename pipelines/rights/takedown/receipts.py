@@ -20,6 +20,7 @@ from byline.catalog.digests import canonical_json, sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import CorpusError
+from byline.catalog.urls import with_scheme
 
 PRINTS = ".fingerprints.parquet"
 _PRINTS_SHA256 = "fingerprints_sha256"
@@ -144,6 +145,7 @@ def _row(row: Mapping[str, Any], key: bytes) -> dict[str, Any]:
 
 def taken_down(store: Store, x: str) -> str | None:
     """Return the receipt of a takedown that denies a record id, a SHA-256, or a URL of a picture, a page or a host."""
-    names = [("record", x), ("sha256", x.lower()), ("url", x), *(("domain", host) for host in hosts_of(x))]
+    url = with_scheme(x)
+    names = [("record", x), ("sha256", x.lower()), ("url", url), *(("domain", host) for host in hosts_of(url))]
     takedowns = takedowns_denying(store, names)
     return store.url(receipt_path(takedowns[0])) if takedowns else None

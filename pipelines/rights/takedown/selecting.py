@@ -17,6 +17,7 @@ from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
+from byline.catalog.urls import with_scheme
 from byline.pictures.pixels import UnusableError, store_image
 from byline.pipelines.facts.looks import look_of
 from byline.pipelines.facts.similar_search import told_vectors
@@ -42,6 +43,7 @@ class Request:
 
     records: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
+    """URLs of pictures or of pages, as `catalog.urls.with_scheme` takes them."""
     creators: tuple[str, ...] = ()
     """Names of creators, or pages of theirs."""
     domains: tuple[str, ...] = ()
@@ -238,7 +240,7 @@ def _of_same_records(victims: Iterable[Victim], attempts: Iterable[Row], sha256s
 def _asked_entries(request: Request, files: Iterable[bytes]) -> Iterator[Entry]:
     for kind, values in (
         ("record", request.records),
-        ("url", request.urls),
+        ("url", [with_scheme(url) for url in request.urls]),
         ("creator", request.creators),
         ("domain", request.domains),
         ("sha256", [value.lower() for value in request.sha256s]),

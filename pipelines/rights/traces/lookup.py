@@ -29,7 +29,7 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CorpusError
 from byline.catalog.text import in_form
 from byline.catalog.threads import in_threads
-from byline.catalog.urls import creator_key, url_key
+from byline.catalog.urls import creator_key, url_key, with_scheme
 
 if TYPE_CHECKING:
     from byline.pipelines.facts.likeness import Likeness
@@ -89,11 +89,13 @@ def find_record(store: Store, record_id: str) -> PartsByRecord:
 def find_url(store: Store, url: str) -> PartsByRecord:
     """Find the records whose picture's URL or page is this one, or led there, equal as `catalog.urls.url_key` says.
 
+    A URL may lack its scheme, as browsers show it (`catalog.urls.with_scheme`).
     Reads the URL index and the few packs that it names, or all records of a run without an index; and, of all indices
     of packs, where redirects led.
     """
     if not url:
         return {}
+    url = with_scheme(url)
     key = url_key(url)
     parts: list[PackPart] = []
     for source in store.folders(layout.RECORDS):

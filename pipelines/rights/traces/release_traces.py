@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from byline.catalog.corpora.manifest import Manifest, Release, shard_table_path
+from byline.catalog.corpora.manifest import Manifest, Release, shard_table_path, version_folders
 from byline.catalog.corpora.withdrawn import is_withdrawn, read_note, read_withdrawn_manifest
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
@@ -232,7 +232,9 @@ def versions_of(store: Store) -> list[Version]:
     for name in store.folders(layout.RELEASES):
         latest = layout.latest(name)
         newest = store.read_text(latest).strip() if store.exists(latest) else ""
-        versions = sorted(store.folders(layout.versions_of(name)), key=lambda version: (version != newest, version))
+        versions = sorted(
+            version_folders(store, layout.versions_of(name)), key=lambda version: (version != newest, version)
+        )
         all_versions += [Version(store, name, version, is_newest=version == newest) for version in versions]
     return all_versions
 

@@ -23,6 +23,7 @@ from byline.catalog.disk.folders import is_file
 from byline.catalog.disk.storage import Store
 from byline.catalog.licenses.reading import choices, read_claims
 from byline.catalog.threads import in_threads
+from byline.catalog.urls import with_scheme
 from byline.pipelines.rights.traces.lookup import find_picture, find_record, find_sha256, find_url, parts_of_source
 from byline.pipelines.rights.traces.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of
 
@@ -121,12 +122,12 @@ class Trace:
 
 
 def kind_of(x: str) -> Kind:
-    """Tell what `x` is: a file if there is one, else a SHA-256 in hex, else a URL, else the id of a record."""
+    """Tell what `x` is: a file if there is one, else a SHA-256 in hex, a URL, whatever its scheme, or a record's id."""
     if is_file(x):
         return "picture"
     if re.fullmatch(r"[0-9a-fA-F]{64}", x):
         return "sha256"
-    return "url" if "://" in x else "record"
+    return "url" if "://" in with_scheme(x) else "record"
 
 
 def trace(store: Store, x: str, seen: Seen | None = None) -> list[Trace]:

@@ -3,7 +3,7 @@
 import csv
 import json
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -115,8 +115,9 @@ def table_rows(folder: Path, table: Table) -> Iterator[tuple[str, Layer]]:
 
 
 def _add(table: Table, place: str, row: Layer) -> None:
-    named = file_name_of(name for name in row if isinstance(row[name], str))
-    name = row[named].strip() if named is not None else ""
+    paths = {name: path for name, value in row.items() if isinstance(path := _path_in(value), str)}
+    named = file_name_of(paths)
+    name = paths[named].strip() if named is not None else ""
     if not name:
         table.unreadable.append(UnreadableRow(place=place, problem="no file_name"))
         return
@@ -125,6 +126,11 @@ def _add(table: Table, place: str, row: Layer) -> None:
         table.unreadable.append(UnreadableRow(place=place, problem=f"{picture!r:.120} came before"))
         return
     table.rows[key] = (place, {key: value for key, value in row.items() if key != named})
+
+
+def _path_in(value: Any) -> Any:
+    """Return the path of a picture that is an object, as Hugging Face's libraries write it; anything else as it is."""
+    return value.get("path") if isinstance(value, Mapping) else value
 
 
 def _key(picture: str) -> str:

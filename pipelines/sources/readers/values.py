@@ -23,6 +23,8 @@ _QUOTED = re.compile(r""""([^"\\]*)"|'([^'\\]*)'""")
 _POSTGRES = re.compile(r"\{[^{}:\n]*\}")
 _LIST = re.compile(r"""(?:array|set|frozenset)?[(\[{]+\s*(?:u?["']|\{|\[)""")
 """How a list begins that is written as text: texts in quotes, or objects. "[Sea, boat]" may be a title."""
+_MADE = re.compile(r"""[\s(\[{]*(?!(?:array|set|frozenset)\b)[A-Za-z_][\w.]*\((?:[(\[{]|\w+=["']|<class ')""")
+"""How what Python makes by calling a name begins, `OrderedDict([("name", "sea")])`: its quotes are no tags."""
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 _APART = re.compile(r"""["']\s+["']""")
 """What stands between texts without a comma, as numpy writes them."""
@@ -91,10 +93,11 @@ def tags_of(value: Any) -> tuple[str, ...]:
 
     Text may be a list too, as JSON, Python (tuples and sets too), numpy or PostgreSQL write it; else it has commas
     between its tags, or, where it has none, semicolons or bars. Of a list that is cut short what is whole counts:
-    its brackets are no tag, nor is an object without a name.
+    its brackets are no tag, nor is an object without a name, or what Python makes by calling one.
     """
     tags = _split(text_of("tags", value) or "") if isinstance(value, str) else _items(value)
-    lines = (line_of("a tag", tag) for tag in tags if not isinstance(name_in(tag), Mapping))
+    names = (name_in(_innermost(tag)) for tag in tags)
+    lines = (line_of("a tag", name) for name in names if not isinstance(name, Mapping))
     return tuple(dict.fromkeys(line for line in lines if line is not None))
 
 
@@ -105,8 +108,7 @@ def title_and_tags(title: str | None, tags: tuple[str, ...]) -> tuple[str | None
 
 def _is_list(text: str) -> bool:
     """Tell whether all of a text is a list in quotes, which may be cut short: "['Sea'] by Ada" is none."""
-    begin = _LIST.match(text)
-    if begin is None:
+    if _LIST.match(text) is None and _MADE.match(text) is None:
         return False
     closing = _CLOSING[next(filter(_CLOSING.__contains__, text))]
     return text.endswith(closing) or (closing not in text and len(_QUOTED.findall(text)) > 1)
@@ -121,6 +123,13 @@ def _items(value: Any) -> list[Any]:
         pairs = (item[0] if isinstance(item, tuple) and len(item) == 2 else item for item in value)
         return [tag for item in pairs for tag in (_items(item) if isinstance(item, list) else [item])]
     return listed(value)
+
+
+def _innermost(tag: Any) -> Any:
+    """Return the object that an object holds and nothing else, `{"tag": {"name": "sea"}}`; anything else as it is."""
+    while isinstance(tag, Mapping) and len(tag) == 1 and isinstance(inner := next(iter(tag.values())), Mapping):
+        tag = inner
+    return tag
 
 
 def _is_number(value: Any) -> bool:
@@ -153,6 +162,8 @@ def _read(text: str) -> Any:
 
 def _texts_in(text: str) -> list[Any]:
     """Return the texts of a list that is written in another way or is cut short: what has a name, or is in quotes."""
+    if _MADE.match(text):
+        return []
     if _POSTGRES.fullmatch(text) and not text.startswith("{'"):
         return next(csv.reader([text[1:-1]], skipinitialspace=True, escapechar="\\"), [])
     named = [first or other for first, other in _NAMED.findall(text)]

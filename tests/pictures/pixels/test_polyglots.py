@@ -1,5 +1,7 @@
 """Pictures that another program would open as something else, and what cameras really write."""
 
+import gzip
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -109,6 +111,10 @@ def test_what_is_stored_says_nothing_but_the_picture():
         (b"\0\0\0\x18ftypisom\0\0\0\0mp41avif", r"a video \(MP4\)"),
         (b"\xff\x0a\xfa\x1f", "JPEG XL"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (gzip.compress(b"GIF89a" + bytes(50_000), mtime=0), r"a gzip-encoded picture \(image/gif\); unpack it"),
+        (gzip.compress(b"\x89PNG\r\n\x1a\n" + bytes(9), mtime=0)[:-8], r"a gzip-encoded picture \(image/png\)"),
+        (gzip.compress(b"a,b\n", mtime=0), "a gzip archive"),
+        (b"\x1f\x8b\x08no gzip", "a gzip archive"),
         (b'{"error": "gone"}', "JSON"),
         (b"Not found", "text"),
         (b"", "empty"),

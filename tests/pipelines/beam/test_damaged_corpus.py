@@ -153,6 +153,11 @@ def test_files_of_a_file_manager_are_nobodys(damageable):
         (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
     assert _build_again(config, store, manifest) == ""
     assert _problems(store) == []
+    (version,) = store.local_path("releases").glob("*/*/")
+    for name in ("tmp", "__MACOSX", "old copy", "@eaDir"):
+        (version.parent / name).mkdir()
+        (version.parent / name / "a.txt").write_bytes(b"mine")
+    assert _problems(store) == []
     store.write_bytes("builds/notes.json", b"mine")
     assert _build_again(config, store, manifest) == ""
 

@@ -134,6 +134,12 @@ def test_a_credit_without_its_creator_is_named(release):
     assert "CC-BY-4.0 asks for credit; no creator is known" in _problems(release)
 
 
+def test_a_credit_to_nobody_that_an_older_byline_took_says_how_to_make_a_new_release(release):
+    _rewrite(release, "credits.parquet", lambda rows: [{**row, "creator": "self"} for row in rows])
+    told = "no creator is known, as words for nothing are read today; byline build CONFIG makes a release by them"
+    assert told in _problems(release)
+
+
 @pytest.mark.parametrize("blank", [None, "", "  "])
 def test_a_credit_lacks_what_the_releases_own_policy_requires(release, blank):
     _rewrite(release, "credits.parquet", lambda rows: [{**row, "title": blank} for row in rows])

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.beam
     [
         ({"records": ("test:0",)}, {"0": "asked for"}),
         ({"urls": (f"{HOST}/0.jpg",)}, {"0": "asked for"}),
+        ({"urls": (f"{HOST.partition('://')[2].upper()}/%30.jpg#top",)}, {"0": "asked for"}),
         ({"creators": (" gRACE",)}, {"3": "asked for", "4": "asked for"}),
         ({"domains": ("other.example",)}, {}),
         ({"records": ("test:2",), "radius_bits": 0}, {"2": "asked for", "7": "equal bytes"}),

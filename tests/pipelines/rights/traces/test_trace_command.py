@@ -21,7 +21,9 @@ from tests.pipelines.rights.traces.traced import (
 
 @pytest.mark.parametrize(
     ("x", "kind"),
-    [("a" * 64, "sha256"), ("A" * 63, "record"), ("https://a.org", "url"), ("a:1", "record"), (__file__, "picture")],
+    [("a" * 64, "sha256"), ("A" * 63, "record"), ("https://a.org", "url"), ("a:1", "record"), (__file__, "picture")]
+    + [(x, "url") for x in ("a.org/1.jpg", "www.A.org:80/1.jpg", "//a.org/", "b\u00fccher.example/1.jpg")]
+    + [(x, "record") for x in ("a.org", "a/1.jpg", "./a.jpg", "../a/1.jpg", "a:b.org/1.jpg", "a.jpg", "a b.org/1")],
 )
 def test_kinds(x, kind):
     assert kind_of(x) == kind

@@ -52,6 +52,11 @@ SEA = ("sea", "old boat")
         ("[]", ()),
         ("{}", ()),
         ([{"name": "sea"}, {"accuracy": 1}, {"name": "old boat"}], SEA),
+        ([{"tag": {"name": "sea"}}, {"tag": {"tag": {"name": "old boat"}}}, {"tag": {}}], SEA),
+        ("[{'tag': {'name': 'sea'}}, {'tag': {'name': 'old boat', 'id': 2}}]", SEA),
+        ([{"tag": {"name": "sea"}, "by": {"name": "Ada"}}], ()),
+        ("[OrderedDict([('name', 'sea')]), OrderedDict([('name', 'old boat')])]", ()),
+        ("[Tag(name='sea'), Tag(name='old boat')]", ()),
         ([["sea"], ["old boat", "sea"]], SEA),
         ([("sea", 0.9), ("old boat", 0.1)], SEA),
         ({"sea": 0.9, "old boat": 0.1, "car": None}, SEA),
@@ -66,10 +71,21 @@ LISTS = (
     *('["sea", "old boat"]', "['sea', 'old boat']", "['sea' 'old boat']", '[{"name": "sea"}, {"name": "old boat"}]'),
     *("('sea', 'old boat')", "{'sea', 'old boat'}", '{"sea": 0.9, "old boat": 0.1}', '["sea", "old boat", "har'),
 )
-TITLES = ("[Sea, old boat]", "['Sea'] by Ada", "'Allo 'Allo!", '"Big Bell" at night', "['Allo 'Allo")
+MADE = (
+    *("OrderedDict([('name', 'sea')])", "[OrderedDict([('name', 'sea')])]", "[Tag(name='sea'), Tag(name='old boat')]"),
+    *("defaultdict(<class 'list'>, {'sea': 1})", "[OrderedDict([('name', 'sea'), ('sc"),
+)
+"""What Python makes by calling a name, as text: neither tags nor a title."""
+TITLES = (
+    *("Sunset (2019)", "Sunset(2019)", "Sea('old boat')"),
+    *("[Sea, old boat]", "['Sea'] by Ada", "'Allo 'Allo!", '"Big Bell" at night', "['Allo 'Allo"),
+)
 
 
-@pytest.mark.parametrize(("title", "kept", "tags"), [(t, None, SEA) for t in LISTS] + [(t, t, ()) for t in TITLES])
+@pytest.mark.parametrize(
+    ("title", "kept", "tags"),
+    [(t, None, SEA) for t in LISTS] + [(t, None, ()) for t in MADE] + [(t, t, ()) for t in TITLES],
+)
 def test_a_list_where_a_title_should_be_is_tags(title, kept, tags, tmp_path):
     assert title_and_tags(title, ()) == (kept, tags)
     assert title_and_tags(title, ("old",)) == (kept, ("old",))

@@ -38,6 +38,13 @@ def test_a_sidecar_comes_before_what_is_inside(name, tmp_path):
             "metadata.jsonl": b'{"file_name": "./sub/a.jpg", "text": "A tower,\\nold", "license": "CC0", '
             b'"tags": ["sea", "tower"]}\n'
         },
+        *(
+            {
+                "metadata.jsonl": b'{"image": ' + image + b', "text": "A tower,\\nold", "license": "CC0", '
+                b'"tags": ["sea", "tower"]}\n'
+            }
+            for image in (b'{"path": "sub/a.jpg"}', b'{"bytes": null, "path": "./sub/a.jpg"}')
+        ),
     ],
 )
 def test_a_table_says_what_each_picture_is(table, tmp_path):
