@@ -54,7 +54,7 @@ def store(tmp_path_factory):
         lines.append(a_yfcc_line(number, f"https://pictures.example/{number}.png", unickname="Zo%C3%AB"))
         (folder / "pictures").mkdir(exist_ok=True)
         (folder / f"pictures/{number}.png").write_bytes(_flat(gray))
-    lines.insert(0, a_yfcc_line("broken", "https://pictures.example/broken.jpg", unickname="Nobody"))
+    lines.insert(0, a_yfcc_line("broken", "https://pictures.example/broken.jpg", unickname="Somebody"))
     (folder / "pictures/broken.jpg").write_bytes(b"no picture")
     config = write_corpus(folder, lines, num_packs=3)
     config.write_text(config.read_text().replace('name = "test"', f'name = "{SOURCE}"'))
