@@ -1,6 +1,10 @@
 """What holds for all tests."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("byline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("byline")  # how long an example takes is what others do on the machine, and no test of ours
 
 
 @pytest.hookimpl(trylast=True)
