@@ -110,4 +110,6 @@ def _gray(stored: bytes) -> npt.NDArray[np.float32]:
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit("byline: name releases: python -m benchmarks.split RELEASE...")
     main(sys.argv[1:])
