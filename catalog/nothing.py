@@ -3,9 +3,10 @@
 A text says nothing when all of it is such a word, in any case, with or without brackets, quotes and final stops, or has
 neither letter, digit nor symbol, or is markup around nothing, once more escaped too. The same word several times
 ("nan nan", of a first and a last name that were joined) says no more than it does once.
-One word more and it says something: "None" is nobody, "Christopher None" is somebody. So a person who is
-called by one of these words alone is not credited by it, and the picture is refused rather than shipped as the work of
-`nan`; a first name, or an account's name beside it, mends that.
+
+One word more and it says something: "None" is nobody, "Christopher None" is somebody. So a person who is called by one
+of these words alone is not credited by it, and the picture is refused rather than shipped as the work of `nan`; a first
+name, or an account's name beside it, mends that.
 """
 
 import re

@@ -99,17 +99,19 @@ where redirects led. `originals` names the tar of the bytes as fetched, where th
 whether the host was asked for it, and is null in what was written before that was kept."""
 
 
-def num_segments(store: Store, pack: str) -> int:
+def num_pack_segments(store: Store, pack: str) -> int:
     """Return how many segments a pack has."""
     return len(store.numbered(layout.pack_segments(pack), ".parquet"))
 
 
-def read_attempts(store: Store, pack: str, columns: list[str] | None = None) -> pa.Table:
-    """Return the index rows of all segments of a pack, in the order in which they were written."""
+def read_attempts(
+    store: Store, pack: str, columns: list[str] | None = None, *, num_segments: int | None = None
+) -> pa.Table:
+    """Return the index rows of the first segments of a pack, by default of all, in the order of writing."""
     names = INDEX_SCHEMA.names if columns is None else columns
-    tables = [
-        store.read_table(f"{name}.parquet", names) for name in store.numbered(layout.pack_segments(pack), ".parquet")
-    ]
+    number = num_pack_segments(store, pack) if num_segments is None else num_segments
+    stems = (f"{layout.pack_segments(pack)}{segment:03d}" for segment in range(number))
+    tables = [store.read_table(f"{stem}.parquet", names) for stem in stems]
     return pa.concat_tables([INDEX_SCHEMA.empty_table().select(names), *tables], promote_options="default")
 
 
@@ -160,7 +162,7 @@ def write_segment(
     all that are there.
     """
     listed = list(rows)
-    stem = f"{pack}.{num_segments(store, pack) if number is None else number:03d}"
+    stem = f"{pack}.{num_pack_segments(store, pack) if number is None else number:03d}"
     stored = {_member(row[0]): row[1] for row in listed if row[1] is not None}
     tar, places = _write_members(store, stem, stored, ".tar")
     originals = {_original_member(row[0]): row[2] for row in listed if len(row) == 3 and row[2] is not None}

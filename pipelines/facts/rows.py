@@ -16,7 +16,7 @@ from pydantic import Field
 
 from byline.catalog.caption_flags import caption_flags
 from byline.catalog.corpora.facts import FactTable
-from byline.catalog.corpora.packs import Outcome, read_rows_of
+from byline.catalog.corpora.packs import Outcome, num_pack_segments, read_rows_of
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.rechecks import NEWEST_COLUMNS, newest_findings, num_segments
 from byline.catalog.corpora.sample_schema import INDEX_COLUMNS, RECORD_COLUMNS
@@ -145,7 +145,7 @@ def read_rows(
 
 def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
     """Where the joined rows of a pack lie, as far as it was fetched and measured by now."""
-    fetched = len(store.numbered(layout.pack_segments(part.pack), ".parquet"))
+    fetched = num_pack_segments(store, part.pack)
     facts = [[table.folder, table.num_segments(part.pack)] for table in _tables(store, instruments)]
     checked = sorted(num_segments(store, part.pack).items())
     made_by: list[object] = [

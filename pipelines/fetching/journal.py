@@ -78,6 +78,10 @@ class Journal:
         tables = {name: self.store.read_scratch(f"{self.folder}/{name}") for name in {name for name, _ in places}}
         return [_row(tables[name], number) for name, number in places]
 
+    def is_there(self) -> bool:
+        """Tell whether no other process has removed any of it."""
+        return set(self.names) <= set(self.store.files(self.folder, suffix=".arrow"))
+
     def remove(self) -> None:
         """Delete what was there and what this one wrote: every row is in a segment."""
         for name in [*self.names, BEGAN]:

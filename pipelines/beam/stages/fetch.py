@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import PCollection
 
 from byline.catalog.corpora.builds import ANSWERED, FETCH, RECEIVED_BYTES, REQUEST_MS, REQUESTED
-from byline.catalog.corpora.packs import Outcome, num_segments, read_attempts, write_segment
+from byline.catalog.corpora.packs import Outcome, num_pack_segments, read_attempts, write_segment
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.denylists.denylist import NOTHING_DENIED, Denylist
 from byline.catalog.denylists.lists import load_denylist
@@ -147,6 +147,8 @@ class Fetching:
             try:
                 rows = self.journal.read(self.asked[segment])
             except StorageError as error:
+                if self.journal.is_there():
+                    raise
                 raise _OvertakenError from error
             self.write(rows)
             self.num_written += len(self.asked[segment])
@@ -203,18 +205,18 @@ def fetch_pack(
 
     with meter.pack("fetch", part.num_records) as count, _unpacked_for(meter, store) as unpacked:
         while True:
-            journal, numbers = Journal(store, part.pack), itertools.count(num_segments(store, part.pack))
+            journal, before = Journal(store, part.pack), num_pack_segments(store, part.pack)
             left = journal.began
             answered = journal.places if left else ()
-            requests = _to_fetch(part, store, replace(asking, began=left or asking.began), answered)
+            requests = _to_fetch(part, store, replace(asking, began=left or asking.began), answered, before)
+            if not requests and left is None and not journal.names:
+                break
             if not requests:
                 journal.remove()  # what was left is in segments
-                if left is None:
-                    break
                 continue
             with suppress(_OvertakenError):
                 journal.begin(left or asking.began)
-                add = partial(write, numbers)
+                add = partial(write, itertools.count(before))
                 fetching = Fetching(requests, pixels, journal, add, count, denylist, served, unpacked)
                 with timed(FETCH):
                     folder = meter.shared_folder("found")
@@ -242,17 +244,21 @@ def _own_scratch() -> "TemporaryDirectory[str]":
     return TemporaryDirectory(prefix="byline-")
 
 
-def _to_fetch(part: PackPart, store: Store, asking: Asking, answered: Collection[Asked]) -> list[Request]:
+def _to_fetch(
+    part: PackPart, store: Store, asking: Asking, answered: Collection[Asked], num_segments: int
+) -> list[Request]:
     """Return the admitted records whose URL was never asked for, or is to be asked again.
 
-    Among them are those that a killed build asked, which are `answered` and in no segment yet.
+    Among them are those that a killed build asked, which are `answered` and in none of the first `num_segments`.
     """
     claims = store.read_table(claims_path(part.pack), columns=["record_id", "reasons"])
     is_admitted = pc.equal(pc.list_value_length(claims["reasons"]), 0)
     admitted = claims.filter(is_admitted)["record_id"].combine_chunks()
     records = part.read_records(store, columns=["record_id", "url", "held"])
     records = records.filter(pc.is_in(records["record_id"], value_set=admitted))
-    masks = due(records, read_attempts(store, part.pack, ATTEMPT_COLUMNS), part.source, asking)
+    masks = due(
+        records, read_attempts(store, part.pack, ATTEMPT_COLUMNS, num_segments=num_segments), part.source, asking
+    )
     asked = zip(records["record_id"].to_pylist(), records["url"].to_pylist(), strict=True)
     is_left = np.fromiter((request in answered for request in asked), np.bool_, len(records)) & ~masks.is_done
     return records.filter(pa.array(masks.first | masks.again | is_left)).to_pylist()

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import read_attempts, read_index
 from byline.catalog.disk.storage import Store
+from byline.catalog.errors import StorageError
 from byline.catalog.progress import Meter
 from byline.cli.main import app
 from byline.pictures.config import PixelConfig
@@ -163,6 +164,20 @@ def test_a_pack_that_another_worker_finishes_meanwhile_is_fetched_once(tmp_path,
         assert corpus.fetch() == others[1] == ["fetched"] * 6
     assert len(read_attempts(corpus.store, corpus.part.pack)) == 6
     assert corpus.store.files(f"fetching/{corpus.part.pack}") == []
+
+
+def test_a_journal_that_is_damaged_while_it_is_written_is_told_and_nobody_is_asked_again(tmp_path, monkeypatch):
+    corpus, add = Corpus(tmp_path), Journal.add
+
+    def damaged(journal, rows):
+        add(journal, rows)
+        path = tmp_path / journal.folder / journal.names[-1]
+        path.write_bytes(path.read_bytes()[:-50])
+
+    monkeypatch.setattr(Journal, "add", damaged)
+    with corpus.up() as (_, asked), pytest.raises(StorageError, match="is damaged"):
+        corpus.fetch()
+    assert sorted(asked) == PATHS
 
 
 def test_what_a_killed_build_asked_again_is_kept_by_one_that_does_not_ask(tmp_path):
