@@ -1,5 +1,7 @@
 """From an answer to a row of the pack index and the bytes that a pack keeps."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,3 +83,20 @@ def _is_denied(fetched: bytes, stored: bytes, denylist: Denylist) -> bool:
     if any(denylist.denies_bytes(sha256_hex(data)) for data in (fetched, stored)):
         return True
     return denylist.sees_pictures and denylist.denies_picture(look_of(stored))
+
+
+def segment_stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:
+    """Return img2dataset's stats of one segment."""
+    end = datetime.now(UTC)
+    statuses = Counter(str(row["status"]) for row, _, _ in rows)
+    messages = Counter(str(row.get("error_message") or "success") for row, _, _ in rows)
+    return {
+        "count": len(rows),
+        "successes": statuses["success"],
+        "failed_to_download": statuses["failed_to_download"],
+        "failed_to_resize": statuses["failed_to_resize"],
+        "duration": (end - start).total_seconds(),
+        "start_time": start.timestamp(),
+        "end_time": end.timestamp(),
+        "status_dict": dict(sorted(messages.items())),
+    }

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import os
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -38,7 +37,7 @@ from byline.pipelines.fetching.config import AT_ONCE, FetchConfig
 from byline.pipelines.fetching.coordination.client import sharing
 from byline.pipelines.fetching.coordination.reach import Reach
 from byline.pipelines.fetching.held import read_held
-from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row
+from byline.pipelines.fetching.index_rows import IndexRow, Request, index_row, segment_stats
 from byline.pipelines.fetching.journal import Asked, Journal
 from byline.pipelines.fetching.queue import answer_all
 from byline.pipelines.fetching.transport import Answer, HttpTransport, Transport
@@ -200,7 +199,7 @@ def fetch_pack(
 
     def write(numbers: Iterator[int], rows: list[IndexRow]) -> None:
         listed = [row if row[2] is not None else row[:2] for row in rows]
-        if not write_segment(store, part.pack, listed, _stats(rows, began), number=next(numbers)):
+        if not write_segment(store, part.pack, listed, segment_stats(rows, began), number=next(numbers)):
             raise _OvertakenError
 
     with meter.pack("fetch", part.num_records) as count, _unpacked_for(meter, store) as unpacked:
@@ -279,23 +278,6 @@ async def _fetch_over_http(
             count_done(ANSWERED, fetching.num_answered)
             count_done(RECEIVED_BYTES, transport.num_bytes)
             count_done(REQUEST_MS, round(1000 * transport.waited_s))
-
-
-def _stats(rows: Sequence[IndexRow], start: datetime) -> dict[str, object]:
-    """Return img2dataset's stats of one segment."""
-    end = datetime.now(UTC)
-    statuses = Counter(str(row["status"]) for row, _, _ in rows)
-    messages = Counter(str(row.get("error_message") or "success") for row, _, _ in rows)
-    return {
-        "count": len(rows),
-        "successes": statuses["success"],
-        "failed_to_download": statuses["failed_to_download"],
-        "failed_to_resize": statuses["failed_to_resize"],
-        "duration": (end - start).total_seconds(),
-        "start_time": start.timestamp(),
-        "end_time": end.timestamp(),
-        "status_dict": dict(sorted(messages.items())),
-    }
 
 
 class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
