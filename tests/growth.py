@@ -25,20 +25,16 @@ SEEDS = (
 
 
 def grows_linearly(read: Callable[[Text], object], seed: Text, *, short: int = SHORT) -> bool:
-    """Tell whether a text of `seed` repeated that is four times as long takes no more than nine times as long."""
-    seconds = _seconds(read, _text(seed, short))
-    return _seconds(read, _text(seed, TIMES * short)) <= MOST * seconds + UNSURE_S
+    """Tell whether a text of `seed` repeated that is four times as long takes no more than nine times as long.
 
-
-def _text(seed: Text, length: int) -> Text:
-    return (seed * (length // len(seed) + 1))[:length]
+    The fastest of three runs of each counts, by turns: others on this machine can only make one longer.
+    """
+    texts = [(seed * (length // len(seed) + 1))[:length] for length in (short, TIMES * short)]
+    once, longer = map(min, zip(*([_seconds(read, text) for text in texts] for _ in range(3)), strict=True))
+    return longer <= MOST * once + UNSURE_S
 
 
 def _seconds(read: Callable[[Text], object], text: Text) -> float:
-    """Return the processor time of the fastest of three runs: others on this machine can only make it longer."""
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        read(text)
-        times.append(time.process_time() - start)
-    return min(times)
+    start = time.process_time()
+    read(text)
+    return time.process_time() - start

@@ -42,12 +42,11 @@ def test_time_grows_with_the_length_alone(reader):
     assert [seed for seed in SEEDS if not grows_linearly(READERS[reader], seed)] == []
 
 
-@pytest.mark.slow
 def test_a_square_is_told_from_a_line():
     def pairs(text: str) -> int:
-        return sum(text[start:].count("\n") for start in range(len(text)) for _ in range(3))
+        return sum(one == other for one in text for other in text)
 
-    assert not grows_linearly(pairs, "a")
+    assert not grows_linearly(pairs, "a", short=700)
 
 
 def test_a_claim_that_unfolds_is_not_read():
