@@ -30,7 +30,8 @@ def grows_linearly(read: Callable[[Text], object], seed: Text, *, short: int = S
     The fastest of three runs of each counts, by turns: others on this machine can only make one longer.
     """
     texts = [(seed * (length // len(seed) + 1))[:length] for length in (short, TIMES * short)]
-    once, longer = map(min, zip(*([_seconds(read, text) for text in texts] for _ in range(3)), strict=True))
+    times = [[_seconds(read, text) for text in texts] for _ in range(3)]
+    once, longer = (min(turn[length] for turn in times) for length in (0, 1))
     return longer <= MOST * once + UNSURE_S
 
 
