@@ -97,7 +97,7 @@ def _steps(path: str) -> None:
     average = WeightAverage(engine, half_life_images=config.ema_half_life_images)
     inputs = _inputs(config, ranks)
     seconds = []
-    with attention_by(config.machine.attention):
+    with attention_by(config.machine.attention, device=ranks.device, precision=config.precision):
         for step in range(WARM_UP + STEPS):
             started_s = _now(ranks)
             take_step(engine, [inputs], lr=1e-4)

@@ -51,7 +51,7 @@ def fit(task: Task, config: TrainConfig, release_digest: str, ranks: Ranks) -> i
     with (
         checkpoints,
         closing(batches),
-        attention_by(config.machine.attention),
+        attention_by(config.machine.attention, device=ranks.device, precision=config.precision),
         shown_progress(f"train {config.kind}", total=config.images, done=images_seen, shown=ranks.is_first) as progress,
         watching(task, config, ranks, averaged, images_seen) as watch,
     ):

@@ -17,6 +17,8 @@ from tests.training.builders import an_autoencoder_run
 from tests.training.gloo import on_ranks
 from tests.training.unets import BATCH, a_denoiser, losses_of
 
+CPU = torch.device("cpu")
+
 
 @pytest.fixture(scope="module")
 def plain() -> list[float]:
@@ -31,10 +33,21 @@ def test_activations_that_are_computed_again_are_the_same(plain):
 
 @pytest.mark.parametrize("name", ["flash", "math"])
 def test_every_kernel_of_attention_gives_the_same(plain, name):
-    with attention_by(name):
+    with attention_by(name, device=CPU, precision="fp32"):
         assert losses_of(an_engine(a_denoiser(), batch_size=BATCH), steps=8) == pytest.approx(plain, rel=1e-4)
         allowed = torch.backends.cuda.flash_sdp_enabled(), torch.backends.cuda.math_sdp_enabled()
-    assert allowed == (True, True)
+    assert allowed == (name != "math", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "fused"),
+    [("auto", "fp32", True), ("auto", "bf16", False), ("flash", "bf16", True), ("math", "fp32", False)],
+)
+def test_a_processor_computes_attention_of_bf16_by_plain_products(name, precision, fused):
+    query_BHLD = torch.ones(1, 2, 4, 8)
+    with attention_by(name, device=CPU, precision=precision), torch.profiler.profile() as profile:
+        torch.nn.functional.scaled_dot_product_attention(query_BHLD, query_BHLD, query_BHLD)
+    assert any("flash" in event.key for event in profile.key_averages()) == fused
 
 
 def _has_compiler() -> bool:
