@@ -107,6 +107,7 @@ def _end_with(alive: int) -> None:
 def _run_harness() -> None:
     from apache_beam.runners.worker import sdk_worker_main
 
-    # Beam prints every error here, and answers with it too: who asked tells it, once.
-    with open(os.devnull, "w") as sys.stderr:
-        sdk_worker_main.main([])
+    # Beam prints every error here, and answers with it too: who asked tells it, once. It stays open, since threads of a
+    # channel that breaks go on printing until the process has ended.
+    sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sdk_worker_main.main([])
