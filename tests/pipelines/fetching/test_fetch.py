@@ -39,7 +39,7 @@ def a_part(store, urls, *, pack="test-00000"):
 def _fetched(tmp_path, urls):
     store = Store(str(tmp_path))
     part = a_part(store, urls)
-    fetch_pack(part, store, PixelConfig(), a_fetch_config(timeout_s=0.5), (), Meter())
+    fetch_pack(part, store, PixelConfig(), a_fetch_config(), (), Meter())
     return read_index(store, part.pack).to_pylist()
 
 
@@ -92,7 +92,7 @@ def test_what_the_build_itself_serves_is_not_lost_with_it(tmp_path):
         gone = base  # the port of a server that is no more
     part = a_part(store, [f"{gone}/1"])
     with pytest.raises(CorpusError, match=r"the server of this build, which has http://.*/1, is gone; run the build"):
-        fetch_pack(part, store, PixelConfig(), a_fetch_config(timeout_s=0.5), (), Meter(), [gone])
+        fetch_pack(part, store, PixelConfig(), a_fetch_config(), (), Meter(), [gone])
     assert len(read_attempts(store, part.pack)) == 0
 
 

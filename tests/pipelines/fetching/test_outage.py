@@ -38,7 +38,7 @@ class Corpus:
         with a_server({}) as (self.base, _):
             self.port = int(self.base.rsplit(":", 1)[1])
         self.part = a_part(self.store, [f"{self.base}{path}" for path in PATHS])
-        self.config = a_fetch_config(timeout_s=1.0, ask_again_after_s=SPACING_S, **config)
+        self.config = a_fetch_config(ask_again_after_s=SPACING_S, **config)
 
     def fetch(self, again=None, *, later=timedelta(0)):
         """Fetch as a build does that begins so much later."""
@@ -53,7 +53,7 @@ class Corpus:
 
 def test_an_outage_during_three_builds_loses_nothing(tmp_path):
     corpus = Corpus(tmp_path)
-    corpus.config = a_fetch_config(timeout_s=1.0, ask_again_after_s=72_000.0)
+    corpus.config = a_fetch_config(ask_again_after_s=72_000.0)
     assert [corpus.fetch() for _ in range(3)] == [["unreachable"] * 6] * 3
     assert len(read_attempts(corpus.store, corpus.part.pack)) == 6  # two of the three builds asked for nothing
     with corpus.up() as (_, asked):
@@ -64,7 +64,7 @@ def test_an_outage_during_three_builds_loses_nothing(tmp_path):
 @pytest.mark.slow
 def test_a_host_that_is_gone_for_good_ends_after_three_attempts(tmp_path):
     corpus = Corpus(tmp_path)
-    corpus.config = a_fetch_config(timeout_s=1.0, ask_again_after_s=0.0)
+    corpus.config = a_fetch_config(ask_again_after_s=0.0)
     for _ in range(5):
         corpus.fetch()
     assert len(read_attempts(corpus.store, corpus.part.pack)) == 3 * 6
@@ -95,7 +95,7 @@ def test_a_host_that_has_enough_of_some_pictures_settles_no_other(tmp_path):
 @pytest.mark.slow
 def test_a_robots_txt_that_is_busy_is_no_attempt_at_a_picture(tmp_path):
     corpus = Corpus(tmp_path)
-    corpus.config = a_fetch_config(timeout_s=1.0, ask_again_after_s=0.0)
+    corpus.config = a_fetch_config(ask_again_after_s=0.0)
     with corpus.up({**PICTURES, "/robots.txt": (503, "text/html", b"")}):
         assert [corpus.fetch() for _ in range(4)] == [["server-error"] * 6] * 4
     time.sleep(1.5)  # the host rests a little after each
