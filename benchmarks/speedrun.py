@@ -38,8 +38,17 @@ COLUMNS = ("recipe", "parameters", "cost of an image", "images", "held-out error
 def relative_cost(config: DiffusionRun, demo: DiffusionRun) -> float:
     """Return the processor time that training on an image takes, divided by what an image of the demo takes.
 
-    The ratio of medians over steps that are taken in turns.
+    The mean over the images of the phases.
     """
+    starts = (0, *(phase.from_images for phase in config.phases))
+    return sum(
+        (config.end_of_phase(start) - start) / config.images * _relative_cost(config.at(start), demo)
+        for start in starts
+    )
+
+
+def _relative_cost(config: DiffusionRun, demo: DiffusionRun) -> float:
+    """Return the ratio of medians over steps that are taken in turns."""
     if _costs(config) == _costs(demo):
         return 1.0
     torch.set_num_threads(1)
@@ -55,7 +64,8 @@ def relative_cost(config: DiffusionRun, demo: DiffusionRun) -> float:
 
 
 def _costs(config: DiffusionRun) -> tuple[object, ...]:
-    return config.unet, config.transformer, config.batch_size, config.autoencoder, config.optimizer.name
+    losses = config.routing, config.dispersive_loss
+    return config.unet, config.transformer, *losses, config.batch_size, config.autoencoder, config.optimizer.name
 
 
 def _stepper(config: DiffusionRun) -> Callable[[], None]:
@@ -74,8 +84,8 @@ def _stepper(config: DiffusionRun) -> Callable[[], None]:
 
 
 def _inputs(config: DiffusionRun) -> tuple[torch.Tensor, ...]:
-    x0, _, t, text = empty_inputs(config, config.batch_size)
-    return x0, torch.empty_like(x0), t + 500, text
+    x0, noise, t, *rest = empty_inputs(config, config.batch_size)
+    return x0, noise, t + 500, *rest
 
 
 def row_of(
@@ -85,8 +95,10 @@ def row_of(
     run, path = folder / f"{name}-{seed}", folder / f"{name}-{seed}.toml"
     if not path.exists():  # else it goes on with as many images as were reckoned then
         run.mkdir(parents=True, exist_ok=True)
-        demo = config_of(recipes()["demo"], release, run, seed=seed, images=EVERY)
-        cost = relative_cost(config_of(table, release, run, seed=seed, images=EVERY), demo)
+        demo, alike = (
+            config_of(each, release, run, seed=seed, images=100 * EVERY) for each in (recipes()["demo"], table)
+        )
+        cost = relative_cost(alike, demo)
         images = max(1, round(demo_images / cost / EVERY)) * EVERY
         write_toml(path, config_of(table, release, run, seed=seed, images=images))
     config = load_train_config(path)

@@ -111,6 +111,32 @@ class TransformerConfig(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
+class RoutingConfig(BaseModel, frozen=True, extra="forbid"):
+    """Which tokens of a picture skip which blocks of a transformer, in training only (`diffusion.routing`)."""
+
+    share: float = Field(ge=0, lt=1)
+    """The part of a picture's tokens that skip; which ones is drawn each time it is seen. A phase may change it."""
+    start_block: int = Field(ge=0)
+    """The first block that they skip, counted from 0."""
+    end_block: int
+    """The block before which they are back; `num_layers`: after the last one."""
+
+    @model_validator(mode="after")
+    def _grows(self) -> "RoutingConfig":
+        if self.end_block <= self.start_block:
+            raise ValueError(f"end_block = {self.end_block} must come after start_block = {self.start_block}")
+        return self
+
+
+class DispersiveLossConfig(BaseModel, frozen=True, extra="forbid"):
+    """How strongly the tokens of a block shall differ between the pictures of a batch (`diffusion.dispersive`)."""
+
+    block: int = Field(ge=0)
+    """The block after which tokens are compared, counted from 0."""
+    weight: float = Field(default=0.25, gt=0)
+    temperature: float = Field(default=1.0, gt=0)
+
+
 class NoiseConfig(BaseModel, frozen=True, extra="forbid"):
     """The forward process, in diffusers' words: by a schedule of betas, or along straight lines (flow)."""
 

@@ -13,7 +13,9 @@ axis half of a head): what a query and a key have in common then depends on how 
 """
 
 # Shapes: B batch, C channels, H and W height and width, N patches, L tokens, S both, K heads, D width.
+# While training, some patches may skip blocks (`diffusion.routing`): N and S are then of those that are left.
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,9 +26,19 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
 from torch.nn.functional import fold, layer_norm, scaled_dot_product_attention, silu, unfold
 
+from byline.diffusion.routing import Route
+
 TIME_FEATURES = 256
 ROPE_THETA = 100.0
 """The longest wave; a picture has few patches on a side."""
+
+
+@dataclass
+class TransformerOutput(UNet2DConditionOutput):  # type: ignore[misc]
+    """What a U-Net returns, and the tokens of a block where they were asked for."""
+
+    hidden: Tensor | None = None
+    """`(B, N, D)`, of the picture."""
 
 
 class DiffusionTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -84,24 +96,47 @@ class DiffusionTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.gradient_checkpointing = False
         self._initialize()
 
-    def forward(self, sample: Tensor, timestep: Tensor | float, encoder_hidden_states: Tensor, **_: Any) -> Any:
-        """Return what the network predicts, of the shape of `sample`; diffusers' names. Every token of text counts."""
+    def forward(
+        self,
+        sample: Tensor,
+        timestep: Tensor | float,
+        encoder_hidden_states: Tensor,
+        *,
+        route: Route | None = None,
+        hidden_block: int | None = None,
+        **_: Any,
+    ) -> TransformerOutput:
+        """Return what the network predicts, of the shape of `sample`; diffusers' names. Every token of text counts.
+
+        With a `route`, patches skip blocks. With a `hidden_block`, the patches as they leave it are returned too.
+        """
         x_BND, (rows, columns) = self._patches(sample)
         text_BLD = self.text_norm(encoder_hidden_states)
         condition_BD = self._condition(timestep, text_BLD, len(sample))
         words_BLD, angles_ND = self.text(text_BLD), rope_angles(rows, columns, self._head_width, x_BND.device)
         shared = None if self.modulation is None else self.modulation(condition_BD)
-        joint = self.config["text_attention"] == "joint"
+        joint, num_patches = self.config["text_attention"] == "joint", rows * columns
         x_BSD = torch.cat([x_BND, words_BLD], 1) if joint else x_BND
-        for block in self.blocks:
-            given = (x_BSD, condition_BD, shared, angles_ND, None if joint else words_BLD)
-            if torch.is_grad_enabled() and self.gradient_checkpointing:
-                x_BSD = self._gradient_checkpointing_func(block, *given)
-            else:
-                x_BSD = block(*given)
+        all_BSD, angles, hidden_BND = x_BSD, angles_ND, None
+        for number, block in enumerate(self.blocks):
+            if route is not None and number == route.start_block:
+                all_BSD, x_BSD, angles = x_BSD, route.leave(x_BSD, num_patches), route.angles(angles_ND)
+            x_BSD = self._through(block, x_BSD, condition_BD, shared, angles, None if joint else words_BLD)
+            if route is not None and number + 1 == route.end_block:
+                x_BSD, angles = route.come_back(x_BSD, all_BSD, num_patches), angles_ND
+            if number == hidden_block:
+                hidden_BND = x_BSD[:, :num_patches]
         shift_BD, scale_BD = self.last_modulation(condition_BD).chunk(2, -1)
-        x_BND = self.last(modulate(x_BSD[:, : rows * columns], shift_BD, scale_BD))
-        return UNet2DConditionOutput(sample=self._picture(x_BND, rows, columns))
+        x_BND = self.last(modulate(x_BSD[:, :num_patches], shift_BD, scale_BD))
+        return TransformerOutput(sample=self._picture(x_BND, rows, columns), hidden=hidden_BND)
+
+    def _through(self, block: nn.Module, *given: Tensor | None) -> Tensor:
+        """Return what a block gives; its activations are kept or, with checkpointing, computed again."""
+        if torch.is_grad_enabled() and self.gradient_checkpointing:
+            again: Tensor = self._gradient_checkpointing_func(block, *given)
+            return again
+        x_BSD: Tensor = block(*given)
+        return x_BSD
 
     @property
     def _head_width(self) -> int:
@@ -210,8 +245,12 @@ def rope_angles(rows: int, columns: int, head_width: int, device: torch.device) 
 
 
 def rotate(x_BKSD: Tensor, angles_ND: Tensor) -> Tensor:
-    """Turn the pairs of the first N of a sequence by their angles; what comes after them, the text, stays."""
-    turned_BKND, rest = x_BKSD[:, :, : len(angles_ND)], x_BKSD[:, :, len(angles_ND) :]
+    """Turn the pairs of the first N of a sequence by their angles; what comes after them, the text, stays.
+
+    Angles are `(N, D / 2)`, or `(B, 1, N, D / 2)` where they differ between sequences.
+    """
+    number = angles_ND.shape[-2]
+    turned_BKND, rest = x_BKSD[:, :, :number], x_BKSD[:, :, number:]
     first, second = turned_BKND.chunk(2, -1)
     cos, sin = angles_ND.cos().to(x_BKSD.dtype), angles_ND.sin().to(x_BKSD.dtype)
     return torch.cat([torch.cat([first * cos - second * sin, first * sin + second * cos], -1), rest], 2)

@@ -29,12 +29,20 @@ def config_of(table: dict[str, Any], release: str, folder: Path, *, seed: int, i
     places: dict[str, Any] = {"release": release, "run": str(folder), "seed": seed, "images": images}
     if "autoencoder" in table:
         places["autoencoder"] = str((DEMO.parent / table["autoencoder"]).resolve())
+    if "phases" in table:
+        places["phases"] = [_phase(phase, images) for phase in table["phases"]]
     watch = {
         "validation": {**table["watch"]["validation"], "every_images": images},
         "samples": {**table["watch"]["samples"], "every_images": images},
     }
     machine = {**table["machine"], "num_ranks": 1, "log_every_images": EVERY, "save_every_images": 10 * EVERY}
     return DiffusionRun.model_validate({**table, **places, "watch": watch, "machine": machine})
+
+
+def _phase(phase: dict[str, Any], images: int) -> dict[str, Any]:
+    """Return a phase that begins after a part of the images, where a line of the log is due."""
+    changes = {key: value for key, value in phase.items() if key != "from_part"}
+    return {**changes, "from_images": round(phase["from_part"] * images / EVERY) * EVERY}
 
 
 def to_do(seeds: int, demo_images: int, only: list[str], rows: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:

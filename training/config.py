@@ -10,7 +10,9 @@ from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import (
     OF_FLOW,
     AutoencoderConfig,
+    DispersiveLossConfig,
     NoiseConfig,
+    RoutingConfig,
     TextEncoderConfig,
     TransformerConfig,
     UNetConfig,
@@ -63,6 +65,10 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
     unet: UNetConfig | None = None
     """The network: this or `transformer`."""
     transformer: TransformerConfig | None = None
+    routing: RoutingConfig | None = None
+    """Let tokens of a transformer skip blocks while it trains; without the table none does."""
+    dispersive_loss: DispersiveLossConfig | None = None
+    """Add a loss that keeps pictures apart inside of a transformer; without the table there is none."""
     noise: NoiseConfig
     caption_drop_prob: float = Field(default=0.1, ge=0, le=1)
     """How often a caption is replaced by none, for classifier-free guidance."""
@@ -88,6 +94,41 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
         return self
 
     @model_validator(mode="after")
+    def _has_blocks(self) -> "DiffusionRun":
+        for name in ("routing", "dispersive_loss"):
+            if self.transformer is None and getattr(self, name) is not None:
+                raise ValueError(
+                    f"[{name}] is of the blocks of a [transformer], and the network is a [unet]; remove it"
+                )
+        blocks = 0 if self.transformer is None else self.transformer.num_layers
+        if self.routing is not None and self.routing.end_block > blocks:
+            raise ValueError(
+                f"routing.end_block = {self.routing.end_block} is more than transformer.num_layers = {blocks}"
+            )
+        if self.dispersive_loss is not None and self.dispersive_loss.block >= blocks:
+            raise ValueError(
+                f"dispersive_loss.block = {self.dispersive_loss.block} must be less than transformer.num_layers = "
+                f"{blocks}: blocks count from 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _comparable(self) -> "DiffusionRun":
+        if self.dispersive_loss is None:
+            return self
+        block, routing = self.dispersive_loss.block, self.routing
+        if routing is not None and routing.start_block <= block < routing.end_block:
+            raise ValueError(
+                f"dispersive_loss.block = {block} is one that tokens skip ({routing.start_block} to "
+                f"{routing.end_block - 1}), and each picture has other tokens there; take another one"
+            )
+        if self.buckets is not None:
+            raise ValueError("dispersive_loss compares pictures of one shape; remove it, or buckets")
+        if self.batch_size < 2:
+            raise ValueError("batch_size = 1 leaves dispersive_loss no other picture; take at least 2")
+        return self
+
+    @model_validator(mode="after")
     def _guided(self) -> "DiffusionRun":
         drawn = self.watch.samples
         if drawn is not None and drawn.guidance_scale > 1 and self.caption_drop_prob == 0:
@@ -103,6 +144,21 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
         network = self.transformer if self.unet is None else self.unet
         assert network is not None
         return network
+
+    @property
+    def routes_tokens(self) -> bool:
+        """Whether there is a share of tokens that phases may change."""
+        return self.routing is not None
+
+    @property
+    def routing_share(self) -> float:
+        """The part of a picture's tokens that skip blocks; 0 where none does."""
+        return 0.0 if self.routing is None else self.routing.share
+
+    @property
+    def compares_images(self) -> bool:
+        """Whether the loss compares the images of a batch with each other."""
+        return self.dispersive_loss is not None
 
     @model_validator(mode="after")
     def _whole_buckets(self) -> "DiffusionRun":
@@ -128,23 +184,25 @@ class DiffusionRun(RunConfig, frozen=True, extra="forbid"):
             self.shapes.require_multiple(shrinks * by, f"the autoencoder ({shrinks}) and the network ({by})")
 
     def _in(self, phase: PhaseConfig) -> "DiffusionRun":
-        changed = super()._in(phase)
-        if self.buckets is None or phase.resolution_px is None:
-            return changed
-        step_px = self.buckets.step_px * phase.resolution_px // self.resolution_px
-        return changed.model_copy(update={"buckets": self.buckets.model_copy(update={"step_px": step_px})})
+        changes: dict[str, Any] = {}
+        if self.buckets is not None and phase.resolution_px is not None:
+            step_px = self.buckets.step_px * phase.resolution_px // self.resolution_px
+            changes["buckets"] = self.buckets.model_copy(update={"step_px": step_px})
+        if self.routing is not None and phase.routing_share is not None:
+            changes["routing"] = self.routing.model_copy(update={"share": phase.routing_share})
+        return super()._in(phase).model_copy(update=changes)
 
     def identity(self) -> dict[str, Any]:
         """Return what it is for every run, but that the places of models do not count that are known by their weights:
         the autoencoder's, and that of a text encoder that byline trained.
 
-        What a run has none of (buckets, a transformer, a flow) is not spoken of, as before there were any.
+        What a run has none of (buckets, a transformer, routing, a flow) is not spoken of, as before there were any.
         """
         identity = super().identity()
         del identity["autoencoder"]
         if is_trained_by_byline(self.text_encoder):
             del identity["text_encoder"]["name"]
-        for name in ("buckets", "unet", "transformer"):
+        for name in ("buckets", "unet", "transformer", "routing", "dispersive_loss"):
             if identity[name] is None:
                 del identity[name]
         if not self.noise.use_flow_sigmas:

@@ -1,6 +1,7 @@
 """Fit a denoising network to latents, or pixels, and captions."""
 
-# Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
+# Shapes: B batch, C latent channels, H and W latent height and width, L tokens of text, D width of a token,
+# M tokens of a picture that skip no block, F numbers of all tokens of a picture.
 
 import time
 from collections.abc import Iterable
@@ -14,12 +15,14 @@ from byline.catalog.corpora.manifest import Release, Shard
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
 from byline.diffusion.autoencoder import autocast, load_autoencoder, shrinks_by
-from byline.diffusion.configs import Precision
-from byline.diffusion.networks import Denoiser, build_denoiser, predict
+from byline.diffusion.configs import DispersiveLossConfig, Precision, RoutingConfig
+from byline.diffusion.dispersive import dispersive_loss
+from byline.diffusion.networks import Denoiser, build_denoiser
 from byline.diffusion.noise import Noising
 from byline.diffusion.parts import FOLDER, parts_of
 from byline.diffusion.pixel_space import PixelSpace
 from byline.diffusion.pixels import RULE
+from byline.diffusion.routing import Route
 from byline.diffusion.samplers import build_scheduler
 from byline.diffusion.text import TextEncoder
 from byline.diffusion.weights import weights_digest
@@ -32,6 +35,7 @@ from byline.training.encoding_speed import keep_speed
 from byline.training.feed import Batches, Share, Source, read_batches
 from byline.training.feed_cache import FeedCache, cache_of
 from byline.training.feed_files import NewArrays
+from byline.training.gathered import gather_with_gradients, num_ranks
 from byline.training.held_out import HeldOutLatents, encode_held_out, read_held_out
 from byline.training.progress import shown_progress
 from byline.training.ranks import Ranks
@@ -41,24 +45,60 @@ from byline.training.samples import images_at, order_of, read_sizes, shards_of
 class DenoisingLoss(nn.Module):
     """The network, and the weighted squared error of what it predicts; diffusers' pipelines call it U-Net."""
 
-    def __init__(self, unet: Denoiser, noising: Noising, precision: Precision) -> None:
+    def __init__(
+        self,
+        unet: Denoiser,
+        noising: Noising,
+        precision: Precision,
+        *,
+        routing: RoutingConfig | None = None,
+        dispersive: DispersiveLossConfig | None = None,
+    ) -> None:
         super().__init__()
         self.unet = unet
         self._noising, self._precision = noising, precision
+        self._routing, self._dispersive = routing, dispersive
 
-    def forward(self, x0_BCHW: Tensor, noise_BCHW: Tensor, t_B: Tensor, text_BLD: Tensor) -> Tensor:
-        """Return the loss. `x0_BCHW` has about unit variance.
+    def forward(
+        self, x0_BCHW: Tensor, noise_BCHW: Tensor, t_B: Tensor, text_BLD: Tensor, kept_BM: Tensor | None = None
+    ) -> Tensor:
+        """Return the loss. `x0_BCHW` has about unit variance; `kept_BM` are the tokens that skip no block, or all are.
 
         In evaluation mode it is the squared error of the picture that the prediction implies, without a weight, which
         compares between networks of all kinds of prediction.
         """
         noisy_BCHW = self._noising.add(x0_BCHW, noise_BCHW, t_B)
         with autocast(x0_BCHW.device, self._precision):
-            predicted_BCHW = predict(self.unet, noisy_BCHW, t_B, text_BLD.float())
+            output = self.unet(noisy_BCHW, t_B, encoder_hidden_states=text_BLD.float(), **self._asked(kept_BM))
+        predicted_BCHW: Tensor = output.sample.float()
         if not self.training:
             return (self._noising.picture(predicted_BCHW, noisy_BCHW, t_B) - x0_BCHW).square().mean()
         error_BCHW = predicted_BCHW - self._noising.target(x0_BCHW, noise_BCHW, t_B)
-        return (self._noising.weight(t_B) * error_BCHW.square().mean((1, 2, 3))).mean()
+        loss = (self._noising.weight(t_B) * error_BCHW.square().mean((1, 2, 3))).mean()
+        if self._dispersive is None:
+            return loss
+        return loss + self._dispersive.weight * _dispersed(output.hidden, self._dispersive.temperature)
+
+    def _asked(self, kept_BM: Tensor | None) -> dict[str, Any]:
+        """Return what a transformer is asked for in training beside its prediction."""
+        asked: dict[str, Any] = {}
+        if self._routing is not None and kept_BM is not None:
+            blocks = {"start_block": self._routing.start_block, "end_block": self._routing.end_block}
+            asked["route"] = Route(**blocks, kept=kept_BM)
+        if self._dispersive is not None and self.training:
+            asked["hidden_block"] = self._dispersive.block
+        return asked
+
+
+def _dispersed(hidden_BND: Tensor, temperature: float) -> Tensor:
+    """Return the dispersive loss of the pictures of all ranks, the same on each.
+
+    A rank's own pictures alone would be fewer to differ from, and another loss for each number of ranks; so tokens are
+    gathered with their gradients, and a batch is one pass (`RunConfig.require_one_pass`). Every rank then has the
+    gradient of the one loss by its own pictures as often as there are ranks, which averaging over ranks undoes.
+    """
+    own_BF = hidden_BND.float().flatten(1)
+    return dispersive_loss(own_BF if num_ranks() == 1 else gather_with_gradients(own_BF), temperature)
 
 
 class DiffusionTask:
@@ -68,6 +108,7 @@ class DiffusionTask:
 
     def __init__(self, config: DiffusionRun, release: Release, ranks: Ranks) -> None:
         """Load autoencoder and text encoder, and measure what the release still lacks."""
+        config.require_one_pass(ranks.size)
         self._config, self._release = config, release
         encoders = _encoders(config, release, ranks)
         _measure(encoders, release, ranks)
@@ -77,7 +118,13 @@ class DiffusionTask:
         (self._no_text_LD,) = encoders.text_encoder.encode([""])
         self._release, self._encoders = release, encoders
         self._order = order_of(release.manifest, config.identity(), partial(read_sizes, release))
-        self.network = DenoisingLoss(_new_network(config, encoders), self._noising, config.precision)
+        self.network = DenoisingLoss(
+            _new_network(config, encoders),
+            self._noising,
+            config.precision,
+            routing=config.routing,
+            dispersive=config.dispersive_loss,
+        )
         self.provenance = {"text_encoder": encoders.text_encoder.digest}
         if config.autoencoder is not None:
             self.provenance |= {"autoencoder": weights_digest(encoders.autoencoder)}
@@ -85,7 +132,7 @@ class DiffusionTask:
         self.drawing = self._drawing(encoders) if ranks.is_first else None
 
     def batches(self, ranks: Ranks, images_seen: int, passes: int) -> Batches:
-        """Return latents of about unit variance, noise, timesteps, and captions."""
+        """Return latents of about unit variance, noise, timesteps, captions, and of a routed run the kept tokens."""
         config, encoders = self._config, self._encoders
         share = Share(order=self._order, batch_size=config.batch_size, ranks=ranks)
         encoded = Encoded(
@@ -96,15 +143,18 @@ class DiffusionTask:
             max_tokens=config.text_encoder.max_tokens,
             noising=self._noising,
             device=ranks.device,
+            routing_share=config.routing_share,
+            patch_size=config.network.shrinks,
         )
         side = config.resolution_px // shrinks_by(encoders.autoencoder)
         parts, channels = len(encoders.views.columns[0]), encoders.autoencoder.config.latent_channels
+        num_routed = (side // config.network.shrinks) ** 2 if config.routing_share else 0
         text_bytes = 2 * config.text_encoder.max_tokens * encoders.text_encoder.width
         source = Source(
             cache=self._cache(),
             gather=encoded.gather,
             sample_bytes=text_bytes + 2 * parts * channels * side**2,
-            num_uniform=NUM_UNIFORM,
+            num_uniform=NUM_UNIFORM + num_routed,
             normal_shape=(parts, channels, side, side) if config.shapes is None else (parts, channels * side**2),
         )
         return read_batches(share, source, images_seen, passes)

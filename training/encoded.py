@@ -15,6 +15,7 @@ from byline.diffusion.autoencoder import normalize
 from byline.diffusion.noise import Noising
 from byline.diffusion.pixel_space import PixelSpace
 from byline.diffusion.pixels import to_network
+from byline.diffusion.routing import kept_tokens
 from byline.training.encoded_shards import spread
 from byline.training.feed import Group, Inputs, Scratch, even_parts, new_tensor, places_of
 from byline.training.order import Ints
@@ -23,7 +24,7 @@ Halves = npt.NDArray[np.float16]
 Stored = Halves | npt.NDArray[np.uint8]
 """Latents as the network's numbers, or pixels as bytes."""
 DROP, TIME, CAPTION, FLIP, NUM_UNIFORM = range(5)
-"""What the uniform numbers of a sample decide, and how many there are."""
+"""What the uniform numbers of a sample decide, and how many there are; of a routed run each token has one more."""
 LENGTHS = 8
 """Texts of a pass are padded to a multiple of this, so that a compiled network meets few lengths."""
 
@@ -40,6 +41,10 @@ class Encoded:
     max_tokens: int
     noising: Noising
     device: torch.device
+    routing_share: float = 0.0
+    """The part of a picture's tokens that skip blocks."""
+    patch_size: int = 1
+    """The side of a token, in latents or pixels; of no account where none skips."""
     scratch: Scratch = field(default_factory=Scratch)
 
     def gather(self, groups: list[Group], uniform_NU: Tensor) -> "EncodedBlock":
@@ -53,6 +58,7 @@ class Encoded:
             texts=self._texts(groups, uniform_NU.numpy()),
             times=self.noising.times(uniform_NU[:, TIME]),
             is_mirrored=flipped,
+            token_draws=uniform_NU[:, NUM_UNIFORM:],
         )
 
     def _texts(self, groups: list[Group], uniform_NU: npt.NDArray[np.float32]) -> "Texts":
@@ -110,9 +116,11 @@ class EncodedBlock:
     times: Tensor
     is_mirrored: Tensor
     """Which pictures are to be mirrored. Of latents that is done: there is a view of them."""
+    token_draws: Tensor
+    """A number in `[0, 1)` for each token that a picture may have; none where no token skips blocks."""
 
     def passes(self, step: range, size: int, normal: Tensor) -> list[Inputs]:
-        """Return normalized latents, noise, timesteps, and captions."""
+        """Return normalized latents, noise, timesteps, captions, and where some skip blocks the tokens that do not."""
         if self.shapes is None:
             return [self._inputs(part, normal[within]) for part, within in even_parts(step, size)]
         inputs = []
@@ -138,7 +146,11 @@ class EncodedBlock:
         if encoded.device.type == "cuda":
             x0_BCHW = x0_BCHW.pin_memory()
             noise_BCHW = noise_BCHW.pin_memory() if shape is not None else noise_BCHW
-        return x0_BCHW, noise_BCHW, self.times[part], self.texts.padded(part, encoded.max_tokens, encoded.device)
+        inputs = x0_BCHW, noise_BCHW, self.times[part], self.texts.padded(part, encoded.max_tokens, encoded.device)
+        if encoded.routing_share == 0:
+            return inputs
+        num_tokens = x0_BCHW.shape[2] * x0_BCHW.shape[3] // encoded.patch_size**2
+        return *inputs, kept_tokens(self.token_draws[part][:, :num_tokens], encoded.routing_share)
 
 
 def _latents(groups: list[Group], flipped: npt.NDArray[np.bool_], scratch: Scratch) -> Stored:

@@ -14,6 +14,7 @@ from byline.diffusion.autoencoder import build_autoencoder
 from byline.diffusion.configs import Precision
 from byline.diffusion.networks import build_denoiser
 from byline.diffusion.noise import Noising
+from byline.diffusion.routing import num_kept
 from byline.training.autoencoder_task import ReconstructionLoss
 from byline.training.config import AutoencoderRun, TrainConfig
 from byline.training.deepspeed_files import read_deepspeed, zero_stage
@@ -104,8 +105,7 @@ def estimate(config: TrainConfig, hardware: Hardware, *, gpus: int) -> Estimate:
 
     Raises `ConfigError`, one line, for sizes that do not fit each other.
     """
-    if isinstance(config, TextEncoderRun):
-        config.require_one_pass(gpus)
+    config.require_one_pass(gpus)
     settings = read_deepspeed(config.machine.deepspeed)
     build_optimizer(nn.Linear(1, 1), config.optimizer, zero_stage=zero_stage(settings))  # refuses what it cannot split
     passes = passes_per_step(config, Ranks(rank=0, size=gpus, device=torch.device("cpu")))
@@ -193,7 +193,13 @@ def build_network(config: TrainConfig) -> nn.Module:
     config.require_fits(config.resolution_px // side)
     width = text_width(config.text_encoder)
     unet = build_denoiser(config.network, side=side, latent_channels=channels, text_width=width)
-    return DenoisingLoss(unet, Noising(config.noise), config.precision)
+    return DenoisingLoss(
+        unet,
+        Noising(config.noise),
+        config.precision,
+        routing=config.routing,
+        dispersive=config.dispersive_loss,
+    )
 
 
 def empty_inputs(config: TrainConfig, num_images: int) -> tuple[Tensor, ...]:
@@ -210,7 +216,11 @@ def empty_inputs(config: TrainConfig, num_images: int) -> tuple[Tensor, ...]:
     x0_BCHW = torch.empty(num_images, channels, side, side)
     num_tokens = config.text_encoder.max_tokens
     text_BLD = torch.empty(num_images, num_tokens, text_width(config.text_encoder))
-    return x0_BCHW, torch.empty_like(x0_BCHW), torch.zeros(num_images, dtype=torch.long), text_BLD
+    inputs = x0_BCHW, torch.empty_like(x0_BCHW), torch.zeros(num_images, dtype=torch.long), text_BLD
+    if config.routing_share == 0:
+        return inputs
+    kept = num_kept((side // config.network.shrinks) ** 2, config.routing_share)
+    return *inputs, torch.arange(kept).repeat(num_images, 1)
 
 
 def _feed_bytes(config: TrainConfig) -> int:

@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, model_validator
 
 from byline.catalog.configs.places import InputPlace, OutputPlace
+from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import Precision
 from byline.training.buckets import Buckets
 from byline.training.run_tables import InitConfig, MachineConfig, OptimizerConfig, PhaseConfig
@@ -71,6 +72,34 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
             )
         return self
 
+    @model_validator(mode="after")
+    def _routed_phases(self) -> "RunConfig":
+        for number, phase in enumerate(self.phases):
+            if phase.routing_share is not None and not self.routes_tokens:
+                raise ValueError(
+                    f"phases[{number}].routing_share changes the table [routing], which is not there; add it, or "
+                    "remove routing_share"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _one_pass(self) -> "RunConfig":
+        self.require_one_pass(self.machine.num_ranks)
+        return self
+
+    def require_one_pass(self, num_ranks: int) -> None:
+        """Raise `ConfigError` when so many ranks would compute a batch in several passes whose images are compared.
+
+        What an image is compared with is the batch, and a pass would see a part of it.
+        """
+        share = -(-self.batch_size // num_ranks)
+        if self.compares_images and share > self.machine.max_images_per_pass:
+            raise ConfigError(
+                f"batch_size = {self.batch_size} on {num_ranks} rank{'s' if num_ranks > 1 else ''} is {share} images a "
+                f"pass, and machine.max_images_per_pass = {self.machine.max_images_per_pass}; the loss compares the "
+                "images of whole batches: raise it, lower batch_size, or take more ranks"
+            )
+
     def at(self, images_seen: int) -> Self:
         """Return what the run is asked to do when it has seen so many images: this, as its phases change it."""
         config = self
@@ -92,6 +121,16 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
         """The shapes that pictures are cropped to; None where they are squares."""
         return None
 
+    @property
+    def routes_tokens(self) -> bool:
+        """Whether there is a share of tokens that phases may change."""
+        return False
+
+    @property
+    def compares_images(self) -> bool:
+        """Whether the loss compares the images of a batch with each other."""
+        return False
+
     def end_of_phase(self, images_seen: int) -> int:
         """Return how many images the run has seen when the phase ends that it is in."""
         return min((phase.from_images for phase in self.phases if phase.from_images > images_seen), default=self.images)
@@ -99,7 +138,12 @@ class RunConfig(BaseModel, frozen=True, extra="forbid"):
     def identity(self) -> dict[str, Any]:
         """Return what decides the weights, as JSON: no places and nothing of `machine` and `watch`.
 
-        What lies at the places (release, autoencoder) is identified by its digest instead.
+        What lies at the places (release, autoencoder) is identified by its digest instead. A phase that leaves the
+        routing of tokens alone does not speak of it, as before there was any.
         """
         left_out: dict[str, Any] = dict.fromkeys(("release", "run", "machine", "watch"), True)
-        return self.model_dump(mode="json", exclude={**left_out, "init_from": {"checkpoint"}})
+        identity = self.model_dump(mode="json", exclude={**left_out, "init_from": {"checkpoint"}})
+        for phase in identity["phases"]:
+            if phase["routing_share"] is None:
+                del phase["routing_share"]
+        return identity

@@ -83,3 +83,5 @@ class PhaseConfig(BaseModel, frozen=True, extra="forbid"):
     resolution_px: int | None = Field(default=None, ge=8)
     learning_rate: float | None = Field(default=None, gt=0)
     """The optimizer's from here on; its schedule is that of the whole run."""
+    routing_share: float | None = Field(default=None, ge=0, lt=1)
+    """`routing.share` from here on, of a transformer; 0 for no routing."""

@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import TextTowerConfig, VisionTowerConfig
 from byline.training.run_config import RunConfig
 
@@ -41,21 +40,12 @@ class TextEncoderRun(RunConfig, frozen=True, extra="forbid"):
         return self
 
     @model_validator(mode="after")
-    def _one_pass(self) -> "TextEncoderRun":
+    def _other_captions(self) -> "TextEncoderRun":
         if self.batch_size < 2:
             raise ValueError("batch_size = 1 leaves no other caption to tell a picture's from; take at least 2")
-        self.require_one_pass(self.machine.num_ranks)
         return self
 
-    def require_one_pass(self, num_ranks: int) -> None:
-        """Raise `ConfigError` when so many ranks would compute their share of a batch in several passes.
-
-        What a picture is told apart from is the batch, and a pass would see a part of it.
-        """
-        share = -(-self.batch_size // num_ranks)
-        if share > self.machine.max_images_per_pass:
-            raise ConfigError(
-                f"batch_size = {self.batch_size} on {num_ranks} rank{'s' if num_ranks > 1 else ''} is {share} images a "
-                f"pass, and machine.max_images_per_pass = {self.machine.max_images_per_pass}; a text encoder learns "
-                "from whole batches: raise it, lower batch_size, or take more ranks"
-            )
+    @property
+    def compares_images(self) -> bool:
+        """Every caption of a batch is told apart from all others."""
+        return True
