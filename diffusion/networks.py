@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from diffusers import UNet2DConditionModel
-from torch import Tensor
 
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import TransformerConfig, UNetConfig
@@ -72,9 +71,3 @@ def build_unet(config: UNetConfig, *, side: int, latent_channels: int, text_widt
         mid_block_type="UNetMidBlock2DCrossAttn",
         **fields,
     )
-
-
-def predict(network: Denoiser, x_BCHW: Tensor, t: Tensor, text_BLD: Tensor) -> Tensor:
-    """Return what the network predicts, float32. `t` is one timestep or `(B,)`. Every token counts, as in pipelines."""
-    predicted_BCHW: Tensor = network(x_BCHW, t, encoder_hidden_states=text_BLD).sample
-    return predicted_BCHW.float()

@@ -3,7 +3,7 @@ import torch
 from pydantic import ValidationError
 
 from byline.diffusion.configs import UNetConfig
-from byline.diffusion.networks import build_unet, predict
+from byline.diffusion.networks import build_unet
 
 SMALL = {"block_out_channels": [8, 16], "norm_num_groups": 4, "attention_head_dim": 2}
 
@@ -15,7 +15,7 @@ def a_unet(*, text_width=8, **overrides):
 
 def predicted(unet, text_BLD):
     with torch.no_grad():
-        return predict(unet, torch.ones(1, 2, 4, 4), torch.tensor(3), text_BLD)
+        return unet(torch.ones(1, 2, 4, 4), torch.tensor(3), encoder_hidden_states=text_BLD).sample
 
 
 def test_heads_are_those_of_each_block():

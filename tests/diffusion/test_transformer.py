@@ -8,7 +8,7 @@ import torch
 from byline.catalog.configs.loading import parse_config
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import TransformerConfig
-from byline.diffusion.networks import build_denoiser, load_denoiser, predict, text_width_of
+from byline.diffusion.networks import build_denoiser, load_denoiser, text_width_of
 from byline.diffusion.transformer import Attention, modulate, rope_angles, rotate
 
 SMALL = {"patch_size": 2, "hidden_size": 32, "num_layers": 2, "num_attention_heads": 2}
@@ -28,6 +28,10 @@ def some_inputs(size=2):
     generator = torch.Generator().manual_seed(1)
     drawn = (torch.randn(shape, generator=generator) for shape in ((size, 4, 8, 8), (size, 3, 16)))
     return next(drawn), torch.arange(size) * 400 + 50, next(drawn)
+
+
+def predict(network, x, t, text):
+    return network(x, t, encoder_hidden_states=text).sample
 
 
 @pytest.mark.parametrize("shape", SHAPES)
