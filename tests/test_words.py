@@ -2,6 +2,7 @@
 
 import ast
 
+import jinja2
 import pytest
 
 from tests.test_architecture import MODULES, ROOT
@@ -79,6 +80,24 @@ def test_a_variable_is_named_after_what_it_holds(folder):
 
 def _has_places(path):
     return any(path.is_relative_to(ROOT / place) for place in PLACES)
+
+
+@pytest.mark.parametrize("template", sorted(ROOT.glob("*/**/*.j2")), ids=lambda path: path.name)
+def test_a_variable_of_a_page_is_named_after_what_it_holds(template):
+    assert not list(_vague_in_template(template.read_text()))
+
+
+def test_a_vague_variable_of_a_page_is_found():
+    source = (
+        "{% macro shown(one) %}{{ one }}{% endmacro %}{% for found in rows %}{{ said }}{% endfor %}{% set told = 1 %}"
+    )
+    assert list(_vague_in_template(source)) == ["one", "found", "told"]
+
+
+def _vague_in_template(source):
+    for name in jinja2.Environment().parse(source).find_all(jinja2.nodes.Name):
+        if name.ctx != "load" and name.name in VAGUE_VARIABLES:
+            yield name.name
 
 
 def test_a_vague_variable_is_found():
