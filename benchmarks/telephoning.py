@@ -222,7 +222,8 @@ def _trained(rows: list[Row]) -> str:
         f"{'s' * (seeds > 1)}: **models this short are far from trained**, and what captions do for a trained "
         "one may be otherwise. tiny-blip2 is far from BLIP-2, and its card says that it learned from the titles of "
         f"these very pictures: of {first['captioner_learned']:,} of the {first['trained_on']:,} pictures. "
-        f"{synthetic['as_titles']:.0%} of its captions are the title, and {synthetic['different']:,} of them differ. "
+        f"One caption a picture, they are {synthetic['different_captions']:,} different ones, of word F1 "
+        f"{synthetic['word_f1']:.3f} with the titles; the card has that of random titles. "
         f"Prompts are the titles of {first['prompts']} held-out pictures, so those who trained on titles are asked in "
         "the words that they know."
     )
@@ -231,17 +232,17 @@ def _trained(rows: list[Row]) -> str:
 def _judged(rows: list[Row]) -> str:
     first, others = rows[0], rows[0]["different_prompts"] - 1
     real = 1 - (np.array(first["real_ranks"]) - 1).mean() / others
-    sums = {name: sum(row[name] for row in rows) for name in ("any_copies", "drawn", "held_out_copies", "prompts")}
+    copies, prompts = (sum(row[name] for row in rows) for name in ("held_out_copies", "prompts"))
     return (
         f"Agreement is the share of the {others} other prompts from which a picture is farther than from its own; by "
         f"chance it is half, and real pictures have {real:.3f}. One scorer judges all: {first['scorer']}, which holds "
         "held-out pictures of no prompt, seen by no model. KID is to all "
-        f"{first['references']:,} held-out pictures. A training picture is given back when one of {first['draws']} "
-        "draws for captions that the model was trained on is a copy of it and nearer to it than to any other; "
-        f"{first['pictures']} pictures a model. Copies of any training picture are {sums['any_copies']:,} of "
-        f"{sums['drawn']:,} of these draws, and {sums['held_out_copies']:,} of {sums['prompts']:,} for held-out titles."
-        " Intervals of 95 % are over prompts and seeds, for KID over seeds, and for pictures given back exact; nothing "
-        "allows for how many there are. Differences are paired by prompt and seed, but for pictures given back."
+        f"{first['references']:,} held-out pictures. Each model is asked for {first['pictures']} training pictures, "
+        f"with {first['draws']} draws for captions that it was trained on. One is given back when a draw is a copy of "
+        "it, and nearer to it than to any other; a draw is a copy when it is one of any training picture. So are "
+        f"{copies:,} of {prompts:,} drawings for held-out titles. Intervals of 95 % are over prompts and seeds, for "
+        "KID over seeds, and for copies exact; nothing allows for how many there are. Differences are paired by prompt "
+        "and seed, but for copies."
     )
 
 

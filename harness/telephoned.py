@@ -45,8 +45,19 @@ def _near(row: Row) -> Floats:
     return np.asarray(np.array(row["ranks"]) <= NEAR, float)
 
 
-def _given_back(rows: Sequence[Row]) -> Estimate:
-    return share(sum(row["extracted"] for row in rows), sum(row["pictures"] for row in rows))
+def _of_counts(words: str, what: str, *, number: str, of: str) -> Measure:
+    """Return a share that is better when lower, of all that was drawn with any seed."""
+
+    def share_of(rows: Sequence[Row]) -> Estimate:
+        return share(sum(row[number] for row in rows), sum(row[of] for row in rows))
+
+    return Measure(
+        words=words,
+        what=what,
+        higher_is_better=False,
+        of=share_of,
+        beside=lambda pairs: less(share_of([row for row, _ in pairs]), share_of([titles for _, titles in pairs])),
+    )
 
 
 AGREEMENT = _of_prompts("agreement: other prompts that are farther", "agreement with held-out prompts", _farther)
@@ -60,13 +71,8 @@ MEASURES = (
         of=lambda rows: over_seeds([row["kid"] for row in rows]),
         beside=lambda pairs: over_seeds([row["kid"] - titles["kid"] for row, titles in pairs]),
     ),
-    Measure(
-        words="training pictures given back",
-        what="the share of pictures given back",
-        higher_is_better=False,
-        of=_given_back,
-        beside=lambda pairs: less(_given_back([row for row, _ in pairs]), _given_back([titles for _, titles in pairs])),
-    ),
+    _of_counts("pictures given back", "the share of pictures given back", number="extracted", of="pictures"),
+    _of_counts("draws that are copies", "the share of draws that are copies", number="any_copies", of="drawn"),
 )
 
 

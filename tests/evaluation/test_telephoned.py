@@ -20,7 +20,14 @@ WORDS = {"titles": "their titles", "synthetic": "a caption", "both": "both of th
 def a_row(arm, seed, *, rank=11, kid=0.2, extracted=0):
     """Return a row: of `NUM_PROMPTS` prompts the own one of each picture has this place, give or take two."""
     ranks = [rank + (number + seed) % 5 - 2 for number in range(NUM_PROMPTS - 1)]
-    numbers = {"different_prompts": NUM_PROMPTS, "kid": kid + 0.001 * seed, "extracted": extracted, "pictures": 50}
+    numbers = {
+        "different_prompts": NUM_PROMPTS,
+        "kid": kid + 0.001 * seed,
+        "extracted": extracted,
+        "pictures": 50,
+        "any_copies": 2 * extracted,
+        "drawn": 100,
+    }
     return {"arm": arm, "seed": seed, "ranks": ranks, **numbers}
 
 
@@ -89,8 +96,14 @@ def test_differences_are_of_seeds_that_both_have():
     [
         (11, 0.2, 0, "Telephoning neither helps nor hurts here", ["KID is not told apart with a caption"]),
         (21, 0.2, 0, "Telephoning does not help here, and hurts:", ["held-out prompts is worse with a caption;"]),
-        (8, 0.3, 9, "Telephoning helps here:", ["KID is worse with", "given back is worse with a caption."]),
-        (8, 0.1, 0, "Telephoning helps here:", ["KID is better with", "given back is not told apart with a caption."]),
+        (
+            8,
+            0.3,
+            9,
+            "Telephoning helps here:",
+            ["KID is worse with", "given back is worse with a caption;", "are copies is worse with a caption."],
+        ),
+        (8, 0.1, 0, "Telephoning helps here:", ["KID is better with", "given back is not told apart with a caption;"]),
     ],
 )
 def test_the_answer_is_what_intervals_say(rank, kid, extracted, start, parts):
