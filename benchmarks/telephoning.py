@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.side_by_side import write_section
 from byline.audits.memorization import nearest_training_pictures
@@ -48,6 +49,7 @@ from harness.telephoning import (
 
 ROWS = Path(__file__).with_suffix(".jsonl")
 RANKS = 2
+"""Processes that train, and threads that draw."""
 SEED = 0
 """Of the scorer, of intervals, and of the captions that are drawn from, whatever the seed of a model."""
 Setup = dict[str, int]
@@ -78,6 +80,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2, help="pictures for each of these")
     given = parser.parse_args()
     setup = {name: getattr(given, name) for name in ("images", "prompts", "pictures", "draws")}
+    torch.set_num_threads(RANKS)
     if left := list(to_do(arms(), given.seeds, _alike(setup))):
         folder = given.folder.resolve()
         releases = build_releases(folder)

@@ -25,6 +25,11 @@ class Estimate:
         low, high = self.interval
         return int(low > 0) - int(high < 0)
 
+    def within(self, least: float, most: float) -> "Estimate":
+        """Return it with an interval that ends where values do."""
+        low, high = self.interval
+        return Estimate(value=self.value, interval=(max(low, least), min(high, most)))
+
 
 def crossed(values_SP: Floats) -> Estimate:
     """Return the mean where every seed has every prompt, both drawn at random.

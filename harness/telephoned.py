@@ -32,7 +32,7 @@ def _of_prompts(words: str, what: str, values: Callable[[Row], Floats]) -> Measu
         words=words,
         what=what,
         higher_is_better=True,
-        of=lambda rows: crossed(np.stack([values(row) for row in rows])),
+        of=lambda rows: crossed(np.stack([values(row) for row in rows])).within(0, 1),
         beside=lambda pairs: crossed(np.stack([values(row) - values(titles) for row, titles in pairs])),
     )
 
@@ -82,7 +82,7 @@ def table_of(rows: Sequence[Row], words: Mapping[str, str]) -> str:
     for arm, in_words in words.items():
         if of_arm := _of(rows, arm):
             cells = [_cell(measure.of(of_arm)) for measure in MEASURES]
-            lines.append(f"| {in_words} | {len(of_arm)} | {' | '.join(cells)} |")
+            lines.append(f"| {arm}: {in_words} | {len(of_arm)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -92,7 +92,7 @@ def differences_of(rows: Sequence[Row], words: Mapping[str, str]) -> str:
     for arm in list(words)[1:]:
         if pairs := _pairs(rows, arm, words):
             cells = [_cell(measure.beside(pairs), signed=True) for measure in MEASURES]
-            lines.append(f"| {words[arm]} | {len(pairs)} | {' | '.join(cells)} |")
+            lines.append(f"| {arm} | {len(pairs)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -111,7 +111,7 @@ def _cell(estimate: Estimate, *, signed: bool = False) -> str:
 
 def answer(rows: Sequence[Row], words: Mapping[str, str]) -> str:
     """Say whether telephoning helps, in one sentence: only intervals without zero make an arm better or worse."""
-    pairs = {words[arm]: paired for arm in list(words)[1:] if (paired := _pairs(rows, arm, words))}
+    pairs = {arm: paired for arm in list(words)[1:] if (paired := _pairs(rows, arm, words))}
     if not pairs:
         return "There are no two arms of one seed yet, so nothing can be said."
     clauses = [_clause(measure, _verdicts(measure, pairs)) for measure in MEASURES]
@@ -138,7 +138,7 @@ def _clause(measure: Measure, verdicts: Mapping[str, int]) -> str:
     parts = []
     for sign, how in ((1, "better"), (-1, "worse"), (0, "not told apart")):
         if arms := [arm for arm, its in verdicts.items() if its == sign]:
-            parts.append(f"{how} with {' and with '.join(arms)}")
+            parts.append(f"{how} with {'all' if len(arms) == len(verdicts) > 1 else ' and '.join(arms)}")
     return f"{measure.what} is {', '.join(parts)}"
 
 

@@ -76,7 +76,7 @@ def test_none_beside_none_is_no_certainty():
 def test_a_line_has_the_numbers_of_its_rows():
     rows = [*rows_of("synthetic", rank=21, extracted=5), *rows_of("titles")]
     _, _, titles, synthetic = table_of(rows, WORDS).splitlines()
-    assert cells(titles)[:2] == ["their titles", "3"]
+    assert cells(titles)[:2] == ["titles: their titles", "3"]
     assert cells(titles)[2].startswith("0.750 (0.7")  # 10 of 40 other prompts are nearer
     assert cells(titles)[4] == "0.201 (0.199 to 0.203)"
     assert cells(titles)[5] == "0.000 (0.000 to 0.024)"
@@ -87,23 +87,23 @@ def test_a_line_has_the_numbers_of_its_rows():
 def test_differences_are_of_seeds_that_both_have():
     rows = [*rows_of("titles"), *rows_of("synthetic", rank=21)[1:], a_row("both", 7)]
     *_, line = differences_of(rows, WORDS).splitlines()
-    assert cells(line)[:3] == ["a caption", "2", "-0.250 (-0.250 to -0.250)"]
+    assert cells(line)[:3] == ["synthetic", "2", "-0.250 (-0.250 to -0.250)"]
     assert cells(line)[4] == "+0.000 (+0.000 to +0.000)"
 
 
 @pytest.mark.parametrize(
     ("rank", "kid", "extracted", "start", "parts"),
     [
-        (11, 0.2, 0, "Telephoning neither helps nor hurts here", ["KID is not told apart with a caption"]),
-        (21, 0.2, 0, "Telephoning does not help here, and hurts:", ["held-out prompts is worse with a caption;"]),
+        (11, 0.2, 0, "Telephoning neither helps nor hurts here", ["KID is not told apart with synthetic"]),
+        (21, 0.2, 0, "Telephoning does not help here, and hurts:", ["held-out prompts is worse with synthetic;"]),
         (
             8,
             0.3,
             9,
             "Telephoning helps here:",
-            ["KID is worse with", "given back is worse with a caption;", "are copies is worse with a caption."],
+            ["KID is worse with", "given back is worse with synthetic;", "are copies is worse with synthetic."],
         ),
-        (8, 0.1, 0, "Telephoning helps here:", ["KID is better with", "given back is not told apart with a caption;"]),
+        (8, 0.1, 0, "Telephoning helps here:", ["KID is better with", "given back is not told apart with synthetic;"]),
     ],
 )
 def test_the_answer_is_what_intervals_say(rank, kid, extracted, start, parts):
@@ -116,7 +116,8 @@ def test_the_answer_is_what_intervals_say(rank, kid, extracted, start, parts):
 def test_arms_that_differ_are_told_apart():
     said = answer([*rows_of("titles"), *rows_of("synthetic", rank=21), *rows_of("both", rank=8)], WORDS)
     assert said.startswith("Telephoning helps here in some form: ")
-    assert "held-out prompts is better with both of them, worse with a caption;" in said
+    assert "held-out prompts is better with both, worse with synthetic;" in said
+    assert "KID is not told apart with all;" in said
 
 
 def test_without_pairs_nothing_is_said():
