@@ -7,9 +7,6 @@ picture. A picture is extracted when at least one draw is a copy of it (`harness
 memorized.jsonl as soon as they are there; the same command goes on after any stop, and leaves out what has rows.
 """
 
-import json
-import subprocess
-import sys
 import tomllib
 from argparse import ArgumentParser
 from math import log
@@ -22,9 +19,10 @@ from byline.catalog.corpora.manifest import Release
 from byline.diffusion.configs import SamplingConfig
 from byline.diffusion.sampling import TextToImage
 from byline.training.config import DiffusionRun
-from harness.extraction import Row, Share, are_copies, count, shares, to_do
+from harness.extraction import Share, are_copies, count, shares
 from harness.planted import COPIES, Planting, choose, copies_in, pictures_of, plant
 from harness.recipes import DEMO
+from harness.rows import Row, append_rows, byline, read_rows, to_do
 from harness.run_configs import write_toml
 
 ROWS = Path(__file__).with_suffix(".jsonl")
@@ -44,10 +42,10 @@ EVERY = 1_280
 def rows_of(arm: str, planting: Planting, folder: Path, setup: dict[str, int], *, seed: int) -> list[Row]:
     """Build, train, draw and count; go on with what is there."""
     corpus = plant(planting, folder, **ARMS[arm])
-    _byline("build", str(corpus), "--workers", "1")
+    byline("build", str(corpus), "--workers", "1")
     release_path, run = str(folder / f"corpus/releases/{corpus.stem}"), folder / f"run-{corpus.stem}-{setup['images']}"
     config = _config(release_path, run, images=setup["images"], seed=seed)
-    _byline("train", str(write_toml(run.with_suffix(".toml"), config)))
+    byline("train", str(write_toml(run.with_suffix(".toml"), config)))
     release, model = Release(release_path), TextToImage.load(run)
     prompts = [picture.caption for _, picture in planting.planted]
     sampling = SamplingConfig(images_per_prompt=setup["draws"], seed=1_000_000 * seed)
@@ -70,15 +68,6 @@ def _config(release: str, run: Path, *, images: int, seed: int) -> DiffusionRun:
     table["unet"] |= {"block_out_channels": BLOCK_OUT_CHANNELS}
     table["machine"] |= {"num_ranks": 1, "log_every_images": EVERY, "save_every_images": EVERY}
     return DiffusionRun.model_validate(table)
-
-
-def _byline(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "byline.cli.main", *arguments], check=True)
-
-
-def rows() -> list[Row]:
-    """Return the rows that are there."""
-    return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
 
 
 def table_of(results: list[Row]) -> str:
@@ -148,8 +137,7 @@ def main() -> None:
         captions = "captions-differ" if ARMS[arm]["captions_differ"] else "captions-repeat"
         folder = given.folder.resolve() / f"{seed}-{given.each}-{given.others}-{captions}"
         made = rows_of(arm, plantings[seed], folder, setup, seed=seed)
-        with ROWS.open("a") as file:
-            file.writelines(json.dumps(row) + "\n" for row in made)
+        append_rows(ROWS, made)
         print(table_of(_alike(setup)), flush=True)
     PLOT.write_text(plot_of(_alike(setup)), encoding="utf-8")
     seeds = len({row["seed"] for row in _alike(setup)})
@@ -162,7 +150,7 @@ def main() -> None:
 
 
 def _alike(setup: dict[str, int]) -> list[Row]:
-    return [row for row in rows() if all(row[name] == number for name, number in setup.items())]
+    return [row for row in read_rows(ROWS) if all(row[name] == number for name, number in setup.items())]
 
 
 def _explained(setup: dict[str, int], num_seeds: int) -> str:

@@ -9,8 +9,6 @@ seeds and not picked, are in FOLDER/<recipe>-<seed>/samples.
 """
 
 import json
-import subprocess
-import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +24,8 @@ from byline.evaluation.features import DEFAULT, load_features
 from byline.training.config import DiffusionRun, load_train_config
 from byline.training.estimate import build_network, empty_inputs
 from byline.training.optimizers import build_optimizer
-from harness.recipes import EVERY, config_of, recipes, to_do
+from harness.recipes import EVERY, config_of, recipes
+from harness.rows import append_rows, byline, read_rows, to_do
 from harness.run_configs import write_toml
 
 ROWS = Path(__file__).with_suffix(".jsonl")
@@ -103,9 +102,9 @@ def row_of(
         write_toml(path, config_of(table, release, run, seed=seed, images=images))
     config = load_train_config(path)
     assert isinstance(config, DiffusionRun)
-    _byline("train", str(path))
+    byline("train", str(path))
     report_path = run / "evaluation.json"
-    _byline("evaluate", str(run), release, "--measures", "kid", "--no-controls", "--out", str(report_path))
+    byline("evaluate", str(run), release, "--measures", "kid", "--no-controls", "--out", str(report_path))
     (kid,) = (report for report in json.loads(report_path.read_text())["reports"] if "KID" in report["claim"])
     held_out = json.loads((run / "validation.jsonl").read_text().splitlines()[-1])
     return {
@@ -119,15 +118,6 @@ def row_of(
         "kid": kid["value"],
         "kid_interval": kid["interval"],
     }
-
-
-def _byline(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "byline.cli.main", *arguments], check=True)
-
-
-def rows() -> list[dict[str, Any]]:
-    """Return the rows that are there."""
-    return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
 
 
 def table_of(results: list[dict[str, Any]]) -> str:
@@ -160,16 +150,18 @@ def main() -> None:
     tables, folder, images = recipes(), given.folder.resolve(), given.demo_images
     folder.mkdir(parents=True, exist_ok=True)
     load_features(DEFAULT, device="cpu")  # what is not installed is told now, and not when a recipe is trained
-    for name, seed in to_do(given.seeds, images, given.only, rows()):
+
+    def alike() -> list[dict[str, Any]]:
+        return [row for row in read_rows(ROWS) if row["demo_images"] == images]
+
+    for name, seed in to_do(given.only or tables, given.seeds, alike(), key="recipe"):
         row = row_of(name, tables[name], str(Path(given.release).resolve()), folder, seed=seed, demo_images=images)
-        with ROWS.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        append_rows(ROWS, [row])
         print(json.dumps(row), flush=True)
-    results = [row for row in rows() if row["demo_images"] == images]
     write_section(
         f"Recipes at equal cost, that of {images:,} images of the demo's network",
         f"python -m benchmarks.speedrun RELEASE FOLDER --demo-images {images} --seeds {given.seeds}",
-        table_of(results),
+        table_of(alike()),
     )
 
 

@@ -2,17 +2,16 @@
 
 # Shapes: N drawn pictures, M references, C colors, H and W height and width in pixels.
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from byline.audits.memorization import nearest_training_pictures
 from byline.evaluation.report import proportion_interval
+from harness.rows import Row
 
-Row = dict[str, Any]
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -75,11 +74,3 @@ def shares(rows: Iterable[Row]) -> dict[tuple[str, int], Share]:
         for name in total:
             total[name] += row[name]
     return {key: Share(**total) for key, total in sums.items()}
-
-
-def to_do(arms: Iterable[str], seeds: int, rows: Iterable[Row]) -> Iterator[tuple[str, int]]:
-    """Yield arms and seeds that have no rows yet, all arms before the next seed."""
-    done = {(row["arm"], row["seed"]) for row in rows}
-    names = list(arms)
-    for seed in range(seeds):
-        yield from ((name, seed) for name in names if (name, seed) not in done)

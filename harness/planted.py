@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -15,7 +15,7 @@ import tomli_w
 from PIL import Image, ImageEnhance
 
 from byline.audits.memorization import ALPHA, NEIGHBORS
-from byline.catalog.corpora.manifest import Release, Shard
+from byline.catalog.corpora.manifest import Release, Shard, Split
 from byline.catalog.errors import CorpusError
 from byline.dedup.quality import is_flat
 from byline.diffusion.pixels import square
@@ -74,10 +74,10 @@ class Planting:
         return np.stack([square(picture.data, side_px) for picture in pictures])
 
 
-def pictures_of(release: Release) -> list[Picture]:
-    """Return what a release trains on, sorted by digest."""
+def pictures_of(release: Release, split: Split = "train") -> list[Picture]:
+    """Return what a release trains on, or holds out, sorted by digest."""
     pictures = []
-    for shard in release.shards("train"):
+    for shard in release.shards(split):
         for sample in release.samples(shard):
             facts = json.loads(sample["json"])
             credit = {name: facts[name] for name in ("license", "creator", "landing_url")}
@@ -162,18 +162,25 @@ def plant(planting: Planting, folder: Path, *, resolved: bool, captions_differ: 
     The policy is byline's for commercial use, with nothing held out. Where duplicates are not `resolved`, only equal
     pixels are. Both may be releases of one corpus, in `folder`/corpus: nothing is fetched and hashed twice.
     """
+    name = "resolved" if resolved else "copies"
+    return write_corpus(name, folder, _copies(planting), resolved=resolved, captions_differ=captions_differ)
+
+
+def write_corpus(
+    name: str, folder: Path, copies: Iterable[tuple[Picture, int]], *, resolved: bool, captions_differ: bool
+) -> Path:
+    """Write near copies of pictures, each with its number, as a folder to build; return the path of its config."""
     pictures = folder / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
     with (pictures / "metadata.jsonl").open("w", encoding="utf-8") as table:
-        for picture, number in _copies(planting):
-            name = f"{_stem(picture)}-{number:02}.jpg"
-            (pictures / name).write_bytes(near_copy(picture, number))
+        for picture, number in copies:
+            file_name = f"{_stem(picture)}-{number:02}.jpg"
+            (pictures / file_name).write_bytes(near_copy(picture, number))
             title = caption_of(picture, number) if captions_differ else picture.caption
-            table.write(json.dumps({"file_name": name, "title": title, **picture.credit}) + "\n")
+            table.write(json.dumps({"file_name": file_name, "title": title, **picture.credit}) + "\n")
     policy = tomllib.loads(POLICY.read_text(encoding="utf-8"))
     policy["split"] = {"heldout_fraction": 0.0}
     policy["duplicates"] |= {} if resolved else EQUAL_PIXELS_ONLY
-    name = "resolved" if resolved else "copies"
     (folder / f"{name}-policy.toml").write_text(tomli_w.dumps(policy))
     source = {"name": "planted", "reader": "folder", "path": "pictures", "num_packs": 1}
     config = {"name": name, "root": "corpus", "policy": f"{name}-policy.toml", "sources": [source]}

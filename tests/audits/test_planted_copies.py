@@ -15,7 +15,7 @@ from byline.audits.memorization import nearest_training_pictures
 from byline.catalog.errors import CorpusError
 from byline.diffusion.pixels import square
 from byline.pipelines.beam.build import build
-from harness.extraction import are_copies, count, shares, to_do
+from harness.extraction import are_copies, count, shares
 from harness.planted import (
     COPIES,
     Picture,
@@ -28,6 +28,7 @@ from harness.planted import (
     plant,
     scores,
 )
+from harness.rows import to_do
 
 PHOTOGRAPHS = Path(__file__).parent.parent.parent / "samples/photographs"
 SIDE_PX = 64

@@ -4,6 +4,7 @@ import pytest
 
 from byline.training.config import DiffusionRun, load_train_config
 from harness import recipes
+from harness.rows import to_do
 from harness.run_configs import write_toml
 
 
@@ -18,6 +19,6 @@ def test_every_recipe_is_a_config_that_is_read_back(tmp_path, name):
 
 def test_what_has_a_row_is_left_out():
     names = list(recipes.recipes())
-    found = [{"recipe": names[0], "seed": 0, "demo_images": 600}]
-    assert list(recipes.to_do(1, 600, [], found)) == [(name, 0) for name in names[1:]]
-    assert list(recipes.to_do(1, 60, names[:1], found)) == [(names[0], 0)]
+    found = [{"recipe": names[0], "seed": 0}]
+    assert list(to_do(names, 1, found, key="recipe")) == [(name, 0) for name in names[1:]]
+    assert list(to_do(names[:1], 1, [], key="recipe")) == [(names[0], 0)]
