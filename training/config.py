@@ -58,8 +58,10 @@ class AutoencoderLossConfig(BaseModel, frozen=True, extra="forbid"):
 
         A loss that has none does not speak of it, as before there was any.
         """
-        left_out = {"perceptual_model"} | (set() if self.used_model else {"perceptual_weight"})
-        return self.model_dump(mode="json", exclude=left_out)
+        identity = self.model_dump(mode="json", exclude={"perceptual_model"})
+        if self.used_model is None:
+            del identity["perceptual_weight"]
+        return identity
 
 
 class AutoencoderRun(RunConfig, frozen=True, extra="forbid"):

@@ -53,7 +53,8 @@ class CopyNet(nn.Module):
 
     def levels(self, pixels_BCHW: Tensor) -> list[Tensor]:
         """Return the activations of the stem and of each stage, of RGB pixels in `[0, 1]`: each has half the sides."""
-        x_BCHW, levels = pixels_BCHW * 4 - 2, []
+        levels: list[Tensor] = []
+        x_BCHW = pixels_BCHW * 4 - 2
         for layer in self.features:
             if isinstance(layer, _Block) and layer.stride > 1:
                 levels.append(x_BCHW)
