@@ -1,23 +1,29 @@
-"""How well an autoencoder gives pictures back: PSNR on held-out samples.
+"""How well an autoencoder gives pictures back: PSNR and KID on held-out samples.
 
 python -m byline.evaluation.reconstruction demo/corpus/releases/demo samples/models/tiny-vae
+
+PSNR rewards blur, the mean of all that latents leave open. KID, between reconstructions and the pictures themselves,
+does not.
 """
 
 # Shapes: N pictures, C colors, H and W height and width in pixels.
 
 import sys
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.errors import BylineError
+from byline.catalog.errors import BylineError, ConfigError
 from byline.diffusion.autoencoder import decode, encode, load_autoencoder
 from byline.diffusion.pixels import to_bytes, to_network
 from byline.diffusion.weights import weights_digest
+from byline.evaluation.features import load_features
+from byline.evaluation.measures import Refused, evaluate
 from byline.evaluation.pictures import Pictures, read_pictures
-from byline.evaluation.report import Floats, Report, bootstrap_interval
+from byline.evaluation.report import Report, bootstrap_interval
 
 BATCH = 32
 SEED = 0
@@ -29,29 +35,26 @@ def psnr(a_NCHW: Tensor, b_NCHW: Tensor) -> Tensor:
     return 10 * torch.log10(255.0**2 / mse_N)
 
 
-def measure_reconstruction(release_url: str, autoencoder_source: str) -> list[Report]:
-    """Return the mean PSNR over all held-out samples, and over those of each source."""
+def measure_reconstruction(release_url: str, autoencoder_source: str) -> tuple[list[Report], str]:
+    """Return the mean PSNR over all held-out samples and over those of each source, and the KID of all.
+
+    Where KID cannot be had, the second value says why in one line; otherwise it is empty.
+    """
     release = Release(release_url)
     autoencoder = load_autoencoder(autoencoder_source)
     pictures = read_pictures(release, "heldout", side_px=autoencoder.config.sample_size)
-    values = _psnr_of(autoencoder, pictures)
-    sources = [str(facts["record_id"]).split(":")[0] for facts in pictures.facts]
-    digests = {"release": release.manifest.digest, "autoencoder": weights_digest(autoencoder)}
-    command = f"python -m byline.evaluation.reconstruction {release_url} {autoencoder_source}"
-    groups = {"all sources": np.ones(len(values), bool)}
-    groups |= {name: np.array([s == name for s in sources]) for name in sorted(set(sources))}
-    return [
-        Report(
-            claim=f"mean PSNR in dB of reconstructions of held-out pictures, {name}",
-            value=float(values[member].mean()),
-            interval=bootstrap_interval(values[member], seed=SEED),
-            n=int(member.sum()),
-            seed=SEED,
-            digests=digests,
-            command=command,
-        )
-        for name, member in groups.items()
-    ]
+    output_NCHW = reconstruct(autoencoder, torch.from_numpy(pictures.pixels_nchw))
+    report = partial(
+        Report,
+        seed=SEED,
+        digests={"release": release.manifest.digest, "autoencoder": weights_digest(autoencoder)},
+        command=f"python -m byline.evaluation.reconstruction {release_url} {autoencoder_source}",
+    )
+    reports = _psnr(pictures, output_NCHW, report)
+    try:
+        return [*reports, _kid(pictures, output_NCHW, report)], ""
+    except ConfigError as error:
+        return reports, f"KID is left out: {error}"
 
 
 def reconstruct(autoencoder: torch.nn.Module, pixels_NCHW: Tensor) -> Tensor:
@@ -63,15 +66,43 @@ def reconstruct(autoencoder: torch.nn.Module, pixels_NCHW: Tensor) -> Tensor:
     return torch.cat(outputs)
 
 
-def _psnr_of(autoencoder: torch.nn.Module, pictures: Pictures) -> Floats:
-    pixels_NCHW = torch.from_numpy(pictures.pixels_nchw)
-    values: Floats = psnr(pixels_NCHW, reconstruct(autoencoder, pixels_NCHW)).numpy()
-    return values
+def _psnr(pictures: Pictures, output_NCHW: Tensor, report: partial[Report]) -> list[Report]:
+    values = psnr(torch.from_numpy(pictures.pixels_nchw), output_NCHW).numpy()
+    sources = [str(facts["record_id"]).split(":")[0] for facts in pictures.facts]
+    groups = {"all sources": np.ones(len(values), bool)}
+    groups |= {name: np.array([s == name for s in sources]) for name in sorted(set(sources))}
+    return [
+        report(
+            claim=f"mean PSNR in dB of reconstructions of held-out pictures, {name}",
+            value=float(values[member].mean()),
+            interval=bootstrap_interval(values[member], seed=SEED),
+            n=int(member.sum()),
+        )
+        for name, member in groups.items()
+    ]
+
+
+def _kid(pictures: Pictures, output_NCHW: Tensor, report: partial[Report]) -> Report:
+    """Return the KID. Raises `ConfigError` without the feature network's package, and for too few pictures."""
+    features = load_features()
+    (kid,) = evaluate(output_NCHW.numpy(), pictures.pixels_nchw, features, measures=["kid"], seed=SEED)
+    if isinstance(kid, Refused):
+        raise ConfigError(kid.reason)
+    return report(
+        claim=f"KID of reconstructions of held-out pictures to these pictures, {kid.features}, all sources",
+        value=kid.value,
+        interval=kid.interval,
+        n=kid.num_pictures,
+        digests={**report.keywords["digests"], "features": features.digest},
+    )
 
 
 if __name__ == "__main__":
     try:
-        for report in measure_reconstruction(*sys.argv[1:]):
-            print(report.to_json())
+        reports, left_out = measure_reconstruction(*sys.argv[1:])
     except BylineError as error:
         sys.exit(f"byline: {error}")
+    for report in reports:
+        print(report.to_json())
+    if left_out:
+        print(f"byline: {left_out}", file=sys.stderr)

@@ -14,27 +14,33 @@ from torch import Tensor, nn
 
 from byline.catalog.corpora.manifest import Release, Shard
 from byline.diffusion.autoencoder import autocast, build_autoencoder, encode
+from byline.diffusion.parts import FOLDER, FrozenParts, describe
 from byline.diffusion.pixels import RULE, to_network
+from byline.diffusion.sources import ModelSource
+from byline.diffusion.weights import weights_digest
 from byline.training.config import AutoencoderRun
 from byline.training.decoded import NUM_UNIFORM, Bytes, gather_decoded, make_decoded
 from byline.training.feed import Batches, Share, Source, read_batches
 from byline.training.feed_cache import FeedCache, cache_of
 from byline.training.feed_files import NewArrays
 from byline.training.held_out import HeldOutPixels, read_held_out
+from byline.training.perceptual import PerceptualLoss, load_perceptual_loss
 from byline.training.ranks import Ranks
 from byline.training.samples import images_at, order_of, read_sizes, shards_of
 
 MEASURED_ON = 512
 """Samples whose latents give `latents_mean` and `scaling_factor`."""
+PERCEPTUAL = "perceptual_model"
+"""The part that a network plays which the loss looks with."""
 
 
 class ReconstructionLoss(nn.Module):
-    """The autoencoder, and how far its output is from its input."""
+    """The autoencoder, and how far its output is from its input; `perceptual` looks at both where there is one."""
 
-    def __init__(self, vae: AutoencoderKL, config: AutoencoderRun) -> None:
+    def __init__(self, vae: AutoencoderKL, config: AutoencoderRun, perceptual: PerceptualLoss | None = None) -> None:
         super().__init__()
         self.vae = vae
-        self._config = config
+        self._config, self._perceptual = config, perceptual
 
     def forward(self, bytes_BCHW: Tensor, noise_BCHW: Tensor) -> Tensor:
         """Return the loss. `noise_BCHW`, unit Gaussian, picks the point of the posterior that is decoded."""
@@ -48,7 +54,10 @@ class ReconstructionLoss(nn.Module):
         kl = posterior.kl().mean() / pixels_BCHW[0].numel()
         weights = self._config.loss
         loss: Tensor = error_BCHW.square().mean() + weights.gradient_weight * edges + weights.kl_weight * kl
-        return loss
+        if self._perceptual is None:
+            return loss
+        with autocast(pixels_BCHW.device, self._config.precision):
+            return loss + weights.perceptual_weight * self._perceptual(output_BCHW, pixels_BCHW)
 
 
 class AutoencoderTask:
@@ -63,8 +72,9 @@ class AutoencoderTask:
         self._config = config
         self._release = release
         self._order = order_of(release.manifest, config.identity(), partial(read_sizes, release))
-        self.network = ReconstructionLoss(vae, config)
         self.provenance: dict[str, str] = {}
+        self._parts: dict[str, FrozenParts] = {}
+        self.network = ReconstructionLoss(vae, config, self._perceptual_loss(ranks))
         self.held_out = self._held_out(release, ranks)
         self.drawing = None
 
@@ -107,13 +117,24 @@ class AutoencoderTask:
         return {"vae": self.network.vae}
 
     def frozen_models(self) -> dict[str, Any]:
-        """Return nothing: an autoencoder needs nothing else."""
-        return {}
+        """Return whose the perceptual model is, if there is one: an autoencoder needs nothing else to be used."""
+        return self._parts
 
     @property
     def _latent_shape(self) -> tuple[int, int, int]:
         side = self._config.resolution_px // 2 ** (len(self._config.autoencoder.block_out_channels) - 1)
         return self._config.autoencoder.latent_channels, side, side
+
+    def _perceptual_loss(self, ranks: Ranks) -> PerceptualLoss | None:
+        """Return what the loss looks with, and note whose that is; None where it counts for nothing."""
+        model = self._config.loss.used_model
+        if model is None:
+            return None
+        perceptual = load_perceptual_loss(model)
+        self.provenance = {PERCEPTUAL: weights_digest(perceptual.network)}
+        self._parts = {FOLDER: FrozenParts({PERCEPTUAL: describe(ModelSource(name=model))})}
+        perceptual.network.to(ranks.device)
+        return perceptual
 
     def _held_out(self, release: Release, ranks: Ranks) -> HeldOutPixels | None:
         validation = self._config.watch.validation
@@ -121,7 +142,7 @@ class AutoencoderTask:
             return None
         return HeldOutPixels(
             samples=read_held_out(release, validation.images, ranks),
-            loss=self._config.loss.model_dump(mode="json"),
+            loss={**self._config.loss.identity(), **self.provenance},
             side_px=self._config.resolution_px,
             latent_shape=self._latent_shape,
         )

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from byline.catalog.configs.loading import parse_config, read_toml
+from byline.catalog.configs.places import InputPlace
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import (
     OF_FLOW,
@@ -27,12 +28,40 @@ from byline.training.watch_config import DiffusionWatchConfig
 
 
 class AutoencoderLossConfig(BaseModel, frozen=True, extra="forbid"):
-    """Squared error of pixels, plus these. No network that was trained on other pictures takes part."""
+    """Squared error of pixels, plus these. A network that was trained before takes part only where one is named."""
 
     gradient_weight: float = Field(default=0.05, ge=0)
     """The weight of the absolute error of differences between neighboring pixels: keeps edges sharp."""
     kl_weight: float = Field(default=1e-3, ge=0)
     """The weight of the KL divergence of latents from a unit Gaussian, summed over latents, per pixel value."""
+    perceptual_weight: float = Field(default=0.0, ge=0)
+    """The weight of the distance of activations of `perceptual_model` (`training.perceptual`). At 0 it is unused."""
+    perceptual_model: InputPlace | None = None
+    """Folder of a copy detector, whose weights stay as they are."""
+
+    @model_validator(mode="after")
+    def _names_a_model(self) -> "AutoencoderLossConfig":
+        if self.perceptual_weight > 0 and self.perceptual_model is None:
+            raise ValueError(
+                f"perceptual_weight = {self.perceptual_weight} is of activations of a network, and none is named; set "
+                "perceptual_model to the folder of a copy detector, such as samples/models/copy-detector"
+            )
+        return self
+
+    @property
+    def used_model(self) -> str | None:
+        """The folder of the perceptual model; None where it counts for nothing."""
+        return self.perceptual_model if self.perceptual_weight > 0 else None
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the loss, as JSON, beside the weights of the perceptual model, wherever that lies.
+
+        A loss that has none does not speak of it, as before there was any.
+        """
+        identity = self.model_dump(mode="json", exclude={"perceptual_model"})
+        if self.used_model is None:
+            del identity["perceptual_weight"]
+        return identity
 
 
 class AutoencoderRun(RunConfig, frozen=True, extra="forbid"):
@@ -41,6 +70,10 @@ class AutoencoderRun(RunConfig, frozen=True, extra="forbid"):
     kind: Literal["autoencoder"]
     autoencoder: AutoencoderConfig
     loss: AutoencoderLossConfig = AutoencoderLossConfig()
+
+    def identity(self) -> dict[str, Any]:
+        """Return what it is for every run, but that the place of the perceptual model does not count."""
+        return {**super().identity(), "loss": self.loss.identity()}
 
     @model_validator(mode="after")
     def _halves(self) -> "AutoencoderRun":

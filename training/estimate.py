@@ -25,6 +25,7 @@ from byline.training.kernels import checkpoint_activations
 from byline.training.memory import FLOAT32, STAGES, Memory, memory_of
 from byline.training.model_shapes import latent_shape, text_width
 from byline.training.optimizers import build_optimizer
+from byline.training.perceptual import empty_perceptual_loss
 from byline.training.ranks import Ranks
 from byline.training.text_encoder_config import TextEncoderRun
 from byline.training.text_encoder_task import new_network
@@ -186,7 +187,10 @@ def _trace(config: TrainConfig, num_images: int, hardware: Hardware, *, spares: 
 def build_network(config: TrainConfig) -> nn.Module:
     """Return the network that a run trains, with its loss, new and without frozen models."""
     if isinstance(config, AutoencoderRun):
-        return ReconstructionLoss(build_autoencoder(config.autoencoder, side_px=config.resolution_px), config)
+        model = config.loss.used_model
+        perceptual = None if model is None else empty_perceptual_loss(model)
+        vae = build_autoencoder(config.autoencoder, side_px=config.resolution_px)
+        return ReconstructionLoss(vae, config, perceptual)
     if isinstance(config, TextEncoderRun):
         return new_network(config, config.text.vocab_size)
     channels, side = latent_shape(config.autoencoder, config.resolution_px)

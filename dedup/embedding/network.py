@@ -51,6 +51,16 @@ class CopyNet(nn.Module):
         self.power = nn.Parameter(torch.tensor(3.0))
         self.head = nn.Linear(widths[-1], config.dim)
 
+    def levels(self, pixels_BCHW: Tensor) -> list[Tensor]:
+        """Return the activations of the stem and of each stage, of RGB pixels in `[0, 1]`: each has half the sides."""
+        levels: list[Tensor] = []
+        x_BCHW = pixels_BCHW * 4 - 2
+        for layer in self.features:
+            if isinstance(layer, _Block) and layer.stride > 1:
+                levels.append(x_BCHW)
+            x_BCHW = layer(x_BCHW)
+        return [*levels, x_BCHW]
+
     def forward(self, pixels_BCHW: Tensor) -> Tensor:
         """Return unit vectors (B, D) of RGB pixels in `[0, 1]`."""
         features_BCHW = self.features(pixels_BCHW * 4 - 2).float()
@@ -76,6 +86,7 @@ class _Block(nn.Module):
 
     def __init__(self, narrow: int, wide: int, *, stride: int, norm: bool) -> None:
         super().__init__()
+        self.stride = stride
         self.first = _ConvNorm(narrow, wide, stride=stride, norm=norm)
         self.second = _ConvNorm(wide, wide, stride=1, norm=norm)
         straight = stride == 1 and narrow == wide
@@ -110,19 +121,30 @@ def save_network(net: CopyNet, folder: Path) -> None:
     (folder / CONFIG_NAME).write_text(net.config.model_dump_json(indent=2) + "\n")
 
 
+def read_network_config(folder: Path) -> NetworkConfig:
+    """Return what the network of a folder is. Raises `CheckpointError` where that does not say so."""
+    try:
+        return NetworkConfig.model_validate_json((folder / CONFIG_NAME).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _unusable(folder, error) from error
+
+
 def load_network(folder: Path) -> CopyNet:
     """Return the network of a folder, float32, for use. Raises `CheckpointError` unless all of it is there and fits."""
+    net = CopyNet(read_network_config(folder), norm=False)
     try:
-        config = NetworkConfig.model_validate_json((folder / CONFIG_NAME).read_bytes())
-        net = CopyNet(config, norm=False)
         weights = {name: value.float() for name, value in load_file(folder / WEIGHTS_NAME).items()}
         net.load_state_dict(weights)
-    except (OSError, SafetensorError, ValidationError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(
-            f"{folder} holds no usable copy detector: {reason}; restore {CONFIG_NAME} and {WEIGHTS_NAME}, "
-            "or train one (docs/embedding.md)"
-        ) from error
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise _unusable(folder, error) from error
     if not all(bool(value.isfinite().all()) for value in weights.values()):
         raise CheckpointError(f"{folder / WEIGHTS_NAME} holds numbers that are not finite; restore it or train again")
     return net.eval()
+
+
+def _unusable(folder: Path, error: Exception) -> CheckpointError:
+    reason = " ".join(str(error).split())[:200]
+    return CheckpointError(
+        f"{folder} holds no usable copy detector: {reason}; restore {CONFIG_NAME} and {WEIGHTS_NAME}, "
+        "or train one (docs/embedding.md)"
+    )
