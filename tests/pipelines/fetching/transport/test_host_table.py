@@ -20,7 +20,7 @@ def test_times_of_another_boot_bind_nobody(tmp_path):
     saved = bytearray((tmp_path / "hosts").read_bytes())
     (later / "hosts").write_bytes(saved)
     with run(code, later) as process:
-        assert float(process.stdout.read()) > 2990
+        assert float(process.stdout.read()) > 2000
     saved[: HEADER_BYTES // 2] = bytes(HEADER_BYTES // 2)
     (later / "hosts").write_bytes(saved)
     with run(code, later) as process:
