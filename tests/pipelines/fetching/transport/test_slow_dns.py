@@ -93,7 +93,7 @@ def port():
 def test_a_name_that_is_never_answered_is_a_timeout_within_its_limit(tmp_path, port):
     rows, seconds = _fetch(tmp_path, [f"http://{NEVER}:{port}/{number}.jpg" for number in range(20)], SlowResolver(0))
     assert _outcomes(rows, NEVER) == {Outcome.TIMEOUT: 20}
-    assert {message for _, _, message in rows} == {f"robots.txt: no answer in {FIRST_BYTE_S} s"}
+    assert {message for _, _, message in rows} == {f"robots.txt: no answer in {FIRST_BYTE_S:g} s"}
     assert _last_s(seconds, NEVER) < 2 * FIRST_BYTE_S, "asked once for all its URLs"
 
 
