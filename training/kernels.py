@@ -26,8 +26,8 @@ BACKENDS = {
 def attention_by(name: Attention, *, device: torch.device, precision: Precision) -> Iterator[None]:
     """Compute attention inside the block by this kernel where it can, else by another.
 
-    `auto` is torch's own choice, but for bf16 on a processor: backward its fused kernel takes ten times as long there
-    as in float32 (torch 2.13), so that a step of bf16 would lose what its other products gain.
+    `auto` is torch's own choice, but for bf16 on a processor: backward its fused kernel (torch 2.13) is so much
+    slower there than in float32 that a step of bf16 would lose what its other products gain.
     """
     if name == "auto" and (device.type, precision) == ("cpu", "bf16"):
         name = "math"

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
 from torch.distributed import FileStore, PrefixStore  # type: ignore[attr-defined]
 
 from byline.training.ranks import Ranks
@@ -37,6 +38,16 @@ def on_ranks(size: int, function: Callable[..., Any], *arguments: Any) -> list[A
         assert error is None, f"rank {rank}: {error}"
         assert returned is not None
     return [returned for returned, _ in answers]
+
+
+def mean_gradients(network: nn.Module, ranks: Ranks) -> dict[str, Tensor]:
+    """Return the gradient of each weight, averaged over ranks as data parallelism does."""
+    found = {}
+    for name, weight in network.named_parameters():
+        assert weight.grad is not None
+        dist.all_reduce(weight.grad)
+        found[name] = weight.grad / ranks.size
+    return found
 
 
 def _answer(pipe: Any) -> tuple[Any, str | None]:

@@ -22,7 +22,7 @@ from byline.training.run import run
 from byline.training.stepping import take_step
 from harness.run_configs import write_toml
 from tests.training.builders import a_diffusion_run, a_release, an_autoencoder, an_autoencoder_run
-from tests.training.gloo import on_ranks
+from tests.training.gloo import mean_gradients, on_ranks
 from tests.training.test_run import digests_of, losses_of, start
 
 A100 = find_hardware("a100")
@@ -223,12 +223,7 @@ def gradients(ranks: Ranks, folder: Path, **overrides) -> dict[str, Tensor]:
     """Return the gradient of each weight, averaged over ranks as data parallelism does."""
     network = a_network(a_dispersed_run(folder, autoencoder=f"{folder}/vae", **overrides))
     network(*(tensor.chunk(ranks.size)[ranks.rank] for tensor in a_batch())).backward()
-    found = {}
-    for name, weight in network.named_parameters():
-        assert weight.grad is not None
-        dist.all_reduce(weight.grad)
-        found[name] = weight.grad / ranks.size
-    return found
+    return mean_gradients(network, ranks)
 
 
 def losses(ranks: Ranks, folder: Path, deepspeed: str) -> list[float]:

@@ -22,7 +22,7 @@ from byline.training.ranks import Ranks
 from byline.training.stepping import take_step
 from byline.training.text_encoder_task import new_network
 from tests.training.builders import SIDE_PX, a_text_encoder_run
-from tests.training.gloo import on_ranks
+from tests.training.gloo import mean_gradients, on_ranks
 
 pytestmark = pytest.mark.slow
 
@@ -105,12 +105,7 @@ def gradients(ranks: Ranks, folder: Path) -> dict[str, Tensor]:
     torch.manual_seed(0)
     network = new_network(a_text_encoder_run("c/releases/r", folder), 300)
     network(*(tensor.chunk(ranks.size)[ranks.rank] for tensor in a_batch())).backward()
-    found = {}
-    for name, weight in network.named_parameters():
-        assert weight.grad is not None
-        dist.all_reduce(weight.grad)
-        found[name] = weight.grad / ranks.size
-    return found
+    return mean_gradients(network, ranks)
 
 
 def losses(ranks: Ranks, folder: Path, deepspeed: str) -> list[float]:
