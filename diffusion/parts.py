@@ -31,6 +31,13 @@ class FrozenPart(BaseModel, frozen=True, extra="forbid"):
     """Digests of the releases, oldest first, with spaces between, for what byline trained."""
     checkpoint: str = Field(default="", exclude_if=lambda digest: not digest)
     """Digest of the checkpoint, for what byline trained and a checkpoint or an export says so."""
+    perceptual_model: str = Field(default="", exclude_if=lambda digest: not digest)
+    """Digest of the weights of what the perceptual loss of an autoencoder looked with."""
+
+    @property
+    def is_of_releases(self) -> bool:
+        """Whether releases, and nothing else, have taken part in its training."""
+        return bool(self.trained_on) and not self.perceptual_model
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ def describe(source: ModelSource, name: str = "") -> FrozenPart:
         license=_license(source),
         trained_on="" if provenance is None else " ".join(provenance.releases),
         checkpoint="" if provenance is None else provenance.checkpoint,
+        perceptual_model="" if provenance is None else provenance.perceptual_model,
     )
 
 

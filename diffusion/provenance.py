@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from byline.catalog.digests import canonical_json
 from byline.catalog.errors import CheckpointError
 from byline.diffusion.checkpoint import INFO, CheckpointInfo, Kind
 
 FILE = "provenance.json"
+PERCEPTUAL = "perceptual_model"
+"""What the perceptual loss of an autoencoder looked with, by its role in the provenance of a checkpoint."""
 
 
 class Provenance(BaseModel, frozen=True, extra="forbid"):
@@ -19,12 +21,19 @@ class Provenance(BaseModel, frozen=True, extra="forbid"):
     """Its digest, or as much of it as is known."""
     releases: tuple[str, ...]
     """Digests of the releases that the weights have seen, oldest first, or as much of them as is known."""
+    perceptual_model: str = Field(default="", exclude_if=lambda digest: not digest)
+    """Digest of the weights of what the perceptual loss looked with: what trained these has taken part."""
 
 
 def provenance_of(info: CheckpointInfo) -> Provenance:
     """Return what is said of the models of a checkpoint."""
     releases = dict.fromkeys(part.release_digest for part in info.lineage)
-    return Provenance(kind=info.kind, checkpoint=info.digest, releases=tuple(releases))
+    return Provenance(
+        kind=info.kind,
+        checkpoint=info.digest,
+        releases=tuple(releases),
+        perceptual_model=info.provenance.get(PERCEPTUAL, ""),
+    )
 
 
 def write_provenance(folder: Path, info: CheckpointInfo) -> None:

@@ -46,7 +46,7 @@ def card(
         requirements=requirements_of(
             info, [role_and_part for role_and_part in parts if role_and_part[0] != TOKENIZER], release
         ),
-        is_of_byline=bool(parts) and all(part.trained_on for _, part in parts),
+        is_of_byline=bool(parts) and all(part.is_of_releases for _, part in parts),
         obligations=[] if release is None else _obligations(release),
         licenses=[] if release is None else _licenses(release),
         papers=papers,
@@ -65,6 +65,7 @@ def _parts(folder: Path, info: CheckpointInfo) -> list[tuple[str, FrozenPart]]:
 def _row(role: str, part: FrozenPart, digest: str) -> dict[str, str]:
     """Return what the table of parts says of a part."""
     releases = ", then ".join(f"release {release[:16]}" for release in part.trained_on.split())
+    alone = f"a perceptual model (weights {part.perceptual_model})" if part.perceptual_model else "nothing else"
     license = part.license if part.license == NOT_STATED else f"{part.license} (its card)"
     if part.trained_on and part.license in (NOT_STATED, OF_THE_PICTURES):
         license = "what its pictures ask for"
@@ -72,7 +73,7 @@ def _row(role: str, part: FrozenPart, digest: str) -> dict[str, str]:
         "role": plain(role),
         "name": f"{part.name} at {part.revision}" if part.revision else part.name,
         "use": "made of the captions" if role == TOKENIZER else "used as it came",
-        "trained_on": f"{releases}, and nothing else" if releases else OF_THE_WEB.get(part.name, NOT_STATED),
+        "trained_on": f"{releases}, and {alone}" if releases else OF_THE_WEB.get(part.name, NOT_STATED),
         "license": license,
         "digest": f"tokenizer {digest}" if role == TOKENIZER else f"weights {digest}",
     }

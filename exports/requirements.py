@@ -54,8 +54,7 @@ def _data(info: CheckpointInfo, release: Release | None) -> str:
 def _models(info: CheckpointInfo, parts: Sequence[tuple[str, FrozenPart]]) -> str:
     if not parts:
         return "holds: no other model is a part of it"
-    failing = [f"{role} {plain(part.name)}" for role, part in parts if not part.trained_on]
-    if not failing:
+    if all(part.is_of_releases for _, part in parts):
         releases = dict.fromkeys(digest for _, part in parts for digest in part.trained_on.split())
         releases |= dict.fromkeys(part.release_digest for part in info.lineage)
         names = ", ".join(digest[:16] for digest in releases)
@@ -68,6 +67,11 @@ def _models(info: CheckpointInfo, parts: Sequence[tuple[str, FrozenPart]]) -> st
     ]
     unknown = [
         f"{role} {plain(part.name)}" for role, part in parts if not part.trained_on and part.name not in OF_THE_WEB
+    ]
+    unknown += [
+        f"the perceptual model of {role} {plain(part.name)} (weights {part.perceptual_model[:16]})"
+        for role, part in parts
+        if part.perceptual_model
     ]
     answers = [f"does NOT hold: {'; '.join(known)}"] if known else []
     answers += [f"is not shown: nothing here says what {' and '.join(unknown)} was trained on"] if unknown else []

@@ -16,6 +16,7 @@ from byline.catalog.corpora.manifest import Release, Shard
 from byline.diffusion.autoencoder import autocast, build_autoencoder, encode
 from byline.diffusion.parts import FOLDER, FrozenParts, describe
 from byline.diffusion.pixels import RULE, to_network
+from byline.diffusion.provenance import PERCEPTUAL
 from byline.diffusion.sources import ModelSource
 from byline.diffusion.weights import weights_digest
 from byline.training.config import AutoencoderRun
@@ -30,7 +31,6 @@ from byline.training.samples import images_at, order_of, read_sizes, shards_of
 
 MEASURED_ON = 512
 """Samples whose latents give `latents_mean` and `scaling_factor`."""
-PERCEPTUAL = "perceptual_model"
 """The part that a network plays which the loss looks with."""
 
 

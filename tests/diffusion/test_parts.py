@@ -6,6 +6,7 @@ from byline.catalog.errors import CheckpointError
 from byline.diffusion.checkpoint import Ancestor, CheckpointInfo
 from byline.diffusion.configs import TextEncoderConfig
 from byline.diffusion.parts import NOT_STATED, FrozenPart, FrozenParts, describe, parts_of, read_parts
+from byline.diffusion.provenance import write_provenance
 from byline.diffusion.sources import ModelSource
 from byline.diffusion.text import TextEncoder
 
@@ -56,6 +57,25 @@ def test_an_export_says_what_it_was_trained_on_and_a_damaged_one_is_one_line(tmp
     (tmp_path / "provenance.json").write_text(json.dumps({**told, "releases": 3}))
     with pytest.raises(CheckpointError, match="says of its training is damaged; get a whole copy"):
         describe(ModelSource(name=str(tmp_path)))
+
+
+@pytest.mark.parametrize("exported", [False, True])
+def test_what_the_perceptual_loss_looked_with_took_part_in_it(tmp_path, exported):
+    info = CheckpointInfo(
+        kind="autoencoder",
+        images_seen=8,
+        config={},
+        release_digest="abc",
+        provenance={"perceptual_model": "e" * 64},
+        files={},
+    )
+    if exported:
+        (tmp_path / "vae_ema").mkdir()
+        write_provenance(tmp_path / "vae_ema", info)
+    else:
+        (tmp_path / "byline.json").write_text(info.model_dump_json())
+    part = describe(ModelSource(name=f"{tmp_path}/vae_ema"))
+    assert (part.trained_on, part.perceptual_model, part.is_of_releases) == ("abc", "e" * 64, False)
 
 
 def test_a_repository_without_a_card_here_states_nothing():

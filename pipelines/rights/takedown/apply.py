@@ -44,7 +44,7 @@ from byline.pipelines.rights.takedown.remaking import (
 from byline.pipelines.rights.takedown.removing import Doomed, doomed_by, remove
 from byline.pipelines.rights.takedown.selecting import Request, Selection
 from byline.pipelines.rights.takedown.windows import fingerprints
-from byline.pipelines.rights.traces.lookup import all_parts
+from byline.pipelines.rights.traces.scanning import all_parts
 
 PRINT_SCHEMA = pa.schema([("fingerprint", pa.uint64())])
 

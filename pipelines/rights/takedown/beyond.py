@@ -22,7 +22,7 @@ from byline.catalog.errors import BylineError
 from byline.catalog.json_text import parse_json
 from byline.pipelines.rights.takedown.scan import scan_file
 from byline.pipelines.rights.takedown.windows import Matcher
-from byline.pipelines.rights.traces.lookup import all_parts
+from byline.pipelines.rights.traces.scanning import all_parts
 
 NAMED = 5
 """Files of a folder that are named; of further ones the number is told."""

@@ -31,7 +31,8 @@ from byline.pipelines.rights.takedown.copies import (
     looks_of,
     pictures_with,
 )
-from byline.pipelines.rights.traces.lookup import all_parts, find_creator, find_domain, find_record, find_url
+from byline.pipelines.rights.traces.lookup import find_creator, find_domain, find_record, find_url
+from byline.pipelines.rights.traces.scanning import all_parts
 
 ASKED_FOR = "asked for"
 SAME_RECORD = "same record"

@@ -1,14 +1,13 @@
 """Find the records of a corpus by what one may know of a picture: id, URL, digest, looks, creator, domain.
 
-Each look-up gives record ids, sorted, with the part that holds the record. When several ingest runs of a source have
-the same record, the part is of the run that the newest release judged. Nothing is cached, nothing is written.
+Each look-up gives record ids, sorted, with the part that holds the record, as `scanning` says.
 """
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,6 @@ import pyarrow.compute as pc
 
 from byline.catalog.corpora.corpus import read_settings
 from byline.catalog.corpora.facts import FactTable
-from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.packs import read_attempts
 from byline.catalog.corpora.parts import PackPart, parts_of
 from byline.catalog.corpora.records import pack_of
@@ -24,12 +22,22 @@ from byline.catalog.corpora.url_index import URL_COLUMNS, row_groups_of
 from byline.catalog.denylists.values import canonical, hosts_of
 from byline.catalog.digests import sha256_hex
 from byline.catalog.disk import layout
-from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CorpusError
 from byline.catalog.text import in_form
 from byline.catalog.threads import in_threads
 from byline.catalog.urls import creator_key, url_key, with_scheme
+from byline.pipelines.rights.traces.scanning import (
+    Mask,
+    PartsByRecord,
+    all_parts,
+    any_of,
+    by_attempts,
+    packs_of,
+    placed_in,
+    runs_of,
+    scan,
+)
 
 if TYPE_CHECKING:
     from byline.pipelines.facts.likeness import Likeness
@@ -38,10 +46,6 @@ RADIUS_BITS = 12
 """Distance up to which a picture counts as a copy, unless the caller says otherwise."""
 AS_IT_IS = "upright"
 """The view of a picture that needs no other (`dedup.views.KIND_NAMES`)."""
-PartsByRecord = dict[str, PackPart]
-Mask: TypeAlias = Any
-"""Arrow booleans, one a row."""
-_NO_RECORDS = (".unreadable.parquet", ".urls.parquet")
 _PLAIN_HOST = r"^[a-z][a-z0-9+.-]*://(?:[a-z0-9_-]+\.)*[a-z][a-z0-9-]*\.?(?::[0-9]*)?(?:[/?#]|$)"
 """URLs whose host is written in its one form, but for its case."""
 
@@ -55,26 +59,13 @@ class FoundPicture(NamedTuple):
     """How the two must be looked at to be that near: see `pipelines.facts.likeness.Likeness`."""
 
 
-def all_parts(store: Store) -> list[PackPart]:
-    """Return the packs of every ingest run: by source, of a source the newest run first, of a run by pack.
-
-    The newest run is that of the newest release; runs that no release was made of come last, by name.
-    """
-    return [part for source in store.folders(layout.RECORDS) for part in parts_of_source(store, source)]
-
-
-def parts_of_source(store: Store, source: str) -> list[PackPart]:
-    """Return the packs of every ingest run of a source, in the order of `all_parts`."""
-    return [part for path in _runs(store, source) for part in parts_of(store, path)]
-
-
 def find_record(store: Store, record_id: str) -> PartsByRecord:
     """Find a record by its id. Reads the ids of one pack of each run of its source."""
     source = record_id.partition(":")[0]
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", source):
         return {}
     num_packs = read_settings(store).get("num_packs", {}).get(source)
-    for path in _runs(store, source):
+    for path in runs_of(store, source):
         parts = parts_of(store, path)
         # Without settings: a pack without records has no row group, so the last one may be missing.
         likely = num_packs or 1 + max((int(part.pack.rsplit("-", 1)[1]) for part in parts), default=0)
@@ -99,16 +90,16 @@ def find_url(store: Store, url: str) -> PartsByRecord:
     key = url_key(url)
     parts: list[PackPart] = []
     for source in store.folders(layout.RECORDS):
-        for path in _runs(store, source):
+        for path in runs_of(store, source):
             in_run = parts_of(store, path)
             groups = row_groups_of(store, path, url)
             parts += in_run if groups is None else [in_run[number] for number in groups]
 
     def has_url(rows: pa.Table) -> Mask:
-        return _any(_has_key(rows[name], key) for name in URL_COLUMNS)
+        return any_of(_has_key(rows[name], key) for name in URL_COLUMNS)
 
-    led_there = _by_attempts(store, ["final_url"], lambda rows: _has_key(rows["final_url"], key))
-    return dict(sorted({**led_there, **_scan(store, parts, list(URL_COLUMNS), has_url)}.items()))
+    led_there = by_attempts(store, ["final_url"], lambda rows: _has_key(rows["final_url"], key))
+    return dict(sorted({**led_there, **scan(store, parts, list(URL_COLUMNS), has_url)}.items()))
 
 
 def find_sha256(store: Store, sha256: str) -> PartsByRecord:
@@ -116,9 +107,9 @@ def find_sha256(store: Store, sha256: str) -> PartsByRecord:
     columns = ["sha256", "stored_sha256"]
 
     def has_digest(rows: pa.Table) -> Mask:
-        return _any(pc.equal(rows[name], sha256.lower()) for name in columns)
+        return any_of(pc.equal(rows[name], sha256.lower()) for name in columns)
 
-    return _by_attempts(store, columns, has_digest)
+    return by_attempts(store, columns, has_digest)
 
 
 def find_picture(store: Store, data: bytes, radius_bits: int = RADIUS_BITS) -> dict[str, FoundPicture]:
@@ -149,7 +140,7 @@ def find_picture(store: Store, data: bytes, radius_bits: int = RADIUS_BITS) -> d
         for row in rows:
             look_alike = likeness[row["sha256"]]
             nearest[row["record_id"]] = min(look_alike, nearest.get(row["record_id"], look_alike), key=_nearness)
-        for record_id, part in _placed(store, parts, {pack: list(nearest)}).items():
+        for record_id, part in placed_in(store, parts, {pack: list(nearest)}).items():
             look_alike = nearest[record_id]
             pictures.setdefault(record_id, FoundPicture(part, look_alike.distance_bits, look_alike.view))
     return dict(sorted(pictures.items()))
@@ -165,7 +156,7 @@ def find_creator(store: Store, name_or_url: str) -> PartsByRecord:
         theirs = [number for number, name in enumerate(encoded.dictionary.to_pylist()) if creator_key(name) == key]
         return pc.is_in(encoded.indices, pa.array(theirs, encoded.indices.type))
 
-    return _scan(store, all_parts(store), [column], is_theirs) if key else {}
+    return scan(store, all_parts(store), [column], is_theirs) if key else {}
 
 
 def creators_holding(store: Store, part: str) -> dict[str, int]:
@@ -180,7 +171,7 @@ def creators_holding(store: Store, part: str) -> dict[str, int]:
     def holding(part: PackPart) -> Counter[tuple[str | None, str | None, str]]:
         rows = part.read_records(store, ["creator", "creator_url", "record_id"])
         held = [_holds(rows[name], sought) for name in ("creator", "creator_url")]
-        chosen = rows.filter(_any(held))
+        chosen = rows.filter(any_of(held))
         return Counter(zip(*(column.to_pylist() for column in chosen.columns), strict=True))
 
     parts, known = all_parts(store) if sought else [], set[str]()
@@ -214,9 +205,9 @@ def find_domain(store: Store, host: str) -> PartsByRecord:
     pattern = rf"^[a-z][a-z0-9+.-]*://(?:[^/?#]*@)?(?:[^/?#@:]+\.)?{labels}\.?(?::[0-9]*)?(?:[/?#]|$)"
 
     def is_there(rows: pa.Table) -> Mask:
-        return _any(_lies_on(rows[name], wanted, pattern) for name in URL_COLUMNS)
+        return any_of(_lies_on(rows[name], wanted, pattern) for name in URL_COLUMNS)
 
-    return _scan(store, all_parts(store), list(URL_COLUMNS), is_there) if wanted else {}
+    return scan(store, all_parts(store), list(URL_COLUMNS), is_there) if wanted else {}
 
 
 def _lies_on(urls: pa.ChunkedArray, host: str, pattern: str) -> Mask:
@@ -226,80 +217,8 @@ def _lies_on(urls: pa.ChunkedArray, host: str, pattern: str) -> Mask:
     return _or_one_by_one(urls, on_host, pc.invert(plain), lambda url: host in hosts_of(url))
 
 
-def _runs(store: Store, source: str) -> list[str]:
-    """Return the records files of a source, the one that the newest release judged first."""
-    folder = layout.records_of(source)
-    names = [name for name in store.files(folder, suffix=".parquet") if not name.endswith(_NO_RECORDS)]
-    there = [f"{folder}/{name}" for name in names]
-    if len(there) < 2:
-        return there
-    judged = [path for path in _judged_runs(store, source) if path in there]
-    return list(dict.fromkeys([*judged, *there]))
-
-
-def _judged_runs(store: Store, source: str) -> list[str]:
-    """Return which records of a source the builds judged, newest first. What is damaged says nothing."""
-    runs = []
-    for name in reversed(store.files(layout.BUILDS, suffix=".json")):
-        try:
-            release = read_json(store, layout.build_file(name))["release"]
-            runs.append(Release(store.url(release)).manifest.records.get(source, ""))
-        except (ValueError, KeyError, TypeError):  # a BylineError is a ValueError
-            continue
-    return runs
-
-
-def _scan(store: Store, parts: list[PackPart], columns: list[str], wanted: Callable[[pa.Table], Mask]) -> PartsByRecord:
-    """Return the records of these parts that are wanted; of several parts with one record the first."""
-
-    def ids_of(part: PackPart) -> list[str]:
-        rows = part.read_records(store, ["record_id", *columns])
-        return list(rows["record_id"].filter(wanted(rows)).to_pylist())
-
-    placed: PartsByRecord = {}
-    for part, ids in zip(parts, in_threads(ids_of, parts), strict=True):
-        for record_id in ids:
-            placed.setdefault(record_id, part)
-    return dict(sorted(placed.items()))
-
-
-def _by_attempts(store: Store, columns: list[str], wanted: Callable[[pa.Table], Mask]) -> PartsByRecord:
-    """Return the records with an attempt that is wanted, of every pack."""
-    parts = all_parts(store)
-    packs = _packs(parts)
-    ids_by_pack = in_threads(lambda pack: _ids_with_attempt(store, pack, columns, wanted), packs)
-    return _placed(store, parts, dict(zip(packs, ids_by_pack, strict=True)))
-
-
-def _packs(parts: Iterable[PackPart]) -> list[str]:
-    return sorted({part.pack for part in parts})
-
-
-def _ids_with_attempt(store: Store, pack: str, columns: list[str], wanted: Callable[[pa.Table], Mask]) -> list[str]:
-    """Return the ids of the records of a pack with an attempt that is wanted."""
-    rows = read_attempts(store, pack, ["record_id", *columns])
-    return list(rows["record_id"].filter(wanted(rows)).unique().to_pylist())
-
-
-def _placed(store: Store, parts: list[PackPart], ids: Mapping[str, list[str]]) -> PartsByRecord:
-    """Return the parts of records that are known by pack."""
-    placed: PartsByRecord = {}
-    for part in parts:
-        if wanted := set(ids.get(part.pack, ())) - set(placed):
-            there = set(part.read_records(store, ["record_id"])["record_id"].to_pylist())
-            placed |= dict.fromkeys(wanted & there, part)
-    return dict(sorted(placed.items()))
-
-
 def _nearness(likeness: "Likeness") -> tuple[int, bool]:
     return likeness.distance_bits, likeness.view != AS_IT_IS
-
-
-def _any(masks: Iterable[Mask]) -> Mask:
-    first, *others = (pc.fill_null(mask, False) for mask in masks)
-    for mask in others:
-        first = pc.or_(first, mask)
-    return first
 
 
 def _has_key(urls: pa.ChunkedArray, key: str) -> Mask:
@@ -335,7 +254,7 @@ def _likenesses(store: Store, data: bytes, radius_bits: int) -> list[tuple[str, 
         raise BylineError(f"no picture that byline can read ({error}); is it the right file?") from error
     instruments = store.folders(layout.facts_of("hashes"))
     tables = [FactTable(store=store, measure="hashes", instrument=name, schema=HASH_SCHEMA) for name in instruments]
-    work = [(table, pack) for table in tables for pack in _packs(all_parts(store))]
+    work = [(table, pack) for table in tables for pack in packs_of(all_parts(store))]
 
     def like(both: tuple[FactTable, str]) -> list[tuple[str, "Likeness"]]:
         return [(both[1], likeness) for likeness in PackLooks(*both).like(look, radius_bits)]

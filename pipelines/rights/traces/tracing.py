@@ -24,8 +24,9 @@ from byline.catalog.disk.storage import Store
 from byline.catalog.licenses.reading import choices, read_claims
 from byline.catalog.threads import in_threads
 from byline.catalog.urls import with_scheme
-from byline.pipelines.rights.traces.lookup import find_picture, find_record, find_sha256, find_url, parts_of_source
+from byline.pipelines.rights.traces.lookup import find_picture, find_record, find_sha256, find_url
 from byline.pipelines.rights.traces.release_traces import InRelease, Place, Seen, SeenBy, Version, versions_of
+from byline.pipelines.rights.traces.scanning import parts_of_source
 
 Kind = Literal["picture", "sha256", "url", "record"]
 RADIUS_BITS = 31

@@ -25,7 +25,6 @@ from byline.catalog.errors import BylineError
 from byline.catalog.urls import with_scheme
 from byline.pipelines.beam.build import build
 from byline.pipelines.rights.traces.lookup import (
-    all_parts,
     find_creator,
     find_domain,
     find_picture,
@@ -33,6 +32,7 @@ from byline.pipelines.rights.traces.lookup import (
     find_sha256,
     find_url,
 )
+from byline.pipelines.rights.traces.scanning import all_parts
 from tests.builders import a_record, a_yfcc_line, encoded, write_corpus
 
 PHOTOGRAPHS = sorted((Path(__file__).parents[4] / "samples/photographs").glob("lomiri-*.jpg"))[:8]
