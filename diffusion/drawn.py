@@ -52,7 +52,7 @@ class DrawnFolder:
         return len(self._texts)
 
     def _begin(self, name: str, content: bytes) -> None:
-        if not self._store.write_new(name, content) and self._store.read_bytes(name) != content:
+        if not self._store.write_new(name, content):
             raise ConfigError(
                 f"{self._store.url(name)} tells of other prompts, settings or another checkpoint; name a new folder"
             )

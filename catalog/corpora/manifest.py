@@ -120,7 +120,7 @@ class Release:
         if not self.store.exists(path):
             raise CorpusError(f"no release {self.name} in {self.store.root}; make one with: byline build CONFIG")
         version = self.store.read_bytes(path).decode(errors="replace").strip()
-        if not (VERSION.fullmatch(version) and self.store.exists(layout.release(self.name, version))):
+        if not (VERSION.fullmatch(version) and self.store.files(layout.release(self.name, version))):
             raise CorpusError(
                 f"{self.store.url(path)} is damaged: it names {version[:40]!r}, which is not there; {how_to_mend(path)}"
             )

@@ -69,7 +69,7 @@ class Files:
         """Tell whether `path` is there, and so is complete."""
         if self.is_local:
             return os.path.exists(f"{self._located[1]}/{path}")  # noqa: PTH110 - asked tens of times for each pack
-        return bool(self._call(lambda fs, full: fs.exists(full), path))
+        return self._call(_is_there, path)
 
     def size_bytes(self, path: str) -> int:
         """Return the size of `path`."""
@@ -160,7 +160,11 @@ class Files:
             file.write(data)
 
     def write_new(self, path: str, data: bytes) -> bool:
-        """Put `data` at `path` unless something is there already, and tell which. Of several writers one wins."""
+        """Put `data` at `path` unless something is there already; tell whether `data` is there now.
+
+        Of several writers one wins, with all that wrote the same: a client that asks again because an answer was lost
+        hears that something is there, and it is its own.
+        """
         try:
             if not self.is_local:
                 self._call(lambda fs, full: fs.pipe_file(full, data, mode="create"), path, writing=True)
@@ -171,7 +175,7 @@ class Files:
                 self._writable_path(path).hardlink_to(name)
             return True
         except FileExistsError:
-            return False
+            return self.size_bytes(path) == len(data) and self.read_bytes(path) == data
 
     @contextmanager
     def writing(self, path: str, *, is_scratch: bool = False) -> Iterator[BufferedRandom]:
@@ -198,8 +202,12 @@ class Files:
 
     def remove(self, path: str) -> None:
         """Delete a file; nothing happens when it is not there."""
-        with suppress(FileNotFoundError):
-            self._call(lambda fs, full: fs.rm_file(full) if fs.exists(full) else None, path, writing=True)
+
+        def delete(fs: fsspec.AbstractFileSystem, full: str) -> None:
+            with suppress(FileNotFoundError):
+                fs.rm_file(full)
+
+        self._call(delete, path, writing=True)
 
     def remove_partial(self, *, with_own: bool = False) -> None:
         """Delete what processes that are gone left half written.
@@ -269,6 +277,18 @@ class Files:
             if not is_of_object_store(error):
                 raise
             raise StorageError(f"cannot reach {self.url(path)}: {error}") from error
+
+
+def _is_there(filesystem: fsspec.AbstractFileSystem, path: str) -> bool:
+    """Tell whether a file is there; of S3 without the listing that s3fs adds where there is none, to find a folder."""
+    if "s3" not in filesystem.protocol:
+        return bool(filesystem.exists(path))
+    bucket, key, _ = filesystem.split_path(path)
+    try:
+        filesystem.call_s3("head_object", Bucket=bucket, Key=key)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _no_library(root: str, error: ImportError) -> BylineError:

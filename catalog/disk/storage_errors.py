@@ -5,8 +5,8 @@ import errno
 from byline.catalog.disk.seals import DamagedError
 from byline.catalog.errors import StorageError
 
-CLIENT_LIBRARIES = ("botocore", "aiobotocore", "google", "gcsfs", "azure", "adlfs")
-"""What object stores raise their own errors from (no credentials, no such endpoint)."""
+CLIENT_LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "google", "gcsfs", "azure", "adlfs")
+"""What object stores raise their own errors from (no credentials, no such endpoint, bodies that end early)."""
 
 _OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EIO)
 """What is wrong with the machine or with rights on it, and not with a file's bytes."""
