@@ -6,6 +6,7 @@ that is lost after the store did what was asked, and one that stalls.
 """
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
-from botocore.exceptions import EndpointConnectionError
 
 from benchmarks.side_by_side import write_section
 from harness.cluster import a_free_port
@@ -44,11 +44,12 @@ def an_endpoint() -> Iterator[str]:
         try:
             while True:
                 try:
-                    boto3.client("s3", endpoint_url=url).create_bucket(Bucket=BUCKET)
+                    socket.create_connection(("127.0.0.1", port)).close()
                     break
-                except EndpointConnectionError:
+                except OSError:
                     assert server.poll() is None, "moto's server did not start"
                     time.sleep(0.2)
+            boto3.client("s3", endpoint_url=url).create_bucket(Bucket=BUCKET)
             yield url
         finally:
             server.terminate()
@@ -104,8 +105,8 @@ if __name__ == "__main__":
     told = (
         f"Builds of pictures from a web on loopback, in {NUM_PACKS} packs by two processes. The bucket that fails\n"
         f"does so at every {EVERY}th request, by turns: 503, 500, an answer that breaks off, one that is lost after\n"
-        f"the store did what was asked, and {STALL_S:g} s of silence. Most requests are of packs, however many pictures\n"
-        "these have.\n\n"
+        f"the store did what was asked, and {STALL_S:g} s of silence. Most requests are of packs, however many\n"
+        "pictures these have.\n\n"
     )
     command = f"python -m benchmarks.object_store {' '.join(sys.argv[1:])}".strip()
     write_section("Requests to an object store", command, told + main(given))

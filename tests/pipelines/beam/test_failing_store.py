@@ -67,5 +67,5 @@ def test_bodies_that_always_end_early_are_one_line(s3_root, monkeypatch, tmp_pat
     with behind(monkeypatch, every=1, faults=("broken",)):
         store = Store(f"{s3_root}/early")
         for ask in (lambda: store.read_bytes("a", start=1, end=9), lambda: store.download("a", tmp_path / "a")):
-            with pytest.raises(StorageError, match="cannot reach s3://corpora/early/a: .*not completed"):
+            with pytest.raises(StorageError, match="cannot reach s3://.*/early/a: .*not completed"):
                 ask()
