@@ -69,7 +69,7 @@ def built(folder: Path, web: Web, number: int, endpoint: str | None, *, every: i
     with failing_store(endpoint, every=every, stall_s=STALL_S) as proxy:
         os.environ |= {"AWS_ENDPOINT_URL": proxy.url, "FSSPEC_S3_ENDPOINT_URL": proxy.url}
         wall_s = run([*BYLINE, str(config), "--workers=2"]).wall_s
-    found = boto3.client("s3", endpoint_url=endpoint).get_object(
+    latest = boto3.client("s3", endpoint_url=endpoint).get_object(
         Bucket=BUCKET, Key=f"{folder.name}/releases/fetched/LATEST"
     )
     asked, failed = proxy.asked.total(), proxy.failed.total()
@@ -81,7 +81,7 @@ def built(folder: Path, web: Web, number: int, endpoint: str | None, *, every: i
         str(proxy.connections),
         f"{failed:,}",
         f"{wall_s:.0f} s",
-        found["Body"].read().decode().strip(),
+        latest["Body"].read().decode().strip(),
     ]
 
 
