@@ -20,7 +20,7 @@ def chosen_creators(store: Store, names: Sequence[str], *, exactly: bool, ask: A
     where no name holds what was said, it is taken as it is. What may be a page without its scheme, and not said
     `exactly`, is taken as a name and as that page.
     """
-    return [name for said in names for name in ([said] if exactly else _chosen(store, said, ask))]
+    return [name for asked in names for name in ([asked] if exactly else _chosen(store, asked, ask))]
 
 
 def _chosen(store: Store, asked: str, ask: Ask | None) -> list[str]:
