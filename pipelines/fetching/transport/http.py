@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -36,6 +36,7 @@ from byline.pipelines.fetching.transport.robots import TOO_MANY_REQUESTS
 from byline.pipelines.fetching.transport.sharing import Grant, HostNews, Resting, Shared, SharedHere
 from byline.pipelines.fetching.transport.sites import Sites
 from byline.pipelines.fetching.transport.urls import asked_url, redacted_in
+from byline.pipelines.fetching.transport.ways import Way, Ways
 
 T = TypeVar("T")
 MAX_REDIRECTS = 5
@@ -48,22 +49,6 @@ DNS_THREADS = 512
 """A lookup takes one until the system gives it up, long after we did: with few, dead names would hold up all others."""
 MAX_HEADER_BYTES = 16_384
 TAKEN_DOWN = "taken down"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Way:
-    """How far redirects led."""
-
-    first: Url
-    """What was asked first: the URL itself, or the copy of our own that stands for it."""
-    url: Url
-    num_hops: int = 0
-    heard: tuple[Signal, ...] = ()
-    """Signals heard on the way, before `url` was asked."""
-    is_ours: bool
-    """Whether every place on the way is a copy of our own."""
-    is_denied: bool
-    """Whether `url` was taken down."""
 
 
 class HttpTransport:
@@ -90,9 +75,9 @@ class HttpTransport:
         `reads_robots` is false for APIs, which are asked as their terms say, not crawled. `may_ask` is asked before
         each request for a picture; where it says no, the answer is one of a host that was not asked.
         """
-        self.reads_robots, self.resolver, self.may_ask, self.denies = reads_robots, resolver, may_ask, denies
+        self.reads_robots, self.resolver, self.may_ask = reads_robots, resolver, may_ask
         self.config = config
-        self.mirrors = tuple((_as_asked(prefix), _as_asked(copy)) for prefix, copy in config.mirrors.items())
+        self.ways = Ways(config.mirrors, denies)
         self.shared = shared or SharedHere(Hosts(per_host=config.per_host, rate_per_s=config.rate_per_s))
         self.guard = Guard(config.allow)
         self.sites = Sites(self._read_file, self.shared)
@@ -102,7 +87,7 @@ class HttpTransport:
         """Bytes of pictures that came so far."""
         self.waited_s = 0.0
         """Seconds from sending these requests to their answers in which this thread was idle, summed over requests."""
-        self.ways: dict[str, _Way] = {}
+        self.interrupted: dict[str, Way] = {}
         """URL -> where its next attempt goes on."""
 
     async def __aenter__(self) -> "HttpTransport":
@@ -135,44 +120,28 @@ class HttpTransport:
 
     async def attempt(self, url: str, known: Known | None = None) -> Answer:
         """Do as `get` does, but raise `NotYetError` where `get` would wait for the host."""
-        way: _Way | None = self.ways.pop(url, None)
+        way = self.interrupted.pop(url, None)
         try:
-            way = way or self._begun(url)
+            way = way or self.ways.begun(url)
         except UrlError as error:
             return Answer(outcome=Outcome.BAD_URL, message=str(error))
         heard = list(way.heard)
         try:
             while isinstance(answer := await self._step(way, known, heard), Redirect):
-                way = replace(self._led(way, answer.location), heard=tuple(heard))
+                way = replace(self.ways.led(way, answer.location), heard=tuple(heard))
         except UrlError as error:
             answer = Answer(outcome=Outcome.BAD_URL, message=str(error))
         except NotYetError as later:
-            last_answer = later.answer and replace(later.answer, consent=tuple(heard), final_url=_led_to(way))
+            last_answer = later.answer and replace(later.answer, consent=tuple(heard), final_url=way.led_to)
             if last_answer and read_consent(consent_evidence(heard)).state == "opted-out":
                 return last_answer  # who says no is not asked again
-            if not way.num_hops or len(self.ways) >= MAX_WAYS:
+            if not way.num_hops or len(self.interrupted) >= MAX_WAYS:
                 raise NotYetError(later.seconds, last_answer) from None
-            self.ways[url] = way
+            self.interrupted[url] = way
             raise NotYetError(later.seconds, last_answer, host=way.url.server) from None
         return replace(answer, consent=tuple(heard))
 
-    def _begun(self, url: str) -> _Way:
-        """Return the way to a URL, or to our copy. It is brought into its form first: no dots lead out of a mirror."""
-        text = url = _as_asked(url)
-        for prefix, copy in self.mirrors:
-            if text.startswith(prefix):
-                text = copy + text.removeprefix(prefix)
-        first = asked_url(text)
-        is_ours = text != url and self._is_mirror(first)
-        return _Way(first=first, url=first, is_ours=is_ours, is_denied=self.denies(url))
-
-    def _led(self, way: _Way, location: str) -> _Way:
-        at = asked_url(location, led_from=way.url)
-        # no redirect of others leads to a mirror
-        is_ours = way.is_ours and self._is_mirror(at)
-        return replace(way, url=at, num_hops=way.num_hops + 1, is_ours=is_ours, is_denied=self.denies(at.sent))
-
-    async def _step(self, way: _Way, known: Known | None, heard: list[Signal]) -> Answer | Redirect:
+    async def _step(self, way: Way, known: Known | None, heard: list[Signal]) -> Answer | Redirect:
         """Return the answer at `way`, with its URL if that was asked, or where it redirects to."""
         if way.num_hops > MAX_REDIRECTS:
             return Answer(outcome=Outcome.HTTP_ERROR, message=f"more than {MAX_REDIRECTS} redirects")
@@ -182,7 +151,7 @@ class HttpTransport:
             answer = await self._ask(way.url, known, heard, self.session_of_mirrors)
         else:
             answer = await self._hop(way.url, known, heard)
-        return replace(answer, final_url=_led_to(way)) if isinstance(answer, Answer) else answer
+        return replace(answer, final_url=way.led_to) if isinstance(answer, Answer) else answer
 
     async def _hop(self, url: Url, known: Known | None, heard: list[Signal]) -> Answer | Redirect:
         if self.config.contact is None:
@@ -196,9 +165,6 @@ class HttpTransport:
         if not site.robots.allows(url.sent):
             return Answer(outcome=Outcome.DISALLOWED, message="forbidden by robots.txt")
         return await self._ask(url, known, heard, self.session, delay_s=site.delay_s)
-
-    def _is_mirror(self, url: Url) -> bool:
-        return any(url.sent.startswith(copy) for _, copy in self.mirrors)
 
     async def _read_file(self, url: str) -> tuple[int | None, Answer]:
         """Return the status and the text of a file that speaks for a host; None when there was no answer.
@@ -321,19 +287,6 @@ def _news(answer: Answer | Redirect) -> HostNews:
     rest_s = answer.retry_after_s or 0.0
     is_busy = rest_s and answer.status == TOO_MANY_REQUESTS
     return HostNews(health="unknown" if is_busy else "ill", hold_off_s=rest_s)
-
-
-def _led_to(way: _Way) -> str | None:
-    return None if way.url == way.first else way.url.sent
-
-
-def _as_asked(url: str) -> str:
-    """Return a URL, or what many begin with, as it is asked for; as it is where it is none by itself."""
-    try:
-        sent = asked_url(url).sent
-    except UrlError:
-        return url
-    return sent if url.endswith("/") else sent.removesuffix("/")
 
 
 def _conditions(known: Known | None) -> dict[str, str]:
