@@ -101,7 +101,7 @@ if __name__ == "__main__":
             lines.append(_row(Path(root), size))
     write_section(
         "Rights at scale",
-        "python -m benchmarks.rights_at_scale",
+        f"python -m benchmarks.rights_at_scale {' '.join(sys.argv[1:])}".strip(),
         "Synthetic records with the claims, credits and outcomes of the samples, 3 % of the pictures with a near copy, "
         "in packs of 10,000. Judged under `commercial`, with verdicts written; planned from it to `public-domain`, "
         "which changes every pack. The verbs are timed from outside, Python's start included; medians, least to "
