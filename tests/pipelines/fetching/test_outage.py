@@ -125,7 +125,7 @@ def test_what_the_build_itself_serves_too_slowly_is_asked_for_by_the_next(tmp_pa
     with a_server({}) as (base, asked):
         part = a_part(store, [f"{base}/hangs"])
         for _ in range(4):
-            fetch_pack(part, store, PixelConfig(), a_fetch_config(timeout_s=0.2), (), Meter(), [base])
+            fetch_pack(part, store, PixelConfig(), a_fetch_config(timeout_s=1.5), (), Meter(), [base])
     assert read_attempts(store, part.pack)["outcome"].to_pylist() == ["timeout"] * 4
     assert len(asked) == 4
 
