@@ -7,7 +7,6 @@ picture. A picture is extracted when at least one draw is a copy of it (`harness
 memorized.jsonl as soon as they are there; the same command goes on after any stop, and leaves out what has rows.
 """
 
-import tomllib
 from argparse import ArgumentParser
 from math import log
 from pathlib import Path
@@ -21,7 +20,7 @@ from byline.diffusion.sampling import TextToImage
 from byline.training.config import DiffusionRun
 from harness.extraction import Share, are_copies, count, shares
 from harness.planted import COPIES, Planting, choose, copies_in, pictures_of, plant
-from harness.recipes import DEMO
+from harness.recipes import DEMO, OF_ROWS, recipes
 from harness.rows import Row, append_rows, byline, read_rows, to_do
 from harness.run_configs import write_toml
 
@@ -60,8 +59,8 @@ def rows_of(arm: str, planting: Planting, folder: Path, setup: dict[str, int], *
 
 
 def _config(release: str, run: Path, *, images: int, seed: int) -> DiffusionRun:
-    """Return the demo's run with a narrower network and smaller batches, on one rank, without looks at it meanwhile."""
-    table: dict[str, Any] = tomllib.loads(DEMO.read_text(encoding="utf-8"))
+    """Return the recipe's run with a narrower network and smaller batches, on one rank, without looks meanwhile."""
+    table: dict[str, Any] = recipes()[OF_ROWS]
     del table["watch"]
     table |= {"release": release, "run": str(run), "images": images, "seed": seed, "batch_size": BATCH_SIZE}
     table["autoencoder"] = str((DEMO.parent / table["autoencoder"]).resolve())
@@ -129,7 +128,7 @@ def main() -> None:
     given = parser.parse_args()
     setup = {name: getattr(given, name) for name in ("images", "each", "others", "draws")}
     pictures = pictures_of(Release(str(Path(given.release).resolve())))
-    side_px = tomllib.loads(DEMO.read_text(encoding="utf-8"))["resolution_px"]
+    side_px = recipes()[OF_ROWS]["resolution_px"]
     plantings: dict[int, Planting] = {}
     for arm, seed in to_do(ARMS, given.seeds, _alike(setup)):
         if seed not in plantings:

@@ -2,7 +2,7 @@
 
 `byline build` makes a release of the demo's pictures for each arm of `harness/telephoning.toml`: with the sources' own
 titles, a model's caption, both, several of a model. Pictures and split are the same, or nothing is trained. `byline
-train` fits the demo's model to each, which then draws for the titles of held-out pictures, and for captions that it was
+train` fits one small model to each, which then draws for the titles of held-out pictures, and for captions that it was
 trained on. One scorer judges all of them: it learned from held-out pictures that no model saw and no prompt is of. A
 row goes to telephoning.jsonl as soon as it is there; the same command goes on after any stop, and leaves out what has a
 row. With --seeds 0 it writes the section of the rows that are there.
@@ -33,7 +33,7 @@ from byline.evaluation.pictures import Pictures, read_pictures
 from byline.evaluation.report import Floats
 from byline.evaluation.scorers import CARD, TrainedScorer, load_scorer, train_scorer
 from harness.extraction import Bytes, are_copies, count
-from harness.recipes import DEMO, config_of, recipes
+from harness.recipes import OF_ROWS, config_of, recipes
 from harness.rows import Row, append_rows, byline, read_rows, to_do
 from harness.run_configs import write_toml
 from harness.telephoned import answer, differences_of, table_of
@@ -120,7 +120,7 @@ def build_releases(folder: Path) -> dict[str, Release]:
 
 def make_judge(titles: Release, folder: Path, *, num_prompts: int) -> Judge:
     """Return the judge; its scorer is trained once, and kept."""
-    side_px = int(recipes()["demo"]["resolution_px"])
+    side_px = int(recipes()[OF_ROWS]["resolution_px"])
     held_out = read_pictures(titles, "heldout", side_px=side_px)
     features = load_features(DEFAULT, device="cpu")
     return Judge(
@@ -156,7 +156,7 @@ def row_of(arm: str, release: Release, judge: Judge, folder: Path, setup: Setup,
     start = perf_counter()
     run = folder / f"{arm}-{seed}-{setup['images']}"
     release_url = f"{release.store.root}/{release.path}"
-    config = config_of(recipes()["demo"], release_url, run, seed=seed, images=setup["images"], num_ranks=RANKS)
+    config = config_of(recipes()[OF_ROWS], release_url, run, seed=seed, images=setup["images"], num_ranks=RANKS)
     byline("train", str(write_toml(run.with_suffix(".toml"), config)))
     trained = perf_counter()
     model = TextToImage.load(run)
@@ -221,10 +221,10 @@ def _trained(rows: list[Row]) -> str:
     first, seeds = rows[0], _num_seeds(rows)
     synthetic = next((row for row in rows if row["arm"] == "synthetic"), first)
     return (
-        f"{DEMO.name} on {first['images']:,} images of {first['trained_on']:,} pictures, {seeds} seed"
-        f"{'s' * (seeds > 1)}: **models this short are far from trained**, and what captions do for a trained "
-        "one may be otherwise. tiny-blip2 is far from BLIP-2, and its card says that it learned from the titles of "
-        f"these very pictures: of {first['captioner_learned']:,} of the {first['trained_on']:,} pictures. "
+        f"Recipe {OF_ROWS} (harness/recipes.toml) on {first['images']:,} images of {first['trained_on']:,} pictures, "
+        f"{seeds} seed{'s' * (seeds > 1)}: **models this short are far from trained**, and what captions do for a "
+        "trained one may be otherwise. tiny-blip2 is far from BLIP-2, and its card says that it learned from the "
+        f"titles of these very pictures: of {first['captioner_learned']:,} of the {first['trained_on']:,} pictures. "
         f"One caption a picture, they are {synthetic['different_captions']:,} different ones, of word F1 "
         f"{synthetic['word_f1']:.3f} with the titles; the card has that of random titles. "
         f"Prompts are the titles of {first['prompts']} held-out pictures, so those who trained on titles are asked in "

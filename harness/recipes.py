@@ -9,6 +9,8 @@ from byline.training.config import DiffusionRun
 RECIPES = Path(__file__).with_suffix(".toml")
 """Recipe -> what it changes of the demo's config; `"-"` takes a key away."""
 DEMO = RECIPES.parent.parent / "configs/training/demo.toml"
+OF_ROWS = "unet-zero-snr"
+"""What `benchmarks/telephoning.py` and `benchmarks/memorized.py` train: rows compare with each other only."""
 EVERY = 640
 """Images between lines of the log, of which the images of a run are a multiple."""
 
