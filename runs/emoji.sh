@@ -1,5 +1,5 @@
 #!/bin/sh
-# A longer run than the demo's, on the demo's release (make demo builds it): half an hour on two cores. Stopped at any
+# A longer run than the demo's, on the demo's release (make demo builds it): an hour or two on two cores. Stopped at any
 # moment, the same command goes on from the last checkpoint.
 set -eu
 BIN="${BIN:-.venv/bin}"
