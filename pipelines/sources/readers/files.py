@@ -5,7 +5,7 @@ import os
 import zlib
 from bz2 import BZ2Decompressor
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import glob, has_magic
 from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path
@@ -39,6 +39,9 @@ def files_of(path: str, *, source: str | None = None) -> list[str]:
             names = glob(path, recursive=True) if has_magic(path) else []  # noqa: PTH207 - `path` may be absolute
             files = [Path(name) for name in names if Path(name).is_file()]
         if not files:
+            if path and not has_magic(path):
+                with suppress(FileNotFoundError, NotADirectoryError, ValueError):  # no such name, or none of a file
+                    file_or_folder.stat()  # says what is wrong where `is_file`, from Python 3.14 on, only denies
             raise SourceError(f"no source file {_why_none(path)}; check `path`{of_source}")
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}; check `path`{of_source}") from error

@@ -1,6 +1,7 @@
 """APIs that refuse, rest or are down, and arguments that cannot be meant: patience, and one clear line."""
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -190,7 +191,8 @@ def test_a_file_that_cannot_be_written_is_told(commons, tmp_path, out):
     ("begins", "is_trusted", "why"),
     [
         (2020, True, "certificate has expired; or this machine's clock is wrong: 20"),
-        (2090, True, "certificate is not yet valid; or this machine's clock is wrong: 20"),
+        # OpenSSL 3.6 has more to say of it
+        (2090, True, "certificate is not yet valid.*; or this machine's clock is wrong: 20"),
         (2020, False, "self-signed certificate"),
     ],
 )
@@ -201,7 +203,7 @@ def test_a_bad_certificate_is_one_line_and_not_tried_again(byline, tmp_path, mon
     with the_apis(certificate=certificate) as apis:
         code, (line,) = byline("openverse", "--out", tmp_path / "o.jsonl", "--api", apis.url, "--contact", CONTACT)
     assert code == 2
-    assert f"cannot be trusted: {why}" in line
+    assert re.search(f"cannot be trusted: {why}", line)
 
 
 def test_a_clock_that_is_wrong_is_told_once_and_the_answers_time_is_saved(openverse, apis, tmp_path):
