@@ -97,7 +97,7 @@ class _Answers:
         fault = self._store.faults[number // every % len(self._store.faults)]
         self._store.failed[fault] += 1
         if fault in REFUSALS:
-            await request.read()
+            await request.content.read()
             return _refusal(fault)
         if fault == "stalled":
             await asyncio.sleep(self._store.stall_s)
@@ -107,7 +107,7 @@ class _Answers:
 
     async def _passed_on(self, request: web.BaseRequest) -> web.Response:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in OF_ONE_CONNECTION}
-        body = await request.read()
+        body = await request.content.read()  # `read` refuses more than a megabyte
         async with self._session.request(request.method, request.raw_path, headers=headers, data=body) as answer:
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in OF_ONE_CONNECTION}
             content = await answer.read()
