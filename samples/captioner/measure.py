@@ -2,6 +2,7 @@
 
 FEATURES is a folder that keeps the features of drawings. Needs `pip install 'byline[caption,evaluation]'`.
 The captioner is compared with the title of the nearest drawing of samples/ that it was trained on, and of a random one.
+With `--work WORK`, which `samples.captioner.data` made, it is also measured on the set that nothing was learned from.
 """
 
 # Shapes: N pictures, four channels, H and W height and width in pixels, D features.
@@ -21,8 +22,17 @@ from byline.captioning.generating import Blip2Config, GeneratingCaptioner
 from byline.evaluation.captions import MEASURES, CaptionScores, grouped_interval, score
 from byline.evaluation.features import load_features
 from byline.evaluation.report import Floats
-from samples.captioner.data import Row, sample_rows, squared
-from samples.captioner.split import HELD_OUT, clusters, on_white, pieces_of
+from samples.captioner.data import Row, read, sample_rows, squared
+from samples.captioner.split import (
+    HELD_OUT,
+    HELD_OUT_SET,
+    VALIDATION,
+    clusters,
+    is_held_out,
+    on_white,
+    pieces_of,
+    shows_something,
+)
 
 _SEED, _CHUNK, _SMALL_PX = 0, 64, 16
 
@@ -52,14 +62,43 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="the captioner's folder")
     parser.add_argument("features", type=Path, help="folder that keeps features")
+    parser.add_argument("--work", type=Path, help="folder with the pictures of all sets")
     options = parser.parse_args()
-    names = set((options.model / HELD_OUT).read_text(encoding="utf-8").split())
+    unseen = {name: _names(options.model / name) for name in (HELD_OUT, VALIDATION)}
     drawings = drawings_of_samples()
-    held_out = drawings.where(lambda row: row.name in names)
-    learned = drawings.where(lambda row: row.name not in names)
-    print(f"{len(held_out.rows):,} drawings, of {len(set(held_out.clusters)):,} concepts that were held out;")
-    print(f"{len(learned.rows):,} that were not, to be nearest or random among\n")
-    print("\n".join(table(compared(options.features, options.model, held_out, learned), held_out)))
+    learned = drawings.where(lambda row: not any(row.name in names for names in unseen.values()))
+    asked = {"concepts that were held out": drawings.where(lambda row: row.name in unseen[HELD_OUT])}
+    if options.work:
+        asked |= another_set(options.work)
+    print(f"nearest and random are of the {len(learned.rows):,} drawings of samples/ that were learned from")
+    for name, pictures in asked.items():
+        print(f"\n{name}: {len(pictures.rows):,} drawings of {len(set(pictures.clusters)):,} concepts\n")
+        print("\n".join(table(compared(options.features, options.model, pictures, learned), pictures)))
+    captions = captions_of(options.model, learned.pixels_n4hw)
+    f1 = score(captions, learned.titles).word_f1.mean()
+    print(f"\n{len(set(captions)):,} different captions of those learned from, of word F1 {f1:.3f} with their titles")
+
+
+def _names(path: Path) -> set[str]:
+    """Return the names in a file; a captioner that has no such file set none aside."""
+    return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
+
+
+def another_set(work: Path) -> dict[str, Pictures]:
+    """Return the drawings of the set that nothing was learned from: of concepts that others taught, and held out."""
+    rows, pixels_n4hw = read(work)
+    cluster_of = clusters(rows, pixels_n4hw)
+    shows = shows_something(pixels_n4hw)
+    asked: dict[str, list[int]] = {"learned": [], "held out": []}
+    for i, row in enumerate(rows):
+        if row.of_set == HELD_OUT_SET and shows[i] and pieces_of(row.title):
+            asked["held out" if is_held_out(cluster_of[i]) else "learned"].append(i)
+    return {
+        f"{HELD_OUT_SET}, concepts that were {side}": Pictures(
+            rows=[rows[i] for i in chosen], clusters=[cluster_of[i] for i in chosen], pixels_n4hw=pixels_n4hw[chosen]
+        )
+        for side, chosen in asked.items()
+    }
 
 
 def drawings_of_samples() -> Pictures:
@@ -70,36 +109,38 @@ def drawings_of_samples() -> Pictures:
     return Pictures(rows=rows, clusters=clusters(rows, pixels_n4hw), pixels_n4hw=pixels_n4hw)
 
 
-def compared(features: Path, model: Path, held_out: Pictures, learned: Pictures) -> dict[str, list[str]]:
-    """Return the captions of held-out pictures by each way to have some."""
+def compared(features: Path, model: Path, asked: Pictures, learned: Pictures) -> dict[str, list[str]]:
+    """Return the captions of pictures by each way to have some."""
     titles = learned.titles
     random = np.random.default_rng(_SEED)
-    near = nearest(features_of(features, held_out), features_of(features, learned))
-    near_by_pixels = nearest(_small(held_out.pixels_n4hw), _small(learned.pixels_n4hw))
+    near = nearest(features_of(features, asked), features_of(features, learned))
+    near_by_pixels = nearest(_small(asked.pixels_n4hw), _small(learned.pixels_n4hw))
     return {
-        "captioner": captions_of(model, held_out.pixels_n4hw),
+        "captioner": captions_of(model, asked.pixels_n4hw),
         "nearest by EfficientNet-Lite0": [titles[i] for i in near],
         "nearest by pixels": [titles[i] for i in near_by_pixels],
-        "random": [titles[i] for i in random.integers(0, len(titles), len(held_out.rows))],
+        "random": [titles[i] for i in random.integers(0, len(titles), len(asked.rows))],
     }
 
 
-def table(captions: dict[str, list[str]], held_out: Pictures) -> list[str]:
+def table(captions: dict[str, list[str]], asked: Pictures) -> list[str]:
     """Return the lines of a table: means, 95 % intervals over concepts; then the captioner less each other."""
-    scored = {name: score(texts, held_out.titles) for name, texts in captions.items()}
+    scored = {name: score(texts, asked.titles) for name, texts in captions.items()}
     own = scored["captioner"]
     lines = ["| captions | word F1 | CIDEr | exact noun |", "|---|---:|---:|---:|"]
     for name, scores in scored.items():
-        lines.append(f"| {name} | " + " | ".join(_cells(scores, held_out.clusters)) + " |")
+        lines.append(f"| {name} | " + " | ".join(_cells(scores, asked.clusters)) + " |")
     for name, scores in list(scored.items())[1:]:
         less = CaptionScores(**{measure: getattr(own, measure) - getattr(scores, measure) for measure in MEASURES})
-        lines.append(f"| captioner less {name} | " + " | ".join(_cells(less, held_out.clusters)) + " |")
+        lines.append(f"| captioner less {name} | " + " | ".join(_cells(less, asked.clusters)) + " |")
     return lines
 
 
-def captions_of(model: Path, pixels_n4hw: npt.NDArray[np.uint8]) -> list[str]:
+def captions_of(model: Path, pixels_n4hw: npt.NDArray[np.uint8], *, num_beams: int = 5) -> list[str]:
     """Return captions by the captioner of a build, of pictures as PNG."""
-    captioner = GeneratingCaptioner(Blip2Config(captioner="blip2", model=str(model), max_new_tokens=12))
+    captioner = GeneratingCaptioner(
+        Blip2Config(captioner="blip2", model=str(model), num_beams=num_beams, max_new_tokens=12)
+    )
     requests = [CaptionRequest(sha256=str(i), image=_png(pixels)) for i, pixels in enumerate(pixels_n4hw)]
     return captioner.caption(requests)
 

@@ -17,10 +17,12 @@ from byline.evaluation.captions import words_of
 from samples.captioner.data import Row
 
 HELD_OUT_SHARE = 0.15
+VALIDATION_SHARE = 0.08
+"""Of the concepts that are not held out, so many are not learned from either: on them the decoding is chosen."""
 HELD_OUT_SET = "fxemoji"
 """A set that nothing is learned from: another hand's drawings of what is learned from the others."""
-HELD_OUT = "held-out.txt"
-"""File in the model's folder: the pictures of samples/ that nothing was learned from, one a line."""
+HELD_OUT, VALIDATION = "held-out.txt", "validation.txt"
+"""Files in the model's folder: the pictures of samples/ that were held out, and those that decided the decoding."""
 SHARED = 3
 """In how many concepts a word occurs that says what things have in common; what fewer have is a name of its own."""
 _TONE = re.compile(r": *(?:(?:medium-)?(?:light|dark)|medium) skin tone", re.IGNORECASE)
@@ -55,12 +57,22 @@ def clusters(rows: Sequence[Row], pixels_N4HW: npt.NDArray[np.uint8]) -> list[st
 
 
 def is_held_out(cluster: str) -> bool:
-    """Return whether nothing of a cluster is learned from. A digest of its name decides."""
-    return int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:4], "big") < HELD_OUT_SHARE * 2**32
+    """Return whether nothing of a cluster is learned from, nor chosen by it. A digest of its name decides."""
+    return _draw(cluster) < HELD_OUT_SHARE
+
+
+def is_validation(row: Row, cluster: str) -> bool:
+    """Return whether a picture is of what the decoding is chosen on: a share of the clusters that are not held out."""
+    return row.of_set != HELD_OUT_SET and not is_held_out(cluster) and _draw(f"v{cluster}") < VALIDATION_SHARE
 
 
 def is_learned(row: Row, cluster: str) -> bool:
-    return row.of_set != HELD_OUT_SET and not is_held_out(cluster)
+    return row.of_set != HELD_OUT_SET and not is_held_out(cluster) and not is_validation(row, cluster)
+
+
+def _draw(name: str) -> float:
+    """Return a number in `[0, 1)` that the name decides."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
 
 
 def shows_something(pixels_N4HW: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from torch.nn import functional
 from samples.captioner.network import IMAGE_PX, MEAN, STD
 
 _TURN = 15 * math.pi / 180
-_SCALE = (0.85, 1.3)
+_SCALE = (0.75, 1.3)
 """How much of the picture's side is shown; over 1 there is ground around it."""
 _SHIFT = 0.12
 _ON_WHITE = 0.75
@@ -36,14 +36,6 @@ def augmented(
     shown_B3HW = moved_B4HW[:, :3] + (1 - moved_B4HW[:, 3:]) * ground_B311
     light_B111 = torch.from_numpy(random.uniform(0.85, 1.1, (n, 1, 1, 1))).float()
     return ((shown_B3HW * light_B111).clamp(0, 1) - MEAN) / STD
-
-
-def plain(pixels_B3HW: npt.NDArray[np.uint8]) -> Tensor:
-    """Return pictures as they are, for the network."""
-    small = functional.interpolate(
-        torch.from_numpy(pixels_B3HW).float() / 255, (IMAGE_PX, IMAGE_PX), mode="bicubic", antialias=True
-    )
-    return (small.clamp(0, 1) - MEAN) / STD
 
 
 def _moved(x_B4HW: Tensor, may_mirror_B: npt.NDArray[np.bool_], random: np.random.Generator) -> Tensor:

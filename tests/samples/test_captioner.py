@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors import safe_open
 
@@ -13,6 +14,8 @@ from byline.captioning.generating import Blip2Config, GeneratingCaptioner
 from byline.catalog.configs.model_folders import safetensors_folder
 from byline.evaluation.captions import grouped_interval, score
 from samples.captioner.data import Row, sample_rows, squared
+from samples.captioner.decode import with_length_penalty
+from samples.captioner.network import IMAGE_PX, PATCH_PX, WIDTH, new_network, seen_by
 from samples.captioner.split import (
     HELD_OUT,
     HELD_OUT_SET,
@@ -20,12 +23,15 @@ from samples.captioner.split import (
     concept_of,
     is_held_out,
     is_learned,
+    is_validation,
     pieces_of,
     shows_something,
     vocabulary,
 )
+from samples.captioner.train import Material, TrainingConfig, _drawn, _schedule, train
 
 FOLDER = Path(__file__).parents[2] / "samples/models/tiny-blip2"
+DRAWING = FOLDER.parents[1] / "drawings/openmoji-1f600.png"
 MOST_WEIGHTS, MOST_BYTES = 6_000_000, 12_000_000
 
 
@@ -88,12 +94,69 @@ def test_copies_are_one_cluster_and_a_cluster_is_on_one_side():
 
 
 def test_nothing_is_learned_of_a_set_that_is_held_out_nor_of_concepts_that_are():
-    held_out, learned = (next(str(i) for i in range(99) if is_held_out(str(i)) is side) for side in (True, False))
-    assert is_learned(a_row("dog"), learned)
-    assert not is_learned(a_row("dog"), held_out)
-    assert not is_learned(a_row("dog", HELD_OUT_SET), learned)
-    share = np.mean([is_held_out(str(i)) for i in range(2000)])
-    assert 0.12 < share < 0.18
+    clusters = [str(i) for i in range(2000)]
+    dog, other_dog = a_row("dog"), a_row("dog", HELD_OUT_SET)
+    held_out = {cluster for cluster in clusters if is_held_out(cluster)}
+    validation = {cluster for cluster in clusters if is_validation(dog, cluster)}
+    learned = {cluster for cluster in clusters if is_learned(dog, cluster)}
+    assert sorted([*held_out, *validation, *learned]) == sorted(clusters)
+    assert not any(is_learned(other_dog, cluster) or is_validation(other_dog, cluster) for cluster in clusters)
+    assert 0.12 < len(held_out) / len(clusters) < 0.18
+    assert 0.05 < len(validation) / len(clusters) < 0.09
+
+
+def test_hidden_places_decide_nothing():
+    network = new_network(["dog"], seed=0).eval()
+    pixels = torch.rand(2, 3, IMAGE_PX, IMAGE_PX)
+    changed = pixels.clone()
+    changed[:, :, :PATCH_PX, :PATCH_PX] += 1  # place 1: the first patch
+    half, whole = torch.tensor([[0, 3, 5]]).expand(2, -1), torch.arange((IMAGE_PX // PATCH_PX) ** 2 + 1).expand(2, -1)
+    with torch.no_grad():
+        seen, seen_changed = (seen_by(network.vision_model, x, half) for x in (pixels, changed))
+        all_seen, by_transformers = seen_by(network.vision_model, pixels, whole), network.vision_model(pixels)
+    assert seen.shape == (2, 3, WIDTH)
+    assert torch.equal(seen, seen_changed)
+    assert torch.equal(all_seen, by_transformers.last_hidden_state)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.1), (9, 1.0), (69, 1.0), (85, 0.5), (99, 1 / 30)])
+def test_the_learning_rate_warms_up_stays_and_falls_at_the_end(step, rate):
+    assert _schedule(step, 100, TrainingConfig(warm_steps=10, cooling=0.3)) == pytest.approx(rate)
+
+
+def test_pictures_of_what_has_many_are_drawn_more_rarely():
+    config = TrainingConfig(batch=40_000, balance=0.5)
+    drawn = _drawn(np.array([1, 16, 16]), config, np.random.default_rng(0))
+    shares = np.bincount(drawn) / config.batch
+    assert shares == pytest.approx([4 / 6, 1 / 6, 1 / 6], abs=0.01)
+
+
+def test_a_short_training_writes_a_captioner(tmp_path):
+    random = np.random.default_rng(0)
+    material = Material(
+        pixels_n4hw=random.integers(0, 256, (4, 4, 64, 64)).astype(np.uint8),
+        tokens=[[4], [5], [4, 5], [5, 4]],
+        shared=frozenset({4}),
+        named_nw=random.random((4, 7)) < 0.5,
+        in_concept_n=np.array([1, 1, 2, 2]),
+        may_mirror_n=np.array([True, False, True, False]),
+        words=["dog", "cat"],
+    )
+    config = TrainingConfig(views=12, batch=4, whole=0.34)
+    for out in ("first", "again"):
+        train(config, material, tmp_path / out)
+    first, again = ((tmp_path / out / "model.safetensors").read_bytes() for out in ("first", "again"))
+    assert first == again
+    captioner = GeneratingCaptioner(Blip2Config(captioner="blip2", model=str(tmp_path / "first"), max_new_tokens=3))
+    (written,) = captioner.captions([CaptionRequest(sha256="a", image=DRAWING.read_bytes())])
+    assert 1 <= written[0].num_tokens <= 3
+
+
+def test_another_length_penalty_changes_nothing_else(tmp_path):
+    copied = with_length_penalty(FOLDER, tmp_path / "model", 0.25)
+    before, after = (json.loads((folder / "generation_config.json").read_text()) for folder in (FOLDER, copied))
+    assert after == {**before, "length_penalty": 0.25}
+    assert {path.name for path in copied.iterdir()} == {path.name for path in FOLDER.iterdir()}
 
 
 def test_words_are_counted_by_concepts_and_keep_their_colon():
