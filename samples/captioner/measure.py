@@ -1,7 +1,7 @@
 """Measure tiny-blip2 on drawings that it was not trained on: `python -m samples.captioner.measure MODEL FEATURES`.
 
 FEATURES is a folder that keeps the features of drawings. Needs `pip install 'byline[caption,evaluation]'`.
-The captioner is compared with the title of the nearest drawing of samples/ that it was trained on, and of a random one.
+The captioner is compared with the title of the nearest drawing of samples/ that was not held out, and of a random one.
 With `--work WORK`, which `samples.captioner.data` made, it is also measured on the set that nothing was learned from.
 """
 
@@ -26,7 +26,6 @@ from samples.captioner.data import Row, read, sample_rows, squared
 from samples.captioner.split import (
     HELD_OUT,
     HELD_OUT_SET,
-    VALIDATION,
     clusters,
     is_held_out,
     on_white,
@@ -64,35 +63,30 @@ def main() -> None:
     parser.add_argument("features", type=Path, help="folder that keeps features")
     parser.add_argument("--work", type=Path, help="folder with the pictures of all sets")
     options = parser.parse_args()
-    unseen = {name: _names(options.model / name) for name in (HELD_OUT, VALIDATION)}
+    names = set((options.model / HELD_OUT).read_text(encoding="utf-8").split())
     drawings = drawings_of_samples()
-    learned = drawings.where(lambda row: not any(row.name in names for names in unseen.values()))
-    asked = {"concepts that were held out": drawings.where(lambda row: row.name in unseen[HELD_OUT])}
+    others = drawings.where(lambda row: row.name not in names)
+    asked = {"concepts that were held out": drawings.where(lambda row: row.name in names)}
     if options.work:
         asked |= another_set(options.work)
-    print(f"nearest and random are of the {len(learned.rows):,} drawings of samples/ that were learned from")
+    print(f"nearest and random are of the {len(others.rows):,} drawings of samples/ that were not held out")
     for name, pictures in asked.items():
         print(f"\n{name}: {len(pictures.rows):,} drawings of {len(set(pictures.clusters)):,} concepts\n")
-        print("\n".join(table(compared(options.features, options.model, pictures, learned), pictures)))
-    captions = captions_of(options.model, learned.pixels_n4hw)
-    f1 = score(captions, learned.titles).word_f1.mean()
-    print(f"\n{len(set(captions)):,} different captions of those learned from, of word F1 {f1:.3f} with their titles")
-
-
-def _names(path: Path) -> set[str]:
-    """Return the names in a file; a captioner that has no such file set none aside."""
-    return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
+        print("\n".join(table(compared(options.features, options.model, pictures, others), pictures)))
+    captions = captions_of(options.model, others.pixels_n4hw)
+    f1 = score(captions, others.titles).word_f1.mean()
+    print(f"\n{len(set(captions)):,} different captions of those not held out, of word F1 {f1:.3f} with their titles")
 
 
 def another_set(work: Path) -> dict[str, Pictures]:
-    """Return the drawings of the set that nothing was learned from: of concepts that others taught, and held out."""
+    """Return the drawings of the set that nothing was learned from, by whether their concepts were held out."""
     rows, pixels_n4hw = read(work)
     cluster_of = clusters(rows, pixels_n4hw)
     shows = shows_something(pixels_n4hw)
-    asked: dict[str, list[int]] = {"learned": [], "held out": []}
+    asked: dict[str, list[int]] = {"not held out": [], "held out": []}
     for i, row in enumerate(rows):
         if row.of_set == HELD_OUT_SET and shows[i] and pieces_of(row.title):
-            asked["held out" if is_held_out(cluster_of[i]) else "learned"].append(i)
+            asked["held out" if is_held_out(cluster_of[i]) else "not held out"].append(i)
     return {
         f"{HELD_OUT_SET}, concepts that were {side}": Pictures(
             rows=[rows[i] for i in chosen], clusters=[cluster_of[i] for i in chosen], pixels_n4hw=pixels_n4hw[chosen]
@@ -109,12 +103,12 @@ def drawings_of_samples() -> Pictures:
     return Pictures(rows=rows, clusters=clusters(rows, pixels_n4hw), pixels_n4hw=pixels_n4hw)
 
 
-def compared(features: Path, model: Path, asked: Pictures, learned: Pictures) -> dict[str, list[str]]:
+def compared(features: Path, model: Path, asked: Pictures, others: Pictures) -> dict[str, list[str]]:
     """Return the captions of pictures by each way to have some."""
-    titles = learned.titles
+    titles = others.titles
     random = np.random.default_rng(_SEED)
-    near = nearest(features_of(features, asked), features_of(features, learned))
-    near_by_pixels = nearest(_small(asked.pixels_n4hw), _small(learned.pixels_n4hw))
+    near = nearest(features_of(features, asked), features_of(features, others))
+    near_by_pixels = nearest(_small(asked.pixels_n4hw), _small(others.pixels_n4hw))
     return {
         "captioner": captions_of(model, asked.pixels_n4hw),
         "nearest by EfficientNet-Lite0": [titles[i] for i in near],

@@ -152,7 +152,6 @@ def new_processor(words: Sequence[str]) -> Any:
 def save(network: Any, processor: Any, out: Path) -> None:
     """Write a folder that transformers loads, weights in half precision."""
     half = copy.deepcopy(network).half()
-    # Captions are chosen by how likely they are, however long: a name is written where the network is sure of it.
-    half.generation_config.update(pad_token_id=PAD, bos_token_id=END, eos_token_id=END, num_beams=5, length_penalty=0.0)
+    half.generation_config.update(pad_token_id=PAD, bos_token_id=END, eos_token_id=END)
     half.save_pretrained(out)
     processor.save_pretrained(out)

@@ -14,7 +14,6 @@ from byline.captioning.generating import Blip2Config, GeneratingCaptioner
 from byline.catalog.configs.model_folders import safetensors_folder
 from byline.evaluation.captions import grouped_interval, score
 from samples.captioner.data import Row, sample_rows, squared
-from samples.captioner.decode import with_length_penalty
 from samples.captioner.network import IMAGE_PX, PATCH_PX, WIDTH, new_network, seen_by
 from samples.captioner.split import (
     HELD_OUT,
@@ -150,13 +149,6 @@ def test_a_short_training_writes_a_captioner(tmp_path):
     captioner = GeneratingCaptioner(Blip2Config(captioner="blip2", model=str(tmp_path / "first"), max_new_tokens=3))
     (written,) = captioner.captions([CaptionRequest(sha256="a", image=DRAWING.read_bytes())])
     assert 1 <= written[0].num_tokens <= 3
-
-
-def test_another_length_penalty_changes_nothing_else(tmp_path):
-    copied = with_length_penalty(FOLDER, tmp_path / "model", 0.25)
-    before, after = (json.loads((folder / "generation_config.json").read_text()) for folder in (FOLDER, copied))
-    assert after == {**before, "length_penalty": 0.25}
-    assert {path.name for path in copied.iterdir()} == {path.name for path in FOLDER.iterdir()}
 
 
 def test_words_are_counted_by_concepts_and_keep_their_colon():
