@@ -36,11 +36,12 @@ from harness.extraction import Bytes, are_copies, count
 from harness.recipes import OF_ROWS, config_of, recipes
 from harness.rows import Row, append_rows, byline, read_rows, to_do
 from harness.run_configs import write_toml
-from harness.telephoned import answer, differences_of, table_of
+from harness.telephoned import answer, captioner_of, differences_of, of_which_weights, table_of
 from harness.telephoning import (
     about_captions,
     arms,
     captioned_in,
+    captioner_digest,
     draw_captions,
     require_same_pictures,
     write_corpora,
@@ -81,7 +82,8 @@ def main() -> None:
     given = parser.parse_args()
     setup = {name: getattr(given, name) for name in ("images", "prompts", "pictures", "draws")}
     torch.set_num_threads(RANKS)
-    if left := list(to_do(arms(), given.seeds, _alike(setup))):
+    done = [row for row in _alike(setup) if captioner_of(row) == captioner_digest()]
+    if left := list(to_do(arms(), given.seeds, done)):
         folder = given.folder.resolve()
         releases = build_releases(folder)
         judge = make_judge(releases["titles"], folder, num_prompts=setup["prompts"])
@@ -101,7 +103,9 @@ def main() -> None:
 
 
 def _alike(setup: Setup) -> list[Row]:
-    return [row for row in read_rows(ROWS) if all(row[name] == number for name, number in setup.items())]
+    """Return the rows of these options and of one captioner, the newest row's."""
+    rows = [row for row in read_rows(ROWS) if all(row[name] == number for name, number in setup.items())]
+    return [row for row in rows if captioner_of(row) == captioner_of(rows[-1])]
 
 
 def _num_seeds(rows: list[Row]) -> int:
@@ -225,6 +229,7 @@ def _trained(rows: list[Row]) -> str:
         f"{seeds} seed{'s' * (seeds > 1)}: **models this short are far from trained**, and what captions do for a "
         "trained one may be otherwise. tiny-blip2 is far from BLIP-2, and its card says that it learned from the "
         f"titles of these very pictures: of {first['captioner_learned']:,} of the {first['trained_on']:,} pictures. "
+        f"{of_which_weights(first, captioner_digest())} "
         f"One caption a picture, they are {synthetic['different_captions']:,} different ones, of word F1 "
         f"{synthetic['word_f1']:.3f} with the titles; the card has that of random titles. "
         f"Prompts are the titles of {first['prompts']} held-out pictures, so those who trained on titles are asked in "

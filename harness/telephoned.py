@@ -12,6 +12,8 @@ from harness.rows import Row
 
 Paired = list[tuple[Row, Row]]
 """Rows of one seed each: of an arm, and of titles."""
+FORMER = "dadd1cd776e3bf8258e8cb3592327b41c9c05c36f20e17a8b958906db93ae587"
+"""Digest of the captioner's weights in rows that name none: tiny-blip2 until commit 9a4ddd78, 1.29 million weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,3 +151,17 @@ def _of(rows: Sequence[Row], arm: str) -> list[Row]:
 def _pairs(rows: Sequence[Row], arm: str, words: Mapping[str, str]) -> Paired:
     titles = {row["seed"]: row for row in _of(rows, next(iter(words)))}
     return [(row, titles[row["seed"]]) for row in _of(rows, arm) if row["seed"] in titles]
+
+
+def captioner_of(row: Row) -> str:
+    """Return the digest of the weights that captioned."""
+    return str(row.get("captioner", FORMER))
+
+
+def of_which_weights(row: Row, present: str) -> str:
+    """Say whose captions those of a row are; `present` is the digest of the weights that there are now."""
+    weights = f"Its weights were those of digest {captioner_of(row)[:8]}"
+    if captioner_of(row) == present:
+        return f"{weights}."
+    which = ": 1.29 million, of commit 9a4ddd78" if captioner_of(row) == FORMER else ""
+    return f"{weights}{which}, **and not those of `samples/models/tiny-blip2` now**, of which this says nothing."

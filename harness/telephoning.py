@@ -10,6 +10,7 @@ import numpy as np
 import tomli_w
 
 from byline.catalog.corpora.manifest import SPLITS, Release
+from byline.catalog.digests import sha256_of_file
 from byline.catalog.errors import CorpusError
 from byline.evaluation.captions import score
 from byline.training.samples import read_names
@@ -19,6 +20,8 @@ ARMS = Path(__file__).with_suffix(".toml")
 """Arm -> what it is in words, and its captions."""
 CORPUS = ARMS.parent.parent / "configs/corpora/demo.toml"
 CAPTIONER = ARMS.parent.parent / "samples/models/tiny-blip2"
+NOT_LEARNED = ("held-out.txt", "validation.txt")
+"""Files of its folder: names of the pictures that it did not learn from."""
 HELD_OUT_FRACTION = 0.4
 """So much is held out, because from most of it the scorer learns."""
 
@@ -131,14 +134,21 @@ def draw_captions(pictures: Iterable[Captioned], *, draws: int, seed: int) -> li
     return drawn
 
 
+def captioner_digest() -> str:
+    """Return the digest of the weights that caption."""
+    with (CAPTIONER / "model.safetensors").open("rb") as weights:
+        return sha256_of_file(weights)
+
+
 def about_captions(pictures: list[Captioned]) -> dict[str, Any]:
-    """Return how many pictures there are, of how many tiny-blip2 has learned, and how captions compare with titles.
+    """Return who captioned, how many pictures, how many of them it has learned from, and how captions match titles.
 
     `different_captions` counts them whatever the case; `word_f1` is of a draw of each picture with its title.
     """
-    unseen = set((CAPTIONER / "held-out.txt").read_text(encoding="utf-8").split())
+    unseen = {name for file in NOT_LEARNED for name in (CAPTIONER / file).read_text(encoding="utf-8").split()}
     drawn = draw_captions(pictures, draws=1, seed=0)
     return {
+        "captioner": captioner_digest(),
         "trained_on": len(pictures),
         "captioner_learned": sum(picture.file_name not in unseen for picture in pictures),
         "word_f1": float(score(drawn, [picture.title for picture in pictures]).word_f1.mean()),

@@ -9,7 +9,7 @@ from byline.catalog.corpora.manifest import Release
 from byline.catalog.errors import CorpusError
 from byline.pipelines.corpora.config import load_corpus_config
 from harness.crossed import crossed, less, over_seeds, share
-from harness.telephoned import answer, differences_of, table_of
+from harness.telephoned import FORMER, answer, differences_of, of_which_weights, table_of
 from harness.telephoning import Captioned, arms, draw_captions, require_same_pictures, write_corpora
 from tests.training.builders import a_release
 
@@ -145,3 +145,11 @@ def test_arms_are_corpora_that_differ_in_captions_alone(tmp_path):
     settings = [config.model_dump(exclude={"name", "caption", "captions"}) for config in configs]
     assert all(one == settings[0] for one in settings)
     assert len({str((config.caption, config.captions)) for config in configs}) == len(configs)
+
+
+def test_rows_of_a_captioner_that_has_been_replaced_claim_nothing_of_the_present():
+    former, present = a_row("synthetic", 0), {**a_row("synthetic", 0), "captioner": "ab" * 32}
+    assert of_which_weights(former, FORMER) == "Its weights were those of digest dadd1cd7."
+    assert "1.29 million, of commit 9a4ddd78, **and not those" in of_which_weights(former, "ab" * 32)
+    assert of_which_weights(present, "ab" * 32) == "Its weights were those of digest abababab."
+    assert "digest abababab, **and not those" in of_which_weights(present, "cd" * 32)
