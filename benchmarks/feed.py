@@ -145,8 +145,8 @@ def _compare(kind: Kind, rounds: int) -> tuple[Row, Row, list[float]]:
                     seconds.append(_cpu_s(arm))
                 copied_s.append(_copied_s(kind, samples))
     reading_s, whole_s, peer_s = times
-    reading, whole = (Row(size=samples, ours_s=ours_s, peer_s=peer_s) for ours_s in (reading_s, whole_s))
-    return reading, whole, copied_s
+    rows = [Row(size=samples, ours_s=ours_s, peer_s=peer_s) for ours_s in (reading_s, whole_s)]
+    return rows[0], rows[1], copied_s
 
 
 def _rates(kind: Kind, measured: tuple[Row, Row, list[float]]) -> str:

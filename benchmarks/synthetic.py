@@ -224,7 +224,8 @@ def _facts(
     store.write_table(
         f"{quality_facts(store).folder}/{pack}.000.parquet", pa.table(quality, schema=QUALITY_SCHEMA).take(by_key)
     )
-    num, none = len(rows), [[]] * len(rows)
+    num = len(rows)
+    none: list[list[str]] = [[]] * num
     texts = pa.table(
         {
             "shown_sha256": [sha256_hex(ids[row].encode()) for row in rows],
