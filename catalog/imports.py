@@ -7,15 +7,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pause the collector of cycles for imports; torch, diffusers and transformers take a quarter less time.
-
-    What is there at the end is there to stay, and no later collection looks at it.
-    """
+    """Pause the collector of cycles for imports; torch, diffusers and transformers take a quarter less time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         if was_on:
             gc.enable()

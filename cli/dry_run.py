@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from byline.catalog.configs.extras import needs
 from byline.catalog.errors import BylineError, ConfigError
 from byline.cli.verb import say, size_of
 
@@ -22,9 +23,10 @@ def show_estimate(
     path: str, *, on: str, gpus: int | None, price: float | None, mfu: float | None, as_json: bool
 ) -> None:
     """Print what a run would need. Raises `ConfigError` for options that cannot be used."""
-    from byline.training.config import load_train_config
-    from byline.training.estimate import estimate, parts_of
-    from byline.training.hardware import find_hardware
+    with needs("train", "byline train"):
+        from byline.training.config import load_train_config
+        from byline.training.estimate import estimate, parts_of
+        from byline.training.hardware import find_hardware
 
     config = load_train_config(path)
     number = config.machine.num_ranks if gpus is None else gpus
