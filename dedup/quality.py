@@ -58,8 +58,8 @@ def _small_gray(image: Image.Image) -> Image.Image:
 
 
 def _spread(image: Image.Image) -> int:
-    levels_HW3 = np.asarray(image.convert("RGB"))
-    return int((levels_HW3.max(axis=(0, 1)) - levels_HW3.min(axis=(0, 1))).max())
+    rgb = image if image.mode == "RGB" else image.convert("RGB")  # which would copy
+    return max(int(most - least) for least, most in rgb.getextrema())
 
 
 def _laplacian_variance(luminance_HW: NDArray[np.float32]) -> float:
