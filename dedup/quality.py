@@ -1,6 +1,7 @@
 """Four numbers about how much a picture shows: sharpness, flatness, contrast, spread."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,8 @@ def _small_gray(image: Image.Image) -> Image.Image:
 
 def _spread(image: Image.Image) -> int:
     rgb = image if image.mode == "RGB" else image.convert("RGB")  # which would copy
-    return max(int(most - least) for least, most in rgb.getextrema())
+    extrema = cast("tuple[tuple[int, int], ...]", rgb.getextrema())
+    return max(most - least for least, most in extrema)
 
 
 def _laplacian_variance(luminance_HW: NDArray[np.float32]) -> float:
