@@ -166,7 +166,12 @@ class Files:
         """Open `path` for reading with seeks; an object store is read by ranges."""
         file = self._call(lambda fs, full: fs.open(full, "rb"), path)
         with file:
-            yield file
+            try:
+                yield file
+            except Exception as error:
+                if not is_of_object_store(error):
+                    raise
+                raise explained(error, self.url(path), writing=False) from error
 
     def read_text(self, path: str) -> str:
         """Return `path` as UTF-8 text. Raises `StorageError` when it is none."""
@@ -300,7 +305,7 @@ class Files:
         except Exception as error:  # client libraries have errors of their own, which are no OSError
             if not is_of_object_store(error):
                 raise
-            raise StorageError(f"cannot reach {self.url(path)}: {error}") from error
+            raise explained(error, self.url(path), writing=writing) from error
 
 
 def _no_library(root: str, error: ImportError) -> BylineError:

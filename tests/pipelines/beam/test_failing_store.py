@@ -1,6 +1,7 @@
 """A store that refuses, breaks off, loses answers and stalls: what is built there is what a folder would hold."""
 
 import os
+import re
 from contextlib import contextmanager
 
 import fsspec
@@ -18,6 +19,11 @@ from byline.pipelines.releases.verify import verify
 from harness.failing_store import FAULTS, failing_store
 from tests.builders import a_corpus
 
+BUSY = re.compile(
+    r"the object store did not (read|write) s3://corpora/small/\S+: asked \d+ times, "
+    r"it answered (SlowDown \(503\)|503); "
+    "run the same command again, which goes on from what is there; with fewer workers if it stays busy"
+)
 SCHEMA = pa.schema([("sha256", pa.string()), ("value", pa.int64())])
 
 
@@ -141,6 +147,58 @@ def test_what_a_kill_left_taken_down_is_settled_once(s3_root):
     killed.settle()
     facts = killed.facts.table
     assert [facts.read("p", first=number, last=number + 1).num_rows for number in range(3)] == [32, 8, 0]
+
+
+ONE_TRY = '{"config_kwargs": {"retries": {"max_attempts": 0}}}'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0, 100])
+def test_a_store_that_stays_busy_is_one_line_and_the_same_command_goes_on(s3_root, monkeypatch, tmp_path, small, after):
+    config = a_corpus(tmp_path, root=f"{s3_root}/busy-{after}")
+    config.write_text(config.read_text().replace("timeout_s = 2.0", "timeout_s = 60.0"))
+    with monkeypatch.context() as patched:
+        patched.setenv("FSSPEC_S3", ONE_TRY)
+        with behind(patched, every=1, faults=("SlowDown",), after=after) as proxy:
+            with pytest.raises(StorageError) as raised:
+                build(str(config), workers=1)
+            assert proxy.asked.total() > after
+    assert BUSY.fullmatch(str(raised.value))
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    assert build(str(config), workers=1).version == small[1].version
+
+
+@pytest.mark.parametrize(
+    ("fault", "answers"),
+    [("SlowDown", {"GET": "SlowDown (503)", "HEAD": "503"}), ("InternalError", {"GET": "InternalError (500)"})],
+)
+def test_what_a_store_answers_is_told_with_how_often_it_was_asked(s3_root, monkeypatch, fault, answers):
+    monkeypatch.setenv("FSSPEC_S3", ONE_TRY)
+    with behind(monkeypatch, every=0, faults=(fault,)) as proxy:
+        store = Store(f"{s3_root}/{fault}")
+        store.write_table("t.parquet", pa.table({"a": [1]}))
+        asking = {"GET": store.read_bytes, "HEAD": store.exists}
+        proxy.every = 1
+        for kind, answer in answers.items():
+            proxy.asked.clear()
+            with pytest.raises(StorageError) as raised:
+                asking[kind]("t.parquet")
+            assert f"asked {proxy.asked[kind]} times, it answered {answer};" in str(raised.value)
+
+
+def test_a_store_that_is_busy_in_the_middle_of_a_table_has_not_damaged_it(s3_root, monkeypatch):
+    monkeypatch.setenv("FSSPEC_S3", ONE_TRY)
+    with behind(monkeypatch, every=0, faults=("SlowDown",)) as proxy:
+        store = Store(f"{s3_root}/middle")
+        store.write_table("t.parquet", pa.table({"a": [1]}))
+        footer = store.read_footer("t.parquet")
+        proxy.every, proxy.after = 1, proxy.asked.total() + 1  # it says how long the table is
+        with pytest.raises(StorageError) as raised:
+            store.read_footer("t.parquet")
+        assert BUSY.fullmatch(str(raised.value))
+        with pytest.raises(StorageError) as raised:
+            store.read_row_group("t.parquet", 0, footer)
+        assert BUSY.fullmatch(str(raised.value))
 
 
 def test_bodies_that_always_end_early_are_one_line(s3_root, monkeypatch, tmp_path):
