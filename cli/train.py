@@ -29,12 +29,12 @@ def train(
 
     from byline.catalog.configs.extras import needs
 
-    with needs("train", "byline train"):
-        if dry_run:
-            from byline.cli.dry_run import show_estimate
+    if dry_run:
+        from byline.cli.dry_run import show_estimate
 
-            show_estimate(config, on=on, gpus=gpus, price=price, mfu=mfu, as_json=as_json)
-            return
+        show_estimate(config, on=on, gpus=gpus, price=price, mfu=mfu, as_json=as_json)
+        return
+    with needs("train", "byline train"):
         from byline.training.run import run
 
     raise typer.Exit(run(config))
