@@ -2,6 +2,7 @@
 
 import errno
 
+from byline.catalog.disk import s3
 from byline.catalog.disk.seals import DamagedError
 from byline.catalog.errors import StorageError
 
@@ -13,12 +14,22 @@ _OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno
 
 
 def is_of_object_store(error: Exception) -> bool:
-    """Return whether an error comes from the client library of an object store."""
-    return type(error).__module__.split(".")[0] in CLIENT_LIBRARIES
+    """Return whether an error comes from the client library of an object store, or is what s3fs makes of one."""
+    original = error.__cause__ if isinstance(error, OSError) and error.__cause__ is not None else error
+    return type(original).__module__.split(".")[0] in CLIENT_LIBRARIES
 
 
-def explained(error: OSError, where: str, *, writing: bool) -> StorageError:
+def explained(error: Exception, where: str, *, writing: bool) -> StorageError:
     """Return the error to raise in place of one that came of reading or writing at a URL."""
+    if refusal := s3.refusal_in(error):
+        what = f"{'write' if writing else 'read'} {where}"
+        busy = "; with fewer workers if it stays busy" if refusal.is_busy else ""
+        return StorageError(
+            f"the object store did not {what}: asked {refusal.num_requests} times, it answered {refusal.answer}; "
+            f"run the same command again, which goes on from what is there{busy}"
+        )
+    if not isinstance(error, OSError):
+        return StorageError(f"cannot reach {where}: {error}")
     if error.errno == errno.ENOSPC:
         return StorageError(
             f"no space left to write {where}; free some and run the same command again, nothing is lost"
