@@ -49,6 +49,8 @@ class Files:
             raise _no_library(self.root, error) from error
         except ValueError as error:
             raise StorageError(f"cannot open {self.root}: {error}") from error
+        if "s3" in filesystem.protocol:
+            s3.wait_while_busy()
         return filesystem, path.rstrip("/")
 
     def __getstate__(self) -> dict[str, Any]:

@@ -13,6 +13,10 @@ AT_ONCE = 10
 """Requests at a time for the blocks of one object."""
 
 
+BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+"""What S3 answers when it is asked too much, and not broken."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
     """What S3 answered to a request that was sent again and again."""
@@ -29,23 +33,38 @@ class Refusal:
     @property
     def is_busy(self) -> bool:
         """Whether it is asked too much, and not broken."""
-        return self.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+        return self.status in BUSY
 
 
 def refusal_in(error: Exception) -> Refusal | None:
     """Return what S3 answered where an error of s3fs says that it would not do what it was asked; none for others.
 
-    botocore asks again by itself, and says how often; where the answer is SlowDown, s3fs has it do all that again.
+    botocore asks again by itself, and says how often; where the store is busy, s3fs has it do all that again.
     """
     response = getattr(error.__cause__, "response", None)
     if not isinstance(error, OSError) or not isinstance(response, dict):
         return None
-    code, answered = str(response["Error"].get("Code")), response["ResponseMetadata"]
-    status = int(answered.get("HTTPStatusCode", 0))
+    code, answered, status = str(response["Error"].get("Code")), response["ResponseMetadata"], _status(response)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
         return None
-    rounds = int(fsspec.get_filesystem_class("s3").retries) if code == "SlowDown" else 1
+    rounds = int(fsspec.get_filesystem_class("s3").retries) if status in BUSY else 1
     return Refusal(code=code, status=status, num_requests=rounds * (1 + int(answered.get("RetryAttempts", 0))))
+
+
+def wait_while_busy() -> None:
+    """Let s3fs ask again whenever the store says that it is busy.
+
+    By itself it looks for SlowDown in what the store says, and the answer to a HEAD says nothing but its status.
+    """
+    from s3fs.core import set_custom_error_handler
+
+    set_custom_error_handler(lambda error: _status(getattr(error, "response", None)) in BUSY)
+
+
+def _status(response: object) -> int:
+    """Return the status of an answer as botocore keeps it; 0 of anything else."""
+    answered = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    return int(answered.get("HTTPStatusCode", 0))
 
 
 def is_there(filesystem: fsspec.AbstractFileSystem, path: str) -> bool:

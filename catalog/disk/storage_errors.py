@@ -4,7 +4,7 @@ import errno
 
 from byline.catalog.disk import s3
 from byline.catalog.disk.seals import DamagedError
-from byline.catalog.errors import StorageError
+from byline.catalog.errors import StorageError, UnreachableError
 
 CLIENT_LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "google", "gcsfs", "azure", "adlfs")
 """What object stores raise their own errors from (no credentials, no such endpoint, bodies that end early)."""
@@ -24,21 +24,23 @@ def explained(error: Exception, where: str, *, writing: bool) -> StorageError:
     if refusal := s3.refusal_in(error):
         what = f"{'write' if writing else 'read'} {where}"
         busy = "; with fewer workers if it stays busy" if refusal.is_busy else ""
-        return StorageError(
+        return UnreachableError(
             f"the object store did not {what}: asked {refusal.num_requests} times, it answered {refusal.answer}; "
             f"run the same command again, which goes on from what is there{busy}"
         )
     if not isinstance(error, OSError):
-        return StorageError(f"cannot reach {where}: {error}")
+        return UnreachableError(f"cannot reach {where}: {error}")
     if error.errno == errno.ENOSPC:
         return StorageError(
             f"no space left to write {where}; free some and run the same command again, nothing is lost"
         )
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return StorageError(f"too many files are open to open {where}; raise the limit (ulimit -n 4096) and run again")
+        return UnreachableError(
+            f"too many files are open to open {where}; raise the limit (ulimit -n 4096) and run again"
+        )
     if isinstance(error, FileNotFoundError) and not writing:
         return StorageError(f"nothing at {where}")
-    return StorageError(f"cannot {'write' if writing else 'read'} {where}: {error}")
+    return UnreachableError(f"cannot {'write' if writing else 'read'} {where}: {error}")
 
 
 def damaged_parquet(where: str, error: Exception, mend: str = "delete it, build again") -> StorageError:

@@ -3,6 +3,7 @@
 import os
 import re
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import fsspec
 import pyarrow as pa
@@ -11,10 +12,11 @@ import pytest
 from byline.catalog.corpora.facts import FactTable, FactWriter
 from byline.catalog.disk import s3
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import StorageError
+from byline.catalog.errors import StorageError, UnreachableError
 from byline.pipelines.beam.build import build
 from byline.pipelines.beam.stages import caption
 from byline.pipelines.facts.measures import CAPTION_SCHEMA
+from byline.pipelines.fetching.journal import Journal
 from byline.pipelines.releases.verify import verify
 from harness.failing_store import FAULTS, failing_store
 from tests.builders import a_corpus
@@ -184,6 +186,32 @@ def test_what_a_store_answers_is_told_with_how_often_it_was_asked(s3_root, monke
             with pytest.raises(StorageError) as raised:
                 asking[kind]("t.parquet")
             assert f"asked {proxy.asked[kind]} times, it answered {answer};" in str(raised.value)
+
+
+def test_a_busy_store_is_asked_as_often_whether_a_file_is_there_as_for_its_bytes(s3_root, monkeypatch):
+    monkeypatch.setenv("FSSPEC_S3", ONE_TRY)
+    with behind(monkeypatch, every=0, faults=("SlowDown",)) as proxy:
+        store = Store(f"{s3_root}/as-often")
+        store.write_bytes("a", b"bytes")
+        proxy.every = 1
+        proxy.asked.clear()
+        for ask in (store.exists, store.read_bytes):
+            with pytest.raises(UnreachableError):
+                ask("a")
+        assert proxy.asked["HEAD"] == proxy.asked["GET"] > 1
+
+
+def test_what_hosts_answered_is_not_forgotten_since_the_store_is_busy(s3_root, monkeypatch):
+    monkeypatch.setenv("FSSPEC_S3", ONE_TRY)
+    with behind(monkeypatch, every=0, faults=("SlowDown",)) as proxy:
+        store = Store(f"{s3_root}/journal")
+        journal = Journal(store, "p-00000")
+        journal.begin(datetime(2026, 11, 29, tzinfo=UTC))
+        proxy.every = 1
+        with pytest.raises(UnreachableError):
+            assert journal.began
+        with pytest.raises(UnreachableError):
+            Journal(store, "p-00000")
 
 
 def test_a_store_that_is_busy_in_the_middle_of_a_table_has_not_damaged_it(s3_root, monkeypatch):
