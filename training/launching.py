@@ -93,13 +93,17 @@ def _environment(rank: int, num_ranks: int, listener: socket.socket) -> dict[str
 
 @contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Let signals that end a process raise `SystemExit` in it, as Ctrl-C raises `KeyboardInterrupt`."""
+    """Let signals that end a process raise `SystemExit` in it, as Ctrl-C raises `KeyboardInterrupt`.
+
+    One that is ignored, as nohup has it, stays ignored.
+    """
 
     def leave(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     is_main = threading.current_thread() is threading.main_thread()  # no other one may set them
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP) if is_main}
+    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in heeded if is_main}
     try:
         yield
     finally:

@@ -59,6 +59,19 @@ def test_a_rank_that_does_not_end_when_it_is_told_to_is_killed(tmp_path, monkeyp
     assert [process.returncode for process in ranks] == [-signal.SIGKILL] * 2
 
 
+def test_a_run_that_nohup_started_outlives_its_terminal(tmp_path):
+    ignored = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    code = f"from byline.training.launching import launch; launch('{RANK}', ['late', '{tmp_path}'], num_ranks=1)"
+    with start_python(["-c", ignored + code]) as launcher:
+        while not processes_in(tmp_path):
+            assert launcher.poll() is None
+            time.sleep(0.01)
+        launcher.send_signal(signal.SIGHUP)
+        launcher.send_signal(signal.SIGTERM)  # heeded, and only this one
+        assert launcher.wait(60) == 143
+    assert not any(map(is_running, processes_in(tmp_path)))
+
+
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)])
 def test_no_rank_outlives_who_started_it(tmp_path, number, exit_code):
     code = f"from byline.training.launching import launch; launch('{RANK}', ['late', '{tmp_path}'], num_ranks=2)"
