@@ -107,11 +107,12 @@ def _run_rank(path: str | Path) -> None:
                 take_over(config.run)
                 describe(config, release, ranks.size, ranks.device.type).write(working_folder(config.run))
                 note_written(release.store, config.run, BY_TRAINING)
-            while images_seen < config.images:
-                with collector_paused():
+            if images_seen < config.images:
+                with collector_paused(for_good=True):
                     from byline.training.loop import fit
 
                     new_task = _tasks(config)
+            while images_seen < config.images:
                 task = new_task(config.at(images_seen), release, ranks)
                 images_seen = fit(task, config, release.manifest.digest, ranks)
             together = True
