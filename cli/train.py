@@ -1,6 +1,5 @@
 """byline train"""
 
-import os
 from typing import Annotated
 
 import typer
@@ -24,9 +23,6 @@ def train(
 
     Example: byline train configs/training/demo.toml
     """
-    # Threads that spin while they wait make a shared machine crawl. It must be said before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
     from byline.catalog.configs.extras import needs
 
     if dry_run:

@@ -44,12 +44,23 @@ def is_launched_by_us() -> bool:
     return is_launched() and LISTENER in os.environ
 
 
+def set_up_torch() -> None:
+    """Say to torch how it shall use the processor; call it before torch is loaded. What is set already stays.
+
+    Threads that spin while they wait make a shared machine crawl. Large tensors lie in large pages, where Linux gives
+    them to who asks (`madvise`): a batch is new memory, and taking it by 4 KiB costs more than filling it.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
 def launch(module: str, arguments: list[str], *, num_ranks: int) -> Failure | None:
     """Run `python -P -m module arguments` as ranks of this machine; return what went wrong, if it did.
 
     `-P`: nothing in the current folder is imported. A rank that fails ends the others. Ctrl-C and what else is to end
     this process ends them first. The first rank is handed a socket that listens already, so no port is ever guessed.
     """
+    set_up_torch()
     ranks: list[subprocess.Popen[bytes]] = []
     with _signals_raise():
         try:
@@ -79,7 +90,6 @@ def _environment(rank: int, num_ranks: int, listener: socket.socket) -> dict[str
     address, port = listener.getsockname()
     return {
         "OMP_NUM_THREADS": str(threads),
-        "OMP_WAIT_POLICY": "passive",
         **os.environ,
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),

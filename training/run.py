@@ -21,7 +21,7 @@ from byline.catalog.text import one_line
 from byline.diffusion.checkpoint import FOLDER, CheckpointInfo, checkpoint_names, open_checkpoint
 from byline.training.config import TrainConfig, load_train_config
 from byline.training.deepspeed_files import read_deepspeed
-from byline.training.launching import LOST, Failure, is_launched, is_launched_by_us, launch
+from byline.training.launching import LOST, Failure, is_launched, is_launched_by_us, launch, set_up_torch
 from byline.training.places import working_folder
 from byline.training.resuming import extension, resumable
 from byline.training.run_file import describe
@@ -37,6 +37,7 @@ def run(path: str | Path) -> int:
 
     A finished run is left as it is. What can be checked without loading a model is checked before ranks start.
     """
+    set_up_torch()
     if is_launched():
         _run_rank(path)
         return 0

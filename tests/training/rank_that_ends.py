@@ -11,6 +11,8 @@ from byline.training.launching import die_with_parent
 die_with_parent()  # as `training.ranks.join` does
 ending, folder = sys.argv[1:]
 rank = os.environ["RANK"]
+settings = [os.environ[name] for name in ("OMP_WAIT_POLICY", "THP_MEM_ALLOC_ENABLE")]
+(Path(folder) / f"{rank}.settings").write_text(" ".join(settings))
 (Path(folder) / f"{rank}.partial").write_text(str(os.getpid()))
 (Path(folder) / f"{rank}.partial").rename(Path(folder) / rank)
 while len(list(Path(folder).glob("[0-9]"))) < int(os.environ["WORLD_SIZE"]):

@@ -85,3 +85,10 @@ def test_no_rank_outlives_who_started_it(tmp_path, number, exit_code):
     while any(map(is_running, processes_in(tmp_path))) and time.monotonic() < deadline_s:
         time.sleep(0.01)
     assert not any(map(is_running, processes_in(tmp_path)))
+
+
+def test_ranks_have_torch_set_up_unless_people_did(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    assert launch(RANK, ["well", str(tmp_path)], num_ranks=1) is None
+    assert (tmp_path / "0.settings").read_text() == "active 1"
