@@ -103,6 +103,21 @@ def _read_tars(paths: list[str], kind: Kind) -> None:
         assert len(sample["latents"]) == size
 
 
+def _copied_s(kind: Kind, samples: int) -> float:
+    """Return the seconds that a core needs to copy as many bytes once, into memory that it has."""
+    source, into = (
+        np.ones((SAMPLES[kind.width], kind.sample_bytes), np.uint8),
+        np.ones((BATCH, kind.sample_bytes), np.uint8),
+    )
+
+    def copied() -> None:
+        for start in range(0, samples, BATCH):
+            np.copyto(into, source[start : start + BATCH])
+
+    copied()
+    return _cpu_s(copied)
+
+
 def _cpu_s(work: Callable[[], None]) -> float:
     """Return the seconds that cores spent on some work, on whatever threads: other work beside it counts for little."""
     start = time.process_time()
@@ -110,8 +125,8 @@ def _cpu_s(work: Callable[[], None]) -> float:
     return time.process_time() - start
 
 
-def _compare(kind: Kind, rounds: int) -> tuple[Row, Row]:
-    """Return what a core needs for as many samples as an epoch has: reading alone, then with random numbers and all."""
+def _compare(kind: Kind, rounds: int) -> tuple[Row, Row, list[float]]:
+    """Return what a core needs for as many samples as an epoch has: to read, with random numbers and all, to copy."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         per_shard = SAMPLES[kind.width] // SHARDS
@@ -120,6 +135,7 @@ def _compare(kind: Kind, rounds: int) -> tuple[Row, Row]:
         tars = sorted(str(path) for path in folder.glob("*.tar"))
         open_kind = partial(open_feed, release, kind, folder / "cache", max_bytes=1e12, window=samples // STREAMS // 2)
         times: tuple[list[float], list[float], list[float]] = ([], [], [])
+        copied_s: list[float] = []
         with closing(open_kind(gaussian=False)) as reading, closing(open_kind(gaussian=True)) as whole:
             arms = (partial(_taken, reading, samples), partial(_taken, whole, samples), partial(_read_tars, tars, kind))
             for arm in arms:
@@ -127,15 +143,17 @@ def _compare(kind: Kind, rounds: int) -> tuple[Row, Row]:
             for _ in range(rounds):
                 for seconds, arm in zip(times, arms, strict=True):
                     seconds.append(_cpu_s(arm))
+                copied_s.append(_copied_s(kind, samples))
     reading_s, whole_s, peer_s = times
-    return Row(size=samples, ours_s=reading_s, peer_s=peer_s), Row(size=samples, ours_s=whole_s, peer_s=peer_s)
+    rows = [Row(size=samples, ours_s=ours_s, peer_s=peer_s) for ours_s in (reading_s, whole_s)]
+    return rows[0], rows[1], copied_s
 
 
-def _rates(kind: Kind, rows: tuple[Row, Row]) -> str:
-    reading, whole = rows
-    cells = [_rate(row.size, row.ours_s) for row in (reading, whole)] + [_rate(reading.size, reading.peer_s)]
+def _rates(kind: Kind, measured: tuple[Row, Row, list[float]]) -> str:
+    reading, whole, copied_s = measured
+    cells = [_rate(reading.size, each) for each in (reading.ours_s, whole.ours_s, reading.peer_s, copied_s)]
     ratios = [f"{median(row.peer_s) / median(row.ours_s):.1f}x" for row in (reading, whole)]
-    return f"| {kind.name} | {cells[0]} | {cells[1]} | {cells[2]} | {ratios[0]} | {ratios[1]} | {kind.target:,} |"
+    return f"| {' | '.join([kind.name, *cells, *ratios])} | {kind.target:,} |"
 
 
 def _rate(samples: int, seconds: Sequence[float]) -> str:
@@ -191,11 +209,12 @@ def _histogram(name: str, waits_ms: Sequence[float]) -> str:
 TEXT = """Samples per second of one core's time, medians of {rounds} rounds in turn (least to most), and how many times
 as many as webdataset {webdataset} gives, which reads the same bytes from tars and decodes nothing. Ours are the
 network's inputs in batches of {batch}, from {shards} mapped shards in {streams} streams: mixed, padded and
-normalized; then with their Gaussian noise too, which torch draws. The load of the machine was {load:.0f}: other work
+normalized; then with their Gaussian noise too, which torch draws. "Copied once" is numpy's copy of as many bytes into
+memory that is there already, which no reader can do without. The load of the machine was {load:.0f}: other work
 took caches and memory from both.
 
-| sample | read | read, with noise | webdataset | ratio | with noise | wanted |
-|---|---:|---:|---:|---:|---:|---:|
+| sample | read | read, with noise | webdataset | copied once | ratio | with noise | wanted |
+|---|---:|---:|---:|---:|---:|---:|---:|
 {rates}
 
 Memory of a process that reads 40,960 samples, without what is mapped: {small:,.0f} MB of a release of 16,384 samples,

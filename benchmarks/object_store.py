@@ -91,8 +91,7 @@ if __name__ == "__main__":
     introduction = (
         f"Builds of pictures from a web on loopback, in {NUM_PACKS} packs by two processes. The bucket that fails\n"
         f"does so at every {EVERY}th request, by turns: 503, 500, an answer that breaks off, one that is lost after\n"
-        f"the store did what was asked, and {STALL_S:g} s of silence. Most requests ask whether a file\n"
-        "is there.\n\n"
+        f"the store did what was asked, and {STALL_S:g} s of silence.\n\n"
     )
     command = f"python -m benchmarks.object_store {' '.join(sys.argv[1:])}".strip()
     write_section("Requests to an object store", command, introduction + main(given))

@@ -77,9 +77,10 @@ def _row(folder: Path, number: int) -> str:
     judged = subprocess.run(
         [sys.executable, "-m", "benchmarks.rights_at_scale", "judge", str(folder)],
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
     ).stdout.strip()
+    print(judged, file=sys.stderr, flush=True)
     make_release(store, parts, config, policy)
     assert load_config(NEW_POLICY, Policy) != policy
     plan = _command("plan", str(_config(folder)), "--policy", NEW_POLICY, "--json")

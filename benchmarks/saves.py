@@ -116,7 +116,7 @@ def main(millions: float, rounds: int) -> str:
         "|---:|---:|---:|---:|---:|---:|\n"
         f"| {size:,} | {on_disk / 1e6:,.0f} | {copied_s:.2f} | {stopped_s:.2f} | {written_s:.2f} | "
         f"{stopped_s / written_s:.0%} |\n\nMedians of {rounds} saves. The step stops for copies (weights, average, two "
-        "moments) and for the sum of all weights' bits, by which ranks agree."
+        "moments); several ranks sum the bits of all weights besides, by which they agree."
     )
 
 

@@ -224,14 +224,25 @@ def _facts(
     store.write_table(
         f"{quality_facts(store).folder}/{pack}.000.parquet", pa.table(quality, schema=QUALITY_SCHEMA).take(by_key)
     )
+    num = len(rows)
+    none: list[list[str]] = [[]] * num
     texts = pa.table(
-        {"shown_sha256": [sha256_hex(ids[row].encode()) for row in rows], "text": drawn["title"].take(pa.array(rows))}
+        {
+            "shown_sha256": [sha256_hex(ids[row].encode()) for row in rows],
+            "text": drawn["title"].take(pa.array(rows)).fill_null("a picture"),
+            "model": ["source-text"] * num,
+            "revision": ["1"] * num,
+            "prompt": [""] * num,
+            "decoding": ["{}"] * num,
+            "seed": np.zeros(num, np.int64),
+            "num_tokens": [None] * num,
+            "mean_log_prob": [None] * num,
+            "more": none,
+            "more_num_tokens": none,
+            "more_mean_log_prob": none,
+        },
+        schema=CAPTION_SCHEMA,
     )
-    texts = texts.set_column(1, "text", texts["text"].fill_null("a picture"))
-    made = {"model": "source-text", "revision": "1", "prompt": "", "decoding": "{}"}
-    for name, value in made.items():
-        texts = texts.append_column(name, pa.array([value] * len(rows)))
-    texts = texts.append_column("seed", pa.array(np.zeros(len(rows), np.int64))).cast(CAPTION_SCHEMA)
     store.write_table(f"{caption_facts(store, captions).folder}/{pack}.000.parquet", texts.sort_by("shown_sha256"))
     sides = [[looks[row].tobytes() for looks in (codes, turned) for row in copies + side] for side in (0, 1)]
     return pa.table({"a": sides[0], "b": sides[1], "distance_bits": np.full(2 * len(copies), 2)}, schema=EDGE_SCHEMA)

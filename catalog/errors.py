@@ -66,3 +66,7 @@ class ExtensionError(BylineError):
 
 class StorageError(BylineError):
     """A file or an object cannot be read or written."""
+
+
+class UnreachableError(StorageError):
+    """The object store or the machine kept from reading or writing; what is stored may be whole."""

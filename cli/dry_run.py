@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from byline.catalog.configs.extras import needs
 from byline.catalog.errors import BylineError, ConfigError
 from byline.cli.verb import say, size_of
 
@@ -22,16 +23,17 @@ def show_estimate(
     path: str, *, on: str, gpus: int | None, price: float | None, mfu: float | None, as_json: bool
 ) -> None:
     """Print what a run would need. Raises `ConfigError` for options that cannot be used."""
-    from byline.training.config import load_train_config
-    from byline.training.estimate import estimate
-    from byline.training.hardware import find_hardware
+    with needs("train", "byline train"):
+        from byline.training.config import load_train_config
+        from byline.training.estimate import estimate, parts_of
+        from byline.training.hardware import find_hardware
 
     config = load_train_config(path)
     number = config.machine.num_ranks if gpus is None else gpus
     if number < 1:
         raise ConfigError(f"--gpus is {number}; it must be at least 1")
     hardware = find_hardware(on, num_ranks=number, usd_per_hour=price, mfu=mfu)
-    estimates = [estimate(part, hardware, gpus=number) for part in _parts(config)]
+    estimates = [estimate(part, hardware, gpus=number) for part in parts_of(config)]
     samples = _num_samples(config)
     if as_json:
         shown = [_as_json(part, samples) for part in estimates]
@@ -43,13 +45,8 @@ def show_estimate(
             say(console, line)
     if config.phases:
         hours, gpu_hours = (sum(getattr(part.cost, name) for part in estimates) for name in ("hours", "gpu_hours"))
-        say(console, f"\nall {len(estimates)} phases: {_hours(hours)}, {gpu_hours:,.1f} GPU-hours")
-
-
-def _parts(config: "TrainConfig") -> "Iterable[TrainConfig]":
-    """Yield what each phase asks for, as a run of its own."""
-    for start in (0, *(phase.from_images for phase in config.phases)):
-        yield config.at(start).model_copy(update={"images": config.end_of_phase(start) - start, "phases": ()})
+        usd = f", ${sum(part.cost.usd for part in estimates):,.0f}" if hardware.usd_per_hour else ""
+        say(console, f"\nall {len(estimates)} phases: {_hours(hours)}, {gpu_hours:,.1f} GPU-hours{usd}")
 
 
 def _lines(path: str, estimate: "Estimate", num_samples: int | None) -> Iterable[str]:

@@ -1,6 +1,5 @@
 """byline train"""
 
-import os
 from typing import Annotated
 
 import typer
@@ -24,17 +23,14 @@ def train(
 
     Example: byline train configs/training/demo.toml
     """
-    # Threads that spin while they wait make a shared machine crawl. It must be said before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
     from byline.catalog.configs.extras import needs
 
-    with needs("train", "byline train"):
-        if dry_run:
-            from byline.cli.dry_run import show_estimate
+    if dry_run:
+        from byline.cli.dry_run import show_estimate
 
-            show_estimate(config, on=on, gpus=gpus, price=price, mfu=mfu, as_json=as_json)
-            return
+        show_estimate(config, on=on, gpus=gpus, price=price, mfu=mfu, as_json=as_json)
+        return
+    with needs("train", "byline train"):
         from byline.training.run import run
 
     raise typer.Exit(run(config))

@@ -1,6 +1,7 @@
 """Four numbers about how much a picture shows: sharpness, flatness, contrast, spread."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,9 @@ def _small_gray(image: Image.Image) -> Image.Image:
 
 
 def _spread(image: Image.Image) -> int:
-    levels_HW3 = np.asarray(image.convert("RGB"))
-    return int((levels_HW3.max(axis=(0, 1)) - levels_HW3.min(axis=(0, 1))).max())
+    rgb = image if image.mode == "RGB" else image.convert("RGB")  # which would copy
+    extrema = cast("tuple[tuple[int, int], ...]", rgb.getextrema())
+    return max(most - least for least, most in extrema)
 
 
 def _laplacian_variance(luminance_HW: NDArray[np.float32]) -> float:

@@ -24,7 +24,7 @@ from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import Tensor, nn
-from torch.nn.functional import fold, layer_norm, scaled_dot_product_attention, silu, unfold
+from torch.nn.functional import fold, layer_norm, rms_norm, scaled_dot_product_attention, silu, unfold
 
 from byline.diffusion.routing import Route
 
@@ -203,6 +203,15 @@ class Block(nn.Module):
         return x_BSD
 
 
+class HeadNorm(nn.RMSNorm):
+    """RMS norm of a head's numbers, its weights in their precision: of two precisions torch has no fused kernel."""
+
+    def forward(self, x_BKSD: Tensor) -> Tensor:
+        """Return numbers of the same shape and precision."""
+        assert self.weight is not None
+        return rms_norm(x_BKSD, self.normalized_shape, self.weight.to(x_BKSD.dtype), self.eps)
+
+
 class Attention(nn.Module):
     """Attention of many heads, with normalized queries and keys; the first of them may be turned."""
 
@@ -211,7 +220,7 @@ class Attention(nn.Module):
         self.heads = heads
         self.queries, self.keys_and_values = nn.Linear(width, width), nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
-        norms = (nn.RMSNorm(width // heads, eps=1e-6) if qk_norm else nn.Identity() for _ in range(2))
+        norms = (HeadNorm(width // heads, eps=1e-6) if qk_norm else nn.Identity() for _ in range(2))
         self.query_norm, self.key_norm = norms
 
     def forward(self, x_BSD: Tensor, read_BSD: Tensor, angles_ND: Tensor | None) -> Tensor:

@@ -12,7 +12,7 @@ from byline.diffusion.noise import Noising
 from byline.diffusion.sampling import TextToImage
 from byline.evaluation.report import Floats, bootstrap_interval
 from byline.training.diffusion_task import DenoisingLoss
-from byline.training.held_out import HeldOutLatents, encode_held_out, read_held_out
+from byline.training.held_out import HeldOutLatents, read_held_out
 from byline.training.ranks import Ranks
 
 LEVELS = 5
@@ -58,11 +58,11 @@ def held_out_loss(
 def _encoded(model: TextToImage, release: Release, noising: Noising, most: int) -> HeldOutLatents:
     num_images = min(most, sum(shard.num_samples for shard in release.shards("heldout")))
     alone = Ranks(rank=0, size=1, device=torch.device("cpu"))
-    return encode_held_out(
-        read_held_out(release, num_images, alone),
-        model.autoencoder,
-        model.text_encoder,
-        of=model.info.digest,
+    return HeldOutLatents(
+        samples=read_held_out(release, num_images, alone),
+        autoencoder=model.autoencoder,
+        text_encoder=model.text_encoder,
+        others=model.info.digest,
         side_px=model.info.resolution_px,
         precision="fp32",
         levels=LEVELS,

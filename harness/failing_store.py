@@ -32,6 +32,8 @@ class FailingStore:
     faults: tuple[Fault, ...]
     """How, by turns."""
     stall_s: float
+    after: int
+    """Requests before any fails."""
     asked: Counter[str] = field(default_factory=Counter)
     """Requests by what they are: `GET`, `HEAD`, `PUT`, `DELETE`, `list`, `part` (of a multipart upload)."""
     failed: Counter[str] = field(default_factory=Counter)
@@ -47,10 +49,10 @@ class FailingStore:
 
 @contextmanager
 def failing_store(
-    endpoint: str, *, every: int = 0, faults: tuple[Fault, ...] = FAULTS, stall_s: float = 5.0
+    endpoint: str, *, every: int = 0, faults: tuple[Fault, ...] = FAULTS, stall_s: float = 5.0, after: int = 0
 ) -> Iterator[FailingStore]:
     """Stand in front of the store at `endpoint`, on a thread of this process."""
-    store = FailingStore(port=0, every=every, faults=faults, stall_s=stall_s)
+    store = FailingStore(port=0, every=every, faults=faults, stall_s=stall_s, after=after)
     loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
 
     async def serve() -> None:
@@ -91,8 +93,8 @@ class _Answers:
         self._store.asked[_kind(request)] += 1
         if request.transport is not None and request.headers.get("Expect", "").lower() == "100-continue":
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        number, every = next(self._numbers), self._store.every
-        if not every or number % every:
+        number, every = next(self._numbers) - self._store.after, self._store.every
+        if number <= 0 or not every or number % every:
             return await self._passed_on(request)
         fault = self._store.faults[number // every % len(self._store.faults)]
         self._store.failed[fault] += 1

@@ -1,6 +1,7 @@
 """The line chart of the house, as SVG: in a page it has the page's colors, as a file it brings its own."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ MOST_POINTS = 400
 """Most points of a line; more are drawn as means of neighbors."""
 HUES = 8
 """Colors that tell lines apart; the next ones are dashed."""
+_COLOR = re.compile(r"--([a-z]+): ([^;]+);")
+_COLORED = re.compile(r"([a-z]+): var\(--([a-z]+)\)")
 Point = tuple[float, float]
 PositionOf = Callable[[float, float], str]
 
@@ -74,11 +77,13 @@ def lines_chart(lines: Sequence[Line], *, title: str, unit: str, log: bool = Fal
 
 
 def chart_file(chart: Markup) -> str:
-    """Return a chart as an SVG file of its own, light and dark."""
+    """Return a chart as an SVG file of its own, light and dark; what knows no variables of CSS shows the light one."""
     folder = Path(__file__).parent
-    rules = (folder / "colors.css").read_text(encoding="utf-8") + (folder / "chart.css").read_text(encoding="utf-8")
+    colors, rules = ((folder / name).read_text(encoding="utf-8") for name in ("colors.css", "chart.css"))
+    light = dict(reversed(_COLOR.findall(colors)))  # the first of a name counts
+    rules = _COLORED.sub(lambda rule: f"{rule[1]}: {light[rule[2]]}; {rule[0]}", rules)
     head, _, rest = str(chart).partition(">")
-    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{rules}</style>{rest}\n'
+    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{colors}{rules}</style>{rest}\n'
 
 
 def running_mean(values: Sequence[float]) -> list[float]:

@@ -118,8 +118,10 @@ class Checkpoints:
         """
 
         def facts() -> dict[str, Any]:
-            weights = fingerprint(self._task.network.named_parameters())
-            return {**self._written(), "images_seen": images_seen, "weights": weights}
+            own = {**self._written(), "images_seen": images_seen}
+            if self._ranks.size > 1:
+                own["weights"] = fingerprint(self._task.network.named_parameters())
+            return own
 
         agree(self._ranks, facts)
         weights, averages, optimizer = weights_of(engine), average.full(), optimizer_state(engine)

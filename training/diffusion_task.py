@@ -36,7 +36,7 @@ from byline.training.feed import Batches, Share, Source, read_batches
 from byline.training.feed_cache import FeedCache, cache_of
 from byline.training.feed_files import NewArrays
 from byline.training.gathered import gather_with_gradients, num_ranks
-from byline.training.held_out import HeldOutLatents, encode_held_out, read_held_out
+from byline.training.held_out import HeldOutLatents, read_held_out
 from byline.training.progress import shown_progress
 from byline.training.ranks import Ranks
 from byline.training.samples import images_at, order_of, read_sizes, shards_of
@@ -201,12 +201,12 @@ class DiffusionTask:
         config, validation = self._config, self._config.watch.validation
         if validation is None:
             return None
-        return encode_held_out(
-            read_held_out(release, validation.images, ranks),
-            encoders.autoencoder,
-            encoders.text_encoder,
+        return HeldOutLatents(
+            samples=read_held_out(release, validation.images, ranks),
+            autoencoder=encoders.autoencoder,
+            text_encoder=encoders.text_encoder,
             noising=self._noising,
-            of=["error of the picture", self.provenance, config.text_encoder.max_tokens],
+            others=["error of the picture", self.provenance, config.text_encoder.max_tokens],
             side_px=config.resolution_px,
             precision=config.precision,
             levels=validation.levels,

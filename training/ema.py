@@ -34,6 +34,8 @@ class WeightAverage:
 
     def full(self) -> dict[str, Tensor]:
         """Return the average as `state.weights_of` gives the weights: whole, by name, on the first rank."""
+        if not self._engine.zero_stage:  # this rank has all of it, by parameter
+            return weights_of(self._engine, dict(zip(self._engine.masters, self._averages, strict=True)))
         with self._in_place():
             return weights_of(self._engine)
 

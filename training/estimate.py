@@ -2,6 +2,7 @@
 
 # Shapes: B batch, C latent channels, H and W latent height and width, L tokens, D width of a token.
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +100,12 @@ class Estimate:
         """Whether the config as it is fits the memory of the hardware."""
         (used,) = (memory for memory in self.memory if memory.stage == self.stage)
         return used.total <= self.hardware.memory_gb * 1e9
+
+
+def parts_of(config: TrainConfig) -> Iterator[TrainConfig]:
+    """Yield what each phase of a run asks for, as a run of its own."""
+    for start in (0, *(phase.from_images for phase in config.phases)):
+        yield config.at(start).model_copy(update={"images": config.end_of_phase(start) - start, "phases": ()})
 
 
 def estimate(config: TrainConfig, hardware: Hardware, *, gpus: int) -> Estimate:

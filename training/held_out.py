@@ -7,6 +7,7 @@ Pictures, noise and timesteps are the same whatever the run's seed, so what is m
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Protocol
 
@@ -100,57 +101,58 @@ def _samples(release: Release, shard: Shard) -> "zip[tuple[str, str, bytes]]":
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOutLatents:
-    """See `HeldOut`: latents, noise, timesteps and captions, for a denoising network."""
+    """See `HeldOut`: latents, noise, timesteps and captions, for a denoising network.
 
-    of: str
-    num_images: int
-    levels: int
+    Pictures and captions are encoded when they are first measured on, so that a run need not wait for it to start.
+    """
+
+    samples: HeldOutSamples
+    autoencoder: AutoencoderKL | PixelSpace
+    text_encoder: TextEncoder
     noising: Noising
-    sha256s: tuple[str, ...]
-    latents: Tensor
-    """`(N, C, H, W)`, normalized, on the CPU."""
-    texts: Tensor
-    """`(N, L, D)`."""
+    others: object
+    """What else decides the loss, as plain data."""
+    side_px: int
+    precision: Precision
+    levels: int
+
+    @property
+    def num_images(self) -> int:
+        """Return the number of pictures of all ranks."""
+        return self.samples.num_images
+
+    @property
+    def of(self) -> str:
+        """Return the digest of pictures, captions, size, levels, and what else decides the loss."""
+        return digest_of([self.samples.digest, self.side_px, self.levels, self.others])
 
     def passes(self, level: int, size: int) -> Iterator[tuple[Tensor, ...]]:
         """Yield the inputs, with as much noise in each picture as its level's span has. No caption is dropped."""
-        for start in range(0, len(self.sha256s), size):
+        latents_NCHW, texts_NLD = self._encoded
+        for start in range(0, len(self.samples.sha256s), size):
             rows = slice(start, start + size)
-            generators = [_generator(sha256, level) for sha256 in self.sha256s[rows]]
-            x0_BCHW = self.latents[rows]
+            generators = [_generator(sha256, level) for sha256 in self.samples.sha256s[rows]]
+            x0_BCHW = latents_NCHW[rows]
             noise_BCHW = torch.stack([torch.randn(x0_BCHW.shape[1:], generator=generator) for generator in generators])
             within_B = torch.stack([torch.rand((), generator=generator) for generator in generators])
             t_B = self.noising.times_at((level + within_B) / self.levels)
-            yield x0_BCHW, noise_BCHW, t_B, self.texts[rows]
+            yield x0_BCHW, noise_BCHW, t_B, texts_NLD[rows]
 
-
-def encode_held_out(
-    samples: HeldOutSamples,
-    autoencoder: AutoencoderKL | PixelSpace,
-    text_encoder: TextEncoder,
-    *,
-    noising: Noising,
-    of: object,
-    side_px: int,
-    precision: Precision,
-    levels: int,
-) -> HeldOutLatents:
-    """Encode the pictures and captions of this rank. `of` is what else decides the loss, as plain data."""
-    device = autoencoder.device
-    encoded = [
-        normalize(autoencoder, encode(autoencoder, to_network(pixels_BCHW.to(device)), precision)).cpu()
-        for pixels_BCHW in samples.pixels(side_px, BATCH)
-    ]
-    texts = text_encoder.encode(list(samples.captions))
-    return HeldOutLatents(
-        of=digest_of([samples.digest, side_px, levels, of]),
-        num_images=samples.num_images,
-        levels=levels,
-        noising=noising,
-        sha256s=samples.sha256s,
-        latents=torch.cat(encoded) if encoded else torch.empty(0),
-        texts=torch.stack(texts) if texts else torch.empty(0),
-    )
+    @cached_property
+    def _encoded(self) -> tuple[Tensor, Tensor]:
+        """The latents of this rank, normalized, `(N, C, H, W)`, and its captions, `(N, L, D)`, on the CPU."""
+        device = self.autoencoder.device
+        latents = [
+            normalize(
+                self.autoencoder, encode(self.autoencoder, to_network(pixels_BCHW.to(device)), self.precision)
+            ).cpu()
+            for pixels_BCHW in self.samples.pixels(self.side_px, BATCH)
+        ]
+        texts = self.text_encoder.encode(list(self.samples.captions))
+        return (
+            torch.cat(latents) if latents else torch.empty(0),
+            torch.stack(texts) if texts else torch.empty(0),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

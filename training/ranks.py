@@ -15,10 +15,10 @@ from threading import Event, Thread
 
 import torch
 import torch.distributed as dist
-from torch.distributed import HashStore, PrefixStore, Store, rendezvous  # type: ignore[attr-defined]
+from torch.distributed import HashStore, PrefixStore, Store, TCPStore, rendezvous  # type: ignore[attr-defined]
 
 from byline.catalog.errors import CheckpointError
-from byline.training.launching import die_with_parent, is_launched
+from byline.training.launching import LISTENER, die_with_parent, is_launched, is_launched_by_us
 from byline.training.meeting import meet
 
 BEAT_S = 5.0
@@ -141,12 +141,26 @@ def join(*, timeout_minutes: float = 10) -> Ranks:
             dist.init_process_group(backend, store=alone, rank=0, world_size=1)
         return Ranks(rank=0, size=1, device=device)
     die_with_parent()
-    shared, rank, size = next(rendezvous("env://", timeout=timeout))
+    shared, rank, size = _shared(timeout)
     store = PrefixStore(meet(shared, rank, size, timeout_s=timeout.total_seconds()), shared)
     dist.init_process_group(backend, store=PrefixStore("group", store), rank=rank, world_size=size, timeout=timeout)
     ours, patience_s = PrefixStore("byline", store), timeout.total_seconds()
     heartbeat = Heartbeat(ours, rank, every_s=min(BEAT_S, patience_s / 10)) if size > 1 else None
     return Ranks(rank=rank, size=size, device=device, store=ours, patience_s=patience_s, heartbeat=heartbeat)
+
+
+def _shared(timeout: timedelta) -> tuple[Store, int, int]:
+    """Return the store through which the ranks talk at first, the rank of this process, and how many there are."""
+    if not is_launched_by_us():
+        shared, rank, size = next(rendezvous("env://", timeout=timeout))
+        return shared, rank, size
+    rank, size, listener = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", LISTENER))
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    if rank == 0:
+        store = TCPStore(address, port, size, True, timeout, wait_for_workers=False, master_listen_fd=listener)
+    else:
+        store = TCPStore(address, port, size, False, timeout)
+    return store, rank, size
 
 
 def leave(ranks: Ranks, *, together: bool) -> None:

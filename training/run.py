@@ -5,7 +5,7 @@ What the ranks load (torch, diffusers, DeepSpeed) is not loaded to start them.
 
 import fcntl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +16,12 @@ from byline.catalog.corpora.manifest import Release
 from byline.catalog.corpora.written import BY_TRAINING, note_written
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import BylineError, CheckpointError
+from byline.catalog.imports import collector_paused
 from byline.catalog.text import one_line
 from byline.diffusion.checkpoint import FOLDER, CheckpointInfo, checkpoint_names, open_checkpoint
 from byline.training.config import TrainConfig, load_train_config
 from byline.training.deepspeed_files import read_deepspeed
-from byline.training.launching import LOST, Failure, is_launched, is_launched_by_us, launch
+from byline.training.launching import LOST, Failure, is_launched, is_launched_by_us, launch, set_up_torch
 from byline.training.places import working_folder
 from byline.training.resuming import extension, resumable
 from byline.training.run_file import describe
@@ -36,6 +37,7 @@ def run(path: str | Path) -> int:
 
     A finished run is left as it is. What can be checked without loading a model is checked before ranks start.
     """
+    set_up_torch()
     if is_launched():
         _run_rank(path)
         return 0
@@ -85,9 +87,10 @@ def _told(failure: Failure, config: TrainConfig, release: Release) -> int:
 
 def _run_rank(path: str | Path) -> None:
     """Be one rank of the run. Until all have agreed that they run the same, an error of one is told by the first."""
-    from byline.training.agreement import agree
-    from byline.training.ranks import join, leave
-    from byline.training.saving import take_over
+    with collector_paused():
+        from byline.training.agreement import agree
+        from byline.training.ranks import join, leave
+        from byline.training.saving import take_over
 
     # A rank that cannot read its config joins all the same, so that no other one waits for it.
     ranks, together = join(timeout_minutes=_timeout_minutes(path)), False
@@ -105,10 +108,13 @@ def _run_rank(path: str | Path) -> None:
                 take_over(config.run)
                 describe(config, release, ranks.size, ranks.device.type).write(working_folder(config.run))
                 note_written(release.store, config.run, BY_TRAINING)
-            while images_seen < config.images:
-                from byline.training.loop import fit
+            if images_seen < config.images:
+                with collector_paused(for_good=True):
+                    from byline.training.loop import fit
 
-                task = _task(config.at(images_seen), release, ranks)
+                    new_task = _tasks(config)
+            while images_seen < config.images:
+                task = new_task(config.at(images_seen), release, ranks)
                 images_seen = fit(task, config, release.manifest.digest, ranks)
             together = True
         finally:
@@ -142,18 +148,19 @@ def _facts(path: str | Path, held: ExitStack | None) -> dict[str, Any]:
     }
 
 
-def _task(config: TrainConfig, release: Release, ranks: "Ranks") -> "Task":
+def _tasks(config: TrainConfig) -> "Callable[[Any, Release, Ranks], Task]":
+    """Return what makes the task of a run of this kind."""
     if config.kind == "autoencoder":
         from byline.training.autoencoder_task import AutoencoderTask
 
-        return AutoencoderTask(config, release, ranks)
+        return AutoencoderTask
     if config.kind == "text_encoder":
         from byline.training.text_encoder_task import TextEncoderTask
 
-        return TextEncoderTask(config, release, ranks)
+        return TextEncoderTask
     from byline.training.diffusion_task import DiffusionTask
 
-    return DiffusionTask(config, release, ranks)
+    return DiffusionTask
 
 
 @contextmanager

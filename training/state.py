@@ -4,8 +4,9 @@ So a checkpoint of one number of ranks and one stage is resumed by any other. Re
 the first rank gets the tensors on its CPU, as copies, and the others get none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 import torch.distributed as dist
@@ -20,11 +21,14 @@ LOSS_SCALE = "loss_scale"
 """fp16's: the scale, the steps so far, and which of them overflowed last."""
 
 
-def weights_of(engine: Engine) -> dict[str, Tensor]:
-    """Return the network's state dict."""
+def weights_of(engine: Engine, averages: Mapping[Tensor, Tensor] = MappingProxyType({})) -> dict[str, Tensor]:
+    """Return the network's state dict; of a parameter that has a whole average, the average."""
     parameters = dict(engine.network.named_parameters())
     buffers = {name: tensor for name, tensor in engine.network.state_dict().items() if name not in parameters}
-    whole = ((name, _whole(engine, parameter, None)) for name, parameter in parameters.items())
+    whole = (
+        (name, averages[parameter] if parameter in averages else _whole(engine, parameter, None))
+        for name, parameter in parameters.items()
+    )
     return _on_first_rank(whole) | _on_first_rank(iter(buffers.items()))
 
 

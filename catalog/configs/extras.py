@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 
 from byline.catalog.errors import ConfigError
+from byline.catalog.imports import collector_paused
 
 DISTRIBUTION = "byline"
 _REQUIREMENT = re.compile(r"""([\w.-]+).*extra\s*==\s*['"]([\w.-]+)['"]""")
@@ -19,7 +20,8 @@ def needs(extra: str, what: str) -> Iterator[None]:
     `what` needs it: a verb, or a table of a config. Our own modules are no libraries: that one is missing is a bug.
     """
     try:
-        yield
+        with collector_paused():
+            yield
     except ModuleNotFoundError as error:
         library = (error.name or "").split(".")[0]
         if library in ("", DISTRIBUTION):

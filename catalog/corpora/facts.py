@@ -83,8 +83,12 @@ class FactTable:
 
         `first` and `last` choose segments, as a slice does. An empty table when nothing was measured yet.
         """
+        return self.read_segments(self.segments(pack)[first:last], columns)
+
+    def read_segments(self, stems: list[str], columns: list[str] | None = None) -> pa.Table:
+        """The same of these segments, whose paths are without `.parquet`."""
         names = self.schema.names if columns is None else [self.key, *columns]
-        tables = [self._segment(f"{name}.parquet", names) for name in self._segments(pack)[first:last]]
+        tables = [self._segment(f"{stem}.parquet", names) for stem in stems]
         if len(tables) == 1:
             return tables[0]  # a segment is sorted
         return pa.concat_tables([self.schema.empty_table().select(names), *tables]).sort_by(self.key)
@@ -98,27 +102,67 @@ class FactTable:
 
     def lacking(self, pack: str, keys: Iterable[str]) -> list[str]:
         """Return, sorted and once each, the keys that were not measured yet."""
-        known = set(self.read(pack, []).column(self.key).to_pylist())
-        return sorted(set(keys) - known)
+        return FactWriter(self, pack).lacking(keys)
 
     def append(self, pack: str, rows: list[dict[str, object]]) -> None:
-        """Add a segment of what is not there yet. Rows are sorted by key; of several writers each fact has one."""
-        while rows:
-            segment = self.num_segments(pack)
-            known = set(self.read(pack, [], last=segment).column(self.key).to_pylist())
-            rows = [row for row in rows if row[self.key] not in known]
-            table = pa.Table.from_pylist(sorted(rows, key=lambda row: str(row[self.key])), schema=self.schema)
-            if not rows or self.store.write_new_table(f"{self.folder}/{pack}.{segment:03d}.parquet", table):
-                return
+        """Add a segment of what is not there yet, as `FactWriter` does."""
+        if rows:
+            FactWriter(self, pack).append(rows)
+
+    def overwrite(self, pack: str, rows: list[dict[str, object]]) -> None:
+        """Make these rows the first segment of a pack, whatever is there: by one request, which asks nothing.
+
+        For what can be made again: where two write, one's rows take the place of the other's.
+        """
+        self.store.write_table(self.path_of(pack, 0), self.table_of(rows))
+
+    def path_of(self, pack: str, segment: int) -> str:
+        """Return where a segment of a pack lies, relative to the corpus."""
+        return f"{self.folder}/{pack}.{segment:03d}.parquet"
+
+    def table_of(self, rows: list[dict[str, object]]) -> pa.Table:
+        """Return the rows as a segment has them: sorted by key."""
+        return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row[self.key])), schema=self.schema)
 
     def remove(self, pack: str) -> None:
         """Remove all facts of a pack. Killed in the middle, it leaves the first of them."""
-        for name in reversed(self._segments(pack)):
-            self.store.remove(f"{name}.parquet")
+        for stem in reversed(self.segments(pack)):
+            self.store.remove(f"{stem}.parquet")
 
     def num_segments(self, pack: str) -> int:
         """Return how often facts of a pack were added."""
-        return len(self._segments(pack))
+        return len(self.segments(pack))
 
-    def _segments(self, pack: str) -> list[str]:
+    def segments(self, pack: str) -> list[str]:
+        """Return the paths of the segments of a pack, without `.parquet`."""
         return self.store.numbered(f"{self.folder}/{pack}.", ".parquet")
+
+
+class FactWriter:
+    """Adds facts to one pack, segment after segment, and knows which are there: it reads the segments once.
+
+    What it wrote it remembers; what others write meanwhile it learns when it cannot write where they did.
+    """
+
+    def __init__(self, table: FactTable, pack: str) -> None:
+        self.table, self.pack = table, pack
+        self._read()
+
+    def _read(self) -> None:
+        stems = self.table.segments(self.pack)
+        self.num_segments = len(stems)
+        self.known: set[str] = set(self.table.read_segments(stems, [])[self.table.key].to_pylist())
+
+    def lacking(self, keys: Iterable[str]) -> list[str]:
+        """Return, sorted and once each, the keys that were not measured yet."""
+        return sorted(set(keys) - self.known)
+
+    def append(self, rows: list[dict[str, object]]) -> None:
+        """Add a segment of what is not there yet. Rows are sorted by key; of several writers each fact has one."""
+        while rows := [row for row in rows if row[self.table.key] not in self.known]:
+            path = self.table.path_of(self.pack, self.num_segments)
+            if not self.table.store.write_new_table(path, self.table.table_of(rows)):
+                self._read()
+                continue
+            self.num_segments += 1
+            self.known.update(str(row[self.table.key]) for row in rows)

@@ -15,7 +15,7 @@ from byline.catalog.corpora.packs import asked_for
 from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import StorageError
+from byline.catalog.errors import StorageError, UnreachableError
 
 DELTA = ".delta.json"
 """Ends the name of a file that says of a version of a release what became of its pictures."""
@@ -138,6 +138,8 @@ def _may_name(store: Store, path: str, record_ids: Collection[str]) -> bool:
     """Tell whether a delta names one of these records; of a damaged one nobody knows, and a recheck writes it anew."""
     try:
         return not set(record_ids).isdisjoint(_texts(read_json(store, path)))
+    except UnreachableError:
+        raise
     except StorageError:
         return True
 

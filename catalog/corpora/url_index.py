@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from byline.catalog.disk.spilling import Spill, write_regrouped
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import StorageError
+from byline.catalog.errors import StorageError, UnreachableError
 from byline.catalog.urls import KEYS, url_key
 
 URL_COLUMNS = ("url", "landing_url")
@@ -98,6 +98,8 @@ def _is_of_today(store: Store, path: str) -> bool:
         return False
     try:
         metadata = store.read_footer(path).metadata.metadata or {}
+    except UnreachableError:
+        raise
     except StorageError:
         return False
     return MADE_WITH.items() <= metadata.items()

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from io import BufferedRandom
-from itertools import count, takewhile
+from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
@@ -20,6 +20,7 @@ import fsspec
 from fsspec.registry import known_implementations
 
 from byline.catalog.configs.extras import extra_with, missing
+from byline.catalog.disk import s3
 from byline.catalog.disk.mending import how_to_mend
 from byline.catalog.disk.storage_errors import explained, is_of_object_store
 from byline.catalog.errors import BylineError, StorageError
@@ -27,6 +28,8 @@ from byline.catalog.errors import BylineError, StorageError
 T = TypeVar("T")
 _STATE = ("size", "ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "generation")
 """What listings of one store or another say of a file, and of no other state of it."""
+ASKED_FIRST = 2
+"""Numbered files that an object store is asked for one after the other: most packs have no more segments than one."""
 PARTIAL = ".partial"
 """Folder of a local root with what is being written, one folder a process."""
 
@@ -46,6 +49,8 @@ class Files:
             raise _no_library(self.root, error) from error
         except ValueError as error:
             raise StorageError(f"cannot open {self.root}: {error}") from error
+        if "s3" in filesystem.protocol:
+            s3.wait_while_busy()
         return filesystem, path.rstrip("/")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -69,7 +74,7 @@ class Files:
         """Tell whether `path` is there, and so is complete."""
         if self.is_local:
             return os.path.exists(f"{self._located[1]}/{path}")  # noqa: PTH110 - asked tens of times for each pack
-        return self._call(_is_there, path)
+        return self._call(s3.is_there, path)
 
     def size_bytes(self, path: str) -> int:
         """Return the size of `path`."""
@@ -129,12 +134,33 @@ class Files:
         return self._call(below, pattern)
 
     def numbered(self, prefix: str, suffix: str) -> list[str]:
-        """Return `<prefix>000`, `<prefix>001`, ... as far as `<prefix>NNN<suffix>` exist, without listing a folder."""
+        """Return `<prefix>000`, `<prefix>001`, ... as far as `<prefix>NNN<suffix>` exist.
+
+        An object store is asked for the first two; if both are there, what begins with `prefix` is listed: one request
+        for a thousand, at the price of a dozen questions.
+        """
         stems = (f"{prefix}{number:03d}" for number in count())
-        return list(takewhile(lambda stem: self.exists(stem + suffix), stems))
+        if self.is_local:
+            return list(takewhile(lambda stem: self.exists(stem + suffix), stems))
+        first = list(takewhile(lambda stem: self.exists(stem + suffix), islice(stems, ASKED_FIRST)))
+        if len(first) < ASKED_FIRST:
+            return first
+        listed = self._beginning_with(prefix)
+        return [*first, *takewhile(lambda stem: stem + suffix in listed, stems)]
+
+    def _beginning_with(self, prefix: str) -> set[str]:
+        """Return the paths below the folder of `prefix` that begin with it: of an object store, without the others."""
+        folder, _, name = prefix.rpartition("/")
+
+        def paths(fs: fsspec.AbstractFileSystem, full: str) -> set[str]:
+            return {path.removeprefix(f"{self._located[1]}/") for path in fs.find(full, prefix=name)}
+
+        return self._call(paths, folder)
 
     def read_bytes(self, path: str, *, start: int | None = None, end: int | None = None) -> bytes:
         """Return the bytes `[start, end)` of `path`, all of them by default."""
+        if start is None and end is None:
+            return self._call(s3.read_whole, path)
         return cast(bytes, self._call(lambda fs, full: fs.cat_file(full, start=start, end=end), path))
 
     @contextmanager
@@ -142,7 +168,12 @@ class Files:
         """Open `path` for reading with seeks; an object store is read by ranges."""
         file = self._call(lambda fs, full: fs.open(full, "rb"), path)
         with file:
-            yield file
+            try:
+                yield file
+            except Exception as error:
+                if not is_of_object_store(error):
+                    raise
+                raise explained(error, self.url(path), writing=False) from error
 
     def read_text(self, path: str) -> str:
         """Return `path` as UTF-8 text. Raises `StorageError` when it is none."""
@@ -276,19 +307,7 @@ class Files:
         except Exception as error:  # client libraries have errors of their own, which are no OSError
             if not is_of_object_store(error):
                 raise
-            raise StorageError(f"cannot reach {self.url(path)}: {error}") from error
-
-
-def _is_there(filesystem: fsspec.AbstractFileSystem, path: str) -> bool:
-    """Tell whether a file is there; of S3 without the listing that s3fs adds where there is none, to find a folder."""
-    if "s3" not in filesystem.protocol:
-        return bool(filesystem.exists(path))
-    bucket, key, _ = filesystem.split_path(path)
-    try:
-        filesystem.call_s3("head_object", Bucket=bucket, Key=key)
-    except FileNotFoundError:
-        return False
-    return True
+            raise explained(error, self.url(path), writing=writing) from error
 
 
 def _no_library(root: str, error: ImportError) -> BylineError:

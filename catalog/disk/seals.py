@@ -7,6 +7,7 @@ guards against damage and files put in each other's place, not against people. A
 byline, or of somebody else's making, and is read unchecked.
 """
 
+import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ class Footer:
 
     metadata: pq.FileMetaData
     digests: tuple[str, ...]
+    num_bytes: int
+    """The length of the file."""
 
     @property
     def is_sealed(self) -> bool:
@@ -130,8 +133,9 @@ def read_footer(file: IO[bytes] | pa.NativeFile, path: str) -> Footer:
     except UnicodeDecodeError as error:
         raise DamagedError(f"a column's name is no text: {error}") from error
     value = (metadata.metadata or {}).get(KEY.encode())
+    num_bytes = file.seek(0, os.SEEK_END)
     if value is None:
-        return Footer(metadata=metadata, digests=())
+        return Footer(metadata=metadata, digests=(), num_bytes=num_bytes)
     start, whole = _footer_of(file)
     position = whole.find(value)
     digest, digests, written_for = _taken_apart(value)
@@ -141,7 +145,7 @@ def read_footer(file: IO[bytes] | pa.NativeFile, path: str) -> Footer:
         raise DamagedError("its footer has other bytes than were written")
     if written_for != path:
         raise DamagedError(f"it is what was written as {written_for}")
-    footer = Footer(metadata=metadata, digests=digests)
+    footer = Footer(metadata=metadata, digests=digests, num_bytes=num_bytes)
     if len(MAGIC) + sum(chunk.size for chunk in footer.chunks(range(metadata.num_row_groups))) != start:
         raise DamagedError("it has bytes that belong to no column")
     return footer
@@ -154,7 +158,8 @@ def _fill(file: IO[bytes]) -> None:
     value = metadata.metadata[KEY.encode()]
     *_, path = _taken_apart(value)
     digests = []
-    for chunk in Footer(metadata=metadata, digests=()).chunks(range(metadata.num_row_groups)):
+    unsealed = Footer(metadata=metadata, digests=(), num_bytes=file.seek(0, os.SEEK_END))
+    for chunk in unsealed.chunks(range(metadata.num_row_groups)):
         file.seek(chunk.start)
         digests.append(xxh3_64_hexdigest(file.read(chunk.size)))
     start, whole = _footer_of(file)

@@ -70,7 +70,8 @@ class Store(Files):
         with self._told_if_damaged(path):
             chunks = list(footer.chunks([number], columns))
             is_empty = footer.metadata.row_group(number).num_rows == 0  # then Arrow looks beside the chunks
-            data = self._mapped(path, chunks) if self.is_local or is_empty else self._downloaded(path, chunks)
+            is_mapped = self.is_local or is_empty
+            data = self._mapped(path, chunks) if is_mapped else self._downloaded(path, chunks, footer.num_bytes)
             parquet = pq.ParquetFile(
                 data, metadata=footer.metadata, read_dictionary=list(words) or None, pre_buffer=False
             )
@@ -83,13 +84,13 @@ class Store(Files):
             chunk.check(data.read_buffer(chunk.size))
         return data
 
-    def _downloaded(self, path: str, chunks: list[Chunk]) -> pa.NativeFile:
-        """Return a file that has these chunks of `path`, which are asked for at once."""
+    def _downloaded(self, path: str, chunks: list[Chunk], num_bytes: int) -> pa.NativeFile:
+        """Return a file of that length that has these chunks of `path`, which are asked for at once."""
         starts, ends = [chunk.start for chunk in chunks], [chunk.start + chunk.size for chunk in chunks]
-        pieces = self._call(lambda fs, full: fs.cat_ranges([full] * len(chunks), starts, ends), path)
+        pieces = self._call(lambda fs, full: fs.cat_ranges([full] * len(chunks), starts, ends, on_error="raise"), path)
         for chunk, piece in zip(chunks, pieces, strict=True):
             chunk.check(piece)
-        return pa.PythonFile(_Pieces(dict(zip(starts, pieces, strict=True)), self.size_bytes(path)), mode="r")
+        return pa.PythonFile(_Pieces(dict(zip(starts, pieces, strict=True)), num_bytes), mode="r")
 
     @contextmanager
     def _told_if_damaged(self, path: str) -> Iterator[None]:

@@ -10,7 +10,7 @@ from byline.catalog.corpora.packs import INDEX_SCHEMA
 from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json, write_json
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import StorageError
+from byline.catalog.errors import StorageError, UnreachableError
 from byline.pipelines.fetching.index_rows import IndexRow
 
 BEGAN = "began.json"
@@ -40,6 +40,8 @@ class Journal:
             self.next = int(number) + 1
             try:
                 rows = store.read_scratch(f"{self.folder}/{name}", ["record_id", "url"])
+            except UnreachableError:  # what hosts answered may be there, and need not be asked for again
+                raise
             except StorageError:
                 continue
             self._note(name, zip(rows["record_id"].to_pylist(), rows["url"].to_pylist(), strict=True))
@@ -53,6 +55,8 @@ class Journal:
         path = f"{self.folder}/{BEGAN}"
         try:
             return datetime.fromisoformat(read_json(self.store, path)["at"]) if self.store.exists(path) else None
+        except UnreachableError:
+            raise
         except (StorageError, KeyError, TypeError, ValueError):  # half of it: power failed
             return None
 

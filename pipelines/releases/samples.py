@@ -25,7 +25,7 @@ from byline.catalog.disk import layout
 from byline.catalog.disk.columns import table_digest
 from byline.catalog.disk.json_files import read_json
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import StorageError
+from byline.catalog.errors import StorageError, UnreachableError
 from byline.catalog.licenses.reading import license_url
 from byline.pipelines.facts.rows import Instruments
 from byline.pipelines.facts.shipped_captions import shipped_captions
@@ -81,6 +81,8 @@ def described(store: Store, stem: str) -> Shard | None:
         description = read_json(store, shard_description_path(stem))
         description.pop(TABLE_XXH3, None)
         shard = Shard.model_validate(description)
+    except UnreachableError:
+        raise
     except (StorageError, ValidationError):  # it is written again, with the shard
         return None
     return shard if store.size_bytes(layout.shard_file(f"{stem}.tar")) == shard.num_bytes else None

@@ -64,6 +64,26 @@ def test_samplers_follow_a_flow_to_a_gaussian(sampler, prediction_type, shift):
     assert x.std().item() == pytest.approx(SPREAD, abs=0.05)
 
 
+def error_of(sampler, num_steps):
+    """Return how far a flow of Gaussian data ends from where its equation, which can be solved, leads."""
+    config = NoiseConfig(prediction_type="flow_prediction", use_flow_sigmas=True)
+    scheduler = build_scheduler(sampler, config.scheduler_config())
+    scheduler.set_timesteps(num_steps)
+    x, first = torch.linspace(-2, 2, 41, dtype=torch.float64), float(scheduler.sigmas[0])
+    exact = MEAN + SPREAD * (x - (1 - first) * MEAN) / math.hypot((1 - first) * SPREAD, first)
+    for t, s in zip(scheduler.timesteps, scheduler.sigmas.tolist(), strict=False):
+        x0 = MEAN + (1 - s) * SPREAD**2 * (x - (1 - s) * MEAN) / (((1 - s) * SPREAD) ** 2 + s**2)
+        x = scheduler.step((x - x0) / s, t, x).prev_sample
+    return (x - exact).abs().max().item()
+
+
+def test_twice_the_steps_leave_as_much_error_as_the_order_of_a_sampler_says():
+    euler, multistep = (math.log2(error_of(name, 80) / error_of(name, 160)) for name in ("euler", "dpm++"))
+    assert euler == pytest.approx(1, abs=0.05)
+    assert multistep > 1.6  # 2 in the end; its first and last steps are Euler's
+    assert error_of("dpm++", 25) < error_of("euler", 100)
+
+
 def test_euler_takes_the_steps_of_flow_matching_in_diffusers():
     config = NoiseConfig(prediction_type="flow_prediction", use_flow_sigmas=True).scheduler_config()
     ours, theirs = build_scheduler("euler", config), FlowMatchEulerDiscreteScheduler()

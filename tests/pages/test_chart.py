@@ -1,6 +1,7 @@
 """The line chart: values and their running mean at the places that the axis gives them."""
 
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -73,6 +74,14 @@ def test_a_file_brings_its_colors_and_loads_nothing():
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert "prefers-color-scheme: dark" in text
     assert text.count("http") == 1
+
+
+def test_what_knows_no_variables_shows_a_file_in_its_light_colors():
+    text = chart_file(line_chart(POINTS, title="loss", unit="images"))
+    colored = re.findall(r"(?:([a-z]+): (#[0-9a-f]+); )?([a-z]+): var\(", text)
+    assert len(colored) > 10
+    assert all(plain == name for plain, _, name in colored)
+    assert ".line { stroke: #1550b0; stroke: var(--link) }" in text
 
 
 def _lines(*many, **options):

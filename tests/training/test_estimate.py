@@ -5,7 +5,7 @@ import pytest
 from byline.catalog.errors import ConfigError
 from byline.diffusion.configs import UNetConfig
 from byline.training.config import load_train_config
-from byline.training.estimate import cost_of, estimate
+from byline.training.estimate import cost_of, estimate, parts_of
 from byline.training.hardware import CPU, find_hardware
 from byline.training.memory import memory_of
 from byline.training.tracing import Trace
@@ -37,6 +37,15 @@ def test_the_recipe_of_stable_diffusion_2_costs_what_mosaicml_published():
     assert sum(one.cost.usd for one in found.values()) == pytest.approx(31_200, rel=0.25)
     assert found[512].fits
     assert found[512].memory_checkpointed[2].activations < 0.7 * found[512].memory[2].activations
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "gpus", "hours"), [("transformer-b-256", 1, 12), ("transformer-xl-512", 8, 24)])
+def test_a_run_of_a_night_and_one_of_a_day_take_as_long_and_fit(name, gpus, hours):
+    config, h100 = load_train_config(f"configs/training/{name}.toml"), find_hardware("h100")
+    estimates = [estimate(part, h100, gpus=gpus) for part in parts_of(config)]
+    assert sum(each.cost.hours for each in estimates) == pytest.approx(hours, rel=0.05)
+    assert all(each.fits for each in estimates)
 
 
 def test_microdit_costs_what_was_published_though_byline_has_no_such_network():

@@ -8,7 +8,7 @@ from byline.diffusion.autoencoder import load_autoencoder
 from byline.diffusion.configs import NoiseConfig, TextEncoderConfig
 from byline.diffusion.noise import Noising
 from byline.diffusion.text import TextEncoder
-from byline.training.held_out import encode_held_out, read_held_out
+from byline.training.held_out import HeldOutLatents, read_held_out
 from byline.training.ranks import Ranks
 from tests.training.builders import SIDE_PX, a_release, an_autoencoder
 
@@ -18,11 +18,11 @@ def shares(tmp_path, *, size, images=3):
     release, autoencoder = Release(a_release(tmp_path / "corpus")), load_autoencoder(an_autoencoder(tmp_path / "vae"))
     text_encoder = TextEncoder(TextEncoderConfig())
     return [
-        encode_held_out(
-            read_held_out(release, images, Ranks(rank=rank, size=size, device=torch.device("cpu"))),
-            autoencoder,
-            text_encoder,
-            of="noise",
+        HeldOutLatents(
+            samples=read_held_out(release, images, Ranks(rank=rank, size=size, device=torch.device("cpu"))),
+            autoencoder=autoencoder,
+            text_encoder=text_encoder,
+            others="noise",
             side_px=SIDE_PX,
             precision="fp32",
             levels=2,
@@ -34,8 +34,8 @@ def shares(tmp_path, *, size, images=3):
 
 def test_every_picture_is_of_one_rank_and_a_rank_may_have_none(tmp_path):
     (whole,), parts = shares(tmp_path / "one", size=1), shares(tmp_path / "four", size=4)
-    assert [len(part.sha256s) for part in parts] == [1, 1, 1, 0]
-    assert [part.sha256s[0] for part in parts[:3]] == list(whole.sha256s)
+    assert [len(part.samples.sha256s) for part in parts] == [1, 1, 1, 0]
+    assert [part.samples.sha256s[0] for part in parts[:3]] == list(whole.samples.sha256s)
     assert {(part.of, part.num_images) for part in parts} == {(whole.of, 3)}
     assert list(parts[3].passes(0, 64)) == []
 

@@ -12,6 +12,7 @@ from apache_beam.pvalue import PCollection
 from byline.captioning import CaptionConfig, Captioner, CaptionRequest, make_captioner
 from byline.captioning.captioners import Written
 from byline.catalog.corpora.builds import CAPTION
+from byline.catalog.corpora.facts import FactWriter
 from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
@@ -85,31 +86,34 @@ def facts_of(key: str, captioner: Captioner, written: tuple[Written, ...]) -> Ro
 class Notebook:
     """Takes captions of a pack down a few at a time, and settles them as facts by the segment.
 
-    What a kill leaves unsettled is settled by the next one of that pack.
+    What a kill leaves unsettled is settled by the next one of that pack. It is one file, written anew with each few:
+    to add a file for them would be to ask for all that are there. Where a runner has two workers at one pack, a kill
+    of both may lose what one of them took down; it is captioned again.
     """
 
     def __init__(self, store: Store, instrument: str, pack: str) -> None:
-        self.facts, self.unsettled = caption_facts(store, instrument), unsettled_caption_facts(store, instrument)
-        self.pack = pack
+        self.unsettled, self.pack = unsettled_caption_facts(store, instrument), pack
+        self.facts = FactWriter(caption_facts(store, instrument), pack)
         self.new: list[Row] = []
         self.num_noted = 0
         if rows := self.unsettled.read(pack).to_pylist():
-            self.facts.append(pack, rows)
-        self.unsettled.remove(pack)
+            self.facts.append(rows)
+            self.unsettled.remove(pack)
 
     def note(self, row: Row) -> None:
         """Take down one caption."""
         self.new.append(row)
         if len(self.new) - self.num_noted == BATCH:
-            self.unsettled.append(self.pack, self.new[self.num_noted :])
+            self.unsettled.overwrite(self.pack, self.new)
             self.num_noted = len(self.new)
         if len(self.new) == SEGMENT_CAPTIONS:
             self.settle()
 
     def settle(self) -> None:
         """Make facts of what was taken down."""
-        self.facts.append(self.pack, self.new)
-        self.unsettled.remove(self.pack)
+        self.facts.append(self.new)
+        if self.num_noted:
+            self.unsettled.remove(self.pack)
         self.new, self.num_noted = [], 0
 
 

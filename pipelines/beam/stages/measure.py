@@ -12,7 +12,7 @@ from PIL import Image
 
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
 from byline.catalog.corpora.builds import MEASURE, MEASURED
-from byline.catalog.corpora.facts import FactTable
+from byline.catalog.corpora.facts import FactTable, FactWriter
 from byline.catalog.corpora.packs import read_images, read_index
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
@@ -154,14 +154,15 @@ def measure_pack(part: PackPart, store: Store, measured: Sequence[Measurement], 
     with meter.pack("measure", part.num_records) as count:
         index = read_index(store, part.pack)
         fetched = [key for key in index["key"].to_pylist() if key]
-        lacking = {measurement: set(measurement.table.lacking(part.pack, fetched)) for measurement in measured}
+        writers = {measurement: FactWriter(measurement.table, part.pack) for measurement in measured}
+        lacking = {measurement: set(writer.lacking(fetched)) for measurement, writer in writers.items()}
         if wanted := set().union(*lacking.values()):
             images = _counted(read_images(store, index, only=wanted), count)
             with timed(MEASURE):
                 for first in images:
                     segment = chain([first], islice(images, SEGMENT_IMAGES - 1))
                     for measurement, rows in measure_images(segment, lacking).items():
-                        measurement.table.append(part.pack, rows)
+                        writers[measurement].append(rows)
     return part
 
 

@@ -17,7 +17,7 @@ from byline.catalog.disk import layout
 from byline.catalog.disk.far import is_far
 from byline.catalog.disk.json_files import read_json, write_json
 from byline.catalog.disk.storage import Store
-from byline.catalog.errors import SourceError, StorageError
+from byline.catalog.errors import SourceError, StorageError, UnreachableError
 from byline.pipelines.sources.readers.files import states_of
 
 SETTLED_S = 3.0
@@ -59,6 +59,8 @@ def _kept(store: Store, path: str) -> dict[str, str]:
         return {}
     try:
         return read_json(store, path)
+    except UnreachableError:
+        raise
     except StorageError:  # scratch, which a power cut may tear
         return {}
 

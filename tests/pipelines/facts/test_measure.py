@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from byline.captioning.safety import NsfwClassifier, SafetyConfig
-from byline.catalog.corpora.facts import FactTable
+from byline.catalog.corpora.facts import FactWriter
 from byline.catalog.corpora.packs import Outcome, read_images, read_index, write_segment
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
@@ -124,16 +124,16 @@ def test_killed_between_any_two_appends_it_ends_with_the_same_bytes(tmp_path, mo
     whole = a_corpus_of(tmp_path / "whole", pictures(range(7)))
     measure_pack(PACK, whole, measurements(whole), Meter())
     killed = a_corpus_of(tmp_path / "killed", pictures(range(7)))
-    left, append = [num_appended], FactTable.append
+    left, append = [num_appended], FactWriter.append
 
-    def dying(self, pack, rows):
+    def dying(self, rows):
         if left[0] == 0:
             raise KeyboardInterrupt
         left[0] -= 1
-        append(self, pack, rows)
+        append(self, rows)
 
     with monkeypatch.context() as patched:
-        patched.setattr(FactTable, "append", dying)
+        patched.setattr(FactWriter, "append", dying)
         with pytest.raises(KeyboardInterrupt):
             measure_pack(PACK, killed, measurements(killed), Meter())
     measure_pack(PACK, killed, measurements(killed), Meter())
