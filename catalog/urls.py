@@ -13,7 +13,7 @@ from byline.catalog.hosts import MAX_NAME, UrlError, domains_of, read_host
 from byline.catalog.text import in_form
 
 PORTS = {"http": 80, "https": 443}
-KEYS = "2"
+KEYS = "3"
 """Version of what `url_key` gives: what is kept by keys of another version is not read."""
 
 _AROUND = "".join(map(chr, range(33)))
@@ -28,10 +28,10 @@ _NOT_IN_PATHS = re.compile(r"[^!$-;=@-\]_a-z|~%]+")
 _NOT_IN_QUERIES = re.compile(r"[^!$-;=?-~]+")
 _DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:/|\Z)", re.IGNORECASE)
 _PLAIN = re.compile(
-    r"https?://((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})((?:/(?!\.)[\w!$&'()*+,.:;=@|~-]*)*(?:\?[\w!$&'()*+,./:;=@|~-]+)?)",
+    r"https?://((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})((?:/(?!\.)[\w!$&'()*+,.:;=@|~-]*)+(?:\?[\w!$&'()*+,./:;=@|~-]+)?|)",
     re.ASCII,
 )
-"""What most URLs look like: their key is what is written."""
+"""What most URLs look like: their key is what is written. A query without a path before it has one in its key."""
 _BYTE = re.compile(r"[\udc80-\udcff]")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")

@@ -98,6 +98,7 @@ TEXTS = st.one_of(
 @settings(max_examples=1_000)
 @given(said=TEXTS, location=TEXTS)
 @example(said="http://a.org/%2e", location="%2e%2e//")
+@example(said="a.org?x", location="")
 def test_whatever_a_text_is_it_is_read_once_and_for_all_or_told(said, location):
     for text in (said, f"http://a.org/{said}", f"http://{said}"):
         try:
