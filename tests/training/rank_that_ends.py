@@ -11,7 +11,9 @@ from byline.training.launching import die_with_parent
 die_with_parent()  # as `training.ranks.join` does
 ending, folder = sys.argv[1:]
 rank = os.environ["RANK"]
-settings = [os.environ[name] for name in ("OMP_WAIT_POLICY", "THP_MEM_ALLOC_ENABLE")]
+if ending == "stay":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+settings = [os.environ.get(name, "") for name in ("OMP_WAIT_POLICY", "THP_MEM_ALLOC_ENABLE")]
 (Path(folder) / f"{rank}.settings").write_text(" ".join(settings))
 (Path(folder) / f"{rank}.partial").write_text(str(os.getpid()))
 (Path(folder) / f"{rank}.partial").rename(Path(folder) / rank)
@@ -23,6 +25,4 @@ if rank == "1" and ending == "exit":
     sys.exit(7)
 if rank == "1" and ending == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
-if ending == "stay":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 time.sleep(600)

@@ -54,8 +54,8 @@ def test_a_rank_that_does_not_end_when_it_is_told_to_is_killed(tmp_path, monkeyp
         for rank in range(2)
     ]
     while len(processes_in(tmp_path)) < 2:
+        assert all(process.poll() is None for process in ranks)
         time.sleep(0.01)
-    time.sleep(0.2)  # until both heed no SIGTERM
     launching._end(ranks)
     assert [process.returncode for process in ranks] == [-signal.SIGKILL] * 2
 
