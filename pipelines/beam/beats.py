@@ -8,8 +8,9 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from apache_beam.metrics.metric import Metrics
@@ -31,8 +32,14 @@ def count_done(name: str, number: int) -> None:
     Metrics.counter("byline", name).inc(number)
     for teller in list(_TELLERS.values()):
         teller.add(f"{COUNTED}{name}", number)
-    for tally in _TALLIES:
+    for tally in _TALLIES.get():
         tally[name] += number
+
+
+def add_counted(counts: Mapping[str, int]) -> None:
+    """Add to Beam's counters what another process of this worker has counted, and told."""
+    for name, number in counts.items():
+        Metrics.counter("byline", name).inc(number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,16 +106,17 @@ class _Teller:
         self._is_stopped = True
         self._wake.set()
         self._thread.join()
-        self._tell()
+        self.tell()
 
     def _beat(self) -> None:
         while not self._is_stopped:
             self._wake.wait(BEAT_S)
             self._wake.clear()
-            self._tell()
+            self.tell()
             time.sleep(AT_MOST_S)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Write what was counted so far."""
         with self._lock:
             self._number += 1
             beat = {"number": self._number, "counts": dict(self._counts), "at": sorted(self._at)}
@@ -117,19 +125,25 @@ class _Teller:
 
 
 _TELLERS: dict[str, _Teller] = {}
-_TALLIES: list[Counter[str]] = []
+_TALLIES: ContextVar[tuple[Counter[str], ...]] = ContextVar("byline_tallies", default=())
 _LOCK = threading.Lock()
 
 
 @contextmanager
 def tallied() -> Iterator[dict[str, int]]:
-    """Give what this process counts as done, without a worker, until the block ends."""
+    """Give what this thread counts as done, without a worker of Beam, until the block ends."""
     tally = Counter[str]()
-    _TALLIES.append(tally)
+    token = _TALLIES.set((*_TALLIES.get(), tally))
     try:
         yield tally
     finally:
-        _TALLIES.remove(tally)
+        _TALLIES.reset(token)
+
+
+def tell_now() -> None:
+    """Tell what this process has counted so far, before what it was done for is known."""
+    for teller in list(_TELLERS.values()):
+        teller.tell()
 
 
 def stop_telling(run: str) -> None:

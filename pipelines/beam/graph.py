@@ -39,6 +39,11 @@ class _EachPart(beam.PTransform[PCollection[list[PackPart]], PCollection[PackPar
         return everything | "Each" >> beam.FlatMap(list) | "Spread" >> beam.Reshuffle()
 
 
+def imported(part: PackPart) -> PackPart:
+    """Return a pack, by a worker that has imported all stages, since it has imported this."""
+    return part
+
+
 @dataclass(frozen=True)
 class BuildGraph:
     """Everything that a build needs to know; `apply` adds its stages to a pipeline."""
@@ -86,6 +91,7 @@ class BuildGraph:
 
     def _packs(self, pipeline: beam.Pipeline) -> PCollection[PackPart]:
         if self.parts is not None:
-            return pipeline | "Packs" >> beam.Create(self.parts, reshuffle=False)
+            packs = pipeline | "Packs" >> beam.Create(self.parts, reshuffle=False)
+            return packs | "Import" >> beam.Map(imported)
         sources = pipeline | "Sources" >> beam.Create(list(self.config.sources))
         return sources | "Ingest" >> Ingest(self.config.store, self.config.denylists, self.meter)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -30,6 +31,7 @@ from byline.catalog.progress import Meter
 from byline.catalog.urls import read_url
 from byline.pictures.config import PixelConfig
 from byline.pipelines.beam.beats import count_done
+from byline.pipelines.beam.cores import OnAnyCore
 from byline.pipelines.beam.stages.judge_claims import claims_path
 from byline.pipelines.beam.timing import timed
 from byline.pipelines.facts.attempts import ATTEMPT_COLUMNS, Asking, due
@@ -280,6 +282,17 @@ async def _fetch_over_http(
             count_done(REQUEST_MS, round(1000 * transport.waited_s))
 
 
+class FetchPack(beam.DoFn):
+    """Fetches what a pack lacks; `fetch_pack` has the arguments."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+
+    def process(self, part: PackPart) -> Iterator[PackPart]:
+        """Fetch, then pass the pack on."""
+        yield fetch_pack(part, *self.arguments)
+
+
 class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
     """PCollection[PackPart] -> the same, each with every admitted record fetched or with the outcome why not."""
 
@@ -298,4 +311,4 @@ class Fetch(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
         self.arguments = (store, pixels, config, denylists, meter, tuple(served), asking, coordinator)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
-        return parts | "Get" >> beam.Map(fetch_pack, *self.arguments)
+        return parts | "Get" >> beam.ParDo(OnAnyCore(FetchPack(*self.arguments)))

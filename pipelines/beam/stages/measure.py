@@ -26,6 +26,7 @@ from byline.dedup.pdq import pdq
 from byline.dedup.quality import measure_quality
 from byline.dedup.views import pack_views, views_of
 from byline.pipelines.beam.beats import count_done
+from byline.pipelines.beam.cores import OnAnyCore
 from byline.pipelines.beam.timing import timed
 from byline.pipelines.facts.measures import (
     DECODED,
@@ -198,4 +199,4 @@ class Measure(beam.PTransform[PCollection[PackPart], PCollection[PackPart]]):
         self.arguments = (store, meter, what)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[PackPart]:
-        return parts | "Decode" >> beam.ParDo(MeasurePack(*self.arguments))
+        return parts | "Decode" >> beam.ParDo(OnAnyCore(MeasurePack(*self.arguments)))

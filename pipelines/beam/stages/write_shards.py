@@ -1,6 +1,7 @@
 """Write the shards of every pack. `pipelines.releases.shard_writing` says how."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
@@ -10,6 +11,7 @@ from byline.catalog.corpora.parts import PackPart
 from byline.catalog.disk.storage import Store
 from byline.catalog.progress import Meter
 from byline.pipelines.beam.beats import count_done
+from byline.pipelines.beam.cores import OnAnyCore
 from byline.pipelines.facts.rows import Instruments
 from byline.pipelines.releases.shard_writing import Earlier, write_shards_of
 
@@ -27,6 +29,17 @@ def write_and_count(
             yield written.shard
 
 
+class WritePack(beam.DoFn):
+    """Writes the shards of a pack; `write_and_count` has the arguments."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+
+    def process(self, part: PackPart) -> Iterator[Shard]:
+        """Yield the shards of a pack."""
+        yield from write_and_count(part, *self.arguments)
+
+
 class WriteShards(beam.PTransform[PCollection[PackPart], PCollection[Shard]]):
     """PCollection[PackPart] -> PCollection[Shard]."""
 
@@ -35,4 +48,4 @@ class WriteShards(beam.PTransform[PCollection[PackPart], PCollection[Shard]]):
         self.arguments = (store, instruments, earlier, meter)
 
     def expand(self, parts: PCollection[PackPart]) -> PCollection[Shard]:
-        return parts | "Write" >> beam.FlatMap(write_and_count, *self.arguments)
+        return parts | "Write" >> beam.ParDo(OnAnyCore(WritePack(*self.arguments)))

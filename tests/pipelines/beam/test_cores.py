@@ -1,0 +1,113 @@
+"""Packs on every core of a worker that a runner gives several bundles at once."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import apache_beam as beam
+import pytest
+
+from byline.catalog.corpora.parts import PackPart
+from byline.catalog.errors import BylineError, CorpusError
+from byline.catalog.threads import num_cores
+from byline.pipelines.beam.beats import count_done, tallied
+from byline.pipelines.beam.cores import OnAnyCore
+from tests.pipelines.beam.test_workers import is_gone, linux, until
+
+several_cores = pytest.mark.skipif(num_cores() < 2, reason="needs two cores")
+
+
+class Meet(beam.DoFn):
+    """Yields the number of its process, once so many have come as there are cores."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def process(self, part):
+        (self.folder / f"{os.getpid()}-{part.pack}").touch()
+        until(lambda: len({path.name.partition("-")[0] for path in self.folder.iterdir()}) == num_cores())
+        count_done("met", 1)
+        yield os.getpid()
+
+
+class Fail(Meet):
+    """Fails in every process but this one."""
+
+    def __init__(self, folder, here, error):
+        super().__init__(folder)
+        self.here, self.error = here, error
+
+    def process(self, part):
+        yield from super().process(part)
+        if os.getpid() != self.here:
+            if self.error is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise self.error
+
+
+def a_part(number):
+    return PackPart(pack=f"web-{number:05d}", records_path="records", row_group=number, num_records=1)
+
+
+def pids_of(what, numbers):
+    with ThreadPoolExecutor(num_cores()) as bundles:
+        return [pid for pids in bundles.map(lambda number: list(what.process(a_part(number))), numbers) for pid in pids]
+
+
+@several_cores
+def test_bundles_of_one_process_are_at_work_on_every_core(tmp_path):
+    what = OnAnyCore(Meet(tmp_path), least_records=1)
+    with tallied() as counted:
+        pids = pids_of(what, range(4 * num_cores()))
+    assert len(pids) == 4 * num_cores() and len(set(pids)) == num_cores() and os.getpid() in pids
+    assert counted == {}  # of this thread: the others', and the other processes', go to Beam
+
+
+def test_one_bundle_after_the_other_needs_no_process(tmp_path):
+    (tmp_path / "other-processes").touch()
+    for number in range(1, num_cores() - 1):
+        (tmp_path / f"{number}-are there").touch()
+    what = OnAnyCore(Meet(tmp_path), least_records=1)
+    assert [pid for number in range(3) for pid in what.process(a_part(number))] == [os.getpid()] * 3
+
+
+@several_cores
+@pytest.mark.parametrize("error", [CorpusError("pack web is damaged"), KeyError("a fault"), None])
+def test_what_fails_in_another_process_is_told_here_and_the_next_pack_is_done(tmp_path, error):
+    folder = tmp_path / "failing"
+    folder.mkdir()
+    told = {CorpusError: (CorpusError, "pack web is damaged"), KeyError: (RuntimeError, "KeyError: 'a fault'")}
+    kind, text = told.get(type(error), (BylineError, "a process of a worker ended, as happens when memory runs out"))
+    with pytest.raises(kind, match=text):
+        pids_of(OnAnyCore(Fail(folder, os.getpid(), error), least_records=1), range(num_cores()))
+    assert pids_of(OnAnyCore(Meet(tmp_path), least_records=1), range(num_cores()))
+
+
+@linux
+@several_cores
+def test_other_processes_end_with_the_worker_whatever_they_are_at(tmp_path):
+    program = (
+        "import sys, threading; from pathlib import Path;"
+        "from byline.pipelines.beam.cores import OnAnyCore;"
+        "from tests.pipelines.beam.test_cores import Wait, a_part;"
+        "what = OnAnyCore(Wait(Path(sys.argv[1])), least_records=1);"
+        "[threading.Thread(target=lambda n=n: list(what.process(a_part(n)))).start() for n in range(2)]"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) as worker:
+        until(lambda: len(list(tmp_path.iterdir())) == 2)
+        others = {int(path.name) for path in tmp_path.iterdir()} - {worker.pid}
+        worker.kill()
+    assert others
+    until(lambda: all(map(is_gone, others)))
+
+
+class Wait(Meet):
+    """Is at its pack for ever."""
+
+    def process(self, part):
+        (self.folder / str(os.getpid())).touch()
+        threading.Event().wait()
+        yield
