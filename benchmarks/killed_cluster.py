@@ -1,38 +1,52 @@
 """Kill parts of a cluster at random moments: python -m benchmarks.killed_cluster [NUMBER] [SECONDS]
 
-Each time one of worker, pool, runner and driver is killed, at a moment of the build that follows from a seed, and the
-same command is run again. Prints what was said and whether the release is that of a local build; ends with 1 if not.
+Each time a worker, a process that a worker started, the pool, the runner or the driver is killed, at a moment of the
+build that follows from a seed, and the same command is run again. Prints what was said and whether the release is that
+of a local build; ends with 1 if not.
 """
 
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
+from benchmarks.side_by_side import write_section
 from byline.pipelines.beam.build import build
 from harness.cluster import a_free_port, running
 from harness.fetch_only import write_corpus
 from harness.killed_cluster import VICTIMS, at_random, killed
 
-PICTURES = 200
+PICTURES, NUM_PACKS = 2_000, 3
+"""So that a pack is large enough for a further process of its worker."""
 
 
 def main(number: int = 20, most_s: int = 40) -> int:
     """Return how many of the builds did not end as the local one."""
-    wrong = 0
+    wrong, rows = 0, Counter[tuple[str, str]]()
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), a_free_port()
         samples = Path(__file__).parent.parent / "samples/photographs"
-        pictures = sorted(path.name for path in samples.glob("*.jpg"))[:PICTURES]
+        pictures = sorted(path.name for path in samples.glob("*.jpg"))
         serve = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(samples)]
         with running(serve, port, folder / "web.log"):
-            urls = [f"http://127.0.0.1:{port}/{picture}" for picture in pictures]
-            version = build(str(write_corpus(folder / "local", urls, num_packs=8)), workers=2).version
+            url = f"http://127.0.0.1:{port}"
+            urls = [f"{url}/{pictures[serial % len(pictures)]}?{serial}" for serial in range(PICTURES)]
+            version = build(str(write_corpus(folder / "local", urls, num_packs=NUM_PACKS)), workers=2).version
             for seed in range(number):
-                config = write_corpus(folder / str(seed), urls, num_packs=8)
+                config = write_corpus(folder / str(seed), urls, num_packs=NUM_PACKS)
                 result = killed(config, VICTIMS[seed % len(VICTIMS)], at_random(seed, most_s), folder)
                 wrong += result.version != version
+                how = "went on" if not result.code else "said what to do" if result.code > 0 else "was what was killed"
+                rows[result.victim, how] += 1
                 print(seed, result.victim, result.code, result.version == version, *result.lines[-1:], flush=True)
-    print(f"{number - wrong} of {number} gave the release of the local build")
+    lines = [f"| {victim} | {how} | {count} |" for (victim, how), count in sorted(rows.items())]
+    write_section(
+        "Killed while a cluster builds",
+        f"python -m benchmarks.killed_cluster {number} {most_s}",
+        f"{PICTURES:,} pictures in {NUM_PACKS} packs, built on Prism with a pool; `kill -9` at a random moment of the "
+        f"first {most_s} s, then the same command again. {number - wrong} of {number} gave the release of the local "
+        "build.\n\n| killed | the build | times |\n|---|---|---:|\n" + "\n".join(lines),
+    )
     return int(wrong > 0)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.cluster import a_free_port, a_pool, a_prism, beam_options
 
-VICTIMS = ("worker", "pool", "runner", "driver")
+VICTIMS = ("worker", "process of a worker", "pool", "runner", "driver")
 ENDS_WITHIN_S = 600
 Process = subprocess.Popen[bytes]
 
@@ -39,7 +39,13 @@ def killed(config: Path, victim: str, is_time: Callable[[], bool], folder: Path)
         while not is_time() and driver.poll() is None:
             time.sleep(0.02)
         workers = _children(pool.pid)
-        victims = {"worker": workers, "pool": [pool.pid], "runner": [runner.pid], "driver": [driver.pid]}
+        victims = {
+            "worker": workers,
+            "process of a worker": [process for worker in workers for process in _children(worker)],
+            "pool": [pool.pid],
+            "runner": [runner.pid],
+            "driver": [driver.pid],
+        }
         for pid in victims[victim]:
             _kill(pid)
         _, stderr = driver.communicate(timeout=ENDS_WITHIN_S)
