@@ -5,10 +5,9 @@ process is at one pack at a time, and a worker that gets more of them starts fur
 is left. Where each worker has one bundle at a time, as on this machine's own workers, none is started.
 """
 
-# What goes between the processes is pickled, as it is between a runner and its workers: both ends are one program.
+# What goes between the processes goes as between a runner and its workers, by the means of Beam: they are one program.
 
 import os
-import pickle
 import queue
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 import apache_beam as beam
+from apache_beam.internal import pickler
 
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.errors import BylineError
@@ -30,7 +30,7 @@ from byline.pipelines.beam.workers import environment_of
 
 PROGRAM = "import sys; sys.path[:] = sys.argv[1:-1]; from byline.pipelines.beam.cores import main; main()"
 LEAST_RECORDS = 500
-"""For a pack of fewer no process is started: other packs are done before it has imported what it needs."""
+"""The fewest records of a pack for which a process is started; others are done before it has imported what it needs."""
 Answer = tuple[list[Any], dict[str, int]]
 """What a pack gave, and what was counted on the way that is not yet in Beam's counters."""
 
@@ -89,7 +89,7 @@ class _OtherProcess:
 
     def do(self, what: OnAnyCore, part: PackPart) -> Answer:
         try:
-            self._connection.send((pickle.dumps(what), part))
+            self._connection.send((pickler.dumps(what), part))
             answer, error = self._connection.recv()
         except (EOFError, OSError):
             self.is_gone = True
@@ -159,7 +159,7 @@ def _answered(
 ) -> tuple[Answer, None] | tuple[None, Exception]:
     try:
         if pickled not in known:
-            known[pickled] = pickle.loads(pickled)
+            known[pickled] = pickler.loads(pickled)
         with tallied() as counted:
             results = known[pickled].here(part)
         tell_now()

@@ -62,7 +62,9 @@ def test_bundles_of_one_process_are_at_work_on_every_core(tmp_path):
     what = OnAnyCore(Meet(tmp_path), least_records=1)
     with tallied() as counted:
         pids = pids_of(what, range(4 * num_cores()))
-    assert len(pids) == 4 * num_cores() and len(set(pids)) == num_cores() and os.getpid() in pids
+    assert len(pids) == 4 * num_cores()
+    assert len(set(pids)) == num_cores()
+    assert os.getpid() in pids
     assert counted == {}  # of this thread: the others', and the other processes', go to Beam
 
 
