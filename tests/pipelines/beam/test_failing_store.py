@@ -42,7 +42,7 @@ def behind(monkeypatch, **options):
 @pytest.mark.slow
 def test_a_build_through_a_store_that_fails_gives_the_release_of_a_folder(s3_root, monkeypatch, tmp_path):
     local = build(str(a_corpus(tmp_path / "local")), workers=1)
-    monkeypatch.setenv("FSSPEC_S3", '{"config_kwargs": {"read_timeout": 1}}')
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": 1}})
     with behind(monkeypatch, every=20, stall_s=3) as proxy:
         far = build(str(a_corpus(tmp_path / "far", root=f"{s3_root}/failing")), workers=1)
         assert far.version == local.version
@@ -151,7 +151,8 @@ def test_what_a_kill_left_taken_down_is_settled_once(s3_root):
     assert [facts.read("p", first=number, last=number + 1).num_rows for number in range(3)] == [32, 8, 0]
 
 
-ONE_TRY = '{"config_kwargs": {"retries": {"max_attempts": 0}}}'
+ONE_TRY = {"config_kwargs": {"retries": {"max_attempts": 0}}}
+"""Of what botocore does; s3fs asks again by itself. By its own it would wait for more than a minute."""
 
 
 @pytest.mark.slow
@@ -160,7 +161,7 @@ def test_a_store_that_stays_busy_is_one_line_and_the_same_command_goes_on(s3_roo
     config = a_corpus(tmp_path, root=f"{s3_root}/busy-{after}")
     config.write_text(config.read_text().replace("timeout_s = 2.0", "timeout_s = 60.0"))
     with monkeypatch.context() as patched:
-        patched.setenv("FSSPEC_S3", ONE_TRY)
+        patched.setitem(fsspec.config.conf, "s3", ONE_TRY)
         with behind(patched, every=1, faults=("SlowDown",), after=after) as proxy:
             with pytest.raises(StorageError) as raised:
                 build(str(config), workers=1)
@@ -175,7 +176,7 @@ def test_a_store_that_stays_busy_is_one_line_and_the_same_command_goes_on(s3_roo
     [("SlowDown", {"GET": "SlowDown (503)", "HEAD": "503"}), ("InternalError", {"GET": "InternalError (500)"})],
 )
 def test_what_a_store_answers_is_told_with_how_often_it_was_asked(s3_root, monkeypatch, fault, answers):
-    monkeypatch.setenv("FSSPEC_S3", ONE_TRY)
+    monkeypatch.setitem(fsspec.config.conf, "s3", ONE_TRY)
     with behind(monkeypatch, every=0, faults=(fault,)) as proxy:
         store = Store(f"{s3_root}/{fault}")
         store.write_table("t.parquet", pa.table({"a": [1]}))
@@ -189,7 +190,7 @@ def test_what_a_store_answers_is_told_with_how_often_it_was_asked(s3_root, monke
 
 
 def test_a_busy_store_is_asked_as_often_whether_a_file_is_there_as_for_its_bytes(s3_root, monkeypatch):
-    monkeypatch.setenv("FSSPEC_S3", ONE_TRY)
+    monkeypatch.setitem(fsspec.config.conf, "s3", ONE_TRY)
     with behind(monkeypatch, every=0, faults=("SlowDown",)) as proxy:
         store = Store(f"{s3_root}/as-often")
         store.write_bytes("a", b"bytes")
@@ -202,7 +203,7 @@ def test_a_busy_store_is_asked_as_often_whether_a_file_is_there_as_for_its_bytes
 
 
 def test_what_hosts_answered_is_not_forgotten_since_the_store_is_busy(s3_root, monkeypatch):
-    monkeypatch.setenv("FSSPEC_S3", ONE_TRY)
+    monkeypatch.setitem(fsspec.config.conf, "s3", ONE_TRY)
     with behind(monkeypatch, every=0, faults=("SlowDown",)) as proxy:
         store = Store(f"{s3_root}/journal")
         journal = Journal(store, "p-00000")
@@ -215,7 +216,7 @@ def test_what_hosts_answered_is_not_forgotten_since_the_store_is_busy(s3_root, m
 
 
 def test_a_store_that_is_busy_in_the_middle_of_a_table_has_not_damaged_it(s3_root, monkeypatch):
-    monkeypatch.setenv("FSSPEC_S3", ONE_TRY)
+    monkeypatch.setitem(fsspec.config.conf, "s3", ONE_TRY)
     with behind(monkeypatch, every=0, faults=("SlowDown",)) as proxy:
         store = Store(f"{s3_root}/middle")
         store.write_table("t.parquet", pa.table({"a": [1]}))
