@@ -61,7 +61,7 @@ _LEAST_NAMED = 2
 class TrainingConfig(BaseModel, frozen=True, extra="forbid"):
     """What decides the weights, beside the pictures."""
 
-    views: int = Field(default=640_000, gt=0)
+    views: int = Field(default=1_500_000, gt=0)
     batch: int = Field(default=32, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     warm_steps: int = Field(default=300, ge=1)
