@@ -22,13 +22,13 @@ from harness.pictures import a_jpeg
 from harness.web import Web, a_web
 from harness.web_log import Request
 
-NUM_RECORDS, SAMPLED = 1_600, 4
+NUM_RECORDS, SAMPLED = 4_800, 4
 """The sample is one in so many."""
 NUM_HOSTS, NUM_PACKS, NUM_PICTURES = 100, 8, 20
-SLOW_S, SLOW_HOSTS, SLOW_PACKS = 6.0, 20, 2
+SLOW_S, SLOW_HOSTS, SLOW_PACKS = 2.0, 40, 4
 SLOW_FETCH = {"per_host": 16}
-"""Enough for two workers: 320 requests under way."""
-WORKERS = (1, 2)
+"""Enough for four workers: 640 requests under way."""
+WORKERS, WAITING_WORKERS = (1, 2), (1, 2, 4)
 
 
 def _corpus(folder: Path, web: Web, number: int) -> Path:
@@ -83,7 +83,7 @@ def of_waiting(number: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as name, a_web(Path(name), pictures, latency_s=SLOW_S) as web:
         sample = _slow_corpus(Path(name) / "sample", web, number // SAMPLED)
         _build(sample, 1)
-        for workers in WORKERS:
+        for workers in WAITING_WORKERS:
             before = len(web.requests())
             _build(_slow_corpus(Path(name) / f"by-{workers}", web, number), workers)
             took_s = _under_way_s(request for request in web.requests()[before:] if request.is_picture)
@@ -103,14 +103,13 @@ def _under_way_s(requests: Iterable[Request]) -> float:
 
 if __name__ == "__main__":
     records = int(sys.argv[1]) if sys.argv[1:] else NUM_RECORDS
-    rows = [*of_processors(records), *of_waiting(records // 2)]
+    rows = [*of_processors(records), *of_waiting(records)]
     head = "| what | workers | plan | build | plan by build |\n|---|---:|---:|---:|---:|\n"
     text = (
         f"`byline plan --cluster N --records {records}` of a corpus of {records // SAMPLED:,} records that one worker "
         f"built, beside builds of {records:,} records of {NUM_HOSTS} hosts in {NUM_PACKS} packs: processor time over "
-        f"the workers, since the machine had other work. Rows of slow answers are of {records // 2:,} records of "
-        f"{SLOW_HOSTS} hosts in {SLOW_PACKS} packs: the time in which requests for pictures were under way, by the "
-        "hosts' log.\n\n"
+        f"the workers. Rows of slow answers are of as many records of {SLOW_HOSTS} hosts in {SLOW_PACKS} packs: the "
+        "time in which requests for pictures were under way, by the hosts' log.\n\n"
     )
     write_section(
         "Plans for workers",
