@@ -44,12 +44,14 @@ def arms() -> dict[str, dict[str, Any]]:
 def write_corpora(folder: Path) -> dict[str, Path]:
     """Write a config for each arm, all of one corpus and one policy; return their paths.
 
-    A title is required by the policy, and whether a picture is held out its pixels decide, so captions change neither.
+    A title is required by the policy, a caption may be of one letter, and whether a picture is held out its pixels
+    decide: so captions do not change which pictures are in.
     """
     folder.mkdir(parents=True, exist_ok=True)
     policy = tomllib.loads(POLICY.read_text(encoding="utf-8"))
     policy["split"] = {"heldout_fraction": HELD_OUT_FRACTION}
     policy["credit"]["required"] = [*policy["credit"]["required"], "title"]
+    policy["caption"]["min_characters"] = 1
     (folder / "policy.toml").write_text(tomli_w.dumps(policy))
     paths = {}
     for name, arm in arms().items():
