@@ -26,6 +26,7 @@ from byline.catalog.corpora.parts import PackPart
 from byline.catalog.errors import BylineError
 from byline.catalog.threads import SWITCH_S, num_cores
 from byline.pipelines.beam.beats import add_counted, tallied, tell_now
+from byline.pipelines.beam.submitting import GO_ON
 from byline.pipelines.beam.workers import environment_of
 
 PROGRAM = "import sys; sys.path[:] = sys.argv[1:-1]; from byline.pipelines.beam.cores import main; main()"
@@ -94,7 +95,7 @@ class _OtherProcess:
         except (EOFError, OSError):
             self.is_gone = True
             self._process.wait()
-            raise BylineError("a process of a worker ended, as happens when memory runs out") from None
+            raise BylineError(f"a process of a worker ended, as happens when memory runs out; {GO_ON}") from None
         if error is not None:
             raise error
         return answer  # type: ignore[no-any-return]
