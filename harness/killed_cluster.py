@@ -51,7 +51,7 @@ def killed(config: Path, victim: str, is_time: Callable[[], bool], folder: Path)
         _, stderr = driver.communicate(timeout=ENDS_WITHIN_S)
         for pid in workers:  # they outlive a pool that is killed
             _kill(pid)
-    return Killed(victim, driver.returncode, tuple(stderr.splitlines()), _whole(config, folder))
+    return Killed(victim, driver.returncode, tuple(stderr.splitlines()), whole(config, folder))
 
 
 def at_random(seed: int, most_s: float) -> Callable[[], bool]:
@@ -60,7 +60,8 @@ def at_random(seed: int, most_s: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > until
 
 
-def _whole(config: Path, folder: Path) -> str:
+def whole(config: Path, folder: Path) -> str:
+    """Build on a cluster of which nothing is killed, and return the version of the release."""
     with _a_cluster(folder) as (_, _, options):
         done = subprocess.run(_command(config, options), capture_output=True, text=True)
     if done.returncode:

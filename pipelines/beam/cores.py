@@ -1,8 +1,9 @@
 """Work at packs on every core where a runner gives byline one process of a machine, as Prism and Flink do by default.
 
 A process of Python computes on little more than one core, and threads that all compute are slower than one. So each
-process is at one pack at a time, and a worker that gets more of them starts further processes, one for each core that
-is left. Where each worker has one bundle at a time, as on this machine's own workers, none is started.
+process is at one pack at a time, and a worker that gets more of them starts further processes, on a machine no more
+than it has cores beside the first. Where each worker has one bundle at a time, as this machine's own have, none is
+started.
 """
 
 # What goes between the processes goes as between a runner and its workers, by the means of Beam: they are one program.
@@ -12,20 +13,24 @@ import queue
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from pathlib import Path
+from typing import IO, Any, Protocol
 
 import apache_beam as beam
 from apache_beam.internal import pickler
 
 from byline.catalog.corpora.parts import PackPart
+from byline.catalog.disk.locks import take_lock
 from byline.catalog.errors import BylineError
 from byline.catalog.threads import SWITCH_S, num_cores
 from byline.pipelines.beam.beats import add_counted, tallied, tell_now
+from byline.pipelines.beam.submitting import GO_ON
 from byline.pipelines.beam.workers import environment_of
 
 PROGRAM = "import sys; sys.path[:] = sys.argv[1:-1]; from byline.pipelines.beam.cores import main; main()"
@@ -78,7 +83,9 @@ class _OtherProcess:
 
     is_busy = is_gone = False
 
-    def __init__(self) -> None:
+    def __init__(self, core: IO[bytes]) -> None:
+        """Start it on a core that was taken."""
+        self._core = core
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-c", PROGRAM, *sys.path, str(theirs.fileno())]
@@ -94,7 +101,8 @@ class _OtherProcess:
         except (EOFError, OSError):
             self.is_gone = True
             self._process.wait()
-            raise BylineError("a process of a worker ended, as happens when memory runs out") from None
+            self._core.close()
+            raise BylineError(f"a process of a worker ended, as happens when memory runs out; {GO_ON}") from None
         if error is not None:
             raise error
         return answer  # type: ignore[no-any-return]
@@ -125,10 +133,22 @@ class _Processes:
         self._all = [process for process in self._all if not process.is_gone]
         if free := next((process for process in self._all if not process.is_busy), None):
             return free
-        if may_start and len(self._all) < num_cores():
-            self._all.append(_OtherProcess())
+        if may_start and (core := _taken_core()):
+            self._all.append(_OtherProcess(core))
             return self._all[-1]
         return None
+
+
+def _taken_core() -> IO[bytes] | None:
+    """Take a core of this machine but one for as long as the file is open; none where workers have all of them."""
+    for number in range(1, num_cores()):
+        with ExitStack() as stack:
+            name = f"byline-{os.getuid()}-core-{number}.lock"
+            file = stack.enter_context(Path(tempfile.gettempdir(), name).open("ab"))
+            if take_lock(file):
+                stack.pop_all()
+                return file
+    return None
 
 
 _PROCESSES = _Processes()

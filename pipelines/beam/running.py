@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 from apache_beam.metrics.metric import MetricsFilter
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions, _BeamArgumentParser
+from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, StandardOptions, _BeamArgumentParser
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 
@@ -22,6 +22,8 @@ from byline.pipelines.beam.workers import WorkerServer
 
 READERS = ("beam_control_read", "read_grpc_client_inputs", "wait_until_finish_read")
 """Beam's names of the threads that read what workers and runners answer."""
+WITHOUT_PIP_FREEZE = "disable_logging_submission_environment"
+"""Keeps Beam from running pip for a second, to tell workers all that is installed here; they ask for what they need."""
 TOLD_WITHIN_S = 1.0
 """A worker's connection may break so long before its end is told."""
 
@@ -81,6 +83,7 @@ def options_of(workers: int, beam_args: Sequence[str], server: WorkerServer | No
     if not elsewhere and (unknown := _unknown_to_beam(beam_args)):
         raise ConfigError(f"{unknown[0]!r} is no option of byline build or of Beam; see byline build --help")
     options = PipelineOptions([*([] if elsewhere else local), *beam_args])
+    options.view_as(DebugOptions).add_experiment(WITHOUT_PIP_FREEZE)
     return Options(options, None if elsewhere else _quiet_runner(server), server)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,11 +14,19 @@ import pytest
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.errors import BylineError, CorpusError
 from byline.catalog.threads import num_cores
+from byline.pipelines.beam import cores
 from byline.pipelines.beam.beats import count_done, tallied
 from byline.pipelines.beam.cores import OnAnyCore
 from tests.pipelines.beam.test_workers import is_gone, linux, until
 
 several_cores = pytest.mark.skipif(num_cores() < 2, reason="needs two cores")
+
+
+@pytest.fixture(autouse=True)
+def cores_of_this_test(tmp_path_factory, monkeypatch):
+    """Let no worker of another test, or of another build, have the cores."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("cores")))
+    monkeypatch.setattr(cores, "_PROCESSES", cores._Processes())
 
 
 class Meet(beam.DoFn):
@@ -89,6 +98,17 @@ def test_what_fails_in_another_process_is_told_here_and_the_next_pack_is_done(tm
     assert os.getpid() in pids_of(OnAnyCore(Meet(meeting), least_records=1), range(num_cores()))
 
 
+@several_cores
+def test_workers_of_a_machine_start_no_more_processes_than_it_has_cores(tmp_path):
+    taken = [cores._taken_core() for _ in range(num_cores())]
+    assert [file is None for file in taken] == [False] * (num_cores() - 1) + [True]
+    for number in range(num_cores()):
+        (tmp_path / f"{number}-are there").touch()
+    assert set(pids_of(OnAnyCore(Meet(tmp_path), least_records=1), range(4))) == {os.getpid()}
+    taken[0].close()
+    assert cores._taken_core() is not None
+
+
 @linux
 @several_cores
 def test_other_processes_end_with_the_worker_whatever_they_are_at(tmp_path):
@@ -99,7 +119,8 @@ def test_other_processes_end_with_the_worker_whatever_they_are_at(tmp_path):
         "what = OnAnyCore(Wait(Path(sys.argv[1])), least_records=1);"
         "[threading.Thread(target=lambda n=n: list(what.process(a_part(n)))).start() for n in range(2)]"
     )
-    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) as worker:
+    environment = {**os.environ, "TMPDIR": tempfile.gettempdir()}
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=environment) as worker:
         until(lambda: len(list(tmp_path.iterdir())) == 2)
         others = {int(path.name) for path in tmp_path.iterdir()} - {worker.pid}
         worker.kill()
