@@ -64,7 +64,8 @@ class OnAnyCore(beam.DoFn):
 
 
 class _Process(Protocol):
-    is_busy: bool
+    num_packs: int
+    """How many it is at."""
     is_gone: bool
 
     def do(self, what: OnAnyCore, part: PackPart) -> Answer:
@@ -72,7 +73,7 @@ class _Process(Protocol):
 
 
 class _ThisProcess:
-    is_busy = is_gone = False
+    num_packs, is_gone = 0, False
 
     def do(self, what: OnAnyCore, part: PackPart) -> Answer:
         return what.here(part), {}
@@ -81,7 +82,7 @@ class _ThisProcess:
 class _OtherProcess:
     """Another process of this worker, seen from here. It ends when this one does, however that ends."""
 
-    is_busy = is_gone = False
+    num_packs, is_gone = 0, False
 
     def __init__(self, core: IO[bytes]) -> None:
         """Start it on a core that was taken."""
@@ -117,23 +118,28 @@ class _Processes:
 
     @contextmanager
     def one_free(self, *, may_start: bool) -> Iterator[_Process]:
-        """Give a process that is at nothing, until the block ends; wait while there is none."""
+        """Give a process that is at nothing, until the block ends; wait while there is none that may be started.
+
+        Where none may be, it is this one, whatever it is at.
+        """
         with self._changed:
             while (chosen := self._free(may_start=may_start)) is None:
                 self._changed.wait()
-            chosen.is_busy = True
+            chosen.num_packs += 1
         try:
             yield chosen
         finally:
             with self._changed:
-                chosen.is_busy = False
+                chosen.num_packs -= 1
                 self._changed.notify()
 
     def _free(self, *, may_start: bool) -> _Process | None:
         self._all = [process for process in self._all if not process.is_gone]
-        if free := next((process for process in self._all if not process.is_busy), None):
+        if free := next((process for process in self._all if not process.num_packs), None):
             return free
-        if may_start and (core := _taken_core()):
+        if not may_start:
+            return self._all[0]  # small packs wait for hosts longer than they compute
+        if core := _taken_core():
             self._all.append(_OtherProcess(core))
             return self._all[-1]
         return None
