@@ -1,8 +1,8 @@
 """Work at packs on every core where a runner gives byline one process of a machine, as Prism and Flink do by default.
 
 A process of Python computes on little more than one core, and threads that all compute are slower than one. So each
-process is at one large pack at a time, and a worker that gets more of them starts further processes, on a machine no more
-than it has cores beside the first. Where each worker has one bundle at a time, as this machine's own have, none is
+process is at one large pack at a time, and a worker that gets more of them starts further processes, on a machine no
+more than it has cores beside the first. Where each worker has one bundle at a time, as this machine's own have, none is
 started.
 """
 
