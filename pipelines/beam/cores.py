@@ -98,21 +98,22 @@ class _OtherProcess:
     def do(self, what: OnAnyCore, part: PackPart) -> Answer:
         try:
             self._connection.send((pickler.dumps(what), part))
-            answer, error = self._connection.recv()
+            answer: Answer | Exception = self._connection.recv()
         except (EOFError, OSError):
             self.is_gone = True
             self._process.wait()
             self._core.close()
             raise BylineError(f"a process of a worker ended, as happens when memory runs out; {GO_ON}") from None
-        if error is not None:
-            raise error
-        return answer  # type: ignore[no-any-return]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 class _Processes:
     """This process and those that it has started."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_cores: int) -> None:
+        self._num_cores = num_cores
         self._changed = threading.Condition()
         self._all: list[_Process] = [_ThisProcess()]
 
@@ -139,15 +140,15 @@ class _Processes:
             return free
         if not may_start:
             return self._all[0]  # small packs wait for hosts longer than they compute
-        if core := _taken_core():
+        if core := _taken_core(self._num_cores):
             self._all.append(_OtherProcess(core))
             return self._all[-1]
         return None
 
 
-def _taken_core() -> IO[bytes] | None:
+def _taken_core(num_cores: int) -> IO[bytes] | None:
     """Take a core of this machine but one for as long as the file is open; none where workers have all of them."""
-    for number in range(1, num_cores()):
+    for number in range(1, num_cores):
         with ExitStack() as stack:
             name = f"byline-{os.getuid()}-core-{number}.lock"
             file = stack.enter_context(Path(tempfile.gettempdir(), name).open("ab"))
@@ -157,7 +158,7 @@ def _taken_core() -> IO[bytes] | None:
     return None
 
 
-_PROCESSES = _Processes()
+_PROCESSES = _Processes(num_cores())
 
 
 def main() -> None:
@@ -180,17 +181,15 @@ def _read(connection: Connection, asked: "queue.SimpleQueue[tuple[bytes, PackPar
         os._exit(0)
 
 
-def _answered(
-    known: dict[bytes, OnAnyCore], pickled: bytes, part: PackPart
-) -> tuple[Answer, None] | tuple[None, Exception]:
+def _answered(known: dict[bytes, OnAnyCore], pickled: bytes, part: PackPart) -> Answer | Exception:
     try:
         if pickled not in known:
             known[pickled] = pickler.loads(pickled)
         with tallied() as counted:
             results = known[pickled].here(part)
         tell_now()
-        return (results, dict(counted)), None
+        return results, dict(counted)
     except BylineError as error:
-        return None, error
-    except BaseException:
-        return None, RuntimeError(traceback.format_exc())
+        return error
+    except Exception:
+        return RuntimeError(traceback.format_exc())

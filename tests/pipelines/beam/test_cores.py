@@ -13,20 +13,20 @@ import pytest
 
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.errors import BylineError, CorpusError
-from byline.catalog.threads import num_cores
 from byline.pipelines.beam import cores
 from byline.pipelines.beam.beats import count_done, tallied
 from byline.pipelines.beam.cores import OnAnyCore
 from tests.pipelines.beam.test_workers import is_gone, linux, until
 
-several_cores = pytest.mark.skipif(num_cores() < 2, reason="needs two cores")
+NUM_CORES = 3
+"""As many as this machine is taken to have."""
 
 
 @pytest.fixture(autouse=True)
 def cores_of_this_test(tmp_path_factory, monkeypatch):
     """Let no worker of another test, or of another build, have the cores."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("cores")))
-    monkeypatch.setattr(cores, "_PROCESSES", cores._Processes())
+    monkeypatch.setattr(cores, "_PROCESSES", cores._Processes(NUM_CORES))
 
 
 class Meet(beam.DoFn):
@@ -37,7 +37,7 @@ class Meet(beam.DoFn):
 
     def process(self, part):
         (self.folder / f"{os.getpid()}-{part.pack}").touch()
-        until(lambda: len({path.name.partition("-")[0] for path in self.folder.iterdir()}) >= num_cores())
+        until(lambda: len({path.name.partition("-")[0] for path in self.folder.iterdir()}) >= NUM_CORES)
         count_done("met", 1)
         yield os.getpid()
 
@@ -62,30 +62,28 @@ def a_part(number):
 
 
 def pids_of(what, numbers):
-    with ThreadPoolExecutor(num_cores()) as bundles:
+    with ThreadPoolExecutor(NUM_CORES) as bundles:
         return [pid for pids in bundles.map(lambda number: list(what.process(a_part(number))), numbers) for pid in pids]
 
 
-@several_cores
 def test_bundles_of_one_process_are_at_work_on_every_core(tmp_path):
     what = OnAnyCore(Meet(tmp_path), least_records=1)
     with tallied() as counted:
-        pids = pids_of(what, range(4 * num_cores()))
-    assert len(pids) == 4 * num_cores()
-    assert len(set(pids)) == num_cores()
+        pids = pids_of(what, range(4 * NUM_CORES))
+    assert len(pids) == 4 * NUM_CORES
+    assert len(set(pids)) == NUM_CORES
     assert os.getpid() in pids
     assert counted == {}  # of this thread: the others', and the other processes', go to Beam
 
 
 def test_one_bundle_after_the_other_needs_no_process(tmp_path):
     (tmp_path / "other-processes").touch()
-    for number in range(1, num_cores() - 1):
+    for number in range(1, NUM_CORES - 1):
         (tmp_path / f"{number}-are there").touch()
     what = OnAnyCore(Meet(tmp_path), least_records=1)
     assert [pid for number in range(3) for pid in what.process(a_part(number))] == [os.getpid()] * 3
 
 
-@several_cores
 @pytest.mark.parametrize("error", [CorpusError("pack web is damaged"), KeyError("a fault"), None])
 def test_what_fails_in_another_process_is_told_here_and_the_next_pack_is_done(tmp_path, error):
     failing, meeting = tmp_path / "failing", tmp_path / "meeting"
@@ -94,29 +92,28 @@ def test_what_fails_in_another_process_is_told_here_and_the_next_pack_is_done(tm
     told = {CorpusError: (CorpusError, "pack web is damaged"), KeyError: (RuntimeError, "KeyError: 'a fault'")}
     kind, text = told.get(type(error), (BylineError, "a process of a worker ended, as happens when memory runs out"))
     with pytest.raises(kind, match=text):
-        pids_of(OnAnyCore(Fail(failing, os.getpid(), error), least_records=1), range(num_cores()))
-    assert os.getpid() in pids_of(OnAnyCore(Meet(meeting), least_records=1), range(num_cores()))
+        pids_of(OnAnyCore(Fail(failing, os.getpid(), error), least_records=1), range(NUM_CORES))
+    assert os.getpid() in pids_of(OnAnyCore(Meet(meeting), least_records=1), range(NUM_CORES))
 
 
-@several_cores
 def test_workers_of_a_machine_start_no_more_processes_than_it_has_cores(tmp_path):
-    taken = [cores._taken_core() for _ in range(num_cores())]
-    assert [file is None for file in taken] == [False] * (num_cores() - 1) + [True]
-    for number in range(num_cores()):
+    taken = [cores._taken_core(NUM_CORES) for _ in range(NUM_CORES)]
+    assert [file is None for file in taken] == [False] * (NUM_CORES - 1) + [True]
+    for number in range(NUM_CORES):
         (tmp_path / f"{number}-are there").touch()
     assert set(pids_of(OnAnyCore(Meet(tmp_path), least_records=1), range(4))) == {os.getpid()}
     taken[0].close()
-    assert cores._taken_core() is not None
+    assert cores._taken_core(NUM_CORES) is not None
 
 
 @linux
-@several_cores
 def test_other_processes_end_with_the_worker_whatever_they_are_at(tmp_path):
     program = (
         "import sys, threading; from pathlib import Path;"
-        "from byline.pipelines.beam.cores import OnAnyCore;"
+        "from byline.pipelines.beam import cores;"
         "from tests.pipelines.beam.test_cores import Wait, a_part;"
-        "what = OnAnyCore(Wait(Path(sys.argv[1])), least_records=1);"
+        "cores._PROCESSES = cores._Processes(2);"
+        "what = cores.OnAnyCore(Wait(Path(sys.argv[1])), least_records=1);"
         "[threading.Thread(target=lambda n=n: list(what.process(a_part(n)))).start() for n in range(2)]"
     )
     environment = {**os.environ, "TMPDIR": tempfile.gettempdir()}
