@@ -1,7 +1,8 @@
 """What was found out for all, kept for the processes of one run: each of them asks for it only if no other has.
 
-One file for each slot of the table of hosts, so that what they fill does not grow with the number of hosts. Who reads
-or writes a file holds its lock, which the system frees when a process dies, however it dies.
+One file for each slot of the table of hosts, which keeps the youngest answers of that slot up to a size, so that what
+they fill does not grow with the number of hosts. Who reads or writes a file holds its lock, which the system frees when
+a process dies, however it dies.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from byline.pipelines.fetching.transport.host_table import place_of, seconds_sin
 
 TURN_S = 0.05
 """Time between two looks at whether another process has done with a file."""
+MAX_OLDER_BYTES = 1 << 15
+"""Most that the answers of a slot fill beside its youngest."""
 Found = dict[str, Any]
 """What was found out: plain data."""
 
@@ -45,24 +48,37 @@ class FileTurn:
 
     def __init__(self, file: IO[bytes], key: str, max_age_s: float) -> None:
         self._file, self._key = file, key
-        self.kept = self._read(max_age_s)
+        self._lines = file.read().splitlines(keepends=True)
+        """Of each key of the slot what was found out, the youngest last."""
+        self.kept = next((kept for line in reversed(self._lines) if (kept := self._read(line, max_age_s))), None)
 
     def keep(self, answers: Found) -> None:
-        """Keep what was found out just now, in place of what was kept in its slot."""
-        data = canonical_json({"key": self._key, "at_s": seconds_since_boot(), "found": answers})
+        """Keep what was found out just now, in place of what was kept of it."""
+        mine = canonical_json({"key": self._key, "at_s": seconds_since_boot(), "found": answers}) + b"\n"
+        others = [line for line in self._lines if _as_kept(line).get("key", self._key) != self._key]
+        while sum(map(len, others)) > MAX_OLDER_BYTES:
+            del others[0]
         self._file.seek(0)
         self._file.truncate()
-        self._file.write(data)
+        self._file.write(b"".join([*others, mine]))
 
-    def _read(self, max_age_s: float) -> Found | None:
-        """Return what is kept, none where that is nothing, too old, another's, or torn by a kill."""
+    def _read(self, line: bytes, max_age_s: float) -> Found | None:
+        """Return what a line keeps, none where that is nothing, too old, of another key, or torn by a kill."""
+        kept = _as_kept(line)
         try:
-            kept = json.loads(self._file.read())
             age_s = seconds_since_boot() - kept["at_s"]
-            is_ours = kept["key"] == self._key and 0 <= age_s < max_age_s and isinstance(kept["found"], dict)
-            return kept["found"] if is_ours else None
-        except (ValueError, KeyError, TypeError):
+            is_mine = kept["key"] == self._key and 0 <= age_s < max_age_s and isinstance(kept["found"], dict)
+            return kept["found"] if is_mine else None
+        except (KeyError, TypeError):
             return None
+
+
+def _as_kept(line: bytes) -> Found:
+    try:
+        kept = json.loads(line)
+    except ValueError:
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 class SharedAnswers:

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 
 import pytest
 
@@ -13,7 +14,9 @@ from byline.catalog.corpora.packs import Outcome, read_index
 from byline.catalog.disk.storage import Store
 from byline.pipelines.beam.build import build
 from byline.pipelines.fetching.transport.answers import Answer
+from byline.pipelines.fetching.transport.host_table import place_of
 from byline.pipelines.fetching.transport.hosts import Hosts
+from byline.pipelines.fetching.transport.shared_answers import MAX_OLDER_BYTES
 from byline.pipelines.fetching.transport.sharing import SharedHere
 from byline.pipelines.fetching.transport.sites import MAX_AGE_S, MAX_SHARED_BYTES, Sites
 from tests.builders import a_picture, a_yfcc_line, encoded, write_corpus
@@ -68,6 +71,37 @@ def test_a_host_that_failed_is_asked_again_by_the_next(tmp_path):
     host.status = 200
     (site,) = _learn(host, tmp_path)
     assert site.problem is None
+
+
+def _in_one_slot(number):
+    """Return origins whose answers lie in one file."""
+    by_slot = defaultdict(list)
+    for index in count():
+        origin = f"http://{index}.example"
+        slot = by_slot[place_of(origin)[0]]
+        slot.append(origin)
+        if len(slot) == number:
+            return slot
+
+
+def test_hosts_that_share_a_file_do_not_displace_each_other(tmp_path):
+    host, origins = Host(), _in_one_slot(3)
+    for origin in [*origins, *origins]:
+        (site,) = _learn(host, tmp_path, origin=origin)
+        assert not site.robots.allows(f"{origin}/private/a.jpg")
+    assert len(list((tmp_path / "sites").iterdir())) == 1
+    assert host.asked == {"robots.txt": 3, "tdmrep.json": 3}
+
+
+def test_a_file_keeps_the_youngest_answers_up_to_a_size(tmp_path):
+    host, origins = Host(robots=FILES["/robots.txt"] + b"#" * (MAX_OLDER_BYTES // 2)), _in_one_slot(3)
+    for origin in [*origins, origins[2], origins[1]]:
+        _learn(host, tmp_path, origin=origin)
+    assert host.asked["robots.txt"] == 3
+    _learn(host, tmp_path, origin=origins[0])
+    assert host.asked["robots.txt"] == 4
+    (path,) = (tmp_path / "sites").iterdir()
+    assert path.stat().st_size < 2 * MAX_OLDER_BYTES
 
 
 @pytest.mark.parametrize("harm", ["old", "torn", "empty", "odd", "other"])
