@@ -1,8 +1,8 @@
 """Fetching divided over workers that share no state but a coordinator: python -m benchmarks.many_workers [N [ROUNDS]]
 
-N is the number of pictures. The web answers slowly, so that what workers divide is waiting, which two cores have enough of.
-Each worker has a pool and temporary files of its own, as on a machine of its own. The server's log tells whether any
-host was asked too much.
+N is the number of pictures. The web answers slowly, so that what workers divide is waiting, which two cores have enough
+of. Each worker has a pool and temporary files of its own, as on a machine of its own. The server's log tells whether
+any host was asked too much.
 """
 
 import sys
