@@ -19,7 +19,8 @@ from harness.pictures import a_jpeg
 from harness.web import a_web
 from harness.web_log import Request, most_in_flight, most_within
 
-NUM_PICTURES, NUM_PACKS, NUM_HOSTS, ROUNDS = 3_000, 8, 500, 3
+NUM_PICTURES, NUM_PACKS, NUM_HOSTS, ROUNDS = 9_000, 8, 1_500, 3
+"""Packs are seven windows of requests long: a shorter one mostly waits for its last answers, as no real one does."""
 WORKERS = (1, 2, 4)
 SLOW_S = 4.0
 TRIES = 5

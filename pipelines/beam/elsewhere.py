@@ -23,7 +23,7 @@ from byline.pipelines.beam.listening import Listener, listening
 from byline.pipelines.beam.preflight import Question, ask_workers
 from byline.pipelines.beam.running import counters_of, made_pipeline, quiet_threads, raised_by_worker
 from byline.pipelines.beam.stages.ingest import ingest_and_count
-from byline.pipelines.beam.submitting import GO_ON, Submission, in_a_line, quiet_runner
+from byline.pipelines.beam.submitting import GO_ON, Submission, in_a_line, quiet_runner, reach_job_service
 from byline.pipelines.fetching.coordination.reach import LOOPBACK, Reach, own_addresses, read_address
 from byline.pipelines.fetching.coordination.server import coordinating
 
@@ -50,6 +50,7 @@ class Elsewhere:
             self._coordinating(graph, progress) as reach,
         ):
             graph = replace(graph, coordinator=reach)
+            self._reach()
             self._ask(graph, run, {})
             with tallied() as own:
                 parts = list(_ingested(graph))
@@ -75,6 +76,13 @@ class Elsewhere:
         )
         addresses = [host] if host else own_addresses(others) if is_open else [LOOPBACK]
         return coordinating(graph.config.fetch, progress / "found", addresses=addresses, port=port, is_open=is_open)
+
+    def _reach(self) -> None:
+        try:
+            reach_job_service(self.options)
+        except Exception as error:
+            self._tell(error, None)
+            raise
 
     def _ask(self, graph: BuildGraph, run: str, held: dict[str, str]) -> None:
         pipeline = made_pipeline(None, self.options)

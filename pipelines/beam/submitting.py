@@ -12,10 +12,27 @@ from apache_beam.options.pipeline_options import PipelineOptions, PortableOption
 from byline.catalog.errors import BylineError
 
 POLL_S = 0.25
+ANSWERS_WITHIN_S = 30
+LONGEST_JOB_S = 10 * 365 * 86_400
+"""Beam (2.77) gives the streams in which a job service tells of a job no longer than one request may take, 300 s by
+default, and takes the end of that time for the end of the job."""
 LINE_LENGTH = 300
 OUR_CODE = "[while running '"
 """What Beam puts into the text of an error that a stage raised."""
 GO_ON = "run the same command again, and it goes on from what is kept"
+
+
+def reach_job_service(options: PipelineOptions) -> None:
+    """Return when the job service answers, and let the job then take as long as it takes.
+
+    Raises `grpc.FutureTimeoutError` where none answers within Beam's `--job_server_timeout`, `ANSWERS_WITHIN_S` at most.
+    """
+    portable = options.view_as(PortableOptions)
+    if portable.job_endpoint:
+        with grpc.insecure_channel(portable.job_endpoint) as channel:
+            within_s = min(portable.job_server_timeout, ANSWERS_WITHIN_S)
+            grpc.channel_ready_future(channel).result(timeout=within_s)
+    portable.job_server_timeout = LONGEST_JOB_S
 
 
 class Submission:

@@ -17,7 +17,9 @@ from byline.pipelines.beam import listening
 from byline.pipelines.beam.build import build
 from byline.pipelines.releases.verify import verify
 from harness.cluster import a_free_port, a_job_service, a_pool, a_prism, beam_options, networks
+from harness.fetch_only import write_corpus
 from harness.killed_cluster import killed
+from harness.web import a_web
 from tests.builders import a_picture, a_server, encoded
 from tests.pipelines.beam.clusters import PICTURES, a_web_corpus, command, needs_prism, needs_root, prism_apart
 from tests.pipelines.beam.test_workers import STAGES, below, linux, told_by, until
@@ -97,6 +99,18 @@ def test_a_job_service_that_is_not_there_is_told(tmp_path):
     done = command("build", a_web_corpus(tmp_path, "http://127.0.0.1:9"), "--", *options)
     (told,) = done.stderr.splitlines()
     assert told.startswith(f"byline: no job service of Beam answers at localhost:{port}; start it")
+
+
+@pytest.mark.parametrize("a_runner", [a_job_service, pytest.param(a_prism, marks=needs_prism)])
+def test_a_job_may_take_longer_than_the_answer_to_a_request(tmp_path, a_runner):
+    runner = a_free_port()
+    with a_web(tmp_path, [encoded(a_picture(0))], latency_s=3.0) as web, a_runner(runner, tmp_path / "runner.log"):
+        config = write_corpus(tmp_path / "corpus", [web.url(0, 0, number) for number in range(4)], num_packs=1)
+        options = [*beam_options(f"localhost:{runner}", None), "--job_server_timeout=5"]
+        done = command("build", config, "--workers-within=200", "--", *options)
+        answered = max(request.answered_s for request in web.requests())
+        assert answered - web.requests()[0].arrived_s > 5
+    assert done.returncode == 0, done.stderr
 
 
 def _is_told(config, stage):
