@@ -114,6 +114,17 @@ def caption_reasons(num_characters: Numbers, flags: Numbers, rules: CaptionRules
     }
 
 
+def language_reasons(is_wanted: Mask, score: Numbers, rules: CaptionRules) -> dict[str, Mask]:
+    """Return which captions are refused for their language, which `is_wanted` or not, as sure as `score` says: not a
+    number where nothing told it."""
+    return {"caption:language": ~is_wanted & (score >= rules.min_language_score)} if rules.languages else {}
+
+
+def agreement_reasons(agreement: Numbers, rules: CaptionRules) -> dict[str, Mask]:
+    """Return which captions no other captioner agrees with. Not a number is one that none wrote beside."""
+    return {} if rules.min_agreement is None else {"caption:disagrees": agreement < rules.min_agreement}
+
+
 def heldout(first_word: npt.NDArray[np.uint64], rules: SplitRules) -> Mask:
     """Return which pictures are held out from training, by the first 64 bits of their SHA-256."""
     return (first_word >> np.uint64(32)) < rules.heldout_fraction * 2**32
