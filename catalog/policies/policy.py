@@ -198,6 +198,7 @@ class CaptionRules(BaseModel, frozen=True, extra="forbid"):
     """Which captions are worth training on."""
 
     min_characters: int = Field(3, ge=1)
+    max_characters: Annotated[int | None, Field(ge=1, exclude_if=_is_none)] = None
     refuse: Annotated[tuple[CaptionFlag, ...], Field(exclude_if=_is_empty)] = ()
     """Captions that are refused for what is in them (`catalog.caption_flags`), each as `caption:<flag>`. Where
     none is refused nothing is said of it, so that the digest of a policy is what it always was."""
@@ -211,6 +212,14 @@ class CaptionRules(BaseModel, frozen=True, extra="forbid"):
     min_agreement: Annotated[float | None, Field(gt=0, le=1, exclude_if=_is_none)] = None
     """Least F1 of the words of the caption and of that of one of the corpus' other captioners (`[captions.<name>]`)
     which agrees with it best. Where no other wrote anything, nothing speaks against it."""
+
+    @model_validator(mode="after")
+    def _some_length(self) -> "CaptionRules":
+        if self.max_characters is not None and self.max_characters < self.min_characters:
+            raise ValueError(
+                f"no caption has {self.min_characters} characters at least and {self.max_characters} at most"
+            )
+        return self
 
 
 class SplitRules(BaseModel, frozen=True, extra="forbid"):

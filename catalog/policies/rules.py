@@ -110,6 +110,7 @@ def caption_reasons(num_characters: Numbers, flags: Numbers, rules: CaptionRules
     return {
         "caption:missing": num_characters == 0,
         "caption:too-short": (num_characters > 0) & (num_characters < rules.min_characters),
+        "caption:too-long": num_characters > (np.inf if rules.max_characters is None else rules.max_characters),
         **{f"caption:{flag}": (bits >> CAPTION_FLAGS.index(flag) & 1).astype(np.bool_) for flag in rules.refuse},
     }
 

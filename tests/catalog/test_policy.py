@@ -9,6 +9,7 @@ from byline.catalog.licenses.reading import UNKNOWN, family
 from byline.catalog.policies.policy import (
     FAMILIES,
     CapRules,
+    CaptionRules,
     LicenseRules,
     Policy,
     choose_license,
@@ -141,3 +142,8 @@ def test_policies_are_frozen():
 def test_caps_that_cap_nothing_are_refused():
     with pytest.raises(ValueError, match="max_per_creator, max_per_caption or both are needed"):
         CapRules()
+
+
+def test_a_least_length_above_the_greatest_is_refused():
+    with pytest.raises(ValueError, match="no caption has 9 characters at least and 3 at most"):
+        CaptionRules(min_characters=9, max_characters=3)

@@ -256,6 +256,13 @@ def test_captions_that_are_surely_in_another_language_are_refused():
     assert not any(_reasons(rows).values())
 
 
+def test_captions_that_are_too_long_are_refused():
+    policy = POLICY.model_copy(update={"caption": CaptionRules(max_characters=7)})
+    reasons = _reasons([a_row(1, caption_characters=7), a_row(2, caption_characters=8)], policy=policy)
+    assert reasons == {"s:1": [], "s:2": ["caption:too-long"]}
+    assert _reasons([a_row(1, caption_characters=8)]) == {"s:1": []}
+
+
 def test_captions_that_no_other_captioner_agrees_with_are_refused():
     policy = POLICY.model_copy(update={"caption": CaptionRules(min_agreement=0.25)})
     rows = [a_row(number, caption_agreement=agreement) for number, agreement in enumerate([0.0, 0.25, None, 1.0])]
