@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from byline.catalog.nothing import is_nothing, is_untitled
 
-CaptionFlag = Literal["url", "mark", "nothing", "repeats", "creator"]
+CaptionFlag = Literal["url", "mark", "nothing", "repeats", "creator", "name"]
 CAPTION_FLAGS: tuple[CaptionFlag, ...] = get_args(CaptionFlag)
 """What can be wrong with a caption, in the order of its bit. New ones come last."""
 _URL = re.compile(
@@ -25,20 +25,30 @@ _NOT_OF_THE_PICTURE = re.compile(
     re.IGNORECASE,
 )
 _WORDS = re.compile(r"\w+")
+_ADDRESSED = re.compile(
+    r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Professor|President|Senator|Minister|Chancellor|Sir|Lady|King|Queen|Prince|Princess"
+    r"|Pope|Saint|Captain|General|Colonel|Herr|Frau|Monsieur|Madame|Señora?)\b\.?\s+(?=[^\W\d_a-z])\w+"
+)
+"""How a person is addressed, and a name."""
 TIMES = 3
 """So often in a row, the same words are a model that is stuck."""
 LONGEST_REPEAT = 4
 """Words."""
+LEAST_CAPITALIZED = 0.8
+"""Share of the words of a title with a capital that make it a headline, whose capitals tell no names."""
+LONGEST_ARTICLE = 3
 LEAST_NAME = 4
 """Characters of a name that is looked for: a shorter one is a word too often."""
 
 
-def caption_flags(text: str, creator: str = "") -> int:
+def caption_flags(text: str, creator: str = "", title: str = "") -> int:
     """Return what is wrong with the caption of a picture by `creator`, a bit for each of `CAPTION_FLAGS`.
 
     `url`: an address of the web or of mail. `mark`: an agency's name, or words of ownership. `nothing`: a word for
     nothing, or words about a download and no picture, as "iphone 6 wallpaper". `repeats`: the same words three times in
-    a row. `creator`: it names whose picture it is; that belongs into the credit.
+    a row. `creator`: it names whose picture it is; that belongs into the credit. `name`: it names somebody with how
+    they are addressed ("President Ito"), or has two words in a row that `title`, the picture's own, writes with
+    capitals amid others that it does not: a name, of a person, a place or a thing, which capitals do not tell apart.
     """
     words = [word.casefold() for word in _WORDS.findall(text)]
     flags = {
@@ -47,6 +57,7 @@ def caption_flags(text: str, creator: str = "") -> int:
         "nothing": bool(text) and (is_untitled(text) or bool(_NOT_OF_THE_PICTURE.search(text))),
         "repeats": _repeats(words),
         "creator": _names(words, creator),
+        "name": bool(_ADDRESSED.search(text)) or any(_has(words, name) for name in _names_in(title)),
     }
     return sum(1 << bit for bit, name in enumerate(CAPTION_FLAGS) if flags[name])
 
@@ -70,4 +81,19 @@ def _names(words: list[str], creator: str) -> bool:
     name = [word.casefold() for word in _WORDS.findall(creator)]
     if sum(map(len, name)) < LEAST_NAME or is_nothing(creator):
         return False
-    return any(words[start : start + len(name)] == name for start in range(len(words) - len(name) + 1))
+    return _has(words, name)
+
+
+def _has(words: list[str], run: list[str]) -> bool:
+    return any(words[start : start + len(run)] == run for start in range(len(words) - len(run) + 1))
+
+
+def _names_in(title: str) -> list[list[str]]:
+    """Return each two words in a row that a title writes with capitals; not an article that it begins with."""
+    words = _WORDS.findall(title)
+    capitals = [word[0].isupper() and not word.isupper() for word in words]
+    if not words or sum(capitals) >= LEAST_CAPITALIZED * sum(word[0].isalpha() for word in words):
+        return []
+    capitals[0] &= len(words[0]) > LONGEST_ARTICLE
+    pairs = zip(pairwise(words), pairwise(capitals), strict=True)
+    return [[word.casefold() for word in pair] for pair, are_capitals in pairs if all(are_capitals)]

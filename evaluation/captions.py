@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from byline.catalog.caption_words import word_f1, words_of
 from byline.evaluation.report import Floats
 
-_WORD = re.compile(r"[^\W\d_]+")
 _NOUN_ENDS = frozenset(
     "with without of in on at and or for from to by behind over under between into through showing facing".split()
 )
@@ -44,18 +44,6 @@ def score(captions: Sequence[str], references: Sequence[str]) -> CaptionScores:
         cider=cider(captions, references),
         exact_noun=np.array([float(noun(caption) == noun(reference) != "") for caption, reference in pairs]),
     )
-
-
-def words_of(text: str) -> list[str]:
-    """Return the words of a text, in lower case: no punctuation, no numbers; what has an apostrophe is one word."""
-    return _WORD.findall(re.sub(r"['’]", "", text.lower()))
-
-
-def word_f1(caption: str, reference: str) -> float:
-    """Return the F1 of the words of a caption, each as often as it stands there; 0 for an empty one."""
-    have, want = Counter(words_of(caption)), Counter(words_of(reference))
-    common = (have & want).total()
-    return 2 * common / (have.total() + want.total()) if common else 0.0
 
 
 def noun(text: str) -> str:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import islice
@@ -12,10 +12,11 @@ from typing import Any
 from PIL import Image
 
 from byline.catalog.caption_flags import caption_flags, flag_names
+from byline.catalog.caption_words import word_f1
 from byline.catalog.corpora.manifest import SPLITS, Release, Shard
 from byline.pages.html import picture_url
 
-COLUMNS = ["sha256", "creator", "caption", "caption_model", "caption_revision", "captions", "captioners"]
+COLUMNS = ["sha256", "creator", "title", "caption", "caption_model", "caption_revision", "captions", "captioners"]
 THUMBNAIL_PX = 160
 LONGEST_WORDS = 30
 """Words of a caption from which on lengths are told together."""
@@ -38,20 +39,33 @@ class ByCaptioner:
     flags: Counter[str] = field(default_factory=Counter)
     """Name of `CAPTION_FLAGS` -> captions."""
 
-    def add(self, caption: str, creator: str) -> None:
-        """Take in the caption of a picture by `creator`."""
+    num_compared: int = 0
+    """Captions of pictures of which another captioner wrote something, too."""
+    agreement: float = 0.0
+    """Sum, over these, of the F1 of a caption's words and another captioner's that agrees with it best."""
+
+    def add(self, caption: str, creator: str, title: str, others: Sequence[str]) -> None:
+        """Take in the caption of a picture by `creator`, whose source calls it `title`; what `others` wrote of it."""
         words = [word.casefold() for word in _WORD.findall(caption)]
         self.num_captions += 1
         self.num_empty += not words
         self.lengths[min(len(words), LONGEST_WORDS)] += 1
         self.words.update(set(words))
         self.captions[caption] += 1
-        self.flags.update(flag_names(caption_flags(caption, creator)))
+        if others and words:
+            self.num_compared += 1
+            self.agreement += max(word_f1(caption, other) for other in others)
+        self.flags.update(flag_names(caption_flags(caption, creator, title)))
 
     @property
     def num_shared(self) -> int:
         """Captions of pictures that another picture has too, counted once for each picture."""
         return sum(times for times in self.captions.values() if times > 1)
+
+    @property
+    def mean_agreement(self) -> float:
+        """How far these captions agree with those of other captioners, on the average, in [0, 1]."""
+        return self.agreement / max(1, self.num_compared)
 
     @property
     def mean_words(self) -> float:
@@ -99,8 +113,10 @@ def collect_captions(release: Release, *, limit: int, count: Count = lambda _: N
     shards = [shard for split in SPLITS for shard in release.shards(split)]
     for shard in shards:
         for row in _rows(release, shard):
-            for captioner, text in _captions_of(row):
-                by_captioner.setdefault(captioner, ByCaptioner()).add(text, row.get("creator") or "")
+            written = _captions_of(row)
+            for captioner, text in written:
+                others = [other for by, other in written if by != captioner and other]
+                by_captioner.setdefault(captioner, ByCaptioner()).add(text, *_credited(row), others)
         count(shard.num_samples)
     samples = (sample for shard in shards for sample in release.samples(shard))
     return Captions(
@@ -126,10 +142,14 @@ def _captions_of(row: dict[str, Any]) -> list[tuple[str, str]]:
     return [(captioner or "not stated", row.get("caption") or "")]
 
 
+def _credited(row: dict[str, Any]) -> tuple[str, str]:
+    """Return creator and title."""
+    return row.get("creator") or "", row.get("title") or ""
+
+
 def _captioned(facts: dict[str, Any], picture: bytes) -> Captioned:
-    creator = facts.get("creator") or ""
     captions = tuple(
-        ShownCaption(captioner=captioner, text=text, flags=flag_names(caption_flags(text, creator)))
+        ShownCaption(captioner=captioner, text=text, flags=flag_names(caption_flags(text, *_credited(facts))))
         for captioner, text in _captions_of(facts)
     )
     with Image.open(BytesIO(picture)) as image:

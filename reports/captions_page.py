@@ -23,6 +23,7 @@ FLAG_WORDS = {
     "nothing": "a word for nothing, or words about a download",
     "repeats": "the same words three times in a row",
     "creator": "whose picture it is",
+    "name": "somebody, as addressed, or a name of the title",
 }
 """Flag -> what such a caption has."""
 
@@ -65,6 +66,7 @@ def _captioner(name: str, written: ByCaptioner) -> Shown:
             (len(written.words), "different word", "different words"),
         ],
         "mean_words": f"{written.mean_words:.1f}",
+        "mean_agreement": f"{written.mean_agreement:.2f}" if written.num_compared else "",
         "lengths": _lengths(written),
         "words": _most_common(_long_words(written.words), written.num_captions),
         "captions": _most_common(

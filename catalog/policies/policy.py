@@ -18,6 +18,8 @@ Obligation = Literal["attribution", "share-alike", "non-commercial"]
 CreditField = Literal["creator", "title", "source"]
 LEAST_COSINE = 0.6
 """Least cosine of vectors that is kept, so that a policy may choose any greater one without a new search."""
+SURE = 0.5
+"""Score from which on a language is told for sure, where a policy does not say."""
 VERSIONED = frozenset({"CC-BY", "CC-BY-SA", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-ND", "CC-BY-NC-ND"})
 """License families whose terms differ by version, so that a credit must state it."""
 
@@ -184,15 +186,40 @@ def _is_admit(effect: str) -> bool:
     return effect == "admit"
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _is_sure(score: float) -> bool:
+    return score == SURE
+
+
 class CaptionRules(BaseModel, frozen=True, extra="forbid"):
     """Which captions are worth training on."""
 
     min_characters: int = Field(3, ge=1)
+    max_characters: Annotated[int | None, Field(ge=1, exclude_if=_is_none)] = None
     refuse: Annotated[tuple[CaptionFlag, ...], Field(exclude_if=_is_empty)] = ()
     """Captions that are refused for what is in them (`catalog.caption_flags`), each as `caption:<flag>`. Where
     none is refused nothing is said of it, so that the digest of a policy is what it always was."""
     synthetic: Annotated[Literal["refuse", "admit"], Field(exclude_if=_is_admit)] = "admit"
     """What becomes of captions that a model wrote. Refused, a corpus takes the source's own words alone."""
+    languages: Annotated[tuple[str, ...], Field(exclude_if=_is_empty)] = ()
+    """ISO 639 codes: captions that are surely in another language, by the detector of the corpus (`[language]` in its
+    config), are refused. None: any language will do."""
+    min_language_score: Annotated[float, Field(gt=0, le=1, exclude_if=_is_sure)] = SURE
+    """How sure the detector must be for that. It is not of a word or two, which are then admitted."""
+    min_agreement: Annotated[float | None, Field(gt=0, le=1, exclude_if=_is_none)] = None
+    """Least F1 of the words of the caption and of that of one of the corpus' other captioners (`[captions.<name>]`)
+    which agrees with it best. Where no other wrote anything, nothing speaks against it."""
+
+    @model_validator(mode="after")
+    def _some_length(self) -> "CaptionRules":
+        if self.max_characters is not None and self.max_characters < self.min_characters:
+            raise ValueError(
+                f"no caption has {self.min_characters} characters at least and {self.max_characters} at most"
+            )
+        return self
 
 
 class SplitRules(BaseModel, frozen=True, extra="forbid"):
@@ -213,10 +240,20 @@ class EvaluationRules(BaseModel, frozen=True, extra="forbid"):
 
 
 class CapRules(BaseModel, frozen=True, extra="forbid"):
-    """How much of a release may come from one hand."""
+    """How much of a release may come from one hand, or say one thing. Which samples stay is decided by their digests,
+    and each cap counts what the rules before it admit."""
 
-    max_per_creator: int = Field(ge=1)
-    """Samples by one creator of one source. Which of them stay is decided by their digests."""
+    max_per_creator: Annotated[int | None, Field(ge=1, exclude_if=_is_none)] = None
+    """Samples by one creator of one source."""
+    max_per_caption: Annotated[int | None, Field(ge=1, exclude_if=_is_none)] = None
+    """Samples whose captions have the same words in the same order, whatever their case: a caption of many pictures
+    says little of any. Counted after the cap on creators."""
+
+    @model_validator(mode="after")
+    def _caps_something(self) -> "CapRules":
+        if self.max_per_creator is None and self.max_per_caption is None:
+            raise ValueError("max_per_creator, max_per_caption or both are needed; or leave the table out")
+        return self
 
 
 class ReleaseRules(BaseModel, frozen=True, extra="forbid"):

@@ -110,8 +110,20 @@ def caption_reasons(num_characters: Numbers, flags: Numbers, rules: CaptionRules
     return {
         "caption:missing": num_characters == 0,
         "caption:too-short": (num_characters > 0) & (num_characters < rules.min_characters),
+        "caption:too-long": num_characters > (np.inf if rules.max_characters is None else rules.max_characters),
         **{f"caption:{flag}": (bits >> CAPTION_FLAGS.index(flag) & 1).astype(np.bool_) for flag in rules.refuse},
     }
+
+
+def language_reasons(is_wanted: Mask, score: Numbers, rules: CaptionRules) -> dict[str, Mask]:
+    """Return which captions are refused for their language, which `is_wanted` or not, as sure as `score` says: not a
+    number where nothing told it."""
+    return {"caption:language": ~is_wanted & (score >= rules.min_language_score)} if rules.languages else {}
+
+
+def agreement_reasons(agreement: Numbers, rules: CaptionRules) -> dict[str, Mask]:
+    """Return which captions no other captioner agrees with. Not a number is one that none wrote beside."""
+    return {} if rules.min_agreement is None else {"caption:disagrees": agreement < rules.min_agreement}
 
 
 def heldout(first_word: npt.NDArray[np.uint64], rules: SplitRules) -> Mask:

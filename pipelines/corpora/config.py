@@ -25,6 +25,7 @@ from byline.dedup.embedding.neighbors import check_faiss
 from byline.dedup.metrics import MetricInUse, use_metric
 from byline.pictures.config import PixelConfig
 from byline.pipelines.facts.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
+from byline.pipelines.facts.languages import LanguageConfig, languages_instrument
 from byline.pipelines.facts.measures import DECODED, embedding_facts, metric_facts, pdq_facts
 from byline.pipelines.facts.rows import Instruments
 from byline.pipelines.facts.shipped_captions import CaptionsBy
@@ -66,6 +67,8 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
     """Captioners whose captions are shipped beside that of `caption`, which is the one in `txt`, and judged."""
     safety: SafetyConfig | None = None
     """The classifier of unsafe pictures; if left out, nothing is classified."""
+    language: LanguageConfig | None = None
+    """What tells the language of captions; if left out, nothing does, and no policy can ask for one."""
     pdq: bool = False
     """Measure PDQ too, for lists of hashes that others share. No rule here asks for it."""
     embedding: EmbeddingConfig | None = None
@@ -119,6 +122,7 @@ class CorpusConfig(BaseModel, frozen=True, extra="forbid"):
             captions_see_pixels=self.captioner.needs_pixels,
             safety=NsfwClassifier(self.safety).instrument if self.safety else None,
             embedding=Embedder(self.embedding).instrument if self.embedding else None,
+            language=languages_instrument(self.language) if self.language else None,
             evaluation=tuple(sorted(evaluation_list.digest for evaluation_list in self.evaluation_lists)),
             metrics=tuple((metric.name, metric.instrument(DECODED)) for metric in self.metrics_in_use),
             also=tuple(
@@ -197,9 +201,20 @@ def check_measured(config: CorpusConfig, policy: Policy, path: str) -> None:
     are not installed."""
     measured = [metric.name for metric in config.metrics_in_use]
     for source in config.sources:
-        refuse_unmeasured(policy.rules_of(source.name), measured, path)
-        if policy.rules_of(source.name).caption.synthetic == "refuse":
+        rules = policy.rules_of(source.name)
+        refuse_unmeasured(rules, measured, path)
+        if rules.caption.synthetic == "refuse":
             _refuse_synthetic(config, path)
+        if rules.caption.languages and config.language is None:
+            raise ConfigError(
+                f"{path}: caption.languages needs a [language] in the corpus config, which has none; add one "
+                "or leave languages out"
+            )
+        if rules.caption.min_agreement is not None and not config.captions:
+            raise ConfigError(
+                f"{path}: caption.min_agreement needs a second captioner, a [captions.<name>] in the corpus config; "
+                "add one or leave min_agreement out"
+            )
     if policy.duplicates.min_cosine is not None and config.embedding is None:
         raise ConfigError(
             f"{path}: duplicates.min_cosine needs an [embedding] in the corpus config, which has none; add one "

@@ -7,6 +7,7 @@ from byline.catalog.policies.custom_rules import added_rules, makers_of_rules
 from byline.catalog.policies.policy import Policy
 from byline.pictures.config import GROUND
 from byline.pipelines.corpora.config import CorpusConfig
+from byline.pipelines.facts import languages
 from byline.pipelines.facts.measures import EDGE_INSTRUMENT, FINGERPRINT_INSTRUMENT, MEASURED_QUALITY_INSTRUMENT
 from byline.pipelines.releases.papers.account import Publication
 from byline.pipelines.releases.papers.tools import LIBRARIES, tools_of
@@ -22,6 +23,7 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
         {captioner.attributed("").model for captioner in config.also_captioners.values()} - {made_by["model"]}
     )
     weights = [("captioner", made_by["model"]), *(("captioner", model) for model in also)]
+    weights += [("language detector", languages.DISTRIBUTION)] if config.language else []
     weights += sorted(config.weights.items())
     return Settings(
         name=config.name,
@@ -36,6 +38,7 @@ def settings(config: CorpusConfig, policy: Policy) -> Settings:
             **captions_measured(config),
             **({"safety": instruments.safety} if instruments.safety else {}),
             **({"embedding": instruments.embedding} if instruments.embedding else {}),
+            **({"language": instruments.language} if instruments.language else {}),
             **{f"metric {name}": instrument for name, instrument in instruments.metrics},
             **makers_of_rules(policy, [source.name for source in config.sources]),
         },

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from byline.catalog.caption_flags import caption_flags
+from byline.catalog.caption_words import words_of
 from byline.catalog.corpora.facts import FactTable
 from byline.catalog.corpora.packs import Outcome, num_pack_segments, read_rows_of
 from byline.catalog.corpora.parts import PackPart
@@ -30,18 +31,21 @@ from byline.catalog.nothing import is_nowhere, stated
 from byline.catalog.policies.custom_rules import METRIC, SAID
 from byline.dedup.colors import GRID_BYTES
 from byline.dedup.views import split_views
+from byline.pipelines.facts.languages import languages_of
 from byline.pipelines.facts.measures import caption_facts, hash_facts, metric_facts, quality_facts, safety_facts
-from byline.pipelines.facts.shipped_captions import CaptionsBy, shipped_captions
+from byline.pipelines.facts.shipped_captions import CaptionsBy, agreement, shipped_captions
 
 CREDIT_COLUMNS = {"creator": ("creator",), "title": ("title",), "source": ("landing_url", "url")}
 """A part of a credit is lacking when all of these columns are blank; the bits of `lacks`, in this order."""
+NO_WORDS = 0
+"""The words of a caption that has none."""
 NOBODY = 0
 """The creator of a record that names none."""
-ROWS_VERSION = 4
+ROWS_VERSION = 5
 """Version of what the derived columns mean: rows of another version are joined anew."""
 QUALITY_COLUMNS = ["contrast", "flatness", "sharpness", "spread"]
 LACKS_COLUMNS = sorted({name for columns in CREDIT_COLUMNS.values() for name in columns})
-WORDS = ("license_claims", "outcome", "consent", *NEWEST_COLUMNS)
+WORDS = ("license_claims", "outcome", "consent", "caption_language", *NEWEST_COLUMNS)
 """Columns with few distinct values, which are read as dictionaries."""
 
 ROW_SCHEMA = pa.schema(
@@ -72,6 +76,10 @@ ROW_SCHEMA = pa.schema(
         ("trimmed", pa.binary()),
         ("caption_characters", pa.int32()),
         ("caption_flags", pa.int32()),
+        ("caption_words", pa.uint64()),
+        ("caption_agreement", pa.float64()),
+        ("caption_language", pa.string()),
+        ("caption_language_score", pa.float64()),
         ("json_bytes", pa.int64()),
         ("other_bytes", pa.int64()),
         ("final_url", pa.string()),
@@ -80,7 +88,9 @@ ROW_SCHEMA = pa.schema(
 """One row a record, sorted by record_id. What was not asked for has no outcome, what did not arrive no measures;
 `recheck...` is what was found since: see `catalog.corpora.rechecks.newest_findings`. `creator` is a number for whoever
 is credited, by page or else by name, within the source; 0 for nobody. A caption that was not made yet is null, and so
-is one while another captioner of the release is behind; its flags are those of `catalog.caption_flags`. `turned` and
+is one while another captioner of the release is behind; its flags are those of `catalog.caption_flags`,
+`caption_words` a number for its words in their order, `caption_agreement` the greatest F1 of its words and a caption's
+by another captioner (null without one), and the language is told only where the corpus has a detector. `turned` and
 `trimmed` are the views of each kind, packed; what is both is among the latter. `json_bytes` and `other_bytes` are what
 the sample would fill: see `catalog.corpora.sample_sizes`. A corpus with metrics of people's own has a column
 `metric:<name>` for each: null where it was not measured, not a number where it has nothing to say."""
@@ -100,6 +110,8 @@ class Instruments:
     """Name of each metric that people added, with its instrument. None are not named, as in older releases."""
     also: Annotated[tuple[CaptionsBy, ...], Field(exclude_if=lambda captioners: not captioners)] = ()
     """Whose captions are released beside those of `captions`. None are not named, as in older releases."""
+    language: Annotated[str | None, Field(exclude_if=lambda instrument: instrument is None)] = None
+    """What tells the language of a caption. None is not named, as in older releases."""
     several_captions: Annotated[bool, Field(exclude_if=lambda several: not several)] = False
     """Whether samples say a list of captions with weights, beside the one in `txt`."""
 
@@ -156,6 +168,7 @@ def rows_path(part: PackPart, store: Store, instruments: Instruments) -> str:
     ]
     made_by += [[captioner.instrument, captioner.see_pixels, captioner.weight] for captioner in instruments.also]
     made_by += ["several"] if instruments.several_captions else []
+    made_by += [] if instruments.language is None else [f"language by {instruments.language}"]
     inputs = [ROWS_VERSION, str(ROW_SCHEMA), part.records_path, made_by, fetched, facts, checked]
     return f"{layout.ROWS}/{part.pack}-{digest_of(inputs)[:16]}.arrow"
 
@@ -180,14 +193,8 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     nsfw: pa.Array | pa.ChunkedArray = pa.nulls(len(records), pa.float64())
     if instruments.safety is not None:
         nsfw = _facts_at(safety_facts(store, instruments.safety), part, sha256, ["nsfw"])["nsfw"]
-    captions = shipped_captions(
-        part,
-        store,
-        instruments.captioners,
-        sha256=sha256,
-        text_sha256=records["text_sha256"],
-        several=instruments.several_captions,
-    )
+    keys = (sha256, records["text_sha256"])
+    captions = shipped_captions(part, store, instruments.captioners, *keys, several=instruments.several_captions)
     sample = {name: records[name] for name in ("record_id", *RECORD_COLUMNS)}
     sample |= {name: index[name] for name in (*INDEX_COLUMNS, "stored_sha256")}
     sample |= captions
@@ -205,7 +212,10 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
         "lacks": pa.array(lacks(records)),
         "creator": pa.array(_creators(part.source, records)),
         "caption_characters": pc.utf8_length(captions["caption"]).cast(pa.int32()),
-        "caption_flags": _flags(captions["caption"], records["creator"]),
+        "caption_flags": _flags(captions["caption"], records["creator"], records["title"]),
+        "caption_words": _words_of(captions["caption"]),
+        "caption_agreement": agreement(captions["caption"], *keys, part, store, instruments.also),
+        **_languages(captions["caption"], instruments),
         "json_bytes": pa.array(json_bytes(sample)),
         "other_bytes": pa.array(other_bytes(pc.fill_null(index["size"], 0).to_numpy(), captions["caption"])),
     }
@@ -253,10 +263,35 @@ def lacks(records: pa.Table) -> npt.NDArray[np.int8]:
     return lacked_bits
 
 
-def _flags(captions: pa.ChunkedArray, creators: pa.ChunkedArray) -> pa.Array:
+def _flags(captions: pa.ChunkedArray, creators: pa.ChunkedArray, titles: pa.ChunkedArray) -> pa.Array:
     """Return what is wrong with each caption, as `catalog.caption_flags` tells it."""
-    rows = zip(captions.to_pylist(), creators.to_pylist(), strict=True)
-    return pa.array([None if text is None else caption_flags(text, who or "") for text, who in rows], pa.int32())
+    rows = zip(captions.to_pylist(), creators.to_pylist(), titles.to_pylist(), strict=True)
+    flags = [None if text is None else caption_flags(text, who or "", title or "") for text, who, title in rows]
+    return pa.array(flags, pa.int32())
+
+
+def _words_of(captions: pa.ChunkedArray) -> pa.Array:
+    """Return a number for the words of each caption, in their order; `NO_WORDS` for none."""
+
+    def number(text: str) -> int:
+        words = words_of(text)
+        return int(sha256_hex(" ".join(words).encode())[:16], 16) if words else NO_WORDS
+
+    texts = pc.dictionary_encode(captions).combine_chunks()
+    return pa.array(map(number, texts.dictionary.to_pylist()), pa.uint64()).take(texts.indices)
+
+
+def _languages(captions: pa.ChunkedArray, instruments: Instruments) -> dict[str, pa.Array]:
+    names = ("caption_language", "caption_language_score")
+    kinds = [ROW_SCHEMA.field(name).type for name in names]
+    if instruments.language is None:
+        return {name: pa.nulls(len(captions), kind) for name, kind in zip(names, kinds, strict=True)}
+    texts = pc.dictionary_encode(captions).combine_chunks()
+    languages = languages_of(texts.dictionary.to_pylist())
+    return {
+        name: pa.array(values, kind).take(texts.indices)
+        for name, values, kind in zip(names, languages, kinds, strict=True)
+    }
 
 
 def _creators(source: str, records: pa.Table) -> npt.NDArray[np.uint64]:

@@ -7,6 +7,7 @@ from itertools import chain
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from byline.catalog.caption_words import word_f1
 from byline.catalog.corpora.parts import PackPart
 from byline.catalog.corpora.sample_schema import CAPTION_COLUMNS
 from byline.catalog.disk.storage import Store
@@ -31,9 +32,9 @@ def shipped_captions(
     part: PackPart,
     store: Store,
     shipped: tuple[CaptionsBy, ...],
-    *,
     sha256: pa.ChunkedArray,
     text_sha256: pa.ChunkedArray,
+    *,
     several: bool,
 ) -> dict[str, pa.ChunkedArray]:
     """Return the columns of samples that say their captions. `shipped` begins with the captioner of `[caption]`.
@@ -51,6 +52,30 @@ def shipped_captions(
     if several:
         columns |= _several(tables, shipped)
     return columns
+
+
+def agreement(
+    captions: pa.ChunkedArray,
+    sha256: pa.ChunkedArray,
+    text_sha256: pa.ChunkedArray,
+    part: PackPart,
+    store: Store,
+    others: tuple[CaptionsBy, ...],
+) -> pa.Array:
+    """Return, for each caption, the greatest F1 of its words and those of a caption by one of `others`; null where
+    none of them wrote one, or there is no caption."""
+    best: list[float | None] = [None] * len(captions)
+    texts = captions.to_pylist() if others else []
+    for captioner in others:
+        facts = caption_facts(store, captioner.instrument).read(part.pack, ["text", "more"])
+        written = facts.take(pc.index_in(captioner.keys(sha256, text_sha256), value_set=facts["shown_sha256"]))
+        for row, (text, first, more) in enumerate(
+            zip(texts, written["text"].to_pylist(), written["more"].to_pylist(), strict=True)
+        ):
+            for other in (first, *(more or ())):
+                if text and other:
+                    best[row] = max(best[row] or 0.0, word_f1(text, other))
+    return pa.array(best, pa.float64())
 
 
 def _several(tables: list[pa.Table], shipped: tuple[CaptionsBy, ...]) -> dict[str, pa.ChunkedArray]:

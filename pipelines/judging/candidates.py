@@ -17,7 +17,7 @@ from byline.dedup.views import ALL_VIEWS, VIEW_BYTES, packed_views, rows_of_view
 from byline.pipelines.facts.edges import Suspects, as_bytes, first_word, first_words
 from byline.pipelines.facts.evaluation_sets import EvaluationSets
 from byline.pipelines.judging.placeholders import Recurring
-from byline.pipelines.judging.resolving import CANDIDATE_SCHEMA
+from byline.pipelines.judging.resolving import CANDIDATE_SCHEMA, caps_of
 from byline.pipelines.judging.screening import Screened
 
 KEPT_COLUMNS = ("sha256", "phash256", "pixels", "colors", "retrieved_at", "record_id", "creator", *ALL_VIEWS)
@@ -36,9 +36,10 @@ class Kept:
     """Every picture that the claims admit, whatever else speaks against it."""
     candidate_rows: npt.NDArray[np.int64]
     candidates: pa.Table
-    creators: npt.NDArray[np.uint64]
-    """The creator of every admitted row, when the policy caps creators."""
+    capped: dict[str, npt.NDArray[np.uint64]]
+    """What the policy caps -> of every admitted row the number of whose it is, or of what it says."""
     digests: npt.NDArray[np.uint64]
+    """The first word of the digest of every admitted picture, when the policy caps anything."""
 
 
 def keep(rows: pa.Table, screened: Screened, policy: Policy, suspects: Suspects, similar: Suspects) -> Kept:
@@ -67,7 +68,7 @@ def keep(rows: pa.Table, screened: Screened, policy: Policy, suspects: Suspects,
         ),
         candidate_rows=chosen,
         candidates=_candidates(rows.select([*COMPARED, *ALL_VIEWS]).take(pa.array(chosen)), screened, chosen, policy),
-        creators=rows["creator"].to_numpy()[admitted] if policy.caps else np.zeros(0, np.uint64),
+        capped={column: pc.fill_null(rows[column], 0).to_numpy()[admitted] for column, _, _ in caps_of(policy)},
         digests=digests[admitted] if policy.caps else np.zeros(0, np.uint64),
     )
 

@@ -19,7 +19,7 @@ from byline.catalog.denylists.keyed_vectors import ALIKE_FROM, VECTOR
 from byline.catalog.denylists.lists import load_denylist
 from byline.catalog.disk.storage import Store
 from byline.catalog.errors import ConfigError
-from byline.catalog.policies.policy import CapRules, Policy
+from byline.catalog.policies.policy import Policy
 from byline.catalog.threads import in_threads
 from byline.pipelines.facts.edge_search import read_edges
 from byline.pipelines.facts.edges import similar_words, suspect_words, suspects_of
@@ -30,11 +30,11 @@ from byline.pipelines.judging.candidates import KEPT_COLUMNS, Kept, contaminated
 from byline.pipelines.judging.placeholders import placeholder_rows
 from byline.pipelines.judging.resolving import (
     CANDIDATE_SCHEMA,
-    CAP,
     CONTAMINATED,
     DENIED,
     PLACEHOLDER,
     Resolved,
+    caps_of,
     over_cap,
     resolve_duplicates,
 )
@@ -72,6 +72,7 @@ def judge_packs(
         is_evaluated = evaluation is not None and not evaluation.is_empty
         columns = [*screened_columns(rules[pack.source], metrics), *KEPT_COLUMNS]
         columns += ["final_url"] if denylist.sees_urls else []
+        columns += [column for column, _, _ in caps_of(policy)]
         rows = pack.read(list(dict.fromkeys(columns)))
         alone = screen(rows, rules[pack.source], is_classified=is_classified, metrics=metrics)
         screened = _with_lists(rows, alone, policy, denylist, evaluation if is_evaluated else None)
@@ -134,20 +135,21 @@ def _by_pack(
             )
         )
         start = span.stop
-    if policy.caps is not None:
-        _cap(kept, decisions, policy.caps)
+    for column, most, reason in caps_of(policy):
+        _cap(kept, decisions, column, most, reason)
     return decisions
 
 
-def _cap(kept: list[Kept], decisions: list[Decisions], rules: CapRules) -> None:
+def _cap(kept: list[Kept], decisions: list[Decisions], column: str, most: int, reason: int) -> None:
     admitted = [np.flatnonzero(pack.screened.reasons.admitted) for pack in kept]
     left = [decision.bits[rows] == 0 for decision, rows in zip(decisions, admitted, strict=True)]
-    creators = np.concatenate([pack.creators[rows] for pack, rows in zip(kept, left, strict=True)])
-    digests = np.concatenate([pack.digests[rows] for pack, rows in zip(kept, left, strict=True)])
-    refused = over_cap(creators, digests, rules)
+    none = np.zeros(0, np.uint64)
+    numbers = np.concatenate([none, *(pack.capped[column][rows] for pack, rows in zip(kept, left, strict=True))])
+    digests = np.concatenate([none, *(pack.digests[rows] for pack, rows in zip(kept, left, strict=True))])
+    refused = over_cap(numbers, digests, most)
     for decision, rows, is_left in zip(decisions, admitted, left, strict=True):
         rows = rows[is_left]
-        decision.bits[rows[refused[: len(rows)]]] |= CAP
+        decision.bits[rows[refused[: len(rows)]]] |= reason
         refused = refused[len(rows) :]
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.licenses.reading import family
-from byline.catalog.policies.policy import CapRules, DuplicateRules, Policy, license_rank, obligations_of
+from byline.catalog.policies.policy import DuplicateRules, Policy, license_rank, obligations_of
 from byline.dedup.colors import GRID_BYTES
 from byline.dedup.keepers import choose_keepers, similar_pictures
 from byline.dedup.numbering import Numbers, num_of, numbered
@@ -47,8 +47,11 @@ REASONS = (
     "denied:taken-down",
     "quarantine:placeholder",
     "contaminated:evaluation-set",
+    "cap:caption",
 )
-SAME_BYTES, NEAR, CONFLICT, CAP, DENIED, PLACEHOLDER, CONTAMINATED = (1 << bit for bit in range(len(REASONS)))
+SAME_BYTES, NEAR, CONFLICT, CAP, DENIED, PLACEHOLDER, CONTAMINATED, CAP_CAPTION = (
+    1 << bit for bit in range(len(REASONS))
+)
 Ints = npt.NDArray[np.int64]
 
 
@@ -118,19 +121,26 @@ def resolve_duplicates(
     )
 
 
-def over_cap(
-    creators: npt.NDArray[np.uint64], digests: npt.NDArray[np.uint64], rules: CapRules
-) -> npt.NDArray[np.bool_]:
-    """Return which samples are too many of their creator: all but the first `max_per_creator` by digest.
+def caps_of(policy: Policy) -> list[tuple[str, int, int]]:
+    """Return the caps of a policy in their order: the column of rows whose numbers are counted, the most of one number,
+    and the reason."""
+    if policy.caps is None:
+        return []
+    caps = [("creator", policy.caps.max_per_creator, CAP), ("caption_words", policy.caps.max_per_caption, CAP_CAPTION)]
+    return [(column, most, reason) for column, most, reason in caps if most is not None]
 
-    So one that comes or goes moves at most one other in or out. What nobody is named for is not of one hand.
+
+def over_cap(numbers: npt.NDArray[np.uint64], digests: npt.NDArray[np.uint64], most: int) -> npt.NDArray[np.bool_]:
+    """Return which samples are too many of one creator, or with one caption: all but the first `most` by digest.
+
+    So one that comes or goes moves at most one other in or out. What has the number 0 is not of one hand.
     """
-    order = np.lexsort((digests, creators))
-    ordered = creators[order]
+    order = np.lexsort((digests, numbers))
+    ordered = numbers[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(ordered) else np.zeros(0, int)
     rank = np.arange(len(ordered)) - np.repeat(starts, np.diff(np.append(starts, len(ordered))))
-    refused = np.zeros(len(creators), np.bool_)
-    refused[order] = (rank >= rules.max_per_creator) & (ordered != NOBODY)
+    refused = np.zeros(len(numbers), np.bool_)
+    refused[order] = (rank >= most) & (ordered != NOBODY)
     return refused
 
 

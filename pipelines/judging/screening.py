@@ -18,10 +18,12 @@ from byline.catalog.policies.custom_rules import METRIC, columns_read, custom_re
 from byline.catalog.policies.policy import RecordRules, choose_license
 from byline.catalog.policies.rules import (
     Mask,
+    agreement_reasons,
     caption_reasons,
     consent_reasons,
     credit_reasons,
     image_reasons,
+    language_reasons,
     license_reasons,
     metric_reasons,
     origin_reasons,
@@ -109,8 +111,10 @@ def screen_claims(rows: pa.Table, rules: RecordRules) -> Claims:
 
 def screened_columns(rules: RecordRules, metrics: Sequence[str] = ()) -> list[str]:
     """Return what `screen` reads of joined rows, in a corpus with these metrics."""
-    measured = [f"{METRIC}{name}" for name in metrics]
-    return list(dict.fromkeys([*WEIGHED_COLUMNS, *measured, *columns_read(rules)]))
+    asked = [f"{METRIC}{name}" for name in metrics]
+    asked += ["caption_language", "caption_language_score"] if rules.caption.languages else []
+    asked += ["caption_agreement"] if rules.caption.min_agreement is not None else []
+    return list(dict.fromkeys([*WEIGHED_COLUMNS, *asked, *columns_read(rules)]))
 
 
 def screen(rows: pa.Table, rules: RecordRules, *, is_classified: bool = False, metrics: Sequence[str] = ()) -> Screened:
@@ -135,9 +139,7 @@ def screen(rows: pa.Table, rules: RecordRules, *, is_classified: bool = False, m
         unmeasured |= is_picture & rows[f"{METRIC}{name}"].is_null().to_numpy()
     masks |= _added_masks(rows, rules, is_picture & ~unmeasured)
     usable = is_picture & ~unmeasured & ~np.logical_or.reduce(list(masks.values()))  # nothing else is captioned
-    flags = np.nan_to_num(_numbers(rows["caption_flags"]))
-    refused = caption_reasons(np.nan_to_num(length), flags, rules.caption)
-    captions = {reason: mask & usable for reason, mask in refused.items()}
+    captions = {reason: mask & usable for reason, mask in _caption_masks(rows, length, rules).items()}
     masks = {NOT_MEASURED: unmeasured} | {reason: mask & ~unmeasured for reason, mask in masks.items()} | captions
     bits = np.zeros(len(rows), np.int64)
     masks = {reason: mask for reason, mask in masks.items() if mask.any()}  # a bit each: only for what is said
@@ -173,6 +175,18 @@ def _picture_masks(rows: pa.Table, rules: RecordRules) -> dict[str, Mask]:
     for reason in sorted({reason for reasons in judged for reason in reasons}):
         masks[reason] = np.array([reason in reasons for reasons in judged], np.bool_)[codes]
     return masks | safety_reasons(columns["nsfw"], rules.safety) | _recheck_masks(rows, rules)
+
+
+def _caption_masks(rows: pa.Table, length: npt.NDArray[np.float64], rules: RecordRules) -> dict[str, Mask]:
+    flags = np.nan_to_num(_numbers(rows["caption_flags"]))
+    masks = caption_reasons(np.nan_to_num(length), flags, rules.caption)
+    if rules.caption.languages:
+        words, codes = _words(rows["caption_language"])
+        is_wanted = np.array([*(word in rules.caption.languages for word in words), True], np.bool_)[codes]
+        masks |= language_reasons(is_wanted, _numbers(rows["caption_language_score"]), rules.caption)
+    if rules.caption.min_agreement is not None:
+        masks |= agreement_reasons(_numbers(rows["caption_agreement"]), rules.caption)
+    return masks
 
 
 def _added_masks(rows: pa.Table, rules: RecordRules, shown: Mask) -> dict[str, Mask]:

@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from byline.evaluation.captions import words_of
+from byline.catalog.caption_words import words_of
 from samples.captioner.data import Row
 
 HELD_OUT_SHARE = 0.15

@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from byline.evaluation.captions import words_of
+from byline.catalog.caption_words import words_of
 from samples.captioner.data import read, sample_rows
 from samples.captioner.network import (
     END,

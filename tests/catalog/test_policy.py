@@ -6,7 +6,16 @@ from pydantic import ValidationError
 from byline.catalog.configs.loading import load_config
 from byline.catalog.errors import ConfigError
 from byline.catalog.licenses.reading import UNKNOWN, family
-from byline.catalog.policies.policy import FAMILIES, LicenseRules, Policy, choose_license, license_rank, obligations_of
+from byline.catalog.policies.policy import (
+    FAMILIES,
+    CapRules,
+    CaptionRules,
+    LicenseRules,
+    Policy,
+    choose_license,
+    license_rank,
+    obligations_of,
+)
 from byline.catalog.policies.rules import license_reasons
 
 RULES = LicenseRules(families=("CC0", "CC-BY", "CC-BY-SA"))
@@ -128,3 +137,13 @@ def test_families_are_those_that_the_rules_of_any_source_admit(tmp_path):
 def test_policies_are_frozen():
     with pytest.raises(ValidationError):
         RULES.families = ()
+
+
+def test_caps_that_cap_nothing_are_refused():
+    with pytest.raises(ValueError, match="max_per_creator, max_per_caption or both are needed"):
+        CapRules()
+
+
+def test_a_least_length_above_the_greatest_is_refused():
+    with pytest.raises(ValueError, match="no caption has 9 characters at least and 3 at most"):
+        CaptionRules(min_characters=9, max_characters=3)

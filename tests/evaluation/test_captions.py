@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from byline.evaluation.captions import cider, grouped_interval, noun, score, word_f1, words_of
+from byline.catalog.caption_words import word_f1, words_of
+from byline.evaluation.captions import cider, grouped_interval, noun, score
 
 
 @pytest.mark.parametrize(

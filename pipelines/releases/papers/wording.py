@@ -27,11 +27,11 @@ REASONS = {
     "quality": "contrast, sharpness or flatness",
     "safety": "not fit to be shown, or not measured",
     "duplicate": "another copy of the same picture was kept",
-    "caption": "no caption, or one that is too short",
+    "caption": "no caption, or one that is too short or says what the policy refuses",
     "quarantine": "copies whose licenses disagree, or what hosts give in place of pictures that they lack",
     "recheck": "asked for again later, the picture was removed, opted out or relicensed",
     "denied": "taken down",
-    "cap": "too many by one creator",
+    "cap": "too many by one creator, or with one caption",
 }
 """First word of a reason -> what it means."""
 ADDED = "outside the bounds that the policy sets to a metric, or refused by a rule that is no part of byline"

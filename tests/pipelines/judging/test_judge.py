@@ -3,7 +3,15 @@ import json
 import pyarrow as pa
 import pytest
 
-from byline.catalog.policies.policy import CapRules, DuplicateRules, LicenseRules, Policy, ReleaseRules, SplitRules
+from byline.catalog.policies.policy import (
+    CapRules,
+    CaptionRules,
+    DuplicateRules,
+    LicenseRules,
+    Policy,
+    ReleaseRules,
+    SplitRules,
+)
 from byline.dedup.views import TRIMMED, TRIMMED_TURNED, TURNED, View, pack_views
 from byline.pipelines.facts.evaluation_sets import EVALUATION_SCHEMA, EvaluationList, EvaluationSets
 from byline.pipelines.facts.measures import CODE_SCHEMA, EDGE_SCHEMA, SIMILAR_SCHEMA
@@ -216,6 +224,49 @@ def test_a_cap_keeps_so_many_samples_of_a_creator_and_moves_no_others():
     assert sorted(i for i, why in reasons.items() if not why) == ["s:1", "s:2", "s:6"]
     assert reasons["s:4"] == ["cap:creator"]
     assert _reasons(rows[1:], policy=policy)["s:3"] == []
+
+
+def test_a_cap_keeps_so_many_samples_of_a_caption():
+    policy = POLICY.model_copy(update={"caps": CapRules(max_per_caption=2)})
+    rows = [a_row(i, caption_words=2**63 + 7) for i in range(1, 5)]
+    rows += [a_row(5, caption_words=2**63 + 8), not_asked(6), a_row(7, caption_words=0), a_row(8, caption_words=0)]
+    reasons = _reasons([*rows, a_row(0, caption_words=0)], policy=policy, num_packs=3)
+    assert {number for number in range(9) if reasons[f"s:{number}"] == ["cap:caption"]} == {3, 4}
+    assert reasons["s:6"] == ["fetch:not-asked"]
+
+
+def test_what_one_hand_has_too_many_of_does_not_count_towards_the_cap_on_captions():
+    policy = POLICY.model_copy(update={"caps": CapRules(max_per_creator=1, max_per_caption=1)})
+    rows = [a_row(1, creator=7), a_row(2, creator=7, caption_words=9), a_row(3, caption_words=9)]
+    assert _reasons(rows, policy=policy) == {"s:1": [], "s:2": ["cap:creator"], "s:3": []}
+
+
+def test_captions_that_are_surely_in_another_language_are_refused():
+    rules = CaptionRules(languages=("en", "de"))
+    policy = POLICY.model_copy(update={"caption": rules})
+    told = [("en", 0.9), ("fr", 0.9), ("fr", 0.4), (None, None), ("de", 0.5), ("nl", 0.5)]
+    rows = [
+        a_row(number, caption_language=language, caption_language_score=score)
+        for number, (language, score) in enumerate(told)
+    ]
+    refused = {number for number in range(6) if _reasons(rows, policy=policy)[f"s:{number}"] == ["caption:language"]}
+    assert refused == {1, 5}
+    surer = POLICY.model_copy(update={"caption": rules.model_copy(update={"min_language_score": 0.3})})
+    assert _reasons(rows, policy=surer)["s:2"] == ["caption:language"]
+    assert not any(_reasons(rows).values())
+
+
+def test_captions_that_are_too_long_are_refused():
+    policy = POLICY.model_copy(update={"caption": CaptionRules(max_characters=7)})
+    reasons = _reasons([a_row(1, caption_characters=7), a_row(2, caption_characters=8)], policy=policy)
+    assert reasons == {"s:1": [], "s:2": ["caption:too-long"]}
+    assert _reasons([a_row(1, caption_characters=8)]) == {"s:1": []}
+
+
+def test_captions_that_no_other_captioner_agrees_with_are_refused():
+    policy = POLICY.model_copy(update={"caption": CaptionRules(min_agreement=0.25)})
+    rows = [a_row(number, caption_agreement=agreement) for number, agreement in enumerate([0.0, 0.25, None, 1.0])]
+    assert [why for _, why in sorted(_reasons(rows, policy=policy).items())] == [["caption:disagrees"], [], [], []]
 
 
 def test_duplicates_do_not_count_towards_a_cap():
