@@ -25,7 +25,7 @@ from byline.dedup.embedding.neighbors import check_faiss
 from byline.dedup.metrics import MetricInUse, use_metric
 from byline.pictures.config import PixelConfig
 from byline.pipelines.facts.evaluation_sets import EvaluationList, load_evaluation_list, refuse_uncropped
-from byline.pipelines.facts.languages import LanguageConfig, languages_instrument
+from byline.pipelines.facts.languages import LanguageConfig, languages_instrument, require_languages
 from byline.pipelines.facts.measures import DECODED, embedding_facts, metric_facts, pdq_facts
 from byline.pipelines.facts.rows import Instruments
 from byline.pipelines.facts.shipped_captions import CaptionsBy
@@ -238,6 +238,8 @@ def check_installed(config: CorpusConfig, policy: Policy) -> None:
     for caption_config in config.caption_configs:
         if isinstance(caption_config, GeneratingConfig):
             check_transformers(caption_config.captioner)
+    if config.language:
+        require_languages(config.language)
     if config.embedding:
         check_torch()
     if policy.duplicates.min_cosine is not None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from byline.catalog.corpora.manifest import Release
-from byline.catalog.corpora.packs import read_attempts
+from byline.catalog.corpora.packs import num_pack_segments, read_attempts
 from byline.catalog.corpora.parts import PackPart, parts_of
 from byline.catalog.disk import layout
 from byline.catalog.disk.json_files import read_json
@@ -89,8 +89,12 @@ def packs_of(parts: Iterable[PackPart]) -> list[str]:
 
 def _ids_with_attempt(store: Store, pack: str, columns: list[str], wanted: Callable[[pa.Table], Mask]) -> list[str]:
     """Return the ids of the records of a pack with an attempt that is wanted."""
-    rows = read_attempts(store, pack, ["record_id", *columns])
-    return list(rows["record_id"].filter(wanted(rows)).unique().to_pylist())
+    number = num_pack_segments(store, pack)  # a build may add to them
+    is_wanted = wanted(read_attempts(store, pack, columns, num_segments=number))
+    if not pc.any(is_wanted).as_py():
+        return []  # as of nearly all packs: ids are most of what would be read
+    ids = read_attempts(store, pack, ["record_id"], num_segments=number)["record_id"]
+    return list(ids.filter(is_wanted).unique().to_pylist())
 
 
 def placed_in(store: Store, parts: list[PackPart], ids: Mapping[str, list[str]]) -> PartsByRecord:
