@@ -25,7 +25,7 @@ GO_ON = "run the same command again, and it goes on from what is kept"
 def reach_job_service(options: PipelineOptions) -> None:
     """Return when the job service answers, and let the job then take as long as it takes.
 
-    Raises `grpc.FutureTimeoutError` where none answers within Beam's `--job_server_timeout`, `ANSWERS_WITHIN_S` at most.
+    Raises `grpc.FutureTimeoutError` where none answers in Beam's `--job_server_timeout`, `ANSWERS_WITHIN_S` at most.
     """
     portable = options.view_as(PortableOptions)
     if portable.job_endpoint:
