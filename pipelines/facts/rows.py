@@ -277,7 +277,7 @@ def _words_of(captions: pa.ChunkedArray) -> pa.Array:
         words = words_of(text)
         return int(sha256_hex(" ".join(words).encode())[:16], 16) if words else NO_WORDS
 
-    texts = pc.dictionary_encode(captions).combine_chunks()
+    texts = captions.combine_chunks().dictionary_encode()
     return pa.array(map(number, texts.dictionary.to_pylist()), pa.uint64()).take(texts.indices)
 
 
@@ -286,7 +286,7 @@ def _languages(captions: pa.ChunkedArray, instruments: Instruments) -> dict[str,
     kinds = [ROW_SCHEMA.field(name).type for name in names]
     if instruments.language is None:
         return {name: pa.nulls(len(captions), kind) for name, kind in zip(names, kinds, strict=True)}
-    texts = pc.dictionary_encode(captions).combine_chunks()
+    texts = captions.combine_chunks().dictionary_encode()
     languages = languages_of(texts.dictionary.to_pylist())
     return {
         name: pa.array(values, kind).take(texts.indices)
