@@ -75,8 +75,9 @@ def test_a_run_that_nohup_started_outlives_its_terminal(tmp_path):
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)])
 def test_no_rank_outlives_who_started_it(tmp_path, number, exit_code):
+    heeded = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); "  # whatever nohup these tests run under
     code = f"from byline.training.launching import launch; launch('{RANK}', ['late', '{tmp_path}'], num_ranks=2)"
-    with start_python(["-c", code]) as launcher:
+    with start_python(["-c", heeded + code]) as launcher:
         while len(processes_in(tmp_path)) < 2:
             assert launcher.poll() is None
             time.sleep(0.01)
