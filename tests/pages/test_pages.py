@@ -77,7 +77,7 @@ def a_model():
 
 def _captions():
     written = ByCaptioner()
-    written.add(EVIL, EVIL)
+    written.add(EVIL, EVIL, EVIL, [EVIL])
     facts = dict.fromkeys(("title", "creator", "creator_url", "landing_url", "url"), EVIL) | {"license": "CC0-1.0"}
     shown = ShownCaption(captioner=EVIL, text=EVIL, flags=("url",))
     picture = Captioned(facts=facts, picture="data:image/jpeg;base64,", captions=(shown,))

@@ -49,18 +49,18 @@ class FileTurn:
     def __init__(self, file: IO[bytes], key: str, max_age_s: float) -> None:
         self._file, self._key = file, key
         self._lines = file.read().splitlines(keepends=True)
-        """Of each key of the slot what was found out, the youngest last."""
+        """A line for each key of the slot that was found out, the youngest last."""
         self.kept = next((kept for line in reversed(self._lines) if (kept := self._read(line, max_age_s))), None)
 
     def keep(self, answers: Found) -> None:
         """Keep what was found out just now, in place of what was kept of it."""
-        mine = canonical_json({"key": self._key, "at_s": seconds_since_boot(), "found": answers}) + b"\n"
+        youngest = canonical_json({"key": self._key, "at_s": seconds_since_boot(), "found": answers}) + b"\n"
         others = [line for line in self._lines if _as_kept(line).get("key", self._key) != self._key]
         while sum(map(len, others)) > MAX_OLDER_BYTES:
             del others[0]
         self._file.seek(0)
         self._file.truncate()
-        self._file.write(b"".join([*others, mine]))
+        self._file.write(b"".join([*others, youngest]))
 
     def _read(self, line: bytes, max_age_s: float) -> Found | None:
         """Return what a line keeps, none where that is nothing, too old, of another key, or torn by a kill."""
