@@ -148,8 +148,12 @@ def _is_one_of(text: str, words: frozenset[str]) -> bool:
 
 
 def _is_repeated(folded: str, between: re.Pattern[str], words: frozenset[str]) -> bool:
-    parts = {_folded(part) for part in between.split(folded)} - {""}
-    return len(parts) == 1 and parts <= words
+    word = ""
+    for part in map(_folded, between.split(folded)):
+        if part and (part not in words or word not in ("", part)):
+            return False  # as nearly all texts with their first word
+        word = word or part
+    return bool(word)
 
 
 def _says(character: str) -> bool:
