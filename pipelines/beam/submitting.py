@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -27,12 +28,16 @@ def reach_job_service(options: PipelineOptions) -> None:
 
     Raises `grpc.FutureTimeoutError` where none answers in Beam's `--job_server_timeout`, `ANSWERS_WITHIN_S` at most.
     """
+    _await_job_service(options)
+    options.view_as(PortableOptions).job_server_timeout = LONGEST_JOB_S
+
+
+def _await_job_service(options: PipelineOptions) -> None:
     portable = options.view_as(PortableOptions)
     if portable.job_endpoint:
         with grpc.insecure_channel(portable.job_endpoint) as channel:
             within_s = min(portable.job_server_timeout, ANSWERS_WITHIN_S)
             grpc.channel_ready_future(channel).result(timeout=within_s)
-    portable.job_server_timeout = LONGEST_JOB_S
 
 
 class Submission:
@@ -48,16 +53,25 @@ class Submission:
         """Return when the pipeline has succeeded, and raise what it fails with.
 
         `why_stop` is asked all the time: once it says why, the pipeline is canceled and that is the `BylineError`.
+        Raises `grpc.FutureTimeoutError` where the job service went away before it had the pipeline.
         """
+        asked_s = time.monotonic()
         try:
             while not self._ended.wait(POLL_S):
                 if why := why_stop():
                     raise BylineError(why)
+                if not self._is_submitted and time.monotonic() - asked_s > ANSWERS_WITHIN_S:
+                    _await_job_service(self.pipeline.options)
+                    asked_s = time.monotonic()
         except BaseException:
             self._cancel()
             raise
         if self._error is not None:
             raise self._error
+
+    @property
+    def _is_submitted(self) -> bool:
+        return getattr(self.pipeline, "result", None) is not None
 
     def _run(self) -> None:
         try:

@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
+import apache_beam as beam
+import grpc
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
 import byline
 from byline.catalog.errors import BylineError
-from byline.pipelines.beam import listening
+from byline.pipelines.beam import listening, submitting
 from byline.pipelines.beam.build import build
+from byline.pipelines.beam.running import made_pipeline
 from byline.pipelines.releases.verify import verify
 from harness.cluster import a_free_port, a_job_service, a_pool, a_prism, beam_options, networks
 from harness.fetch_only import write_corpus
@@ -99,6 +103,18 @@ def test_a_job_service_that_is_not_there_is_told(tmp_path):
     done = command("build", a_web_corpus(tmp_path, "http://127.0.0.1:9"), "--", *options)
     (told,) = done.stderr.splitlines()
     assert told.startswith(f"byline: no job service of Beam answers at localhost:{port}; start it")
+
+
+def test_a_job_service_that_goes_before_it_has_the_job_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(submitting, "ANSWERS_WITHIN_S", 5)
+    port = a_free_port()
+    options = PipelineOptions(beam_options(f"localhost:{port}", None))
+    with a_job_service(port, tmp_path / "service.log"):
+        submitting.reach_job_service(options)
+    pipeline = made_pipeline(None, options)
+    _ = pipeline | beam.Create([1])
+    with pytest.raises(grpc.FutureTimeoutError):
+        submitting.Submission(pipeline).wait(lambda: None)
 
 
 @pytest.mark.parametrize("a_runner", [a_job_service, pytest.param(a_prism, marks=needs_prism)])
