@@ -50,7 +50,6 @@ class Elsewhere:
             self._coordinating(graph, progress) as reach,
         ):
             graph = replace(graph, coordinator=reach)
-            self._reach()
             self._ask(graph, run, {})
             with tallied() as own:
                 parts = list(_ingested(graph))
@@ -77,18 +76,11 @@ class Elsewhere:
         addresses = [host] if host else own_addresses(others) if is_open else [LOOPBACK]
         return coordinating(graph.config.fetch, progress / "found", addresses=addresses, port=port, is_open=is_open)
 
-    def _reach(self) -> None:
-        try:
-            reach_job_service(self.options)
-        except Exception as error:
-            self._tell(error, None)
-            raise
-
     def _ask(self, graph: BuildGraph, run: str, held: dict[str, str]) -> None:
-        pipeline = made_pipeline(None, self.options)
         question = Question(graph.config, graph.policy, run, held, graph.coordinator)
         try:
-            ask_workers(question, pipeline, within_s=self.workers_within_s)
+            reach_job_service(self.options)
+            ask_workers(question, made_pipeline(None, self.options), within_s=self.workers_within_s)
         except Exception as error:
             self._tell(error, None)
             raise

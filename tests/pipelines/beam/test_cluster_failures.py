@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 import apache_beam as beam
-import grpc  # type: ignore[import-untyped]
+import grpc
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
