@@ -193,8 +193,14 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
     nsfw: pa.Array | pa.ChunkedArray = pa.nulls(len(records), pa.float64())
     if instruments.safety is not None:
         nsfw = _facts_at(safety_facts(store, instruments.safety), part, sha256, ["nsfw"])["nsfw"]
-    keys = (sha256, records["text_sha256"])
-    captions = shipped_captions(part, store, instruments.captioners, *keys, several=instruments.several_captions)
+    captions = shipped_captions(
+        part,
+        store,
+        instruments.captioners,
+        sha256=sha256,
+        text_sha256=records["text_sha256"],
+        several=instruments.several_captions,
+    )
     sample = {name: records[name] for name in ("record_id", *RECORD_COLUMNS)}
     sample |= {name: index[name] for name in (*INDEX_COLUMNS, "stored_sha256")}
     sample |= captions
@@ -214,7 +220,7 @@ def _joined(part: PackPart, store: Store, instruments: Instruments) -> pa.Table:
         "caption_characters": pc.utf8_length(captions["caption"]).cast(pa.int32()),
         "caption_flags": _flags(captions["caption"], records["creator"], records["title"]),
         "caption_words": _words_of(captions["caption"]),
-        "caption_agreement": agreement(captions["caption"], *keys, part, store, instruments.also),
+        "caption_agreement": agreement(captions, instruments.captions),
         **_languages(captions["caption"], instruments),
         "json_bytes": pa.array(json_bytes(sample)),
         "other_bytes": pa.array(other_bytes(pc.fill_null(index["size"], 0).to_numpy(), captions["caption"])),

@@ -32,9 +32,9 @@ def shipped_captions(
     part: PackPart,
     store: Store,
     shipped: tuple[CaptionsBy, ...],
+    *,
     sha256: pa.ChunkedArray,
     text_sha256: pa.ChunkedArray,
-    *,
     several: bool,
 ) -> dict[str, pa.ChunkedArray]:
     """Return the columns of samples that say their captions. `shipped` begins with the captioner of `[caption]`.
@@ -54,27 +54,21 @@ def shipped_captions(
     return columns
 
 
-def agreement(
-    captions: pa.ChunkedArray,
-    sha256: pa.ChunkedArray,
-    text_sha256: pa.ChunkedArray,
-    part: PackPart,
-    store: Store,
-    others: tuple[CaptionsBy, ...],
-) -> pa.Array:
-    """Return, for each caption, the greatest F1 of its words and those of a caption by one of `others`; null where
-    none of them wrote one, or there is no caption."""
-    best: list[float | None] = [None] * len(captions)
-    texts = captions.to_pylist() if others else []
-    for captioner in others:
-        facts = caption_facts(store, captioner.instrument).read(part.pack, ["text", "more"])
-        written = facts.take(pc.index_in(captioner.keys(sha256, text_sha256), value_set=facts["shown_sha256"]))
-        for row, (text, first, more) in enumerate(
-            zip(texts, written["text"].to_pylist(), written["more"].to_pylist(), strict=True)
-        ):
-            for other in (first, *(more or ())):
-                if text and other:
-                    best[row] = max(best[row] or 0.0, word_f1(text, other))
+def agreement(columns: Mapping[str, pa.ChunkedArray], first: str) -> pa.Array:
+    """Return how far the caption of each sample, which the captioner `first` wrote, agrees with the others.
+
+    That is the greatest F1 of its words and those of a caption by another captioner; null where none wrote one, or
+    there is no caption. `columns` are those of `shipped_captions`.
+    """
+    captions = columns["caption"].to_pylist()
+    if "captions" not in columns:
+        return pa.nulls(len(captions), pa.float64())
+    best = []
+    for caption, texts, captioners in zip(
+        captions, columns["captions"].to_pylist(), columns["captioners"].to_pylist(), strict=True
+    ):
+        others = [text for text, captioner in zip(texts, captioners, strict=True) if captioner != first]
+        best.append(max(word_f1(caption, other) for other in others) if caption and others else None)
     return pa.array(best, pa.float64())
 
 
